@@ -1,0 +1,83 @@
+"""MemoryBank: long-term memory that remembers, recalls and fades like a person's.
+
+from memorybank_core import MemoryBank, Turn
+"""
+
+from .bank import MemoryBank
+from .dates import DayRange
+from .embedders import HashingEmbedder, embedder_named
+from .errors import (
+    ConfigurationError,
+    ConflictError,
+    EmbedderError,
+    EmbedderMismatchError,
+    FormatError,
+    InvalidInputError,
+    MemoryBankError,
+    MissingDependencyError,
+    NotABankError,
+    SchemaTooNewError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreError,
+    StoreWriteError,
+)
+from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
+from .protocols import LLM, Embedder, MemoryStore
+from .ranking import Weights
+from .records import (
+    AddReceipt,
+    DeletionReceipt,
+    Digest,
+    Fading,
+    ForgetReport,
+    Memory,
+    Parts,
+    Portrait,
+    SearchResult,
+    Stats,
+    Summary,
+    Turn,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "FSRS",
+    "LLM",
+    "AddReceipt",
+    "ConfigurationError",
+    "ConflictError",
+    "DayRange",
+    "DeletionReceipt",
+    "Digest",
+    "Ebbinghaus",
+    "Embedder",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "Fading",
+    "ForgetReport",
+    "ForgettingLaw",
+    "FormatError",
+    "HashingEmbedder",
+    "InvalidInputError",
+    "Memory",
+    "MemoryBank",
+    "MemoryBankError",
+    "MemoryStore",
+    "MissingDependencyError",
+    "NotABankError",
+    "Parts",
+    "Portrait",
+    "PowerLaw",
+    "SchemaTooNewError",
+    "SearchResult",
+    "Stats",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreError",
+    "StoreWriteError",
+    "Summary",
+    "Turn",
+    "Weights",
+    "embedder_named",
+]

@@ -1,0 +1,99 @@
+"""What the bank accepts: each check says what was wrong, with the value, and what to do."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from .errors import ConfigurationError, EmbedderError, InvalidInputError
+from .forgetting import LAWS, ForgettingLaw, law_named
+from .protocols import Matrix
+from .records import KINDS, Kind, require_aware
+from .text import without_surrogates
+
+LANGUAGES = ("en", "zh")
+
+
+def require_user(user_id: str) -> None:
+    """Raises InvalidInputError where there is no user."""
+    if not isinstance(user_id, str) or not user_id.strip():
+        raise InvalidInputError(f"user_id must be a non-empty string, not {user_id!r}")
+    if "\0" in user_id or without_surrogates(user_id) != user_id:
+        raise InvalidInputError(f"user_id {user_id!r} has a character that cannot be stored")
+
+
+def require_query(query: str) -> None:
+    """Raises InvalidInputError where nothing is asked."""
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidInputError(f"query must be a non-empty string, not {query!r}")
+
+
+def require_k(k: int) -> None:
+    """Raises InvalidInputError unless k is 1 or more."""
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InvalidInputError(f"k must be a whole number of 1 or more, not {k!r}")
+
+
+def require_kind(kind: Kind | None) -> Kind | None:
+    """Raises InvalidInputError on an unknown kind."""
+    if kind is not None and kind not in KINDS:
+        raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    return kind
+
+
+def require_threshold(threshold: float) -> None:
+    """Raises InvalidInputError unless the threshold lies in (0, 1]."""
+    if not isinstance(threshold, (int, float)) or not 0.0 < threshold <= 1.0:
+        raise InvalidInputError(f"threshold must be in (0, 1], not {threshold!r}")
+
+
+def require_moment(moment: datetime | None, name: str = "now") -> datetime:
+    """`moment` in UTC, the present for None; raises InvalidInputError on a naive one."""
+    return datetime.now(timezone.utc) if moment is None else require_aware(moment, name)
+
+
+def configuration(
+    language: str, zone: str, law: ForgettingLaw | str
+) -> tuple[ZoneInfo, ForgettingLaw]:
+    """The time zone and the law; raises ConfigurationError that names all faults together."""
+    faults = []
+    if language not in LANGUAGES:
+        faults.append(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
+    try:
+        found = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        faults.append(f"timezone must be an IANA name such as 'Asia/Shanghai', not {zone!r}")
+    if isinstance(law, str) and law not in LAWS:
+        faults.append(f"law must be one of {', '.join(LAWS)} or a law, not {law!r}")
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+    return found, law_named(law) if isinstance(law, str) else law
+
+
+def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
+    """`vectors` as float32 (count, dimension) of unit length.
+
+    Raises:
+        EmbedderError: The embedder broke its promise: wrong shape, NaN, infinity or zeros.
+    """
+    matrix = np.asarray(vectors, np.float32)
+    if count == 1 and matrix.ndim == 1:
+        matrix = matrix[None, :]
+    if matrix.shape != (count, dimension):
+        raise EmbedderError(
+            f"the embedder gave an array of shape {matrix.shape} for {count} texts; "
+            f"({count}, {dimension}) was due. Nothing was stored."
+        )
+    lengths = np.linalg.norm(matrix, axis=1)
+    for row, length in enumerate(lengths.tolist()):
+        if not math.isfinite(length) or length == 0.0:
+            raise EmbedderError(
+                f"the embedder gave a vector that is not finite or all zeros (text {row + 1} of "
+                f"{count}). Nothing was stored."
+            )
+    if np.abs(lengths - 1.0).max(initial=0.0) > 1e-3:
+        matrix = matrix / lengths[:, None]
+    return matrix

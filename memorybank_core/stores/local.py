@@ -1,0 +1,332 @@
+"""LocalStore: one SQLite file that holds everything, vectors included.
+
+One transaction covers a memory whole. The FAISS and BM25 indexes of a user are caches, built
+from the file on first use and brought up to date by the version that every write of that user
+raises, whichever process made it: rows of a higher version are new or changed. What cannot be
+taken over row by row (a deletion, a replaced text) raises `rewritten`, and the index is built
+anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from memorybank_core.errors import ConflictError, EmbedderMismatchError
+from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.protocols import Candidates, Filter, Matrix, Probe
+from memorybank_core.records import DeletionReceipt, Digest, Memory, Stats
+from memorybank_core.text import tokenize
+
+from . import queries, rows
+from .cache import Entry, IndexCache
+from .connections import open_file
+from .index import UserIndex
+from .lexical import postings
+
+CACHE_BYTES = 256 * 2**20
+
+
+class LocalStore:
+    """A `MemoryStore` in one file, for any number of threads and processes of one machine.
+
+    Args:
+        path: The file; made, readable by its owner only, where there is none.
+        embedder: Name of the embedder whose vectors the file holds.
+        dimension: Length of its vectors.
+        cache_bytes: How much memory the users' indexes may take together.
+        busy_timeout: Seconds to wait for another process's write.
+
+    Raises:
+        NotABankError: The file is something else, or damaged.
+        SchemaTooNewError: A newer version of the package wrote it.
+        EmbedderMismatchError: Another embedder wrote its vectors.
+        StoreError: It cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        embedder: str,
+        dimension: int,
+        cache_bytes: int = CACHE_BYTES,
+        busy_timeout: float = 30.0,
+    ) -> None:
+        self.path = Path(path)
+        self._embedder, self._dimension = embedder, dimension
+        self._cache = IndexCache(cache_bytes, dimension)
+        self._connections = open_file(self.path, busy_timeout)
+        try:
+            self._claim()
+        except BaseException:
+            self._connections.close()
+            raise
+
+    @property
+    def cache_nbytes(self) -> int:
+        """Bytes that the users' indexes take now."""
+        return self._cache.nbytes
+
+    def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+        """Those of `ids` that exist, archived ones included."""
+        select = f"SELECT {rows.COLUMNS} FROM memories WHERE {queries.MINE}"
+        with self._connections.reading() as db:
+            found = queries.select_in(db, select, (user_id,), "id", ids)
+            return {row[0]: rows.to_memory(user_id, row) for row in found}
+
+    def add(
+        self,
+        user_id: str,
+        memories: Sequence[Memory],
+        vectors: Sequence[Matrix],
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Stores memories with the vectors of their windows."""
+        terms = [postings(tokenize(memory.text)) for memory in memories]
+        blobs = [np.ascontiguousarray(matrix, np.float32).tobytes() for matrix in vectors]
+        with self._connections.writing() as db:
+            self._check_embedder(db)
+            user_key, version = queries.next_version(db, user_id)
+            seqs = queries.seqs(db, user_key, [memory.id for memory in memories])
+            if seqs and not replace:
+                raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(seqs)}")
+            replaced = len(seqs)
+            following = queries.next_seq(db, user_key)
+            for memory in memories:
+                following += seqs.setdefault(memory.id, following) == following
+            db.executemany(
+                rows.INSERT,
+                (
+                    (user_key, seqs[memory.id], version, blob, *rows.from_memory(memory))
+                    for memory, blob in zip(memories, terms, strict=True)
+                ),
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                (
+                    (user_key, seqs[memory.id], blob)
+                    for memory, blob in zip(memories, blobs, strict=True)
+                ),
+            )
+            db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", (following, user_key))
+            if replaced:
+                queries.mark_rewritten(db, user_key)
+
+    def candidates(self, user_id: str, probe: Probe) -> Candidates:
+        """The memories that may answer `probe`, and their neighbours."""
+        with self._fresh(user_id) as index:
+            return index.candidates(probe)
+
+    def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+        """The memories of these candidate keys; what is gone meanwhile is left out."""
+        select = f"SELECT seq, {rows.COLUMNS} FROM memories WHERE {queries.MINE}"
+        with self._connections.reading() as db:
+            selected = queries.select_in(db, select, (user_id,), "seq", keys)
+            return {row[0]: rows.to_memory(user_id, row[1:]) for row in selected}
+
+    def memories(self, user_id: str, filter: Filter) -> list[Memory]:
+        """Memories in the order of their time. `filter.archived` adds the archived ones."""
+        condition, values = rows.condition(filter)
+        select = f"SELECT {rows.COLUMNS} FROM memories WHERE {queries.MINE} {condition}"
+        with self._connections.reading() as db:
+            found = db.execute(f"{select} ORDER BY created_at, seq", (user_id, *values))
+            return [rows.to_memory(user_id, row) for row in found]
+
+    def span(self, user_id: str) -> tuple[date, date] | None:
+        """The days of the first and the last memory, or None if there is none."""
+        with self._connections.reading() as db:
+            return queries.span(db, user_id)
+
+    def strengthen(
+        self,
+        user_id: str,
+        ids: Collection[str],
+        now: datetime,
+        turn: str | None,
+        law: ForgettingLaw,
+    ) -> int:
+        """Recalls memories: each grows stronger by `law` and starts to fade anew at `now`."""
+        with self._connections.writing() as db:
+            user_key, version = queries.next_version(db, user_id)
+            return queries.strengthen(db, user_key, version, ids, now, turn, law)
+
+    def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Archives active memories as of `now`; returns how many changed."""
+        at = rows.micros(now)
+        change = "archived_at = ? WHERE archived_at IS NULL"
+        return self._change(user_id, ids, change, at)
+
+    def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Brings archived memories back, to fade anew from `now`; returns how many changed."""
+        at = rows.micros(now)
+        change = "archived_at = NULL, last_recalled_at = ? WHERE archived_at IS NOT NULL"
+        return self._change(user_id, ids, change, at)
+
+    def recalls(self, user_id: str, id: str) -> list[datetime]:
+        """When a memory was recalled, oldest first."""
+        with self._connections.reading() as db:
+            found = db.execute(
+                f"SELECT at FROM recalls JOIN memories USING (user_key, seq) "
+                f"WHERE {queries.MINE} AND id = ? ORDER BY at",
+                (user_id, id),
+            )
+            return [rows.moment(at) for (at,) in found]
+
+    def delete(
+        self, user_id: str, *, ids: Collection[str] | None = None, day: date | None = None
+    ) -> DeletionReceipt:
+        """Erases memories for good: these ids, this day, or everything of the user.
+
+        Deleted bytes are overwritten in the file and the log is emptied into it.
+        """
+        with self._connections.writing() as db:
+            counts = queries.delete(db, user_id, ids, day)
+            remaining = queries.count(db, user_id)
+        self._cache.drop(user_id)
+        with self._connections.exclusive() as db:
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return DeletionReceipt(user_id, **counts, remaining=remaining, erased=not busy)
+
+    def set_digests(self, user_id: str, digests: Sequence[Digest]) -> None:
+        """Stores digests; one of the same kind and day is replaced."""
+        with self._connections.writing() as db:
+            user_key, _ = queries.next_version(db, user_id)
+            db.executemany(
+                "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)",
+                ((user_key, *rows.from_digest(digest)) for digest in digests),
+            )
+
+    def digests(self, user_id: str) -> list[Digest]:
+        """Every digest of the user: by kind, then by day, the global one first."""
+        with self._connections.reading() as db:
+            found = db.execute(
+                "SELECT kind, day, text, made_by, made_at FROM digests "
+                f"WHERE {queries.MINE} ORDER BY kind, day",
+                (user_id,),
+            )
+            return [rows.to_digest(user_id, row) for row in found]
+
+    def set_profile(self, user_id: str, profile: str) -> None:
+        """Stores what is known of the user beside the dialogue, as JSON."""
+        with self._connections.writing() as db:
+            user_key, _ = queries.next_version(db, user_id)
+            db.execute("UPDATE users SET profile = ? WHERE user_key = ?", (profile, user_key))
+
+    def profile(self, user_id: str) -> str:
+        """What `set_profile` stored; "{}" where nothing was."""
+        with self._connections.reading() as db:
+            select = "SELECT profile FROM users WHERE user_id = ?"
+            found = db.execute(select, (user_id,)).fetchone()
+        return "{}" if found is None else str(found[0])
+
+    def users(self) -> Iterator[str]:
+        """Every user id, sorted."""
+        with self._connections.reading() as db:
+            found = db.execute("SELECT user_id FROM users ORDER BY user_id").fetchall()
+        return iter([user_id for (user_id,) in found])
+
+    def stats(self, user_id: str | None = None) -> Stats:
+        """Counts over one user or, with None, over all."""
+        condition, values = ("TRUE", ()) if user_id is None else (queries.MINE, (user_id,))
+        with self._connections.reading() as db:
+            memories, archived, recalls, users, first, last = db.execute(
+                "SELECT count(*), count(archived_at), total(recalls), count(DISTINCT user_key), "
+                f"min(day), max(day) FROM memories WHERE {condition}",
+                values,
+            ).fetchone()
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            page_size = db.execute("PRAGMA page_size").fetchone()[0]
+        return Stats(
+            users=users,
+            memories=memories,
+            archived=archived,
+            recalls=int(recalls),
+            first_day=date.fromisoformat(first) if first else None,
+            last_day=date.fromisoformat(last) if last else None,
+            file_bytes=pages * page_size,
+        )
+
+    def compact(self) -> None:
+        """Rewrites the file without its free pages. Needs as much room again while it runs."""
+        with self._connections.exclusive() as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._connections.close()
+
+    def _change(self, user_id: str, ids: Collection[str], change: str, at: int) -> int:
+        """Runs an UPDATE (its assignments and its condition) over some memories."""
+        with self._connections.writing() as db:
+            user_key, version = queries.next_version(db, user_id)
+            update = f"UPDATE memories SET version = ?, {change} AND user_key = ? AND id = ?"
+            parameters = ((version, at, user_key, id) for id in set(ids))
+            return db.executemany(update, parameters).rowcount
+
+    @contextmanager
+    def _fresh(self, user_id: str) -> Iterator[UserIndex]:
+        """The user's index, up to date with the file, while nobody else changes it."""
+        entry = self._cache.entry(user_id)
+        with entry.lock:
+            with self._connections.reading() as db:
+                if self._refresh(db, entry, user_id):
+                    self._cache.resized(user_id, entry.index.nbytes)
+            yield entry.index
+
+    def _refresh(self, db: sqlite3.Connection, entry: Entry, user_id: str) -> bool:
+        """Takes over what was written since; returns whether anything was."""
+        user_key, version, rewritten = db.execute(
+            "SELECT user_key, version, rewritten FROM users WHERE user_id = ?", (user_id,)
+        ).fetchone() or (None, 0, 0)
+        if (entry.user_key, entry.index.version) == (user_key, version):
+            return False
+        self._check_embedder(db)
+        if entry.user_key != user_key or rewritten > entry.index.version:
+            entry.index, entry.user_key = UserIndex(self._dimension), user_key
+        self._load(db, user_key, entry.index)
+        entry.index.version = version
+        return True
+
+    def _load(self, db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> None:
+        """Reads the rows that are newer than the index."""
+        last = index.last_key
+        select = f"SELECT terms, {rows.INDEXED} FROM memories WHERE user_key = ?"
+        changed = db.execute(
+            f"{select} AND version > ? AND seq <= ? ORDER BY seq", (user_key, index.version, last)
+        ).fetchall()
+        new = db.execute(f"{select} AND seq > ? ORDER BY seq", (user_key, last)).fetchall()
+        blobs = db.execute(
+            "SELECT vector FROM vectors WHERE user_key = ? AND seq > ? ORDER BY seq",
+            (user_key, last),
+        )
+        vectors = [rows.to_vectors(blob, self._dimension) for (blob,) in blobs]
+        index.update([rows.to_indexed(row[1:]) for row in changed])
+        index.extend([rows.to_indexed(row[1:]) for row in new], vectors, [row[0] for row in new])
+
+    def _claim(self) -> None:
+        """Notes in a new file whose vectors it holds; refuses a file of another embedder."""
+        with self._connections.writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO meta VALUES (?, ?)",
+                (("embedder", self._embedder), ("dimension", str(self._dimension))),
+            )
+            self._check_embedder(db)
+
+    def _check_embedder(self, db: sqlite3.Connection) -> None:
+        name, dimension = queries.written_by(db)
+        if (name, dimension) != (self._embedder, self._dimension):
+            raise EmbedderMismatchError(
+                f"{self.path} was written by the embedder {name!r} (dimension {dimension}), not "
+                f"by {self._embedder!r} ({self._dimension}). Open it with embedder={name!r}, or "
+                f"embed its memories anew: memorybank reembed {self.path} "
+                f"--embedder {self._embedder}"
+            )

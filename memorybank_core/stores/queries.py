@@ -1,0 +1,164 @@
+"""The small statements of the local store; each names one user."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from datetime import date, datetime
+from typing import Any
+
+from memorybank_core.forgetting import ForgettingLaw, days_between
+
+from .rows import Row, micros, moment
+
+MINE = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
+"""The condition that every statement about a user's rows begins with."""
+
+_CHUNK = 500  # old versions of SQLite take 999 parameters at most
+
+
+def select_in(
+    db: sqlite3.Connection, select: str, head: Row, column: str, values: Collection[Any]
+) -> Iterator[Row]:
+    """The rows of `select` (which ends in a condition) whose `column` is one of `values`."""
+    values = list(values)
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        marks = ", ".join("?" * len(chunk))
+        yield from db.execute(f"{select} AND {column} IN ({marks})", (*head, *chunk))
+
+
+def written_by(db: sqlite3.Connection) -> tuple[str, int]:
+    """Name and dimension of the embedder whose vectors the file holds; ("", 0) if none yet."""
+    meta = dict(db.execute("SELECT name, value FROM meta"))
+    return meta.get("embedder", ""), int(meta.get("dimension", 0))
+
+
+def next_version(db: sqlite3.Connection, user_id: str) -> tuple[int, int]:
+    """Key and raised version of a user, who is entered where new."""
+    db.execute(
+        "INSERT INTO users (user_id, version, rewritten, next_seq) VALUES (?, 1, 0, 1) "
+        "ON CONFLICT (user_id) DO UPDATE SET version = version + 1",
+        (user_id,),
+    )
+    select = "SELECT user_key, version FROM users WHERE user_id = ?"
+    user_key, version = db.execute(select, (user_id,)).fetchone()
+    return user_key, version
+
+
+def next_seq(db: sqlite3.Connection, user_key: int) -> int:
+    """The number of the user's next memory; numbers are not used twice."""
+    found = db.execute("SELECT next_seq FROM users WHERE user_key = ?", (user_key,)).fetchone()
+    return int(found[0])
+
+
+def seqs(db: sqlite3.Connection, user_key: int, ids: Collection[str]) -> dict[str, int]:
+    """The rows of those ids that exist."""
+    select = "SELECT id, seq FROM memories WHERE user_key = ?"
+    return dict(select_in(db, select, (user_key,), "id", ids))
+
+
+def mark_rewritten(db: sqlite3.Connection, user_key: int) -> None:
+    """Makes every process build this user's index anew."""
+    db.execute("UPDATE users SET rewritten = version WHERE user_key = ?", (user_key,))
+
+
+def strengthen(
+    db: sqlite3.Connection,
+    user_key: int,
+    version: int,
+    ids: Collection[str],
+    now: datetime,
+    turn: str | None,
+    law: ForgettingLaw,
+) -> int:
+    """Recalls memories once each and not twice for one turn; returns how many."""
+    select = (
+        "SELECT seq, strength, max(created_at, coalesce(last_recalled_at, 0)) "
+        "FROM memories WHERE user_key = ?"
+    )
+    found = list(select_in(db, select, (user_key,), "id", set(ids)))
+    if turn is not None:
+        known = "SELECT seq FROM recalls WHERE user_key = ? AND turn = ?"
+        recalled = select_in(db, known, (user_key, turn), "seq", [row[0] for row in found])
+        done = {seq for (seq,) in recalled}
+        found = [row for row in found if row[0] not in done]
+    for seq, strength, refreshed in found:
+        stronger = law.strengthened(strength, days_between(moment(refreshed), now))
+        db.execute(
+            "UPDATE memories SET strength = ?, recalls = recalls + 1, version = ?, "
+            "last_recalled_at = max(?, coalesce(last_recalled_at, 0)) "
+            "WHERE user_key = ? AND seq = ?",
+            (stronger, version, micros(now), user_key, seq),
+        )
+        db.execute(
+            "INSERT OR IGNORE INTO recalls VALUES (?, ?, ?, ?)", (user_key, seq, micros(now), turn)
+        )
+    return len(found)
+
+
+def span(db: sqlite3.Connection, user_id: str) -> tuple[date, date] | None:
+    """The days of the user's first and last memory."""
+    user = db.execute("SELECT user_key FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    first, last = db.execute(
+        "SELECT (SELECT min(day) FROM memories WHERE user_key = ?), "
+        "(SELECT max(day) FROM memories WHERE user_key = ?)",
+        (user or (None,)) * 2,
+    ).fetchone()
+    return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+
+
+def count(db: sqlite3.Connection, user_id: str) -> int:
+    """How many memories a user has."""
+    found = db.execute(f"SELECT count(*) FROM memories WHERE {MINE}", (user_id,)).fetchone()
+    return int(found[0])
+
+
+def delete(
+    db: sqlite3.Connection, user_id: str, ids: Collection[str] | None, day: date | None
+) -> dict[str, int]:
+    """Deletes memories and what was derived from them; returns how many rows of each table."""
+    user = db.execute("SELECT user_key FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    if user is None:
+        return dict.fromkeys((*_PER_MEMORY, "digests"), 0)
+    if ids is None and day is None:
+        counts = {
+            table: db.execute(f"DELETE FROM {table} WHERE user_key = ?", user).rowcount
+            for table in (*_PER_MEMORY, "digests")
+        }
+        db.execute("DELETE FROM users WHERE user_key = ?", user)
+        return counts
+    doomed = _doomed(db, user, ids, day)
+    counts = {
+        table: sum(
+            db.execute(f"DELETE FROM {table} WHERE user_key = ? AND seq = ?", (*user, seq)).rowcount
+            for seq, *_ in doomed
+        )
+        for table in _PER_MEMORY
+    }
+    derived = ["", *{row[1] for row in doomed if row[2] == "turn"}]
+    counts["digests"] = sum(
+        db.execute("DELETE FROM digests WHERE user_key = ? AND day = ?", (*user, day)).rowcount
+        for day in derived
+        if len(derived) > 1
+    )
+    next_version(db, user_id)
+    mark_rewritten(db, user[0])
+    return counts
+
+
+_PER_MEMORY = ("memories", "vectors", "recalls")
+
+
+def _doomed(
+    db: sqlite3.Connection, user: Row, ids: Collection[str] | None, day: date | None
+) -> list[Row]:
+    """(seq, day, kind) of what a deletion takes: with a turn go the events of its day."""
+    select = "SELECT seq, day, kind FROM memories WHERE user_key = ?"
+    if ids is not None:
+        found = list(select_in(db, select, user, "id", set(ids)))
+    else:
+        found = list(select_in(db, select, user, "day", [day and day.isoformat()]))
+    days = {row[1] for row in found if row[2] == "turn"}
+    events = select_in(db, f"{select} AND kind = 'event'", user, "day", days)
+    return list({*found, *events})

@@ -1,0 +1,135 @@
+"""Between records and rows: the columns of the local store, and the conversions."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.protocols import Filter, Matrix
+from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
+
+from .index import IndexedMemory
+
+Row = tuple[Any, ...]
+
+COLUMNS = (
+    "id, kind, session, day, created_at, query, response, user_name, companion_name, "
+    "strength, recalls, last_recalled_at, archived_at"
+)
+INSERT = (
+    f"INSERT OR REPLACE INTO memories (user_key, seq, version, terms, {COLUMNS}) "
+    f"VALUES ({', '.join('?' * 17)})"
+)
+INDEXED = (
+    "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
+    "coalesce(session, day), kind, response, query, archived_at"
+)
+"""What the index of a user is made from, beside the terms and the vectors."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(micros: int) -> datetime:
+    """The inverse of `micros`."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def from_memory(memory: Memory) -> Row:
+    """The values of `COLUMNS`. An event's text stands where a turn's query does."""
+    turn = memory.turn
+    return (
+        memory.id,
+        memory.kind,
+        turn.session if turn else memory.session,
+        memory.day.isoformat(),
+        micros(memory.created_at),
+        turn.query if turn else memory.text,
+        turn.response if turn else "",
+        turn.user_name if turn else None,
+        turn.companion_name if turn else None,
+        memory.strength,
+        memory.recalls,
+        None if memory.last_recalled_at is None else micros(memory.last_recalled_at),
+        None if memory.archived_at is None else micros(memory.archived_at),
+    )
+
+
+def to_memory(user_id: str, row: Row) -> Memory:
+    """The memory of a row of `COLUMNS`."""
+    (id, kind, session, day, created, query, response, user, companion, *state) = row
+    strength, recalls, recalled, archived = state
+    created_at = moment(created)
+    turn = Turn(query, response, created_at, id, session, user, companion)
+    return Memory(
+        id=id,
+        user_id=user_id,
+        kind=kind,
+        text=turn.text if kind == "turn" else query,
+        created_at=created_at,
+        day=date.fromisoformat(day),
+        session=session or day,
+        strength=strength,
+        recalls=recalls,
+        last_recalled_at=None if recalled is None else moment(recalled),
+        archived_at=None if archived is None else moment(archived),
+        turn=turn if kind == "turn" else None,
+    )
+
+
+def from_digest(digest: Digest) -> Row:
+    """The values of a row of digests; the global ones have the day "", which sorts first."""
+    day = "" if digest.day is None else digest.day.isoformat()
+    kind = "portrait" if isinstance(digest, Portrait) else "summary"
+    return (kind, day, digest.text, digest.made_by, micros(digest.made_at))
+
+
+def to_digest(user_id: str, row: Row) -> Digest:
+    """The inverse of `from_digest`."""
+    kind, day, text, made_by, made_at = row
+    record = Portrait if kind == "portrait" else Summary
+    return record(user_id, text, date.fromisoformat(day) if day else None, made_by, moment(made_at))
+
+
+def to_indexed(row: Row) -> IndexedMemory:
+    """The index's view of a row of `INDEXED`."""
+    seq, created, refreshed, strength, day, session, kind, response, query, archived = row
+    return IndexedMemory(
+        key=seq,
+        created=created / 1e6,
+        refreshed=refreshed / 1e6,
+        strength=strength,
+        day=date.fromisoformat(day).toordinal(),
+        session=session,
+        kind=kind,
+        utterances=2 if query and response else 1,
+        archived=archived is not None,
+    )
+
+
+def to_vectors(blob: bytes, dimension: int) -> Matrix:
+    """The vectors of a memory's windows, float32 (windows, dimension)."""
+    return np.frombuffer(blob, np.float32).reshape(-1, dimension)
+
+
+def condition(filter: Filter) -> tuple[str, list[Any]]:
+    """A filter as SQL, to follow the condition on the user."""
+    clauses, values = [], []
+    for clause, value in (
+        ("day >= ?", filter.since and filter.since.isoformat()),
+        ("day <= ?", filter.until and filter.until.isoformat()),
+        ("kind = ?", filter.kind),
+        ("coalesce(session, day) = ?", filter.session),
+    ):
+        if value is not None:
+            clauses.append(f"AND {clause}")
+            values.append(value)
+    if not filter.archived:
+        clauses.append("AND archived_at IS NULL")
+    return " ".join(clauses), values

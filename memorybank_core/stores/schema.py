@@ -1,0 +1,155 @@
+"""The SQLite file: its tables, their numbered migrations, and the checks before it is opened.
+
+Every table's key begins with the user and rows are clustered by it (WITHOUT ROWID), so that
+what one call reads lies together, however many users share the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from pathlib import Path
+
+from memorybank_core.errors import NotABankError, SchemaTooNewError, StoreWriteError
+
+APPLICATION_ID = 0x4D42414E  # "MBAN"
+PAGE_SIZE = 8192  # a row with a vector of 384 floats fits without an overflow page
+
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE users (
+        user_key INTEGER PRIMARY KEY AUTOINCREMENT,
+        user_id TEXT NOT NULL UNIQUE,
+        version INTEGER NOT NULL,
+        rewritten INTEGER NOT NULL,
+        next_seq INTEGER NOT NULL,
+        profile TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE TABLE memories (
+        user_key INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        session TEXT,
+        day TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        query TEXT NOT NULL,
+        response TEXT NOT NULL,
+        user_name TEXT,
+        companion_name TEXT,
+        strength REAL NOT NULL,
+        recalls INTEGER NOT NULL,
+        last_recalled_at INTEGER,
+        archived_at INTEGER,
+        version INTEGER NOT NULL,
+        terms BLOB NOT NULL,
+        PRIMARY KEY (user_key, seq)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX memories_by_id ON memories (user_key, id);
+    CREATE INDEX memories_by_version ON memories (user_key, version);
+    CREATE INDEX memories_by_day ON memories (user_key, day);
+    CREATE TABLE vectors (
+        user_key INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (user_key, seq)
+    ) WITHOUT ROWID;
+    CREATE TABLE recalls (
+        user_key INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        turn TEXT,
+        PRIMARY KEY (user_key, seq, at)
+    ) WITHOUT ROWID;
+    CREATE TABLE digests (
+        user_key INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        day TEXT NOT NULL,
+        text TEXT NOT NULL,
+        made_by TEXT,
+        made_at INTEGER NOT NULL,
+        PRIMARY KEY (user_key, kind, day)
+    ) WITHOUT ROWID;
+    """,
+)
+"""What takes a file from schema version i to i + 1; entries are only ever appended."""
+
+
+def create_private(path: Path) -> None:
+    """Makes an empty file that only its owner may read; SQLite gives its WAL the same mode.
+
+    Raises:
+        StoreWriteError: The folder does not exist or may not be written.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreWriteError(
+            f"cannot open {path}: {error.strerror}. Choose a folder that exists and is writable."
+        ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuses what is no SQLite file, and one that lost its end.
+
+    Raises:
+        NotABankError: It is not ours, or it is damaged.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        return
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise NotABankError(f"{path} is not a memory bank (no SQLite file). It was left as it is.")
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        return  # pages may still be on their way from the log
+    page_size, pages = struct.unpack(">H10xI", header[16:32])
+    expected = pages * (65_536 if page_size == 1 else page_size)
+    if size < expected:
+        raise NotABankError(
+            f"{path} is damaged: {size} bytes of {expected} are there. "
+            "Restore it from a backup; it was left as it is."
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Brings the file to the newest schema, in one transaction.
+
+    Raises:
+        NotABankError: It is another application's database.
+        SchemaTooNewError: A newer version of the package wrote it.
+    """
+    if _version(connection, path) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(_version(connection, path), len(MIGRATIONS)):
+            for statement in MIGRATIONS[number].split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version of the file; 0 for an empty one."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if owner != APPLICATION_ID and tables:
+        raise NotABankError(
+            f"{path} is another application's SQLite database. It was left as it is."
+        )
+    if version > len(MIGRATIONS):
+        raise SchemaTooNewError(
+            f"{path} has schema {version}; this version of memorybank knows up to "
+            f"{len(MIGRATIONS)}. Run: pip install --upgrade memorybank"
+        )
+    return version

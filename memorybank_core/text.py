@@ -1,0 +1,110 @@
+"""Text, by script: terms for lexical search and windows for embedding, English and Chinese.
+
+Nothing here needs to be told the language. Words of alphabetic scripts are stemmed (English
+Snowball); runs of Chinese, Japanese kana included, become their characters and pairs of
+characters, which needs no dictionary and finds names that no dictionary has.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import snowballstemmer
+
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
+_CJK_CHARACTER = re.compile(f"[{CJK}]")
+_BREAK = re.compile(r"(?<=[.!?。！？；;\n])|(?<=[,，、 ])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+STOP_WORDS = frozenset(
+    """
+    a an the and or of to in on at by for from with as is are was were be been am do does did
+    have has had i you he she it we they me him them my your his her its our their this that
+    these those what which who whom how when where why s t d m ll re ve not
+    """.split()
+)
+"""English words that carry no topic; questions are full of them."""
+
+WINDOW = 220
+"""Length of an embedding window, in estimated tokens (MiniLM reads 256, e5 512)."""
+OVERLAP = 40
+"""How much two neighbouring windows share, in estimated tokens."""
+
+
+def tokenize(text: str) -> list[str]:
+    """The terms of `text` for lexical search, in order, with repetitions."""
+    terms: list[str] = []
+    for run in _RUN.findall(_fold(text)):
+        if _CJK_CHARACTER.match(run):
+            terms.extend(run)
+            terms.extend(run[i : i + 2] for i in range(len(run) - 1))
+        else:
+            word = re.split("['’]", run, maxsplit=1)[0]
+            if word not in STOP_WORDS:
+                terms.append(_stem(word))
+    return terms
+
+
+def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
+    """`text` in pieces of about `size` tokens that overlap, cut at sentence ends or spaces.
+
+    A text up to a quarter longer than `size` stays whole. Joined without their overlaps the
+    pieces give the text back, so that nothing in it goes unembedded.
+    """
+    if estimate_tokens(text) <= size * 1.25:
+        return [text]
+    pieces = [piece for part in _BREAK.split(text) for piece in _chop(part, size) if piece]
+    lengths = [estimate_tokens(piece) for piece in pieces]
+    result, start = [], 0
+    while start < len(pieces):
+        end, length = start, 0.0
+        while end < len(pieces) and (end == start or length + lengths[end] <= size):
+            length += lengths[end]
+            end += 1
+        result.append("".join(pieces[start:end]))
+        if end == len(pieces):
+            break
+        shared, back = 0.0, end
+        while back - 1 > start and shared + lengths[back - 1] <= overlap:
+            back -= 1
+            shared += lengths[back]
+        start = back
+    return result
+
+
+def estimate_tokens(text: str) -> float:
+    """About how many tokens a multilingual model reads: one a CJK character, else a quarter."""
+    cjk = len(_CJK_CHARACTER.findall(text))
+    return cjk + (len(text) - cjk) / 4
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with halves of torn emoji replaced by U+FFFD: they fit no UTF-8 file."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _fold(text: str) -> str:
+    """Lower case, full-width forms made plain, accents off."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _stem(word: str) -> str:
+    return str(_STEMMER.stemWord(word)) if word.isascii() else word
+
+
+_STEMMER = snowballstemmer.stemmer("english")
+
+
+def _chop(part: str, size: int) -> list[str]:
+    """`part` in pieces that fit, where it has no place to break at."""
+    step = size if _CJK_CHARACTER.search(part) else size * 4
+    return [part[i : i + step] for i in range(0, len(part), step)]

@@ -1,0 +1,1 @@
+"""LlamaIndex surfaces of MemoryBank."""
