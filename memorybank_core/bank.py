@@ -16,8 +16,11 @@ import numpy as np
 from . import forgetting
 from .checks import (
     configuration,
+    profile_json,
+    require_day,
     require_k,
     require_kind,
+    require_memories,
     require_moment,
     require_query,
     require_threshold,
@@ -43,7 +46,7 @@ from .records import (
     Stats,
     Turn,
 )
-from .text import tokenize
+from .text import tokenize, without_surrogates
 
 POOL = 50
 """How many candidates each signal of a search brings, at least."""
@@ -178,11 +181,10 @@ class MemoryBank:
         Otherwise like `add`.
         """
         require_user(user_id)
+        require_memories(memories, user_id)
         known = self.store.known(user_id, {memory.id for memory in memories})
         new: dict[str, Memory] = {}
         for memory in memories:
-            if memory.user_id != user_id:
-                raise InvalidInputError(f"memory {memory.id!r} belongs to {memory.user_id!r}")
             other = new.get(memory.id) or known.get(memory.id)
             if other is None:
                 new[memory.id] = memory
@@ -244,8 +246,8 @@ class MemoryBank:
         require_query(query)
         require_k(k)
         moment = require_moment(now)
-        wanted = Filter(since, until, require_kind(kind), session, archived)
-        probe = self._probe(query, user_id, k, moment, wanted)
+        wanted = _filter(since, until, kind, session, archived)
+        probe = self._probe(without_surrogates(query), user_id, k, moment, wanted)
         candidates = self.store.candidates(user_id, probe)
         retention = self._retention(candidates.refreshed, candidates.strength, moment)
         ranking = rank(candidates, retention, k, self.weights)
@@ -300,9 +302,8 @@ class MemoryBank:
     ) -> list[Memory]:
         """Memories in the order of their time; the arguments are those of `search`."""
         require_user(user_id)
-        return self.store.memories(
-            user_id, Filter(since, until, require_kind(kind), session, archived)
-        )
+        wanted = _filter(since, until, kind, session, archived)
+        return self.store.memories(user_id, wanted)
 
     def recalls(self, id: str, *, user_id: str) -> list[datetime]:
         """When a memory was recalled, oldest first."""
@@ -383,14 +384,14 @@ class MemoryBank:
             A receipt with the counts.
 
         Raises:
-            InvalidInputError: Both `ids` and `day` are given, or `ids` is a single string.
+            InvalidInputError: Both `ids` and `day` are given, or they are not what they must be.
         """
         require_user(user_id)
         if ids is not None and day is not None:
             raise InvalidInputError("delete takes ids or a day, not both")
-        if isinstance(ids, str):
-            raise InvalidInputError(f"ids must be a list of ids, not the string {ids!r}")
-        return self.store.delete(user_id, ids=ids, day=day)
+        if ids is not None:
+            ids = _ids(ids, user_id)
+        return self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
 
     # Looking around
 
@@ -413,7 +414,7 @@ class MemoryBank:
     def set_profile(self, profile: dict[str, Any], *, user_id: str) -> None:
         """Stores what is known of the user beside the dialogue; any JSON object."""
         require_user(user_id)
-        self.store.set_profile(user_id, json.dumps(profile, ensure_ascii=False))
+        self.store.set_profile(user_id, profile_json(profile))
 
     def day_of(self, moment: datetime) -> date:
         """The calendar day of a moment in the bank's time zone."""
@@ -433,6 +434,8 @@ class MemoryBank:
     adelete = in_thread(delete)
     ausers = in_thread(users)
     astats = in_thread(stats)
+    aprofile = in_thread(profile)
+    aset_profile = in_thread(set_profile)
     aclose = in_thread(close)
 
     # Parts of the verbs
@@ -453,8 +456,7 @@ class MemoryBank:
     def _retention(self, refreshed: Any, strength: Any, now: datetime) -> Any:
         """R of each candidate, float64 (n,)."""
         days = np.maximum(now.timestamp() - refreshed, 0.0) / forgetting.SECONDS_PER_DAY
-        pairs = zip(days.tolist(), strength.tolist(), strict=True)
-        return np.array([self.law.retention(t, s) for t, s in pairs], np.float64)
+        return self.law.retention(days, strength)
 
     def _fading(self, user_id: str, now: datetime, threshold: float) -> list[Fading]:
         """Every active memory with its retention at `now`."""
@@ -479,12 +481,22 @@ def _with_state_of(other: Memory, memory: Memory) -> Memory:
     )
 
 
+def _filter(
+    since: date | None, until: date | None, kind: Kind | None, session: str | None, archived: bool
+) -> Filter:
+    """The filter of these arguments; raises InvalidInputError on what they cannot be."""
+    days = require_day(since, "since"), require_day(until, "until")
+    return Filter(*days, require_kind(kind), session, archived)
+
+
 def _ids(found: Iterable[SearchResult | Memory | str], user_id: str) -> list[str]:
     """The distinct ids, in order.
 
     Raises:
-        InvalidInputError: A memory belongs to another user.
+        InvalidInputError: A memory belongs to another user, or there is no list.
     """
+    if isinstance(found, (str, Memory, SearchResult)):
+        raise InvalidInputError(f"a list of ids or memories is due, not {found!r}")
     ids: dict[str, None] = {}
     for item in found:
         memory = item.memory if isinstance(item, SearchResult) else item
@@ -492,5 +504,7 @@ def _ids(found: Iterable[SearchResult | Memory | str], user_id: str) -> list[str
             if memory.user_id != user_id:
                 raise InvalidInputError(f"memory {memory.id!r} is of another user")
             memory = memory.id
+        if not isinstance(memory, str):
+            raise InvalidInputError(f"an id must be a string, not {memory!r}")
         ids[memory] = None
     return list(ids)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from datetime import datetime, timezone
+from collections.abc import Sequence
+from datetime import date, datetime, timezone
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
 from .forgetting import LAWS, ForgettingLaw, law_named
 from .protocols import Matrix
-from .records import KINDS, Kind, require_aware
+from .records import KINDS, Kind, Memory, require_aware
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
@@ -44,10 +47,47 @@ def require_kind(kind: Kind | None) -> Kind | None:
     return kind
 
 
+def require_day(day: date | None, name: str) -> date | None:
+    """Raises InvalidInputError on what is no calendar day; a datetime is none."""
+    if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+        raise InvalidInputError(
+            f"{name} must be a datetime.date, not {day!r}; bank.day_of(moment) gives a moment's day"
+        )
+    return day
+
+
 def require_threshold(threshold: float) -> None:
     """Raises InvalidInputError unless the threshold lies in (0, 1]."""
     if not isinstance(threshold, (int, float)) or not 0.0 < threshold <= 1.0:
         raise InvalidInputError(f"threshold must be in (0, 1], not {threshold!r}")
+
+
+def require_memories(memories: Sequence[Memory], user_id: str) -> None:
+    """Raises InvalidInputError unless all are whole memories of this user."""
+    for memory in memories:
+        if not isinstance(memory, Memory):
+            raise InvalidInputError(f"memories must be Memory records, not {memory!r}")
+        if memory.user_id != user_id:
+            raise InvalidInputError(f"memory {memory.id!r} belongs to {memory.user_id!r}")
+        if not memory.text.strip() or (memory.kind == "turn") != (memory.turn is not None):
+            raise InvalidInputError(
+                f"memory {memory.id!r} must have a text, and a turn if its kind is 'turn'"
+            )
+        require_kind(memory.kind)
+        for name in ("created_at", "last_recalled_at", "archived_at"):
+            if getattr(memory, name) is not None:
+                require_aware(getattr(memory, name), f"Memory.{name}")
+
+
+def profile_json(profile: dict[str, Any]) -> str:
+    """`profile` as JSON; raises InvalidInputError unless it is a JSON object."""
+    if not isinstance(profile, dict):
+        raise InvalidInputError(f"profile must be a JSON object, not {profile!r}")
+    try:
+        plain = json.dumps(profile, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"profile must be a JSON object: {error}") from error
+    return without_surrogates(plain)
 
 
 def require_moment(moment: datetime | None, name: str = "now") -> datetime:
@@ -66,7 +106,8 @@ def configuration(
         found = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         faults.append(f"timezone must be an IANA name such as 'Asia/Shanghai', not {zone!r}")
-    if isinstance(law, str) and law not in LAWS:
+    known = law in LAWS if isinstance(law, str) else hasattr(law, "retention")
+    if not known:
         faults.append(f"law must be one of {', '.join(LAWS)} or a law, not {law!r}")
     if faults:
         raise ConfigurationError("; ".join(faults))
@@ -79,7 +120,12 @@ def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
     Raises:
         EmbedderError: The embedder broke its promise: wrong shape, NaN, infinity or zeros.
     """
-    matrix = np.asarray(vectors, np.float32)
+    try:
+        matrix = np.asarray(vectors, np.float32)
+    except (TypeError, ValueError) as error:
+        raise EmbedderError(
+            f"the embedder gave no array of numbers: {error}. Nothing was stored."
+        ) from error
     if count == 1 and matrix.ndim == 1:
         matrix = matrix[None, :]
     if matrix.shape != (count, dimension):

@@ -395,10 +395,8 @@ def _merged(left: _Mention, right: _Mention, text: str) -> _Mention | None:
             parts = day  # "Sunday, May 4"
             break
     else:
-        whole = len(parts) == len(left.parts) + len(right.parts)
-        if not whole or frozenset(parts.keys() - {"until"}) not in _SHAPES:
-            return None
-        if not left.parts or not right.parts:
+        differ = left.parts and right.parts and left.parts.keys().isdisjoint(right.parts)
+        if not differ or frozenset(parts.keys() - {"until"}) not in _SHAPES:
             return None
     return _Mention(left.start, right.end, parts, left.weak and right.weak)
 

@@ -1,6 +1,7 @@
 """The law of forgetting: how much of a memory is left, and what a recall does to it.
 
 Pure functions of their arguments. Time is in days, strength is S, retention is R in [0, 1].
+Retention takes floats and numpy arrays alike, so that a search weighs all candidates at once.
 
 Source: MemoryBank (Zhong et al. 2023, arXiv 2305.10250), section 2.3, after Ebbinghaus (1885):
 R = exp(-t / S), S grows by 1 and t restarts with each recall. The paper's published code
@@ -16,8 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import ConfigurationError, InvalidInputError
 from .records import Memory
+
+Floats = float | npt.NDArray[np.float64]
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -25,7 +31,7 @@ SECONDS_PER_DAY = 86_400.0
 class ForgettingLaw(Protocol):
     """How a memory fades. Retention falls with time and rises with strength."""
 
-    def retention(self, days: float, strength: float) -> float:
+    def retention(self, days: Floats, strength: Floats) -> Floats:
         """R in [0, 1], `days` after creation or last recall; 1 at 0 days."""
         ...
 
@@ -50,8 +56,9 @@ class Ebbinghaus:
     def __post_init__(self) -> None:
         _require_positive(scale_days=self.scale_days)
 
-    def retention(self, days: float, strength: float) -> float:
-        return math.exp(-days / (self.scale_days * strength))
+    def retention(self, days: Floats, strength: Floats) -> Floats:
+        retention: Floats = np.exp(-days / (self.scale_days * strength))
+        return retention
 
     def strengthened(self, strength: float, days: float) -> float:
         return strength + 1.0
@@ -74,8 +81,9 @@ class PowerLaw:
     def __post_init__(self) -> None:
         _require_positive(scale_days=self.scale_days, exponent=self.exponent)
 
-    def retention(self, days: float, strength: float) -> float:
-        return float((1.0 + days / (self.scale_days * strength)) ** -self.exponent)
+    def retention(self, days: Floats, strength: Floats) -> Floats:
+        retention: Floats = (1.0 + days / (self.scale_days * strength)) ** -self.exponent
+        return retention
 
     def strengthened(self, strength: float, days: float) -> float:
         return strength + 1.0
@@ -96,11 +104,12 @@ class FSRS:
     its `fsrs` package.
     """
 
-    def retention(self, days: float, strength: float) -> float:
-        return float((1.0 + _FSRS_FACTOR * days / _stability(strength)) ** -_FSRS_W[20])
+    def retention(self, days: Floats, strength: Floats) -> Floats:
+        retention: Floats = (1.0 + _FSRS_FACTOR * days / (strength * _FSRS_S0)) ** -_FSRS_W[20]
+        return retention
 
     def strengthened(self, strength: float, days: float) -> float:
-        stability = _stability(strength)
+        stability = strength * _FSRS_S0
         if days < 1.0:
             growth = max(1.0, math.exp(_FSRS_W[17] * _FSRS_W[18]) * stability ** -_FSRS_W[19])
         else:
@@ -114,7 +123,7 @@ class FSRS:
         return float(strength * growth)
 
     def days_until(self, retention: float, strength: float) -> float:
-        return float((retention ** (-1 / _FSRS_W[20]) - 1) * _stability(strength) / _FSRS_FACTOR)
+        return float((retention ** (-1 / _FSRS_W[20]) - 1) * strength * _FSRS_S0 / _FSRS_FACTOR)
 
 
 _FSRS_W = (
@@ -122,12 +131,8 @@ _FSRS_W = (
     1.4835, 0.0614, 0.2629, 1.6483, 0.6014, 1.8729, 0.5425, 0.0912, 0.0658, 0.1542,
 )  # fmt: skip
 _FSRS_FACTOR = 0.9 ** (-1.0 / _FSRS_W[20]) - 1.0
+_FSRS_S0 = _FSRS_W[2]  # days until retention is 0.9 after a first review of grade 3, "good"
 _FSRS_DIFFICULTY = _FSRS_W[4] - math.exp(_FSRS_W[5] * 2) + 1.0  # D0 of grade 3, "good"
-
-
-def _stability(strength: float) -> float:
-    """Days until retention is 0.9; strength 1.0 is S0 of grade 3, "good"."""
-    return strength * _FSRS_W[2]
 
 
 LAWS = {"ebbinghaus": Ebbinghaus, "power": PowerLaw, "fsrs": FSRS}
@@ -148,7 +153,7 @@ def law_named(name: str) -> ForgettingLaw:
 
 def retention_of(memory: Memory, law: ForgettingLaw, now: datetime) -> float:
     """R of `memory` at `now`: the value that ranking shows and `forget` decides by."""
-    return law.retention(days_between(memory.refreshed_at, now), memory.strength)
+    return float(law.retention(days_between(memory.refreshed_at, now), memory.strength))
 
 
 def fades_at(memory: Memory, law: ForgettingLaw, threshold: float) -> datetime | None:

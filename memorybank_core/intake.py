@@ -18,6 +18,8 @@ from .protocols import Embedder, Matrix
 from .records import Memory, Turn
 from .text import windows, without_surrogates
 
+_TOLD = ("query", "response", "user_name", "companion_name")
+
 
 def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneInfo) -> list[Memory]:
     """The memory of each turn; a turn without a time was said `now`.
@@ -50,10 +52,14 @@ def _to_memory(
     if not isinstance(turn, Turn):
         raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
     said_at = (turn.at or now).astimezone(timezone.utc)
-    query, response = without_surrogates(turn.query), without_surrogates(turn.response)
-    turn = replace(turn, query=query, response=response, at=said_at)
+    try:
+        day = said_at.astimezone(zone).date()
+    except OverflowError as error:
+        raise InvalidInputError(f"{said_at} lies beyond the calendar in {zone}") from error
+    told = {name: getattr(turn, name) for name in _TOLD}
+    clean = {name: without_surrogates(words) for name, words in told.items() if words}
+    turn = replace(turn, **clean, at=said_at)
     id = turn.id or _derived_id(turn, seen)
-    day = said_at.astimezone(zone).date()
     return Memory(
         id=id,
         user_id=user_id,

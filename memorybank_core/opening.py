@@ -46,11 +46,11 @@ def _choose(path: Path, embedder: str | Embedder | None) -> Embedder:
 
 def _writer_of(path: Path) -> str | None:
     """The name of the embedder that wrote a bank; None for a new file, or one that is no bank."""
-    if not path.is_file() or not path.stat().st_size:
-        return None
     try:
-        with closing(sqlite3.connect(path)) as db:
+        if not path.stat().st_size:
+            return None
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
             found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    except sqlite3.Error:
+    except (OSError, ValueError, sqlite3.Error):
         return None  # the store will say what is wrong with the file
     return str(found[0]) if found else None

@@ -97,7 +97,8 @@ class Candidates:
         similarity: float64; cosine to the query, the best of the memory's windows.
         lexical: float64; BM25 with this user's term statistics.
         pooled: bool; found by a signal (True) or only as a neighbour of one that was.
-        named: bool; lies in a day that the query names.
+        named: int64; days of the shortest span that the query names and it lies in, 0 if in none.
+        spoken: bool; said by the one speaker whom the query names.
         session: int64; equal within one conversation, negative for what belongs to none.
         place: int64; where in its conversation it stands, counted in utterances.
         created: float64; seconds since 1970.
@@ -110,6 +111,7 @@ class Candidates:
     lexical: Array
     pooled: Array
     named: Array
+    spoken: Array
     session: Array
     place: Array
     created: Array

@@ -1,9 +1,10 @@
 """One transparent score out of several signals. Pure: no clock, no store, no randomness.
 
-score = similarity + lexical + date + context + retention
+score = similarity + lexical + date + speaker + context + retention
 
 - similarity and lexical are standardised over the candidates (mean 0, deviation 1) and added;
-- a memory of a day that the query names gets a lift;
+- a memory of a day that the query names gets a lift, a smaller one where it names a longer span;
+- so does what was said by the one speaker whom the query names;
 - what stands near a good candidate in the conversation is lent part of its score, less with
   every utterance of distance: an answer often follows the words that the query resembles;
 - retention (R of the law of forgetting) weighs softly and has a floor, so that what is old
@@ -28,6 +29,8 @@ class Weights:
         similarity: Of the cosine.
         lexical: Of BM25.
         date: The lift of a day that the query names.
+        span: By how much that lift shrinks for a span of n days: date / (1 + span · ln n).
+        speaker: The lift of what the one speaker whom the query names said.
         before: What the utterance just before a memory lends it, as a share of its own score.
         after: The same for the utterance just after.
         fade: By what factor lending shrinks with each further utterance.
@@ -38,7 +41,9 @@ class Weights:
 
     similarity: float = 1.0
     lexical: float = 1.0
-    date: float = 4.0
+    date: float = 8.0
+    span: float = 0.3
+    speaker: float = 1.0
     before: float = 0.6
     after: float = 0.4
     fade: float = 0.8
@@ -66,12 +71,13 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
     """
     similarity = weights.similarity * _standardise(candidates.similarity, candidates.pooled)
     lexical = weights.lexical * _standardise(candidates.lexical, candidates.pooled)
-    date = weights.date * candidates.named.astype(np.float64)
+    date = _date_lift(candidates.named, weights)
+    speaker = weights.speaker * candidates.spoken.astype(np.float64)
     context = _lent(similarity + lexical, candidates, weights)
     fresh = weights.retention * np.maximum(retention, weights.floor)
-    score = similarity + lexical + date + context + fresh
+    columns = (similarity, lexical, date, speaker, context, fresh)
+    score = np.sum(columns, axis=0)
     order = np.lexsort((-candidates.key, -candidates.created, -score))[:k]
-    columns = (similarity, lexical, date, context, fresh)
     parts = [Parts(*(float(column[row]) for column in columns)) for row in order]
     return Ranking(rows=order.tolist(), parts=parts)
 
@@ -83,6 +89,12 @@ def _standardise(values: Array, pooled: Array) -> Array:
         return np.zeros_like(values)
     result: Array = (values - pool.mean()) / deviation
     return result
+
+
+def _date_lift(named: Array, weights: Weights) -> Array:
+    """The lift of each row, by the length in days of the span that names it (0: none)."""
+    lift: Array = weights.date / (1.0 + weights.span * np.log(np.maximum(named, 1)))
+    return np.where(named > 0, lift, 0.0)
 
 
 def _lent(score: Array, candidates: Candidates, weights: Weights) -> Array:

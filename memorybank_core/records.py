@@ -26,7 +26,12 @@ def require_aware(moment: datetime, name: str) -> datetime:
             f"{name}={moment.isoformat()} is naive: give it a time zone, "
             "for example datetime.now(timezone.utc)"
         )
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise InvalidInputError(
+            f"{name}={moment.isoformat()} lies beyond the calendar in UTC"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,7 @@ class Parts:
         similarity: Cosine to the query, standardised over the candidates.
         lexical: BM25, standardised over the candidates.
         date: The lift of a day that the query names.
+        speaker: The lift of what was said by the one speaker whom the query names.
         context: What the neighbours in the conversation lend.
         retention: How fresh it is, softly weighed.
     """
@@ -189,13 +195,15 @@ class Parts:
     similarity: float
     lexical: float
     date: float
+    speaker: float
     context: float
     retention: float
 
     @property
     def total(self) -> float:
         """Their sum, which is the score."""
-        return self.similarity + self.lexical + self.date + self.context + self.retention
+        signals = self.similarity + self.lexical + self.date + self.speaker
+        return signals + self.context + self.retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +226,16 @@ class SearchResult:
 
     def why(self, language: str = "en") -> str:
         """One line that says why it was found, in English ("en") or Chinese ("zh")."""
-        parts = _plain_fields(self.parts)
-        state = {"cosine": self.cosine, "R": self.retention, "S": self.memory.strength}
-        return WHY[language].format(score=self.score, **state, **parts)
+        wording = WHY[language]
+        parts = _plain_fields(self.parts).items()
+        summands = [f"{wording[name]} {part:+.2f}" for name, part in parts if abs(part) >= 0.005]
+        return wording["line"].format(
+            score=self.score,
+            summands=wording["comma"].join(summands) or "0",
+            cosine=self.cosine,
+            retention=self.retention,
+            strength=self.memory.strength,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -234,17 +249,30 @@ class SearchResult:
 
 
 WHY = {
-    "en": (
-        "score {score:.2f} = meaning {similarity:+.2f} (cosine {cosine:.2f}), words {lexical:+.2f},"
-        " date {date:+.2f}, neighbours {context:+.2f}, freshness {retention:+.2f}"
-        " (retention {R:.2f}, strength {S:g})"
-    ),
-    "zh": (
-        "得分 {score:.2f} = 语义 {similarity:+.2f}（余弦 {cosine:.2f}）、词语 {lexical:+.2f}、"
-        "日期 {date:+.2f}、上下文 {context:+.2f}、新鲜度 {retention:+.2f}"
-        "（保持率 {R:.2f}，强度 {S:g}）"
-    ),
+    "en": {
+        "similarity": "meaning",
+        "lexical": "words",
+        "date": "date",
+        "speaker": "speaker",
+        "context": "neighbours",
+        "retention": "freshness",
+        "comma": ", ",
+        "line": "score {score:.2f} = {summands} "
+        "(cosine {cosine:.2f}, retention {retention:.2f}, strength {strength:g})",
+    },
+    "zh": {
+        "similarity": "语义",
+        "lexical": "词语",
+        "date": "日期",
+        "speaker": "说话人",
+        "context": "上下文",
+        "retention": "新鲜度",
+        "comma": "、",
+        "line": "得分 {score:.2f} = {summands}"
+        "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",
+    },
 }
+"""The wording of `SearchResult.why`; a summand that is nearly 0 is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from memorybank_core.errors import (
+    InvalidInputError,
+    MemoryBankError,
     NotABankError,
     StoreBusyError,
     StoreClosedError,
@@ -46,8 +49,8 @@ class Connections:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed and on disk after the block, or without a trace."""
         with self.exclusive() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -97,15 +100,41 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     WAL lets readers go on beside a writer; FULL makes a commit durable; secure_delete
     overwrites what is deleted.
     """
-    connection = sqlite3.connect(
-        path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-    )
-    connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA temp_store=MEMORY")
+    connection = _unchanged(path, busy_timeout)
+    try:
+        connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
+        _enter_wal(connection, busy_timeout)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
+    """Switches a new file to WAL. In this one statement SQLite waits for no lock, so we do."""
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _unchanged(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A connection that has changed nothing yet; never makes a file."""
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 @contextmanager
@@ -115,16 +144,20 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translation(str(error), path) from error
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{error.object!r} has a character that cannot be stored (half a surrogate pair)"
+        ) from error
 
 
-def _translation(message: str, path: Path) -> StoreError:
+def _translation(message: str, path: Path) -> MemoryBankError:
     for sign, kind, advice in _SIGNS:
         if sign in message:
             return kind(f"{path}: {message}. {advice}")
     return StoreError(f"{path}: {message}")
 
 
-_SIGNS: tuple[tuple[str, type[StoreError], str], ...] = (
+_SIGNS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
     (
         "locked",
         StoreBusyError,
@@ -147,15 +180,19 @@ _SIGNS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("not a database", NotABankError, "It was left as it is."),
     ("malformed", NotABankError, "The file is damaged; restore it from a backup."),
     ("closed", StoreClosedError, "Open the bank again."),
+    ("binding parameter", InvalidInputError, "Ids and names must be strings."),
 )
+_OPENING = threading.Lock()
 
 
 def open_file(path: Path, busy_timeout: float) -> Connections:
     """Connections to the bank at `path`, which is made or migrated where it needs be."""
-    create_private(path)
-    check_file(path)
     connections = Connections(path, busy_timeout)
     try:
+        with _OPENING, translated(path):
+            create_private(path)
+            with closing(_unchanged(path, busy_timeout)) as db:
+                check_file(db, path)
         with connections.exclusive() as db:
             migrate(db, path)
     except BaseException:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
+from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
+from memorybank_core.text import tokenize
 
 from .lexical import LexicalIndex
 
@@ -25,20 +27,21 @@ ROW = np.dtype(
         ("strength", "f8"),
         ("day", "i4"),
         ("session", "i4"),
+        ("speaker", "i4"),
         ("kind", "u1"),
         ("utterances", "u1"),
         ("archived", "?"),
     ]
 )
-"""What the index knows of a memory; `day` is a proleptic ordinal, `session` a code."""
+"""What the index knows of a memory; `day` is a proleptic ordinal, names are codes."""
 
-NO_SESSION = -1
-"""The session code of what belongs to no conversation (event summaries)."""
+NONE = -1
+"""The session of an event summary, the speaker of an exchange: there is no single one."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedMemory:
-    """A row for the index: the columns of `ROW` in their order, with the session's name."""
+    """A row for the index: the columns of `ROW`, with names instead of their codes."""
 
     key: int
     created: float
@@ -46,6 +49,7 @@ class IndexedMemory:
     strength: float
     day: int
     session: str
+    speaker: str | None
     kind: str
     utterances: int
     archived: bool
@@ -62,6 +66,7 @@ class UserIndex:
         self._first = np.zeros(0, np.int64)  # position -> its first vector
         self._owner = np.zeros(0, np.int64)  # vector -> its memory's position
         self._sessions: dict[str, int] = {}
+        self._speakers: dict[str, int] = {}
         self._order = np.zeros(0, np.int64)  # positions, by session, then by time
         self._rank = np.zeros(0, np.int64)  # position -> its place in `_order`
         self._place = np.zeros(0, np.int64)  # the utterance at which each of `_order` stands
@@ -107,19 +112,21 @@ class UserIndex:
         """The memories that either signal or a named day brings, with their neighbours."""
         allowed = self._allowed(probe.filter)
         lexical = self._lexical.scores(probe.terms)
-        pooled = self._pool(probe, lexical, allowed)
-        named = self._in_days(probe) if probe.days else None
-        if named is not None:
-            within = named if allowed is None else named & allowed
-            pooled = np.union1d(pooled, self._pool(probe, lexical, within))
-        chosen = self._with_neighbours(pooled, probe.reach, allowed)
+        named = self._named(probe.days)
+        pooled = np.zeros(len(self), bool)
+        pooled[self._pool(probe, lexical, allowed)] = True
+        if named.any():
+            within = named > 0 if allowed is None else (named > 0) & allowed
+            pooled[self._pool(probe, lexical, within)] = True
+        chosen = self._with_neighbours(np.flatnonzero(pooled), probe.reach, allowed)
         rows = self._rows[chosen]
         return Candidates(
             key=rows["key"],
             similarity=self._similarity(probe, chosen),
             lexical=lexical[chosen].astype(np.float64),
-            pooled=np.isin(chosen, pooled),
-            named=np.zeros(len(chosen), bool) if named is None else named[chosen],
+            pooled=pooled[chosen],
+            named=named[chosen],
+            spoken=np.isin(rows["speaker"], self._spoken_of(probe.terms)),
             session=rows["session"].astype(np.int64),
             place=self._place[self._rank[chosen]],
             created=rows["created"],
@@ -136,7 +143,13 @@ class UserIndex:
         rows["session"] = [
             self._sessions.setdefault(memory.session, len(self._sessions))
             if memory.kind == "turn"
-            else NO_SESSION
+            else NONE
+            for memory in memories
+        ]
+        rows["speaker"] = [
+            self._speakers.setdefault(memory.speaker, len(self._speakers))
+            if memory.speaker
+            else NONE
             for memory in memories
         ]
         return rows
@@ -160,27 +173,39 @@ class UserIndex:
         if filter.kind is not None:
             conditions.append(self._rows["kind"] == KINDS.index(filter.kind))
         if filter.session is not None:
-            code = self._sessions.get(filter.session, NO_SESSION - 1)
+            code = self._sessions.get(filter.session, NONE - 1)
             conditions.append(self._rows["session"] == code)
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 
-    def _in_days(self, probe: Probe) -> Array:
-        """Which memories lie in a day that the query names, bool (n,)."""
+    def _named(self, spans: Sequence[DayRange]) -> Array:
+        """The length in days of the shortest span that each memory lies in, int64 (n,); or 0."""
+        named = np.zeros(len(self), np.int64)
         day = self._rows["day"]
-        spans = [(r.first.toordinal(), r.last.toordinal()) for r in probe.days]
-        within: Array = np.logical_or.reduce([(day >= low) & (day <= high) for low, high in spans])
-        return within
+        for span in sorted(spans, key=lambda span: -span.days):
+            named[(day >= span.first.toordinal()) & (day <= span.last.toordinal())] = span.days
+        return named
+
+    def _spoken_of(self, terms: Sequence[str]) -> list[int]:
+        """The code of the one speaker whom a query of these terms names; none, or [code]."""
+        spoken_of = set(terms)
+        codes = [
+            code
+            for name, code in self._speakers.items()
+            if (parts := set(tokenize(name))) and parts <= spoken_of
+        ]
+        return codes if len(codes) == 1 else []
 
     def _pool(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
-        """The best positions by similarity and the best by BM25, `probe.pool` of each, sorted."""
+        """The best positions by similarity and the best by BM25, `probe.pool` of each."""
         if allowed is not None:
             lexical = np.where(allowed, lexical, 0.0)
         matching = np.flatnonzero(lexical)
         if len(matching) > probe.pool:
-            best = np.lexsort((matching, -lexical[matching]))[: probe.pool]
-            matching = matching[best]
-        return np.union1d(self._nearest(probe, allowed), matching)
+            found = lexical[matching]
+            bar = np.partition(found, -probe.pool)[-probe.pool]
+            matching = np.append(matching[found > bar], matching[found == bar])[: probe.pool]
+        return np.append(self._nearest(probe, allowed), matching)
 
     def _nearest(self, probe: Probe, allowed: Array | None) -> Array:
         """Positions of the vectors nearest to the query's."""
@@ -199,12 +224,13 @@ class UserIndex:
     def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
         """The pooled positions and those within `reach` places in the same conversation."""
         around = self._rank[pooled][:, None] + np.arange(-reach, reach + 1)
-        around = np.clip(around, 0, max(len(self) - 1, 0))
-        near = self._order[around]
+        near = self._order[np.clip(around, 0, max(len(self) - 1, 0))]
         session = self._rows["session"]
         same = (session[near] == session[pooled][:, None]) & (session[near] >= 0)
-        chosen = np.union1d(pooled, near[same])
-        return chosen if allowed is None else chosen[allowed[chosen]]
+        chosen = np.zeros(len(self), bool)
+        chosen[pooled] = True
+        chosen[near[same]] = True
+        return np.flatnonzero(chosen if allowed is None else chosen & allowed)
 
     def _similarity(self, probe: Probe, chosen: Array) -> Array:
         """The cosine of each chosen memory's best window, float64."""

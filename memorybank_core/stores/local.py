@@ -18,7 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from memorybank_core.errors import ConflictError, EmbedderMismatchError
+from memorybank_core.errors import (
+    ConfigurationError,
+    ConflictError,
+    EmbedderMismatchError,
+    StoreBusyError,
+    StoreWriteError,
+)
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe
 from memorybank_core.records import DeletionReceipt, Digest, Memory, Stats
@@ -44,6 +50,7 @@ class LocalStore:
         busy_timeout: Seconds to wait for another process's write.
 
     Raises:
+        ConfigurationError: `path` is ":memory:".
         NotABankError: The file is something else, or damaged.
         SchemaTooNewError: A newer version of the package wrote it.
         EmbedderMismatchError: Another embedder wrote its vectors.
@@ -59,7 +66,9 @@ class LocalStore:
         cache_bytes: int = CACHE_BYTES,
         busy_timeout: float = 30.0,
     ) -> None:
-        self.path = Path(path)
+        if str(path) == ":memory:":
+            raise ConfigurationError("a bank is a file; give a path in place of ':memory:'")
+        self.path = Path(path).absolute()  # the working directory may change
         self._embedder, self._dimension = embedder, dimension
         self._cache = IndexCache(cache_bytes, dimension)
         self._connections = open_file(self.path, busy_timeout)
@@ -155,6 +164,8 @@ class LocalStore:
     ) -> int:
         """Recalls memories: each grows stronger by `law` and starts to fade anew at `now`."""
         with self._connections.writing() as db:
+            if not queries.is_known(db, user_id):
+                return 0
             user_key, version = queries.next_version(db, user_id)
             return queries.strengthen(db, user_key, version, ids, now, turn, law)
 
@@ -175,7 +186,7 @@ class LocalStore:
         with self._connections.reading() as db:
             found = db.execute(
                 f"SELECT at FROM recalls JOIN memories USING (user_key, seq) "
-                f"WHERE {queries.MINE} AND id = ? ORDER BY at",
+                f"WHERE {queries.MINE} AND id = ? ORDER BY at, number",
                 (user_id, id),
             )
             return [rows.moment(at) for (at,) in found]
@@ -185,15 +196,18 @@ class LocalStore:
     ) -> DeletionReceipt:
         """Erases memories for good: these ids, this day, or everything of the user.
 
-        Deleted bytes are overwritten in the file and the log is emptied into it.
+        The file is then rewritten: secure_delete overwrites rows where they are, but not the
+        copies that SQLite leaves in the unused part of a page when it moves rows between pages.
         """
         with self._connections.writing() as db:
             counts = queries.delete(db, user_id, ids, day)
             remaining = queries.count(db, user_id)
         self._cache.drop(user_id)
-        with self._connections.exclusive() as db:
-            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        return DeletionReceipt(user_id, **counts, remaining=remaining, erased=not busy)
+        try:
+            erased = self.compact()
+        except (StoreBusyError, StoreWriteError):
+            erased = False  # the rows are gone already: that much is not taken back
+        return DeletionReceipt(user_id, **counts, remaining=remaining, erased=erased)
 
     def set_digests(self, user_id: str, digests: Sequence[Digest]) -> None:
         """Stores digests; one of the same kind and day is replaced."""
@@ -254,11 +268,16 @@ class LocalStore:
             file_bytes=pages * page_size,
         )
 
-    def compact(self) -> None:
-        """Rewrites the file without its free pages. Needs as much room again while it runs."""
+    def compact(self) -> bool:
+        """Rewrites the file with what is alive and nothing else, and empties the log into it.
+
+        Needs as much memory and disk again as the file has while it runs. Returns False where
+        a reader of an old state kept the log from being emptied.
+        """
         with self._connections.exclusive() as db:
             db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -267,6 +286,8 @@ class LocalStore:
     def _change(self, user_id: str, ids: Collection[str], change: str, at: int) -> int:
         """Runs an UPDATE (its assignments and its condition) over some memories."""
         with self._connections.writing() as db:
+            if not queries.is_known(db, user_id):
+                return 0
             user_key, version = queries.next_version(db, user_id)
             update = f"UPDATE memories SET version = ?, {change} AND user_key = ? AND id = ?"
             parameters = ((version, at, user_key, id) for id in set(ids))
@@ -314,11 +335,13 @@ class LocalStore:
 
     def _claim(self) -> None:
         """Notes in a new file whose vectors it holds; refuses a file of another embedder."""
-        with self._connections.writing() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO meta VALUES (?, ?)",
-                (("embedder", self._embedder), ("dimension", str(self._dimension))),
-            )
+        written_by = (("embedder", self._embedder), ("dimension", str(self._dimension)))
+        with self._connections.reading() as db:
+            is_new = not queries.written_by(db)[0]
+        if is_new:
+            with self._connections.writing() as db:
+                db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", written_by)
+        with self._connections.reading() as db:
             self._check_embedder(db)
 
     def _check_embedder(self, db: sqlite3.Connection) -> None:

@@ -46,6 +46,11 @@ def next_version(db: sqlite3.Connection, user_id: str) -> tuple[int, int]:
     return user_key, version
 
 
+def is_known(db: sqlite3.Connection, user_id: str) -> bool:
+    """Whether the user was entered."""
+    return bool(db.execute("SELECT 1 FROM users WHERE user_id = ?", (user_id,)).fetchone())
+
+
 def next_seq(db: sqlite3.Connection, user_key: int) -> int:
     """The number of the user's next memory; numbers are not used twice."""
     found = db.execute("SELECT next_seq FROM users WHERE user_key = ?", (user_key,)).fetchone()
@@ -92,7 +97,9 @@ def strengthen(
             (stronger, version, micros(now), user_key, seq),
         )
         db.execute(
-            "INSERT OR IGNORE INTO recalls VALUES (?, ?, ?, ?)", (user_key, seq, micros(now), turn)
+            "INSERT INTO recalls SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4 "
+            "FROM recalls WHERE user_key = ?1 AND seq = ?2",
+            (user_key, seq, micros(now), turn),
         )
     return len(found)
 
@@ -136,12 +143,14 @@ def delete(
         )
         for table in _PER_MEMORY
     }
-    derived = ["", *{row[1] for row in doomed if row[2] == "turn"}]
-    counts["digests"] = sum(
-        db.execute("DELETE FROM digests WHERE user_key = ? AND day = ?", (*user, day)).rowcount
-        for day in derived
-        if len(derived) > 1
-    )
+    derived = {row[1] for row in doomed if row[2] == "turn"}
+    if day is not None:
+        derived.add(day.isoformat())
+    digests = "DELETE FROM digests WHERE user_key = ? AND day = ?"
+    gone = sum(db.execute(digests, (*user, of)).rowcount for of in derived)
+    if gone or (derived and doomed):
+        gone += db.execute(digests, (*user, "")).rowcount
+    counts["digests"] = gone
     next_version(db, user_id)
     mark_rewritten(db, user[0])
     return counts

@@ -24,7 +24,7 @@ INSERT = (
 )
 INDEXED = (
     "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
-    "coalesce(session, day), kind, response, query, archived_at"
+    "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at"
 )
 """What the index of a user is made from, beside the terms and the vectors."""
 
@@ -66,12 +66,14 @@ def to_memory(user_id: str, row: Row) -> Memory:
     (id, kind, session, day, created, query, response, user, companion, *state) = row
     strength, recalls, recalled, archived = state
     created_at = moment(created)
-    turn = Turn(query, response, created_at, id, session, user, companion)
+    turn = None
+    if kind == "turn":
+        turn = Turn(query, response, created_at, id, session, user, companion)
     return Memory(
         id=id,
         user_id=user_id,
         kind=kind,
-        text=turn.text if kind == "turn" else query,
+        text=turn.text if turn else query,
         created_at=created_at,
         day=date.fromisoformat(day),
         session=session or day,
@@ -79,7 +81,7 @@ def to_memory(user_id: str, row: Row) -> Memory:
         recalls=recalls,
         last_recalled_at=None if recalled is None else moment(recalled),
         archived_at=None if archived is None else moment(archived),
-        turn=turn if kind == "turn" else None,
+        turn=turn,
     )
 
 
@@ -99,7 +101,9 @@ def to_digest(user_id: str, row: Row) -> Digest:
 
 def to_indexed(row: Row) -> IndexedMemory:
     """The index's view of a row of `INDEXED`."""
-    seq, created, refreshed, strength, day, session, kind, response, query, archived = row
+    seq, created, refreshed, strength, day, session, kind, query, response, user, companion = row[
+        :-1
+    ]
     return IndexedMemory(
         key=seq,
         created=created / 1e6,
@@ -107,9 +111,10 @@ def to_indexed(row: Row) -> IndexedMemory:
         strength=strength,
         day=date.fromisoformat(day).toordinal(),
         session=session,
+        speaker=None if query and response else user if query else companion,
         kind=kind,
         utterances=2 if query and response else 1,
-        archived=archived is not None,
+        archived=row[-1] is not None,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 from pathlib import Path
 
 from memorybank_core.errors import NotABankError, SchemaTooNewError, StoreWriteError
@@ -59,9 +58,10 @@ MIGRATIONS = (
     CREATE TABLE recalls (
         user_key INTEGER NOT NULL,
         seq INTEGER NOT NULL,
+        number INTEGER NOT NULL,
         at INTEGER NOT NULL,
         turn TEXT,
-        PRIMARY KEY (user_key, seq, at)
+        PRIMARY KEY (user_key, seq, number)
     ) WITHOUT ROWID;
     CREATE TABLE digests (
         user_key INTEGER NOT NULL,
@@ -80,35 +80,36 @@ MIGRATIONS = (
 def create_private(path: Path) -> None:
     """Makes an empty file that only its owner may read; SQLite gives its WAL the same mode.
 
+    A file that exists is not even opened: closing it again would drop the locks that other
+    connections of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
+
     Raises:
         StoreWriteError: The folder does not exist or may not be written.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except (OSError, ValueError) as error:
         raise StoreWriteError(
-            f"cannot open {path}: {error.strerror}. Choose a folder that exists and is writable."
+            f"cannot open {path}: {error}. Choose a folder that exists and is writable."
         ) from error
 
 
-def check_file(path: Path) -> None:
-    """Refuses what is no SQLite file, and one that lost its end.
+def check_file(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses another application's file and one that lost its end, before anything is changed.
 
     Raises:
         NotABankError: It is not ours, or it is damaged.
+        SchemaTooNewError: A newer version of the package wrote it.
     """
-    size = path.stat().st_size
-    if size == 0:
-        return
-    with path.open("rb") as file:
-        header = file.read(100)
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise NotABankError(f"{path} is not a memory bank (no SQLite file). It was left as it is.")
+    connection.execute("BEGIN")
+    _version(connection, path)
+    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+    expected = pages * int(connection.execute("PRAGMA page_size").fetchone()[0])
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         return  # pages may still be on their way from the log
-    page_size, pages = struct.unpack(">H10xI", header[16:32])
-    expected = pages * (65_536 if page_size == 1 else page_size)
+    size = path.stat().st_size
     if size < expected:
         raise NotABankError(
             f"{path} is damaged: {size} bytes of {expected} are there. "

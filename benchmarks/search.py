@@ -1,0 +1,86 @@
+"""Search beyond the embedding of the query, warm, one user, against bare FAISS and the peers.
+
+python benchmarks/search.py [sizes…]    needs langchain-core and llama-index-core for the peers
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import faiss
+import numpy as np
+from common import FreeEmbedder, machine, median_ms, questions, turns
+
+from memorybank_core import MemoryBank
+
+K = 10
+
+
+def ours(size: int, asked: list[str], folder: Path) -> tuple[float, np.ndarray]:
+    """Our median, and the very vectors that the peers search."""
+    embedder = FreeEmbedder()
+    told = turns(size)
+    with MemoryBank.open(folder / f"{size}.db", embedder=embedder) as bank:
+        for start in range(0, size, 5000):
+            bank.add(told[start : start + 5000], user_id="u")
+        last = told[-1].at
+        median = median_ms(
+            [lambda q=q: bank.search(q, user_id="u", k=K, now=last) for q in asked]
+        )
+        embedding = median_ms([lambda q=q: embedder.embed_query(q) for q in asked])
+        vectors = embedder.embed_documents([turn.text for turn in told])
+    return median - embedding, vectors
+
+
+def bare_faiss(vectors: np.ndarray, queries: np.ndarray) -> float:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return median_ms([lambda q=q: index.search(q[None, :], K) for q in queries])
+
+
+def langchain(vectors: np.ndarray, queries: np.ndarray) -> float:
+    from langchain_core.embeddings import FakeEmbeddings
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    store = InMemoryVectorStore(FakeEmbeddings(size=1))
+    store.store = {
+        str(i): {"id": str(i), "vector": vector, "text": f"text {i}", "metadata": {}}
+        for i, vector in enumerate(vectors.tolist())
+    }
+    few = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
+    return median_ms([lambda q=q: store.similarity_search_by_vector(q, k=K) for q in few])
+
+
+def llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
+    from llama_index.core.schema import TextNode
+    from llama_index.core.vector_stores import SimpleVectorStore, VectorStoreQuery
+
+    store = SimpleVectorStore()
+    store.add([TextNode(id_=str(i), text="", embedding=v) for i, v in enumerate(vectors.tolist())])
+    few = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
+    ask = [VectorStoreQuery(query_embedding=q, similarity_top_k=K) for q in few]
+    return median_ms([lambda q=q: store.query(q) for q in ask])
+
+
+def main(sizes: list[int]) -> None:
+    print(machine())
+    asked = questions(200)
+    queries = np.stack([FreeEmbedder().embed_query(q) for q in asked])
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            median, vectors = ours(size, asked, Path(folder))
+            row = {
+                "memories": size,
+                "memorybank_ms": round(median, 3),
+                "bare_faiss_ms": round(bare_faiss(vectors, queries), 3),
+                "langchain_ms": round(langchain(vectors, queries), 3),
+                "llamaindex_ms": round(llamaindex(vectors, queries), 3),
+            }
+            print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main([int(size) for size in sys.argv[1:]] or [1_000, 10_000, 100_000])

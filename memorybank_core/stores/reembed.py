@@ -1,0 +1,127 @@
+"""Embeds a bank's memories anew, with another embedder, without ever mixing the two.
+
+The new vectors are written beside the old ones, batch by batch, so that a run that was cut off
+goes on where it stopped; one last transaction puts them in the place of the old.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+
+from memorybank_core.embedders import embedder_named
+from memorybank_core.errors import ConfigurationError
+from memorybank_core.intake import embed_windows
+from memorybank_core.protocols import Embedder
+
+from . import rows
+from .connections import Connections, open_file
+
+_BATCH = 64
+_MISSING = (
+    f"SELECT user_key, seq, {rows.COLUMNS} FROM memories WHERE NOT EXISTS "
+    "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
+    "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
+    f"ORDER BY user_key, seq LIMIT {_BATCH}"
+)
+
+
+def reembed(
+    path: str | PathLike[str],
+    embedder: str | Embedder,
+    *,
+    progress: Callable[[int], None] | None = None,
+    busy_timeout: float = 30.0,
+) -> int:
+    """Embeds every memory of the bank at `path` with `embedder`; returns how many.
+
+    Banks that are open meanwhile go on with the old vectors and refuse their next search or
+    write once the new ones are in place: open them again. May be called again after a crash.
+
+    Args:
+        path: The file.
+        embedder: A name or an embedder.
+        progress: Called with the number of memories just embedded.
+        busy_timeout: Seconds to wait for another process's write.
+
+    Raises:
+        ConfigurationError: There is no such file or embedder.
+        EmbedderError: The embedder gave vectors that cannot be used; the bank is as it was.
+    """
+    if not Path(path).is_file():
+        raise ConfigurationError(f"there is no bank at {path}")
+    chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
+    connections = open_file(Path(path), busy_timeout)
+    try:
+        with connections.writing() as db:
+            _prepare(db, chosen)
+        done = _embed_missing(connections, chosen, progress)
+        with connections.writing() as db:  # nobody else writes from here on
+            while batch := db.execute(_MISSING, (0, 0)).fetchall():
+                _insert(db, _embed(batch, chosen))
+                done += len(batch)
+            _swap(db, chosen)
+        with connections.exclusive() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connections.close()
+    return done
+
+
+def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
+    """Makes room for the new vectors; drops those of a run with yet another embedder."""
+    found = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
+    if found and found[0] != embedder.name:
+        db.execute("DROP TABLE vectors_next")
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?)", (embedder.name,))
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS vectors_next (user_key INTEGER NOT NULL, seq INTEGER NOT NULL, "
+        "vector BLOB NOT NULL, PRIMARY KEY (user_key, seq)) WITHOUT ROWID"
+    )
+
+
+def _embed_missing(
+    connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
+) -> int:
+    """Embeds what has no new vector yet, a transaction a batch; others may write in between."""
+    done, after = 0, (0, 0)
+    while True:
+        with connections.reading() as db:
+            batch = db.execute(_MISSING, after).fetchall()
+        if not batch:
+            return done
+        entries = _embed(batch, embedder)
+        with connections.writing() as db:
+            _insert(db, entries)
+        done, after = done + len(batch), batch[-1][:2]
+        if progress:
+            progress(len(batch))
+
+
+def _embed(batch: list[rows.Row], embedder: Embedder) -> list[rows.Row]:
+    texts = [rows.to_memory("", row[2:]).text for row in batch]
+    matrices = embed_windows(texts, embedder)
+    pairs = zip(batch, matrices, strict=True)
+    return [(row[0], row[1], matrix.tobytes()) for row, matrix in pairs]
+
+
+def _insert(db: sqlite3.Connection, entries: list[rows.Row]) -> None:
+    db.executemany("INSERT OR REPLACE INTO vectors_next VALUES (?, ?, ?)", entries)
+
+
+def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
+    """Puts the new vectors in the place of the old, and every cached index out of date."""
+    db.execute(
+        "DELETE FROM vectors_next WHERE NOT EXISTS (SELECT 1 FROM memories AS m "
+        "WHERE (m.user_key, m.seq) = (vectors_next.user_key, vectors_next.seq))"
+    )
+    db.execute("DROP TABLE vectors")
+    db.execute("ALTER TABLE vectors_next RENAME TO vectors")
+    db.execute("DELETE FROM meta WHERE name = 'next_embedder'")
+    db.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        (("embedder", embedder.name), ("dimension", str(embedder.dimension))),
+    )
+    db.execute("UPDATE users SET version = version + 1, rewritten = version + 1")

@@ -1,0 +1,57 @@
+"""BM25 against its formula, written out."""
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memorybank_core.stores import lexical
+from memorybank_core.stores.lexical import K1, B, LexicalIndex, postings
+
+words = st.sampled_from("cello sister cat 猫 花 rain walk tea".split())
+documents = st.lists(st.lists(words, max_size=12), min_size=1, max_size=30)
+
+
+def bm25(documents, query):
+    """Robertson & Zaragoza (2009), with Lucene's idf."""
+    mean = sum(map(len, documents)) / len(documents) or 1.0
+    scores = []
+    for document in documents:
+        counts, score = Counter(document), 0.0
+        for term in set(query):
+            having = sum(term in other for other in documents)
+            idf = math.log(1 + (len(documents) - having + 0.5) / (having + 0.5))
+            norm = K1 * (1 - B + B * len(document) / mean)
+            score += idf * counts[term] * (K1 + 1) / (counts[term] + norm)
+        scores.append(score)
+    return scores
+
+
+@given(documents, st.lists(words, max_size=5), st.integers(1, 30), st.sampled_from([1, 16_384]))
+def test_scores_are_bm25_however_the_index_grew(documents, query, step, tail):
+    index = LexicalIndex()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "_TAIL", tail)
+        for start in range(0, len(documents), step):
+            index.extend([postings(document) for document in documents[start : start + step]])
+    assert len(index) == len(documents)
+    assert index.scores(query).tolist() == pytest.approx(bm25(documents, query), abs=1e-5)
+
+
+def test_an_empty_index_scores_nothing():
+    assert LexicalIndex().scores(["cello"]).tolist() == []
+
+
+def test_unknown_terms_score_zero():
+    index = LexicalIndex()
+    index.extend([postings(["cat"])])
+    assert index.scores(["dog", "zebra"]).tolist() == [0.0]
+
+
+def test_it_knows_its_size():
+    index = LexicalIndex()
+    empty = index.nbytes
+    index.extend([postings(["cat", "sat"])] * 100)
+    assert index.nbytes > empty + 100 * 2 * 10

@@ -1,0 +1,125 @@
+"""The score: its parts add up, neighbours lend, dates lift, the old is never buried."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memorybank_core.protocols import Candidates
+from memorybank_core.ranking import Weights, rank
+
+WEIGHTS = Weights()
+
+
+def candidates(similarity, lexical=None, **columns):
+    n = len(similarity)
+    given_columns = {
+        "key": np.arange(1, n + 1),
+        "similarity": np.array(similarity, float),
+        "lexical": np.zeros(n) if lexical is None else np.array(lexical, float),
+        "pooled": np.ones(n, bool),
+        "named": np.zeros(n, int),
+        "spoken": np.zeros(n, bool),
+        "session": np.arange(n),
+        "place": np.arange(n),
+        "created": np.arange(n, dtype=float),
+        "refreshed": np.arange(n, dtype=float),
+        "strength": np.ones(n),
+    }
+    return Candidates(**(given_columns | {k: np.array(v) for k, v in columns.items()}))
+
+
+def order(found, retention=None, weights=WEIGHTS, k=10):
+    n = len(found.key)
+    return rank(found, np.ones(n) if retention is None else np.array(retention), k, weights).rows
+
+
+def test_similarity_and_words_are_added_at_equal_weight():
+    assert order(candidates([0.9, 0.8, 0.7])) == [0, 1, 2]
+    assert order(candidates([0.8, 0.8, 0.8], [1, 9, 3])) == [1, 2, 0]
+
+
+def test_a_named_day_comes_first_and_a_named_month_lifts_less():
+    found = candidates([0.9, 0.5, 0.5], named=[0, 31, 1])
+    ranking = rank(found, np.ones(3), 3, WEIGHTS)
+    assert ranking.rows == [2, 1, 0]
+    day, month, none = (parts.date for parts in ranking.parts)
+    assert (day, none) == (8.0, 0.0)
+    assert month == pytest.approx(8 / (1 + 0.3 * np.log(31)))
+
+
+def test_the_named_speakers_words_are_lifted():
+    assert order(candidates([0.8, 0.8, 0.8], spoken=[False, True, False]))[0] == 1
+
+
+def test_what_follows_a_good_candidate_is_lent_more_than_what_precedes_it():
+    found = candidates([0.1, 0.9, 0.1, 0.1], session=[7, 7, 7, 8], place=[1, 2, 3, 4])
+    ranking = rank(found, np.ones(4), 4, WEIGHTS)
+    lent = {row: parts.context for row, parts in zip(ranking.rows, ranking.parts, strict=True)}
+    assert lent[2] > lent[0] > lent[3] == 0.0
+
+
+def test_lending_fades_with_the_distance_and_ends():
+    found = candidates([0.9, *[0.1] * 8], session=[7] * 9, place=np.arange(9))
+    ranking = rank(found, np.ones(9), 9, WEIGHTS)
+    lent = [p.context for _, p in sorted(zip(ranking.rows, ranking.parts, strict=True))]
+    assert lent[1:7] == sorted(lent[1:7], reverse=True)
+    assert lent[6] > 0.0
+    assert lent[7:] == [0.0, 0.0]
+
+
+def test_event_summaries_belong_to_no_conversation():
+    found = candidates([0.9, 0.1], session=[-1, -1])
+    assert [parts.context for parts in rank(found, np.ones(2), 2, WEIGHTS).parts] == [0.0, 0.0]
+
+
+def test_among_equals_the_fresh_one_wins_but_an_exact_match_is_never_buried():
+    assert order(candidates([0.8, 0.8]), retention=[0.1, 0.9]) == [1, 0]
+    crowd = [0.80] * 40
+    assert order(candidates([0.95, *crowd], [12, *[1] * 40]), retention=[0.0, *[1.0] * 40])[0] == 0
+
+
+def test_ties_go_to_the_newer_then_to_the_later_written():
+    assert order(candidates([0.5, 0.5, 0.5])) == [2, 1, 0]
+    assert order(candidates([0.5, 0.5, 0.5], created=[1.0, 1.0, 1.0])) == [2, 1, 0]
+
+
+def test_no_candidates_no_results():
+    assert order(candidates([])) == []
+
+
+rows = st.lists(
+    st.tuples(
+        st.floats(-1, 1), st.floats(0, 30), st.integers(0, 40), st.booleans(),
+        st.integers(-1, 3), st.floats(0, 1), st.booleans(),
+    ),
+    min_size=1, max_size=40,
+)  # fmt: skip
+
+
+@given(rows, st.integers(1, 10))
+def test_the_parts_add_up_to_a_score_that_falls(rows, k):
+    similarity, lexical, named, spoken, session, retention, pooled = map(
+        np.array, zip(*rows, strict=True)
+    )
+    found = candidates(
+        similarity, lexical, named=named, spoken=spoken, session=session, pooled=pooled
+    )
+    ranking = rank(found, retention, k, WEIGHTS)
+    scores = [parts.total for parts in ranking.parts]
+    assert len(scores) == min(k, len(rows))
+    assert scores == pytest.approx(sorted(scores, reverse=True))
+    assert rank(found, retention, k, WEIGHTS) == ranking
+
+
+@given(rows)
+def test_the_order_of_the_candidates_does_not_matter(rows):
+    similarity, lexical, named, spoken, session, retention, pooled = map(
+        np.array, zip(*rows, strict=True)
+    )
+    found = candidates(
+        similarity, lexical, named=named, spoken=spoken, session=session, pooled=pooled
+    )
+    flipped = Candidates(**{name: getattr(found, name)[::-1] for name in Candidates.__slots__})
+    one, other = rank(found, retention, 5, WEIGHTS), rank(flipped, retention[::-1], 5, WEIGHTS)
+    assert [p.total for p in one.parts] == pytest.approx([p.total for p in other.parts])

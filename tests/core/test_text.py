@@ -1,0 +1,75 @@
+"""Terms and windows, in both languages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memorybank_core.text import (
+    WINDOW,
+    estimate_tokens,
+    tokenize,
+    windows,
+    without_surrogates,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("She plays the cello.", ["play", "cello"]),
+        ("playing played PLAYS", ["play", "play", "play"]),
+        ("Nora's café, cafe", ["nora", "cafe", "cafe"]),
+        ("我的猫", ["我", "的", "猫", "我的", "的猫"]),
+        ("猫", ["猫"]),
+        ("我用Python写3个test", ["我", "用", "我用", "python", "写", "3", "个", "test"]),
+        ("ＡＢＣ１２３", ["abc123"]),
+        ("don't you're", ["don"]),
+        ("", []),
+        ("?!…😀", []),
+        ("naïve Ångström", ["naiv", "angstrom"]),
+        ("Привет мир", ["привет", "мир"]),
+    ],
+)
+def test_tokenize(text, terms):
+    assert tokenize(text) == terms
+
+
+@given(st.text())
+def test_tokenize_takes_any_text_and_leaves_no_case(text):
+    assert tokenize(text) == tokenize(text)
+    assert all(term for term in tokenize(text))
+
+
+def test_a_short_text_is_one_window():
+    text = "word " * 200
+    assert windows(text) == [text]
+
+
+@pytest.mark.parametrize(
+    "sentence", ["The quick brown fox jumps. ", "今天我们去公园散步，很开心。", "x" * 37]
+)
+def test_a_long_text_is_cut_into_windows_that_overlap_and_lose_nothing(sentence):
+    text = "".join(f"{i}{sentence}" for i in range(120))
+    pieces = windows(text)
+    assert len(pieces) > 1
+    assert all(estimate_tokens(piece) <= WINDOW for piece in pieces)
+    assert text.startswith(pieces[0])
+    assert text.endswith(pieces[-1])
+    at = 0
+    for piece in pieces:
+        found = text.find(piece, max(0, at - len(piece)))
+        assert found <= at, "a gap between two windows"
+        at = found + len(piece)
+    assert at == len(text)
+
+
+@given(st.text(max_size=3000))
+def test_windows_cover_any_text(text):
+    pieces = windows(text, size=30, overlap=6)
+    assert pieces[0] == text[: len(pieces[0])]
+    assert text.endswith(pieces[-1])
+    assert set(text) == set("".join(pieces))
+
+
+def test_torn_emoji_are_mended():
+    assert without_surrogates("a\ud83db😀") == "a\ufffdb😀"

@@ -1,0 +1,57 @@
+"""Which package may import which, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import memorybank_core
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"memorybank_core", "memorybank_langchain", "memorybank_llamaindex", "llms"}
+ALLOWED = {
+    "memorybank_core": set(),
+    "memorybank_langchain": {"memorybank_core"},
+    "memorybank_llamaindex": {"memorybank_core"},
+    "llms": {"memorybank_core"},
+    "memorybank_langchain/siliconfriend": PACKAGES,
+}
+HEAVY = ("torch", "transformers", "faiss", "langchain_core", "llama_index", "openai", "matplotlib")
+
+
+def imported_packages(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {str(name).partition(".")[0] for name in whole | parts}
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_imports_go_one_way(package):
+    for file in (ROOT / package).rglob("*.py"):
+        place = file.relative_to(ROOT).as_posix()
+        part = "memorybank_langchain/siliconfriend"
+        allowed = ALLOWED[part if place.startswith(part) else package] | {package}
+        wrong = imported_packages(file) & PACKAGES - allowed
+        assert not wrong, f"{place} imports {sorted(wrong)}"
+
+
+def test_importing_the_core_brings_nothing_heavy():
+    code = (
+        "import sys, memorybank_core; "
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_sorted_and_there():
+    names = memorybank_core.__all__
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name))
+    for name in names:
+        assert getattr(memorybank_core, name).__doc__
+
