@@ -1,0 +1,245 @@
+"""The verbs, end to end on a real file."""
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from memorybank_core import (
+    ConflictError,
+    Ebbinghaus,
+    HashingEmbedder,
+    InvalidInputError,
+    Memory,
+    MemoryBank,
+    Turn,
+)
+
+USER = "alice@example.com"
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+TALK = [
+    Turn("My sister Nora plays the cello.", "How lovely!", MONDAY, id="cello"),
+    Turn("I had tomato soup for lunch.", "Sounds warming.", MONDAY + DAY / 24, id="soup"),
+    Turn("我的猫叫花椒。", "好可爱的名字！", MONDAY + DAY, id="cat"),
+    Turn("The train to Bergen leaves on Friday.", "Safe travels!", MONDAY + 2 * DAY, id="train"),
+]
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        bank.add(TALK, user_id=USER)
+        yield bank
+
+
+def ids(found):
+    return [result.memory.id for result in found]
+
+
+def test_a_search_finds_the_turn_in_either_language_and_writes_nothing(bank):
+    before = bank.timeline(user_id=USER)
+    assert ids(bank.search("Who plays the cello?", user_id=USER, k=1)) == ["cello"]
+    assert ids(bank.search("猫叫什么名字", user_id=USER, k=1)) == ["cat"]
+    assert bank.timeline(user_id=USER) == before
+
+
+def test_a_result_tells_its_score_its_parts_and_its_retention(bank):
+    found = bank.search("cello", user_id=USER, now=MONDAY + 5 * DAY)
+    for result in found:
+        assert result.score == pytest.approx(result.parts.total)
+    assert found[0].retention == pytest.approx(Ebbinghaus().retention(5, 1))
+    assert [result.score for result in found] == sorted(
+        (result.score for result in found), reverse=True
+    )
+
+
+def test_searching_twice_gives_the_same(bank):
+    now = MONDAY + 3 * DAY
+    assert bank.search("soup", user_id=USER, now=now) == bank.search("soup", user_id=USER, now=now)
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("What happened on March 5th?", "cat"),
+        ("3月5号我说了什么？", "cat"),
+        ("What did I say yesterday?", "train"),
+        ("What did we talk about in our first conversation?", "cello"),
+        ("上周三怎么样", "train"),
+    ],
+)
+def test_a_day_named_in_the_question_comes_first(bank, question, first):
+    now = MONDAY + (3 if "yesterday" in question else 9) * DAY
+    found = bank.search(question, user_id=USER, k=2, now=now)
+    assert first in ids(found)
+    assert found[0].parts.date > 0
+
+
+def test_filters(bank):
+    def found(**filters):
+        return set(ids(bank.search("the", user_id=USER, k=9, **filters)))
+
+    assert found(since=date(2024, 3, 5)) == {"cat", "train"}
+    assert found(until=date(2024, 3, 4)) == {"cello", "soup"}
+    assert found(session="2024-03-05") == {"cat"}
+    assert found(kind="event") == set()
+
+
+def test_days_are_those_of_the_users_zone(tmp_path):
+    late = datetime(2024, 3, 4, 17, 30, tzinfo=timezone.utc)
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing", timezone="Asia/Shanghai") as bank:
+        bank.add([Turn("晚安", "晚安！", late)], user_id=USER)
+        assert bank.timeline(user_id=USER)[0].day == date(2024, 3, 5)
+        assert bank.timeline(user_id=USER)[0].created_at == late
+
+
+def test_adding_again_changes_nothing(bank):
+    again = bank.add(TALK, user_id=USER)
+    assert (again.added, again.unchanged) == (0, 4)
+    assert len(bank.timeline(user_id=USER)) == 4
+
+
+def test_an_id_is_made_from_content_and_time(tmp_path):
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing") as bank:
+        turn = Turn("ok", "ok", MONDAY)
+        first = bank.add([turn, turn], user_id=USER)
+        assert first.added == len(set(first.ids)) == 2
+        assert bank.add([turn, turn], user_id=USER).ids == first.ids
+        assert bank.stats(user_id=USER).memories == 2
+
+
+def test_a_taken_id_is_a_conflict_unless_it_is_to_be_replaced(bank):
+    bank.reinforce(["soup"], user_id=USER, now=MONDAY + DAY)
+    other = Turn("I had onion soup.", "Oh!", MONDAY, id="soup")
+    with pytest.raises(ConflictError, match="'soup'"):
+        bank.add([other], user_id=USER)
+    assert bank.add([other], user_id=USER, replace=True).replaced == 1
+    memory = next(m for m in bank.timeline(user_id=USER) if m.id == "soup")
+    assert memory.turn.query == "I had onion soup."
+    assert (memory.strength, memory.recalls) == (2.0, 1)
+    assert ids(bank.search("onion", user_id=USER, k=1)) == ["soup"]
+
+
+def test_a_long_turn_is_found_by_its_end(tmp_path):
+    rambling = " ".join(f"Then we walked past house number {i} and talked." for i in range(120))
+    long = Turn(f"{rambling} The password is periwinkle.", "Noted.", MONDAY, id="long")
+    embedder = HashingEmbedder(512)
+    with MemoryBank.open(tmp_path / "a.db", embedder=embedder) as bank:
+        bank.add([long, *TALK], user_id=USER)
+        found = bank.search("periwinkle password", user_id=USER, k=1)
+    assert ids(found) == ["long"]
+    (whole,) = embedder.embed_documents([long.text])
+    assert found[0].cosine > 3 * (whole @ embedder.embed_query("periwinkle password"))
+
+
+def test_recall_strengthens_once_a_turn(bank):
+    found = bank.search("cello", user_id=USER, k=1)
+    later = MONDAY + 3 * DAY
+    assert bank.reinforce(found + found, user_id=USER, now=later, turn="t1") == 1
+    assert bank.reinforce(found, user_id=USER, now=later + DAY, turn="t1") == 0
+    assert bank.reinforce(found, user_id=USER, now=later + DAY, turn="t2") == 1
+    memory = bank.search("cello", user_id=USER, k=1)[0].memory
+    assert (memory.strength, memory.recalls) == (3.0, 2)
+    assert memory.last_recalled_at == later + DAY
+    assert bank.recalls("cello", user_id=USER) == [later, later + DAY]
+
+
+def test_forgetting_archives_what_has_faded_and_can_be_undone(bank):
+    bank.reinforce(["cello"], user_id=USER, now=MONDAY + 2 * DAY)
+    now = MONDAY + 20 * DAY
+    dry = bank.forget(user_id=USER, now=now, dry_run=True)
+    assert [fading.memory.id for fading in dry.forgotten] == ["soup", "cat", "train"]
+    assert len(bank.timeline(user_id=USER)) == 4
+    report = bank.forget(user_id=USER, now=now)
+    assert (report.forgotten, report.kept) == (dry.forgotten, 1)
+    assert ids(bank.search("soup", user_id=USER)) == ["cello"]
+    assert "soup" in ids(bank.search("soup", user_id=USER, archived=True))
+    assert bank.restore(["soup"], user_id=USER, now=now) == 1
+    assert ids(bank.search("soup", user_id=USER, k=1)) == ["soup"]
+    assert bank.forget(user_id=USER, now=now).forgotten == ()
+
+
+def test_forgetting_decides_by_the_retention_that_search_shows(bank):
+    now = MONDAY + 7 * DAY
+    shown = {r.memory.id: r.retention for r in bank.search("the", user_id=USER, k=9, now=now)}
+    report = bank.forget(user_id=USER, now=now, threshold=1.0, dry_run=True)
+    assert {f.memory.id: f.retention for f in report.forgotten} == pytest.approx(shown)
+
+
+def test_forgetting_by_chance_is_fixed_by_its_seed(bank):
+    now = MONDAY + 4 * DAY
+    first = bank.forget(user_id=USER, now=now, seed=1, dry_run=True)
+    assert first == bank.forget(user_id=USER, now=now, seed=1, dry_run=True)
+    outcomes = {bank.forget(user_id=USER, now=now, seed=s, dry_run=True).kept for s in range(20)}
+    assert len(outcomes) > 1
+
+
+def test_a_forecast_names_the_day(bank):
+    forecast = bank.forecast(MONDAY + 16 * DAY, user_id=USER)
+    assert [fading.memory.id for fading in forecast] == ["cello", "soup", "cat"]
+    assert forecast[0].fades_at.date() == date(2024, 3, 19)
+    assert bank.forget(user_id=USER, now=forecast[0].fades_at - DAY, dry_run=True).forgotten == ()
+
+
+def test_deletion_gives_a_receipt_that_a_search_proves(bank):
+    receipt = bank.delete(user_id=USER, ids=["cello", "unknown"])
+    assert (receipt.memories, receipt.vectors, receipt.remaining) == (1, 1, 3)
+    assert "cello" not in ids(bank.search("cello", user_id=USER))
+    assert bank.delete(user_id=USER, day=date(2024, 3, 5)).memories == 1
+    assert bank.delete(user_id=USER).memories == 2
+    assert bank.search("soup", user_id=USER) == []
+    assert bank.users() == []
+
+
+def test_a_memory_of_another_user_is_refused(bank):
+    bank.add(TALK, user_id="bob")
+    found = bank.search("cello", user_id="bob")
+    with pytest.raises(InvalidInputError, match="of another user"):
+        bank.reinforce(found, user_id=USER)
+    with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
+        bank.add_memories([found[0].memory], user_id=USER)
+
+
+def test_events_are_memories_too(bank):
+    event = Memory("e", USER, "event", "Alice spoke of music.", MONDAY, MONDAY.date(), "2024-03-04")
+    bank.add_memories([event], user_id=USER)
+    assert ids(bank.search("music", user_id=USER, k=1)) == ["e"]
+    assert ids(bank.search("music", user_id=USER, kind="event")) == ["e"]
+    bank.delete(user_id=USER, ids=["cello"])
+    assert ids(bank.search("music", user_id=USER, kind="event")) == []
+
+
+def test_the_profile_is_kept(bank):
+    bank.set_profile({"name": "Alice", "hobbies": ["音乐"]}, user_id=USER)
+    assert bank.profile(user_id=USER) == {"name": "Alice", "hobbies": ["音乐"]}
+    assert bank.profile(user_id="nobody") == {}
+
+
+def test_everything_is_there_after_a_restart_with_the_embedder_of_the_file(tmp_path, bank):
+    bank.reinforce(["cat"], user_id=USER, now=MONDAY + DAY)
+    before = bank.timeline(user_id=USER)
+    bank.close()
+    with MemoryBank.open(tmp_path / "friend.db") as again:
+        assert again.embedder.name == "hashing"
+        assert again.timeline(user_id=USER) == before
+        assert ids(again.search("cello", user_id=USER, k=1)) == ["cello"]
+
+
+def test_stats_count(bank):
+    bank.add(TALK[:1], user_id="bob")
+    bank.reinforce(["cello"], user_id=USER)
+    stats = bank.stats()
+    assert (stats.users, stats.memories, stats.recalls, stats.archived) == (2, 5, 1, 0)
+    assert (stats.first_day, stats.last_day) == (date(2024, 3, 4), date(2024, 3, 6))
+    assert bank.stats(user_id="bob").memories == 1
+    assert bank.stats(user_id="nobody").memories == 0
+
+
+def test_the_cache_keeps_to_its_budget(tmp_path):
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing", cache_bytes=40_000) as bank:
+        for number in range(12):
+            bank.add(TALK * 1, user_id=f"user-{number}")
+            bank.add([Turn(f"note {i}", "", MONDAY) for i in range(6)], user_id=f"user-{number}")
+        for number in range(12):
+            assert bank.search("cello", user_id=f"user-{number}", k=1)[0].memory.id == "cello"
+            assert bank.store.cache_nbytes <= 40_000

