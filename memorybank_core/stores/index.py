@@ -100,7 +100,7 @@ class UserIndex:
         self._owner = np.append(self._owner, np.repeat(positions, counts))
         self._first = np.append(self._first, first)
         self._rows = np.append(self._rows, self._encode(memories))
-        self._arrange()
+        self._arrange(int(positions[0]))
 
     def update(self, memories: Sequence[IndexedMemory]) -> None:
         """Takes over what changed in memories that are indexed already."""
@@ -154,12 +154,25 @@ class UserIndex:
         ]
         return rows
 
-    def _arrange(self) -> None:
-        """Puts the memories in the order of their conversations."""
-        self._order = np.lexsort((self._rows["key"], self._rows["created"], self._rows["session"]))
+    def _arrange(self, start: int) -> None:
+        """Puts the memories from position `start` on in the order of their conversations."""
+        new = self._sorted(start)
+        if start and self._stands(new[0]) < self._stands(self._order[-1]):
+            self._order = self._sorted(0)
+        else:  # they go on where the last conversation stopped, as they nearly always do
+            self._order = np.append(self._order, new)
         self._rank = np.empty_like(self._order)
         self._rank[self._order] = np.arange(len(self._order))
         self._place = np.cumsum(self._rows["utterances"][self._order], dtype=np.int64)
+
+    def _sorted(self, start: int) -> Array:
+        """Positions from `start` on, by session, then by time."""
+        rows = self._rows[start:]
+        return np.lexsort((rows["key"], rows["created"], rows["session"])) + start
+
+    def _stands(self, position: int) -> tuple[int, float]:
+        row = self._rows[position]
+        return int(row["session"]), float(row["created"])
 
     def _allowed(self, filter: Filter) -> Array | None:
         """Which memories the filter lets through, bool (n,); None where it lets all."""

