@@ -97,9 +97,9 @@ def strengthen(
             (stronger, version, micros(now), user_key, seq),
         )
         db.execute(
-            "INSERT INTO recalls SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4 "
-            "FROM recalls WHERE user_key = ?1 AND seq = ?2",
-            (user_key, seq, micros(now), turn),
+            "INSERT INTO recalls SELECT ?, ?, coalesce(max(number), 0) + 1, ?, ? "
+            "FROM recalls WHERE user_key = ? AND seq = ?",
+            (user_key, seq, micros(now), turn, user_key, seq),
         )
     return len(found)
 

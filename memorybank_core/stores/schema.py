@@ -102,6 +102,8 @@ def check_file(connection: sqlite3.Connection, path: Path) -> None:
         NotABankError: It is not ours, or it is damaged.
         SchemaTooNewError: A newer version of the package wrote it.
     """
+    if path.stat().st_size == 1:  # SQLite takes such a file for an empty one
+        raise NotABankError(f"{path} is no memory bank: it has 1 byte. It was left as it is.")
     connection.execute("BEGIN")
     _version(connection, path)
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])

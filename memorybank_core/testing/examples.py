@@ -1,0 +1,77 @@
+"""Small memories and searches for the contract: vectors are set by hand, times near one noon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.errors import MemoryBankError
+from memorybank_core.forgetting import Ebbinghaus
+from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore, Probe
+from memorybank_core.records import Memory, Turn
+from memorybank_core.text import tokenize
+
+ADA, BOB = "ada@example.com", "bob"
+NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
+LAW = Ebbinghaus()
+EAST, NORTH, UP = np.eye(3, dtype=np.float32)[:, None, :]
+ALL = Filter(archived=True)
+
+
+def said(
+    words: str, *, user: str = ADA, hours: int = 0, session: str | None = None, answer: str = ""
+) -> Memory:
+    """A turn, `hours` after noon of May 4th 2023; its id is its first word."""
+    at = NOON + timedelta(hours=hours)
+    turn = Turn(words, answer, at, id=words.split()[0], session=session)
+    day = at.date()
+    return Memory(
+        turn.id or "", user, "turn", turn.text, at, day, session or day.isoformat(), turn=turn
+    )
+
+
+def event(words: str, *, user: str = ADA, hours: int = 0) -> Memory:
+    """The summary of a day."""
+    at = NOON + timedelta(hours=hours)
+    return Memory(words.split()[0], user, "event", words, at, at.date(), at.date().isoformat())
+
+
+def day(number: int) -> date:
+    """A day of May 2023."""
+    return date(2023, 5, number)
+
+
+def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:
+    """A search for words and a direction."""
+    wanted = {"days": (), "filter": Filter(), "pool": 10, "reach": 0, **changes}
+    return Probe(vector=vector[0], terms=tokenize(words), **wanted)
+
+
+def ids(memories: list[Memory]) -> list[str]:
+    """The ids, in order."""
+    return [memory.id for memory in memories]
+
+
+def found(store: MemoryStore, user: str, asked: Probe) -> dict[str, dict[str, Any]]:
+    """The candidates by id, each a row of its columns."""
+    columns = store.candidates(user, asked)
+    memories = store.fetch(user, columns.key.tolist())
+    return {
+        memories[key].id: {
+            field.name: getattr(columns, field.name)[row].item() for field in fields(Candidates)
+        }
+        for row, key in enumerate(columns.key.tolist())
+    }
+
+
+def assert_raises(error: type[MemoryBankError], call: Callable[[], object]) -> None:
+    """Fails unless `call` raises `error`."""
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError(f"{error.__name__} was due")

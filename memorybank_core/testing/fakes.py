@@ -1,0 +1,66 @@
+"""Fakes of the seams. They need no model and no network, and are the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from memorybank_core.protocols import Matrix, Vector
+
+
+class WordLengthEmbedder:
+    """The lengths of a text's first words, scaled to unit length: "a big cat" → (1, 3, 3, 0, …).
+
+    A text without words stands at (1, 0, …), so that no vector is all zeros.
+    """
+
+    name = "word-length"
+
+    def __init__(self, dimension: int = 8) -> None:
+        self.dimension = dimension
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        """float32, shape (len(texts), dimension), rows of unit length."""
+        vectors = [self.embed_query(text) for text in texts]
+        return np.array(vectors, np.float32).reshape(len(texts), self.dimension)
+
+    def embed_query(self, text: str) -> Vector:
+        """float32, shape (dimension,), unit length."""
+        lengths = [len(word) for word in text.split()[: self.dimension]] or [1]
+        vector = np.zeros(self.dimension, np.float32)
+        vector[: len(lengths)] = lengths
+        result: Vector = vector / np.float32(np.linalg.norm(vector))
+        return result
+
+
+class FakeLLM:
+    """Gives prepared answers in their order, and remembers what it was asked.
+
+    Attributes:
+        asked: The messages of every call so far.
+    """
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[list[dict[str, str]]] = []
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> str:
+        """The next answer.
+
+        Raises:
+            LookupError: Every answer was given.
+        """
+        self.asked.append([dict(message) for message in messages])
+        if len(self.asked) > len(self._answers):
+            raise LookupError(
+                f"FakeLLM was given {len(self._answers)} answers and asked {len(self.asked)} "
+                f"times; the last message was {self.asked[-1][-1:]}"
+            )
+        return self._answers[len(self.asked) - 1]

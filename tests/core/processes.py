@@ -1,0 +1,176 @@
+"""Processes for the tests of durability: `python processes.py WHAT PATH NUMBER`.
+
+Children are forked from this one, so that two hundred of them start in seconds. What a child
+has been acknowledged it writes to stdout, a line a call: `write` is atomic, a kill tears nothing.
+"""
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from pathlib import Path
+
+from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
+
+NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
+BATCH = 5
+
+
+def word_of(id):
+    """A word that no other turn has."""
+    return f"word{id.replace('-', 'x')}"
+
+
+def turn_of(id):
+    """The one turn that belongs to an id such as "7-3-0": what was written can be told from it."""
+    number = sum(int(part) * 7**place for place, part in enumerate(id.split("-")))
+    words = f"{word_of(id)} " + "tea " * (number % 900)
+    return Turn(words, f"answer to {id}", NOON + timedelta(minutes=number % 9999), id)
+
+
+def open_bank(path):
+    return MemoryBank.open(path, embedder=HashingEmbedder())
+
+
+def finds(bank, id):
+    """Whether a search for the turn's own word finds it."""
+    return id in [result.memory.id for result in bank.search(word_of(id), user_id="ada")]
+
+
+def forked(call, *arguments):
+    """Starts `call` in a child that ends without cleaning up; returns its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            call(*arguments)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def write_until_killed(path, round):
+    bank = open_bank(path)
+    for call in count():
+        ids = [f"{round}-{call}-{part}" for part in range(BATCH if call % 2 else 1)]
+        bank.add([turn_of(id) for id in ids], user_id="ada")
+        os.write(1, (" ".join(ids) + "\n").encode())
+
+
+def kill(path, rounds):
+    """Writers of one file, one after another, each killed after a random while."""
+    rng = random.Random(5)
+    for round in range(rounds):
+        pid = forked(write_until_killed, path, round)
+        time.sleep(rng.uniform(0.0, 0.1))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def create(path, rounds):
+    """Writers of a new file each, killed about when they make it."""
+    rng = random.Random(6)
+    for round in range(rounds):
+        pid = forked(write_until_killed, f"{path}-{round}", round)
+        time.sleep(rng.uniform(0.0, 0.03))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def visit(path, _):
+    """Opens a bank, reads and writes, and closes it."""
+    with open_bank(path) as bank:
+        bank.add([Turn("visit")], user_id="visitor")
+        bank.timeline(user_id="ada")
+
+
+def open_at_once(path, barrier, name):
+    barrier.wait()
+    with open_bank(path) as bank:
+        bank.add([Turn(f"from {name}", id=name)], user_id="ada")
+    os.write(1, f"{path} {name}\n".encode())
+
+
+def meet(path, rounds):
+    """Two processes that open the same new file at the same moment."""
+    for round in range(rounds):
+        barrier = multiprocessing.get_context("fork").Barrier(2)
+        names = ("one", "two")
+        pids = [forked(open_at_once, f"{path}-{round}", barrier, name) for name in names]
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+
+def pair(path, turns):
+    """Two processes that write and search one user's memories at once, and find each other."""
+    pids = [forked(write_and_search, path, turns, me, 3 - me) for me in (1, 2)]
+    for pid in pids:
+        os.waitpid(pid, 0)
+
+
+def write_and_search(path, turns, me, other):
+    with open_bank(path) as bank:
+        for number in range(turns):
+            id = f"{me}-{number}-0"
+            bank.add([turn_of(id)], user_id="ada")
+            if not finds(bank, id):
+                os.write(1, f"{id} was not found\n".encode())
+        last, deadline = f"{other}-{turns - 1}-0", time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if finds(bank, last):
+                os.write(1, b"met\n")
+                return
+            time.sleep(0.01)
+
+
+def read_only(path, user):
+    """Opens a bank in a folder, then one that exists, where only reading is allowed."""
+    if os.getuid() == 0:
+        os.setuid(user)
+    for name in ("new.db", "old.db"):
+        try:
+            open_bank(f"{path}/{name}").close()
+        except StoreWriteError as error:
+            os.write(1, f"{name}: {error}\n".encode())
+
+
+def disk_full(path, room):
+    """Adds until files may not grow any more, then goes on with the limit lifted."""
+    with open_bank(path) as bank:
+        limit = Path(f"{path}-wal").stat().st_size + room
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        for call in range(10_000):
+            ids = [f"0-{call}-{part}" for part in range(BATCH)]
+            try:
+                bank.add([turn_of(id) for id in ids], user_id="ada")
+            except StoreWriteError as error:
+                os.write(1, f"{error}\n".encode())
+                break
+            os.write(1, (" ".join(ids) + "\n").encode())
+        os.write(1, f"{bank.stats().memories}\n".encode())
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        bank.add([turn_of(id) for id in ids], user_id="ada")
+
+
+def run(what, path, number):
+    """Runs a function of this file in a process of its own; the lines that it wrote."""
+    search = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, __file__, what, path, str(number)],
+        env={**os.environ, "PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](sys.argv[2], int(sys.argv[3]))

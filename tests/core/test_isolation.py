@@ -1,0 +1,192 @@
+"""One user never sees, changes or deletes another's memories."""
+
+import asyncio
+import inspect
+import tempfile
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Portrait, Turn
+
+NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
+LATER = NOON + timedelta(days=400)
+AWKWARD = [
+    "u1",
+    "u10",
+    "U1",
+    " u1",
+    "u1 ",
+    "u 1",
+    "u%",
+    "u_",
+    "%",
+    "*",
+    "alice@example.com",
+    "Alice@example.com",
+    "'; DROP TABLE memories; --",
+    "' OR '1'='1",
+    '" OR ""="',
+    "u1' --",
+    "NULL",
+    "0",
+    "1",
+    "caf\u00e9",
+    "cafe\u0301",
+    "cafe",
+    "👩‍👩‍👧",
+    "👩",
+    "用户",
+    "ａ",
+    "a",
+    "a" * 10_000,
+    "a" * 9_999,
+]
+QUIETLY = settings(
+    max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+FOREIGN = ["t0", "t1", "only-b"]
+VERBS = {
+    "add": lambda bank, a: bank.add([Turn("more tea", id="new", at=NOON)], user_id=a),
+    "replace": lambda bank, a: bank.add(
+        [Turn("other tea", id="t0", at=NOON)], user_id=a, replace=True
+    ),
+    "search": lambda bank, a: bank.search("tea with bob", user_id=a, k=50, archived=True),
+    "reinforce": lambda bank, a: bank.reinforce(FOREIGN, user_id=a, turn="x", now=LATER),
+    "timeline": lambda bank, a: bank.timeline(user_id=a, archived=True),
+    "recalls": lambda bank, a: bank.recalls("only-b", user_id=a),
+    "forget": lambda bank, a: bank.forget(user_id=a, now=LATER),
+    "forecast": lambda bank, a: bank.forecast(LATER, user_id=a),
+    "restore": lambda bank, a: bank.restore(FOREIGN, user_id=a, now=LATER),
+    "delete ids": lambda bank, a: bank.delete(user_id=a, ids=FOREIGN),
+    "delete day": lambda bank, a: bank.delete(user_id=a, day=NOON.date()),
+    "delete": lambda bank, a: bank.delete(user_id=a),
+    "profile": lambda bank, a: bank.profile(user_id=a),
+    "set profile": lambda bank, a: bank.set_profile({"name": "a"}, user_id=a),
+    "digest": lambda bank, a: bank.store.set_digests(a, [Portrait(a, "a", None, None, NOON)]),
+}
+
+
+def fill(bank, user_id, *more):
+    turns = [Turn(f"tea {n} of somebody", id=f"t{n}", at=NOON + timedelta(days=n)) for n in (0, 1)]
+    bank.add([*turns, *more], user_id=user_id)
+    bank.reinforce(["t0"], user_id=user_id, now=NOON)
+    bank.set_profile({"name": user_id}, user_id=user_id)
+    bank.store.set_digests(user_id, [Portrait(user_id, "kind", None, None, NOON)])
+
+
+def all_of(bank, user_id):
+    """Everything that the bank tells of a user."""
+    return (
+        bank.timeline(user_id=user_id, archived=True),
+        bank.search("tea with bob", user_id=user_id, k=50, now=NOON, archived=True),
+        bank.recalls("t0", user_id=user_id),
+        bank.profile(user_id=user_id),
+        bank.store.digests(user_id),
+        replace(bank.stats(user_id=user_id), file_bytes=0),
+    )
+
+
+users = st.sampled_from(AWKWARD) | st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8
+).filter(str.strip)
+
+
+@QUIETLY
+@given(
+    pair=st.lists(users, min_size=2, max_size=2, unique=True),
+    verbs=st.lists(st.sampled_from(sorted(VERBS)), min_size=1, max_size=8),
+)
+def test_nothing_that_a_does_touches_b(pair, verbs):
+    a, b = pair
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        MemoryBank.open(Path(folder, "bank.db"), embedder=HashingEmbedder(32)) as bank,
+    ):
+        fill(bank, b, Turn("tea with bob", id="only-b", at=NOON))
+        fill(bank, a)
+        before = all_of(bank, b)
+        for verb in verbs:
+            VERBS[verb](bank, a)
+            mine = bank.timeline(user_id=a, archived=True)
+            mine += [result.memory for result in VERBS["search"](bank, a)]
+            assert {memory.user_id for memory in mine} <= {a}
+            assert "only-b" not in {memory.id for memory in mine}
+            assert bank.recalls("only-b", user_id=a) == []
+        assert all_of(bank, b) == before
+
+
+def test_every_awkward_user_is_one_of_its_own(tmp_path):
+    path = tmp_path / "bank.db"
+    with MemoryBank.open(path, embedder=HashingEmbedder(32)) as bank:
+        for user_id in AWKWARD:
+            bank.add([Turn(f"this is {user_id[:20]}", id=user_id)], user_id=user_id)
+    with MemoryBank.open(path, embedder=HashingEmbedder(32)) as bank:
+        assert bank.users() == sorted(AWKWARD)
+        for user_id in AWKWARD:
+            assert [memory.id for memory in bank.timeline(user_id=user_id)] == [user_id]
+            found = bank.search("this is somebody", user_id=user_id, k=50)
+            assert [result.memory.id for result in found] == [user_id]
+
+
+def test_what_was_found_for_one_user_is_refused_for_another(tmp_path):
+    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(32)) as bank:
+        fill(bank, "a")
+        found = bank.search("tea", user_id="a")
+        memories = bank.timeline(user_id="a")
+        for verb in (bank.reinforce, bank.restore):
+            for given_ in (found, memories):
+                with pytest.raises(InvalidInputError, match="another user"):
+                    verb(given_, user_id="b")
+        with pytest.raises(InvalidInputError, match="another user"):
+            bank.delete(user_id="b", ids=memories)
+        with pytest.raises(InvalidInputError, match="belongs to 'a'"):
+            bank.add_memories(memories, user_id="b")
+        assert bank.timeline(user_id="a") == memories
+        assert bank.users() == ["a"]
+
+
+def verbs_of_a_user():
+    """The public verbs, sync and async, that take a `user_id`."""
+    for name, verb in inspect.getmembers(MemoryBank, inspect.isfunction):
+        if not name.startswith("_") and "user_id" in inspect.signature(verb).parameters:
+            yield name
+
+
+def call(verb, **arguments):
+    """Calls a verb or its async twin."""
+    called = verb(**arguments)
+    return asyncio.run(called) if inspect.iscoroutine(called) else called
+
+
+ARGUMENTS = {"query": "q", "id": "t0", "by": LATER, "profile": {}}
+"""What a verb needs beside the user; a parameter not named here gets an empty list."""
+
+
+@pytest.mark.parametrize("verb", list(verbs_of_a_user()))
+def test_a_missing_user_is_refused_by_every_verb(tmp_path, verb):
+    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(32)) as bank:
+        fill(bank, "a")
+        before = all_of(bank, "a")
+        method = getattr(bank, verb)
+        parameters = inspect.signature(method).parameters.values()
+        needed = {
+            parameter.name: ARGUMENTS.get(parameter.name, [])
+            for parameter in parameters
+            if parameter.default is parameter.empty and parameter.name != "user_id"
+        }
+        optional = inspect.signature(method).parameters["user_id"].default is None
+        for user_id in ("", " ", "\t\n", "\u3000", None, 5, b"a", ["a"], "a\0", "a\ud800"):
+            if user_id is None and optional:
+                continue
+            with pytest.raises(InvalidInputError, match="user_id"):
+                call(method, **needed, user_id=user_id)
+        if not optional:
+            with pytest.raises(TypeError, match="user_id"):
+                call(method, **needed)
+        assert all_of(bank, "a") == before
+        assert bank.users() == ["a"]
