@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
@@ -174,11 +173,22 @@ class MemoryBank:
         return self.add_memories(memories, user_id=user_id, replace=replace)
 
     def add_memories(
-        self, memories: Sequence[Memory], *, user_id: str, replace: bool = False
+        self,
+        memories: Sequence[Memory],
+        *,
+        user_id: str,
+        replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> AddReceipt:
         """Stores whole memories, with their strength and recalls: what an import has.
 
-        Otherwise like `add`.
+        Otherwise like `add`. A memory that takes another's place keeps that one's strength.
+
+        Args:
+            memories: What to store.
+            user_id: Whose memory.
+            replace: Let a memory take the place of another text of the same id.
+            recalled: By id, when new memories were recalled before (see `recalls`).
         """
         require_user(user_id)
         require_memories(memories, user_id)
@@ -194,14 +204,18 @@ class MemoryBank:
                         f"the id {memory.id!r} of user {user_id!r} is taken by another text; "
                         "pass replace=True to put this one in its place"
                     )
-                new[memory.id] = _with_state_of(other, memory)
+                new[memory.id] = memory
         if new:
             texts = [memory.text for memory in new.values()]
             vectors = embed_windows(texts, self.embedder)
             try:
-                self.store.add(user_id, list(new.values()), vectors, replace=replace)
+                self.store.add(
+                    user_id, list(new.values()), vectors, replace=replace, recalled=recalled
+                )
             except ConflictError:  # another process was quicker: look again
-                return self.add_memories(memories, user_id=user_id, replace=replace)
+                return self.add_memories(
+                    memories, user_id=user_id, replace=replace, recalled=recalled
+                )
         replaced = len(new.keys() & known.keys())
         return AddReceipt(
             ids=tuple(memory.id for memory in memories),
@@ -468,17 +482,6 @@ class MemoryBank:
             )
             for memory in self.store.memories(user_id, Filter())
         ]
-
-
-def _with_state_of(other: Memory, memory: Memory) -> Memory:
-    """`memory`, as strong and as fresh as the one that it replaces."""
-    return replace(
-        memory,
-        strength=other.strength,
-        recalls=other.recalls,
-        last_recalled_at=other.last_recalled_at,
-        archived_at=other.archived_at,
-    )
 
 
 def _filter(

@@ -137,8 +137,12 @@ class MemoryStore(Protocol):
         vectors: Sequence[Matrix],
         *,
         replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> None:
         """Stores memories, of distinct ids, with the vectors of their windows.
+
+        `recalled` has, by id, when new memories were recalled before. With `replace`, a memory
+        of a known id takes that one's place and keeps its strength, recalls and archive.
 
         Raises:
             ConflictError: An id is taken and `replace` is False.

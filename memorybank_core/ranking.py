@@ -20,6 +20,8 @@ import numpy as np
 from .protocols import Array, Candidates
 from .records import Parts
 
+_LOWEST = -3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -83,11 +85,15 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
 
 
 def _standardise(values: Array, pooled: Array) -> Array:
-    """`values` with the pooled ones' mean 0 and deviation 1; zeros where all are alike."""
+    """`values` with the pooled ones' mean 0 and deviation 1; zeros where all are alike.
+
+    One that lies far below a crowd of near-equals counts as `_LOWEST`, so that it cannot undo
+    what another signal says for it.
+    """
     pool = values[pooled]
     if pool.size == 0 or (deviation := float(pool.std())) < 1e-9:
         return np.zeros_like(values)
-    result: Array = (values - pool.mean()) / deviation
+    result: Array = np.maximum((values - pool.mean()) / deviation, _LOWEST)
     return result
 
 

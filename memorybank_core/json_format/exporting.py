@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,8 @@ def _exported_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
     history: dict[str, list[Any]] = {}
     summary: dict[str, list[Any]] = {}
     for memory in bank.timeline(user_id=user_id, archived=True):
-        entry = _exported(memory, bank.timezone)
+        recalled = bank.recalls(memory.id, user_id=user_id) if memory.recalls else []
+        entry = _exported(memory, recalled, bank.timezone)
         if memory.turn is None:
             summary.setdefault(str(memory.day), []).append(entry)
         else:  # not memory.day: a bank once opened in another zone must be importable, too
@@ -52,7 +54,7 @@ def _exported_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
     }
 
 
-def _exported(memory: Memory, zone: ZoneInfo) -> dict[str, Any]:
+def _exported(memory: Memory, recalled: list[datetime], zone: ZoneInfo) -> dict[str, Any]:
     """A turn or a daily summary, with its state."""
     turn, strength = memory.turn, memory.strength
     said: dict[str, Any] = {"content": memory.text, "session": memory.session}
@@ -68,6 +70,7 @@ def _exported(memory: Memory, zone: ZoneInfo) -> dict[str, Any]:
         "memory_id": memory.id,
         "time": iso(memory.created_at, zone),
         "recalls": memory.recalls or None,
+        "recalled_at": [iso(at, zone) for at in recalled] or None,
         "archived_at": iso(memory.archived_at, zone),
     }
     return {name: value for name, value in entry.items() if value is not None}

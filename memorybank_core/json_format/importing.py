@@ -132,7 +132,7 @@ def _store(
         progress(plan.turns - turns)
     for start in range(0, len(new), batch):
         part = new[start : start + batch]
-        bank.add_memories(part, user_id=plan.user_id)
+        bank.add_memories(part, user_id=plan.user_id, recalled=plan.recalled)
         if _turns_in(part):
             progress(_turns_in(part))
     return ImportReport(

@@ -39,6 +39,7 @@ _EXPECTED = {
     "time": "a date and time in ISO 8601 with its offset from UTC",
     "recalls": "a whole number of 0 or more",
     "archived_at": "a date and time in ISO 8601",
+    "recalled_at": "a list of dates and times in ISO 8601",
 }
 """What a field must be, where that is not a string."""
 
@@ -52,6 +53,7 @@ class Plan:
         self.profile: dict[str, Any] = {}
         self.memories: dict[str, Memory] = {}  # by id
         self.digests: list[tuple[type[Digest], date | None, str]] = []
+        self.recalled: dict[str, list[datetime]] = {}  # by id
         self.turns = self.empty = 0
         self._places: dict[str, str] = {}  # where an id was met first
 
@@ -141,6 +143,7 @@ class Plan:
             archived_at=self._field(where, entry, "archived_at", self._moment),
         )
         memory = replace(memory, last_recalled_at=self._last_recall(where, entry, memory))
+        self.recalled[memory.id] = self._field(where, entry, "recalled_at", self._moments) or []
         other: Memory = self.memories.setdefault(memory.id, memory)
         place = self._places.setdefault(memory.id, where)
         if (other.text, other.day, other.kind) != (memory.text, memory.day, memory.kind):
@@ -233,6 +236,11 @@ class Plan:
         found = as_datetime(value)
         found = found if found.tzinfo else found.replace(tzinfo=self.zone)
         return found.astimezone(self.zone).astimezone(timezone.utc)
+
+    def _moments(self, value: Any) -> list[datetime]:
+        if not isinstance(value, list):
+            raise TypeError(value)
+        return [self._moment(each) for each in value]
 
     def _time(self, value: Any) -> datetime:
         if as_datetime(value).tzinfo is None:

@@ -10,7 +10,7 @@ anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from os import PathLike
@@ -97,6 +97,7 @@ class LocalStore:
         vectors: Sequence[Matrix],
         *,
         replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> None:
         """Stores memories with the vectors of their windows."""
         terms = [postings(tokenize(memory.text)) for memory in memories]
@@ -107,10 +108,10 @@ class LocalStore:
             seqs = queries.seqs(db, user_key, [memory.id for memory in memories])
             if seqs and not replace:
                 raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(seqs)}")
+            new = [memory.id for memory in memories if memory.id not in seqs]
             replaced = len(seqs)
-            following = queries.next_seq(db, user_key)
-            for memory in memories:
-                following += seqs.setdefault(memory.id, following) == following
+            first = queries.next_seq(db, user_key)
+            seqs |= {id: seq for seq, id in enumerate(new, first)}
             db.executemany(
                 rows.INSERT,
                 (
@@ -125,7 +126,10 @@ class LocalStore:
                     for memory, blob in zip(memories, blobs, strict=True)
                 ),
             )
-            db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", (following, user_key))
+            history = {seqs[id]: (recalled or {}).get(id, ()) for id in new}
+            queries.insert_recalls(db, user_key, history)
+            following = (first + len(new), user_key)
+            db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
             if replaced:
                 queries.mark_rewritten(db, user_key)
 

