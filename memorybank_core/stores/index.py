@@ -230,9 +230,13 @@ class UserIndex:
             selector = faiss.IDSelectorBitmap(len(self._owner), faiss.swig_ptr(bits))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         count = min(probe.pool, len(self._owner))
-        _, found = self._faiss.search(probe.vector[None, :], count, params=parameters)
-        positions: Array = self._owner[found[0][found[0] >= 0]]
-        return positions
+        while True:  # many windows may belong to few memories
+            _, found = self._faiss.search(probe.vector[None, :], count, params=parameters)
+            vectors = found[0][found[0] >= 0]
+            positions: Array = np.unique(self._owner[vectors])
+            if len(positions) >= probe.pool or count == len(self._owner) or len(vectors) < count:
+                return positions
+            count = min(2 * count, len(self._owner))
 
     def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
         """The pooled positions and those within `reach` places in the same conversation."""

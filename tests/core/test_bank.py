@@ -132,6 +132,13 @@ def test_a_long_turn_is_found_by_its_end(tmp_path):
     assert found[0].cosine > 3 * (whole @ embedder.embed_query("periwinkle password"))
 
 
+def test_one_long_turn_does_not_crowd_out_the_others(tmp_path):
+    long = Turn("cello " * 30_000, "", MONDAY, id="long")
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing") as bank:
+        bank.add([long, *TALK], user_id=USER)
+        assert len(bank.search("cello", user_id=USER, k=5)) == 5
+
+
 def test_recall_strengthens_once_a_turn(bank):
     found = bank.search("cello", user_id=USER, k=1)
     later = MONDAY + 3 * DAY
