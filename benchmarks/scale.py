@@ -45,9 +45,7 @@ def probe(path: Path, users: int, each: int) -> dict[str, float]:
         began = time.perf_counter()
         bank.search(asked[0], user_id=f"user-{user}", k=10, now=now)
         cold.append(time.perf_counter() - began)
-    warm = median_ms(
-        [lambda q=q: bank.search(q, user_id="user-7", k=10, now=now) for q in asked]
-    )
+    warm = median_ms([lambda q=q: bank.search(q, user_id="user-7", k=10, now=now) for q in asked])
     for user in range(users):
         bank.search(asked[1], user_id=f"user-{user}", k=10, now=now)
     return {

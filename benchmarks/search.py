@@ -27,9 +27,7 @@ def ours(size: int, asked: list[str], folder: Path) -> tuple[float, np.ndarray]:
         for start in range(0, size, 5000):
             bank.add(told[start : start + 5000], user_id="u")
         last = told[-1].at
-        median = median_ms(
-            [lambda q=q: bank.search(q, user_id="u", k=K, now=last) for q in asked]
-        )
+        median = median_ms([lambda q=q: bank.search(q, user_id="u", k=K, now=last) for q in asked])
         embedding = median_ms([lambda q=q: embedder.embed_query(q) for q in asked])
         vectors = embedder.embed_documents([turn.text for turn in told])
     return median - embedding, vectors

@@ -47,8 +47,11 @@ from .records import (
 )
 from .text import tokenize, without_surrogates
 
-POOL = 50
-"""How many candidates each signal of a search brings, at least."""
+POOL, LEAST = 50, 20
+"""How many candidates each signal of a search brings, at most and at least.
+
+In between it is a quarter of the memories: in a small bank most would be candidates for anything.
+"""
 THRESHOLD = 0.05
 """Retention below which `forget` archives, unless told otherwise."""
 
@@ -464,6 +467,7 @@ class MemoryBank:
             days=find_days(query, today=self.day_of(now), first_day=first, last_day=last),
             filter=wanted,
             pool=max(POOL, k),
+            least=max(LEAST, k),
             reach=self.weights.reach,
         )
 

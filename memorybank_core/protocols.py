@@ -76,7 +76,8 @@ class Probe:
         terms: The query's terms, as `text.tokenize` gives them.
         days: The days that the query names.
         filter: Which memories may be found.
-        pool: How many candidates each signal brings.
+        pool: How many candidates each signal brings at most.
+        least: How many at least; in between, a quarter of the user's memories.
         reach: How many utterances away a memory is still a neighbour.
     """
 
@@ -85,6 +86,7 @@ class Probe:
     days: Sequence[DayRange]
     filter: Filter
     pool: int
+    least: int
     reach: int
 
 

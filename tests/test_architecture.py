@@ -39,10 +39,7 @@ def test_imports_go_one_way(package):
 
 
 def test_importing_the_core_brings_nothing_heavy():
-    code = (
-        "import sys, memorybank_core; "
-        f"print([m for m in {HEAVY!r} if m in sys.modules])"
-    )
+    code = f"import sys, memorybank_core; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -54,4 +51,3 @@ def test_public_names_are_sorted_and_there():
     assert names == sorted(names, key=lambda name: (not name.isupper(), name))
     for name in names:
         assert getattr(memorybank_core, name).__doc__
-

@@ -210,15 +210,19 @@ class UserIndex:
         return codes if len(codes) == 1 else []
 
     def _pool(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
-        """The best positions by similarity and the best by BM25, `probe.pool` of each."""
+        """The best positions by similarity and the best by BM25, as many of each."""
+        size = self._pool_size(probe)
         if allowed is not None:
             lexical = np.where(allowed, lexical, 0.0)
         matching = np.flatnonzero(lexical)
-        if len(matching) > probe.pool:
+        if len(matching) > size:
             found = lexical[matching]
-            bar = np.partition(found, -probe.pool)[-probe.pool]
-            matching = np.append(matching[found > bar], matching[found == bar])[: probe.pool]
+            bar = np.partition(found, -size)[-size]
+            matching = np.append(matching[found > bar], matching[found == bar])[:size]
         return np.append(self._nearest(probe, allowed), matching)
+
+    def _pool_size(self, probe: Probe) -> int:
+        return min(probe.pool, max(probe.least, len(self) // 4))
 
     def _nearest(self, probe: Probe, allowed: Array | None) -> Array:
         """Positions of the vectors nearest to the query's."""
@@ -229,12 +233,13 @@ class UserIndex:
             bits = np.packbits(allowed[self._owner], bitorder="little")
             selector = faiss.IDSelectorBitmap(len(self._owner), faiss.swig_ptr(bits))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        count = min(probe.pool, len(self._owner))
+        size = self._pool_size(probe)
+        count = min(size, len(self._owner))
         while True:  # many windows may belong to few memories
             _, found = self._faiss.search(probe.vector[None, :], count, params=parameters)
             vectors = found[0][found[0] >= 0]
             positions: Array = np.unique(self._owner[vectors])
-            if len(positions) >= probe.pool or count == len(self._owner) or len(vectors) < count:
+            if len(positions) >= size or count == len(self._owner) or len(vectors) < count:
                 return positions
             count = min(2 * count, len(self._owner))
 

@@ -47,7 +47,7 @@ def day(number: int) -> date:
 
 def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:
     """A search for words and a direction."""
-    wanted = {"days": (), "filter": Filter(), "pool": 10, "reach": 0, **changes}
+    wanted = {"days": (), "filter": Filter(), "pool": 10, "least": 10, "reach": 0, **changes}
     return Probe(vector=vector[0], terms=tokenize(words), **wanted)
 
 
