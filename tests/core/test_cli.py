@@ -87,10 +87,12 @@ class TestRemember:
         assert "84 known already" in run("import", path, file).stdout
 
     def test_import_of_some_users_only(self, tmp_path):
-        assert "has no user" in failure("search", _bank(tmp_path), "x", "-u", "nobody")
-        message = failure("import", tmp_path / "n.db", DATA / "dialogues_en.json", "-u", "nobody",
-                          "--embedder", "hashing")  # fmt: skip
-        assert "nobody" in message
+        path, file = tmp_path / "new.db", tmp_path / "two.json"
+        both = [json.loads((DATA / f"dialogues_{x}.json").read_text()) for x in ("en", "zh")]
+        file.write_text(json.dumps({**both[0], **both[1]}))
+        run("import", path, file, "--user", "郭一帆", "--embedder", "hashing")
+        assert [user["user_id"] for user in read("users", path)["users"]] == ["郭一帆"]
+        assert "nobody" in failure("import", path, file, "--user", "nobody")
 
     def test_export_gives_back_what_came_in(self, path, tmp_path):
         file = tmp_path / "out.json"
@@ -102,12 +104,6 @@ class TestRemember:
         days = exported[USER]["history"]
         assert list(days) == list(original[USER]["history"])
         assert days["2024-03-09"][0]["query"].startswith("Cooking day.")
-
-
-def _bank(folder):
-    path = folder / "bank.db"
-    run("add", path, "hello", "-u", "u", "--embedder", "hashing")
-    return path
 
 
 class TestRecall:

@@ -1,0 +1,5 @@
+"""`python -m memorybank_core.cli` is `memorybank`."""
+
+from . import main
+
+main()

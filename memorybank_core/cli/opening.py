@@ -1,0 +1,73 @@
+"""Opening a bank for a command, and the times that its options name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime, time, timezone
+from pathlib import Path
+from typing import Any
+
+from memorybank_core.bank import MemoryBank
+from memorybank_core.errors import ConfigurationError, EmbedderError
+from memorybank_core.protocols import Matrix, Vector
+
+NOON = time(12)
+BUSY_TIMEOUT = 30.0
+
+
+@contextmanager
+def opened(
+    path: Path, *, user: str | None = None, embeds: bool = False, **options: Any
+) -> Iterator[MemoryBank]:
+    """The bank at `path`, which must exist; so must `user`, where one is given.
+
+    Its embedder is loaded only where the command `embeds`.
+
+    Raises:
+        ConfigurationError: There is no such file or user.
+        StoreError: The file cannot be opened.
+    """
+    require_bank(path)
+    if not embeds:
+        options["embedder"] = _Unloaded(path)
+    with MemoryBank.open(path, **options) as bank:
+        if user is not None and user not in bank.users():
+            raise ConfigurationError(f"{path} has no user {user!r}. Run: memorybank users {path}")
+        yield bank
+
+
+def require_bank(path: Path) -> None:
+    """Raises ConfigurationError where no file is: a typing error must not make an empty bank."""
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no bank at {path}. Make one with: memorybank import, or memorybank add"
+        )
+
+
+def moment_of(given: date | None, bank: MemoryBank) -> datetime:
+    """The moment that an option names: of a day, its noon in the bank's time zone; else now."""
+    if given is None:
+        return datetime.now(timezone.utc)
+    if isinstance(given, datetime):
+        return given
+    return datetime.combine(given, NOON, bank.timezone)
+
+
+class _Unloaded:
+    """Stands for the embedder that wrote a bank, for commands that embed nothing."""
+
+    def __init__(self, path: Path) -> None:
+        from memorybank_core.stores import queries
+        from memorybank_core.stores.connections import open_file
+
+        with closing(open_file(path.absolute(), BUSY_TIMEOUT)) as file, file.reading() as db:
+            self.name, self.dimension = queries.written_by(db)
+        if not self.name:
+            raise ConfigurationError(f"{path} is empty: nothing was ever added to it")
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        raise EmbedderError(f"the embedder {self.name!r} was not loaded")
+
+    def embed_query(self, text: str) -> Vector:
+        raise EmbedderError(f"the embedder {self.name!r} was not loaded")

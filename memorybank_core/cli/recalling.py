@@ -1,0 +1,130 @@
+"""Looking into memory: search, timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from memorybank_core.forgetting import retention_of
+from memorybank_core.records import Memory, SearchResult
+
+from . import options
+from .opening import moment_of, opened
+from .output import clean, console, day_label, memory_cell, print_json, retention_bar, table
+
+INDENT = 4
+
+
+def search(
+    path: options.BankPath,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, or any words.")],
+    *,
+    user: options.User,
+    k: Annotated[int, typer.Option("-k", help="How many at most.")] = 5,
+    why: Annotated[bool, typer.Option("--why", help="Say why each was found.")] = False,
+    reinforce: Annotated[
+        bool, typer.Option("--reinforce", help="Recall them: each grows stronger.")
+    ] = False,
+    since: options.Since = None,
+    until: options.Until = None,
+    kind: options.Kind = None,
+    session: options.Session = None,
+    archived: options.Archived = False,
+    now: options.Now = None,
+    language: options.Language = "en",
+    law: options.LawName = None,
+    timezone: options.Timezone = "UTC",
+    embedder: options.EmbedderName = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Find the memories that answer a question, best first."""
+    wanted: dict[str, Any] = {
+        "k": k, "since": since, "until": until, "kind": kind, "session": session,
+    }  # fmt: skip
+    settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
+    with opened(path, user=user, embeds=True, **settings) as bank:
+        moment = moment_of(now, bank)
+        found = bank.search(question, user_id=user, now=moment, archived=archived, **wanted)
+        count = bank.reinforce(found, user_id=user, now=moment) if reinforce else 0
+    if as_json:
+        results = [{**result.to_dict(), "why": result.why(language)} for result in found]
+        print_json({"results": results, "reinforced": count})
+        return
+    _print_results(found, language if why else None)
+    if reinforce:
+        console().print(f"reinforced: {count}")
+
+
+def timeline(
+    path: options.BankPath,
+    *,
+    user: options.User,
+    since: options.Since = None,
+    until: options.Until = None,
+    kind: options.Kind = None,
+    session: options.Session = None,
+    archived: options.Archived = False,
+    now: options.Now = None,
+    law: options.LawName = None,
+    timezone: options.Timezone = "UTC",
+    as_json: options.AsJson = False,
+) -> None:
+    """List memories day by day, with what is left of each."""
+    wanted: dict[str, Any] = {"since": since, "until": until, "kind": kind, "session": session}
+    with opened(path, user=user, law=law, timezone=timezone) as bank:
+        moment = moment_of(now, bank)
+        found = bank.timeline(user_id=user, archived=archived, **wanted)
+        retentions = [retention_of(memory, bank.law, moment) for memory in found]
+    if as_json:
+        pairs = zip(found, retentions, strict=True)
+        print_json({"memories": [{**asdict(memory), "retention": r} for memory, r in pairs]})
+    elif found:
+        _print_timeline(found, retentions)
+    else:
+        console().print("no memories")
+
+
+def _print_results(found: Sequence[SearchResult], why: str | None) -> None:
+    out = console()
+    if not found:
+        out.print("nothing found")
+    for rank, result in enumerate(found, 1):
+        memory = result.memory
+        forgotten = ("  forgotten", "red") if memory.archived_at else ""
+        out.print(
+            Text.assemble(
+                (f"{rank:>2}  ", "bold"),
+                (day_label(memory.day), "bold cyan"),
+                (f"  {clean(memory.id)}", "dim"),
+                forgotten,
+            )
+        )
+        out.print(Padding(Text(clean(memory.text)), (0, 0, 0, INDENT)))
+        if why:
+            out.print(Padding(Text(result.why(why), style="dim"), (0, 0, 0, INDENT)))
+        if rank < len(found):
+            out.print()
+
+
+def _print_timeline(found: Sequence[Memory], retentions: Sequence[float]) -> None:
+    columns = ("Strength", "Retention", "Recalls")
+    shown = table(*columns, numbers=("Strength", "Recalls"), memories=True)
+    day = None
+    for memory, retention in zip(found, retentions, strict=True):
+        if memory.day != day:
+            if day:
+                shown.add_row()
+            day = memory.day
+            shown.add_row(Text(day_label(day), style="bold cyan"))
+        shown.add_row(
+            memory_cell(memory),
+            f"{memory.strength:g}",
+            Text("forgotten", style="red") if memory.archived_at else retention_bar(retention),
+            str(memory.recalls),
+        )
+    console().print(shown)

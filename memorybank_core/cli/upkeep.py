@@ -1,0 +1,98 @@
+"""Looking after a bank: users, stats, reembed, compact."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, cast
+
+import typer
+from rich import filesize
+from rich.table import Table
+from rich.text import Text
+
+from . import options
+from .opening import opened
+from .output import clean, console, memories, print_json, progress_bar, table
+
+
+def users(path: options.BankPath, as_json: options.AsJson = False) -> None:
+    """List the users, with how much is remembered of each."""
+    with opened(path) as bank:
+        counts = {user: bank.stats(user_id=user) for user in bank.users()}
+    if as_json:
+        rows = [{"user_id": user, **asdict(stats)} for user, stats in counts.items()]
+        for row in rows:
+            del row["users"], row["file_bytes"]  # of the whole file
+        print_json({"users": rows})
+        return
+    shown = table(
+        "User", "Memories", "Forgotten", "Recalls", "First day", "Last day",
+        numbers=("Memories", "Forgotten", "Recalls"),
+    )  # fmt: skip
+    for user, stats in counts.items():
+        numbers = (f"{n:,}" for n in (stats.memories, stats.archived, stats.recalls))
+        days = (str(day or "") for day in (stats.first_day, stats.last_day))
+        shown.add_row(Text(clean(user)), *numbers, *days)
+    console().print(shown if counts else "no users")
+
+
+def stats(
+    path: options.BankPath, user: options.MaybeUser = None, as_json: options.AsJson = False
+) -> None:
+    """Count what a bank, or one user, has."""
+    with opened(path, user=user) as bank:
+        counts, embedder = bank.stats(user_id=user), bank.embedder.name
+    if as_json:
+        print_json({**asdict(counts), "embedder": embedder})
+        return
+    rows = {
+        "users": f"{counts.users:,}",
+        "memories": f"{counts.memories:,}",
+        "forgotten": f"{counts.archived:,}",
+        "recalls": f"{counts.recalls:,}",
+        "first day": str(counts.first_day or ""),
+        "last day": str(counts.last_day or ""),
+        "file": filesize.decimal(counts.file_bytes),
+        "embedder": embedder,
+    }
+    if user:
+        del rows["users"], rows["file"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    for name, value in rows.items():
+        grid.add_row(name, value)
+    console().print(grid)
+
+
+def reembed(
+    path: options.BankPath,
+    embedder: Annotated[str, typer.Option("--embedder", help="The new embedder.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Embed every memory anew with another embedder."""
+    from memorybank_core.stores.reembed import reembed as embed_anew
+
+    with opened(path) as bank:
+        total = bank.stats().memories
+    with progress_bar("Embedding", total) as advance:
+        count = embed_anew(path, embedder, progress=advance)
+    if as_json:
+        print_json({"memories": count, "embedder": embedder})
+        return
+    console().print(f"{memories(count)} embedded with {embedder}")
+
+
+def compact(path: options.BankPath, as_json: options.AsJson = False) -> None:
+    """Rewrite the file with what is alive and nothing else."""
+    from memorybank_core.stores.local import LocalStore
+
+    with opened(path) as bank:
+        before = bank.stats().file_bytes
+        is_done = cast(LocalStore, bank.store).compact()
+        after = bank.stats().file_bytes
+    if as_json:
+        print_json({"compacted": is_done, "bytes_before": before, "bytes_after": after})
+        return
+    sizes = f"{filesize.decimal(before)} → {filesize.decimal(after)}"
+    note = "" if is_done else "; another process still reads an old state: run it again later"
+    console().print(f"compacted: {sizes}{note}")

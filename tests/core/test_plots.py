@@ -1,0 +1,180 @@
+"""Forgetting curves: the numbers, and the picture."""
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from math import exp
+
+import pytest
+
+from memorybank_core import (
+    FSRS,
+    Ebbinghaus,
+    InvalidInputError,
+    MemoryBank,
+    PowerLaw,
+    Turn,
+)
+from memorybank_core.forgetting import retention_of
+from memorybank_core.plots import (
+    COLOURS,
+    GREY,
+    History,
+    can_write,
+    curve,
+    plot_forgetting,
+    state_at,
+)
+
+START = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+LAW = Ebbinghaus(scale_days=5)
+LAWS = (LAW, PowerLaw(), FSRS())
+
+
+def after(days):
+    return START + timedelta(days=days)
+
+
+class TestCurve:
+    def test_worked_numbers(self):
+        history = History("", START, (after(10),))
+        assert state_at(history, LAW, START) == (1.0, 1.0)
+        assert state_at(history, LAW, after(5))[0] == pytest.approx(exp(-1))
+        assert state_at(history, LAW, after(10)) == (1.0, 2.0)
+        assert state_at(history, LAW, after(20))[0] == pytest.approx(exp(-1))  # 10 / (5 · 2)
+        assert state_at(history, LAW, after(-1)) == (0.0, 0.0)
+
+    @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
+    def test_is_what_the_bank_says(self, law, tmp_path):
+        recalls = [after(1), after(4), after(9)]
+        with MemoryBank.open(tmp_path / "b.db", embedder="hashing", law=law) as bank:
+            bank.add([Turn("hello", at=START, id="t")], user_id="u")
+            for moment in recalls:
+                bank.reinforce(["t"], user_id="u", now=moment)
+            (memory,) = bank.timeline(user_id="u")
+            history = History("", memory.created_at, bank.recalls("t", user_id="u"))
+        retention, strength = state_at(history, law, after(30))
+        assert strength == pytest.approx(memory.strength)
+        assert retention == pytest.approx(retention_of(memory, law, after(30)))
+
+    def test_falls_but_for_the_recalls(self):
+        recalls = (after(3), after(8))
+        times, retentions = curve(History("", START, recalls), LAW, after(20))
+        assert (times[0], times[-1]) == (START, after(20))
+        assert times == sorted(times)
+        rises = [
+            later for (_, r), (later, s) in pairwise(zip(times, retentions, strict=True)) if s > r
+        ]
+        assert rises == list(recalls)
+
+    def test_recalls_after_the_end_are_left_out(self):
+        history = History("", START, (after(30),))
+        assert curve(history, LAW, after(20)) == curve(History("", START), LAW, after(20))
+
+    def test_naive_times_are_refused(self):
+        with pytest.raises(InvalidInputError, match="time zone"):
+            History("", START.replace(tzinfo=None))
+        with pytest.raises(InvalidInputError, match="time zone"):
+            History("", START, (START.replace(tzinfo=None),))
+
+
+@pytest.fixture
+def histories():
+    return [
+        History("A map\nrecalled twice", START, (after(10), after(14))),
+        History("A cat\nnever recalled", after(2)),
+    ]
+
+
+class TestPicture:
+    @pytest.fixture(autouse=True)
+    def _matplotlib(self):
+        pytest.importorskip("matplotlib")
+
+    def test_a_panel_for_each_memory(self, histories):
+        figure = plot_forgetting(histories, LAW, until=after(40), title="How they fade")
+        first, second = figure.axes
+        assert [text.get_text() for text in first.texts] == [
+            "How they fade",
+            "●  recalled\n╌╌  forgotten below 0.05",
+            "A map\nrecalled twice",
+        ]
+        assert [text.get_text() for text in second.texts] == ["A cat\nnever recalled"]
+
+    def test_draws_the_curve_the_recalls_and_the_threshold(self, histories):
+        figure = plot_forgetting(histories, LAW, until=after(40), threshold=0.2)
+        threshold, whole, kept, recalls = figure.axes[0].lines
+        times, retentions = curve(histories[0], LAW, after(40))
+        assert list(threshold.get_ydata()) == [0.2, 0.2]
+        assert list(whole.get_xdata()) == times
+        assert list(whole.get_ydata()) == retentions
+        shown = [value for value in kept.get_ydata() if value == value]
+        assert shown == [value for value in retentions if value >= 0.2]
+        assert list(recalls.get_xdata()) == list(histories[0].recalls)
+        assert list(recalls.get_ydata()) == [1.0, 1.0]
+
+    def test_can_be_read_on_white_and_on_black(self):
+        for colour in (*COLOURS, GREY):
+            light = _luminance(colour)
+            assert 1.05 / (light + 0.05) > 2.9  # contrast on white, WCAG 2
+            assert (light + 0.05) / 0.05 > 4.5  # and on black
+
+    def test_writes_a_transparent_png_with_content(self, histories, tmp_path):
+        from matplotlib.image import imread
+
+        path = tmp_path / "curves.png"
+        plot_forgetting(histories, LAW, until=after(40)).savefig(path)
+        pixels = imread(path)
+        height, width, channels = pixels.shape
+        assert (channels, width) == (4, 1440)
+        assert pixels[0, 0, 3] == 0.0
+        assert 0.02 < (pixels[:, :, 3] > 0).mean() < 0.6
+        assert height > 300
+
+    def test_needs_no_display_and_no_pyplot(self):
+        code = (
+            "import sys; from memorybank_core.plots import *\n"
+            "from memorybank_core import Ebbinghaus; from datetime import *\n"
+            "assert 'matplotlib' not in sys.modules\n"
+            "now = datetime.now(timezone.utc)\n"
+            "old = History('x', now - timedelta(days=9))\n"
+            "plot_forgetting([old], Ebbinghaus(), until=now)\n"
+            "assert 'matplotlib.pyplot' not in sys.modules\n"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    def test_nothing_to_draw_is_an_error(self, histories):
+        with pytest.raises(InvalidInputError, match="nothing to draw"):
+            plot_forgetting([], LAW, until=after(1))
+        with pytest.raises(InvalidInputError, match="nothing to draw"):
+            plot_forgetting(histories, LAW, until=START)
+        assert len(plot_forgetting(histories, LAW, until=after(1)).axes) == 1
+
+    def test_knows_what_it_can_write(self):
+        assert can_write("plain")
+        assert can_write("“quoted” café")
+        from matplotlib.font_manager import fontManager
+
+        chinese = {"Noto Sans CJK SC", "SimHei", "PingFang SC", "Microsoft YaHei"}
+        if chinese & {font.name for font in fontManager.ttflist}:
+            assert can_write("花椒")
+
+
+def test_says_what_to_install():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from memorybank_core import Ebbinghaus, MissingDependencyError\n"
+        "from memorybank_core.plots import *; from datetime import *\n"
+        "now = datetime.now(timezone.utc)\n"
+        "try: plot_forgetting([History('x', now - timedelta(days=9))], Ebbinghaus(), until=now)\n"
+        "except MissingDependencyError as error: assert 'memorybank[plots]' in str(error)\n"
+        "else: raise SystemExit('no error')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def _luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
