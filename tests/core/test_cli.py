@@ -114,7 +114,7 @@ class TestRecall:
         assert "haddock" in shown
         assert "score" not in shown
 
-    @pytest.mark.parametrize(("language", "word"), [("en", "neighbours"), ("zh", "上下文")])
+    @pytest.mark.parametrize(("language", "word"), [("en", "words"), ("zh", "词语")])
     def test_why_explains_in_either_language(self, path, language, word):
         shown = run("search", path, QUESTION, "-u", USER, "--why", "--language", language).stdout
         assert word in shown
