@@ -33,7 +33,7 @@ format: $(VENV)/.all
 
 benchmarks: $(VENV)/.all
 	$(PIP) --group bench
-	cd benchmarks && for name in search scale writing; do ../$(BIN)/python $$name.py || exit 1; done
+	cd benchmarks && for name in search scale writing deletion; do ../$(BIN)/python $$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(BASE) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -437,6 +437,14 @@ class MemoryBank:
         """The calendar day of a moment in the bank's time zone."""
         return moment.astimezone(self.timezone).date()
 
+    def compact(self) -> bool:
+        """Gives back the room of what was deleted, by rewriting the file.
+
+        While it runs it takes twice the file's size of disk. Returns False where a reader of an
+        old state was in the way; call it again.
+        """
+        return self.store.compact()
+
     # The async twins
 
     aadd = in_thread(add)
@@ -453,6 +461,7 @@ class MemoryBank:
     astats = in_thread(stats)
     aprofile = in_thread(profile)
     aset_profile = in_thread(set_profile)
+    acompact = in_thread(compact)
     aclose = in_thread(close)
 
     # Parts of the verbs

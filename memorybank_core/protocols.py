@@ -227,6 +227,10 @@ class MemoryStore(Protocol):
         """Counts over one user or, with None, over all."""
         ...
 
+    def compact(self) -> bool:
+        """Gives back the room of what was deleted; False where a reader kept it from that."""
+        ...
+
     def close(self) -> None:
         """Releases what the store holds; a second call does nothing."""
         ...

@@ -316,8 +316,9 @@ class DeletionReceipt:
         recalls: Rows of the recall history removed.
         digests: Digests removed, because they were made from what was removed.
         remaining: Memories of this user that are left.
-        erased: Whether the bytes are gone from the file and its write-ahead log too; False
-            only while another process is still reading an old snapshot (call `compact` later).
+        erased: Whether the bytes are gone from the file and its write-ahead log too. False
+            where a reader of an old state, other writers or the disk stood in the way: the rows
+            are gone all the same, and the next `delete` or `compact` wipes the bytes.
     """
 
     user_id: str

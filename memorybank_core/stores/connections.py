@@ -27,7 +27,7 @@ class Connections:
     """Lends connections to threads: any number to read, one at a time to write."""
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
-        self._path, self._busy_timeout = path, busy_timeout
+        self._path, self.busy_timeout = path, busy_timeout
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._lock = threading.RLock()
@@ -63,8 +63,12 @@ class Connections:
         with self._lock, translated(self._path):
             self._require_open()
             if self._writer is None:
-                self._writer = connect(self._path, self._busy_timeout)
+                self._writer = connect(self._path, self.busy_timeout)
             yield self._writer
+
+    def another(self) -> sqlite3.Connection:
+        """A new connection, the caller's own, that has read nothing but the schema."""
+        return connect(self._path, self.busy_timeout)
 
     def close(self) -> None:
         """Closes every connection; the last one to close folds the log into the file."""
@@ -81,7 +85,7 @@ class Connections:
         try:
             return self._idle.pop()
         except IndexError:
-            return connect(self._path, self._busy_timeout)
+            return connect(self._path, self.busy_timeout)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._closed:

@@ -33,6 +33,7 @@ from memorybank_core.text import tokenize
 from . import queries, rows
 from .cache import Entry, IndexCache
 from .connections import open_file
+from .erasure import compact, erase
 from .index import UserIndex
 from .lexical import postings
 
@@ -109,7 +110,7 @@ class LocalStore:
             if seqs and not replace:
                 raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(seqs)}")
             new = [memory.id for memory in memories if memory.id not in seqs]
-            replaced = len(seqs)
+            replaced = list(seqs.values())
             first = queries.next_seq(db, user_key)
             seqs |= {id: seq for seq, id in enumerate(new, first)}
             db.executemany(
@@ -131,6 +132,7 @@ class LocalStore:
             following = (first + len(new), user_key)
             db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
             if replaced:
+                queries.drop_unfinished(db, user_key, replaced)
                 queries.mark_rewritten(db, user_key)
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
@@ -200,15 +202,14 @@ class LocalStore:
     ) -> DeletionReceipt:
         """Erases memories for good: these ids, this day, or everything of the user.
 
-        The file is then rewritten: secure_delete overwrites rows where they are, but not the
-        copies that SQLite leaves in the unused part of a page when it moves rows between pages.
+        The copies that SQLite left of them in unused parts of the file are wiped, too.
         """
         with self._connections.writing() as db:
             counts = queries.delete(db, user_id, ids, day)
             remaining = queries.count(db, user_id)
         self._cache.drop(user_id)
         try:
-            erased = self.compact()
+            erased = erase(self._connections)
         except (StoreBusyError, StoreWriteError):
             erased = False  # the rows are gone already: that much is not taken back
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=erased)
@@ -275,13 +276,11 @@ class LocalStore:
     def compact(self) -> bool:
         """Rewrites the file with what is alive and nothing else, and empties the log into it.
 
-        Needs as much memory and disk again as the file has while it runs. Returns False where
-        a reader of an old state kept the log from being emptied.
+        Gives back the room of what was deleted. While it runs it takes twice the file's size of
+        disk, half of that where SQLite puts temporary files (SQLITE_TMPDIR, TMPDIR). Returns
+        False where a reader of an old state kept the log from being emptied.
         """
-        with self._connections.exclusive() as db:
-            db.execute("VACUUM")
-            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        return not busy
+        return compact(self._connections)
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""

@@ -135,6 +135,17 @@ def count(db: sqlite3.Connection, user_id: str) -> int:
     return int(found[0])
 
 
+def drop_unfinished(db: sqlite3.Connection, user_key: int, seqs: Collection[int] | None) -> None:
+    """Drops the vectors that an unfinished change of embedder has made of these (or all) rows."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors_next'").fetchone():
+        return
+    drop = "DELETE FROM vectors_next WHERE user_key = ?"
+    if seqs is None:
+        db.execute(drop, (user_key,))
+    else:
+        db.executemany(f"{drop} AND seq = ?", ((user_key, seq) for seq in seqs))
+
+
 def delete(
     db: sqlite3.Connection, user_id: str, ids: Collection[str] | None, day: date | None
 ) -> dict[str, int]:
@@ -147,9 +158,11 @@ def delete(
             table: db.execute(f"DELETE FROM {table} WHERE user_key = ?", user).rowcount
             for table in (*_PER_MEMORY, "digests")
         }
+        drop_unfinished(db, user[0], None)
         db.execute("DELETE FROM users WHERE user_key = ?", user)
         return counts
     doomed = _doomed(db, user, ids, day)
+    drop_unfinished(db, user[0], [row[0] for row in doomed])
     counts = {
         table: sum(
             db.execute(f"DELETE FROM {table} WHERE user_key = ? AND seq = ?", (*user, seq)).rowcount

@@ -21,7 +21,7 @@ from .connections import Connections, open_file
 
 _BATCH = 64
 _MISSING = (
-    f"SELECT user_key, seq, {rows.COLUMNS} FROM memories WHERE NOT EXISTS "
+    f"SELECT user_key, seq, version, {rows.COLUMNS} FROM memories WHERE NOT EXISTS "
     "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
     "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
     f"ORDER BY user_key, seq LIMIT {_BATCH}"
@@ -60,8 +60,7 @@ def reembed(
         done = _embed_missing(connections, chosen, progress)
         with connections.writing() as db:  # nobody else writes from here on
             while batch := db.execute(_MISSING, (0, 0)).fetchall():
-                _insert(db, _embed(batch, chosen))
-                done += len(batch)
+                done += _insert(db, _embed(batch, chosen))
             _swap(db, chosen)
         with connections.exclusive() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -94,21 +93,26 @@ def _embed_missing(
             return done
         entries = _embed(batch, embedder)
         with connections.writing() as db:
-            _insert(db, entries)
-        done, after = done + len(batch), batch[-1][:2]
+            stored = _insert(db, entries)
+        done, after = done + stored, batch[-1][:2]
         if progress:
-            progress(len(batch))
+            progress(stored)
 
 
 def _embed(batch: list[rows.Row], embedder: Embedder) -> list[rows.Row]:
-    texts = [rows.to_memory("", row[2:]).text for row in batch]
+    texts = [rows.to_memory("", row[3:]).text for row in batch]
     matrices = embed_windows(texts, embedder)
     pairs = zip(batch, matrices, strict=True)
-    return [(row[0], row[1], matrix.tobytes()) for row, matrix in pairs]
+    return [(matrix.tobytes(), *row[:3]) for row, matrix in pairs]
 
 
-def _insert(db: sqlite3.Connection, entries: list[rows.Row]) -> None:
-    db.executemany("INSERT OR REPLACE INTO vectors_next VALUES (?, ?, ?)", entries)
+def _insert(db: sqlite3.Connection, entries: list[rows.Row]) -> int:
+    """Stores what still is as it was embedded; the rest is embedded once more, or was deleted."""
+    return db.executemany(
+        "INSERT OR REPLACE INTO vectors_next SELECT user_key, seq, ? FROM memories "
+        "WHERE (user_key, seq, version) = (?, ?, ?)",
+        entries,
+    ).rowcount
 
 
 def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:

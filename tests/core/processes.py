@@ -7,11 +7,15 @@ has been acknowledged it writes to stdout, a line a call: `write` is atomic, a k
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+import zlib
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
@@ -158,12 +162,96 @@ def disk_full(path, room):
         bank.add([turn_of(id) for id in ids], user_id="ada")
 
 
+def canary_turn(id):
+    """A turn of any size, by its id; ids look like "canary17z"."""
+    size = zlib.crc32(id.encode())
+    return Turn(f"{id} " + "x" * (size % (20, 200, 3000, 20_000)[size % 4]), "", NOON, id)
+
+
+def canaries(folder):
+    """The ids that are in any file of a folder. A process of its own reads them: whoever closes
+    a file drops the locks that SQLite's connections in his process hold on it."""
+    files = sorted(str(file) for file in Path(folder).iterdir())
+    found = subprocess.run(["cat", *files], capture_output=True, check=True).stdout
+    return {id.decode() for id in re.findall(rb"canary[0-9]+z", found)}
+
+
+def obey(bank, verb, ids):
+    """Adds or erases canaries, each with its own user."""
+    for user in sorted({id[-2] for id in ids}):
+        mine = [id for id in ids if id[-2] == user]
+        if verb == "add":
+            bank.add([canary_turn(id) for id in mine], user_id=user)
+        else:
+            assert bank.delete(user_id=user, ids=mine).erased
+        bank.timeline(user_id=user)
+
+
+def serve(path, _):
+    """Obeys lines such as "add canary1z canary2z", all with one bank, which stays open."""
+    with open_bank(path) as bank:
+        for line in sys.stdin:
+            verb, *ids = line.split()
+            obey(bank, verb, ids)
+            os.write(1, b"done\n")
+
+
+@contextmanager
+def serving(path):
+    """A process that runs `serve`; yields what tells it a verb and ids, and waits for it."""
+    with subprocess.Popen(
+        [sys.executable, __file__, "serve", path, "0"],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def tell(verb, ids):
+            print(verb, *ids, file=process.stdin, flush=True)
+            assert process.stdout.readline() == "done\n"
+
+        yield tell
+
+
+def erase_until_killed(path, round):
+    with open_bank(path) as bank:
+        ids = [f"canary{round:02}{number:03}z" for number in range(60)]
+        obey(bank, "add", ids)
+        for id in ids:
+            obey(bank, "delete", [id])
+
+
+def kill_erasers(path, rounds):
+    """Killed in the middle of deleting; then the next deletion is to erase it all."""
+    rng = random.Random(7)
+    for _ in range(3):
+        with open_bank(path) as bank:
+            obey(bank, "add", [f"canary9{rng.randrange(10**6)}z" for _ in range(200)])
+    for round in range(rounds):
+        pid = forked(erase_until_killed, path, round)
+        time.sleep(rng.uniform(0.02, 0.15))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        with closing(sqlite3.connect(path)) as db:
+            sound = db.execute("PRAGMA integrity_check").fetchone()[0]
+        with open_bank(path) as bank:
+            erased = bank.delete(user_id="nobody").erased
+            alive = {memory.id for user in bank.users() for memory in bank.timeline(user_id=user)}
+            left = canaries(Path(path).parent) - alive
+        os.write(1, f"{sound} {erased} {sorted(left)}\n".encode())
+
+
+def environment():
+    """This process's, for a child that imports what this one can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def run(what, path, number):
     """Runs a function of this file in a process of its own; the lines that it wrote."""
-    search = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
         [sys.executable, __file__, what, path, str(number)],
-        env={**os.environ, "PYTHONPATH": search},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,

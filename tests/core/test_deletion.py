@@ -1,15 +1,20 @@
 """Deletion on request: not a byte is left in the file, its log, or its index of the log."""
 
+import os
 import random
 import sqlite3
+import subprocess
 import zlib
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from processes import canaries, obey, open_bank, run, serving
 
-from memorybank_core import MemoryBank, Portrait, Turn
+from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Portrait, Turn
+from memorybank_core.stores import erasure, pages
+from memorybank_core.stores.reembed import reembed
 from memorybank_core.text import windows
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
@@ -35,8 +40,9 @@ def bank(tmp_path):
 
 
 def bytes_of(bank):
-    """Everything that the bank has on disk."""
-    return b"".join(file.read_bytes() for file in sorted(bank.store.path.parent.iterdir()))
+    """Everything that the bank has on disk, read without touching this process's locks."""
+    files = sorted(bank.store.path.parent.iterdir())
+    return subprocess.run(["cat", *files], capture_output=True, check=True).stdout
 
 
 def secret_turn(secret, **changes):
@@ -125,6 +131,141 @@ def test_many_deletions_among_many_users(bank, seed):
     for user, turns in alive.items():
         ids = {memory.id for memory in bank.timeline(user_id=user)}
         assert ids == {turn.id for turn in turns}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_other_handle_or_process_brings_back_what_was_deleted(tmp_path, seed):
+    """Each of them keeps pages in memory, with what was in their gaps, and writes them later."""
+    rng, path = random.Random(seed), tmp_path / "bank.db"
+    alive = set()
+    with open_bank(path) as one, open_bank(path) as two, serving(path) as child:
+        hands = [child, *(lambda verb, ids, b=b: obey(b, verb, ids) for b in (one, two))]
+        for step in range(20):
+            told = {f"canary{step:03}{rng.randrange(10**6)}z" for _ in range(rng.randint(1, 15))}
+            rng.choice(hands)("add", sorted(told))
+            alive |= told
+            doomed = rng.sample(sorted(alive), rng.randint(0, min(len(alive), 12)))
+            for hand in rng.sample(hands, 2):
+                part, doomed = doomed[::2], doomed[1::2]
+                hand("delete", part)
+                alive -= set(part)
+                assert canaries(tmp_path) == alive
+        for number, hand in enumerate(hands):
+            told = {f"canary{number}9{rng.randrange(10**8)}z" for _ in range(100)}
+            hand("add", sorted(told))
+            alive |= told
+            assert canaries(tmp_path) == alive
+
+
+def test_pages_that_were_read_while_they_were_wiped_are_not_written_back(tmp_path, monkeypatch):
+    ids = [f"canary{number}1z" for number in random.Random(1).sample(range(100, 999), 400)]
+    turns = [Turn(id, "", NOON, f"{id}{'-' * 200}") for id in ids]
+    find_gaps = erasure._gaps
+    with open_bank(tmp_path / "bank.db") as one, open_bank(tmp_path / "bank.db") as two:
+
+        def read_all(descriptor):
+            with two.store._connections.exclusive() as db:
+                db.execute(
+                    "SELECT max(id || '') FROM memories INDEXED BY memories_by_id"
+                ).fetchall()
+            return find_gaps(descriptor)
+
+        for turn in turns:
+            one.add([turn], user_id="ada")
+        monkeypatch.setattr(erasure, "_gaps", read_all)
+        one.delete(user_id="ada", ids=[turn.id for turn in turns[::2]])
+        assert canaries(tmp_path) == set(ids[1::2])
+        two.add([Turn(turn.query, "", NOON, f"{turn.id}+") for turn in turns[1::20]], user_id="ada")
+        assert canaries(tmp_path) == set(ids[1::2])
+
+
+def test_a_process_killed_while_it_erases_leaves_a_sound_file(tmp_path):
+    assert run("kill_erasers", tmp_path / "bank.db", 30) == ["ok True []"] * 30
+
+
+def test_a_file_of_another_layout_is_rewritten(tmp_path):
+    fill_and_close(tmp_path / "bank.db")
+    with closing(sqlite3.connect(tmp_path / "bank.db")) as db:
+        db.executescript("PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=FULL; VACUUM")
+    with MemoryBank.open(tmp_path / "bank.db", embedder=OneOfAKind()) as bank:
+        assert bank.delete(user_id="ada", ids=["canary-id"]).erased
+        assert b"canary" not in bytes_of(bank)
+
+
+@pytest.mark.parametrize("lacking", ["descriptors", "pwrite"])
+def test_a_file_that_cannot_be_written_beside_sqlite_is_rewritten(bank, monkeypatch, lacking):
+    if lacking == "pwrite":
+        monkeypatch.delattr(os, "pwrite")
+    else:
+        monkeypatch.setattr(erasure, "_MOST_HELD", 0)
+    fill(bank, "ada", "canary")
+    assert bank.delete(user_id="ada", ids=["canary-id"]).erased
+    assert b"canary" not in bytes_of(bank)
+    assert "erasures" not in meta_of(bank)
+
+
+def test_a_link_to_a_file_is_followed_to_its_log(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "folder" / "bank.db")
+    fill_and_close(tmp_path / "folder" / "bank.db")
+    with MemoryBank.open(tmp_path / "link.db", embedder=OneOfAKind()) as bank:
+        assert bank.delete(user_id="ada", ids=["canary-id"]).erased
+        assert "erasures" in meta_of(bank)
+    assert b"canary" not in (tmp_path / "folder" / "bank.db").read_bytes()
+
+
+def test_a_descriptor_is_kept_while_the_file_has_a_name(tmp_path):
+    for number in range(3):
+        path = tmp_path / f"{number}.db"
+        fill_and_close(path)
+        with MemoryBank.open(path, embedder=OneOfAKind()) as bank:
+            bank.delete(user_id="ada")
+        held = erasure._held[path.stat().st_dev, path.stat().st_ino].number
+        assert os.fstat(held).st_size == path.stat().st_size
+        path.unlink()
+    assert sum(not os.fstat(held.number).st_nlink for held in erasure._held.values()) == 1
+
+
+def test_with_a_memory_go_the_vectors_of_an_unfinished_change_of_embedder(bank):
+    class Stuck(HashingEmbedder):
+        def embed_documents(self, texts):
+            vectors = super().embed_documents(texts)
+            return np.full_like(vectors, np.nan) if "the last" in texts else vectors
+
+    told = [Turn(f"canary {n} " + "tea " * n, id=f"{n}") for n in range(64)]
+    bank.add([*told, Turn("the last")], user_id="ada")
+    with pytest.raises(EmbedderError):
+        reembed(bank.store.path, Stuck(64))
+    vectors = [HashingEmbedder(64).embed_query(told[n].text).tobytes() for n in (1, 2)]
+    assert all(vector in bytes_of(bank) for vector in vectors)
+    bank.delete(user_id="ada", ids=["1"])
+    bank.add([Turn("plain", id="2")], user_id="ada", replace=True)
+    assert bank.delete(user_id="nobody").erased
+    assert not any(vector in bytes_of(bank) for vector in vectors)
+    reembed(bank.store.path, HashingEmbedder(64))
+    with MemoryBank.open(bank.store.path, embedder=HashingEmbedder(64)) as anew:
+        assert anew.search("plain", user_id="ada", k=1)[0].cosine == pytest.approx(1, abs=1e-5)
+
+
+def test_a_gap_lies_between_the_pointers_and_the_cells():
+    leaf = bytes([10, 0, 0, 0, 2, 1, 200, 0, 1, 240, 1, 200, 7]).ljust(512, b"c")
+    inner = bytes([2, 0, 0, 0, 1, 1, 240, 0, 0, 0, 0, 9, 1, 240]).ljust(496, b"\0") + b"c" * 16
+    overflow = bytes(4).ljust(512, b"o")
+    assert pages.gaps(overflow + leaf + inner + leaf, 512, first=False) == [
+        (524, 968),
+        (1548, 1992),
+    ]
+    assert pages.gaps(b"h" * 100 + leaf[:412], 512, first=True) == [(112, 456)]
+
+
+def fill_and_close(path):
+    with MemoryBank.open(path, embedder=OneOfAKind()) as bank:
+        fill(bank, "ada", "canary")
+
+
+def meta_of(bank):
+    with bank.store._connections.reading() as db:
+        return dict(db.execute("SELECT name, value FROM meta"))
 
 
 def random_turn(rng, canary):

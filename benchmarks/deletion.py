@@ -1,0 +1,61 @@
+"""Erasing one memory of a large file: wiping it in place, beside rewriting the file.
+
+python benchmarks/deletion.py [users] [memories of each]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import FreeEmbedder, machine
+from scale import fill
+
+from memorybank_core import MemoryBank
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def copied(path: Path, size: int) -> None:
+    """What it costs to write as many bytes, for comparison."""
+    with path.open("wb") as file:
+        for _ in range(size // 2**20):
+            file.write(bytes(2**20))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def main(users: int, each: int) -> None:
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bank.db"
+        fill(path, users, each)
+        size = path.stat().st_size
+        with MemoryBank.open(path, embedder=FreeEmbedder()) as bank:
+            wiped = [
+                milliseconds(lambda n=n: bank.delete(user_id="user-1", ids=[f"turn-{n}"]))
+                for n in range(10)
+            ]
+            rewritten = [milliseconds(bank.store.compact) for _ in range(3)]
+        row = {
+            "file_mb": size / 2**20,
+            "first_delete_ms": wiped[0],
+            "next_delete_ms": statistics.median(wiped[1:]),
+            "vacuum_ms": statistics.median(rewritten),
+            "write_as_much_ms": milliseconds(lambda: copied(Path(folder) / "bare", size)),
+        }
+    print(json.dumps({name: round(value, 1) for name, value in row.items()}))
+
+
+if __name__ == "__main__":
+    main(*([int(number) for number in sys.argv[1:]] or [160, 1000]))
