@@ -244,11 +244,12 @@ class UserIndex:
             count = min(2 * count, len(self._owner))
 
     def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
-        """The pooled positions and those within `reach` places in the same conversation."""
-        around = self._rank[pooled][:, None] + np.arange(-reach, reach + 1)
-        near = self._order[np.clip(around, 0, max(len(self) - 1, 0))]
-        session = self._rows["session"]
+        """The pooled positions and those within `reach` utterances in the same conversation."""
+        at = self._rank[pooled][:, None]
+        around = np.clip(at + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
+        near, session = self._order[around], self._rows["session"]
         same = (session[near] == session[pooled][:, None]) & (session[near] >= 0)
+        same &= np.abs(self._place[around] - self._place[at]) <= reach
         chosen = np.zeros(len(self), bool)
         chosen[pooled] = True
         chosen[near[same]] = True

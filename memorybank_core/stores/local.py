@@ -323,11 +323,15 @@ class LocalStore:
     def _load(self, db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> None:
         """Reads the rows that are newer than the index."""
         last = index.last_key
-        select = f"SELECT terms, {rows.INDEXED} FROM memories WHERE user_key = ?"
-        changed = db.execute(
-            f"{select} AND version > ? AND seq <= ? ORDER BY seq", (user_key, index.version, last)
+        columns = f"SELECT terms, {rows.INDEXED} FROM memories"
+        changed = db.execute(  # left to itself, SQLite reads every row of the user
+            f"{columns} INDEXED BY memories_by_version "
+            "WHERE user_key = ? AND version > ? AND seq <= ?",
+            (user_key, index.version, last),
         ).fetchall()
-        new = db.execute(f"{select} AND seq > ? ORDER BY seq", (user_key, last)).fetchall()
+        new = db.execute(
+            f"{columns} WHERE user_key = ? AND seq > ? ORDER BY seq", (user_key, last)
+        ).fetchall()
         blobs = db.execute(
             "SELECT vector FROM vectors WHERE user_key = ? AND seq > ? ORDER BY seq",
             (user_key, last),
