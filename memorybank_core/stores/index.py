@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
+import numpy.ma  # np.unique loads it when first called: no search should wait for that
 
 from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
