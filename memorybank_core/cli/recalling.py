@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +81,7 @@ def timeline(
         retentions = [retention_of(memory, bank.law, moment) for memory in found]
     if as_json:
         pairs = zip(found, retentions, strict=True)
-        print_json({"memories": [{**asdict(memory), "retention": r} for memory, r in pairs]})
+        print_json({"memories": [{**memory.to_dict(), "retention": r} for memory, r in pairs]})
     elif found:
         _print_timeline(found, retentions)
     else:

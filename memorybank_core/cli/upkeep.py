@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich import filesize
@@ -84,11 +84,9 @@ def reembed(
 
 def compact(path: options.BankPath, as_json: options.AsJson = False) -> None:
     """Rewrite the file with what is alive and nothing else."""
-    from memorybank_core.stores.local import LocalStore
-
     with opened(path) as bank:
         before = bank.stats().file_bytes
-        is_done = cast(LocalStore, bank.store).compact()
+        is_done = bank.compact()
         after = bank.stats().file_bytes
     if as_json:
         print_json({"compacted": is_done, "bytes_before": before, "bytes_after": after})
