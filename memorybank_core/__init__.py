@@ -7,12 +7,15 @@ from .bank import MemoryBank
 from .dates import DayRange
 from .embedders import HashingEmbedder, embedder_named
 from .errors import (
+    AnswerError,
     ConfigurationError,
     ConflictError,
+    ContextOverflowError,
     EmbedderError,
     EmbedderMismatchError,
     FormatError,
     InvalidInputError,
+    LLMError,
     MemoryBankError,
     MissingDependencyError,
     NotABankError,
@@ -23,7 +26,7 @@ from .errors import (
     StoreWriteError,
 )
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
-from .protocols import LLM, Embedder, MemoryStore
+from .protocols import LLM, Completion, Embedder, MemoryStore
 from .ranking import Weights
 from .records import (
     AddReceipt,
@@ -45,8 +48,11 @@ __all__ = [
     "FSRS",
     "LLM",
     "AddReceipt",
+    "AnswerError",
+    "Completion",
     "ConfigurationError",
     "ConflictError",
+    "ContextOverflowError",
     "DayRange",
     "DeletionReceipt",
     "Digest",
@@ -60,6 +66,7 @@ __all__ = [
     "FormatError",
     "HashingEmbedder",
     "InvalidInputError",
+    "LLMError",
     "Memory",
     "MemoryBank",
     "MemoryBankError",

@@ -6,6 +6,9 @@ MemoryBankError
 │   └── MissingDependencyError   an optional package is not installed (also an ImportError)
 ├── ConflictError            a turn id is taken by another text
 ├── FormatError              an import file is malformed; says which entry
+├── LLMError                 the language model failed; nothing was stored
+│   ├── ContextOverflowError     the prompt is longer than the model reads
+│   └── AnswerError              its answer is empty, refused or cut off
 ├── EmbedderError            the embedder failed, or gave vectors that cannot be used
 │   └── EmbedderMismatchError    the bank was written by another embedder
 └── StoreError               the store could not do it; nothing of the call was kept
@@ -44,6 +47,18 @@ class ConflictError(MemoryBankError):
 
 class FormatError(MemoryBankError):
     """An import file is malformed; the message names the entry and what is wrong with it."""
+
+
+class LLMError(MemoryBankError):
+    """The language model could not be reached, failed, or gave nothing that can be used."""
+
+
+class ContextOverflowError(LLMError):
+    """The prompt is longer than the model reads; a shorter one may do."""
+
+
+class AnswerError(LLMError):
+    """The model's answer is empty, a refusal, or was cut off."""
 
 
 class EmbedderError(MemoryBankError):

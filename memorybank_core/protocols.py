@@ -43,7 +43,11 @@ class Embedder(Protocol):
 
 
 class LLM(Protocol):
-    """A language model that answers a conversation."""
+    """A language model that answers a conversation.
+
+    It may also have a `name` (a string, which the digests that it wrote bear), a `context_window`
+    (how many tokens it reads and writes in all) and `count_tokens(text) -> int`.
+    """
 
     def complete(
         self,
@@ -52,8 +56,31 @@ class LLM(Protocol):
         max_tokens: int | None = None,
         stop: Sequence[str] | None = None,
     ) -> str:
-        """The answer to `messages`, pairs of "role" and "content"."""
+        """The whole answer to `messages`, pairs of "role" and "content"; maybe a `Completion`.
+
+        Raises:
+            ContextOverflowError: The messages are longer than the model reads.
+            AnswerError: The answer is empty, a refusal, or was cut off.
+            LLMError: The model failed otherwise.
+        """
         ...
+
+
+class Completion(str):
+    """An answer that knows how many tokens it took, those of the prompt included.
+
+    Attributes:
+        tokens: How many; None where unknown.
+    """
+
+    __slots__ = ("tokens",)
+
+    def __new__(cls, text: str, tokens: int | None = None) -> Completion:
+        answer = super().__new__(cls, text)
+        answer.tokens = tokens
+        return answer
+
+    tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
