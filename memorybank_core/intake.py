@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from .checks import unit_vectors
+from .context import without_recalled
 from .errors import InvalidInputError
 from .protocols import Embedder, Matrix
 from .records import Memory, Turn
@@ -24,13 +25,17 @@ _TOLD = ("query", "response", "user_name", "companion_name")
 def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneInfo) -> list[Memory]:
     """The memory of each turn; a turn without a time was said `now`.
 
+    Recalled text is no memory: the blocks that `context` marks are taken out of a turn before its
+    id is derived, and a turn of which nothing is left is left out.
+
     Raises:
         InvalidInputError: `turns` is no list of turns.
     """
     if not isinstance(turns, (list, tuple)):
         raise InvalidInputError(f"turns must be a list of Turn, not {type(turns).__name__}")
     seen: Counter[str] = Counter()
-    return [_to_memory(turn, user_id, now, zone, seen) for turn in turns]
+    told = [turn for turn in map(_newly_told, turns) if turn is not None]
+    return [_to_memory(turn, user_id, now, zone, seen) for turn in told]
 
 
 def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
@@ -46,11 +51,19 @@ def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
     return np.split(vectors, ends[:-1])
 
 
+def _newly_told(turn: Turn) -> Turn | None:
+    """The turn without what was recalled in it; None where nothing is left."""
+    if not isinstance(turn, Turn):
+        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
+    query, response = without_recalled(turn.query), without_recalled(turn.response)
+    if (query, response) == (turn.query, turn.response):
+        return turn
+    return replace(turn, query=query, response=response) if (query + response).strip() else None
+
+
 def _to_memory(
     turn: Turn, user_id: str, now: datetime, zone: ZoneInfo, seen: Counter[str]
 ) -> Memory:
-    if not isinstance(turn, Turn):
-        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
     said_at = (turn.at or now).astimezone(timezone.utc)
     try:
         day = said_at.astimezone(zone).date()

@@ -1,16 +1,20 @@
-"""Which store and which embedder a path asks for."""
+"""Which store, which embedder and which language model a path or a name asks for."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from .embedders import embedder_named
 from .errors import ConfigurationError
-from .protocols import Embedder, MemoryStore
+from .protocols import LLM, Embedder, MemoryStore
+
+LLMS = "memorybank.llms"
+"""The group of entry points by which hosts of language models are found."""
 
 
 def open_store(
@@ -27,6 +31,24 @@ def open_store(
     chosen = _choose(Path(path), embedder)
     store = LocalStore(path, embedder=chosen.name, dimension=chosen.dimension, **options)
     return store, chosen
+
+
+def llm_named(name: str) -> LLM:
+    """The language model that a name like "openai:gpt-4o-mini" stands for.
+
+    What stands before the colon is an entry point of the group "memorybank.llms": a class or
+    function that takes what stands behind it.
+
+    Raises:
+        ConfigurationError: There is no such host, or it cannot serve such a model.
+    """
+    host, _, model = name.partition(":")
+    hosts = {entry.name: entry for entry in entry_points(group=LLMS)}
+    if host not in hosts or not model:
+        known = ", ".join(f"{one}:MODEL" for one in sorted(hosts)) or "none is installed"
+        raise ConfigurationError(f"no language model {name!r}; there are: {known}")
+    llm: LLM = hosts[host].load()(model)
+    return llm
 
 
 def _choose(path: Path, embedder: str | Embedder | None) -> Embedder:

@@ -226,16 +226,35 @@ class MemoryStore(Protocol):
         """Erases memories for good: these ids, this day, or everything of the user.
 
         What was derived from an erased turn goes with it: the event summaries and digests of its
-        day, and the global ones.
+        day, and the overall ones. With an event go the summaries of its day and overall.
         """
         ...
 
-    def set_digests(self, user_id: str, digests: Sequence[Digest]) -> None:
-        """Stores digests; one of the same kind and day is replaced."""
+    def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
+        """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
         ...
 
-    def digests(self, user_id: str) -> list[Digest]:
-        """Every digest of the user: by kind, then by day, the global one first."""
+    def set_digests(
+        self,
+        user_id: str,
+        digests: Sequence[Digest],
+        *,
+        made_from: Sequence[Memory | Digest] = (),
+        events: Sequence[Memory] = (),
+        vectors: Sequence[Matrix] = (),
+    ) -> None:
+        """Stores digests, each in the place of one of its kind and day.
+
+        With them go the `events`, memories by which they are found, and the vectors of their
+        windows; an event takes the place of another text of its id, as in `add`.
+
+        Raises:
+            ConflictError: Something that they were `made_from` is gone or has other words now.
+        """
+        ...
+
+    def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
+        """The user's digests: by kind, then by day, the overall ones first, or those alone."""
         ...
 
     def set_profile(self, user_id: str, profile: str) -> None:

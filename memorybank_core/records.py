@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timezone
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Kind = Literal["turn", "event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -154,17 +157,32 @@ class _Digest:
     day: date | None
     made_by: str | None
     made_at: datetime
+    source: str | None = None
+
+    @property
+    def is_extractive(self) -> bool:
+        """Whether it was made without a language model."""
+        return self.made_by == EXTRACTIVE
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return _plain_fields(self)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The digest that `to_dict` gave."""
+        day, made_at = data["day"], datetime.fromisoformat(data["made_at"])
+        return cls(
+            **{**data, "day": None if day is None else date.fromisoformat(day), "made_at": made_at}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Summary(_Digest):
-    """What happened, of all days (`day=None`); a day's own summary is an event memory.
+    """What happened, on one day or overall (`day=None`).
 
-    `made_by` names the model that wrote it (None: unknown, imported), `made_at` says when.
+    `made_by` names the model that wrote it ("extractive": none did; None: unknown, imported),
+    `made_at` says when, `source` is a hash of what it was made from (None: unknown).
     """
 
 
@@ -172,11 +190,69 @@ class Summary(_Digest):
 class Portrait(_Digest):
     """The user's personality with the advised response strategy, of one day or overall.
 
-    `made_by` names the model that wrote it (None: unknown, imported), `made_at` says when.
+    `made_by`, `made_at` and `source` are as in `Summary`.
     """
 
 
 Digest = Summary | Portrait
+DigestKind = Literal["summary", "portrait"]
+Reason = Literal["missing", "changed", "extractive"]
+EXTRACTIVE = "extractive"
+"""The `made_by` of a digest that was made without a language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A digest that the next `summarize` makes.
+
+    Attributes:
+        user_id: Whose.
+        kind: "summary" or "portrait".
+        day: Of which day; None for the overall one.
+        reason: "missing"; "changed": what it was made from has; "extractive": a language model
+            can make a better one.
+    """
+
+    user_id: str
+    kind: DigestKind
+    day: date | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDigest:
+    """A digest that could not be made, and why; what was there before is there still."""
+
+    user_id: str
+    kind: DigestKind
+    day: date | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeReport:
+    """What `summarize` did.
+
+    Attributes:
+        digested: Days of which a digest was made.
+        skipped: Days that had nothing new.
+        failed: The digests that could not be made; the next call tries them again.
+        waiting: Digests by a language model that are out of date and were kept, for there was
+            no model now to make better ones.
+        calls: Calls of the language model.
+        tokens: What they took, prompts included; None where the model does not say.
+    """
+
+    digested: int
+    skipped: int
+    failed: tuple[FailedDigest, ...]
+    waiting: int
+    calls: int
+    tokens: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return _plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +353,10 @@ WHY = {
 
 @dataclass(frozen=True, slots=True)
 class AddReceipt:
-    """What `add` did: the ids in the order of the turns, and how many of them were new."""
+    """What `add` did: the ids of the turns it kept, in their order, and how many were new.
+
+    A turn that held only recalled text is not kept.
+    """
 
     ids: tuple[str, ...]
     added: int

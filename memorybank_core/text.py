@@ -1,4 +1,4 @@
-"""Text, by script: terms for lexical search and windows for embedding, English and Chinese.
+"""Text, by script: terms for search, windows for embedding, sentences; English and Chinese.
 
 Nothing here needs to be told the language. Words of alphabetic scripts are stemmed (English
 Snowball); runs of Chinese, Japanese kana included, become their characters and pairs of
@@ -18,6 +18,13 @@ _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _BREAK = re.compile(r"(?<=[.!?。！？；;\n])|(?<=[,，、 ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_STOP = re.compile(rf"(?:[。｡！？!?]+|[.…]+|(?<=[{CJK}])[~～]+)[”’\"'」』）)\]》〉】»]*")
+_INSIDE = re.compile(r"[^“”]{1,200}”|[^《》]{0,40}》|[^（）]{0,80}）|[^()]{0,80}\)")
+_NAMING = re.compile(
+    r"(?:^|[^\w.])(?:(?i:mrs?|ms|dr|prof|st|sr|jr|vs|approx|e\.g|i\.e)|[A-HJ-Z])\.$"
+)
+_SHORTENED = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE)
 
 STOP_WORDS = frozenset(
     """
@@ -75,6 +82,23 @@ def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
     return result
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`, verbatim and in order, without the space around them.
+
+    A line ends a sentence. So does a mark of either script, with the quotes and brackets that it
+    closes; not so within quotes, brackets and titles, nor in "Mr.", "e.g." or "3.5".
+    """
+    result = []
+    for line in _LINE.findall(text):
+        start = 0
+        for stop in _STOP.finditer(line):
+            if _ends_sentence(line, start, stop):
+                result.append(line[start : stop.end()])
+                start = stop.end()
+        result.append(line[start:])
+    return [stripped for sentence in result if (stripped := sentence.strip())]
+
+
 def estimate_tokens(text: str) -> float:
     """About how many tokens a multilingual model reads: one a CJK character, else a quarter."""
     cjk = len(_CJK_CHARACTER.findall(text))
@@ -94,6 +118,24 @@ def _fold(text: str) -> str:
     return unicodedata.normalize(
         "NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
     )
+
+
+def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
+    """Whether the sentence that began at `start` ends with these marks."""
+    mark, end = stop.group()[0], stop.end()
+    after = line[end : end + 1]
+    if not after or _INSIDE.match(line, end):
+        return not after
+    if mark in "。｡！？~～" or _CJK_CHARACTER.match(after):
+        return not stop.group().startswith(("…", ".."))
+    if not after.isspace():
+        return after in "“‘「『《（(" if mark in ".…" else after.isupper()
+    goes_on = line[end : end + 8].lstrip()[:1].islower()
+    if mark == ".":
+        said = line[max(start, stop.start() - 8) : end]
+        if _NAMING.search(said) or (goes_on and _SHORTENED.search(said)):
+            return False
+    return not goes_on or (stop.group()[-1] in ".!?" and not stop.group().endswith(".."))
 
 
 @lru_cache(maxsize=65_536)

@@ -14,7 +14,7 @@ import typer
 
 from memorybank_core import __version__
 
-from . import forgetting, moving, recalling, trying, upkeep
+from . import digesting, forgetting, moving, recalling, trying, upkeep
 from .group import OneLineErrors
 
 __all__ = ["app", "main"]
@@ -51,7 +51,17 @@ def start(
 
 _VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "Remember": {"add": moving.add, "import": moving.import_, "export": moving.export},
-    "Recall": {"search": recalling.search, "timeline": recalling.timeline},
+    "Recall": {
+        "search": recalling.search,
+        "context": recalling.context,
+        "timeline": recalling.timeline,
+    },
+    "Digest": {
+        "summarize": digesting.summarize,
+        "rebuild": digesting.rebuild,
+        "verify": digesting.verify,
+        "digests": digesting.digests,
+    },
     "Forget": {
         "forget": forgetting.forget,
         "forecast": forgetting.forecast,

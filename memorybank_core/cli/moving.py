@@ -43,6 +43,9 @@ def add(
     if as_json:
         print_json(receipt)
         return
+    if not receipt.ids:
+        console().print("nothing to remember: that was recalled text")
+        return
     said = "remembered" if receipt.added else "known already"
     console().print(f"{said}: {receipt.ids[0]}")
 

@@ -1,4 +1,4 @@
-"""Looking into memory: search, timeline."""
+"""Looking into memory: search, context, timeline."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from memorybank_core.bank import CONTEXT_TOKENS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.records import Memory, SearchResult
 
@@ -57,6 +58,37 @@ def search(
     _print_results(found, language if why else None)
     if reinforce:
         console().print(f"reinforced: {count}")
+
+
+def context(
+    path: options.BankPath,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the user says now.")],
+    *,
+    user: options.User,
+    k: Annotated[int, typer.Option("-k", help="How many memories at most.")] = 5,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", help="How long it may become; tokens are estimated.")
+    ] = CONTEXT_TOKENS,
+    now: options.Now = None,
+    law: options.LawName = None,
+    language: options.Language = "en",
+    timezone: options.Timezone = "UTC",
+    embedder: options.EmbedderName = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what goes into a prompt: the portrait, the summary, and what answers."""
+    settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
+    with opened(path, user=user, embeds=True, **settings) as bank:
+        moment = moment_of(now, bank)
+        found = bank.context(query, user_id=user, k=k, max_tokens=max_tokens, now=moment)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    out = console()
+    out.print(clean(found.text) or "nothing is known", soft_wrap=True)
+    if not found.complete:
+        left = ", ".join(clean(one) for one in (*found.digests_left_out, *found.left_out))
+        out.print(Text(f"no room for: {left}", style="yellow"), soft_wrap=True)
 
 
 def timeline(

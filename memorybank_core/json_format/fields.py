@@ -9,7 +9,9 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from memorybank_core.digests.ledger import RECORDS
 from memorybank_core.errors import InvalidInputError
+from memorybank_core.records import DigestKind
 from memorybank_core.text import without_surrogates
 
 FIRST_TURN = time(9)
@@ -73,6 +75,14 @@ def as_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return without_surrogates(value)
+
+
+def as_kind(value: Any) -> DigestKind:
+    """Either "summary" or "portrait"."""
+    kinds = {str(kind): kind for kind in RECORDS}
+    if as_text(value) not in kinds:
+        raise ValueError(value)
+    return kinds[value]
 
 
 def as_strength(value: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from memorybank_core.bank import MemoryBank
 from memorybank_core.checks import require_moment
 from memorybank_core.errors import ConflictError, InvalidInputError
-from memorybank_core.records import Memory
+from memorybank_core.records import Memory, Portrait
 
 from .fields import shortened, user_id_of
 from .plan import Plan, read_plans
@@ -63,22 +63,23 @@ def import_json(
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> ImportReport:
-    """Stores what the original's JSON holds. What the bank knows already it leaves as it is.
+    """Stores what the original's JSON holds. Turns that the bank knows it leaves as they are.
 
-    Everything is checked before anything is stored. Interrupted later, it can be called again.
+    Summaries and portraits take the place of the bank's. Everything is checked before anything
+    is stored. Interrupted later, it can be called again.
 
     Args:
         bank: Where to; its time zone is that of the days.
         data: The parsed JSON, as `load` gives it.
         users: The ids of the users to read, without spaces around them; default all. Others
             are not looked at.
-        now: When the digests were made; default the present.
+        now: When the digests were made that do not say; default the present.
         progress: Called with how many turns were just stored, or found to be there.
         batch: How many memories are stored in one transaction.
 
     Raises:
         FormatError: Entries are malformed; names up to ten. Nothing was imported.
-        ConflictError: The bank has another text under an id. Nothing was imported.
+        ConflictError: The bank has another turn under an id. Nothing was imported.
         InvalidInputError: An argument is not what it must be.
         EmbedderError: The embedder gave vectors that cannot be used.
         StoreError: It could not be stored; the transactions before it were.
@@ -97,19 +98,21 @@ def import_json(
 
 
 def _known(bank: MemoryBank, plan: Plan) -> set[str]:
-    """Those ids that the bank has already.
+    """Those ids that the bank has already, with the same text.
 
     Raises:
-        ConflictError: With another text.
+        ConflictError: It has another, and not of an event summary, which may be made anew.
     """
     known = bank.store.known(plan.user_id, plan.memories.keys())
-    for id, memory in known.items():
-        if memory.text != plan.memories[id].text:
+    changed = {id for id, memory in known.items() if memory.text != plan.memories[id].text}
+    for id in changed:
+        memory = known[id]
+        if {memory.kind, plan.memories[id].kind} != {"event"}:
             raise ConflictError(
                 f"nothing was imported: the bank has another text under the id {id!r} of user "
                 f"{plan.user_id!r}, {shortened(memory.text)}. Give the entry an own memory_id."
             )
-    return set(known)
+    return known.keys() - changed
 
 
 def _store(
@@ -132,7 +135,7 @@ def _store(
         progress(plan.turns - turns)
     for start in range(0, len(new), batch):
         part = new[start : start + batch]
-        bank.add_memories(part, user_id=plan.user_id, recalled=plan.recalled)
+        bank.add_memories(part, user_id=plan.user_id, recalled=plan.recalled, replace=True)
         if _turns_in(part):
             progress(_turns_in(part))
     return ImportReport(
@@ -146,17 +149,12 @@ def _store(
 
 
 def _store_digests(bank: MemoryBank, plan: Plan, now: datetime) -> int:
-    """Stores the digests whose text is new; returns how many."""
-    user_id = plan.user_id
-    known = {(type(one), one.day, one.text) for one in bank.store.digests(user_id)}
-    new = [
-        kind(user_id, text, day, None, now)
-        for kind, day, text in plan.digests
-        if (kind, day, text) not in known
-    ]
+    """Stores the digests whose text is new; returns how many beside the daily summaries."""
+    known = {(type(one), one.day, one.text) for one in bank.store.digests(plan.user_id)}
+    new = [one for one in plan.signed(now) if (type(one), one.day, one.text) not in known]
     if new:
-        bank.store.set_digests(user_id, new)
-    return len(new)
+        bank.store.set_digests(plan.user_id, new)
+    return sum(isinstance(one, Portrait) or one.day is None for one in new)
 
 
 def _turns_in(memories: Iterable[Memory]) -> int:

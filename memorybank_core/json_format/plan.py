@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from memorybank_core.checks import require_user
+from memorybank_core.digests.ledger import RECORDS, Ledger, hash_of
 from memorybank_core.errors import FormatError, InvalidInputError
 from memorybank_core.intake import to_memories
-from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
+from memorybank_core.records import Digest, DigestKind, Memory, Turn
 from memorybank_core.text import without_surrogates
 
 from .fields import (
@@ -20,6 +21,7 @@ from .fields import (
     FIRST_TURN,
     as_count,
     as_datetime,
+    as_kind,
     as_strength,
     as_text,
     chosen_users,
@@ -40,8 +42,12 @@ _EXPECTED = {
     "recalls": "a whole number of 0 or more",
     "archived_at": "a date and time in ISO 8601",
     "recalled_at": "a list of dates and times in ISO 8601",
+    "kind": "summary or portrait",
+    "day": "a calendar day written YYYY-MM-DD",
+    "made_at": "a date and time in ISO 8601 with its offset from UTC",
 }
 """What a field must be, where that is not a string."""
+_OVERALL: dict[str, DigestKind] = {"overall_history": "summary", "overall_personality": "portrait"}
 
 
 class Plan:
@@ -52,7 +58,10 @@ class Plan:
         self.faults: list[str] = []
         self.profile: dict[str, Any] = {}
         self.memories: dict[str, Memory] = {}  # by id
-        self.digests: list[tuple[type[Digest], date | None, str]] = []
+        self.digests: dict[tuple[DigestKind, date | None], str] = {}
+        self.made: dict[
+            tuple[DigestKind, date | None], tuple[str | None, datetime, str | None]
+        ] = {}
         self.recalled: dict[str, list[datetime]] = {}  # by id
         self.turns = self.empty = 0
         self._places: dict[str, str] = {}  # where an id was met first
@@ -72,9 +81,30 @@ class Plan:
             for index, event in enumerate(events if isinstance(events, list) else [events]):
                 self._read_event(day, index, event)
         for day, text in self._days(entry, "personality"):
-            self._read_digest(Portrait, day, f"personality, {day}", text)
-        for name, kind in (("overall_history", Summary), ("overall_personality", Portrait)):
+            self._read_digest("portrait", day, f"personality, {day}", text)
+        for name, kind in _OVERALL.items():
             self._read_digest(kind, None, name, entry.get(name))
+        for index, made in enumerate(self._list("digests", entry.get("digests"), "objects")):
+            self._read_made(f"digests, {index}", made)
+        if isinstance(entry.get("digests"), list):  # ours: a summary that it does not name is none
+            unnamed = [key for key in self.digests if key[0] == "summary" and key not in self.made]
+            for key in unnamed:
+                del self.digests[key]
+
+    def signed(self, now: datetime) -> list[Digest]:
+        """The digests, with who made them, when and from what, where the file says.
+
+        Where it does not, they were made from what the file has, by nobody knows whom, `now`.
+        """
+        ledger = Ledger(self.user_id, self.memories.values(), ())
+        signed: list[Digest] = []
+        for (kind, day), text in sorted(self.digests.items(), key=lambda one: one[0][1] is None):
+            source = ledger.source(kind, day)
+            default = (None, now, hash_of(source) if source else None)
+            digest = RECORDS[kind](self.user_id, text, day, *self.made.get((kind, day), default))
+            ledger.known[kind, day] = digest
+            signed.append(digest)
+        return signed
 
     def _read_profile(self, entry: Mapping[str, Any]) -> None:
         profile = dict(self._object("meta_information", entry.get("meta_information")))
@@ -111,9 +141,12 @@ class Plan:
             self._field(where, entry, "user_name", as_text),
             self._field(where, entry, "companion_name", as_text),
         )
+        memories = to_memories([turn], self.user_id, at, self.zone)
+        if not memories:  # recalled text alone
+            self.empty += 1
+            return
         self.turns += 1
-        memory = to_memories([turn], self.user_id, at, self.zone)[0]
-        self._keep(where, entry, memory)
+        self._keep(where, entry, memories[0])
 
     def _read_event(self, day: date, index: int, entry: Any) -> None:
         name = f"event-{index + 1}" if index else "event"
@@ -133,6 +166,7 @@ class Plan:
             session=self._field(where, entry, "session", as_text) or day.isoformat(),
         )
         self._keep(where, entry, event)
+        self.digests.setdefault(("summary", day), text)
 
     def _keep(self, where: str, entry: Mapping[str, Any], memory: Memory) -> None:
         """Notes a memory with its strength and recalls, under an id that must be its own."""
@@ -158,10 +192,23 @@ class Plan:
             return None  # the original dates a memory like this when it makes it
         return max(utc(found, time.min, self.zone), memory.created_at)
 
-    def _read_digest(self, kind: type[Digest], day: date | None, where: str, entry: Any) -> None:
+    def _read_digest(self, kind: DigestKind, day: date | None, where: str, entry: Any) -> None:
         text = self._content(where, entry)
         if text.strip():
-            self.digests.append((kind, day, text))
+            self.digests[kind, day] = text
+
+    def _read_made(self, where: str, entry: Any) -> None:
+        """Who made a digest, when, and the hash of what it was made from."""
+        if not isinstance(entry, Mapping):
+            self._fault(where, entry, "an object with kind, day, made_by, made_at and source")
+            return
+        kind = self._field(where, entry, "kind", as_kind)
+        day = self._field(where, entry, "day", lambda value: self._day(as_text(value)))
+        made_at = self._field(where, entry, "made_at", self._time)
+        made_by = self._field(where, entry, "made_by", as_text)
+        source = self._field(where, entry, "source", as_text)
+        if kind and made_at:
+            self.made[kind, day] = made_by, made_at, source
 
     def _days(self, entry: Mapping[str, Any], name: str) -> Iterator[tuple[date, Any]]:
         """The days of an object that has a key for each, in its order."""
@@ -183,9 +230,9 @@ class Plan:
             return {}
         return value or {}
 
-    def _list(self, where: str, value: Any) -> Sequence[Any]:
+    def _list(self, where: str, value: Any, what: str = "turns") -> Sequence[Any]:
         if not isinstance(value, list) and value not in _EMPTY:
-            self._fault(where, value, "a list of turns")
+            self._fault(where, value, f"a list of {what}")
             return []
         return value or []
 

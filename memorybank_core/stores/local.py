@@ -16,8 +16,6 @@ from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from memorybank_core.errors import (
     ConfigurationError,
     ConflictError,
@@ -28,14 +26,12 @@ from memorybank_core.errors import (
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe
 from memorybank_core.records import DeletionReceipt, Digest, Memory, Stats
-from memorybank_core.text import tokenize
 
 from . import queries, rows
 from .cache import Entry, IndexCache
 from .connections import open_file
 from .erasure import compact, erase
 from .index import UserIndex
-from .lexical import postings
 
 CACHE_BYTES = 256 * 2**20
 
@@ -101,39 +97,10 @@ class LocalStore:
         recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> None:
         """Stores memories with the vectors of their windows."""
-        terms = [postings(tokenize(memory.text)) for memory in memories]
-        blobs = [np.ascontiguousarray(matrix, np.float32).tobytes() for matrix in vectors]
+        entries = rows.entries(memories, vectors)
         with self._connections.writing() as db:
             self._check_embedder(db)
-            user_key, version = queries.next_version(db, user_id)
-            seqs = queries.seqs(db, user_key, [memory.id for memory in memories])
-            if seqs and not replace:
-                raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(seqs)}")
-            new = [memory.id for memory in memories if memory.id not in seqs]
-            replaced = list(seqs.values())
-            first = queries.next_seq(db, user_key)
-            seqs |= {id: seq for seq, id in enumerate(new, first)}
-            db.executemany(
-                rows.INSERT,
-                (
-                    (user_key, seqs[memory.id], version, blob, *rows.from_memory(memory))
-                    for memory, blob in zip(memories, terms, strict=True)
-                ),
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                (
-                    (user_key, seqs[memory.id], blob)
-                    for memory, blob in zip(memories, blobs, strict=True)
-                ),
-            )
-            history = {seqs[id]: (recalled or {}).get(id, ()) for id in new}
-            queries.insert_recalls(db, user_key, history)
-            following = (first + len(new), user_key)
-            db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
-            if replaced:
-                queries.drop_unfinished(db, user_key, replaced)
-                queries.mark_rewritten(db, user_key)
+            queries.insert(db, user_id, entries, replace=replace, recalled=recalled or {})
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """The memories that may answer `probe`, and their neighbours."""
@@ -214,24 +181,42 @@ class LocalStore:
             erased = False  # the rows are gone already: that much is not taken back
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=erased)
 
-    def set_digests(self, user_id: str, digests: Sequence[Digest]) -> None:
-        """Stores digests; one of the same kind and day is replaced."""
-        with self._connections.writing() as db:
-            user_key, _ = queries.next_version(db, user_id)
-            db.executemany(
-                "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)",
-                ((user_key, *rows.from_digest(digest)) for digest in digests),
-            )
-
-    def digests(self, user_id: str) -> list[Digest]:
-        """Every digest of the user: by kind, then by day, the global one first."""
+    def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
+        """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
+        select = (
+            "SELECT id, vector FROM memories JOIN vectors USING (user_key, seq) "
+            f"WHERE memories.{queries.MINE}"
+        )
         with self._connections.reading() as db:
-            found = db.execute(
-                "SELECT kind, day, text, made_by, made_at FROM digests "
-                f"WHERE {queries.MINE} ORDER BY kind, day",
-                (user_id,),
-            )
-            return [rows.to_digest(user_id, row) for row in found]
+            found = list(queries.select_in(db, select, (user_id,), "id", ids))
+        return {id: rows.to_vectors(blob, self._dimension) for id, blob in found}
+
+    def set_digests(
+        self,
+        user_id: str,
+        digests: Sequence[Digest],
+        *,
+        made_from: Sequence[Memory | Digest] = (),
+        events: Sequence[Memory] = (),
+        vectors: Sequence[Matrix] = (),
+    ) -> None:
+        """Stores digests, each in the place of one of its kind and day, with their events."""
+        entries = rows.entries(events, vectors)
+        with self._connections.writing() as db:
+            if not queries.are_there(db, user_id, made_from):
+                raise ConflictError(
+                    f"what the digests of user {user_id!r} were made from was deleted or changed "
+                    "meanwhile; make them anew"
+                )
+            if entries:
+                self._check_embedder(db)
+                queries.insert(db, user_id, entries, replace=True, recalled={})
+            queries.insert_digests(db, user_id, digests)
+
+    def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
+        """The user's digests: by kind, then by day, the overall ones first, or those alone."""
+        with self._connections.reading() as db:
+            return queries.digests(db, user_id, days=days)
 
     def set_profile(self, user_id: str, profile: str) -> None:
         """Stores what is known of the user beside the dialogue, as JSON."""

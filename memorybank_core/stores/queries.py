@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
+from memorybank_core.records import Digest, Memory
 
+from . import rows
 from .rows import Row, micros, moment
 
 MINE = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
@@ -61,6 +64,71 @@ def seqs(db: sqlite3.Connection, user_key: int, ids: Collection[str]) -> dict[st
     """The rows of those ids that exist."""
     select = "SELECT id, seq FROM memories WHERE user_key = ?"
     return dict(select_in(db, select, (user_key,), "id", ids))
+
+
+def insert(
+    db: sqlite3.Connection,
+    user_id: str,
+    entries: Sequence[rows.Entry],
+    *,
+    replace: bool,
+    recalled: Mapping[str, Sequence[datetime]],
+) -> None:
+    """Enters memories, and the recalls that new ones bring; see `MemoryStore.add`.
+
+    Raises:
+        ConflictError: An id is taken and `replace` is False.
+    """
+    user_key, version = next_version(db, user_id)
+    places = seqs(db, user_key, [entry.id for entry in entries])
+    if places and not replace:
+        raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(places)}")
+    new = [entry.id for entry in entries if entry.id not in places]
+    replaced = list(places.values())
+    first = next_seq(db, user_key)
+    places |= {id: seq for seq, id in enumerate(new, first)}
+    db.executemany(
+        rows.INSERT, ((user_key, places[one.id], version, one.terms, *one.row) for one in entries)
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+        ((user_key, places[one.id], one.vectors) for one in entries),
+    )
+    insert_recalls(db, user_key, {places[id]: recalled.get(id, ()) for id in new})
+    following = (first + len(new), user_key)
+    db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
+    if replaced:
+        drop_unfinished(db, user_key, replaced)
+        mark_rewritten(db, user_key)
+
+
+def are_there(db: sqlite3.Connection, user_id: str, pieces: Sequence[Memory | Digest]) -> bool:
+    """Whether these memories and digests all exist, with the same words."""
+    memories = {piece.id: piece.text for piece in pieces if isinstance(piece, Memory)}
+    select = f"SELECT {rows.COLUMNS} FROM memories WHERE {MINE}"
+    found = select_in(db, select, (user_id,), "id", memories)
+    if {row[0]: rows.to_memory(user_id, row).text for row in found} != memories:
+        return False
+    told = {(type(piece), piece.day, piece.text) for piece in pieces if type(piece) is not Memory}
+    return told <= {
+        (type(one), one.day, one.text) for one in (digests(db, user_id) if told else ())
+    }
+
+
+def insert_digests(db: sqlite3.Connection, user_id: str, digests: Sequence[Digest]) -> None:
+    """Enters digests, each in the place of one of its kind and day."""
+    user_key, _ = next_version(db, user_id)
+    db.executemany(
+        f"INSERT OR REPLACE INTO digests (user_key, {rows.DIGEST}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((user_key, *rows.from_digest(digest)) for digest in digests),
+    )
+
+
+def digests(db: sqlite3.Connection, user_id: str, *, days: bool = True) -> list[Digest]:
+    """A user's digests: by kind, then by day, the overall ones first, or those alone."""
+    which = MINE if days else f"{MINE} AND day = ''"
+    select = f"SELECT {rows.DIGEST} FROM digests WHERE {which} ORDER BY kind, day"
+    return [rows.to_digest(user_id, row) for row in db.execute(select, (user_id,))]
 
 
 def mark_rewritten(db: sqlite3.Connection, user_key: int) -> None:
@@ -170,17 +238,28 @@ def delete(
         )
         for table in _PER_MEMORY
     }
-    derived = {row[1] for row in doomed if row[2] == "turn"}
-    if day is not None:
-        derived.add(day.isoformat())
-    digests = "DELETE FROM digests WHERE user_key = ? AND day = ?"
-    gone = sum(db.execute(digests, (*user, of)).rowcount for of in derived)
-    if gone or (derived and doomed):
-        gone += db.execute(digests, (*user, "")).rowcount
-    counts["digests"] = gone
+    counts["digests"] = _delete_derived(db, user, doomed, day)
     next_version(db, user_id)
     mark_rewritten(db, user[0])
     return counts
+
+
+def _delete_derived(
+    db: sqlite3.Connection, user: Row, doomed: Sequence[Row], day: date | None
+) -> int:
+    """Deletes the digests made from what is doomed; returns how many.
+
+    Those of a turn's day and the overall ones; of an event alone, the summaries.
+    """
+    days = {row[1] for row in doomed if row[2] == "turn"} | ({str(day)} if day else set())
+    events = {row[1] for row in doomed if row[2] == "event"} - days
+    delete = "DELETE FROM digests WHERE user_key = ? AND day = ?"
+    gone = sum(db.execute(delete, (*user, of)).rowcount for of in days)
+    if gone or (days and doomed):
+        gone += db.execute(delete, (*user, "")).rowcount
+    for of in {*events, ""} if events else ():
+        gone += db.execute(f"{delete} AND kind = 'summary'", (*user, of)).rowcount
+    return gone
 
 
 _PER_MEMORY = ("memories", "vectors", "recalls")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,8 +11,10 @@ import numpy as np
 
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
+from memorybank_core.text import tokenize
 
 from .index import IndexedMemory
+from .lexical import postings
 
 Row = tuple[Any, ...]
 
@@ -27,6 +31,9 @@ INDEXED = (
     "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at"
 )
 """What the index of a user is made from, beside the terms and the vectors."""
+
+DIGEST = "kind, day, text, made_by, made_at, source"
+"""The columns of a digest."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -85,18 +92,42 @@ def to_memory(user_id: str, row: Row) -> Memory:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What goes into the file of one memory: `row` has the values of `COLUMNS`."""
+
+    id: str
+    row: Row
+    terms: bytes
+    vectors: bytes
+
+
+def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
+    """Memories, with the vectors of their windows, as they go into the file."""
+    return [
+        Entry(
+            memory.id,
+            from_memory(memory),
+            postings(tokenize(memory.text)),
+            np.ascontiguousarray(matrix, np.float32).tobytes(),
+        )
+        for memory, matrix in zip(memories, vectors, strict=True)
+    ]
+
+
 def from_digest(digest: Digest) -> Row:
-    """The values of a row of digests; the global ones have the day "", which sorts first."""
+    """The values of `DIGEST`; the overall ones have the day "", which sorts first."""
     day = "" if digest.day is None else digest.day.isoformat()
     kind = "portrait" if isinstance(digest, Portrait) else "summary"
-    return (kind, day, digest.text, digest.made_by, micros(digest.made_at))
+    return (kind, day, digest.text, digest.made_by, micros(digest.made_at), digest.source)
 
 
 def to_digest(user_id: str, row: Row) -> Digest:
     """The inverse of `from_digest`."""
-    kind, day, text, made_by, made_at = row
+    kind, day, text, made_by, made_at, source = row
     record = Portrait if kind == "portrait" else Summary
-    return record(user_id, text, date.fromisoformat(day) if day else None, made_by, moment(made_at))
+    of = date.fromisoformat(day) if day else None
+    return record(user_id, text, of, made_by, moment(made_at), source)
 
 
 def to_indexed(row: Row) -> IndexedMemory:

@@ -73,6 +73,9 @@ MIGRATIONS = (
         PRIMARY KEY (user_key, kind, day)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE digests ADD COLUMN source TEXT
+    """,
 )
 """What takes a file from schema version i to i + 1; entries are only ever appended."""
 

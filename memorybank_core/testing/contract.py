@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields, replace
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
@@ -319,11 +320,15 @@ class StoreContract:
             assert ids(store.memories(ADA, ALL)) == ["b", "c", "f"]
             assert {digest.day for digest in store.digests(ADA)} == {day(5)}
 
-    def test_deleting_a_summary_leaves_its_turns_and_digests(self) -> None:
-        with self.stored(said("a"), event("e")) as store:
-            store.set_digests(ADA, [Portrait(ADA, "kind", day(4), None, NOON)])
-            assert store.delete(ADA, ids=["e"]).digests == 0
-            assert ids(store.memories(ADA, ALL)) == ["a"]
+    def test_with_an_event_go_the_summaries_but_no_turn_and_no_portrait(self) -> None:
+        with self.stored(said("a"), event("e"), event("f", hours=24)) as store:
+            portrait = Portrait(ADA, "kind", day(4), None, NOON)
+            other = Summary(ADA, "of 5", day(5), None, NOON)
+            gone = [Summary(ADA, "of", of, None, NOON) for of in (None, day(4))]
+            store.set_digests(ADA, [portrait, other, *gone])
+            assert store.delete(ADA, ids=["e"]).digests == 2
+            assert ids(store.memories(ADA, ALL)) == ["a", "f"]
+            assert store.digests(ADA) == [portrait, other]
 
     def test_deleting_a_day(self) -> None:
         with self.stored(said("a"), event("e"), said("c", hours=24)) as store:
@@ -380,6 +385,52 @@ class StoreContract:
             store.set_digests(ADA, last)
             assert store.digests(ADA) == [last[1], last[0], first[1]]
             assert store.digests(BOB) == []
+
+    def test_digests_come_back_as_they_went_in(self) -> None:
+        overall = Summary(ADA, "all 茶", None, None, NOON)
+        of_day = Portrait(ADA, "shy", day(4), "m", NOON + timedelta(microseconds=1), "hash")
+        with self.stored() as store:
+            store.set_digests(ADA, [of_day, overall])
+            assert store.digests(ADA) == [of_day, overall]
+            assert store.digests(ADA, days=False) == [overall]
+
+    def test_a_digest_is_stored_with_its_event_or_not_at_all(self) -> None:
+        summary, a = Summary(ADA, "e new", day(4), "m", NOON), said("a")
+        with self.stored(a, event("e old"), vector=EAST) as store:
+            found(store, ADA, probe())
+            lists = {"events": [event("e new")], "vectors": [NORTH]}
+            for source in (said("a changed"), said("b"), Portrait(ADA, "x", day(4), None, NOON)):
+                made_from: list[Memory | Digest] = [a, source]
+                write = partial(store.set_digests, ADA, [summary], made_from=made_from, **lists)
+                assert_raises(ConflictError, write)
+                assert store.digests(ADA) == []
+                assert store.known(ADA, ["e"])["e"].text == "e old"
+            store.strengthen(ADA, ["e"], NOON, None, LAW)
+            store.set_digests(ADA, [summary], made_from=[a], **lists)
+            assert store.digests(ADA) == [summary]
+            assert (e := store.known(ADA, ["e"])["e"]).text == "e new"
+            assert (e.strength, found(store, ADA, probe())["e"]["similarity"]) == (2.0, 0.0)
+            overall = Summary(ADA, "all", None, "m", NOON)
+            store.set_digests(ADA, [overall], made_from=[summary])
+            assert store.digests(ADA) == [overall, summary]
+
+    def test_what_a_digest_is_made_from_may_be_archived_or_stronger_by_now(self) -> None:
+        with self.stored(said("a")) as store:
+            (a,) = store.memories(ADA, ALL)
+            store.strengthen(ADA, ["a"], NOON, None, LAW)
+            store.archive(ADA, ["a"], NOON)
+            store.set_digests(ADA, [Portrait(ADA, "shy", day(4), "m", NOON)], made_from=[a])
+            assert len(store.digests(ADA)) == 1
+
+    def test_vectors_come_back_as_they_went_in(self) -> None:
+        with self.stored(said("a"), vector=UP) as store:
+            store.add(ADA, [said("b")], [np.concatenate([EAST, NORTH])])
+            vectors = store.vectors(ADA, ["a", "b", "unknown"])
+            assert {id: matrix.tolist() for id, matrix in vectors.items()} == {
+                "a": UP.tolist(),
+                "b": [*EAST.tolist(), *NORTH.tolist()],
+            }
+            assert store.vectors(BOB, ["a"]) == {}
 
     def test_profile(self) -> None:
         with self.stored() as store:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -35,14 +35,21 @@ class WordLengthEmbedder:
 
 
 class FakeLLM:
-    """Gives prepared answers in their order, and remembers what it was asked.
+    """Gives prepared answers in their order, or what a function makes of the messages.
 
     Attributes:
         asked: The messages of every call so far.
     """
 
-    def __init__(self, answers: Sequence[str]) -> None:
-        self._answers = list(answers)
+    def __init__(
+        self,
+        answers: Sequence[str] | Callable[[list[dict[str, str]]], str],
+        *,
+        name: str = "fake",
+        context_window: int | None = None,
+    ) -> None:
+        self.name, self.context_window = name, context_window
+        self._answers = answers
         self.asked: list[list[dict[str, str]]] = []
 
     def complete(
@@ -57,10 +64,13 @@ class FakeLLM:
         Raises:
             LookupError: Every answer was given.
         """
-        self.asked.append([dict(message) for message in messages])
+        told = [dict(message) for message in messages]
+        self.asked.append(told)
+        if callable(self._answers):
+            return self._answers(told)
         if len(self.asked) > len(self._answers):
             raise LookupError(
                 f"FakeLLM was given {len(self._answers)} answers and asked {len(self.asked)} "
-                f"times; the last message was {self.asked[-1][-1:]}"
+                f"times; the last message was {told[-1:]}"
             )
         return self._answers[len(self.asked) - 1]

@@ -37,7 +37,7 @@ def test_every_verb_has_an_async_twin(name):
     verb, twin = getattr(MemoryBank, name), getattr(MemoryBank, f"a{name}")
     assert inspect.iscoroutinefunction(twin)
     assert inspect.signature(twin) == inspect.signature(verb)
-    assert twin.__qualname__ == f"MemoryBank.a{name}"
+    assert twin.__qualname__ == verb.__qualname__.replace(f".{name}", f".a{name}")
 
 
 def test_every_coroutine_is_the_twin_of_a_verb():

@@ -167,6 +167,51 @@ class TestRecall:
             assert "\x1b" not in shown
 
 
+class TestDigest:
+    def test_summarize_digests_and_says_what_is_left_to_do(self, path):
+        before = read("verify", path)["stale"]
+        days = {one["day"] for one in before if one["day"]}
+        assert {one["reason"] for one in before} == {"missing"}
+        assert "missing" in run("verify", path).stdout
+        said = run("summarize", path).stdout
+        assert said == f"digested {len(days)} days, 0 up to date\n"
+        assert run("verify", path).stdout == "every digest is up to date\n"
+        report = read("summarize", path, "--user", USER)
+        assert (report["digested"], report["skipped"]) == (0, len(days))
+        assert (report["failed"], report["calls"], report["tokens"]) == ([], 0, 0)
+
+    def test_digests_shows_them(self, path):
+        assert "memorybank summarize" in run("digests", path, "-u", USER).stdout
+        run("summarize", path)
+        shown = run("digests", path, "-u", USER).stdout
+        assert "Portrait, all days" in shown
+        assert "by extractive" in shown
+        (portrait, summary) = read("digests", path, "-u", USER, "--day", "2024-03-09")["digests"]
+        assert (portrait["day"], portrait["made_by"]) == ("2024-03-09", "extractive")
+        assert "haddock" in summary["text"]
+
+    def test_rebuild_changes_the_language(self, path):
+        run("summarize", path)
+        assert "用户" not in run("digests", path, "-u", USER).stdout
+        assert read("rebuild", path, "--language", "zh")["skipped"] == 0
+        assert "用户" in run("digests", path, "-u", USER).stdout
+
+    def test_an_unknown_model_is_named(self, path):
+        assert "nobody:x" in failure("summarize", path, "--llm", "nobody:x")
+
+    def test_context_prints_what_goes_into_a_prompt(self, path):
+        run("summarize", path)
+        shown = run("context", path, QUESTION, "-u", USER, "--now", LATER).stdout
+        assert shown.startswith("<memorybank_context>")
+        assert "haddock" in shown
+        found = read("context", path, QUESTION, "-u", USER, "-k", "3", "--max-tokens", "200")
+        assert found["tokens"] <= 200
+        assert len(found["ids"]) + len(found["left_out"]) == 3
+        assert (
+            "no room for: " in run("context", path, QUESTION, "-u", USER, "--max-tokens", 9).stdout
+        )
+
+
 class TestForget:
     def test_dry_run_then_real_then_restore(self, path):
         dry = run("forget", path, "-u", USER, "--now", LATER, "--dry-run").stdout

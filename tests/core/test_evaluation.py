@@ -72,11 +72,17 @@ def test_recall_is_what_the_data_says(question, k, recall):
 
 def test_the_memorybank_format(files):
     found = evaluate_files(
-        "memorybank", files["bank"], files["gold"], embedder="hashing", ks=(1, 3), baselines=True
+        "memorybank",
+        files["bank"],
+        files["gold"],
+        embedder="hashing",
+        ks=(1, 3),
+        baselines=True,
+        digest=True,
     )
     assert (found["users"], found["turns"], found["questions"]) == (1, 3, 2)
     assert found["recall@1"] == found["recall@3"] == 1.0
-    assert found["baselines"].keys() == {"dense", "bm25"}
+    assert found["baselines"].keys() == {"dense", "bm25", "events too"}
 
 
 def test_ids_count_the_turns_that_nobody_filled(files):

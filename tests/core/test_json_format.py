@@ -4,6 +4,7 @@ import json
 import stat
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from memorybank_core.json_format import (
     import_json,
     load,
 )
+from memorybank_core.testing import FakeLLM
 
 DEMO = Path(memorybank_core.__file__).parent / "demo" / "data"
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -143,11 +145,14 @@ def test_the_originals_fields_find_their_places(bank):
     assert memories[swam].text == "Jason swam. 他去游泳了。"
     assert bank.profile(user_id="Jason") == {"name": "Jason Wu", "hobbies": "diving"}
     assert bank.profile(user_id="李雪") == {}
-    assert bank.store.digests("Jason") == [
+    digests = [replace(digest, source=None) for digest in bank.store.digests("Jason")]
+    assert digests == [
         Portrait("Jason", "Brave, calm.", None, None, NOW),
         Portrait("Jason", "Brave.", date(2023, 4, 27), None, NOW),
         Portrait("Jason", "Calm.", date(2023, 4, 28), None, NOW),
         Summary("Jason", "Jason swims.", None, None, NOW),
+        Summary("Jason", "Jason swam. 他去游泳了。", date(2023, 4, 27), None, NOW),
+        Summary("Jason", "Jason rested.", date(2023, 4, 28), None, NOW),
     ]
 
 
@@ -357,6 +362,41 @@ def test_an_interrupted_import_can_be_called_again(tmp_path, bank):
         assert contents(whole) == contents(bank)
 
 
+def test_imported_digests_hold_until_their_turns_change(bank):
+    import_json(bank, ORIGINAL, now=NOW)
+    assert bank.verify(user_id="Jason") == []
+    bank.llm = FakeLLM(lambda _: "New.")
+    assert bank.summarize(user_id="Jason").calls == 0
+    later = datetime(2023, 4, 27, 20, tzinfo=timezone.utc)
+    bank.add([Turn("Then I ran.", at=later)], user_id="Jason")
+    assert bank.summarize(user_id="Jason").calls == 4
+    events = bank.timeline(user_id="Jason", kind="event")
+    assert [(event.id, event.text) for event in events] == [
+        ("Jason_2023-04-27_summary", "New."),
+        ("2023-04-28#event", "Jason rested."),
+    ]
+    assert events[0].strength == 2.0
+
+
+def test_an_imported_summary_takes_the_place_of_the_banks(bank):
+    import_json(bank, ORIGINAL, now=NOW)
+    bank.rebuild(user_id="Jason", llm=FakeLLM(lambda _: "New."))
+    import_json(bank, ORIGINAL, now=NOW)
+    assert bank.summary(user_id="Jason", day=date(2023, 4, 28)).text == "Jason rested."
+    assert bank.timeline(user_id="Jason", kind="event")[1].text == "Jason rested."
+    assert bank.verify(user_id="Jason") == []
+
+
+def test_who_made_a_digest_survives_the_trip(bank, tmp_path):
+    import_json(bank, {"Ann": ORIGINAL[" Jason "]}, now=NOW)
+    bank.rebuild(llm=FakeLLM(lambda _: "New.", name="fake-1"), now=NOW)
+    with open_bank(tmp_path, "other") as other:
+        import_json(other, json.loads(json.dumps(export_json(bank))))
+        assert other.digests(user_id="Ann") == bank.digests(user_id="Ann")
+        assert "fake-1" in {digest.made_by for digest in other.digests(user_id="Ann")}
+        assert other.verify() == []
+
+
 # Out, and in again
 
 
@@ -371,6 +411,7 @@ def test_the_export_has_the_originals_keys(bank):
         "overall_personality",
         "history",
         "meta_information",
+        "digests",
     ]
     assert exported["Jason"]["history"][DAY][1] == {
         "query": "And then I slept.",

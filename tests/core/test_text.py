@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from memorybank_core.text import (
     WINDOW,
     estimate_tokens,
+    sentences,
     tokenize,
     windows,
     without_surrogates,
@@ -73,3 +74,37 @@ def test_windows_cover_any_text(text):
 
 def test_torn_emoji_are_mended():
     assert without_surrogates("a\ud83db😀") == "a\ufffdb😀"
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("I row. Do you? Yes!", ["I row.", "Do you?", "Yes!"]),
+        ("i row. do you? yes!!! ok", ["i row.", "do you?", "yes!!!", "ok"]),
+        ("Mr. Li paid 3.5 kroner, e.g. in coins.", ["Mr. Li paid 3.5 kroner, e.g. in coins."]),
+        ("J. K. Rowling and I. Then us.", ["J. K. Rowling and I.", "Then us."]),
+        ("We met at 5 p.m. and ate. It was 7 p.m. We left.",
+         ["We met at 5 p.m. and ate.", "It was 7 p.m.", "We left."]),
+        ('"Wow!" she said. "Come in." We did.', ['"Wow!" she said.', '"Come in."', "We did."]),
+        ("Wait... what? No… Well.", ["Wait... what?", "No…", "Well."]),
+        ("See a.com?x=1 now", ["See a.com?x=1 now"]),
+        ("She (he left!) stayed. OK", ["She (he left!) stayed.", "OK"]),
+        ("今天很冷。你呢？我很好！", ["今天很冷。", "你呢？", "我很好！"]),
+        ("他说：“你好。再见。”然后走了。", ["他说：“你好。再见。”", "然后走了。"]),
+        ("我看了《你好！李焕英》，很好看。你呢", ["我看了《你好！李焕英》，很好看。", "你呢"]),
+        ("我……不知道。好呀～走吧", ["我……不知道。", "好呀～", "走吧"]),
+        ("我会用Python.今天学了3.5节!真好", ["我会用Python.", "今天学了3.5节!", "真好"]),
+        ("one\n\n two \u2028three", ["one", "two", "three"]),
+        ("😀 ok", ["😀 ok"]),
+        (" \n", []),
+    ],
+)  # fmt: skip
+def test_sentences(text, pieces):
+    assert sentences(text) == pieces
+
+
+@given(st.text())
+def test_sentences_lose_nothing_but_space(text):
+    pieces = sentences(text)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert all(piece == piece.strip() and piece in text for piece in pieces)

@@ -1,0 +1,110 @@
+"""MemoryBank: the façade. Opens a store and offers the verbs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from types import TracebackType
+from typing import Any
+
+from memorybank_core.checks import configuration, require_llm
+from memorybank_core.concurrency import in_thread
+from memorybank_core.forgetting import Ebbinghaus, ForgettingLaw
+from memorybank_core.opening import llm_named, open_store
+from memorybank_core.prompts import Prompts
+from memorybank_core.protocols import LLM, Embedder
+from memorybank_core.ranking import Weights
+
+from .digesting import Digesting
+from .forgetting import THRESHOLD, Forgetting
+from .looking import Looking
+from .recalling import CONTEXT_TOKENS, Recalling
+from .remembering import Remembering
+
+__all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
+
+
+class MemoryBank(Remembering, Recalling, Digesting, Forgetting, Looking):
+    """Long-term memory for any number of users: remembers, recalls, digests, fades.
+
+    Use `MemoryBank.open`. Every verb names a `user_id` and reads or changes that user's
+    memories alone. Each has an async twin (`aadd`, `asearch`, …) with the same arguments. A bank
+    may be shared by threads.
+
+    Args:
+        store: Where the memories live.
+        embedder: Turns text into vectors; the one that wrote the store's.
+        llm: A language model for digests, or its name; nothing else needs one.
+        language: "en" or "zh": the language of prompts and wording. Search needs none.
+        timezone: IANA name; a day is a calendar day there.
+        law: How memories fade; its name or the law itself.
+        weights: How the signals of a search are weighed.
+        prompts: What a language model is asked, instead of `PROMPTS[language]`.
+
+    Raises:
+        ConfigurationError: An option cannot be; all faults are named together.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        embedder: str | Embedder | None = None,
+        llm: LLM | str | None = None,
+        language: str = "en",
+        timezone: str = "UTC",
+        law: ForgettingLaw | str | None = None,
+        weights: Weights | None = None,
+        prompts: Prompts | None = None,
+        **store_options: Any,
+    ) -> MemoryBank:
+        """Opens the bank in the file `path`; makes one where there is none.
+
+        Args:
+            path: The file.
+            embedder: A name (see `memorybank_core.embedders`) or any `Embedder`; None takes the
+                one that wrote the file, or the best that is installed.
+            llm: A language model for digests, or its name, such as "openai:gpt-4o-mini" (see
+                `llms`); nothing else needs one.
+            language: "en" or "zh".
+            timezone: IANA name; a day is a calendar day there.
+            law: How memories fade; its name or the law itself.
+            weights: How the signals of a search are weighed.
+            prompts: What a language model is asked, instead of `PROMPTS[language]`.
+            **store_options: For the store: `cache_bytes`, `busy_timeout`.
+
+        Raises:
+            ConfigurationError: An option cannot be.
+            StoreError: The file cannot be opened, or is something else.
+            EmbedderMismatchError: Another embedder wrote it.
+        """
+        configuration(language, timezone, law or Ebbinghaus())
+        llm = require_llm(llm_named(llm) if isinstance(llm, str) else llm)
+        store, chosen = open_store(path, embedder, **store_options)
+        return cls(
+            store,
+            chosen,
+            llm=llm,
+            language=language,
+            timezone=timezone,
+            law=law,
+            weights=weights,
+            prompts=prompts,
+        )
+
+    def close(self) -> None:
+        """Closes the store; a second call does nothing."""
+        self.store.close()
+
+    def __enter__(self) -> MemoryBank:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    aclose = in_thread(close)

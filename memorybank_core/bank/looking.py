@@ -1,0 +1,74 @@
+"""Looking around: what the bank holds, and its upkeep."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import Any
+
+from memorybank_core.checks import profile_json, require_user
+from memorybank_core.concurrency import in_thread
+from memorybank_core.records import Kind, Memory, Stats
+
+from .base import Base, filter_of
+
+
+class Looking(Base):
+    """`timeline`, `recalls`, `users`, `stats`, the profile and `compact`."""
+
+    def timeline(
+        self,
+        *,
+        user_id: str,
+        since: date | None = None,
+        until: date | None = None,
+        kind: Kind | None = None,
+        session: str | None = None,
+        archived: bool = False,
+    ) -> list[Memory]:
+        """Memories in the order of their time; the arguments are those of `search`."""
+        require_user(user_id)
+        wanted = filter_of(since, until, kind, session, archived)
+        return self.store.memories(user_id, wanted)
+
+    def recalls(self, id: str, *, user_id: str) -> list[datetime]:
+        """When a memory was recalled, oldest first."""
+        require_user(user_id)
+        return self.store.recalls(user_id, id)
+
+    def users(self) -> list[str]:
+        """Every user id, sorted."""
+        return list(self.store.users())
+
+    def stats(self, *, user_id: str | None = None) -> Stats:
+        """Counts over one user or, without `user_id`, over all."""
+        if user_id is not None:
+            require_user(user_id)
+        return self.store.stats(user_id)
+
+    def profile(self, *, user_id: str) -> dict[str, Any]:
+        """What is known of the user beside the dialogue (name, hobbies, …)."""
+        require_user(user_id)
+        profile: dict[str, Any] = json.loads(self.store.profile(user_id))
+        return profile
+
+    def set_profile(self, profile: dict[str, Any], *, user_id: str) -> None:
+        """Stores what is known of the user beside the dialogue; any JSON object."""
+        require_user(user_id)
+        self.store.set_profile(user_id, profile_json(profile))
+
+    def compact(self) -> bool:
+        """Gives back the room of what was deleted, by rewriting the file.
+
+        While it runs it takes twice the file's size of disk. Returns False where a reader of an
+        old state was in the way; call it again.
+        """
+        return self.store.compact()
+
+    atimeline = in_thread(timeline)
+    arecalls = in_thread(recalls)
+    ausers = in_thread(users)
+    astats = in_thread(stats)
+    aprofile = in_thread(profile)
+    aset_profile = in_thread(set_profile)
+    acompact = in_thread(compact)

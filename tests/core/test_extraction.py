@@ -1,0 +1,391 @@
+"""Digests without a language model: what is chosen, that it is verbatim, that it stands alone."""
+
+import re
+from datetime import date, datetime, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memorybank_core import Memory, Turn
+from memorybank_core.digests.centrality import distinct, most_central
+from memorybank_core.digests.extraction import (
+    EVENTS,
+    LINES,
+    NOTHING_KNOWN,
+    OVERALL,
+    WORDING,
+    events,
+    overall_portrait,
+    overall_summary,
+    portrait,
+)
+from memorybank_core.digests.statements import clip, statements, telling
+
+EAST, NORTH = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+MIDDLE = [0.70710677, 0.70710677, 0.0]
+NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
+
+
+def remembered(*turns):
+    """Turns, or plain queries, as memories."""
+    turns = [Turn(turn, at=NOON) if isinstance(turn, str) else turn for turn in turns]
+    return [
+        Memory(str(i), "ada", "turn", turn.text, NOON, NOON.date(), "s", turn=turn)
+        for i, turn in enumerate(turns)
+    ]
+
+
+def directions(*vectors):
+    return [np.array([vector], np.float32) for vector in vectors]
+
+
+def apart(n):
+    """Vectors that are equally far from each other."""
+    return [row[None] for row in np.eye(n, dtype=np.float32)]
+
+
+def events_of(*turns, language="en"):
+    return events(remembered(*turns), apart(len(turns)), language)
+
+
+def portrait_of(*turns, language="en"):
+    return portrait(remembered(*turns), apart(len(turns)), language)
+
+
+def lines_of(digest):
+    return digest.split("\n- ")[1:]
+
+
+def test_events_are_quoted_in_order_of_time_without_greetings_and_questions():
+    said = events_of(
+        "Hi there!",
+        "Good morning! Yesterday my brother Olav moved to Tromsø. What do you think?",
+        "Thanks for your advice.",
+        "Today I planted three apple trees behind the house.",
+        "Okay, bye!",
+    )
+    assert said == (
+        "The user said: “Yesterday my brother Olav moved to Tromsø.” "
+        "“Today I planted three apple trees behind the house.”"
+    )
+
+
+def test_events_in_chinese():
+    said = events_of(
+        "你好！",
+        "你好，昨天我弟弟搬到了杭州，你觉得怎么样？",
+        "谢谢你的建议。",
+        "今天我在院子里种了三棵苹果树。",
+        "再见！",
+        language="zh",
+    )
+    assert said == "用户说：“昨天我弟弟搬到了杭州”“今天我在院子里种了三棵苹果树。”"
+
+
+def test_of_two_turns_that_say_the_same_one_is_told():
+    turns = remembered(
+        "Today I baked rye bread with my aunt in Bergen.",
+        "Today my aunt and I were baking some rye bread in Bergen.",
+        "Yesterday the car broke down on the road to Voss.",
+        "My colleague Siri has just bought a sailing boat.",
+    )
+    said = events(turns, directions(EAST, EAST, NORTH, MIDDLE), "en")
+    assert said.count("bread") == 1
+
+
+def test_the_companion_is_quoted_only_where_the_user_said_nothing():
+    quiet = Turn("", "Your sister Nora has her birthday today.", NOON)
+    busy = Turn("Today I repaired the old sewing machine.", "It is a fine machine.", NOON)
+    assert events_of(busy) == "The user said: “Today I repaired the old sewing machine.”"
+    assert events_of(quiet) == ("The companion said: “Your sister Nora has her birthday today.”")
+
+
+def test_speakers_with_names_are_named():
+    said = events_of(
+        Turn("Yesterday I ran ten kilometres in the rain.", at=NOON, user_name="Kari"),
+        Turn("Today my twins started school in Bodø.", at=NOON, user_name="Per"),
+    )
+    assert said == (
+        "Kari said: “Yesterday I ran ten kilometres in the rain.” "
+        "Per said: “Today my twins started school in Bodø.”"
+    )
+
+
+def test_a_sentence_that_leans_on_another_comes_with_it():
+    said = events_of(
+        "We watched an old film called “Ikiru”. It made us both cry. Have you seen it?"
+    )
+    assert said == ("The user said: “We watched an old film called “Ikiru”. It made us both cry.”")
+
+
+def test_a_day_of_questions_and_thanks_still_has_a_summary():
+    assert events_of("Can you recommend a book?") == "The user said: “Can you recommend a book?”"
+    assert events_of("😀") == "The user said: “😀”"
+
+
+def test_a_long_day_is_told_by_a_few_short_quotes():
+    queries = [f"Today I visited the town number {i}, which lies by the sea." for i in range(40)]
+    said = events(remembered(*queries), apart(40), "en")
+    assert said.count("“") == EVENTS
+    assert len(said.split()) <= 100
+
+
+def test_the_portrait_keeps_what_the_user_says_of_themself():
+    text = portrait_of(
+        "Hi, I'm back again. My name is Nora.",
+        "I love rowing, but I'm afraid of deep water. Do you like rowing?",
+        "I want you to recommend me a film. I usually get up at five.",
+        "The bus was late. Thank you, I will try it.",
+        "My mother plays the cello, how about you?",
+    )
+    assert text.splitlines() == [
+        "In the user's own words:",
+        "- My name is Nora.",
+        "- I love rowing, but I'm afraid of deep water.",
+        "- I usually get up at five.",
+        "- My mother plays the cello",
+    ]
+
+
+def test_the_portrait_in_chinese():
+    text = portrait_of(
+        "你好，我叫林雪，很高兴认识你。",
+        "我很喜欢划船，你呢？",
+        "最近工作压力很大，总感到焦虑。你有什么建议吗？",
+        "好的，我会试试的，谢谢你。",
+        "我妈妈是小学老师。",
+        language="zh",
+    )
+    assert text.splitlines() == [
+        "用户的原话：",
+        "- 我叫林雪",
+        "- 我很喜欢划船",
+        "- 最近工作压力很大，总感到焦虑。",
+        "- 我妈妈是小学老师。",
+    ]
+
+
+def test_the_text_decides_the_patterns_and_the_language_only_the_frame():
+    text = portrait_of("我最讨厌下雨天。", "I am a nurse in Molde.", language="en")
+    assert text == "In the user's own words:\n- 我最讨厌下雨天。\n- I am a nurse in Molde."
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("I want you to tell me a story.", []),
+        ("I'd love to hear your opinion.", []),
+        ("I will give it a try.", []),
+        ("I know.", []),
+        ("I love it!", []),
+        ("It was great.", []),
+        ("When I go hiking, what should I bring?", []),
+        ("What should I wear, since I love colours?", []),
+        ("I love colours, what should I wear?", ["I love colours"]),
+        ("Anything else you love, Nate?", []),
+        ("Besides tea, I also love coffee.", ["Besides tea, I also love coffee."]),
+        ("I take care of my grandmother.", ["I take care of my grandmother."]),
+        ("I want to talk to my boss about a raise.", ["I want to talk to my boss about a raise."]),
+        ("My dog is ill and it breaks my heart.", ["My dog is ill and it breaks my heart."]),
+        ("my cat’s name is Miso", ["my cat’s name is Miso"]),
+        ("我想听听你的建议。", []),
+        ("我知道了。", []),
+        ("这让我很开心。", []),
+        ("如果我去爬山，要带什么呢？", []),
+        ("我明天要去爬山，要带什么呢？", ["我明天要去爬山"]),
+        ("我想和妈妈谈谈。", ["我想和妈妈谈谈。"]),
+        ("这几天我总是失眠。", ["这几天我总是失眠。"]),
+    ],
+)
+def test_what_tells_of_the_speaker(query, kept):
+    told = [query[s.start : s.end] for s in statements(query) if s.of_self]
+    assert told == kept
+
+
+def test_lasting_traits_come_before_plans_and_plans_before_deeds():
+    levels = [
+        max(s.of_self for s in statements(query))
+        for query in ("I hate coriander.", "I plan to sell the car.", "I went to the bank.")
+    ]
+    assert levels == [3, 2, 1]
+
+
+def test_the_portrait_repeats_nothing_and_stays_short():
+    queries = [f"I really love playing chess and drinking tea on day {i}." for i in range(3)]
+    assert len(lines_of(portrait_of(*queries))) == 1
+    words = "rowing chess tea cats jazz snow opera trams maps moss".split()
+    assert len(lines_of(portrait_of(*(f"I love {word} a great deal." for word in words)))) == LINES
+
+
+def test_of_several_speakers_each_line_has_its_name():
+    text = portrait_of(
+        Turn("I am a nurse.", at=NOON, user_name="Kari"),
+        Turn("I hate Mondays.", at=NOON, user_name="Per"),
+    )
+    assert lines_of(text) == ["Kari: “I am a nurse.”", "Per: “I hate Mondays.”"]
+
+
+def test_a_portrait_without_self_statements_has_the_most_central_words():
+    turns = remembered("The ferry was late.", "The ferry from Moss was late today.", "Snow fell.")
+    text = portrait(turns, directions(MIDDLE, MIDDLE, NORTH), "en")
+    assert "- The ferry from Moss was late today." in text.splitlines()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_user_who_said_nothing(language):
+    text = portrait_of(Turn("", "Good morning!", NOON), language=language)
+    assert text == NOTHING_KNOWN[language]
+    told = [(date(2023, 5, 4), text), (date(2023, 5, 5), portrait_of("I hate coriander."))]
+    assert lines_of(overall_portrait(told, "en")) == ["“I hate coriander.”"]
+    assert overall_portrait(told[:1], language) == text
+
+
+def test_the_overall_summary_has_a_dated_line_a_day_in_order():
+    days = [
+        (date(2023, 5, 5), "1. Nora moved to Bergen. She likes it. " + "More words follow. " * 20),
+        (date(2023, 5, 4), events_of("Today I sold the car.")),
+    ]
+    assert overall_summary(days, "en").splitlines() == [
+        "Day by day:",
+        "- 2023-05-04: The user said: “Today I sold the car.”",
+        "- 2023-05-05: Nora moved to Bergen. She likes it. " + " ".join(["More words follow."] * 6),
+    ]
+    assert overall_summary([(date(2023, 5, 4), "她搬到了杭州。\n她很开心。")], "zh") == (
+        "逐日概要：\n- 2023-05-04：她搬到了杭州。她很开心。"
+    )
+
+
+def test_a_quote_that_is_cut_is_closed():
+    text = "The user said: “" + "I walked to the harbour and back, " * 20 + "at last.”"
+    line = overall_summary([(date(2023, 5, 4), text)], "en")
+    assert line.endswith("…”")
+
+
+def test_of_many_days_the_latest_is_always_told():
+    days = [(date(2023, 5, i), f"The user walked with dog number {i}.") for i in range(1, 31)]
+    days.append((date(2023, 6, 1), "Zebra."))
+    lines = lines_of(overall_summary(days, "en"))
+    assert 2 <= len(lines) <= OVERALL
+    assert lines == sorted(lines)
+    assert lines[-1] == "2023-06-01: Zebra."
+
+
+def test_the_overall_portrait_takes_lists_prose_and_our_own_digests():
+    days = [
+        (date(2023, 5, 4), portrait_of("I hate coriander.", "I love rowing on the fjord.")),
+        (
+            date(2023, 5, 5),
+            "The user is shy. They work as a nurse. They sing. They ski. They cook.",
+        ),
+        (date(2023, 5, 6), "Personality:\n- Generous with friends\n* Afraid of dogs"),
+        (date(2023, 5, 7), portrait_of("I love rowing on the fjord.", "我叫林雪。", language="zh")),
+    ]
+    assert lines_of(overall_portrait(days, "en")) == [
+        "“I hate coriander.”",
+        "The user is shy.",
+        "They work as a nurse.",
+        "They sing.",
+        "Generous with friends",
+        "Afraid of dogs",
+        "“I love rowing on the fjord.”",
+        "“我叫林雪。”",
+    ]
+
+
+def test_a_piece_is_cut_where_a_sentence_a_clause_or_a_word_ends():
+    assert clip("One two. Three four five six. Seven eight nine ten eleven.", 9) == (
+        "One two. Three four five six."
+    )
+    assert clip("When the snow melts, the river that runs by our house rises.", 6) == (
+        "When the snow melts…"
+    )
+    assert clip("word " * 50, 5) == "word word word word…"
+    assert clip("今天很冷，我们没有出门，在家里看了一整天的书。", 12) == "今天很冷，我们没有出门…"
+    assert clip("哈" * 50, 5) == "哈" * 5 + "…"
+    assert clip("x" * 99, 5) == "x" * 20 + "…"
+
+
+def test_the_most_central_row_comes_first_and_repetitions_not_at_all():
+    vectors = np.array([EAST, MIDDLE, NORTH, MIDDLE], np.float32)
+    assert most_central(vectors, [1.0] * 4, 4)[0] == 1
+    assert 3 not in most_central(vectors, [1.0] * 4, 4)
+    assert most_central(vectors, [0.01, 0.01, 1.0, 0.01], 4) == [2]
+    assert most_central(vectors, [1.0] * 4, 1, taken=[0]) == [0]
+
+
+def test_distinct_lines():
+    texts = ["red apples and green pears", "green pears and red apples", "blue plums"]
+    assert distinct(texts, [1.0, 2.0, 0.5], 3) == [1, 2]
+    assert distinct(texts, [1.0, 1.0, 3.0], 1) == [2]
+
+
+said_words = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.sampled_from(
+            "I love tea|我喜欢茶|Hi|你好|it|, |，|。|. |?|！|\n|…|what do you think|你觉得呢|“|”|《"
+            "|- |because |AI ai Friend |会去|really |so |😀|👩\u200d🚀".split("|")
+        ),
+        max_size=30,
+    ).map("".join),
+)
+days_of_turns = st.lists(
+    st.tuples(said_words, said_words).filter(lambda pair: any(words.strip() for words in pair)),
+    min_size=1,
+    max_size=8,
+)
+languages = st.sampled_from(["en", "zh"])
+
+
+@given(said_words)
+def test_every_statement_and_every_piece_is_verbatim(text):
+    for statement in statements(text):
+        assert text[statement.start : statement.end].strip()
+        assert 0.0 < statement.worth <= 1.0
+    piece = telling(text, 20)
+    assert piece in text or piece.removesuffix("…") in text
+    assert len(piece.splitlines()) <= 1
+    assert bool(piece) == bool(text.strip())
+
+
+@given(days_of_turns, languages)
+def test_digests_take_any_text_and_invent_nothing(pairs, language):
+    turns = remembered(*(Turn(query, response, NOON) for query, response in pairs))
+    vectors = apart(len(turns))
+    told, known = events(turns, vectors, language), portrait(turns, vectors, language)
+    assert told == events(turns, vectors, language)
+    for line in lines_of(known):
+        assert any(line in query or line.removesuffix("…") in query for query, _ in pairs)
+    quoted = re.fullmatch("(?s).*?“(.*)”", told)
+    assert quoted
+    assert len(told.splitlines()) == 1
+    days = [(NOON.date(), told)]
+    assert overall_summary(days, language).startswith(WORDING[language]["summary"] + "\n- ")
+    assert overall_portrait([(NOON.date(), known)], language)
+
+
+quotable = st.text(st.characters(exclude_characters="“”", exclude_categories=["Cs"]), max_size=60)
+
+
+@given(st.lists(quotable.filter(str.strip), min_size=1, max_size=8), languages)
+def test_every_quote_is_a_piece_of_a_turn(queries, language):
+    told = events(remembered(*queries), apart(len(queries)), language)
+    for piece in re.findall("“([^“”]*)”", told):
+        assert any(piece in query or piece.removesuffix("…") in query for query in queries)
+
+
+@given(st.lists(st.tuples(st.dates(), st.text()), min_size=1, max_size=20), languages)
+def test_overall_digests_take_any_text(days, language):
+    assert overall_summary(days, language)
+    assert overall_portrait(days, language)
+    assert len(lines_of(overall_portrait(days, language))) <= OVERALL
+
+
+@pytest.mark.parametrize(
+    "text", ["word " * 40_000, "字" * 200_000, "? “" * 50_000, "AI AI, " * 30_000, "a。" * 20_000]
+)
+def test_huge_turns_are_digested_at_once(text):
+    assert len(events_of(text)) < 2_000
+    assert len(portrait_of(text)) < 2_000
