@@ -34,10 +34,10 @@ def require_query(query: str) -> None:
         raise InvalidInputError(f"query must be a non-empty string, not {query!r}")
 
 
-def require_k(k: int) -> None:
+def require_k(k: int, name: str = "k") -> None:
     """Raises InvalidInputError unless k is 1 or more."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InvalidInputError(f"k must be a whole number of 1 or more, not {k!r}")
+        raise InvalidInputError(f"{name} must be a whole number of 1 or more, not {k!r}")
 
 
 def require_kind(kind: Kind | None) -> Kind | None:

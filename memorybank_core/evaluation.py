@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
 from statistics import fmean
@@ -28,9 +28,10 @@ from .records import Kind, Turn
 
 Format = Literal["memorybank", "locomo"]
 
-DENSE_ALONE = Weights(lexical=0.0, date=0.0, speaker=0.0, before=0.0, after=0.0, retention=0.0)
+_NOTHING = Weights(0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0)
+DENSE_ALONE = replace(_NOTHING, similarity=1.0)
 """Only the cosine: what a plain vector store would return."""
-BM25_ALONE = Weights(similarity=0.0, date=0.0, speaker=0.0, before=0.0, after=0.0, retention=0.0)
+BM25_ALONE = replace(_NOTHING, lexical=1.0)
 """Only the words."""
 
 _MORNING = time(9, tzinfo=timezone.utc)

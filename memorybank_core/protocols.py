@@ -128,7 +128,7 @@ class Candidates:
         pooled: bool; found by a signal (True) or only as a neighbour of one that was.
         named: int64; days of the shortest span that the query names and it lies in, 0 if in none.
         spoken: bool; said by the one speaker whom the query names.
-        session: int64; equal within one conversation, negative for what belongs to none.
+        session: int64; equal within one conversation, negative for an event summary.
         place: int64; where in its conversation it stands, counted in utterances.
         created: float64; seconds since 1970.
         refreshed: float64; the later of creation and last recall, seconds since 1970.
@@ -186,8 +186,11 @@ class MemoryStore(Protocol):
         """The memories of these candidate keys; what is gone meanwhile is left out."""
         ...
 
-    def memories(self, user_id: str, filter: Filter) -> list[Memory]:
-        """Memories in the order of their time. `filter.archived` adds the archived ones."""
+    def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
+        """Memories in the order of their time, all or the `last` so many of them.
+
+        `filter.archived` adds the archived ones.
+        """
         ...
 
     def span(self, user_id: str) -> tuple[date, date] | None:

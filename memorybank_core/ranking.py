@@ -7,6 +7,7 @@ score = similarity + lexical + date + speaker + context + retention
 - so does what was said by the one speaker whom the query names;
 - what stands near a good candidate in the conversation is lent part of its score, less with
   every utterance of distance: an answer often follows the words that the query resembles;
+  an event summary, which has no neighbours, gives way to the turns that it tells of;
 - retention (R of the law of forgetting) weighs softly and has a floor, so that what is old
   yields to what is fresh among equals but an exact match is never buried.
 """
@@ -37,6 +38,7 @@ class Weights:
         after: The same for the utterance just after.
         fade: By what factor lending shrinks with each further utterance.
         reach: How many utterances away a neighbour still lends.
+        event: By how much an event summary gives way to the turns that it tells of.
         retention: The difference between a fresh and a wholly faded memory, before the floor.
         floor: Retention below this counts as this.
     """
@@ -50,6 +52,7 @@ class Weights:
     after: float = 0.4
     fade: float = 0.8
     reach: int = 6
+    event: float = 2.0
     retention: float = 0.3
     floor: float = 0.2
 
@@ -76,6 +79,7 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
     date = _date_lift(candidates.named, weights)
     speaker = weights.speaker * candidates.spoken.astype(np.float64)
     context = _lent(similarity + lexical, candidates, weights)
+    context -= weights.event * (candidates.session < 0)
     fresh = weights.retention * np.maximum(retention, weights.floor)
     columns = (similarity, lexical, date, speaker, context, fresh)
     score = np.sum(columns, axis=0)

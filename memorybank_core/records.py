@@ -264,7 +264,8 @@ class Parts:
         lexical: BM25, standardised over the candidates.
         date: The lift of a day that the query names.
         speaker: The lift of what was said by the one speaker whom the query names.
-        context: What the neighbours in the conversation lend.
+        context: What the neighbours in the conversation lend; less than 0 for an event summary,
+            which gives way to the turns that it tells of.
         retention: How fresh it is, softly weighed.
     """
 

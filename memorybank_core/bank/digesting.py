@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from memorybank_core.checks import (
     require_day,
+    require_k,
     require_language,
     require_llm,
     require_moment,
@@ -16,7 +17,6 @@ from memorybank_core.concurrency import in_thread
 from memorybank_core.digests.answers import Asker, Tally
 from memorybank_core.digests.run import Run, read_ledger
 from memorybank_core.digests.summarizer import Extractor, Summarizer
-from memorybank_core.errors import InvalidInputError
 from memorybank_core.prompts import PROMPTS
 from memorybank_core.protocols import LLM
 from memorybank_core.records import Digest, Portrait, Stale, SummarizeReport, Summary
@@ -132,10 +132,7 @@ class Digesting(Base):
         llm: LLM | None = None,
         language: str | None = None,
     ) -> SummarizeReport:
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidInputError(
-                f"concurrency must be a whole number of 1 or more, not {concurrency!r}"
-            )
+        require_k(concurrency, "concurrency")
         moment, users, tally = require_moment(now), self._users(user_id), Tally()
         writer = self._writer(require_llm(llm) or self.llm, language, tally)
         report = progress or (lambda _: None)

@@ -6,7 +6,7 @@ import json
 from datetime import date, datetime
 from typing import Any
 
-from memorybank_core.checks import profile_json, require_user
+from memorybank_core.checks import profile_json, require_k, require_user
 from memorybank_core.concurrency import in_thread
 from memorybank_core.records import Kind, Memory, Stats
 
@@ -25,11 +25,24 @@ class Looking(Base):
         kind: Kind | None = None,
         session: str | None = None,
         archived: bool = False,
+        last: int | None = None,
     ) -> list[Memory]:
-        """Memories in the order of their time; the arguments are those of `search`."""
+        """Memories in the order of their time.
+
+        Args:
+            user_id: Whose memory.
+            since: As in `search`, as the following.
+            until: No memory of a later day.
+            kind: "turn" or "event" only.
+            session: This conversation only.
+            archived: Also what was forgotten.
+            last: Only the latest so many, 1 or more; still the oldest of them first.
+        """
         require_user(user_id)
+        if last is not None:
+            require_k(last, "last")
         wanted = filter_of(since, until, kind, session, archived)
-        return self.store.memories(user_id, wanted)
+        return self.store.memories(user_id, wanted, last=last)
 
     def recalls(self, id: str, *, user_id: str) -> list[datetime]:
         """When a memory was recalled, oldest first."""

@@ -103,6 +103,19 @@ class UserIndex:
         self._rows = np.append(self._rows, self._encode(memories))
         self._arrange(int(positions[0]))
 
+    def truncate(self, key: int) -> None:
+        """Drops the memories from this key on."""
+        size = int(np.searchsorted(self._rows["key"], key))
+        if size == len(self):
+            return
+        vectors = int(self._first[size])
+        self._faiss.remove_ids(faiss.IDSelectorRange(vectors, self._faiss.ntotal))
+        self._lexical.truncate(size)
+        self._owner, self._first = self._owner[:vectors], self._first[:size]
+        self._rows = self._rows[:size]
+        self._order = self._order[self._order < size]
+        self._place_all()
+
     def update(self, memories: Sequence[IndexedMemory]) -> None:
         """Takes over what changed in memories that are indexed already."""
         if memories:
@@ -162,6 +175,10 @@ class UserIndex:
             self._order = self._sorted(0)
         else:  # they go on where the last conversation stopped, as they nearly always do
             self._order = np.append(self._order, new)
+        self._place_all()
+
+    def _place_all(self) -> None:
+        """Notes where in their conversations the memories stand, once they are in order."""
         self._rank = np.empty_like(self._order)
         self._rank[self._order] = np.arange(len(self._order))
         self._place = np.cumsum(self._rows["utterances"][self._order], dtype=np.int64)

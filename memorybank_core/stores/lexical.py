@@ -44,6 +44,7 @@ class LexicalIndex:
         self._docs, self._counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
         self._tail_keys = np.zeros(0, np.uint32)
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+        self._sorted = 0  # so many memories have their postings among the sorted ones
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -51,7 +52,8 @@ class LexicalIndex:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        return sum(array.nbytes for array in vars(self).values())
+        arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
+        return sum(array.nbytes for array in arrays)
 
     def extend(self, blobs: Sequence[bytes]) -> None:
         """Adds memories, each given by its `postings`."""
@@ -66,6 +68,18 @@ class LexicalIndex:
         self._tail_counts = np.append(self._tail_counts, entries["count"])
         if len(self._tail_keys) > max(_TAIL, len(self._docs) // 8):
             self._merge()
+
+    def truncate(self, size: int) -> None:
+        """Drops all memories but the first `size`."""
+        kept = self._tail_docs < size
+        self._tail_keys, self._tail_docs = self._tail_keys[kept], self._tail_docs[kept]
+        self._tail_counts = self._tail_counts[kept]
+        if size < self._sorted:
+            kept = self._docs < size
+            keys = np.repeat(self._keys, np.diff(self._starts))[kept]
+            self._docs, self._counts = self._docs[kept], self._counts[kept]
+            self._note(keys, size)
+        self._lengths = self._lengths[:size]
 
     def scores(self, terms: Iterable[str]) -> Array:
         """BM25 of every memory, float32 (n,), with the non-negative idf of Lucene."""
@@ -96,9 +110,14 @@ class LexicalIndex:
         """Sorts the tail into the postings."""
         keys = np.concatenate((np.repeat(self._keys, np.diff(self._starts)), self._tail_keys))
         order = np.argsort(keys, kind="stable")
-        self._keys, first = np.unique(keys[order], return_index=True)
-        self._starts = np.append(first, len(keys)).astype(np.int64)
         self._docs = np.concatenate((self._docs, self._tail_docs))[order]
         self._counts = np.concatenate((self._counts, self._tail_counts))[order]
+        self._note(keys[order], len(self))
         self._tail_keys = np.zeros(0, np.uint32)
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+
+    def _note(self, keys: Array, size: int) -> None:
+        """Notes where in the sorted postings, which are of `size` memories, each term begins."""
+        self._keys, first = np.unique(keys, return_index=True)
+        self._starts = np.append(first, len(keys)).astype(np.int64)
+        self._sorted = size

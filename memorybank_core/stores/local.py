@@ -2,9 +2,9 @@
 
 One transaction covers a memory whole. The FAISS and BM25 indexes of a user are caches, built
 from the file on first use and brought up to date by the version that every write of that user
-raises, whichever process made it: rows of a higher version are new or changed. What cannot be
-taken over row by row (a deletion, a replaced text) raises `rewritten`, and the index is built
-anew.
+raises, whichever process made it: rows of a higher version are new or changed. Where the text of
+one has changed (`written`), the index is cut back to it and read again from there; a deletion
+raises `rewritten`, and the index is built anew.
 """
 
 from __future__ import annotations
@@ -114,13 +114,14 @@ class LocalStore:
             selected = queries.select_in(db, select, (user_id,), "seq", keys)
             return {row[0]: rows.to_memory(user_id, row[1:]) for row in selected}
 
-    def memories(self, user_id: str, filter: Filter) -> list[Memory]:
-        """Memories in the order of their time. `filter.archived` adds the archived ones."""
+    def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
+        """Memories in the order of their time, all or the `last` so many of them."""
         condition, values = rows.condition(filter)
         select = f"SELECT {rows.COLUMNS} FROM memories WHERE {queries.MINE} {condition}"
+        newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
         with self._connections.reading() as db:
-            found = db.execute(f"{select} ORDER BY created_at, seq", (user_id, *values))
-            return [rows.to_memory(user_id, row) for row in found]
+            found = db.execute(newest_first, (user_id, *values, -1 if last is None else last))
+            return [rows.to_memory(user_id, row) for row in found][::-1]
 
     def span(self, user_id: str) -> tuple[date, date] | None:
         """The days of the first and the last memory, or None if there is none."""
@@ -307,6 +308,13 @@ class LocalStore:
 
     def _load(self, db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> None:
         """Reads the rows that are newer than the index."""
+        (replaced,) = db.execute(
+            "SELECT min(seq) FROM memories INDEXED BY memories_by_version "
+            "WHERE user_key = ? AND version > ? AND written > ? AND seq <= ?",
+            (user_key, index.version, index.version, index.last_key),
+        ).fetchone()
+        if replaced is not None:
+            index.truncate(replaced)
         last = index.last_key
         columns = f"SELECT terms, {rows.INDEXED} FROM memories"
         changed = db.execute(  # left to itself, SQLite reads every row of the user

@@ -88,7 +88,8 @@ def insert(
     first = next_seq(db, user_key)
     places |= {id: seq for seq, id in enumerate(new, first)}
     db.executemany(
-        rows.INSERT, ((user_key, places[one.id], version, one.terms, *one.row) for one in entries)
+        rows.INSERT,
+        ((user_key, places[one.id], version, version, one.terms, *one.row) for one in entries),
     )
     db.executemany(
         "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
@@ -99,7 +100,6 @@ def insert(
     db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
     if replaced:
         drop_unfinished(db, user_key, replaced)
-        mark_rewritten(db, user_key)
 
 
 def are_there(db: sqlite3.Connection, user_id: str, pieces: Sequence[Memory | Digest]) -> bool:

@@ -21,9 +21,11 @@ Row = tuple[Any, ...]
 _CONTENT = "id, kind, session, day, created_at, query, response, user_name, companion_name"
 COLUMNS = f"{_CONTENT}, strength, recalls, last_recalled_at, archived_at"
 INSERT = (
-    f"INSERT INTO memories (user_key, seq, version, terms, {COLUMNS}) "
-    f"VALUES ({', '.join('?' * 17)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in f"version, terms, {_CONTENT}".split(", "))
+    f"INSERT INTO memories (user_key, seq, version, written, terms, {COLUMNS}) "
+    f"VALUES ({', '.join('?' * 18)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}" for name in f"version, written, terms, {_CONTENT}".split(", ")
+    )
 )
 """Stores a memory; one that takes another's place is as strong and as fresh as that was."""
 INDEXED = (

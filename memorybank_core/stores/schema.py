@@ -74,7 +74,10 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     """
-    ALTER TABLE digests ADD COLUMN source TEXT
+    ALTER TABLE digests ADD COLUMN source TEXT;
+    ALTER TABLE memories ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX memories_by_time ON memories (user_key, created_at);
+    CREATE INDEX memories_by_session ON memories (user_key, coalesce(session, day), created_at);
     """,
 )
 """What takes a file from schema version i to i + 1; entries are only ever appended."""

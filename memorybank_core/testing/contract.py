@@ -110,6 +110,15 @@ class StoreContract:
         with self.stored(said("late", hours=2), said("early"), said("middle", hours=1)) as store:
             assert ids(store.memories(ADA, ALL)) == ["early", "middle", "late"]
 
+    def test_the_last_memories_still_come_oldest_first(self) -> None:
+        late, early = said("late", hours=2, session="s"), said("early", session="s")
+        with self.stored(late, early, event("middle", hours=1), said("gone", hours=3)) as store:
+            store.archive(ADA, ["gone"], NOON)
+            assert ids(store.memories(ADA, Filter(), last=2)) == ["middle", "late"]
+            assert ids(store.memories(ADA, Filter(), last=9)) == ["early", "middle", "late"]
+            assert ids(store.memories(ADA, Filter(kind="turn"), last=2)) == ["early", "late"]
+            assert ids(store.memories(ADA, Filter(session="s"), last=1)) == ["late"]
+
     def test_filters(self) -> None:
         old, new = said("old", session="s"), said("new", hours=48)
         with self.stored(old, new, event("sum", hours=24), said("gone")) as store:

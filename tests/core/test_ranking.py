@@ -52,6 +52,13 @@ def test_the_named_speakers_words_are_lifted():
     assert order(candidates([0.8, 0.8, 0.8], spoken=[False, True, False]))[0] == 1
 
 
+def test_an_event_summary_gives_way_to_the_turns_that_it_tells_of():
+    found = candidates([0.9, 0.8, 0.1], session=[-1, 0, 1])
+    ranking = rank(found, np.ones(3), 3, WEIGHTS)
+    assert ranking.rows == [1, 0, 2]
+    assert ranking.parts[1].context == -2.0
+
+
 def test_what_follows_a_good_candidate_is_lent_more_than_what_precedes_it():
     found = candidates([0.1, 0.9, 0.1, 0.1], session=[7, 7, 7, 8], place=[1, 2, 3, 4])
     ranking = rank(found, np.ones(4), 4, WEIGHTS)
@@ -70,7 +77,7 @@ def test_lending_fades_with_the_distance_and_ends():
 
 def test_event_summaries_belong_to_no_conversation():
     found = candidates([0.9, 0.1], session=[-1, -1])
-    assert [parts.context for parts in rank(found, np.ones(2), 2, WEIGHTS).parts] == [0.0, 0.0]
+    assert [parts.context for parts in rank(found, np.ones(2), 2, WEIGHTS).parts] == [-2.0, -2.0]
 
 
 def test_among_equals_the_fresh_one_wins_but_an_exact_match_is_never_buried():
