@@ -51,6 +51,7 @@ class Scene:
         kept: How many stayed.
         fading: How many of these the forecast names.
         restored_rank: Where the forgotten one was found again; None if it was not.
+        digested: How many days were digested.
     """
 
     out: Console
@@ -66,6 +67,7 @@ class Scene:
     kept: int = 0
     fading: int = 0
     restored_rank: int | None = field(default=None)
+    digested: int = 0
 
     def word(self, name: str, **values: object) -> str:
         """A phrase in the language of this scene."""

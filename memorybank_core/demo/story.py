@@ -21,6 +21,7 @@ from memorybank_core.evaluation import Conversation, read_conversations
 from memorybank_core.json_format import import_json, load
 
 from .curves import tell_curves
+from .digesting import tell_digests
 from .fading import tell_forgetting
 from .recalling import tell_recall
 from .scene import Scene
@@ -68,6 +69,8 @@ def tell(
             tell_recall(scene)
             chapter(scene.word("forget", user=scene.user))
             tell_forgetting(scene)
+            chapter(scene.word("digest", user=scene.user))
+            tell_digests(scene)
         chapter(words["curves"])
         tell_curves(scenes[0], png)
         if keep:

