@@ -21,6 +21,7 @@ from .servers import Server, base_url_or_default, server_named, server_of_client
 from .shortening import Message, shortening
 
 _NO_KEY = "no-key-needed"  # the openai package insists on one, a local server does not
+_WINDOW = 128_000  # an older model that reads less says so, and is asked in parts
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
@@ -40,7 +41,8 @@ class OpenAIChat:
             OPENAI_BASE_URL, or OpenAI itself.
         timeout: Seconds without a byte after which a request is given up.
         max_retries: How often a failed request is sent again.
-        context_window: How many tokens the model reads and writes in all, where known.
+        context_window: How many tokens the model reads and writes in all. None takes what today's
+            models of OpenAI have; of another server's model it means that nobody knows.
         client: A client of the same shape as `openai.OpenAI`, such as `openai.AzureOpenAI`. Its
             own key, address, time-out and retries count, and closing it is up to its owner.
         parameters: Sent with each request: temperature, seed and such. What only this server
@@ -49,7 +51,7 @@ class OpenAIChat:
     Attributes:
         model: The model's name.
         name: The same; what the model wrote bears it.
-        context_window: As given.
+        context_window: As given, or as known; or None.
 
     Raises:
         MissingDependencyError: The package `openai` is not installed.
@@ -76,7 +78,6 @@ class OpenAIChat:
                 f"{timeout!r} and {max_retries!r}"
             )
         self.model = self.name = model
-        self.context_window = context_window
         self._parameters = parameters
         self._lock = threading.Lock()
         self._given = _checked_client(client, api_key, base_url)
@@ -84,6 +85,7 @@ class OpenAIChat:
         self._base_url = base_url_or_default(base_url)
         self._timeout, self._max_retries = timeout, max_retries
         self._named = server_named(model, self._base_url, api_key) if client is None else None
+        self.context_window = context_window or (_WINDOW if self._is_openai() else None)
 
     def complete(
         self,
@@ -185,11 +187,14 @@ class OpenAIChat:
     def _limit(self) -> str:
         """The parameter that limits an answer: OpenAI's newer models refuse the older name."""
         given = [name for name in _LIMITS if name in self._parameters]
-        host = urlsplit(self._server.base_url).hostname or ""
         if given:
             return given[0]
-        newer = host.endswith(("openai.com", "openai.azure.com"))
-        return "max_completion_tokens" if newer else "max_tokens"
+        return "max_completion_tokens" if self._is_openai() else "max_tokens"
+
+    def _is_openai(self) -> bool:
+        """Whether OpenAI itself answers, or Azure for it."""
+        host = urlsplit(self._server.base_url).hostname or ""
+        return host.endswith(("openai.com", "openai.azure.com"))
 
     @property
     def _server(self) -> Server:

@@ -550,3 +550,9 @@ def test_a_name_a_window_and_a_repr():
     model = OpenAIChat("qwen", base_url="http://x:1/v1/", api_key=KEY, context_window=4096)
     assert (model.name, model.model, model.context_window) == ("qwen", "qwen", 4096)
     assert repr(model) == "OpenAIChat('qwen', base_url='http://x:1/v1')"
+
+
+def test_the_context_window_is_known_of_openai_alone():
+    assert OpenAIChat("gpt-any", api_key="k").context_window == 128_000
+    assert OpenAIChat("gpt-4", api_key="k", context_window=8192).context_window == 8192
+    assert OpenAIChat("any", base_url="http://localhost:1/v1").context_window is None
