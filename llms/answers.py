@@ -9,16 +9,12 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from memorybank_core.errors import AnswerError, ContextOverflowError, LLMError
+from memorybank_core.model_words import CUT_OFF, REFUSED, says_too_long
 from memorybank_core.protocols import Completion
 
-from .failures import says_too_long
 from .servers import Server
 
 _ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
-_CUT_OFF = {
-    "length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded",
-}  # fmt: skip
-_REFUSED = {"content_filter", "refusal", "safety", "sensitive", "recitation"}
 
 
 def part(thing: Any, *names: str) -> Any:
@@ -89,9 +85,9 @@ def _require_whole(text: str, reason: Any, refusal: Any, server: Server) -> None
     """Raises AnswerError unless the model said all that it meant to say."""
     reason = str(reason).lower() if reason else None
     shown = server.hide(str(refusal or reason))
-    if refusal or reason in _REFUSED:
+    if refusal or reason in REFUSED:
         raise AnswerError(f"{server} refused to answer: {shown!r}. Ask otherwise, or elsewhere.")
-    if reason in _CUT_OFF:
+    if reason in CUT_OFF:
         raise AnswerError(
             f"the answer of {server} was cut off after {len(text)} characters ({shown}). Raise "
             "max_tokens, or send less, so that it fits the context."

@@ -13,10 +13,10 @@ from memorybank_core.errors import (
     LLMError,
     MemoryBankError,
 )
+from memorybank_core.model_words import says_too_long
 from memorybank_core.protocols import LLM
 
 from .answers import part
-from .failures import says_too_long
 
 _SHAPES = (
     "as_llm takes an object with complete(messages, *, max_tokens, stop) or a function of "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 
@@ -12,31 +11,9 @@ from memorybank_core.errors import (
     LLMError,
     MemoryBankError,
 )
+from memorybank_core.model_words import says_too_long
 
 from .servers import Server
-
-_OVERFLOW = re.compile(
-    r"""
-    context_length_exceeded | exceed_context_size | context_window_exceeded | prompt_too_long
-    # "maximum context length is", "exceeds the available context size", "longer than the model's"
-    | \b(?:max(?:imum)?|available|configured|loaded[ ]with|exceed\w*|than)\b
-        [^.]{0,30}\bcontext[ ](?:length|size|window)
-    | context[ ](?:length|size|window)\b[^.]{0,20}\bexceed
-    | context[ ](?:the[ ])?overflow
-    | max(?:imum)?[ ](?:model|prompt|allowed|input)[ ]length | max_seq_len
-    | \b(?:prompt|input|messages?)[ ](?:is[ ])?too[ ](?:long|large)
-    | messages\[\d+\]\S*[ ]string[ ]too[ ]long
-    | \btokens?\b[^.]{0,40}\bexceed | exceed\w*[^.]{0,20}\btoken[ ]limit
-    | reduce[ ](?:the[ ]length[ ]of[ ]the|your)[ ](?:messages?|prompt|input)
-    | too[ ]many[ ](?:input[ ])?tokens
-    | inputs`?[^.]{0,40}[ ]must[ ](?:be[ ]<=|have[ ]less[ ]than)
-    | max_tokens[ ]must[ ]be[ ]at[ ]least[ ]1,[ ]got[ ]-
-    | range[ ]of[ ]input[ ]length
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-"""How OpenAI, Azure, Anthropic, Gemini, Mistral, xAI, Moonshot, DashScope, SiliconFlow, vLLM,
-SGLang, TGI, llama.cpp, LM Studio and Ollama say that a prompt is too long."""
 
 _NEVER_OVERFLOW = (401, 403, 404, 429)  # "too many tokens" a minute is another matter
 _TOO_LARGE = 413
@@ -47,11 +24,6 @@ _MISCONFIGURED = {
     403: ("does not allow this", _KEY_ADVICE),
     404: ("was not found", "Check the model's name and base_url, which often ends in /v1."),
 }
-
-
-def says_too_long(words: str) -> bool:
-    """Whether a server's words mean that the prompt is longer than the model reads."""
-    return _OVERFLOW.search(words) is not None
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -124,13 +124,14 @@ class Recalling(Base):
 
     def context(
         self,
-        query: str,
+        query: str | None,
         *,
         user_id: str,
         k: int = 5,
         max_tokens: int = CONTEXT_TOKENS,
         now: datetime | None = None,
         tokenizer: Tokenizer | None = None,
+        without: Collection[str] = (),
     ) -> Context:
         """What to put into a prompt: the portrait, the summary, and what answers `query`.
 
@@ -140,7 +141,7 @@ class Recalling(Base):
         out.
 
         Args:
-            query: What the user says now.
+            query: What the user says now; None recalls nothing, for portrait and summary alone.
             user_id: Whose memory.
             k: How many memories at most, 1 or more.
             max_tokens: How long the text may become.
@@ -148,14 +149,20 @@ class Recalling(Base):
             tokenizer: Counts the tokens: a function from text to their number or to the tokens,
                 or what has such an `encode`. Default the language model's own, else an estimate
                 that is rather too high.
+            without: Ids of memories that are in the prompt already: recent turns, as a rule.
 
         Raises:
             InvalidInputError: An argument is not what it must be.
             EmbedderError: The embedder gave a vector that cannot be used.
         """
+        require_user(user_id)
+        require_k(k)
         require_max_tokens(max_tokens)
         count = token_counter(tokenizer or getattr(self.llm, "count_tokens", None))
-        results = self.search(query, user_id=user_id, k=k, now=now)
+        results: list[SearchResult] = []
+        if query is not None:
+            found = self.search(query, user_id=user_id, k=k + len(without), now=now)
+            results = [result for result in found if result.memory.id not in without][:k]
         overall = {type(one): one.text for one in self.store.digests(user_id, days=False)}
         return compose(
             results,

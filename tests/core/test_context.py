@@ -587,3 +587,17 @@ def test_an_import_counts_a_turn_of_recalled_text_as_empty(bank):
     report = import_json(bank, {USER: {"name": USER, "history": {"2024-03-04": turns}}})
     assert (report.turns, report.empty) == (1, 1)
     assert [memory.turn.query for memory in bank.timeline(user_id=USER)] == ["Hi"]
+
+
+def test_memories_that_are_in_the_prompt_already_are_left_out(bank):
+    turns = [Turn(f"cello {n}", at=MONDAY, id=f"t{n}") for n in range(6)]
+    bank.add(turns, user_id=USER)
+    found = bank.context("cello", user_id=USER, k=3, now=MONDAY, without=["t0", "t1", "t2"])
+    assert set(found.ids) == {"t3", "t4", "t5"}
+
+
+def test_without_a_query_the_digests_stand_alone(bank):
+    bank.add([Turn("I love tea.", at=MONDAY)], user_id=USER)
+    bank.summarize()
+    found = bank.context(None, user_id=USER, now=MONDAY)
+    assert (found.ids, "Portrait" in found.text, "Recalled" in found.text) == ((), True, False)

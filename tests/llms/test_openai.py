@@ -17,7 +17,6 @@ import openai
 from openai_server import OpenAIServer
 
 from llms import OpenAIChat
-from llms.failures import says_too_long
 from memorybank_core import (
     AnswerError,
     Completion,
@@ -27,6 +26,7 @@ from memorybank_core import (
     MemoryBankError,
     MissingDependencyError,
 )
+from memorybank_core.model_words import says_too_long
 
 KEY = "sk-" + "Z9secret" * 5
 HELLO = [{"role": "user", "content": "Hello!"}]
