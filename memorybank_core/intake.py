@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from .checks import unit_vectors
 from .context import without_recalled
-from .errors import InvalidInputError
-from .protocols import Embedder, Matrix
+from .errors import EmbedderError, InvalidInputError, MemoryBankError
+from .protocols import Embedder, Matrix, Vector
 from .records import Memory, Turn
 from .text import windows, without_surrogates
 
@@ -42,11 +43,11 @@ def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
     """The vectors of each text's windows, float32 (windows, d).
 
     Raises:
-        EmbedderError: The embedder gave vectors that cannot be used.
+        EmbedderError: The embedder failed, or gave vectors that cannot be used.
     """
     pieces = [windows(text) for text in texts]
     flat = [piece for of_one_text in pieces for piece in of_one_text]
-    vectors = unit_vectors(embedder.embed_documents(flat), len(flat), embedder.dimension)
+    vectors = unit_vectors(_asked(embedder, "embed_documents", flat), len(flat), embedder.dimension)
     ends = np.cumsum([len(of_one_text) for of_one_text in pieces])
     return np.split(vectors, ends[:-1])
 
@@ -59,6 +60,28 @@ def _newly_told(turn: Turn) -> Turn | None:
     if (query, response) == (turn.query, turn.response):
         return turn
     return replace(turn, query=query, response=response) if (query + response).strip() else None
+
+
+def embed_query(text: str, embedder: Embedder) -> Vector:
+    """The vector of a question, float32 (d,).
+
+    Raises:
+        EmbedderError: The embedder failed, or gave a vector that cannot be used.
+    """
+    vector: Vector = unit_vectors(_asked(embedder, "embed_query", text), 1, embedder.dimension)[0]
+    return vector
+
+
+def _asked(embedder: Embedder, method: str, told: str | list[str]) -> Any:
+    try:
+        return getattr(embedder, method)(told)
+    except MemoryBankError:
+        raise
+    except Exception as error:  # a foreign embedder may raise anything
+        raise EmbedderError(
+            f"the embedder {embedder.name!r} failed: {type(error).__name__}: {error}. Nothing was "
+            "stored."
+        ) from error
 
 
 def _to_memory(

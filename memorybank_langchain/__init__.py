@@ -1,1 +1,56 @@
-"""LangChain surfaces of MemoryBank."""
+"""LangChain surfaces of MemoryBank: memory for chains, agents and graphs.
+
+Each name is imported when it is first asked for, so that only what is used must be installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from memorybank_core import MissingDependencyError
+
+if TYPE_CHECKING:
+    from .bridges import MemoryBankEmbeddings, as_embedder, as_llm
+    from .history import MemoryBankChatMessageHistory
+    from .memory import MemoryBankMemory
+    from .middleware import MemoryBankMiddleware
+    from .retriever import MemoryBankRetriever
+    from .runnable import recalled, with_memory
+    from .tools import memory_tools
+
+__all__ = [
+    "MemoryBankChatMessageHistory",
+    "MemoryBankEmbeddings",
+    "MemoryBankMemory",
+    "MemoryBankMiddleware",
+    "MemoryBankRetriever",
+    "as_embedder",
+    "as_llm",
+    "memory_tools",
+    "recalled",
+    "with_memory",
+]
+
+_MODULES = {
+    "MemoryBankChatMessageHistory": "history",
+    "MemoryBankEmbeddings": "bridges",
+    "MemoryBankMemory": "memory",
+    "MemoryBankMiddleware": "middleware",
+    "MemoryBankRetriever": "retriever",
+    "as_embedder": "bridges",
+    "as_llm": "bridges",
+    "memory_tools": "tools",
+    "recalled": "runnable",
+    "with_memory": "runnable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f".{_MODULES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "langchain") from error
+    return getattr(module, name)

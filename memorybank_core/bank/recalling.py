@@ -13,7 +13,6 @@ from memorybank_core.checks import (
     require_moment,
     require_query,
     require_user,
-    unit_vectors,
 )
 from memorybank_core.concurrency import in_thread
 from memorybank_core.context import (
@@ -25,6 +24,7 @@ from memorybank_core.context import (
 )
 from memorybank_core.dates import find_days
 from memorybank_core.forgetting import SECONDS_PER_DAY
+from memorybank_core.intake import embed_query
 from memorybank_core.protocols import Filter, Probe
 from memorybank_core.ranking import rank
 from memorybank_core.records import Kind, Memory, Portrait, SearchResult, Summary
@@ -179,10 +179,9 @@ class Recalling(Base):
 
     def _probe(self, query: str, user_id: str, k: int, now: datetime, wanted: Filter) -> Probe:
         """What the store needs to know of a question."""
-        vector = unit_vectors(self.embedder.embed_query(query), 1, self.embedder.dimension)[0]
         first, last = self.store.span(user_id) or (None, None)
         return Probe(
-            vector=vector,
+            vector=embed_query(query, self.embedder),
             terms=tokenize(query),
             days=find_days(query, today=self.day_of(now), first_day=first, last_day=last),
             filter=wanted,

@@ -82,7 +82,7 @@ class LocalStore:
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
         """Those of `ids` that exist, archived ones included."""
-        select = f"SELECT {rows.COLUMNS} FROM memories WHERE {queries.MINE}"
+        select = f"SELECT {rows.COLUMNS} FROM {queries.BY_ID} WHERE {queries.MINE}"
         with self._connections.reading() as db:
             found = queries.select_in(db, select, (user_id,), "id", ids)
             return {row[0]: rows.to_memory(user_id, row) for row in found}
@@ -185,7 +185,7 @@ class LocalStore:
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
         """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
         select = (
-            "SELECT id, vector FROM memories JOIN vectors USING (user_key, seq) "
+            f"SELECT id, vector FROM {queries.BY_ID} JOIN vectors USING (user_key, seq) "
             f"WHERE memories.{queries.MINE}"
         )
         with self._connections.reading() as db:

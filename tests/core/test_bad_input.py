@@ -239,6 +239,33 @@ class Answering(HashingEmbedder):
         return super().embed_query(text) if self.answer is None else self.answer(1)
 
 
+class AwayEmbedder(HashingEmbedder):
+    """Cannot be reached any more, once it `is_away`."""
+
+    is_away = False
+
+    def embed_documents(self, texts):
+        return self.embed_query("") if self.is_away else super().embed_documents(texts)
+
+    def embed_query(self, text):
+        if self.is_away:
+            raise ConnectionError("no route")
+        return super().embed_query(text)
+
+
+def test_an_embedder_that_fails_is_named_with_its_cause(tmp_path):
+    with MemoryBank.open(tmp_path / "bank.db", embedder=AwayEmbedder()) as bank:
+        bank.add([Turn("hello")], user_id="ada")
+        bank.embedder.is_away = True
+        said = "'hashing' failed: ConnectionError: no route"
+        with pytest.raises(EmbedderError, match=said) as error:
+            bank.add([Turn("x")], user_id="ada")
+        assert isinstance(error.value.__cause__, ConnectionError)
+        with pytest.raises(EmbedderError, match=said):
+            bank.search("x", user_id="ada")
+        assert len(bank.timeline(user_id="ada")) == 1
+
+
 def filled(value):
     return lambda n: np.full((n, 256), value, np.float32)
 

@@ -1,0 +1,246 @@
+"""with_memory and recalled: a chain of LangChain's that remembers, in one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.prompts import BasePromptTemplate
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSequence
+
+from memorybank_core import ConfigurationError, Context, InvalidInputError, MemoryBank, Turn
+from memorybank_core.bank import CONTEXT_TOKENS
+from memorybank_core.checks import require_user
+
+from .messages import text_of
+from .runs import session_of, user_of
+
+
+def with_memory(
+    chain: Runnable[Any, Any],
+    bank: MemoryBank,
+    *,
+    user_id: str | None = None,
+    input_key: str = "input",
+    memory_key: str = "memory",
+    output_key: str = "output",
+    session: str | None = None,
+    k: int = 5,
+    max_tokens: int = CONTEXT_TOKENS,
+) -> Runnable[Any, Any]:
+    """`chain` with a memory: it is told what is recalled, and each turn is remembered.
+
+    The chain gets its input as a dictionary, with the recalled text at `memory_key` ("" where
+    there is none). What the user says is on disk before the chain is asked, its answer when it is
+    whole, and what was recalled is strengthened then, once. A chain that fails leaves what the
+    user said; a stream that is not read to its end, what was read. It streams where the chain
+    does. Around it, `with_retry` would remember every try: put that on the chain inside.
+
+    Args:
+        chain: What answers, such as `prompt | model`: with a string, a message, or a dictionary
+            that has either at `output_key`.
+        bank: Where the memories are.
+        user_id: Whose memory; None reads `config["configurable"]["user_id"]` of each call.
+        input_key: Where in the input the user's words are: a string, a message, or messages, of
+            which the last human one counts. The input may also be just that.
+        memory_key: The prompt's variable for the recalled text.
+        output_key: Where the answer is, where the chain gives a dictionary.
+        session: The conversation; None reads `thread_id` or `session_id` of the config, and
+            without them takes the day's.
+        k: How many memories at most, 1 or more.
+        max_tokens: How long the recalled text may become.
+
+    Raises:
+        ConfigurationError: The chain begins with a prompt that has no variable `memory_key`.
+        InvalidInputError: A call names no user, or its input or output has no words.
+    """
+    first = chain.first if isinstance(chain, RunnableSequence) else chain
+    if isinstance(first, BasePromptTemplate):
+        variables = {*first.input_variables, *first.optional_variables}
+        if memory_key not in variables:
+            raise ConfigurationError(
+                f"the prompt has no {{{memory_key}}} to put the memory into, only "
+                f"{sorted(variables)}; add it, or name another memory_key"
+            )
+    recall = _Recall(bank, user_id, input_key, k, max_tokens)
+    return _WithMemory(chain, recall, memory_key, output_key, session)
+
+
+def recalled(
+    bank: MemoryBank,
+    *,
+    user_id: str | None = None,
+    input_key: str = "input",
+    k: int = 5,
+    max_tokens: int = CONTEXT_TOKENS,
+) -> Runnable[Any, str]:
+    """What is recalled for an input, as text: a step of a chain, which writes nothing.
+
+    `RunnablePassthrough.assign(memory=recalled(bank)) | prompt | model` reads the memory; where
+    the turn shall also be remembered, `with_memory` does both. The arguments are those of
+    `with_memory`.
+
+    Raises:
+        InvalidInputError: A call names no user, or its input has no words.
+    """
+    recall = _Recall(bank, user_id, input_key, k, max_tokens)
+
+    def text(input: Any, config: RunnableConfig) -> str:
+        return recall.of(input, config)[2].text
+
+    return RunnableLambda(text, name="recalled")
+
+
+@dataclass(frozen=True)
+class _Recall:
+    """Finds what answers an input."""
+
+    bank: MemoryBank
+    user_id: str | None
+    input_key: str
+    k: int
+    max_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.user_id is not None:
+            require_user(self.user_id)
+
+    def of(self, input: Any, config: RunnableConfig | None) -> tuple[str, str, Context]:
+        """The user, their words and what is recalled for them."""
+        user_id, query = user_of(self.user_id, config), self._words_in(input)
+        asked = query if query.strip() else None  # a picture alone, say
+        context = self.bank.context(asked, user_id=user_id, k=self.k, max_tokens=self.max_tokens)
+        return user_id, query, context
+
+    def _words_in(self, input: Any) -> str:
+        told = input
+        if isinstance(input, Mapping):
+            if self.input_key not in input:
+                raise InvalidInputError(
+                    f"the input has no {self.input_key!r}, only {sorted(map(str, input))}; "
+                    "input_key=... names what the user says"
+                )
+            told = input[self.input_key]
+        if isinstance(told, str):
+            return told
+        messages = [told] if isinstance(told, BaseMessage) else told
+        if not isinstance(messages, Sequence):
+            raise InvalidInputError(f"the user's words must be text or messages, not {told!r:.200}")
+        human = [one for one in convert_to_messages(messages) if isinstance(one, HumanMessage)]
+        return text_of(human[-1]) if human else ""
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """One turn under way."""
+
+    id: str
+    user_id: str
+    session: str | None
+    at: datetime
+    query: str
+    context: Context
+    input: dict[str, Any]
+
+
+class _WithMemory(Runnable[Any, Any]):
+    """A chain, what is recalled for it, and what is remembered of it."""
+
+    def __init__(
+        self,
+        chain: Runnable[Any, Any],
+        recall: _Recall,
+        memory_key: str,
+        output_key: str,
+        session: str | None,
+    ) -> None:
+        self.name = "with_memory"
+        self._chain, self._recall = chain, recall
+        self._memory_key, self._output_key, self._session = memory_key, output_key, session
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        talk = self._begin(input, config)
+        answer = self._chain.invoke(talk.input, config, **kwargs)
+        self._end(talk, [self._words(answer)])
+        return answer
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        talk = await asyncio.to_thread(self._begin, input, config)
+        answer = await self._chain.ainvoke(talk.input, config, **kwargs)
+        await asyncio.to_thread(self._end, talk, [self._words(answer)])
+        return answer
+
+    def stream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None
+    ) -> Iterator[Any]:
+        talk = self._begin(input, config)
+        said: list[str | None] = []
+        try:
+            for chunk in self._chain.stream(talk.input, config, **kwargs):
+                said.append(self._words(chunk))
+                yield chunk
+        except Exception:
+            raise  # what a failed chain began to say is no answer
+        except BaseException:  # nobody reads on
+            self._break_off(talk, said)
+            raise
+        self._end(talk, said)
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None
+    ) -> AsyncIterator[Any]:
+        talk = await asyncio.to_thread(self._begin, input, config)
+        said: list[str | None] = []
+        try:
+            async for chunk in self._chain.astream(talk.input, config, **kwargs):
+                said.append(self._words(chunk))
+                yield chunk
+        except Exception:
+            raise
+        except BaseException:  # nobody reads on; where all is cancelled, nothing can be awaited
+            self._break_off(talk, said)
+            raise
+        await asyncio.to_thread(self._end, talk, said)
+
+    def _begin(self, input: Any, config: RunnableConfig | None) -> _Talk:
+        """Recalls first, so that a question never finds itself; then keeps what the user says."""
+        at = datetime.now(timezone.utc)
+        user_id, query, context = self._recall.of(input, config)
+        told = input if isinstance(input, Mapping) else {self._recall.input_key: input}
+        shown = {**told, self._memory_key: context.text}
+        session = session_of(self._session, config)
+        talk = _Talk(uuid4().hex, user_id, session, at, query, context, shown)
+        self._keep(talk, "")
+        return talk
+
+    def _end(self, talk: _Talk, said: Sequence[str | None]) -> None:
+        words = [one for one in said if one is not None]
+        if said and not words:
+            raise InvalidInputError(
+                "the chain's answer has no words that could be remembered: it must be a string, a "
+                f"message, or a dictionary with either at {self._output_key!r} (see output_key). "
+                "Put what makes something else of it behind: with_memory(...) | parser"
+            )
+        self._keep(talk, "".join(words))
+        self._recall.bank.reinforce(talk.context.ids, user_id=talk.user_id, turn=talk.id)
+
+    def _break_off(self, talk: _Talk, said: Sequence[str | None]) -> None:
+        if any(said):
+            self._end(talk, said)
+
+    def _keep(self, talk: _Talk, response: str) -> None:
+        if (talk.query + response).strip():
+            turn = Turn(talk.query, response, talk.at, talk.id, talk.session)
+            self._recall.bank.add([turn], user_id=talk.user_id, replace=True)
+
+    def _words(self, output: Any) -> str | None:
+        """The text of an answer or of a piece of one; None where it has none."""
+        found = output.get(self._output_key) if isinstance(output, Mapping) else output
+        if isinstance(found, BaseMessage):
+            return text_of(found)
+        return found if isinstance(found, str) else None

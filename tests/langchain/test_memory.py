@@ -1,0 +1,314 @@
+"""The memory of classic chains, in real chains, on a real file."""
+
+import asyncio
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("langchain_classic", reason="langchain-classic is not installed")
+
+from langchain_classic.chains import ConversationChain, LLMChain
+from langchain_classic.memory import CombinedMemory, ConversationBufferMemory
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
+from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+
+from memorybank_core import MemoryBank, StoreClosedError, Turn
+from memorybank_core.context import CLOSING, OPENING
+from memorybank_langchain.memory import MemoryBankMemory
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::langchain_core._api.deprecation.LangChainDeprecationWarning"  # LangChain's chains'
+)
+ROOT = Path(__file__).parents[2]
+QUESTION = "Which instrument does my sister Nora play?"
+LAST_TWO = "Human: I paint small boats.\nAI: In oil?\nHuman: In water colours.\nAI: Fitting."
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        yield bank
+
+
+@pytest.fixture
+def talked(bank):
+    """A bank in which the ten turns were said."""
+    for query, response in TALK:
+        bank.add([Turn(query, response)], user_id=ALICE)
+    return bank
+
+
+def memory_of(bank, **options):
+    return MemoryBankMemory(bank=bank, **{"user_id": ALICE, "recent": 2, **options})
+
+
+def loaded(memory, **inputs):
+    return memory.load_memory_variables(inputs)[memory.memory_key]
+
+
+def said(bank, user_id=ALICE, **which):
+    turns = [memory.turn for memory in bank.timeline(user_id=user_id, kind="turn", **which)]
+    return [(turn.query, turn.response) for turn in turns]
+
+
+def recalls(bank):
+    return {
+        memory.turn.query: memory.recalls for memory in bank.timeline(user_id=ALICE, kind="turn")
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ten_turns_of_a_conversation_are_kept_once_each_and_recalled(tmp_path, way):
+    file, begun = tmp_path / "friend.db", datetime.now(timezone.utc)
+    with MemoryBank.open(file, embedder="hashing") as bank:
+        model = model_of(answer for _, answer in TALK)
+        chain = ConversationChain(llm=model, memory=memory_of(bank))
+        for query, answer in TALK:
+            assert WAYS[way](chain, {"input": query})["response"] == answer
+        assert said(bank) == list(TALK)
+        times = [memory.created_at for memory in bank.timeline(user_id=ALICE)]
+        assert begun <= times[0]
+        assert times == sorted(times)
+        assert times[-1] <= datetime.now(timezone.utc)
+    with MemoryBank.open(file, embedder="hashing") as bank:
+        chain = ConversationChain(llm=model_of(["The cello."]), memory=memory_of(bank))
+        told = WAYS[way](chain, {"input": QUESTION})
+        history = told.get("history") or loaded(memory_of(bank), input=QUESTION)
+    assert history.startswith(OPENING)
+    assert "plays the cello" in history.partition(CLOSING)[0]
+    if "history" in told:  # a stream gives the outputs alone
+        assert history.endswith(f"{CLOSING}\n\n{LAST_TWO}")
+
+
+def test_the_latest_turns_are_shown_as_they_were_and_not_recalled_too(talked):
+    history = loaded(memory_of(talked), input="What do I paint? Boats? In water colours?")
+    assert history.endswith(LAST_TWO)
+    assert history.count("small boats") == history.count("water colours") == 1
+    alone = loaded(memory_of(talked, recent=0), input="What do I paint? In water colours?")
+    assert alone.endswith(CLOSING)
+    assert alone.count("small boats") == alone.count("water colours") == 1
+
+
+def test_as_messages_the_context_comes_first(talked):
+    memory = memory_of(talked, return_messages=True, recent=1)
+    context, asked, answered = loaded(memory, input=QUESTION)
+    assert isinstance(context, SystemMessage)
+    assert "plays the cello" in context.content
+    assert (type(asked), asked.content) == (HumanMessage, "In water colours.")
+    assert (type(answered), answered.content) == (AIMessage, "Fitting.")
+    assert loaded(memory, input=QUESTION)[1:] == [asked, answered]  # the same ids, too
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_messages_and_other_names_in_a_chain(talked, way):
+    memory = memory_of(
+        talked, return_messages=True, memory_key="past", input_key="question", output_key="text"
+    )
+    prompt = ChatPromptTemplate(
+        [("system", "Speak {tongue}."), MessagesPlaceholder("past"), ("human", "{question}")]
+    )
+    chain = LLMChain(llm=model_of(["The cello."]), prompt=prompt, memory=memory)
+    WAYS[way](chain, {"question": QUESTION, "tongue": "plainly"})
+    assert said(talked)[-1] == (QUESTION, "The cello.")
+    assert recalls(talked)["My sister Nora plays the cello."] == 1
+
+
+def test_beside_another_memory(talked):
+    ours = memory_of(talked, input_key="input", human_prefix="Alice", ai_prefix="Friend")
+    both = CombinedMemory(
+        memories=[ours, ConversationBufferMemory(memory_key="today", input_key="input")]
+    )
+    prompt = PromptTemplate.from_template("{history}\n{today}\n{input}")
+    chain = LLMChain(llm=model_of(["Yes.", "The cello."]), prompt=prompt, memory=both)
+    chain.invoke({"input": "Are you there?"})
+    told = chain.invoke({"input": QUESTION})
+    assert told["history"].endswith("\nAlice: Are you there?\nFriend: Yes.")
+    assert told["today"] == "Human: Are you there?\nAI: Yes."
+    assert said(talked)[10:] == [("Are you there?", "Yes."), (QUESTION, "The cello.")]
+    both.clear()
+    assert said(talked) == []
+
+
+def test_what_is_recalled_grows_stronger_once_a_turn(talked):
+    memory, fact = memory_of(talked, k=1), TALK[0][0]
+    for _ in range(3):
+        loaded(memory, input=QUESTION)
+    asyncio.run(memory_of(talked, k=1).aload_memory_variables({"input": QUESTION}))
+    assert recalls(talked) == {query: int(query == fact) for query, _ in TALK}
+    memory.save_context({"input": QUESTION}, {"response": "The cello."})
+    chain = ConversationChain(llm=model_of(["The cello!"]), memory=memory_of(talked, k=1, recent=1))
+    chain.invoke({"input": QUESTION})
+    assert recalls(talked)[fact] == 2
+    loaded(memory_of(talked, k=1), input="Where does my sister Nora play the cello?")
+    loaded(memory_of(talked, k=1), input="Who of us plays the cello? My sister Nora?")
+    assert recalls(talked)[fact] == 4
+
+
+def test_a_model_that_fails_leaves_no_turn_and_the_retry_is_the_same_turn(talked):
+    model = FailsOnce(responses=["The cello."])
+    chain = ConversationChain(llm=model, memory=memory_of(talked, k=1))
+    with pytest.raises(ConnectionError):
+        chain.invoke({"input": QUESTION})
+    assert said(talked) == list(TALK)
+    chain.invoke({"input": QUESTION})
+    assert said(talked) == [*TALK, (QUESTION, "The cello.")]
+    assert recalls(talked)["My sister Nora plays the cello."] == 1
+
+
+def test_without_an_input_there_is_what_is_known_and_said_last(talked):
+    talked.summarize(user_id=ALICE)
+    assert talked.summary(user_id=ALICE).text
+    for inputs in ({}, {"input": ""}, {"input": " \n"}, {"history": "…", "stop": ["\n"]}):
+        history = loaded(memory_of(talked), **inputs)
+        assert history.startswith(OPENING)
+        assert talked.summary(user_id=ALICE).text.splitlines()[0] in history
+        assert history.endswith(LAST_TWO)
+    assert set(recalls(talked).values()) == {0}
+
+
+def test_nobody_is_known_yet(bank):
+    assert loaded(memory_of(bank), input="Hello") == ""
+    assert loaded(memory_of(bank, return_messages=True), input="Hello") == []
+    memory_of(bank).save_context({"input": ""}, {"response": " "})
+    assert said(bank) == []
+
+
+def test_the_same_words_said_twice_are_two_turns(bank):
+    memory = memory_of(bank)
+    for _ in range(2):
+        memory.save_context({"input": "ok"}, {"response": "ok"})
+    asyncio.run(memory.asave_context({"input": "ok"}, {"response": "ok"}))
+    assert said(bank) == [("ok", "ok")] * 3
+
+
+def test_recalled_text_that_comes_back_is_not_kept(talked):
+    memory = memory_of(talked)
+    block = loaded(memory, input=QUESTION).partition(CLOSING)[0] + CLOSING
+    memory.save_context({"input": f"Why this?\n{block}"}, {"response": f"{block}\nBecause."})
+    assert said(talked)[-1] == ("Why this?", "Because.")
+
+
+def test_messages_and_blocks_count_by_their_text(bank):
+    blocks = [{"type": "text", "text": "He"}, {"type": "text", "text": "llo!"}]
+    memory_of(bank).save_context({"input": HumanMessage("Hi")}, {"output": blocks})
+    assert said(bank) == [("Hi", "Hello!")]
+
+
+def test_budget_and_number_of_memories(talked):
+    assert loaded(memory_of(talked, max_tokens=1), input=QUESTION) == LAST_TWO
+    words = memory_of(talked, max_tokens=60, tokenizer=str.split)
+    assert 0 < len(loaded(words, input=QUESTION).partition(CLOSING)[0].split()) < 60
+    block = loaded(memory_of(talked, k=1), input=QUESTION).partition(CLOSING)[0]
+    assert block.count("\n- ") == 1
+
+
+def test_which_input_and_output_is_meant(bank):
+    memory = memory_of(bank)
+    two = {"question": "q", "context": "c"}
+    for call in (memory.load_memory_variables, lambda inputs: memory.save_context(inputs, {})):
+        with pytest.raises(ValueError, match="One input key expected"):
+            call(two)
+    with pytest.raises(ValueError, match=r"\['a', 'b'\].*output_key"):
+        memory.save_context({"input": "q"}, {"a": "1", "b": "2"})
+    memory.save_context({"input": "q1", "history": "…"}, {"output": "o", "steps": []})
+    memory_of(bank, input_key="question", output_key="b").save_context(two, {"a": "1", "b": "2"})
+    assert said(bank) == [("q1", "o"), ("q", "2")]
+    with pytest.raises(KeyError, match="question"):
+        loaded(memory_of(bank, input_key="question"), input="q")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"user_id": ""}, {"session": ""}, {"k": 0}, {"recent": -1}, {"max_tokens": 0}, {"user": "a"}],
+    ids=str,
+)
+def test_an_argument_that_cannot_be_is_refused(bank, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        memory_of(bank, **wrong)
+
+
+def test_a_session_has_its_own_latest_turns_and_recalls_from_all(talked):
+    work = memory_of(talked, session="work", recent=4)
+    work.save_context({"input": "The budget is due."}, {"response": "Noted."})
+    history = loaded(work, input=QUESTION)
+    assert "plays the cello" in history
+    assert history.endswith(f"{CLOSING}\n\nHuman: The budget is due.\nAI: Noted.")
+    assert said(talked, session="work") == [("The budget is due.", "Noted.")]
+
+
+@pytest.mark.parametrize("clear", [MemoryBankMemory.clear, MemoryBankMemory.aclear])
+def test_clear_erases_the_session_or_everything(talked, clear):
+    def cleared(memory):
+        done = clear(memory)
+        return done if done is None else asyncio.run(done)
+
+    work = memory_of(talked, session="work")
+    work.save_context({"input": "The budget is due."}, {"response": "Noted."})
+    talked.add([Turn("I play the cello, too.", "Oh!")], user_id=BOB)
+    cleared(work)
+    cleared(work)
+    assert said(talked) == list(TALK)
+    assert "budget" not in loaded(memory_of(talked), input="Is the budget due?")
+    cleared(memory_of(talked))
+    assert talked.search("cello", user_id=ALICE) == []
+    assert loaded(memory_of(talked), input=QUESTION) == ""
+    assert talked.users() == [BOB]
+
+
+def test_users_and_threads_side_by_side(bank):
+    def talk(number):
+        user, canary = f"user{number // 2}", f"canary{number}"
+        memory = memory_of(bank, user_id=user, session=canary)
+        chain = ConversationChain(llm=model_of(["Noted."]), memory=memory)
+        queries = [f"My secret number {turn} is {canary}." for turn in range(5)]
+        return user, [chain.invoke({"input": query})["history"] for query in queries]
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(talk, range(4)))
+    for number, (user, histories) in enumerate(told):
+        other = 3 - number // 2 * 2, 2 - number // 2 * 2
+        assert not any(f"canary{one}" in history for one in other for history in histories)
+        session = said(bank, user, session=f"canary{number}")
+        assert session == [(f"My secret number {i} is canary{number}.", "Noted.") for i in range(5)]
+        assert len(said(bank, user)) == 10
+
+
+def test_one_memory_shared_by_threads(bank):
+    memory = memory_of(bank)
+
+    def turn(number):
+        loaded(memory, input=f"What is fact {number}?")
+        memory.save_context({"input": f"What is fact {number}?"}, {"response": f"It is {number}."})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(turn, range(12)))
+    assert sorted(said(bank)) == sorted((f"What is fact {i}?", f"It is {i}.") for i in range(12))
+
+
+def test_an_error_of_the_bank_reaches_the_caller(tmp_path):
+    bank = MemoryBank.open(tmp_path / "friend.db", embedder="hashing")
+    chain = ConversationChain(llm=model_of(["Hi!"]), memory=memory_of(bank))
+    bank.close()
+    with pytest.raises(StoreClosedError):
+        chain.invoke({"input": "Hello"})
+
+
+def test_neither_importing_nor_using_it_warns(tmp_path):
+    code = f"""
+import warnings
+from memorybank_core import MemoryBank
+from memorybank_langchain.history import MemoryBankChatMessageHistory
+from memorybank_langchain.memory import MemoryBankMemory
+warnings.simplefilter("error")  # anew: LangChain sets filters of its own when it is imported
+bank = MemoryBank.open({str(tmp_path / "friend.db")!r}, embedder="hashing")
+MemoryBankMemory(bank=bank, user_id="a").save_context({{"input": "Hi"}}, {{"output": "Hello"}})
+MemoryBankChatMessageHistory(bank=bank, user_id="a", session="s").add_user_message("Hi")
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

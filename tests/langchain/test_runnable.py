@@ -1,0 +1,416 @@
+"""A chain with a memory: it recalls, remembers each turn once, and still streams."""
+
+import asyncio
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+pytest.importorskip("langchain_core", reason="langchain is not installed")
+
+from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
+from langchain_core.language_models.fake_chat_models import FakeListChatModelError
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
+from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+
+from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, Turn
+from memorybank_core.context import OPENING
+from memorybank_langchain.runnable import recalled, with_memory
+
+PROMPT = ChatPromptTemplate([("system", "You are a friend.\n\n{memory}"), ("human", "{input}")])
+ECHO = RunnableLambda(lambda shown: f"{shown['input']} <- {shown['memory']}")
+QUESTION = "Which instrument does my sister Nora play?"
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        yield bank
+
+
+def of(user_id, **more):
+    return {"configurable": {"user_id": user_id, **more}}
+
+
+def said(bank, user_id=ALICE):
+    return [(one.turn.query, one.turn.response) for one in bank.timeline(user_id=user_id)]
+
+
+def words(output):
+    return output if isinstance(output, str) else output.text
+
+
+# What is remembered.
+
+
+@pytest.mark.parametrize("parser", [None, StrOutputParser()])
+@pytest.mark.parametrize("way", WAYS)
+def test_ten_turns_are_remembered_once_each_with_their_times(bank, way, parser):
+    model = model_of(answer for _, answer in TALK)
+    inside = PROMPT | model | parser if parser else PROMPT | model
+    chain = with_memory(inside, bank, user_id=ALICE)
+    times = []
+    for query, answer in TALK:
+        before = datetime.now(timezone.utc)
+        assert words(WAYS[way](chain, {"input": query})) == answer
+        times.append((before, datetime.now(timezone.utc)))
+    assert said(bank) == list(TALK)
+    for memory, (before, after) in zip(bank.timeline(user_id=ALICE), times, strict=True):
+        assert before <= memory.created_at <= after
+    shown = with_memory(ECHO, bank, user_id=ALICE).invoke(QUESTION)
+    assert shown.startswith(f"{QUESTION} <- {OPENING}")
+    assert "My sister Nora plays the cello." in shown
+    assert "How lovely!" in shown
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_model_that_raises_keeps_what_the_user_said(bank, way):
+    class Broken(FailsOnce):
+        def _stream(self, *args, **kwargs):
+            raise ConnectionError("the model cannot be reached")
+            yield
+
+        async def _astream(self, *args, **kwargs):
+            raise ConnectionError("the model cannot be reached")
+            yield
+
+    bank.add([Turn("Nora plays the cello.", "", MONDAY, id="cello")], user_id=ALICE)
+    chain = with_memory(PROMPT | Broken(responses=["Hi!"]), bank, user_id=ALICE)
+    with pytest.raises(ConnectionError):
+        WAYS[way](chain, {"input": "Does Nora play?"})
+    assert said(bank)[1:] == [("Does Nora play?", "")]
+    assert bank.recalls("cello", user_id=ALICE) == []
+
+
+def test_a_talk_goes_on_after_a_model_that_raised_once(bank):
+    chain = with_memory(PROMPT | FailsOnce(responses=["Hi!"]), bank, user_id=ALICE)
+    with pytest.raises(ConnectionError):
+        chain.invoke("Hello?")
+    assert chain.invoke("Hello again?").text == "Hi!"
+    assert said(bank) == [("Hello?", ""), ("Hello again?", "Hi!")]
+
+
+def test_a_retry_inside_remembers_the_turn_once(bank):
+    inside = (PROMPT | FailsOnce(responses=["Hi!"])).with_retry(wait_exponential_jitter=False)
+    assert with_memory(inside, bank, user_id=ALICE).invoke("Hello?").text == "Hi!"
+    assert said(bank) == [("Hello?", "Hi!")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_was_recalled_is_strengthened_once(bank, way):
+    bank.add([Turn("Nora plays the cello.", "", MONDAY, id="cello")], user_id=ALICE)
+    chain = with_memory(PROMPT | model_of(["The cello."]), bank, user_id=ALICE)
+    WAYS[way](chain, {"input": "What does Nora play?"})
+    cello, asked = bank.timeline(user_id=ALICE)
+    assert (cello.recalls, asked.recalls) == (1, 0)
+    assert asked.text == "What does Nora play?\nThe cello."
+
+
+def test_what_was_recalled_is_never_remembered_again(bank):
+    bank.add([Turn("Nora plays the cello.", "", MONDAY)], user_id=ALICE)
+    with_memory(ECHO, bank, user_id=ALICE).invoke("What does Nora play?")
+    assert said(bank)[1] == ("What does Nora play?", "What does Nora play? <-")
+
+
+def test_the_session_is_the_threads(bank):
+    chain = with_memory(PROMPT | model_of(["Hi!"]), bank)
+    chain.invoke("One.", config=of(ALICE, thread_id="t-1"))
+    chain.invoke("Two.", config=of(ALICE, session_id=7))
+    chain.invoke("Three.", config=of(ALICE))
+    with_memory(ECHO, bank, session="fixed").invoke("Four.", config=of(ALICE, thread_id="t-1"))
+    days = datetime.now(timezone.utc).date().isoformat()
+    sessions = [memory.session for memory in bank.timeline(user_id=ALICE)]
+    assert sessions == ["t-1", "7", days, "fixed"]
+
+
+# Streaming.
+
+
+def test_the_first_piece_comes_before_the_last_is_made(bank):
+    made = []
+
+    def speak(inputs):
+        for _ in inputs:
+            for piece in ("One ", "two ", "three."):
+                made.append(piece)
+                yield piece
+
+    stream = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE).stream("Count!")
+    assert next(stream) == "One "
+    assert made == ["One "]
+    assert said(bank) == [("Count!", "")]
+    assert list(stream) == ["two ", "three."]
+    assert said(bank) == [("Count!", "One two three.")]
+
+
+def test_the_first_piece_comes_before_the_last_is_made_when_async(bank):
+    made = []
+
+    async def speak(inputs):
+        async for _ in inputs:
+            for piece in ("One ", "two."):
+                made.append(piece)
+                yield piece
+
+    async def talk():
+        chain = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE)
+        stream = chain.astream("Count!")
+        assert await anext(stream) == "One "
+        assert made == ["One "]
+        assert said(bank) == [("Count!", "")]
+        return [piece async for piece in stream]
+
+    assert asyncio.run(talk()) == ["two."]
+    assert said(bank) == [("Count!", "One two.")]
+
+
+def test_a_stream_that_nobody_reads_on_leaves_what_was_read(bank):
+    bank.add([Turn("You can count.", "", MONDAY, id="count")], user_id=ALICE)
+    inside = PROMPT | model_of(["One two three."]) | StrOutputParser()
+    for piece in with_memory(inside, bank, user_id=ALICE).stream("Can you count?"):
+        if piece == "e":
+            break
+    gc.collect()
+    assert said(bank)[1] == ("Can you count?", "One")
+    assert len(bank.recalls("count", user_id=ALICE)) == 1
+
+
+def test_a_stream_that_a_step_behind_it_reads_to_the_end_is_whole(bank):
+    inside = with_memory(PROMPT | model_of(["One two three."]), bank, user_id=ALICE)
+    stream = (inside | StrOutputParser()).stream("Count!")
+    assert next(stream) == "O"
+    stream.close()  # LangChain reads on what a step was given
+    assert said(bank) == [("Count!", "One two three.")]
+
+
+@pytest.mark.parametrize("parser", [None, StrOutputParser()])
+def test_an_async_stream_that_nobody_reads_on_leaves_what_was_read(bank, parser):
+    chain = with_memory(PROMPT | model_of(["One two three."]), bank, user_id=ALICE)
+
+    async def talk():
+        heard = ""
+        async for piece in (chain | parser if parser else chain).astream("Count!"):
+            heard += words(piece)
+            if heard == "One":
+                break
+
+    asyncio.run(talk())
+    assert said(bank) == [("Count!", "One")]
+
+
+def test_a_stream_that_is_cancelled_leaves_what_was_said(bank):
+    async def speak(inputs):
+        async for _ in inputs:
+            yield "One "
+            await asyncio.sleep(60)
+            yield "two."
+
+    async def listen(heard):
+        chain = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE)
+        async for _ in chain.astream("Count!"):
+            heard.set()
+
+    async def talk():
+        heard = asyncio.Event()
+        task = asyncio.create_task(listen(heard))
+        await heard.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(talk())
+    assert said(bank) == [("Count!", "One ")]
+
+
+def test_a_stream_that_breaks_off_before_a_word_leaves_what_the_user_said(bank):
+    stream = with_memory(PROMPT | model_of(["One"]), bank, user_id=ALICE).stream("Count!")
+    stream.close()
+    assert said(bank) == []  # nothing was asked yet
+
+    def speak(inputs):
+        yield from ("" for _ in inputs)
+        yield "never read"
+
+    stream = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE).stream("Count!")
+    next(stream)
+    stream.close()
+    assert said(bank) == [("Count!", "")]
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_stream_that_fails_leaves_no_half_answer(bank, way):
+    model = FakeListChatModel(responses=["One two"], error_on_chunk_number=4)
+    with pytest.raises(FakeListChatModelError):
+        WAYS[way](with_memory(PROMPT | model, bank, user_id=ALICE), "Count!")
+    assert said(bank) == [("Count!", "")]
+
+
+def test_it_streams_in_the_middle_of_a_chain_and_its_events_are_told(bank):
+    inside = with_memory(PROMPT | model_of(["One two"]), bank, user_id=ALICE)
+    chain = RunnableLambda(str.strip) | inside | StrOutputParser()
+    assert list(chain.stream(" Count! ")) == list("One two")
+
+    async def events():
+        return [event["event"] async for event in chain.astream_events(" Again! ", version="v2")]
+
+    assert asyncio.run(events()).count("on_chat_model_stream") == len("One two")
+    assert said(bank) == [("Count!", "One two"), ("Again!", "One two")]
+
+
+# Inputs and outputs.
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Hello?",
+        HumanMessage("Hello?"),
+        [AIMessage("Yes?"), HumanMessage("Hello?"), AIMessage("...")],
+        [("ai", "Yes?"), ("human", "Hello?")],
+        {"input": "Hello?"},
+        {"input": [{"role": "user", "content": "Hello?"}], "topic": "greetings"},
+    ],
+)
+def test_the_users_words_are_found_in_an_input(bank, told):
+    seen = []
+    chain = RunnableLambda(lambda shown: seen.append(shown) or "Hi!")
+    with_memory(chain, bank, user_id=ALICE).invoke(told)
+    assert said(bank) == [("Hello?", "Hi!")]
+    assert seen == [{**(told if isinstance(told, dict) else {"input": told}), "memory": ""}]
+
+
+@pytest.mark.parametrize(
+    "answer", ["Hi!", AIMessage("Hi!"), {"output": "Hi!", "n": 1}, {"output": AIMessage("Hi!")}]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_answer_is_found_in_an_output(bank, answer, way):
+    chain = with_memory(RunnableLambda(lambda _: answer), bank, user_id=ALICE)
+    assert WAYS[way](chain, "Hello?") == answer
+    assert said(bank) == [("Hello?", "Hi!")]
+
+
+def test_keys_have_other_names_where_one_likes(bank):
+    bank.add([Turn("Nora plays the cello.", "", MONDAY)], user_id=ALICE)
+    inside = PromptTemplate.from_template("{about} {question}") | (
+        lambda value: {"answer": value.text}
+    )
+    keys = {"input_key": "question", "memory_key": "about", "output_key": "answer"}
+    answer = with_memory(inside, bank, user_id=ALICE, **keys).invoke({"question": "Nora?"})
+    assert "cello" in answer["answer"]
+    assert said(bank)[1][0] == "Nora?"
+
+
+def test_a_message_without_words_is_answered_all_the_same(bank):
+    picture = HumanMessage([{"type": "image", "url": "https://example.com/cat.png"}])
+    chain = with_memory(RunnableLambda(lambda _: "A cat!"), bank, user_id=ALICE)
+    assert chain.invoke({"input": [picture]}) == "A cat!"
+    assert said(bank) == [("", "A cat!")]
+
+
+@pytest.mark.parametrize("told", [{"question": "Hello?"}, {"input": 7}, 7])
+def test_an_input_without_the_users_words_is_refused(bank, told):
+    with pytest.raises(InvalidInputError, match=r"input_key|text or messages"):
+        with_memory(ECHO, bank, user_id=ALICE).invoke(told)
+    assert said(bank) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_without_words_is_said_and_the_question_kept(bank, way):
+    chain = with_memory(RunnableLambda(lambda _: {"number": 7}), bank, user_id=ALICE)
+    with pytest.raises(InvalidInputError, match=r"with_memory\(\.\.\.\) \| parser"):
+        WAYS[way](chain, "Hello?")
+    assert said(bank) == [("Hello?", "")]
+
+
+def test_a_prompt_without_a_place_for_the_memory_is_refused_at_once(bank):
+    prompt = ChatPromptTemplate([("human", "{input}")])
+    for chain in (prompt, prompt | model_of(["Hi!"])):
+        with pytest.raises(ConfigurationError, match=r"no \{memory\}.*only \['input'\]"):
+            with_memory(chain, bank)
+
+
+def test_braces_in_a_memory_are_only_words(bank):
+    bank.add([Turn("My sign is {input} {nobody}.", "", MONDAY)], user_id=ALICE)
+    chain = with_memory(PROMPT | (lambda value: value.to_string()), bank, user_id=ALICE)
+    assert "{input} {nobody}" in chain.invoke("What is my sign?")
+
+
+def test_no_more_is_recalled_than_there_is_room_for(bank):
+    bank.add([Turn(f"Cello number {n}.", "", MONDAY) for n in range(9)], user_id=ALICE)
+    two = with_memory(ECHO, bank, user_id=ALICE, k=2).invoke("cello")
+    assert two.count("Cello number") == 2
+    assert OPENING not in with_memory(ECHO, bank, user_id=ALICE, max_tokens=9).invoke("cello")
+
+
+# Whose memory.
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("config", [{}, of(None), of(""), of(7)])
+def test_without_a_user_nothing_is_asked(bank, way, config):
+    asked = []
+    chain = with_memory(RunnableLambda(asked.append), bank)
+    with pytest.raises(InvalidInputError, match="user_id"):
+        WAYS[way](chain, "Hello?", config)
+    assert asked == []
+    assert bank.users() == []
+
+
+def test_a_wrong_user_is_refused_at_once(bank):
+    with pytest.raises(InvalidInputError, match="user_id"):
+        with_memory(ECHO, bank, user_id=" ")
+    with pytest.raises(InvalidInputError, match="user_id"):
+        recalled(bank, user_id="")
+
+
+def test_two_users_at_once_through_one_chain(bank):
+    chain = with_memory(ECHO, bank, k=50)
+    users = [ALICE, BOB] * 10
+    for user, canary in ((ALICE, "canary-a"), (BOB, "canary-b")):
+        bank.add([Turn(f"My secret is {canary}.", "", MONDAY)], user_id=user)
+    asked = "What is my secret?"
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda user: chain.invoke(asked, of(user)), users))
+    answers += chain.batch([asked] * 20, [of(user) for user in users])
+
+    async def together():
+        talks = (chain.ainvoke(asked, of(user)) for user in users)
+        return await asyncio.gather(*talks)
+
+    answers += asyncio.run(together())
+    for answer in answers[::2]:
+        assert "canary-a" in answer
+        assert "canary-b" not in answer
+    for answer in answers[1::2]:
+        assert "canary-b" in answer
+        assert "canary-a" not in answer
+    assert len(said(bank, ALICE)) == len(said(bank, BOB)) == 31
+
+
+def test_threads_that_talk_at_once_lose_no_turn(bank):
+    model = GenericFakeChatModel(messages=iter(["Hi!"] * 40))
+    chain = with_memory(PROMPT | model, bank)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: chain.invoke(f"Turn {n}.", of(ALICE)), range(40)))
+    assert sorted(said(bank)) == sorted((f"Turn {n}.", "Hi!") for n in range(40))
+
+
+# recalled.
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_recalled_is_a_step_that_only_reads(bank, way):
+    bank.add([Turn("Nora plays the cello.", "", MONDAY + timedelta(1))], user_id=ALICE)
+    before = bank.timeline(user_id=ALICE)
+    chain = RunnablePassthrough.assign(memory=recalled(bank)) | PROMPT | (lambda it: it.to_string())
+    answer = WAYS[way](chain, {"input": "What does Nora play?"}, of(ALICE))
+    assert answer.startswith(f"System: You are a friend.\n\n{OPENING}")
+    assert "- 2024-03-05\n  User: Nora plays the cello." in answer
+    assert bank.timeline(user_id=ALICE) == before
+    with pytest.raises(InvalidInputError, match="whose memory"):
+        WAYS[way](chain, {"input": "What does Nora play?"})
