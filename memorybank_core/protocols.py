@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol, runtime_checkable
@@ -148,12 +148,102 @@ class Candidates:
     strength: Array
 
 
+Namespace = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A value under a key: no memory, so it neither fades nor is digested.
+
+    Attributes:
+        namespace: Where it is: any strings, one or more.
+        key: Its name there.
+        value: JSON.
+        created_at: When the key was first written.
+        updated_at: When it was last written.
+        ttl: Minutes without a read or a write until it expires; None for never.
+        fields: Which parts of the value a search compares, in the caller's own terms.
+    """
+
+    namespace: Namespace
+    key: str
+    value: str
+    created_at: datetime
+    updated_at: datetime
+    ttl: float | None = None
+    fields: Sequence[str] = ()
+
+
+class ItemStore(Protocol):
+    """Values under keys in namespaces. An expired item is as good as gone at once.
+
+    A prefix is the beginning of a namespace, label by label; () is every namespace. Each writing
+    call is one durable transaction.
+    """
+
+    def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
+        """The item of a key."""
+        ...
+
+    def search(
+        self,
+        prefix: Namespace,
+        now: datetime,
+        *,
+        vector: Vector | None = None,
+        accepts: Callable[[str], bool] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[tuple[Item, float | None]]:
+        """The items whose value `accepts` lets pass, with scores; the last updated first.
+
+        With a `vector` those that are nearest to it come first; their score is the best cosine of
+        their vectors. The others follow, with None.
+        """
+        ...
+
+    def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
+        """Every namespace that has an item."""
+        ...
+
+    def write(
+        self,
+        items: Sequence[Item],
+        vectors: Sequence[Matrix | None],
+        deleted: Collection[tuple[Namespace, str]],
+        now: datetime,
+    ) -> bool:
+        """Stores items, each in the place of one of its key, and erases others for good.
+
+        An item that is written anew keeps its `created_at`. What has expired is dropped. Returns
+        False where something kept the bytes of the deleted from being erased now.
+        """
+        ...
+
+    def refresh(self, items: Sequence[Item], now: datetime) -> None:
+        """Lets the time to live of items start anew."""
+        ...
+
+    def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
+        """Items with `fields` whose vectors are missing, as after a change of the embedder."""
+        ...
+
+    def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
+        """Stores vectors of items; of one that was written meanwhile, nothing."""
+        ...
+
+
 class MemoryStore(Protocol):
     """Where memories live and are searched. Every call names one user.
 
     Each writing call is one durable transaction: when it returns, the change is on disk; when
     it raises, nothing of it is.
     """
+
+    @property
+    def items(self) -> ItemStore:
+        """Values under keys, beside the memories."""
+        ...
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
         """Those of `ids` that exist, archived ones included."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .middleware import MemoryBankMiddleware
     from .retriever import MemoryBankRetriever
     from .runnable import recalled, with_memory
+    from .store import MemoryBankStore
     from .tools import memory_tools
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MemoryBankMemory",
     "MemoryBankMiddleware",
     "MemoryBankRetriever",
+    "MemoryBankStore",
     "as_embedder",
     "as_llm",
     "memory_tools",
@@ -38,6 +40,7 @@ _MODULES = {
     "MemoryBankMemory": "memory",
     "MemoryBankMiddleware": "middleware",
     "MemoryBankRetriever": "retriever",
+    "MemoryBankStore": "store",
     "as_embedder": "bridges",
     "as_llm": "bridges",
     "memory_tools": "tools",

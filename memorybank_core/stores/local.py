@@ -32,6 +32,7 @@ from .cache import Entry, IndexCache
 from .connections import open_file
 from .erasure import compact, erase
 from .index import UserIndex
+from .items import LocalItems
 
 CACHE_BYTES = 256 * 2**20
 
@@ -74,6 +75,12 @@ class LocalStore:
         except BaseException:
             self._connections.close()
             raise
+        self._items = LocalItems(self._connections, self._check_embedder, self._erase)
+
+    @property
+    def items(self) -> LocalItems:
+        """Values under keys, in the same file."""
+        return self._items
 
     @property
     def cache_nbytes(self) -> int:
@@ -176,11 +183,7 @@ class LocalStore:
             counts = queries.delete(db, user_id, ids, day)
             remaining = queries.count(db, user_id)
         self._cache.drop(user_id)
-        try:
-            erased = erase(self._connections)
-        except (StoreBusyError, StoreWriteError):
-            erased = False  # the rows are gone already: that much is not taken back
-        return DeletionReceipt(user_id, **counts, remaining=remaining, erased=erased)
+        return DeletionReceipt(user_id, **counts, remaining=remaining, erased=self._erase())
 
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
         """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
@@ -332,6 +335,13 @@ class LocalStore:
         vectors = [rows.to_vectors(blob, self._dimension) for (blob,) in blobs]
         index.update([rows.to_indexed(row[1:]) for row in changed])
         index.extend([rows.to_indexed(row[1:]) for row in new], vectors, [row[0] for row in new])
+
+    def _erase(self) -> bool:
+        """Wipes what is left of deleted rows; False where that could not be done now."""
+        try:
+            return erase(self._connections)
+        except (StoreBusyError, StoreWriteError):
+            return False  # the rows are gone already: that much is not taken back
 
     def _claim(self) -> None:
         """Notes in a new file whose vectors it holds; refuses a file of another embedder."""

@@ -39,6 +39,7 @@ def reembed(
 
     Banks that are open meanwhile go on with the old vectors and refuse their next search or
     write once the new ones are in place: open them again. May be called again after a crash.
+    The vectors of items are dropped; who searches the items next embeds them.
 
     Args:
         path: The file.
@@ -123,6 +124,7 @@ def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
     )
     db.execute("DROP TABLE vectors")
     db.execute("ALTER TABLE vectors_next RENAME TO vectors")
+    db.execute("UPDATE items SET vectors = NULL WHERE vectors IS NOT NULL")
     db.execute("DELETE FROM meta WHERE name = 'next_embedder'")
     db.executemany(
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",

@@ -1,7 +1,8 @@
 """The SQLite file: its tables, their numbered migrations, and the checks before it is opened.
 
-Every table's key begins with the user and rows are clustered by it (WITHOUT ROWID), so that
-what one call reads lies together, however many users share the file.
+Every table's key begins with the user, or for `items` with the namespace, and rows are clustered
+by it (WITHOUT ROWID), so that what one call reads lies together, however many users share the
+file.
 """
 
 from __future__ import annotations
@@ -78,6 +79,20 @@ MIGRATIONS = (
     ALTER TABLE memories ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX memories_by_time ON memories (user_key, created_at);
     CREATE INDEX memories_by_session ON memories (user_key, coalesce(session, day), created_at);
+    CREATE TABLE items (
+        path TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        ttl REAL,
+        expires_at INTEGER,
+        fields TEXT,
+        vectors BLOB,
+        PRIMARY KEY (path, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX items_by_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX items_unembedded ON items (path) WHERE fields IS NOT NULL AND vectors IS NULL;
     """,
 )
 """What takes a file from schema version i to i + 1; entries are only ever appended."""

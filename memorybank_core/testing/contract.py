@@ -44,9 +44,10 @@ from .examples import (
     probe,
     said,
 )
+from .items import ItemContract
 
 
-class StoreContract:
+class StoreContract(ItemContract):
     """The tests. Each begins with an empty place and opens it with `open_store`."""
 
     def open_store(self) -> MemoryStore:
