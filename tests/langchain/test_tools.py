@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-pytest.importorskip("langchain", reason="langchain is not installed")
+pytest.importorskip("langchain.agents", reason="langchain is not installed")
 
 from langchain.agents import create_agent
 from langchain_core.language_models import GenericFakeChatModel
