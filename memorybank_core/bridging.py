@@ -1,0 +1,169 @@
+"""Foreign models behind our seams: what is the same whichever framework they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .checks import unit_vectors
+from .errors import AnswerError, ContextOverflowError, EmbedderError, LLMError, MemoryBankError
+from .model_words import CUT_OFF, REFUSED, says_too_long
+from .protocols import Completion, Matrix, Vector
+
+REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""Where providers say why an answer ended."""
+
+_MODEL = ("model", "model_name", "model_id", "model_path", "deployment_name", "repo_id")
+_NO_NAME = ("", "unknown")
+_LIMIT = (
+    "max_tokens",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "num_predict",
+    "max_new_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a foreign model said.
+
+    Attributes:
+        text: Its words.
+        reason: Why they ended, as its provider tells; many do not, then they count as whole.
+        refusal: What the provider says of a refusal; None or "" where there is none.
+        tokens: How many it took, those of the prompt included; None where unknown.
+    """
+
+    text: str
+    reason: object = None
+    refusal: object = None
+    tokens: int | None = None
+
+
+class ForeignLLM:
+    """A language model that asks a foreign one.
+
+    Args:
+        ask: Sends messages, max_tokens and stop to the model. It may raise anything, and need not
+            heed a stop: the answer is cut there.
+        name: What the digests that it wrote shall bear.
+        context_window: How many tokens it reads and writes in all; None where unknown.
+        overflow: Its errors that mean that the prompt is too long.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[list[dict[str, str]], int | None, list[str]], Answer],
+        name: str,
+        context_window: int | None = None,
+        overflow: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._ask, self.name, self.context_window = ask, name, context_window
+        self._overflow = overflow
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> str:
+        ends = list(stop or ())
+        try:
+            answer = self._ask([dict(message) for message in messages], max_tokens, ends)
+        except MemoryBankError:
+            raise
+        except Exception as error:  # a foreign model may raise whatever it likes
+            raise self._translated(error) from error
+        return self._whole(answer, ends)
+
+    def __repr__(self) -> str:
+        return f"as_llm({self.name!r})"
+
+    def _translated(self, error: Exception) -> LLMError:
+        said = f"{type(error).__name__}: {error}"
+        limited = getattr(error, "status_code", None) == 429  # too many tokens a minute
+        if isinstance(error, self._overflow) or (says_too_long(said) and not limited):
+            return ContextOverflowError(
+                f"the prompt is longer than {self.name} reads: {said}. Send less, or use a model "
+                "with a larger context."
+            )
+        return LLMError(f"{self.name} failed: {said}")
+
+    def _whole(self, answer: Answer, ends: Sequence[str]) -> Completion:
+        """The answer up to a stop; raises AnswerError where it is not a whole one."""
+        reason = str(getattr(answer.reason, "value", answer.reason) or "").lower()
+        if answer.refusal or reason in REFUSED:
+            why = str(answer.refusal or reason)
+            raise AnswerError(f"{self.name} refused to answer: {why!r}. Ask otherwise.")
+        text = answer.text
+        for end in ends:
+            text = text.partition(end)[0]
+        if reason in CUT_OFF and text == answer.text:
+            raise AnswerError(
+                f"the answer of {self.name} was cut off after {len(text)} characters ({reason}). "
+                "Raise max_tokens, or send less, so that it fits the context."
+            )
+        if not text.strip():
+            raise AnswerError(
+                f"the answer of {self.name} is empty. Raise max_tokens (a model that thinks first "
+                "may have used them up), or ask otherwise."
+            )
+        return Completion(text, answer.tokens)
+
+
+class ForeignEmbedder:
+    """An embedder that asks a foreign one, first when its `dimension` is asked for.
+
+    Args:
+        documents: Embeds texts. Both may raise anything, and give vectors of any length.
+        query: Embeds a question.
+        name: Identifies the vectors.
+    """
+
+    def __init__(
+        self, documents: Callable[[list[str]], Any], query: Callable[[str], Any], name: str
+    ) -> None:
+        self._documents, self._query, self.name = documents, query, name
+
+    @cached_property
+    def dimension(self) -> int:
+        return len(self._asked(self._query, "memory"))
+
+    def embed_documents(self, texts: list[str]) -> Matrix:
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        return unit_vectors(self._asked(self._documents, texts), len(texts), self.dimension)
+
+    def embed_query(self, text: str) -> Vector:
+        vector: Vector = unit_vectors(self._asked(self._query, text), 1, self.dimension)[0]
+        return vector
+
+    def __repr__(self) -> str:
+        return f"as_embedder({self.name!r})"
+
+    def _asked(self, embed: Callable[[Any], Any], told: str | list[str]) -> Any:
+        try:
+            return embed(told)
+        except Exception as error:  # a foreign model may raise whatever it likes
+            raise EmbedderError(f"{self.name} failed: {type(error).__name__}: {error}") from error
+
+
+def model_of(foreign: object) -> str | None:
+    """The name of the model that a foreign object says it uses; None where it names none."""
+    names = (getattr(foreign, attribute, None) for attribute in _MODEL)
+    return next((name for name in names if isinstance(name, str) and name not in _NO_NAME), None)
+
+
+def limited(model: Any, max_tokens: int | None) -> Any:
+    """The model, or a copy of it that says no more than that, where it has a field for it."""
+    fields = getattr(type(model), "model_fields", {})
+    limit = next((name for name in _LIMIT if name in fields), None)
+    if max_tokens is None or limit is None:
+        return model
+    return model.model_copy(update={limit: max_tokens})
