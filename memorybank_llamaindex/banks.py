@@ -1,0 +1,49 @@
+"""Which bank a memory that came from JSON means: one that is open here, or that of its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
+
+_OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
+"""By their files, the banks that were given to a memory or reopened by one."""
+
+
+def path_of(bank: MemoryBank) -> str | None:
+    """The file of a bank, under which it is found again; None where it lies in no file."""
+    path = getattr(bank.store, "path", None)
+    if path is None:
+        return None
+    _OPEN[str(path)] = bank
+    return str(path)
+
+
+def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
+    """The bank of this file: the one that this process has open, else opened anew.
+
+    Raises:
+        ConfigurationError: It is in no file, or its embedder cannot be loaded by its name: open
+            the bank with that embedder, and give it to a memory first.
+        StoreError: The file is gone, or cannot be opened.
+    """
+    if path is None:
+        raise ConfigurationError(
+            "the bank of this memory lies in no file and cannot be opened again: make the memory "
+            "with from_defaults(bank=..., user_id=...)"
+        )
+    bank = _OPEN.get(path)
+    if bank is None or _is_closed(bank):
+        if not Path(path).exists():  # `open` would make an empty one
+            raise ConfigurationError(f"the bank {path} of this memory is gone")
+        bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
+    return bank
+
+
+def _is_closed(bank: MemoryBank) -> bool:
+    try:
+        bank.store.known("-", [])
+    except StoreClosedError:
+        return True
+    return False

@@ -1,0 +1,231 @@
+"""The block of LlamaIndex's own `Memory`, in real engines and agents, on a real file."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.chat_engine import SimpleChatEngine
+from llama_index.core.memory import Memory, StaticMemoryBlock
+from llamaindex_talk import (
+    AGENTS,
+    ALICE,
+    BOB,
+    ENGINES,
+    FACT,
+    QUESTION,
+    TALK,
+    WAYS,
+    Scripted,
+    function_agent,
+    script,
+)
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from memorybank_core import MemoryBank, Turn
+from memorybank_core.context import OPENING
+from memorybank_llamaindex.block import MemoryBankBlock, memory_with_bank
+
+pytestmark = [  # what LlamaIndex's own memory and agents do
+    pytest.mark.filterwarnings(f"ignore:{words}")
+    for words in (
+        "The `.*` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
+        "Accessing the .* attribute on the instance is deprecated:DeprecationWarning",
+        "is_running called from within a step:DeprecationWarning",
+    )
+]
+
+
+@pytest.fixture(autouse=True)
+def _loop():
+    """The event loop that LlamaIndex's sync methods take, and would otherwise leave open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def memory_of(bank):
+    """Makes memories whose own database is closed in the end."""
+    engines = []
+
+    def made(session, make=memory_with_bank, **options):
+        engines.append(create_async_engine("sqlite+aiosqlite://"))
+        place = (bank, ALICE, session) if make is memory_with_bank else ()
+        return make(*place, async_engine=engines[-1], **options)
+
+    yield made
+    for engine in engines:
+        asyncio.run(engine.dispose())
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        yield bank
+
+
+def user(words):
+    return ChatMessage(words, role="user")
+
+
+def ai(words):
+    return ChatMessage(words, role="assistant")
+
+
+def words(messages):
+    return [message.content for message in messages]
+
+
+def said(bank, user_id=ALICE, **which):
+    turns = [memory.turn for memory in bank.timeline(user_id=user_id, kind="turn", **which)]
+    return [(turn.query, turn.response) for turn in turns]
+
+
+def strength_of_fact(bank):
+    turns = bank.timeline(user_id=ALICE, kind="turn")
+    return next(memory.strength for memory in turns if memory.turn.query == FACT)
+
+
+@pytest.mark.parametrize("way", ["chat", "achat"])
+@pytest.mark.parametrize("kind", ENGINES)
+def test_ten_turns_with_an_engine_are_kept_once_each_and_recalled(bank, memory_of, kind, way):
+    model = Scripted(answers=[answer for _, answer in TALK])
+    engine = ENGINES[kind](model, memory_of("monday"))
+    for number, (query, _) in enumerate(TALK):
+        WAYS[way](engine, query)
+        assert said(bank, session="monday") == list(TALK[: number + 1])
+    engine = ENGINES[kind](model, memory_of("tuesday", k=1))
+    model.answers, model.seen = ["The cello."], []
+    WAYS[way](engine, QUESTION)
+    prompt = str(words(model.seen[0]))
+    assert prompt.count(OPENING) == prompt.count(FACT) == 1
+    assert strength_of_fact(bank) == 2
+
+
+@pytest.mark.parametrize("kind", AGENTS)
+def test_ten_turns_with_an_agent_are_kept_once_each_and_recalled(bank, memory_of, kind):
+    lines = [script(kind, answer, i) for i, (_, answer) in enumerate(TALK)]
+    model = Scripted(answers=[line for turn in lines for line in turn])
+
+    async def talk(memory, *queries):
+        for query in queries:
+            await AGENTS[kind](model).run(user_msg=query, memory=memory)
+
+    asyncio.run(talk(memory_of("monday"), *(query for query, _ in TALK)))
+    assert said(bank, session="monday") == list(TALK)
+    before = strength_of_fact(bank)
+    model.answers, model.seen = script(kind, "The cello.", 3), []
+    asyncio.run(talk(memory_of("tuesday", k=1), QUESTION))
+    assert len(model.seen) == 2
+    assert all(FACT in str(words(prompt)) for prompt in model.seen)
+    assert strength_of_fact(bank) == before + 1
+    assert said(bank, session="tuesday") == [(QUESTION, "The cello.")]
+
+
+def test_a_model_that_fails_once(bank, memory_of):
+    bank.add([Turn(FACT, session="earlier")], user_id=ALICE)
+    model = Scripted(answers=[ConnectionError("down"), "The cello."])
+    memory = memory_of("now")
+    engine = SimpleChatEngine.from_defaults(llm=model, memory=memory)
+    with pytest.raises(ConnectionError):
+        engine.chat(QUESTION)
+    assert said(bank, session="now") == [(QUESTION, "")]
+    engine.chat(QUESTION)
+    assert said(bank, session="now") == [(QUESTION, "The cello.")]
+    assert strength_of_fact(bank) == 2
+
+
+def test_an_agent_that_is_given_a_history_alone(bank, memory_of):
+    memory = memory_of("now")
+    agent = function_agent(Scripted(answers=["How lovely!"]))
+
+    async def ran():
+        await agent.run(chat_history=[user("Hello"), ai("Hi!"), user(FACT)], memory=memory)
+
+    asyncio.run(ran())
+    assert said(bank) == [(FACT, "How lovely!")]
+    memory.set([user("Hello"), ai("Hi!")])
+    assert said(bank) == [(FACT, "How lovely!")]
+
+
+def test_by_itself_it_keeps_what_overflows(bank, memory_of):
+    block = MemoryBankBlock(bank=bank, user_id=ALICE)
+    options = {"session_id": "s", "token_limit": 60, "token_flush_size": 10}
+    memory = memory_of("s", Memory.from_defaults, memory_blocks=[block], **options)
+    for query, answer in TALK:
+        memory.put_messages([user(query), ai(answer)])
+    kept = said(bank, session="s")
+    assert kept == list(TALK[: len(kept)])
+    assert 5 < len(kept) < 10
+    assert FACT in memory.get(input=QUESTION)[0].content
+
+
+def test_an_overflow_is_not_kept_twice(bank, memory_of):
+    memory = memory_of("s", token_limit=60, token_flush_size=10)
+    for query, answer in TALK:
+        memory.put_messages([user(query), ai(answer)])
+    assert len(memory.get_all()) == 20
+    assert said(bank) == list(TALK)
+    memory.reset()
+    assert memory.get_all() == []
+    assert said(bank) == list(TALK)
+
+
+def test_one_block_in_two_sessions_and_one_each_for_two_users(bank):
+    shared = MemoryBankBlock(bank=bank, user_id=ALICE, accept_short_term_memory=False)
+    others = MemoryBankBlock(bank=bank, user_id=BOB, accept_short_term_memory=False)
+    places = [(shared, "one"), (shared, "two"), (others, "one")]
+
+    def talk(number):
+        block, session = places[number]
+
+        async def ran():
+            told = []
+            for turn in range(4):
+                query = f"My secret number {turn} is canary{number}."
+                await block.aput([user(query)], session_id=session)
+                told.append(await block.aget([user(query)], session_id=session))
+                await block.aput([ai("Noted.")], session_id=session)
+            return told
+
+        return asyncio.run(ran())
+
+    with ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(talk, range(3)))
+    for number, (block, session) in enumerate(places):
+        kept = [(f"My secret number {i} is canary{number}.", "Noted.") for i in range(4)]
+        assert said(bank, block.user_id, session=session) == kept
+    assert "canary2" not in str(told[:2])
+    assert "canary0" not in str(told[2])
+    assert "canary1" not in str(told[2])
+
+
+def test_beside_other_blocks(bank, memory_of):
+    static = StaticMemoryBlock(name="rules", static_content="Be kind.")
+    memory = memory_of(None, memory_blocks=[static])
+    memory.put(user(FACT))
+    bank.add([Turn("Nora lives in Bergen.", session="earlier")], user_id=ALICE)
+    [asked] = memory.get(input="Where does Nora live?")
+    assert "Be kind." in asked.content
+    assert "Nora lives in Bergen." in asked.content
+    assert asked.content.endswith(FACT)
+
+
+def test_without_messages_there_is_what_is_known(bank):
+    bank.add([Turn(FACT, "How lovely!")], user_id=ALICE)
+    bank.summarize(user_id=ALICE)
+    block = MemoryBankBlock(bank=bank, user_id=ALICE)
+    assert OPENING in asyncio.run(block.aget())
+    assert strength_of_fact(bank) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"user_id": ""}, {"k": 0}, {"user": "a"}], ids=str)
+def test_an_argument_that_cannot_be_is_refused(bank, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MemoryBankBlock(**{"bank": bank, "user_id": ALICE, **wrong})

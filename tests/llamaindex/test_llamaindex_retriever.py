@@ -1,0 +1,288 @@
+"""MemoryBankRetriever: nodes that answer, of one user, and in all that takes a retriever."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
+
+import llama_index_instrumentation as instrumentation
+from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.llms import MockLLM
+from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.query_engine import RetrieverQueryEngine, RouterQueryEngine
+from llama_index.core.retrievers import QueryFusionRetriever, RouterRetriever
+from llama_index.core.retrievers.fusion_retriever import FUSION_MODES
+from llama_index.core.schema import MetadataMode, QueryBundle, TextNode
+from llama_index.core.tools import QueryEngineTool, RetrieverTool
+from llama_index.core.workflow import JsonSerializer
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation.span_handlers import SimpleSpanHandler
+
+from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_llamaindex import events
+from memorybank_llamaindex.retriever import MemoryBankRetriever
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+TALK = [
+    Turn("My sister Nora plays the cello.", "How lovely!", MONDAY, id="cello", session="family"),
+    Turn("I had tomato soup for lunch.", "Sounds warming.", MONDAY + DAY, id="soup"),
+    Turn("我的猫叫花椒。", "好可爱的名字！", MONDAY + 2 * DAY, id="cat"),
+    Turn("The train to Bergen leaves on Friday.", "Safe travels!", MONDAY + 3 * DAY, id="train"),
+]
+CELLO = "Who plays the cello?"
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        bank.add(TALK, user_id=ALICE)
+        bank.add([Turn("My cello is called Otto.", "Hi Otto!", MONDAY, id="otto")], user_id=BOB)
+        yield bank
+
+
+def ids(nodes):
+    return [found.node.node_id for found in nodes]
+
+
+class Heard(BaseEventHandler):
+    """Keeps the events of memories."""
+
+    kept: list = Field(default_factory=list)
+
+    def handle(self, event, **kwargs):
+        if isinstance(event, events.MemoryEvent):
+            self.kept.append(event)
+
+
+@pytest.fixture
+def heard():
+    dispatcher = instrumentation.get_dispatcher()
+    handlers, handler = dispatcher.event_handlers, Heard()
+    dispatcher.event_handlers = [*handlers, handler]
+    yield handler.kept
+    dispatcher.event_handlers = handlers
+
+
+def test_a_node_is_a_memory_with_plain_metadata(bank):
+    (node,) = MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
+    (found,) = bank.search(CELLO, user_id=ALICE, k=1)
+    assert (node.node_id, node.text) == ("cello", "My sister Nora plays the cello.\nHow lovely!")
+    assert node.score == pytest.approx(found.score)
+    told = node.metadata
+    assert json.loads(json.dumps(told)) == told
+    assert {name: told[name] for name in list(told)[:6]} == {
+        "day": "2024-03-04",
+        "created_at": "2024-03-04T09:00:00+00:00",
+        "kind": "turn",
+        "session": "family",
+        "strength": 1.0,
+        "recalls": 0,
+    }
+    assert (told["score"], told["cosine"]) == (node.score, pytest.approx(found.cosine))
+    assert told["retention"] == pytest.approx(found.retention, abs=1e-6)
+    assert sum(told["parts"].values()) == pytest.approx(told["score"])
+    serializer = JsonSerializer()
+    assert serializer.deserialize(serializer.serialize(node.node)) == node.node
+    assert TextNode.from_dict(node.node.to_dict()).metadata == told
+
+
+def test_a_model_is_shown_the_day_and_an_embedding_the_text_alone(bank):
+    (node,) = MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
+    text = "My sister Nora plays the cello.\nHow lovely!"
+    assert node.node.get_content(MetadataMode.LLM) == f"day: 2024-03-04\n\n{text}"
+    assert node.node.get_content(MetadataMode.EMBED) == text
+
+
+def test_async_and_a_bundle_find_the_same(bank):
+    retriever = MemoryBankRetriever(bank, user_id=ALICE, k=2)
+    found = ids(retriever.retrieve(CELLO))
+    assert found[0] == "cello"
+    assert ids(asyncio.run(retriever.aretrieve(QueryBundle(CELLO)))) == found
+
+
+def test_its_filters_are_those_of_a_search(bank):
+    def found(**filters):
+        return set(ids(MemoryBankRetriever(bank, user_id=ALICE, k=9, **filters).retrieve("the")))
+
+    assert found(since=date(2024, 3, 6)) == {"cat", "train"}
+    assert found(until=date(2024, 3, 4)) == {"cello"}
+    assert found(session="family") == {"cello"}
+    assert found(kind="event") == set()
+    bank.forget(user_id=ALICE, now=MONDAY + 99 * DAY)
+    assert found() == set()
+    assert found(archived=True) == {"cello", "soup", "cat", "train"}
+
+
+def test_it_writes_nothing_unless_it_shall_reinforce(bank, heard):
+    before = bank.timeline(user_id=ALICE)
+    MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
+    assert bank.timeline(user_id=ALICE) == before
+    strengthening = MemoryBankRetriever(bank, user_id=ALICE, k=1, reinforce=True)
+    strengthening.retrieve(CELLO)
+    asyncio.run(strengthening.aretrieve(CELLO))
+    assert {memory.id: memory.recalls for memory in bank.timeline(user_id=ALICE)} == {
+        "cello": 2, "soup": 0, "cat": 0, "train": 0,
+    }  # fmt: skip
+    assert [event.class_name() for event in heard] == [
+        "MemoryRecalled", *("MemoryRecalled", "MemoryReinforced") * 2,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"user_id": ""}, "user_id"),
+        ({"user_id": None}, "user_id"),
+        ({"k": 0}, "k must be"),
+        ({"kind": "dream"}, "kind"),
+        ({"since": "2024-03-04"}, "since"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(bank, wrong, said):
+    with pytest.raises(InvalidInputError, match=said):
+        MemoryBankRetriever(bank, **{"user_id": ALICE, **wrong})
+
+
+def test_nothing_asked_is_said(bank):
+    with pytest.raises(InvalidInputError, match="query"):
+        MemoryBankRetriever(bank, user_id=ALICE).retrieve(" ")
+
+
+def test_two_users_at_once(bank):
+    both = {user: MemoryBankRetriever(bank, user_id=user, k=9) for user in (ALICE, BOB)}
+    for user, canary in ((ALICE, "canary-a"), (BOB, "canary-b")):
+        bank.add([Turn(f"My cello secret is {canary}.", "", MONDAY)], user_id=user)
+
+    def told(user):
+        return str([found.text for found in both[user].retrieve("What is my cello secret?")])
+
+    async def atold(user):
+        found = await both[user].aretrieve("What is my cello secret?")
+        return str([one.text for one in found])
+
+    async def at_once():
+        return await asyncio.gather(*(atold(user) for user in [ALICE, BOB] * 10))
+
+    with ThreadPoolExecutor(4) as threads:
+        all_told = [*threads.map(told, [ALICE, BOB] * 10), *asyncio.run(at_once())]
+    assert all("canary-a" in told and "canary-b" not in told for told in all_told[::2])
+    assert all("canary-b" in told and "canary-a" not in told for told in all_told[1::2])
+
+
+# In what takes a retriever.
+
+
+class Choosing(BaseSelector):
+    """Chooses what it was made to choose."""
+
+    def __init__(self, *chosen):
+        self.chosen = [SingleSelection(index=index, reason="so") for index in chosen]
+
+    def _get_prompts(self):
+        return {}
+
+    def _update_prompts(self, prompts):
+        pass
+
+    def _select(self, choices, query):
+        return SelectorResult(selections=self.chosen)
+
+    async def _aselect(self, choices, query):
+        return self._select(choices, query)
+
+
+def engine(bank, user_id=ALICE, **options):
+    retriever = MemoryBankRetriever(bank, user_id=user_id, k=2)
+    return RetrieverQueryEngine.from_args(retriever, llm=MockLLM(), **options)
+
+
+def test_a_query_engine_shows_the_model_text_and_day(bank):
+    for answer in (engine(bank).query(CELLO), asyncio.run(engine(bank).aquery(CELLO))):
+        assert "day: 2024-03-04\n\nMy sister Nora plays the cello." in str(answer)
+        assert "cosine" not in str(answer)
+        assert "Otto" not in str(answer)
+        assert ids(answer.source_nodes)[0] == "cello"
+
+
+def test_postprocessors_take_its_nodes(bank):
+    only = engine(bank, node_postprocessors=[SimilarityPostprocessor(similarity_cutoff=1.0)])
+    assert ids(only.query(CELLO).source_nodes) == ["cello"]
+
+
+def test_routers_take_it(bank):
+    tools = [
+        QueryEngineTool.from_defaults(engine(bank, user), name=name, description=name)
+        for user, name in ((ALICE, "alice"), (BOB, "bob"))
+    ]
+    router = RouterQueryEngine(Choosing(1), tools, llm=MockLLM())
+    assert ids(router.query(CELLO).source_nodes) == ["otto"]
+    tools = [
+        RetrieverTool.from_defaults(MemoryBankRetriever(bank, user_id=user, k=1), description=user)
+        for user in (ALICE, BOB)
+    ]
+    both = RouterRetriever(Choosing(0, 1), tools, llm=MockLLM())
+    assert set(ids(both.retrieve(CELLO))) == {"cello", "otto"}
+    assert set(ids(asyncio.run(both.aretrieve(CELLO)))) == {"cello", "otto"}
+
+
+@pytest.mark.parametrize("mode", FUSION_MODES)
+def test_fusion_knows_a_memory_again_that_two_questions_found(bank, mode):
+    class Asking(MockLLM):
+        def _generate_text(self, length):
+            return "cello sister\nNora's instrument"
+
+    fusion = QueryFusionRetriever(
+        [MemoryBankRetriever(bank, user_id=ALICE, k=2)],
+        llm=Asking(max_tokens=9),
+        mode=mode,
+        num_queries=3,
+        similarity_top_k=2,
+        use_async=False,
+    )
+    for found in (ids(fusion.retrieve(CELLO)), ids(asyncio.run(fusion.aretrieve(CELLO)))):
+        assert found[0] == "cello"
+        assert len(found) == 2
+
+
+# What observers see.
+
+
+def test_events_tell_who_asked_what_and_what_was_found(bank, heard):
+    MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
+    asyncio.run(MemoryBankRetriever(bank, user_id=BOB, k=1).aretrieve(CELLO))
+    assert [(event.user_id, event.query, event.ids) for event in heard] == [
+        (ALICE, CELLO, ("cello",)),
+        (BOB, CELLO, ("otto",)),
+    ]
+    assert all(event.span_id.startswith("MemoryBankRetriever._retrieve") for event in heard)
+    assert json.loads(heard[0].model_dump_json())["ids"] == ["cello"]
+    assert heard[0].model_dump()["class_name"] == "MemoryRecalled"
+
+
+def test_events_of_memories_are_one_line_each(heard):
+    events.recalled(ALICE, CELLO, ["cello"])
+    events.stored(ALICE, ["cello"])
+    events.reinforced(ALICE, ["cello"])
+    events.erased(ALICE, ["cello"])
+    assert [event.class_name() for event in heard] == [
+        "MemoryRecalled", "MemoryStored", "MemoryReinforced", "MemoryErased",
+    ]  # fmt: skip
+
+
+def test_its_spans_are_llamaindexs(bank):
+    dispatcher = instrumentation.get_dispatcher()
+    handlers, spans = dispatcher.span_handlers, SimpleSpanHandler()
+    dispatcher.span_handlers = [*handlers, spans]
+    try:
+        engine(bank).query(CELLO)
+    finally:
+        dispatcher.span_handlers = handlers
+    names = [span.id_.partition("-")[0] for span in spans.completed_spans]
+    assert {"MemoryBankRetriever.retrieve", "MemoryBankRetriever._retrieve"} <= set(names)
