@@ -38,7 +38,7 @@ format: $(VENV)/.all
 
 benchmarks: $(VENV)/.all
 	$(PIP) --group bench
-	cd benchmarks && for name in search scale writing deletion chains; do ../$(BIN)/python $$name.py || exit 1; done
+	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
