@@ -5,6 +5,7 @@ python benchmarks/engines.py [memories]    beside Memory with a VectorMemoryBloc
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import numpy as np
 from common import DIMENSION, FreeEmbedder, machine, median_ms, questions, turns
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
-from llama_index.core.memory import Memory, VectorMemoryBlock
+from llama_index.core.memory import BaseMemoryBlock, Memory, VectorMemoryBlock
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
@@ -26,7 +27,7 @@ from llama_index.core.vector_stores.types import (
 from pydantic import PrivateAttr
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_llamaindex import MemoryBankMemory, memory_with_bank
+from memorybank_llamaindex import MemoryBankBlock, MemoryBankMemory, memory_with_bank
 
 TURNS = 40
 ANSWER = "Certainly, my friend."
@@ -65,11 +66,12 @@ def milliseconds(turn: Callable[[str], object]) -> float:
 
 
 class Flat(BasePydanticVectorStore):
-    """The fastest store there can be for the peer: one matrix, in memory."""
+    """About the fastest store there can be for the peer: one matrix, in memory."""
 
     stores_text: bool = True
     is_embedding_query: bool = True
     _nodes: list[Any] = PrivateAttr(default_factory=list)
+    _sessions: np.ndarray = PrivateAttr(default_factory=lambda: np.array([]))
     _matrix: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros((0, DIMENSION), np.float32))
 
     @property
@@ -78,12 +80,16 @@ class Flat(BasePydanticVectorStore):
 
     def add(self, nodes: list[Any], **kwargs: Any) -> list[str]:
         self._nodes += nodes
+        self._sessions = np.array([node.metadata.get("session_id") for node in self._nodes])
         self._matrix = np.vstack([self._matrix, [node.embedding for node in nodes]])
         return [node.node_id for node in nodes]
 
     def query(self, query: Any, **kwargs: Any) -> VectorStoreQueryResult:
         scores = self._matrix @ np.array(query.query_embedding, np.float32)
+        for wanted in query.filters.filters if query.filters else ():
+            scores[self._sessions != wanted.value] = -np.inf  # it asks for nothing but a session
         best = np.argsort(-scores)[: query.similarity_top_k]
+        best = best[np.isfinite(scores[best])]
         nodes = [self._nodes[row] for row in best]
         return VectorStoreQueryResult(nodes, scores[best].tolist(), [node.id_ for node in nodes])
 
@@ -98,8 +104,24 @@ def peer(told: list[Turn]) -> float:
     for node in nodes:
         node.embedding = _EMBEDDER.embed_documents([node.text])[0].tolist()
     store.add(nodes)
-    vectors = VectorMemoryBlock(vector_store=store, embed_model=Free(), similarity_top_k=5)
-    return milliseconds(turn_of(Memory.from_defaults("one", memory_blocks=[vectors])))
+    return milliseconds(turn_of(Memory.from_defaults("one", memory_blocks=[vector_block(store)])))
+
+
+def vector_block(store: Flat) -> VectorMemoryBlock:
+    return VectorMemoryBlock(vector_store=store, embed_model=Free(), similarity_top_k=5)
+
+
+def shows_canary(here: BaseMemoryBlock[Any], there: BaseMemoryBlock[Any]) -> bool:
+    """Whether what was said to one block in one session is shown by the other in another."""
+    canary = ChatMessage("The canary sings.", role="user")
+    asked = ChatMessage("What sings?", role="user")
+
+    async def told() -> str:
+        await here.aput([canary], session_id="one")
+        await here.aget([canary], session_id="one")
+        return str(await there.aget([asked], session_id="two"))
+
+    return "canary" in asyncio.run(told())
 
 
 def main() -> None:
@@ -120,7 +142,14 @@ def main() -> None:
             "memory_with_bank": milliseconds(turn_of(memory_with_bank(bank, "u", "t"))),
             "Memory with VectorMemoryBlock": peer(told),
         }
-    print(json.dumps({"machine": machine(), "memories": size, "added_ms": added}, indent=2))
+        shared = vector_block(Flat())
+        users = [MemoryBankBlock(bank=bank, user_id=name) for name in ("ada", "bob")]
+        shows = {
+            "VectorMemoryBlock, another session": shows_canary(shared, shared),
+            "MemoryBankBlock, another user": shows_canary(*users),
+        }
+    found = {"memories": size, "added_ms": added, "shows_what_is_not_theirs": shows}
+    print(json.dumps({"machine": machine(), **found}, indent=2))
 
 
 if __name__ == "__main__":

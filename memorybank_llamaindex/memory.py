@@ -171,7 +171,7 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: The embedder gave vectors that cannot be used.
             StoreError: They could not be stored; nothing of this call was.
         """
-        talk = self._current()
+        talk = self._current(last=1)
         grown = talk.after(copied(messages), datetime.now(timezone.utc))
         self._keep(grown.since(talk))
         self.conversation = grown.shortened(self.token_limit, token_counter(self.tokenizer))
@@ -214,10 +214,13 @@ class MemoryBankMemory(BaseMemory):
         """Async `clear`."""
         await asyncio.to_thread(self.clear)
 
-    def _current(self) -> Conversation:
-        """Where the conversation stands, without what was deleted from the bank since."""
+    def _current(self, last: int = 0) -> Conversation:
+        """Where the conversation stands, without what was deleted from the bank since.
+
+        Of all turns, or of the `last` so many, where no others matter.
+        """
         talk = self.conversation or resumed(self._latest(_REOPENED))
-        stored = {turn.id for turn in talk.turns if turn.id and turn.is_stored}
+        stored = {turn.id for turn in talk.turns[-last:] if turn.id and turn.is_stored}
         used = stored.union(talk.recall.ids if talk.recall else ())
         gone = used - self.bank.store.known(self.user_id, used).keys() if used else set()
         if not gone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -54,7 +55,18 @@ def messages_of(memory: Memory) -> list[ChatMessage]:
 
 def copied(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Copies, which those who get them may change; agents do."""
-    return [message.model_copy(deep=True) for message in messages]
+    return [
+        message.model_copy(
+            update={
+                "blocks": [
+                    block.model_copy(deep=not isinstance(block, TextBlock))  # plain text is quick
+                    for block in message.blocks
+                ],
+                "additional_kwargs": deepcopy(message.additional_kwargs),
+            }
+        )
+        for message in messages
+    ]
 
 
 def with_block(messages: list[ChatMessage], block: str, *, in_last: bool) -> list[ChatMessage]:
