@@ -23,7 +23,7 @@ test-base: $(BASE)/.base
 
 # The adapters with the oldest versions of their hosts that pyproject.toml allows.
 test-lowest: $(LOWEST)/.lowest
-	$(LOWEST)/bin/python -m pytest tests/langchain
+	$(LOWEST)/bin/python -m pytest tests/langchain tests/llamaindex
 
 check: $(VENV)/.all
 	$(BIN)/ruff format --check .
@@ -69,6 +69,6 @@ $(LOWEST)/.lowest: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
-		--constraint constraints-lowest.txt --editable ".[langchain]" \
+		--constraint constraints-lowest.txt --editable ".[langchain,llamaindex]" \
 		--group test --group langchain-tests
 	touch $@
