@@ -147,7 +147,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         NotABankError: It is another application's database.
         SchemaTooNewError: A newer version of the package wrote it.
     """
-    if _version(connection, path) == len(MIGRATIONS):
+    connection.execute("BEGIN")  # else another process could make the tables between two reads
+    try:
+        version = _version(connection, path)
+    finally:
+        connection.rollback()
+    if version == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 import zlib
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -54,6 +55,8 @@ def forked(call, *arguments):
     if pid == 0:
         try:
             call(*arguments)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     return pid

@@ -10,6 +10,7 @@ import pytest
 from processes import BATCH, finds, open_bank, run, turn_of
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from memorybank_core.stores import schema
 
 
 def assert_sound(path):
@@ -53,6 +54,24 @@ def test_two_processes_open_a_new_file_at_once(tmp_path):
     for round in range(20):
         with open_bank(f"{path}-{round}") as bank:
             assert {memory.id for memory in bank.timeline(user_id="ada")} == {"one", "two"}
+
+
+def test_a_file_that_another_process_makes_while_it_is_looked_at_is_still_a_bank(tmp_path):
+    path = tmp_path / "bank.db"
+    path.touch()
+
+    class Overtaken(sqlite3.Connection):
+        """Between two of its reads the other process makes the tables."""
+
+        def execute(self, statement, *arguments):
+            rows = super().execute(statement, *arguments)
+            if statement == "PRAGMA application_id":
+                open_bank(path).close()
+            return rows
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Overtaken)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        schema.migrate(connection, path)
 
 
 def test_two_processes_write_and_search_one_user(tmp_path):
