@@ -57,6 +57,7 @@ def forked(call, *arguments):
             call(*arguments)
         except BaseException:
             traceback.print_exc()
+            raise
         finally:
             os._exit(1)
     return pid
