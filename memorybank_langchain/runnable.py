@@ -9,16 +9,23 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import BaseMessage
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSequence
 
-from memorybank_core import ConfigurationError, Context, InvalidInputError, MemoryBank, Turn
+from memorybank_core import (
+    ConfigurationError,
+    Context,
+    InvalidInputError,
+    MemoryBank,
+    Turn,
+)
 from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.checks import require_user
+from memorybank_core.checks import require_k
 
 from .messages import text_of
-from .runs import session_of, user_of
+from .recalling import Recall
+from .runs import session_of
 
 
 def with_memory(
@@ -28,10 +35,12 @@ def with_memory(
     user_id: str | None = None,
     input_key: str = "input",
     memory_key: str = "memory",
+    history_key: str | None = None,
     output_key: str = "output",
     session: str | None = None,
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
+    recent: int = 6,
 ) -> Runnable[Any, Any]:
     """`chain` with a memory: it is told what is recalled, and each turn is remembered.
 
@@ -49,26 +58,32 @@ def with_memory(
         input_key: Where in the input the user's words are: a string, a message, or messages, of
             which the last human one counts. The input may also be just that.
         memory_key: The prompt's variable for the recalled text.
+        history_key: Its variable for the latest turns of the conversation as messages, which are
+            not recalled too; None shows none.
         output_key: Where the answer is, where the chain gives a dictionary.
         session: The conversation; None reads `thread_id` or `session_id` of the config, and
             without them takes the day's.
         k: How many memories at most, 1 or more.
         max_tokens: How long the recalled text may become.
+        recent: How many of the latest turns stand at `history_key`, 1 or more.
 
     Raises:
-        ConfigurationError: The chain begins with a prompt that has no variable `memory_key`.
+        ConfigurationError: The chain begins with a prompt that has no variable `memory_key`, or
+            `history_key`.
         InvalidInputError: A call names no user, or its input or output has no words.
     """
+    require_k(recent, "recent")
     first = chain.first if isinstance(chain, RunnableSequence) else chain
     if isinstance(first, BasePromptTemplate):
         variables = {*first.input_variables, *first.optional_variables}
-        if memory_key not in variables:
-            raise ConfigurationError(
-                f"the prompt has no {{{memory_key}}} to put the memory into, only "
-                f"{sorted(variables)}; add it, or name another memory_key"
-            )
-    recall = _Recall(bank, user_id, input_key, k, max_tokens)
-    return _WithMemory(chain, recall, memory_key, output_key, session)
+        for name, key in (("memory_key", memory_key), ("history_key", history_key)):
+            if key is not None and key not in variables:
+                raise ConfigurationError(
+                    f"the prompt has no {{{key}}} to put the memory into, only "
+                    f"{sorted(variables)}; add it, or name another {name}"
+                )
+    recall = Recall(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
+    return _WithMemory(chain, recall, (memory_key, history_key), output_key, session)
 
 
 def recalled(
@@ -88,51 +103,12 @@ def recalled(
     Raises:
         InvalidInputError: A call names no user, or its input has no words.
     """
-    recall = _Recall(bank, user_id, input_key, k, max_tokens)
+    recall = Recall(bank, user_id, input_key, k, max_tokens)
 
     def text(input: Any, config: RunnableConfig) -> str:
         return recall.of(input, config)[2].text
 
     return RunnableLambda(text, name="recalled")
-
-
-@dataclass(frozen=True)
-class _Recall:
-    """Finds what answers an input."""
-
-    bank: MemoryBank
-    user_id: str | None
-    input_key: str
-    k: int
-    max_tokens: int
-
-    def __post_init__(self) -> None:
-        if self.user_id is not None:
-            require_user(self.user_id)
-
-    def of(self, input: Any, config: RunnableConfig | None) -> tuple[str, str, Context]:
-        """The user, their words and what is recalled for them."""
-        user_id, query = user_of(self.user_id, config), self._words_in(input)
-        asked = query if query.strip() else None  # a picture alone, say
-        context = self.bank.context(asked, user_id=user_id, k=self.k, max_tokens=self.max_tokens)
-        return user_id, query, context
-
-    def _words_in(self, input: Any) -> str:
-        told = input
-        if isinstance(input, Mapping):
-            if self.input_key not in input:
-                raise InvalidInputError(
-                    f"the input has no {self.input_key!r}, only {sorted(map(str, input))}; "
-                    "input_key=... names what the user says"
-                )
-            told = input[self.input_key]
-        if isinstance(told, str):
-            return told
-        messages = [told] if isinstance(told, BaseMessage) else told
-        if not isinstance(messages, Sequence):
-            raise InvalidInputError(f"the user's words must be text or messages, not {told!r:.200}")
-        human = [one for one in convert_to_messages(messages) if isinstance(one, HumanMessage)]
-        return text_of(human[-1]) if human else ""
 
 
 @dataclass(frozen=True)
@@ -154,14 +130,14 @@ class _WithMemory(Runnable[Any, Any]):
     def __init__(
         self,
         chain: Runnable[Any, Any],
-        recall: _Recall,
-        memory_key: str,
+        recall: Recall,
+        keys: tuple[str, str | None],
         output_key: str,
         session: str | None,
     ) -> None:
         self.name = "with_memory"
         self._chain, self._recall = chain, recall
-        self._memory_key, self._output_key, self._session = memory_key, output_key, session
+        self._keys, self._output_key, self._session = keys, output_key, session
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         talk = self._begin(input, config)
@@ -210,10 +186,11 @@ class _WithMemory(Runnable[Any, Any]):
     def _begin(self, input: Any, config: RunnableConfig | None) -> _Talk:
         """Recalls first, so that a question never finds itself; then keeps what the user says."""
         at = datetime.now(timezone.utc)
-        user_id, query, context = self._recall.of(input, config)
-        told = input if isinstance(input, Mapping) else {self._recall.input_key: input}
-        shown = {**told, self._memory_key: context.text}
         session = session_of(self._session, config)
+        user_id, query, context, latest = self._recall.of(input, config, session)
+        told = input if isinstance(input, Mapping) else {self._recall.input_key: input}
+        known = zip(self._keys, (context.text, latest), strict=True)
+        shown = {**told, **{key: value for key, value in known if key is not None}}
         talk = _Talk(uuid4().hex, user_id, session, at, query, context, shown)
         self._keep(talk, "")
         return talk

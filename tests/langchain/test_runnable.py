@@ -19,6 +19,7 @@ from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import OPENING
+from memorybank_core.context.marking import CLOSING
 from memorybank_langchain.runnable import recalled, with_memory
 
 PROMPT = ChatPromptTemplate([("system", "You are a friend.\n\n{memory}"), ("human", "{input}")])
@@ -414,3 +415,43 @@ def test_recalled_is_a_step_that_only_reads(bank, way):
     assert bank.timeline(user_id=ALICE) == before
     with pytest.raises(InvalidInputError, match="whose memory"):
         WAYS[way](chain, {"input": "What does Nora play?"})
+
+
+# The latest turns, as messages.
+
+
+FRIEND = ChatPromptTemplate(
+    [("system", "{memory}"), ("placeholder", "{history}"), ("human", "{input}")]
+)
+
+
+def talking(bank, **options):
+    """A chain that answers with the prompt that it was given."""
+    shown = FRIEND | RunnableLambda(lambda prompt: "\n".join(one.text for one in prompt.messages))
+    return with_memory(shown, bank, history_key="history", **options)
+
+
+def test_the_latest_turns_stand_as_they_were_and_are_not_recalled_too(bank):
+    days = [MONDAY + timedelta(days=day) for day in range(4)]
+    bank.add(
+        [Turn(f"My cello lesson number {n}.", "Ah.", day) for n, day in enumerate(days)],
+        user_id=ALICE,
+    )
+    prompt = talking(bank, user_id=ALICE, recent=2).invoke("When was my cello lesson?")
+    recalled, shown = prompt.split(CLOSING)
+    assert [f"number {n}" in shown for n in range(4)] == [False, False, True, True]
+    assert [f"number {n}" in recalled for n in range(4)] == [True, True, False, False]
+
+
+def test_only_turns_of_the_same_conversation_are_shown(bank):
+    chain = talking(bank, user_id=ALICE)
+    chain.invoke("I play the cello.", of(ALICE, thread_id="one"))
+    assert "cello" in chain.invoke("What do I play?", of(ALICE, thread_id="one"))
+    other = chain.invoke("Hello.", of(ALICE, thread_id="two"))
+    assert other.endswith("Hello.")
+    assert "\nI play the cello.\n" not in other
+
+
+def test_a_prompt_without_a_place_for_the_latest_turns_is_refused(bank):
+    with pytest.raises(ConfigurationError, match=r"no \{history\}"):
+        with_memory(PROMPT | ECHO, bank, history_key="history")
