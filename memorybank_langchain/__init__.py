@@ -12,6 +12,7 @@ from memorybank_core import MissingDependencyError
 
 if TYPE_CHECKING:
     from .bridges import MemoryBankEmbeddings, as_embedder, as_llm
+    from .chat_model import as_chat_model
     from .history import MemoryBankChatMessageHistory
     from .memory import MemoryBankMemory
     from .middleware import MemoryBankMiddleware
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryBankMiddleware",
     "MemoryBankRetriever",
     "MemoryBankStore",
+    "as_chat_model",
     "as_embedder",
     "as_llm",
     "memory_tools",
@@ -41,6 +43,7 @@ _MODULES = {
     "MemoryBankMiddleware": "middleware",
     "MemoryBankRetriever": "retriever",
     "MemoryBankStore": "store",
+    "as_chat_model": "chat_model",
     "as_embedder": "bridges",
     "as_llm": "bridges",
     "memory_tools": "tools",

@@ -1,0 +1,89 @@
+"""A language model of MemoryBank's wherever LangChain wants a chat model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    convert_to_openai_messages,
+)
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict
+
+from memorybank_core import LLM
+
+from .messages import text_of
+
+
+def as_chat_model(llm: LLM) -> BaseChatModel:
+    """A language model of MemoryBank's, such as `llms.OpenAIChat`, as a chat model of LangChain's.
+
+    It answers text with text, and streams where the model has `stream(messages)`. The errors are
+    the model's own. A model on this machine has a face of its own: `llms.langchain.ChatLocalModel`.
+    """
+    return _ChatModel(llm=llm)
+
+
+class _ChatModel(BaseChatModel):
+    """Asks a language model of MemoryBank's."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    llm: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "memorybank"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": getattr(self.llm, "name", type(self.llm).__name__)}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        max_tokens: int | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        answer = self.llm.complete(_plain(messages), max_tokens=max_tokens, stop=stop)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(str(answer)))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        max_tokens: int | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        if not hasattr(self.llm, "stream"):
+            whole = self._generate(messages, stop, max_tokens=max_tokens).generations[0]
+            yield ChatGenerationChunk(message=AIMessageChunk(content=whole.text, chunk_position="last"))
+            return
+        asked = self.llm.stream(_plain(messages), max_tokens=max_tokens, stop=stop)
+        with closing(asked) as pieces:
+            for piece in pieces:
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                if run_manager:
+                    run_manager.on_llm_new_token(piece, chunk=chunk)
+                yield chunk
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", chunk_position="last"))
+
+
+def _plain(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
+    """Pairs of "role" and "content"."""
+    roles = [one["role"] for one in convert_to_openai_messages(messages)]
+    return [
+        {"role": role, "content": text_of(one)} for role, one in zip(roles, messages, strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""MemoryBank's language models as chat models of LangChain's."""
+
+import asyncio
+
+import pytest
+
+pytest.importorskip("langchain_core", reason="langchain is not installed")
+
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from memorybank_core import AnswerError
+from memorybank_core.testing import FakeLLM
+from memorybank_langchain import as_chat_model
+
+SAID = [SystemMessage("Be brief."), HumanMessage("Hi."), AIMessage("Hello."), HumanMessage("Bye.")]
+
+
+class Streaming:
+    """Answers with what it was asked, a word at a time."""
+
+    name = "streaming"
+
+    def __init__(self):
+        self.closed = False
+
+    def complete(self, messages, *, max_tokens=None, stop=None):
+        return " ".join(f"{one['role']}={one['content']}" for one in messages)
+
+    def stream(self, messages, *, max_tokens=None, stop=None):
+        try:
+            for word in self.complete(messages).split(" "):
+                yield f"{word} "
+        finally:
+            self.closed = True
+
+
+def test_it_is_told_who_said_what():
+    answer = as_chat_model(Streaming()).invoke(SAID)
+    assert answer.text == "system=Be brief. user=Hi. assistant=Hello. user=Bye."
+
+
+def test_it_streams_what_the_model_streams():
+    pieces = [chunk.text for chunk in as_chat_model(Streaming()).stream(SAID)]
+    assert len([piece for piece in pieces if piece]) == 5
+    assert "".join(pieces).strip() == as_chat_model(Streaming()).invoke(SAID).text
+
+
+def test_a_stream_that_nobody_reads_on_is_closed():
+    llm = Streaming()
+    stream = as_chat_model(llm).stream(SAID)
+    next(stream)
+    stream.close()
+    assert llm.closed
+
+
+def test_a_model_that_cannot_stream_gives_its_answer_whole():
+    model = as_chat_model(FakeLLM(["Certainly."]))
+    assert [chunk.text for chunk in model.stream("Hi.") if chunk.text] == ["Certainly."]
+
+
+def test_async():
+    answer = asyncio.run(as_chat_model(FakeLLM(["Certainly."])).ainvoke("Hi."))
+    assert answer.text == "Certainly."
+
+
+def test_its_errors_are_the_models_own():
+    def refuse(messages):
+        raise AnswerError("no")
+
+    with pytest.raises(AnswerError, match="no"):
+        as_chat_model(FakeLLM(refuse)).invoke("Hi.")
