@@ -1,0 +1,253 @@
+"""ChatGLM-6B for transformers: every official file loads, every way of generating works.
+
+Du et al. 2022, "GLM: General Language Model Pretraining with Autoregressive Blank Infilling"
+(arXiv 2103.10360); Zeng et al. 2022, "GLM-130B" (arXiv 2210.02414). The prompt is read both ways,
+so keys and values cannot be kept from one turn of a conversation to the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.generation import GenerationMixin
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration import ChatGLMConfig
+from .layers import Attention, Layer, PrefixEncoder
+from .positions import angles, positions_of, unpadded
+
+
+class ChatGLMPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+    """What transformers wants to know about the model."""
+
+    config_class = ChatGLMConfig
+    base_model_prefix = "transformer"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ("Layer",)
+    _skip_keys_device_placement = ("past_key_values",)
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _keys_to_ignore_on_load_unexpected = (r"rotary_emb\.inv_freq$",)
+    _can_record_outputs = {  # noqa: RUF012 - as transformers declares it
+        "hidden_states": Layer,
+        "attentions": Attention,
+    }
+
+
+class ChatGLMModel(ChatGLMPreTrainedModel):
+    """The layers, without the output over the vocabulary."""
+
+    def __init__(self, config: ChatGLMConfig) -> None:
+        super().__init__(config)
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
+        self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.prefix_encoder = PrefixEncoder(config) if config.pre_seq_len else None
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.word_embeddings = value
+
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """The states of the last layer.
+
+        Args:
+            input_ids: int64 [B, S], padded on the left, with a `<sop>` in each row.
+            attention_mask: [B, past + S], 0 for padding; None at the first call takes pad tokens at
+                the left for padding.
+            position_ids: int64 [2, B, S], see `positions.positions_of`; None reads them from
+                `input_ids`, or, with a cache, goes on where the last call stopped.
+            past_key_values: Keys and values of what was read before.
+            inputs_embeds: [B, S, hidden_size] in the place of `input_ids`; needs `position_ids`.
+            use_cache: Whether to keep keys and values; None for what the configuration says.
+
+        Raises:
+            ValueError: Neither or both of `input_ids` and `inputs_embeds` are given, or the
+                positions cannot be told.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("pass either input_ids or inputs_embeds")
+        if past_key_values is None and (self.config.use_cache if use_cache is None else use_cache):
+            past_key_values = DynamicCache(config=self.config)
+        past = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if attention_mask is None and input_ids is not None and not past:
+            attention_mask = unpadded(input_ids, self.config)
+        if position_ids is None or position_ids.ndim != 3:
+            position_ids = self._positions(input_ids, attention_mask, past_key_values)
+        hidden = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        mask = mask_of(self.config, hidden, attention_mask, past_key_values, position_ids)
+        rotation = angles(position_ids, self.config.head_dim, hidden.dtype)
+        prefixes = self.prefix_encoder() if self.prefix_encoder else [None] * len(self.layers)
+        for layer, prefix in zip(self.layers, prefixes, strict=True):
+            hidden = layer(
+                hidden,
+                attention_mask=mask,
+                rotation=rotation,
+                prefix=prefix,
+                past_key_values=past_key_values,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values
+        )
+
+    def _positions(
+        self,
+        input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+        cache: Cache | None,
+    ) -> torch.Tensor:
+        """The positions of what was not told them, noted in the cache for the call after."""
+        if input_ids is None:
+            raise ValueError("inputs_embeds needs position_ids of shape [2, B, S]")
+        if cache is not None and cache.get_seq_length():
+            last = getattr(cache, "last_positions", None)
+            if last is None:
+                raise ValueError("a cache that generate filled needs position_ids [2, B, S]")
+            positions = last + torch.arange(1, input_ids.shape[1] + 1, device=input_ids.device)
+        else:
+            if attention_mask is None or attention_mask.ndim != 2:
+                attention_mask = unpadded(input_ids, self.config)
+            positions = positions_of(input_ids, attention_mask, self.config)
+        if cache is not None:
+            cache.last_positions = positions[..., -1:]
+        return positions
+
+
+class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    """ChatGLM-6B with its output, which shares its weights with the embedding."""
+
+    _tied_weights_keys = {  # noqa: RUF012 - as transformers declares it
+        "lm_head.weight": "transformer.word_embeddings.weight"
+    }
+
+    def __init__(self, config: ChatGLMConfig) -> None:
+        super().__init__(config)
+        self.transformer = ChatGLMModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """The logits, [B, S, vocab_size], and the loss where there are labels.
+
+        Args:
+            input_ids: As for `ChatGLMModel`, like all that is not named here.
+            attention_mask: See there.
+            position_ids: See there.
+            past_key_values: See there.
+            inputs_embeds: See there.
+            labels: int64 [B, S], -100 where nothing is to be learnt; shifted in here.
+            use_cache: See there.
+            logits_to_keep: Of how many of the last tokens; 0 for all.
+        """
+        outputs = self.transformer(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
+        return CausalLMOutputWithPast(
+            loss=None if labels is None else self._loss(logits, labels, **kwargs),
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = self.loss_function(
+            logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs
+        )
+        return loss
+
+    def _prepare_position_ids_for_generation(
+        self, inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        ids = model_kwargs.get("input_ids", inputs_tensor)
+        mask = model_kwargs.get("attention_mask")
+        return positions_of(ids, unpadded(ids, self.config) if mask is None else mask, self.config)
+
+    @staticmethod
+    def create_masks_for_generate(
+        config: ChatGLMConfig,
+        inputs_embeds: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        past_key_values: Cache | None,
+        position_ids: torch.Tensor,
+        **_: Any,
+    ) -> torch.Tensor | None:
+        """The mask of a cache of fixed size, made outside of the compiled graph."""
+        return _without_prefix(config, inputs_embeds, attention_mask, past_key_values, position_ids)
+
+
+def mask_of(
+    config: ChatGLMConfig,
+    hidden: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    cache: Cache | None,
+    position_ids: torch.Tensor,
+) -> torch.Tensor | None:
+    """Who sees whom: the prompt each other, the answer what is before it, all the prefix."""
+    mask = _without_prefix(config, hidden, attention_mask, cache, position_ids)
+    if mask is None or not config.pre_seq_len:
+        return mask
+    seen = True if mask.dtype == torch.bool else 0.0
+    return nn.functional.pad(mask, (config.pre_seq_len, 0), value=seen)
+
+
+def _without_prefix(
+    config: ChatGLMConfig,
+    hidden: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    cache: Cache | None,
+    position_ids: torch.Tensor,
+) -> torch.Tensor | None:
+    single = hidden.shape[1] == 1
+    mask: torch.Tensor | None = create_causal_mask(
+        config=config,
+        inputs_embeds=hidden,
+        attention_mask=attention_mask,
+        past_key_values=cache,
+        block_sequence_ids=None if single else position_ids[1].clamp(max=1).neg(),
+        allow_is_causal_skip=single,
+    )
+    return mask

@@ -1,0 +1,178 @@
+"""ChatGLM-6B v1: what the official code gives, and that the comparison would notice a mistake."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from golden import logits_differ, numbers, official  # noqa: E402
+from transformers import StaticCache  # noqa: E402
+
+from llms.chatglm import modeling, positions  # noqa: E402
+
+CLOSE = 1e-4
+
+
+@pytest.fixture(scope="module", params=["v1a", "v1prefix"])
+def case(request):
+    return official(request.param), numbers(request.param)
+
+
+@pytest.fixture
+def model():
+    return official("v1a")
+
+
+def wrong_by(model, **inputs):
+    golden = numbers("v1a")
+    with torch.no_grad():
+        logits = model(golden["in.single.input_ids"], **inputs).logits
+    return logits_differ(logits, golden["out.single"])
+
+
+class TestTheComparisonBites:
+    def test_it_holds_when_nothing_is_wrong(self, model):
+        assert wrong_by(model) < CLOSE
+
+    def test_a_causal_mask(self, model):
+        length = numbers("v1a")["in.single.input_ids"].shape[1]
+        causal = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
+        assert wrong_by(model, attention_mask=causal) > 1
+
+    @pytest.mark.parametrize("mistake", ["position goes on", "no block position"])
+    def test_positions(self, model, mistake):
+        ids = numbers("v1a")["in.train_like"]
+        planes = positions.positions_of(ids, torch.ones_like(ids), model.config)
+        place = torch.arange(ids.shape[1])[None]
+        wrong = {
+            "position goes on": torch.stack((place + planes[1], planes[1])),
+            "no block position": torch.stack((planes[0] - planes[1], planes[1].clamp(max=1) * 0)),
+        }[mistake]
+        mask = modeling.mask_of(model.config, torch.empty(*ids.shape, 1), None, None, planes)
+        with torch.no_grad():
+            logits = model(ids, position_ids=wrong, attention_mask=mask).logits
+        assert logits_differ(logits, numbers("v1a")["out.train_like"]) > 100 * CLOSE
+
+    def test_a_residual_weight_by_the_number_of_layers(self, model):
+        for layer in model.transformer.layers:
+            layer.residual_weight = (2 * model.config.num_layers) ** 0.5
+        assert wrong_by(model) > 1
+
+    def test_frequencies_that_are_not_rounded(self, model, monkeypatch):
+        def exact(planes, head_dim, dtype):
+            half = head_dim // 2
+            frequency = 1 / 10000 ** (torch.arange(0, half, 2) / half)
+            both = torch.stack((planes[0] - planes[1], planes[1]), dim=-1)
+            angle = (both[..., None] * frequency)[:, None]
+            return angle.cos().to(dtype), angle.sin().to(dtype)
+
+        golden = numbers("v1a")
+        monkeypatch.setattr(modeling, "angles", exact)
+        with torch.no_grad():
+            logits = model(golden["in.long"]).logits[:, -16:]
+        assert logits_differ(logits, golden["out.long"]) > CLOSE
+
+    def test_the_exact_gelu(self, model, monkeypatch):
+        gelu = torch.nn.functional.gelu
+        monkeypatch.setattr(torch.nn.functional, "gelu", lambda x, approximate: gelu(x))
+        assert wrong_by(model) > 5 * CLOSE
+
+
+class TestWaysToRunIt:
+    def test_step_by_step_without_being_told_the_positions(self, case):
+        model, golden = case
+        ids = golden["in.batch.input_ids"]
+        mask = (ids != model.config.pad_token_id).long()
+        with torch.no_grad():
+            outputs = model(ids, attention_mask=mask)
+            steps = [outputs.logits[:, -1]]
+            for token in golden["in.forced"].T:
+                mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+                outputs = model(
+                    token[:, None], attention_mask=mask, past_key_values=outputs.past_key_values
+                )
+                steps.append(outputs.logits[:, -1])
+        assert logits_differ(torch.stack(steps, 1), golden["out.inc_batch"]) < CLOSE
+
+    def test_one_graph_without_breaks_over_a_cache_of_fixed_size(self, case):
+        model, golden = case
+        ids = golden["in.single.input_ids"]
+        torch._dynamo.reset()
+        step = torch.compile(model.forward, fullgraph=True, backend="eager")
+        cache = StaticCache(config=model.config, max_cache_len=64)
+        planes = positions.positions_of(ids, torch.ones_like(ids), model.config)
+        with torch.no_grad():
+            steps = [step(ids, position_ids=planes, past_key_values=cache).logits[:, -1]]
+            for token in golden["in.forced"][0]:
+                planes = planes[..., -1:] + 1
+                mask = model.create_masks_for_generate(
+                    model.config, torch.empty(1, 1, 0), None, cache, planes
+                )
+                outputs = step(
+                    token.view(1, 1),
+                    attention_mask=mask,
+                    position_ids=planes,
+                    past_key_values=cache,
+                )
+                steps.append(outputs.logits[:, -1])
+        assert logits_differ(torch.stack(steps, 1), golden["out.inc_single"]) < CLOSE
+        assert not torch._dynamo.utils.counters["graph_break"]
+
+    def test_a_cache_of_fixed_size_generates_the_same(self, case):
+        model, golden = case
+        answer = model.generate(
+            golden["in.batch.input_ids"],
+            max_new_tokens=24,
+            do_sample=False,
+            cache_implementation="static",
+            disable_compile=True,
+        )
+        assert torch.equal(answer, golden["out.gen_batch"])
+
+    def test_plain_attention_shows_its_weights(self, case):
+        _, golden = case
+        prefix = case[0].config.pre_seq_len or 0
+        model = official("v1prefix" if prefix else "v1a", attn_implementation="eager")
+        ids = golden["in.single.input_ids"]
+        with torch.no_grad():
+            outputs = model(ids, output_attentions=True, output_hidden_states=True)
+        assert logits_differ(outputs.logits, golden["out.single"]) < CLOSE
+        length = ids.shape[1]
+        assert [tuple(one.shape) for one in outputs.attentions] == [
+            (1, 4, length, prefix + length)
+        ] * 3
+        assert len(outputs.hidden_states) == 4
+
+    def test_gradients_are_the_same_with_checkpointing(self, model):
+        ids = numbers("v1a")["in.train_like"]
+        model.train()
+
+        def gradients():
+            model.zero_grad()
+            model(ids, labels=ids, use_cache=False).loss.backward()
+            return [parameter.grad.clone() for parameter in model.parameters()]
+
+        plain = gradients()
+        model.activation_checkpointing_enable()
+        for one, other in zip(plain, gradients(), strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_it_is_saved_under_the_official_names(self, model, tmp_path):
+        model.save_pretrained(tmp_path)
+        again = type(model).from_pretrained(tmp_path)
+        assert set(again.state_dict()) == set(model.state_dict())
+        assert wrong_by(again.eval()) < CLOSE
+
+
+class TestWhatItCannotRead:
+    def test_a_sequence_without_the_start_of_an_answer(self, model):
+        with pytest.raises(ValueError, match=r"needs a <sop> \(id 9\)"):
+            model(torch.tensor([[20, 21, 6]]))
+
+    def test_embeddings_without_positions(self, model):
+        with pytest.raises(ValueError, match="position_ids"):
+            model(inputs_embeds=torch.zeros(1, 3, 64))
+
+    def test_nothing_at_all(self, model):
+        with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
+            model()

@@ -1,0 +1,169 @@
+"""ChatGLM2, ChatGLM3 and GLM-4 become transformers' glm: every row of every tensor at its place."""
+
+import pytest
+
+pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+
+from golden import DATA, config_of, official  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from transformers import GlmForCausalLM  # noqa: E402
+
+from llms.conversion import converted_lora, converted_weights, glm_config  # noqa: E402
+from memorybank_core import ConfigurationError  # noqa: E402
+
+LAYER = "transformer.encoder.layers.1"
+FUSED = f"{LAYER}.self_attention.query_key_value"
+PARTS = [f"model.layers.1.self_attn.{part}_proj" for part in "qkv"]
+
+
+def config(**fields):
+    return {**config_of("v2a"), **fields}
+
+
+@pytest.fixture
+def weights():
+    return load_file(DATA / "v2a" / "model.safetensors")
+
+
+def fused_rows(**fields):
+    """A fused matrix whose only column is the number of the row, and its three parts."""
+    glm = glm_config(config(**fields))
+    rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
+    fused = {f"{FUSED}.weight": torch.arange(rows)[:, None]}
+    parts = converted_weights(fused, config(**fields))
+    return [parts[f"{part}.weight"][:, 0].tolist() for part in PARTS]
+
+
+class TestWeights:
+    def test_with_groups_all_queries_come_first_then_keys_then_values(self):
+        assert fused_rows() == [[*range(64)], [*range(64, 96)], [*range(96, 128)]]
+
+    @pytest.mark.parametrize("groups", [1, 4])
+    def test_other_numbers_of_groups(self, groups):
+        query, key, value = fused_rows(multi_query_group_num=groups)
+        assert (len(query), len(key), len(value)) == (64, 16 * groups, 16 * groups)
+        assert query + key + value == [*range(64 + 32 * groups)]
+
+    def test_without_multi_query_each_head_has_its_own_three(self):
+        query, key, value = fused_rows(multi_query_attention=False)
+        assert query[:18] == [*range(16), 48, 49]
+        assert key[:18] == [*range(16, 32), 64, 65]
+        assert value[:18] == [*range(32, 48), 80, 81]
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {},
+            {"multi_query_attention": False},
+            {"multi_query_group_num": 4},
+            {"add_qkv_bias": False},
+            {"kv_channels": 32},
+        ],
+        ids=str,
+    )
+    def test_the_model_has_a_place_for_each_and_all_shapes_fit(self, fields, weights):
+        glm = glm_config(config(**fields))
+        rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
+        for layer in range(3):
+            attention = f"transformer.encoder.layers.{layer}.self_attention"
+            weights[f"{attention}.query_key_value.weight"] = torch.zeros(rows, 64)
+            weights[f"{attention}.query_key_value.bias"] = torch.zeros(rows)
+            width = glm.num_attention_heads * glm.head_dim
+            weights[f"{attention}.dense.weight"] = torch.zeros(64, width)
+            if not glm.attention_bias:
+                del weights[f"{attention}.query_key_value.bias"]
+        converted = converted_weights(weights, glm)
+        model = GlmForCausalLM(glm)
+        assert {name: tensor.shape for name, tensor in converted.items()} == {
+            name: tensor.shape for name, tensor in model.state_dict().items()
+        }
+
+    def test_the_parts_are_views_of_what_was_read(self, weights):
+        converted = converted_weights(weights, config())
+        fused = weights[f"{FUSED}.weight"].untyped_storage().data_ptr()
+        for part in PARTS:
+            assert converted[f"{part}.weight"].untyped_storage().data_ptr() == fused
+
+    def test_the_frequencies_in_official_files_are_left_out(self, weights):
+        weights["transformer.rotary_pos_emb.inv_freq"] = torch.zeros(4)
+        assert not [name for name in converted_weights(weights, config()) if "inv_freq" in name]
+
+    def test_unknown_tensors_are_named(self, weights):
+        weights.update({f"transformer.prefix_encoder.{i}": torch.zeros(1) for i in range(5)})
+        with pytest.raises(ConfigurationError, match=r"prefix_encoder\.0, .* and 2 more"):
+            converted_weights(weights, config())
+
+    def test_a_fused_tensor_of_other_groups_is_named(self, weights):
+        with pytest.raises(ConfigurationError, match=r"value\.bias has 128 rows, .* = 192"):
+            converted_weights(weights, config(multi_query_group_num=4))
+
+
+class TestConfig:
+    def test_of_glm4(self):
+        glm = glm_config(config(rope_ratio=500, eos_token_id=[7, 8], pad_token_id=7))
+        assert glm.rope_parameters["rope_theta"] == 5_000_000
+        assert (glm.eos_token_id, glm.pad_token_id) == ([7, 8], 7)
+
+    def test_the_frequencies_are_the_official_ones(self):
+        model = official("v2a")
+        width = 16 // 2  # the official code turns half of each head
+        exact = 1.0 / (10_000 ** (torch.arange(0, width, 2, dtype=torch.float) / width))
+        assert torch.equal(model.model.rotary_emb.inv_freq, exact)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("rmsnorm", False),
+            ("post_layer_norm", False),
+            ("add_bias_linear", True),
+            ("apply_residual_connection_post_layernorm", True),
+            ("original_rope", False),
+            ("pre_seq_len", 128),
+            ("quantization_bit", 4),
+            ("multi_query_group_num", 3),
+        ],
+    )
+    def test_what_glm_cannot_express_is_refused(self, field, value):
+        with pytest.raises(ConfigurationError, match=f"{field}={value}"):
+            glm_config(config(**{field: value}))
+
+    def test_all_of_it_is_named_together(self):
+        with pytest.raises(ConfigurationError, match=r"rmsnorm=False, .*pre_seq_len=9"):
+            glm_config(config(pre_seq_len=9, rmsnorm=False))
+
+    def test_chatglm2_32k_stretches_positions_which_glm_does_not(self):
+        origin = {"_name_or_path": "THUDM/chatglm2-6b-32k"}
+        with pytest.raises(ConfigurationError, match="rope_ratio=16"):
+            glm_config(config(rope_ratio=16, **origin))
+
+
+class TestLora:
+    @pytest.mark.parametrize("fields", [{}, {"multi_query_attention": False}], ids=["groups", "no"])
+    def test_the_parts_add_what_the_whole_adds(self, fields):
+        glm = glm_config(config(**fields))
+        rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
+        a, b = torch.randn(8, 64, dtype=torch.double), torch.randn(rows, 8, dtype=torch.double)
+        parts = converted_lora({f"{FUSED}.lora_A.weight": a, f"{FUSED}.lora_B.weight": b}, glm)
+        whole = converted_weights({f"{FUSED}.weight": b @ a}, config(**fields))
+        assert len(parts) == 6
+        for part in PARTS:
+            added = parts[f"{part}.lora_B.weight"] @ parts[f"{part}.lora_A.weight"]
+            torch.testing.assert_close(added, whole[f"{part}.weight"])
+
+    def test_the_other_layers_are_renamed(self):
+        names = {
+            f"{LAYER}.self_attention.dense": "model.layers.1.self_attn.o_proj",
+            f"{LAYER}.mlp.dense_h_to_4h": "model.layers.1.mlp.gate_up_proj",
+            f"{LAYER}.mlp.dense_4h_to_h": "model.layers.1.mlp.down_proj",
+        }
+        tensors = {f"{name}.lora_B.weight": torch.randn(2, 2) for name in names}
+        converted = converted_lora(tensors, config())
+        for old, new in names.items():
+            assert torch.equal(converted[f"{new}.lora_B.weight"], tensors[f"{old}.lora_B.weight"])
+        assert len(converted) == 3
+
+    def test_no_two_share_their_memory(self):
+        tensors = {f"{FUSED}.lora_A.weight": torch.randn(8, 64)}
+        converted = converted_lora(tensors, config())
+        assert len({tensor.data_ptr() for tensor in converted.values()}) == 3
