@@ -69,7 +69,8 @@ class _ChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         if not hasattr(self.llm, "stream"):
             whole = self._generate(messages, stop, max_tokens=max_tokens).generations[0]
-            yield ChatGenerationChunk(message=AIMessageChunk(content=whole.text, chunk_position="last"))
+            last = AIMessageChunk(content=whole.text, chunk_position="last")
+            yield ChatGenerationChunk(message=last)
             return
         asked = self.llm.stream(_plain(messages), max_tokens=max_tokens, stop=stop)
         with closing(asked) as pieces:

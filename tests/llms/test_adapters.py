@@ -1,0 +1,519 @@
+"""Adapters of every shape that was found: the trained model's own numbers, and what is refused."""
+
+import json
+import os
+import pickle
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("peft")
+
+import peft
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from llms.adapters import load_adapter, merge_adapter, use_adapter
+from llms.adapters.grouped import without_groups
+from llms.chatglm import ChatGLMForCausalLM
+from llms.conversion import converted_weights, glm_config
+from memorybank_core import ConfigurationError
+
+DATA = Path(__file__).parents[1] / "data"
+ADAPTERS = DATA / "adapters"
+CHATGLM, BELLE = ADAPTERS / "peft-0.3.0/chatglm", ADAPTERS / "peft-0.2.0/belle"
+EMPTY = ADAPTERS / "peft-0.3.0/belle"
+TRAINED = [
+    "peft-0.2.0/chatglm",
+    "peft-0.2.0/chatglm/checkpoint-2",
+    "peft-0.3.0/chatglm",
+    "peft-0.3.0/chatglm/checkpoint-2",
+    "peft-0.2.0/belle",
+    "peft-0.3.0/belle/checkpoint-2",
+]
+CLOSE = 1e-4
+
+# Where peft itself makes the adapters: it reads a property that transformers renamed.
+MADE_BY_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+# One BLAS thread and another may round the last bit differently; equal is within this much.
+SAME = 1e-6
+
+
+def chatglm(**options):
+    folder = DATA / "chatglm/v1a"
+    return ChatGLMForCausalLM.from_pretrained(folder, **{"dtype": torch.float32, **options})
+
+
+def llama(**options):
+    return LlamaForCausalLM.from_pretrained(
+        ADAPTERS / "llama_tiny", **{"dtype": torch.float32, **options}
+    )
+
+
+def base_of(folder):
+    return chatglm() if "chatglm" in str(folder) else llama()
+
+
+def prompt_of(folder):
+    if "chatglm" in str(folder):
+        return load_file(DATA / "chatglm/v1a/golden.safetensors")["in.single.input_ids"]
+    return load_file(ADAPTERS / "peft-0.2.0/belle/golden.safetensors")["ids"]
+
+
+def logits(model, ids):
+    with torch.no_grad():
+        return model(input_ids=ids).logits.float()
+
+
+def difference(one, other):
+    return (one - other).abs().max().item()
+
+
+def wrong_by(model, folder):
+    """How far the model is from the numbers of the trained one of this folder."""
+    folder = ADAPTERS / folder
+    golden = folder / "golden.safetensors"
+    golden = golden if golden.exists() else folder.parent / "golden.safetensors"
+    expected = load_file(golden)["logits"]
+    return difference(logits(model, prompt_of(folder))[..., ::8], expected)
+
+
+def copied(folder, tmp_path, *, config=None, change=None):
+    """A copy of an adapter, with other entries in its configuration or other tensors."""
+    made = tmp_path / "adapter"
+    made.mkdir()
+    entries = json.loads((folder / "adapter_config.json").read_text())
+    (made / "adapter_config.json").write_text(json.dumps({**entries, **(config or {})}))
+    tensors = torch.load(folder / "adapter_model.bin", weights_only=True)
+    tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    if change:
+        change(tensors)
+    torch.save(tensors, made / "adapter_model.bin")
+    return made
+
+
+def refusal(model, folder, **options):
+    """What is said of an adapter, after which the model must be what it was."""
+    ids = torch.tensor([[3, 7, 9, 12]])
+    if isinstance(model, ChatGLMForCausalLM):
+        ids = prompt_of("chatglm")
+    before, state = logits(model, ids), {name: id(part) for name, part in model.named_modules()}
+    learning = [weight.requires_grad for weight in model.parameters()]
+    with pytest.raises(ConfigurationError) as caught:
+        load_adapter(model, folder, **options)
+    assert difference(before, logits(model, ids)) == 0
+    assert state == {name: id(part) for name, part in model.named_modules()}
+    assert learning == [weight.requires_grad for weight in model.parameters()]
+    return str(caught.value)
+
+
+class TestTheTrainedModelsNumbers:
+    @pytest.mark.parametrize("name", ["default", "silicon-friend", "lora"])
+    @pytest.mark.parametrize("folder", TRAINED)
+    def test_apart_and_merged(self, folder, name):
+        base = base_of(folder)
+        assert wrong_by(base, folder) > 0.01, "the adapter makes a difference"
+        model = load_adapter(base, ADAPTERS / folder, name=name)
+        assert wrong_by(model, folder) < CLOSE
+        merged = merge_adapter(model)
+        assert type(merged) is type(base)
+        assert wrong_by(merged, folder) < CLOSE
+
+    def test_as_safetensors(self, tmp_path):
+        folder = copied(CHATGLM, tmp_path)
+        tensors = torch.load(folder / "adapter_model.bin", weights_only=True)
+        save_file(tensors, folder / "adapter_model.safetensors")
+        (folder / "adapter_model.bin").unlink()
+        assert wrong_by(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+
+    def test_saved_again_by_todays_peft(self, tmp_path):
+        load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm").save_pretrained(tmp_path)
+        model = load_adapter(chatglm(), str(tmp_path), name="again")
+        assert wrong_by(model, "peft-0.2.0/chatglm") < CLOSE
+
+    def test_a_checkpoint_given_from_inside(self, monkeypatch):
+        monkeypatch.chdir(CHATGLM / "checkpoint-2")
+        assert wrong_by(load_adapter(chatglm(), "."), CHATGLM) < CLOSE
+
+    def test_ready_to_answer(self):
+        model = load_adapter(chatglm(), CHATGLM)
+        assert not model.training
+        assert not any(weight.requires_grad for weight in model.parameters())
+
+    def test_in_the_models_dtype(self):
+        model = load_adapter(llama(dtype=torch.bfloat16), BELLE)
+        assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+        assert wrong_by(model, BELLE) < 0.1
+
+
+class TestSwitching:
+    def test_each_ones_own_numbers_and_the_bases(self):
+        old, new = "peft-0.2.0/chatglm", "peft-0.3.0/chatglm"
+        base = chatglm()
+        alone = logits(base, prompt_of(old))
+        model = load_adapter(base, ADAPTERS / old, name="old")
+        assert load_adapter(model, ADAPTERS / new, name="new") is model
+        assert wrong_by(model, new) < CLOSE, "the last that was loaded is in use"
+        for name, folder in (("old", old), ("new", new), ("old", old)):
+            use_adapter(model, name)
+            assert wrong_by(model, folder) < CLOSE
+            use_adapter(model, None)
+            assert difference(logits(model, prompt_of(old)), alone) < SAME
+        use_adapter(model, "new")
+        assert not any(weight.requires_grad for weight in model.parameters())
+
+    def test_merged_is_the_one_in_use(self):
+        model = load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm", name="old")
+        load_adapter(model, CHATGLM, name="new")
+        use_adapter(model, "old")
+        assert wrong_by(merge_adapter(model), "peft-0.2.0/chatglm") < CLOSE
+
+    def test_none_in_use_is_not_merged(self):
+        model = load_adapter(chatglm(), CHATGLM)
+        use_adapter(model, None)
+        with pytest.raises(ConfigurationError, match=r"no adapter is in use.*'default'"):
+            merge_adapter(model)
+
+    def test_an_unknown_name(self):
+        model = load_adapter(chatglm(), CHATGLM, name="friend")
+        with pytest.raises(ConfigurationError, match=r"no adapter 'foe'.*'friend'"):
+            use_adapter(model, "foe")
+
+    def test_a_name_that_is_taken(self):
+        model = load_adapter(chatglm(), CHATGLM)
+        assert "'default' is loaded already" in refusal(model, CHATGLM)
+
+    @pytest.mark.parametrize("name", ["", "a.b", "keys"])
+    def test_a_name_that_cannot_be(self, name):
+        assert "cannot name an adapter" in refusal(chatglm(), CHATGLM, name=name)
+
+    def test_a_second_that_is_refused_leaves_the_first(self, tmp_path):
+        model = load_adapter(chatglm(), CHATGLM)
+        folder = copied(CHATGLM, tmp_path, config={"r": 4})
+        assert "r is 4" in refusal(model, folder, name="second")
+        assert wrong_by(model, CHATGLM) < CLOSE
+        load_adapter(model, ADAPTERS / "peft-0.2.0/chatglm", name="second")
+        assert wrong_by(model, "peft-0.2.0/chatglm") < CLOSE
+
+
+class TestTheGroupedForm:
+    @pytest.mark.parametrize(
+        "enabled", [[True, False, True], [False, True], [True] * 4, [False, True, False]]
+    )
+    def test_gives_what_peft_0_2_0_computed(self, enabled):
+        """Its MergedLinear.forward, from its source: the groups are always two."""
+        torch.manual_seed(0)
+        parts, r, rows, wide = sum(enabled), 4, 10, 6
+        a, b = torch.randn(parts * r, wide), torch.randn(parts * rows, parts * r // 2, 1)
+        x = torch.randn(2, 5, wide)
+        after = torch.nn.functional.conv1d((x @ a.T).transpose(1, 2), b, groups=2).transpose(1, 2)
+        expected = torch.zeros(2, 5, len(enabled), rows)
+        expected[:, :, torch.tensor(enabled)] = after.unflatten(-1, (parts, rows))
+        config, tensors = without_groups(
+            {"enable_lora": enabled, "r": r, "lora_alpha": 32},
+            {"x.lora_A.weight": a, "x.lora_B.weight": b},
+        )
+        assert config["lora_alpha"] / config["r"] == 32 / r
+        plain = x @ tensors["x.lora_A.weight"].T @ tensors["x.lora_B.weight"].T
+        assert difference(plain, expected.flatten(2)) < 1e-5
+
+
+class TestRefused:
+    def test_an_empty_file_names_the_checkpoint_that_is_not(self):
+        said = refusal(llama(), EMPTY)
+        assert "adapter_model.bin has not one tensor" in said
+        assert f"{EMPTY / 'checkpoint-2'} has the weights" in said
+
+    def test_an_empty_file_without_checkpoints(self, tmp_path):
+        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=dict.clear))
+        assert "trained again" in said
+
+    def test_the_latest_checkpoint_that_is_not_empty(self, tmp_path):
+        folder = copied(CHATGLM, tmp_path, change=dict.clear)
+        for step, source in ((9, CHATGLM), (10, CHATGLM), (20, EMPTY)):
+            (folder / f"checkpoint-{step}").mkdir()
+            shutil.copy(source / "adapter_model.bin", folder / f"checkpoint-{step}")
+        assert f"{folder / 'checkpoint-10'} has the weights" in refusal(chatglm(), folder)
+
+    def test_bs_that_are_zero(self, tmp_path):
+        def zero(tensors):
+            for name in tensors:
+                if "lora_B" in name:
+                    tensors[name].zero_()
+
+        assert "never trained" in refusal(chatglm(), copied(CHATGLM, tmp_path, change=zero))
+        folder = copied(CHATGLM, tmp_path / "..", change=zero, config={"init_lora_weights": False})
+        assert "never trained" in refusal(chatglm(), folder)
+
+    def test_a_layer_that_is_missing(self, tmp_path):
+        def drop(tensors):
+            for name in [name for name in tensors if "layers.1." in name]:
+                del tensors[name]
+
+        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=drop))
+        assert "2 of 6 tensors are missing: transformer.layers.1.attention.query_key_value" in said
+
+    def test_a_tensor_too_many(self, tmp_path):
+        def add(tensors):
+            tensors["base_model.model.lm_head.weight"] = torch.ones(2)
+
+        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        assert "1 are not expected: lm_head.weight" in said
+
+    def test_a_layer_that_the_model_has_not(self, tmp_path):
+        def add(tensors):
+            for name in [name for name in tensors if "layers.1." in name]:
+                tensors[name.replace("layers.1.", "layers.27.")] = tensors[name]
+
+        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        assert "2 are not expected: transformer.layers.27." in said
+
+    def test_another_rank(self, tmp_path):
+        said = refusal(chatglm(), copied(CHATGLM, tmp_path, config={"r": 16}))
+        assert "of [8, 64], which must be [16, 64] (r is 16" in said
+
+    def test_another_rank_of_the_grouped_form(self, tmp_path):
+        folder = copied(ADAPTERS / "peft-0.2.0/chatglm", tmp_path, config={"r": 3})
+        assert "lora_B.weight has the shape [128, 8, 1]" in refusal(chatglm(), folder)
+
+    def test_another_familys(self):
+        said = refusal(chatglm(), BELLE)
+        assert "made for ../../llama_tiny and its layers down_proj, gate_proj, k_proj" in said
+        assert "ChatGLMForCausalLM" in said
+        assert "query_key_value" in said
+        said = refusal(llama(), CHATGLM)
+        assert "made for ../../../chatglm/v1a and its layers query_key_value" in said
+        assert "LlamaForCausalLM" in said
+
+    def test_another_widths(self):
+        config = LlamaConfig.from_pretrained(ADAPTERS / "llama_tiny", hidden_size=32)
+        said = refusal(LlamaForCausalLM(config).eval(), BELLE)
+        assert "made for ../../llama_tiny, does not fit LlamaForCausalLM" in said
+        assert "of [8, 172]" not in said
+        assert "another shape" in said
+
+    def test_a_name_is_no_advice_to_refuse(self, tmp_path):
+        folder = copied(CHATGLM, tmp_path, config={"base_model_name_or_path": "C:\\models\\glm"})
+        assert wrong_by(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e6])
+    def test_numbers_that_are_none(self, tmp_path, number):
+        def spoil(tensors):
+            next(iter(tensors.values()))[0, 0] = number
+
+        model = chatglm(dtype=torch.float16)
+        said = refusal(model, copied(CHATGLM, tmp_path, change=spoil))
+        assert "infinite or undefined numbers in base_model.model.transformer.layers.0." in said
+
+    def test_a_sum_that_is_none(self, tmp_path):
+        def large(tensors):
+            for name in tensors:
+                tensors[name].fill_(3e4)
+
+        model = chatglm(dtype=torch.float16)
+        model = load_adapter(model, copied(CHATGLM, tmp_path, change=large))
+        with pytest.raises(ConfigurationError, match=r"cannot be merged.*NaN"):
+            merge_adapter(model)
+
+
+class _Attack:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def legacy(content, path):
+    path.write_bytes(pickle.dumps(content, protocol=2))
+
+
+class TestFiles:
+    def test_peft_that_is_not_installed(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "peft", None)
+        said = refusal(chatglm(), CHATGLM)
+        assert 'pip install "memorybank[lora]"' in said
+
+    @pytest.mark.parametrize("save", [torch.save, legacy])
+    def test_code_in_a_file_is_not_executed(self, tmp_path, save):
+        folder = copied(CHATGLM, tmp_path)
+        trace = tmp_path / "executed"
+        save({"weight": _Attack(trace)}, folder / "adapter_model.bin")
+        assert "Nothing in it was executed" in refusal(chatglm(), folder)
+        assert not trace.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"text"])
+    @pytest.mark.parametrize("file", ["adapter_model.bin", "adapter_model.safetensors"])
+    def test_damaged(self, tmp_path, file, content):
+        folder = copied(CHATGLM, tmp_path)
+        (folder / file).write_bytes(content)
+        said = refusal(chatglm(), folder)
+        assert f"{file} is cut off or no weight file" in said
+
+    def test_other_things_than_tensors(self, tmp_path):
+        folder = copied(CHATGLM, tmp_path)
+        torch.save({"epoch": 3}, folder / "adapter_model.bin")
+        assert "other things than tensors" in refusal(chatglm(), folder)
+
+    def test_what_is_missing(self, tmp_path):
+        assert "there is no folder" in refusal(chatglm(), tmp_path / "none")
+        (tmp_path / "bare" / "inside").mkdir(parents=True)
+        assert "adapter_config.json" in refusal(chatglm(), tmp_path / "bare" / "inside")
+        folder = copied(CHATGLM, tmp_path)
+        (folder / "adapter_model.bin").unlink()
+        assert "no weights: none of adapter_model.safetensors" in refusal(chatglm(), folder)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("{", "cannot be read as JSON"),
+            ("[]", "not an object"),
+            ("{}", "names no peft_type"),
+            ('{"peft_type": "MAGIC"}', "no adapters of type MAGIC"),
+            ('{"peft_type": "LORA", "r": 0}', "`r` should be a positive"),
+            ('{"peft_type": "LORA", "r": "8"}', "does not fit"),
+            ('{"peft_type": "LORA", "enable_lora": [true, false]}', "needs r and lora_alpha"),
+            ('{"peft_type": "LORA", "target_modules": 5}', "does not fit"),
+        ],
+    )
+    def test_a_configuration_that_is_none(self, tmp_path, content, said):
+        folder = copied(CHATGLM, tmp_path)
+        (folder / "adapter_config.json").write_text(content)
+        assert re.search(said, refusal(chatglm(), folder))
+
+
+class TestAdaptersOfTheOriginalChatGLM2:
+    """On transformers' own model of it, where query, key and value are apart."""
+
+    TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+    CONFIG = {  # noqa: RUF012
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": "THUDM/chatglm2-6b",
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": TARGETS,
+    }
+
+    @pytest.fixture(params=["v2a", "v3a"])
+    def official(self, request):
+        folder = DATA / "chatglm" / request.param
+        weights = load_file(folder / "model.safetensors")
+        config = json.loads((folder / "config.json").read_text())
+        return config, {name: weight.float() for name, weight in weights.items()}
+
+    def native(self, config, weights):
+        model = GlmForCausalLM(glm_config(config)).float().eval()
+        model.load_state_dict(converted_weights(weights, config))
+        return model
+
+    def adapter(self, folder, weights, **entries):
+        """A random adapter in a folder, and the weights with it added."""
+        torch.manual_seed(0)
+        (folder / "adapter_config.json").write_text(json.dumps({**self.CONFIG, **entries}))
+        tensors, merged = {}, dict(weights)
+        for name, weight in weights.items():
+            path = name.removesuffix(".weight")
+            if path.rpartition(".")[2] in self.TARGETS and name.endswith(".weight"):
+                a, b = torch.randn(4, weight.shape[1]), torch.randn(weight.shape[0], 4) / 10
+                merged[name] = weight + 8 / 4 * b @ a
+                tensors[f"base_model.model.{path}.lora_A.default.weight"] = a
+                tensors[f"base_model.model.{path}.lora_B.default.weight"] = b
+        torch.save(tensors, folder / "pytorch_model.bin")
+        return merged
+
+    def test_give_what_the_sum_gives(self, official, tmp_path):
+        config, weights = official
+        merged = self.adapter(tmp_path, weights)
+        ids = torch.randint(10, 3000, (2, 12), generator=torch.Generator().manual_seed(0))
+        base, expected = self.native(config, weights), logits(self.native(config, merged), ids)
+        assert difference(logits(base, ids), expected) > 0.1
+        model = load_adapter(base, tmp_path, name="friend")
+        assert difference(logits(model, ids), expected) < 1e-5 * expected.abs().max()
+        assert difference(logits(merge_adapter(model), ids), expected) < CLOSE
+
+    def test_with_strengths_by_layer(self, official, tmp_path):
+        config, weights = official
+        self.adapter(tmp_path, weights, alpha_pattern={"query_key_value": 3})
+        said = refusal(self.native(config, weights), tmp_path)
+        assert "has alpha_pattern for layers that are fused" in said
+
+    def test_of_another_width(self, official, tmp_path):
+        config, weights = official
+        self.adapter(tmp_path, weights)
+        model = self.native(config, weights)
+        model.config.num_key_value_heads = 1
+        with pytest.raises(ConfigurationError, match="rows"):
+            load_adapter(model, tmp_path)
+
+    def test_of_the_first_chatglm(self, official):
+        said = refusal(self.native(*official), CHATGLM)
+        assert "layers query_key_value; GlmForCausalLM has no such layers" in said
+
+
+LAYERS = {"target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
+OTHERS = {
+    "dora": peft.LoraConfig(use_dora=True, **LAYERS),
+    "rslora": peft.LoraConfig(use_rslora=True, **LAYERS),
+    "ranks": peft.LoraConfig(rank_pattern={"q_proj": 3}, **LAYERS),
+    "whole modules": peft.LoraConfig(modules_to_save=["lm_head"], **LAYERS),
+    "loha": peft.LoHaConfig(**LAYERS),
+    "ia3": peft.IA3Config(feedforward_modules=[], **LAYERS),
+}
+
+
+@MADE_BY_PEFT
+class TestTodaysAdapters:
+    def trained(self, config, folder):
+        """An adapter after one step of training, and its logits."""
+        torch.manual_seed(0)
+        model = peft.get_peft_model(llama(), config)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data += 0.05 * torch.randn_like(weight)
+        model.eval().save_pretrained(folder)
+        return logits(model, prompt_of("belle"))
+
+    @pytest.mark.parametrize("kind", OTHERS)
+    def test_as_they_were_saved(self, kind, tmp_path):
+        expected = self.trained(OTHERS[kind], tmp_path)
+        base = llama()
+        alone = logits(base, prompt_of("belle"))
+        model = load_adapter(base, tmp_path, name="other")
+        assert difference(logits(model, prompt_of("belle")), expected) < SAME
+        assert difference(alone, expected) > 0.01
+        use_adapter(model, None)
+        assert difference(logits(model, prompt_of("belle")), alone) < SAME
+        use_adapter(model, "other")
+        assert difference(logits(merge_adapter(model), prompt_of("belle")), expected) < CLOSE
+
+    @pytest.mark.parametrize("kind", ["dora", "loha", "ia3"])
+    def test_untrained(self, kind, tmp_path):
+        peft.get_peft_model(llama(), OTHERS[kind]).save_pretrained(tmp_path)
+        assert "never trained" in refusal(llama(), tmp_path)
+
+    def test_before_the_prompt(self, tmp_path):
+        config = peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
+        expected = self.trained(config, tmp_path)
+        model = load_adapter(llama(), tmp_path, name="other")
+        assert difference(logits(model, prompt_of("belle")), expected) < SAME
+        with pytest.raises(ConfigurationError, match="cannot be put aside"):
+            use_adapter(model, None)
+        with pytest.raises(ConfigurationError, match="cannot be merged"):
+            merge_adapter(model)
+
+    def test_of_two_kinds(self, tmp_path):
+        self.trained(OTHERS["ia3"], tmp_path)
+        assert "different peft types" in refusal(load_adapter(llama(), BELLE), tmp_path, name="x")
+
+    def test_with_a_tensor_missing(self, tmp_path):
+        self.trained(OTHERS["loha"], tmp_path)
+        tensors = load_file(tmp_path / "adapter_model.safetensors")
+        tensors.pop(min(tensors))
+        save_file(tensors, tmp_path / "adapter_model.safetensors")
+        assert "1 of 24 tensors are missing" in refusal(llama(), tmp_path)
