@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
@@ -49,7 +50,10 @@ class Recall:
     def _latest(self, user_id: str, session: str | None) -> list[Memory]:
         if not self.recent:
             return []
-        return self.bank.timeline(user_id=user_id, kind="turn", session=session, last=self.recent)
+        since = None if session else self.bank.day_of(datetime.now(timezone.utc))
+        return self.bank.timeline(
+            user_id=user_id, kind="turn", session=session, since=since, last=self.recent
+        )
 
     def _words_in(self, input: Any) -> str:
         told = input

@@ -432,15 +432,23 @@ def talking(bank, **options):
 
 
 def test_the_latest_turns_stand_as_they_were_and_are_not_recalled_too(bank):
-    days = [MONDAY + timedelta(days=day) for day in range(4)]
-    bank.add(
-        [Turn(f"My cello lesson number {n}.", "Ah.", day) for n, day in enumerate(days)],
-        user_id=ALICE,
-    )
-    prompt = talking(bank, user_id=ALICE, recent=2).invoke("When was my cello lesson?")
-    recalled, shown = prompt.split(CLOSING)
+    lessons = [
+        Turn(f"My cello lesson number {n}.", "Ah.", MONDAY + timedelta(days=n), session="cello")
+        for n in range(4)
+    ]
+    bank.add(lessons, user_id=ALICE)
+    chain = talking(bank, user_id=ALICE, recent=2, session="cello")
+    recalled, shown = chain.invoke("When was my cello lesson?").split(CLOSING)
     assert [f"number {n}" in shown for n in range(4)] == [False, False, True, True]
     assert [f"number {n}" in recalled for n in range(4)] == [True, True, False, False]
+
+
+def test_without_a_session_the_conversation_is_the_days(bank):
+    bank.add([Turn("I tuned my cello.", "Ah.", MONDAY)], user_id=ALICE)
+    chain = talking(bank, user_id=ALICE)
+    chain.invoke("Good morning.")
+    recalled, shown = chain.invoke("What did I tune?").split(CLOSING)
+    assert ("cello" in recalled, "cello" in shown, "Good morning." in shown) == (True, False, True)
 
 
 def test_only_turns_of_the_same_conversation_are_shown(bank):
