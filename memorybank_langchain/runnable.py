@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -41,6 +41,7 @@ def with_memory(
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
     recent: int = 6,
+    on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, Any]:
     """`chain` with a memory: it is told what is recalled, and each turn is remembered.
 
@@ -66,6 +67,8 @@ def with_memory(
         k: How many memories at most, 1 or more.
         max_tokens: How long the recalled text may become.
         recent: How many of the latest turns stand at `history_key`, 1 or more.
+        on_recall: Called with what was recalled, before the chain is asked: to show why it answers
+            as it does.
 
     Raises:
         ConfigurationError: The chain begins with a prompt that has no variable `memory_key`, or
@@ -83,7 +86,8 @@ def with_memory(
                     f"{sorted(variables)}; add it, or name another {name}"
                 )
     recall = Recall(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
-    return _WithMemory(chain, recall, (memory_key, history_key), output_key, session)
+    keys = (memory_key, history_key, output_key)
+    return _WithMemory(chain, recall, keys, session, on_recall)
 
 
 def recalled(
@@ -131,13 +135,14 @@ class _WithMemory(Runnable[Any, Any]):
         self,
         chain: Runnable[Any, Any],
         recall: Recall,
-        keys: tuple[str, str | None],
-        output_key: str,
+        keys: tuple[str, str | None, str],
         session: str | None,
+        on_recall: Callable[[Context], object] | None,
     ) -> None:
         self.name = "with_memory"
         self._chain, self._recall = chain, recall
-        self._keys, self._output_key, self._session = keys, output_key, session
+        self._memory_key, self._history_key, self._output_key = keys
+        self._session, self._on_recall = session, on_recall
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         talk = self._begin(input, config)
@@ -188,9 +193,12 @@ class _WithMemory(Runnable[Any, Any]):
         at = datetime.now(timezone.utc)
         session = session_of(self._session, config)
         user_id, query, context, latest = self._recall.of(input, config, session)
+        if self._on_recall:
+            self._on_recall(context)
         told = input if isinstance(input, Mapping) else {self._recall.input_key: input}
-        known = zip(self._keys, (context.text, latest), strict=True)
-        shown = {**told, **{key: value for key, value in known if key is not None}}
+        shown = {**told, self._memory_key: context.text}
+        if self._history_key:
+            shown[self._history_key] = latest
         talk = _Talk(uuid4().hex, user_id, session, at, query, context, shown)
         self._keep(talk, "")
         return talk

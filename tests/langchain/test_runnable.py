@@ -463,3 +463,12 @@ def test_only_turns_of_the_same_conversation_are_shown(bank):
 def test_a_prompt_without_a_place_for_the_latest_turns_is_refused(bank):
     with pytest.raises(ConfigurationError, match=r"no \{history\}"):
         with_memory(PROMPT | ECHO, bank, history_key="history")
+
+
+def test_who_wants_to_know_is_told_what_was_recalled_before_the_chain_is_asked(bank):
+    told = []
+    bank.add([Turn("My sister Nora plays the cello.", "Lovely!", MONDAY, "nora")], user_id=ALICE)
+    asked = RunnableLambda(lambda shown: f"{len(told)} told")
+    chain = with_memory(asked, bank, user_id=ALICE, on_recall=told.append)
+    assert chain.invoke(QUESTION) == "1 told"
+    assert [context.ids for context in told] == [("nora",)]
