@@ -1,9 +1,56 @@
 """Model hosts for MemoryBank: what answers, summarizes and tells a portrait.
 
-from llms import OpenAIChat, as_llm
+from llms import LocalModel, OpenAIChat, as_llm
 """
 
-from .bridge import as_llm
-from .openai import OpenAIChat
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["OpenAIChat", "as_llm"]
+from memorybank_core.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from .adapters import load_adapter, merge_adapter, use_adapter
+    from .bridge import as_llm
+    from .host import LocalModel
+    from .loading import load_model
+    from .openai import OpenAIChat
+    from .requests import Answer
+    from .sampling import Sampling
+    from .tokenizers import load_tokenizer
+
+__all__ = [
+    "Answer",
+    "LocalModel",
+    "OpenAIChat",
+    "Sampling",
+    "as_llm",
+    "load_adapter",
+    "load_model",
+    "load_tokenizer",
+    "merge_adapter",
+    "use_adapter",
+]
+
+_MODULES = {
+    "Answer": "requests",
+    "LocalModel": "host",
+    "OpenAIChat": "openai",
+    "Sampling": "sampling",
+    "as_llm": "bridge",
+    "load_adapter": "adapters",
+    "load_model": "loading",
+    "load_tokenizer": "tokenizers",
+    "merge_adapter": "adapters",
+    "use_adapter": "adapters",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f".{_MODULES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        extra = "lora" if error.name == "peft" else "transformers"
+        raise MissingDependencyError.of(str(error.name), extra) from error
+    return getattr(module, name)

@@ -18,7 +18,7 @@ class ChatGLMConfig(PreTrainedConfig):
         hidden_size: Width of a layer.
         num_layers: How many layers.
         num_attention_heads: Heads of a layer; each half of a head turns by a position of its own.
-        inner_hidden_size: Width inside of the MLP; None for four times `hidden_size`.
+        inner_hidden_size: Width inside of the MLP; 0 for four times `hidden_size`.
         layernorm_epsilon: Added to the variance in every LayerNorm.
         max_sequence_length: Tokens that the model was made for, prompt and answer.
         bos_token_id: `<sop>`, the start of the answer.
@@ -42,14 +42,14 @@ class ChatGLMConfig(PreTrainedConfig):
     hidden_size: int = 4096
     num_layers: int = 28
     num_attention_heads: int = 32
-    inner_hidden_size: int | None = None
+    inner_hidden_size: int = 0
     layernorm_epsilon: float = 1e-5
     max_sequence_length: int = 2048
-    bos_token_id: int | None = 130004
+    bos_token_id: int = 130004
     eos_token_id: int | list[int] | None = 130005
     mask_token_id: int = 130000
     gmask_token_id: int = 130001
-    pad_token_id: int | None = 3
+    pad_token_id: int = 3
     pre_seq_len: int | None = None
     prefix_projection: bool = False
     use_cache: bool = True
@@ -57,8 +57,7 @@ class ChatGLMConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs: Any) -> None:
-        if self.inner_hidden_size is None:
-            self.inner_hidden_size = 4 * self.hidden_size
+        self.inner_hidden_size = self.inner_hidden_size or 4 * self.hidden_size
         super().__post_init__(**kwargs)
 
     @property

@@ -49,7 +49,7 @@ class Attention(nn.Module):
             key = torch.cat((prefix[0].expand(len(key), -1, -1, -1), key), dim=2)
             value = torch.cat((prefix[1].expand(len(value), -1, -1, -1), value), dim=2)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation,  # noqa: SLF001 - where transformers keeps it
+            self.config._attn_implementation,
             eager_attention,
         )
         mixed, weights = attend(
@@ -72,7 +72,7 @@ class MLP(nn.Module):
         return self.dense_4h_to_h(inner)  # type: ignore[no-any-return]
 
 
-class Layer(GradientCheckpointingLayer):  # type: ignore[misc]
+class Layer(GradientCheckpointingLayer):
     """Attention and MLP; what is carried past each is its normalized input, weighed."""
 
     def __init__(self, config: ChatGLMConfig, layer_idx: int) -> None:
@@ -98,8 +98,9 @@ class PrefixEncoder(nn.Module):
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
-        length, width = config.pre_seq_len, 2 * config.num_layers * config.hidden_size
+        length, width = config.pre_seq_len or 0, 2 * config.num_layers * config.hidden_size
         self.shape = (length, config.num_layers, 2, config.num_attention_heads, config.head_dim)
+        self.trans: nn.Module = nn.Identity()
         if config.prefix_projection:
             self.embedding = nn.Embedding(length, config.hidden_size)
             self.trans = nn.Sequential(
@@ -109,7 +110,6 @@ class PrefixEncoder(nn.Module):
             )
         else:
             self.embedding = nn.Embedding(length, width)
-            self.trans = nn.Identity()
 
     def forward(self) -> list[KeysAndValues]:
         """For each layer keys and values of shape [1, H, pre_seq_len, D]."""

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.generation import GenerationMixin
+from transformers.generation.utils import GenerationMixin
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils.output_capturing import capture_outputs
@@ -22,19 +22,22 @@ from .configuration import ChatGLMConfig
 from .layers import Attention, Layer, PrefixEncoder
 from .positions import angles, positions_of, unpadded
 
+_LAST = "last_positions"  # where a cache notes those of the last token
 
-class ChatGLMPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+
+class ChatGLMPreTrainedModel(PreTrainedModel):
     """What transformers wants to know about the model."""
 
     config_class = ChatGLMConfig
+    config: ChatGLMConfig
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
-    _no_split_modules = ("Layer",)
-    _skip_keys_device_placement = ("past_key_values",)
+    _no_split_modules = ["Layer"]  # noqa: RUF012 - as transformers declares it
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
-    _keys_to_ignore_on_load_unexpected = (r"rotary_emb\.inv_freq$",)
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]  # noqa: RUF012
     _can_record_outputs = {  # noqa: RUF012 - as transformers declares it
         "hidden_states": Layer,
         "attentions": Attention,
@@ -46,7 +49,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__(config)
-        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.word_embeddings: nn.Module = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
         self.prefix_encoder = PrefixEncoder(config) if config.pre_seq_len else None
@@ -81,6 +84,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             past_key_values: Keys and values of what was read before.
             inputs_embeds: [B, S, hidden_size] in the place of `input_ids`; needs `position_ids`.
             use_cache: Whether to keep keys and values; None for what the configuration says.
+            kwargs: For the attention's implementation.
 
         Raises:
             ValueError: Neither or both of `input_ids` and `inputs_embeds` are given, or the
@@ -122,7 +126,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         if input_ids is None:
             raise ValueError("inputs_embeds needs position_ids of shape [2, B, S]")
         if cache is not None and cache.get_seq_length():
-            last = getattr(cache, "last_positions", None)
+            last: torch.Tensor | None = getattr(cache, _LAST, None)
             if last is None:
                 raise ValueError("a cache that generate filled needs position_ids [2, B, S]")
             positions = last + torch.arange(1, input_ids.shape[1] + 1, device=input_ids.device)
@@ -131,11 +135,11 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 attention_mask = unpadded(input_ids, self.config)
             positions = positions_of(input_ids, attention_mask, self.config)
         if cache is not None:
-            cache.last_positions = positions[..., -1:]
+            setattr(cache, _LAST, positions[..., -1:])
         return positions
 
 
-class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
     """ChatGLM-6B with its output, which shares its weights with the embedding."""
 
     _tied_weights_keys = {  # noqa: RUF012 - as transformers declares it
@@ -149,7 +153,8 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):  # type: igno
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
-        return self.lm_head
+        output: nn.Module = self.lm_head
+        return output
 
     def forward(
         self,
@@ -174,6 +179,7 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):  # type: igno
             labels: int64 [B, S], -100 where nothing is to be learnt; shifted in here.
             use_cache: See there.
             logits_to_keep: Of how many of the last tokens; 0 for all.
+            kwargs: For the attention's implementation.
         """
         outputs = self.transformer(
             input_ids=input_ids,
@@ -242,7 +248,7 @@ def _without_prefix(
     position_ids: torch.Tensor,
 ) -> torch.Tensor | None:
     single = hidden.shape[1] == 1
-    mask: torch.Tensor | None = create_causal_mask(
+    mask: Any = create_causal_mask(
         config=config,
         inputs_embeds=hidden,
         attention_mask=attention_mask,
@@ -250,4 +256,5 @@ def _without_prefix(
         block_sequence_ids=None if single else position_ids[1].clamp(max=1).neg(),
         allow_is_causal_skip=single,
     )
-    return mask
+    seen: torch.Tensor | None = mask
+    return seen

@@ -33,7 +33,7 @@ def positions_of(
     Raises:
         ValueError: A sequence has no `<sop>`.
     """
-    starts = input_ids == config.bos_token_id
+    starts = input_ids.eq(config.bos_token_id)
     if not torch.compiler.is_compiling() and not starts.any(-1).all():
         raise ValueError(
             f"every sequence needs a <sop> (id {config.bos_token_id}), where the answer begins; "
@@ -54,7 +54,7 @@ def positions_of(
 
 def unpadded(input_ids: torch.Tensor, config: ChatGLMConfig) -> torch.Tensor:
     """A mask, bool [B, S], that takes the pad tokens at the left for padding."""
-    return (input_ids != config.pad_token_id).cumsum(-1) > 0
+    return input_ids.ne(config.pad_token_id).cumsum(-1) > 0
 
 
 def angles(
