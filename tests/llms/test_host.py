@@ -1,0 +1,377 @@
+"""The host of a model on this machine: what it writes, when it ends, and what it refuses."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+import torch
+from parrot import END, babbler, parrot, tokenizer
+
+from llms.host import Answer, LocalModel
+from llms.sampling import Sampling
+from llms.writing import Writer
+from memorybank_core import (
+    AnswerError,
+    Completion,
+    ConfigurationError,
+    ContextOverflowError,
+    LLMError,
+)
+
+
+def said(*texts):
+    """A conversation that begins and ends with the user's words."""
+    roles = ["user", "assistant"] * len(texts)
+    return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
+
+
+def streamed(pieces):
+    """The pieces of a generator, and what it returns."""
+    taken = []
+    while True:
+        try:
+            taken.append(next(pieces))
+        except StopIteration as end:
+            return taken, end.value
+
+
+@pytest.fixture
+def host():
+    return parrot()
+
+
+@pytest.fixture(scope="module")
+def babbling():
+    return babbler()
+
+
+# A writer.
+
+
+def written(text, stop=(), end=True):
+    """The pieces in which a writer lets go of the text, and the writer."""
+    ids = tokenizer().encode(text, add_special_tokens=False) + [END] * end
+    writer = Writer(tokenizer(), [END], stop)
+    pieces = [writer.write(id) for id in ids if not writer.ended] + [writer.finish()]
+    return [piece for piece in pieces if piece], writer
+
+
+def test_a_writer_shows_each_character_as_soon_as_it_is_whole():
+    pieces, writer = written("né 你!")
+    assert pieces == ["n", "é", " 你", "!"]
+    assert (writer.text, writer.ended, writer.tokens) == ("né 你!", True, 9)
+
+
+def test_bytes_that_are_no_character_come_at_the_end():
+    writer = Writer(tokenizer(), [END])
+    first, *_ = tokenizer().encode("你", add_special_tokens=False)
+    assert [writer.write(first), writer.write(first), writer.finish()] == ["", "", "��"]
+    assert writer.finish() == ""
+
+
+def test_what_may_begin_a_stop_string_is_held_back_and_released():
+    assert written("a STOW", ["STOP"])[0] == ["a", " STOW"]
+    assert written("a ST", ["STOP"])[0] == ["a", " ST"]
+    assert written("a ST", ["STOP"], end=False)[0] == ["a", " ST"]
+    assert written("aab", ["aac"])[0] == ["aab"]
+
+
+def test_a_stop_string_ends_the_text_before_it():
+    pieces, writer = written("one STOP two", ["STOP", "two"])
+    assert pieces == ["o", "n", "e"]
+    assert (writer.text, writer.ended, writer.tokens) == ("one", True, 8)
+    assert written("你好。再见", ["好。"])[1].text == "你"
+    assert written("\nUser: hi", ["\nUser:"])[1].text == ""
+
+
+def test_of_two_stop_strings_the_first_in_the_text_counts():
+    assert written("x</s> y", ["y", "</s>"])[1].text == "x"
+
+
+def test_white_space_neither_begins_nor_ends_an_answer():
+    pieces, writer = written("\n a \n b \n")
+    assert pieces == ["a", " \n b"]
+    assert writer.text == "a \n b"
+
+
+# Sampling.
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(ConfigurationError) as error:
+        Sampling(temperature=-1, top_p=0, top_k=1.5, repetition_penalty="2", num_beams=0, seed="a")
+    for name in ("temperature", "top_p", "top_k", "repetition_penalty", "num_beams", "seed"):
+        assert name in str(error.value)
+    with pytest.raises(ConfigurationError, match="nan"):
+        Sampling(temperature=float("nan"))
+
+
+def test_a_request_says_more_than_the_defaults():
+    usual = Sampling(temperature=0.7, top_p=0.9)
+    assert Sampling(top_p=0.5).over(usual) == Sampling(temperature=0.7, top_p=0.5)
+    assert Sampling(temperature=0).over(usual).arguments() == {"do_sample": False}
+    assert Sampling(seed=3).arguments() == {}
+
+
+def test_a_seed_repeats_an_answer_and_leaves_the_other_numbers_alone(babbling):
+    asked = {"max_tokens": 12, "temperature": 1.0}
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    first = torch.rand(1)
+    answers = {babbling.answer(said("Hi"), seed=seed, **asked).text for seed in (1, 1, 2, 2)}
+    assert len(answers) == 2
+    assert torch.equal(torch.cat([first, torch.rand(1)]), expected)
+    assert len({babbling.answer(said("Hi"), **asked).text for _ in range(4)}) > 1
+
+
+# An answer.
+
+
+def test_an_answer_with_its_ending_and_its_tokens(host):
+    asked = [{"role": "system", "content": "Be brief."}, *said("Hello?")]
+    assert host.answer(asked) == Answer("Be brief.\nHello?", "stop", 20, 18)
+    assert (host.name, repr(host), host.context_window) == ("parrot", "LocalModel('parrot')", 2048)
+
+
+def test_an_answer_ends_where_it_must(host):
+    assert host.answer(said("Hello?"), max_tokens=3) == Answer("Hel", "length", 9, 3)
+    assert host.answer(said("Hello?"), stop="ll") == Answer("He", "stop", 9, 4)
+    assert host.answer(said("Hello?"), stop=["?", "o?"]).text == "Hell"
+
+
+def test_no_answer_goes_beyond_the_window():
+    host = parrot(context_window=12)
+    assert host.answer(said("Hello?"), max_tokens=100) == Answer("Hel", "length", 9, 3)
+
+
+def test_a_batch_is_answered_as_one_by_one(host, babbling):
+    asked = [said("Hi"), said("A longer one. 你好"), said("Yes", "No", "Why?"), said("x")]
+    for one in (host, babbling):
+        how = {"temperature": 0, "max_tokens": 25}
+        assert one.answers(asked, **how) == [one.answer(it, **how) for it in asked]
+    assert host.answers([]) == []
+
+
+def test_a_batch_is_run_at_once_and_no_larger_than_it_may_be():
+    host = parrot(batch_size=2)
+    host.answers([said("abc")] * 4)
+    assert host.bird.steps == 2 * 5
+
+
+def test_a_long_prompt_cuts_no_answer_of_its_batch_short():
+    host = parrot(context_window=200)
+    short, long = said("Hi!"), said("x" * 180)
+    answers = host.answers([long, short], max_tokens=20)
+    assert [answer.ending for answer in answers] == ["length", "stop"]
+    assert answers[1].text == "Hi!"
+
+
+def test_beams_write_the_same_where_there_is_but_one_answer(host):
+    assert host.answer(said("Hello?"), num_beams=3) == host.answer(said("Hello?"))
+    assert host.answer(said("Hello?"), num_beams=3, stop="lo").text == "Hel"
+    pieces, answer = streamed(host.write(said("Hello?"), num_beams=2))
+    assert (pieces, answer.text) == (list("Hello?"), "Hello?")
+
+
+def test_what_cannot_be_answered_is_refused(host):
+    for messages, words in [
+        ([], "must have a message"),
+        ([{"role": "user"}], 'message 1 must have the strings "role" and "content"'),
+        ([*said("Hi"), {"role": "user", "content": None}], "message 2"),
+    ]:
+        with pytest.raises(ConfigurationError, match=words):
+            host.answer(messages)
+    with pytest.raises(ConfigurationError, match="max_tokens must be 1 or more, not 0"):
+        host.answer(said("Hi"), max_tokens=0)
+    with pytest.raises(ConfigurationError, match="stop string"):
+        host.answer(said("Hi"), stop=["", "a"])
+    with pytest.raises(ConfigurationError, match="no frame 'belly'"):
+        parrot(frame="belly")
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        parrot(batch_size=0)
+
+
+def test_half_a_character_in_a_message_does_no_harm(host):
+    assert host.answer(said("a\ud83d")).text.startswith("a")
+
+
+def test_tokens_are_counted_without_a_frame(host):
+    assert host.count_tokens("né 你!") == 8
+    assert host.count_tokens("") == 0
+
+
+# As a language model of the bank's.
+
+
+def test_a_whole_answer_knows_what_it_took(host):
+    answer = host.complete(said("Hello?"))
+    assert isinstance(answer, Completion)
+    assert (answer, answer.tokens) == ("Hello?", 9 + 8)
+    assert asyncio.run(host.acomplete(said("Hello?"))) == "Hello?"
+
+
+def test_an_answer_that_was_cut_off_or_is_empty_is_none(host):
+    with pytest.raises(AnswerError, match=r"cut off after 3 tokens \(length\)"):
+        host.complete(said("Hello?"), max_tokens=3)
+    with pytest.raises(AnswerError, match="cut off"):
+        list(host.stream(said("Hello?"), max_tokens=3))
+    with pytest.raises(AnswerError, match="empty"):
+        host.complete(said("Hello?"), stop=["H"])
+
+
+def test_a_prompt_that_is_too_long_says_by_how_much():
+    host = parrot(context_window=12)
+    with pytest.raises(ContextOverflowError, match=r"has 14 tokens.* 12 in all: 3 too many"):
+        host.answer(said("Hello world"))
+    assert host.bird.steps == 0
+
+
+def test_a_long_conversation_loses_its_oldest_exchanges():
+    host = parrot(context_window=70)
+    asked = [
+        {"role": "system", "content": "Brief!"},
+        *said("How are you today?", "I am quite well.", "And you?", "Fine.", "Bye!"),
+    ]
+    assert host.complete(asked) == "Brief!\nAnd you?\nFine.\nBye!"
+    assert "".join(host.stream(asked)) == "Brief!\nAnd you?\nFine.\nBye!"
+    with pytest.raises(ContextOverflowError):
+        host.complete(said("x" * 70))
+    with pytest.raises(ContextOverflowError):
+        next(host.stream(said("x" * 70)))
+
+
+# Streams.
+
+
+def test_a_stream_is_the_answer_piece_by_piece(host, babbling):
+    asked = said(" Hello?  你好 ", " ", "Bye ")
+    pieces, answer = streamed(host.write(asked))
+    assert answer == host.answer(asked)
+    assert "".join(pieces) == answer.text == "".join(host.stream(asked))
+    assert len(pieces) > 10
+    assert all(pieces)
+    how = {"temperature": 1.0, "seed": 5, "max_tokens": 30}
+    pieces, answer = streamed(babbling.write(said("Hi"), **how))
+    assert answer == babbling.answer(said("Hi"), **how)
+    assert "".join(pieces) == answer.text
+
+
+def test_a_stream_that_ends_by_length_says_so(host):
+    for _ in range(20):
+        assert streamed(host.write(said("Hello?"), max_tokens=2))[1].ending == "length"
+
+
+def test_closing_a_stream_ends_the_writing(host):
+    host.bird.pause = 0.005
+    pieces = host.write(said("x" * 500))
+    assert [next(pieces), next(pieces)] == ["x", "x"]
+    pieces.close()
+    steps = host.bird.steps
+    assert steps < 20
+    assert host.answer(said("Hi")).text == "Hi"
+    assert host.bird.steps == steps + 4
+
+
+def test_an_error_while_streaming_is_raised_where_it_is_read(host):
+    with pytest.raises(ConfigurationError, match="max_tokens"):
+        next(host.write(said("Hi"), max_tokens=0))
+    host.bird.forward = None
+    with pytest.raises(TypeError):
+        next(host.write(said("Hi")))
+
+
+# Several at once, and the end.
+
+
+def test_another_thread_cancels(host):
+    host.bird.pause = 0.005
+    cancelled = threading.Event()
+    threading.Timer(0.1, cancelled.set).start()
+    answer = host.answer(said("x" * 500), cancelled=cancelled)
+    assert answer.ending == "cancelled"
+    assert 0 < answer.tokens < 100
+    assert answer.text == "x" * answer.tokens
+
+
+def test_who_is_cancelled_while_waiting_never_runs(host):
+    host.bird.pause = 0.005
+    running = host.write(said("x" * 500))
+    next(running)
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(host.answer, said("Hi"), cancelled=cancelled)
+        cancelled.set()
+        assert waiting.result(timeout=1) == Answer("", "cancelled", 5, 0)
+    running.close()
+
+
+def test_closing_a_stream_that_waits_does_not_wait(host):
+    host.bird.pause = 0.005
+    running = host.write(said("x" * 1000))
+    next(running)
+    cancelled = threading.Event()
+    threading.Timer(0.1, cancelled.set).start()
+    began = time.monotonic()
+    assert streamed(host.write(said("Hi"), cancelled=cancelled))[1].ending == "cancelled"
+    assert time.monotonic() - began < 1
+    running.close()
+
+
+def test_eight_threads_are_never_mixed(host, babbling):
+    for one, how in ((host, {}), (babbling, {"temperature": 0, "max_tokens": 20})):
+        asked = [said(f"Number {number} is {'x' * number}.") for number in range(8)]
+        alone = [one.answer(it, **how) for it in asked]
+        with ThreadPoolExecutor(8) as pool:
+            together = pool.map(lambda it, one=one, how=how: one.answer(it, **how), asked * 2)
+            assert list(together) == alone * 2
+            together = pool.map(
+                lambda it, one=one, how=how: streamed(one.write(it, **how))[1], asked
+            )
+            assert list(together) == alone
+
+
+def test_nothing_is_answered_after_the_end(host):
+    with host:
+        assert host.complete(said("Hi")) == "Hi"
+    with pytest.raises(LLMError, match=r"parrot was closed\. Load it again"):
+        host.complete(said("Hi"))
+    with pytest.raises(LLMError, match="closed"):
+        next(host.stream(said("Hi")))
+    host.close()
+
+
+def test_closing_waits_for_the_answer_at_hand(host):
+    host.bird.pause = 0.005
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(host.answer, said("x" * 40))
+        while not host.bird.steps:
+            time.sleep(0.001)
+        host.close()
+        assert answer.result().text == "x" * 40
+
+
+def test_a_model_that_fails_is_an_error_with_its_cause(host):
+    def fail(*args, **kwargs):
+        raise RuntimeError("no such kernel")
+
+    host.bird.forward = fail
+    with pytest.raises(LLMError, match="parrot failed: RuntimeError: no such kernel") as error:
+        host.answer(said("Hi"))
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_a_model_without_a_known_window_must_be_told():
+    host = parrot()
+    del type(host.bird.config).max_position_embeddings
+    try:
+        with pytest.raises(ConfigurationError, match="context_window="):
+            LocalModel(host.bird, host.tokenizer)
+    finally:
+        type(host.bird.config).max_position_embeddings = 2048

@@ -1,0 +1,326 @@
+"""A model on this machine as a chat model of LangChain's."""
+
+import asyncio
+import threading
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+pytest.importorskip("langchain_core", reason="langchain is not installed")
+
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from parrot import babbler, parrot
+from pydantic import ValidationError
+
+from llms.langchain import ChatLocalModel
+from memorybank_core import ConfigurationError, ContextOverflowError, LLMError
+from memorybank_langchain import as_llm
+
+unit_tests = pytest.importorskip(
+    "langchain_tests.unit_tests", reason="langchain-tests is not installed"
+)
+integration_tests = pytest.importorskip("langchain_tests.integration_tests")
+
+
+class OfChat:
+    """Our chat model: text only, no tools, and neither time-outs nor keys."""
+
+    host = parrot()
+
+    @property
+    def chat_model_class(self):
+        return ChatLocalModel
+
+    @property
+    def chat_model_params(self):
+        return {"host": self.host}
+
+    @property
+    def standard_chat_model_params(self):
+        return {"temperature": 0, "max_tokens": 100, "stop": []}
+
+    has_tool_calling = has_structured_output = False
+    returns_usage_metadata = True
+
+
+class TestUnit(OfChat, unit_tests.ChatModelUnitTests):
+    """LangChain's unit tests of chat models."""
+
+
+@pytest.mark.asyncio
+@pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
+@pytest.mark.filterwarnings("ignore:.*in beta")  # the events of version 3
+class TestIntegration(OfChat, integration_tests.ChatModelIntegrationTests):
+    """LangChain's integration tests of chat models."""
+
+
+@pytest.fixture
+def model():
+    return ChatLocalModel(host=parrot())
+
+
+class Listening(BaseCallbackHandler):
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.tokens, self.ended, self.failed = [], [], []
+
+    def on_llm_new_token(self, token, **kwargs):
+        self.tokens.append(token)
+
+    def on_llm_end(self, response, **kwargs):
+        self.ended.append(response.generations[0][0].text)
+
+    def on_llm_error(self, error, **kwargs):
+        self.failed.append(type(error))
+
+
+async def until(condition):
+    """Waits for it, but not for ever."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
+# Answers.
+
+
+def test_an_answer_says_how_it_ended_and_what_it_took(model):
+    answer = model.invoke([("system", "Brief!"), ("human", "Hi"), ("ai", "Yes?"), ("human", "Bye")])
+    assert answer.content == "Brief!\nHi\nYes?\nBye"
+    assert answer.response_metadata["finish_reason"] == "stop"
+    assert answer.response_metadata["model_name"] == "parrot"
+    tokens = answer.usage_metadata
+    assert (tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"]) == (24, 20, 44)
+
+
+def test_settings_are_the_models_and_a_call_may_say_otherwise():
+    model = ChatLocalModel(host=parrot(), max_tokens=3, stop=["!"])
+    cut = model.invoke("Hello!")
+    assert (cut.content, cut.response_metadata["finish_reason"]) == ("Hel", "length")
+    assert model.invoke("Hello!", max_tokens=30).content == "Hello"
+    assert model.invoke("Hello!", max_tokens=30, stop=["lo"]).content == "Hel"
+    assert model.bind(max_tokens=4).invoke("Hello!").content == "Hell"
+    assert model.invoke("Hello!", max_tokens=30, num_beams=2, seed=3).content == "Hello"
+
+
+def test_text_in_blocks_counts_and_no_reasoning(model):
+    blocks = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    thought = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "Yes?"}]
+    asked = [
+        HumanMessage(content=blocks),
+        AIMessage(content=thought),
+        ChatMessage("Bye", role="user"),
+    ]
+    assert model.invoke(asked).content == "Hello\nYes?\nBye"
+
+
+def test_what_is_no_text_is_refused_with_advice(model):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    call = {"name": "add", "args": {}, "id": "1", "type": "tool_call"}
+    for message, words in [
+        (ToolMessage("3", tool_call_id="1"), "a message of type 'tool'"),
+        (HumanMessage(content=[image]), "a block of type"),
+        (AIMessage("", tool_calls=[call]), "calls tools"),
+        (ChatMessage("Hi", role="narrator"), "a message of type 'chat'"),
+    ]:
+        with pytest.raises(ConfigurationError, match=f"parrot cannot read.*{words}.*Leave it out"):
+            model.invoke([message, HumanMessage("Hi")])
+
+
+def test_tools_are_not_offered(model):
+    @tool
+    def add(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    with pytest.raises(NotImplementedError):
+        model.bind_tools([add])
+    with pytest.raises(
+        ConfigurationError, match=r"ChatLocalModel takes no tools.*max_tokens, temp"
+    ):
+        model.invoke("Hi", tools=[add])
+
+
+def test_what_cannot_work_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match=r"top_p.*seed"):
+        ChatLocalModel(host=parrot(), top_p=2.0, seed=2**70)
+    with pytest.raises(ValidationError, match="temprature"):
+        ChatLocalModel(host=parrot(), temprature=0)
+    with pytest.raises(ValidationError, match="LocalModel"):
+        ChatLocalModel(host="parrot")
+
+
+def test_errors_of_the_host_come_through_and_are_told():
+    heard = Listening()
+    model = ChatLocalModel(host=parrot(context_window=12), callbacks=[heard])
+    with pytest.raises(ContextOverflowError, match="too many"):
+        model.invoke("Hello world")
+    with pytest.raises(ContextOverflowError, match="too many"):
+        list(model.stream("Hello world"))
+    model.host.close()
+    with pytest.raises(LLMError, match="closed"):
+        asyncio.run(model.ainvoke("Hi"))
+    assert heard.failed == [ContextOverflowError, ContextOverflowError, LLMError]
+
+
+def test_tokens_are_those_of_the_hosts_tokenizer(model):
+    assert model.get_num_tokens("né 你!") == 8
+    asked = [SystemMessage("Brief!"), HumanMessage("Hi")]
+    told = model.invoke(asked).usage_metadata["input_tokens"]
+    assert model.get_num_tokens_from_messages(asked) == told
+    with pytest.raises(ConfigurationError, match="tools"):
+        model.get_num_tokens_from_messages(asked, tools=[{}])
+
+
+def test_in_a_chain_it_is_a_chat_model(model):
+    prompt = ChatPromptTemplate.from_messages([("system", "Brief!"), ("human", "{words}")])
+    chain = prompt | model | StrOutputParser()
+    assert chain.invoke({"words": "Hi"}) == "Brief!\nHi"
+    assert "".join(chain.stream({"words": "Hi"})) == "Brief!\nHi"
+
+
+def test_it_is_a_language_model_of_the_banks_too(model):
+    llm = as_llm(model)
+    assert (llm.name, llm.context_window) == ("parrot", 2048)
+    answer = llm.complete([{"role": "user", "content": "Hello"}])
+    assert (answer, answer.tokens) == ("Hello", 8 + 7)
+    with pytest.raises(LLMError, match="cut off"):
+        llm.complete([{"role": "user", "content": "Hello"}], max_tokens=2)
+
+
+def test_it_is_loaded_from_a_folder(tmp_path):
+    babbling = babbler()
+    babbling._model.save_pretrained(tmp_path / "babbler")
+    babbling.tokenizer.save_pretrained(tmp_path / "babbler")
+    model = ChatLocalModel.load(
+        tmp_path / "babbler", max_tokens=5, temperature=0, dtype="float32", progress=False
+    )
+    assert (model.model_name, model.max_tokens) == ("babbler", 5)
+    answer = babbling.answer([{"role": "user", "content": "Hi"}], max_tokens=5, temperature=0)
+    assert model.invoke("Hi").content == answer.text
+
+
+# Streams.
+
+
+def test_a_stream_is_the_answer_piece_by_piece(model):
+    heard = Listening()
+    chunks = list(model.stream("Hello 你!", config={"callbacks": [heard]}))
+    assert [chunk.content for chunk in chunks] == ["H", "e", "l", "l", "o", " 你", "!", ""]
+    assert heard.tokens == [chunk.content for chunk in chunks]
+    whole = sum(chunks[1:], chunks[0])
+    answer = model.invoke("Hello 你!")
+    assert whole.content == answer.content == heard.ended[0]
+    assert whole.usage_metadata == answer.usage_metadata
+    assert whole.response_metadata["finish_reason"] == "stop"
+    assert all(chunk.usage_metadata is None for chunk in chunks[:-1])
+
+
+def test_invoke_streams_to_callbacks_where_it_shall():
+    heard = Listening()
+    model = ChatLocalModel(host=parrot(), streaming=True, callbacks=[heard])
+    assert model.invoke("Hi").content == "Hi"
+    assert heard.tokens == ["H", "i", ""]
+
+
+def test_closing_a_stream_ends_the_writing(model):
+    model.host.bird.pause = 0.005
+    stream = model.stream("x" * 500)
+    next(stream)
+    stream.close()
+    assert model.host.bird.steps < 20
+    assert model.invoke("Hi").content == "Hi"
+
+
+# Several at once.
+
+
+def test_a_batch_keeps_its_order_and_its_callbacks(model):
+    asked = [f"Number {number}" for number in range(6)]
+    heard = [Listening() for _ in asked]
+    answers = model.batch(asked, config=[{"callbacks": [one]} for one in heard])
+    assert [answer.content for answer in answers] == asked
+    assert [one.ended for one in heard] == [[text] for text in asked]
+    answers = asyncio.run(model.abatch(asked))
+    assert [answer.content for answer in answers] == asked
+
+
+def test_what_a_batch_took_is_counted(model):
+    counted = UsageMetadataCallbackHandler()
+    model.batch(["Hi", "Hello"], config={"callbacks": [counted]})
+    assert counted.usage_metadata["parrot"]["output_tokens"] == 4 + 7
+
+
+def test_threads_are_never_mixed(model):
+    answers = {}
+
+    def ask(text):
+        answers[text] = "".join(chunk.content for chunk in model.stream(text))
+
+    threads = [threading.Thread(target=ask, args=(f"Number {number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    assert all(text == answer for text, answer in answers.items())
+
+
+@pytest.mark.parametrize("way", ["ainvoke", "astream"])
+def test_cancelling_ends_the_writing(model, way):
+    bird = model.host.bird
+    bird.pause = 0.005
+
+    async def ask():
+        if way == "ainvoke":
+            await model.ainvoke("x" * 500)
+        async for _ in model.astream("x" * 500):
+            pass
+
+    async def talk():
+        task = asyncio.create_task(ask())
+        await until(lambda: bird.steps > 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return (await model.ainvoke("Hi")).content
+
+    assert asyncio.run(talk()) == "Hi"
+    assert bird.steps < 50
+
+
+def test_leaving_an_async_stream_ends_the_writing(model):
+    bird = model.host.bird
+    bird.pause = 0.005
+
+    async def talk():
+        stream = model.astream("x" * 500)
+        async for chunk in stream:
+            assert chunk.content == "x"
+            break
+        await stream.aclose()
+        return (await model.ainvoke("Hi")).content
+
+    assert asyncio.run(talk()) == "Hi"
+    assert bird.steps < 50
+
+
+def test_others_go_on_while_it_writes(model):
+    model.host.bird.pause = 0.005
+
+    async def talk():
+        task, turns = asyncio.create_task(model.ainvoke("x" * 40)), 0
+        while not task.done():
+            await asyncio.sleep(0.005)
+            turns += 1
+        return turns
+
+    assert asyncio.run(talk()) > 10
