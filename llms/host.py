@@ -118,8 +118,8 @@ class LocalModel:
             ConfigurationError: The model, the tokenizer or the adapter cannot be used; says why.
         """
         from .adapters import load_adapter, merge_adapter
-        from .generations import SAMPLING, generation_at
         from .loading import load_model
+        from .loading.generations import SAMPLING, generation_at
         from .tokenizers import load_tokenizer
 
         tokenizer = load_tokenizer(folder_or_name)

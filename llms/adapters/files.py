@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llms.sources import read_object
-from llms.weights import open_file
+from llms.loading.sources import read_object
+from llms.loading.weights import open_file
 from memorybank_core.errors import ConfigurationError
 
 from .grouped import without_groups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llms.conversion import converted_lora
+from llms.loading.conversion import converted_lora
 from memorybank_core.errors import ConfigurationError
 
 from .files import PREFIX, Adapter

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llms.sources import folder_of, gguf_in, read_config, read_object
+from llms.loading.sources import folder_of, gguf_in, read_config, read_object
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 from .telling import TIKTOKEN_ADVICE, generation_in
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from .base import PieceTokenizer
 
 GENERATIONS = ("chatglm", "chatglm2", "chatglm3", "glm4", "llama")
-_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_FETCHED = ("*.json", "*.model", "*.txt", "*.jinja")  # neither code nor weights
 _NEEDED = (
     *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
     *("tokenizer_config.json", "tekken.json", "sentencepiece.bpe.model"),
@@ -54,7 +51,7 @@ def load_tokenizer(
             f"no generation {generation!r}; there are: {', '.join(GENERATIONS)}"
         )
     _require("transformers")
-    folder = _folder(folder_or_name)
+    folder = folder_of(folder_or_name, weights=False)
     if generation is None and (gguf := gguf_in(folder)) is not None:
         return _of_gguf(gguf)
     told = generation or generation_in(folder, fspath(folder_or_name))
@@ -138,27 +135,6 @@ def _read(folder: Path, what: str, **options: Any) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def _folder(folder_or_name: str | PathLike[str]) -> Path:
-    is_name = isinstance(folder_or_name, str) and _NAME.fullmatch(folder_or_name)
-    if is_name and not Path(folder_or_name).exists():
-        return _downloaded(str(folder_or_name))
-    return folder_of(folder_or_name)
-
-
-def _downloaded(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        kept = snapshot_download(name, allow_patterns=list(_FETCHED), ignore_patterns=["*/*"])
-    except (OSError, ValueError) as error:  # what the hub raises derives from these
-        raise ConfigurationError(
-            f"{name} is no folder here and its tokenizer could not be fetched from the Hugging "
-            f"Face hub: {error}. Without a network, download the folder elsewhere and pass "
-            "its path."
-        ) from error
-    return Path(kept)
 
 
 def _require(package: str) -> None:

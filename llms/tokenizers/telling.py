@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llms.generations import generation_of
-from llms.sources import read_config, read_object
+from llms.loading.generations import generation_of
+from llms.loading.sources import read_config, read_object
 from memorybank_core.errors import ConfigurationError
 
 TIKTOKEN_ADVICE = (

@@ -20,7 +20,7 @@ from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM
 from llms.adapters import load_adapter, merge_adapter, use_adapter
 from llms.adapters.grouped import without_groups
 from llms.chatglm import ChatGLMForCausalLM
-from llms.conversion import converted_weights, glm_config
+from llms.loading.conversion import converted_weights, glm_config
 from memorybank_core import ConfigurationError
 
 DATA = Path(__file__).parents[1] / "data"

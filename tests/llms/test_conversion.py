@@ -9,7 +9,7 @@ from golden import DATA, config_of, official  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from transformers import GlmForCausalLM  # noqa: E402
 
-from llms.conversion import converted_lora, converted_weights, glm_config  # noqa: E402
+from llms.loading.conversion import converted_lora, converted_weights, glm_config  # noqa: E402
 from memorybank_core import ConfigurationError  # noqa: E402
 
 LAYER = "transformer.encoder.layers.1"

@@ -15,12 +15,11 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from llms import placing  # noqa: E402
-from llms.converted import SOURCE  # noqa: E402
-from llms.fitting import needed_bytes, require_room  # noqa: E402
-from llms.generations import SAMPLING, generation_at, generation_of  # noqa: E402
-from llms.loading import load_model  # noqa: E402
-from llms.weights import open_weights  # noqa: E402
+from llms.loading import load_model, placing  # noqa: E402
+from llms.loading.converted import SOURCE  # noqa: E402
+from llms.loading.fitting import needed_bytes, require_room  # noqa: E402
+from llms.loading.generations import SAMPLING, generation_at, generation_of  # noqa: E402
+from llms.loading.weights import open_weights  # noqa: E402
 from memorybank_core import ConfigurationError, MissingDependencyError  # noqa: E402
 
 LLAMA = DATA.parent / "adapters" / "llama_tiny"

@@ -364,7 +364,7 @@ def refusal(where, **options):
 def test_a_name_without_a_network(offline):
     message = refusal("THUDM/chatglm2-6b")
     assert "THUDM/chatglm2-6b is no folder here" in message
-    assert "download the folder elsewhere and pass its path" in message
+    assert "download the model's folder elsewhere and pass its path" in message
 
 
 def test_no_folder(tmp_path):

@@ -12,15 +12,19 @@ from typing import Any
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_SMALL = ("*.json", "*.model", "*.txt")  # never *.py
+_SMALL = ("*.json", "*.model", "*.txt", "*.jinja")  # never *.py
 _SAFE, _OLD = ("*.safetensors",), ("*.bin",)
 _DEEPER = ("*/*",)  # the same weights in other formats
 
 
-def folder_of(folder_or_name: str | PathLike[str]) -> Path:
+def folder_of(folder_or_name: str | PathLike[str], *, weights: bool = True) -> Path:
     """The folder (or GGUF file) at that path; a name such as "owner/model" is downloaded first.
 
     Code is never downloaded, and *.bin only where there are no *.safetensors.
+
+    Args:
+        folder_or_name: The path, or the name.
+        weights: Whether to download the weights, too.
 
     Raises:
         ConfigurationError: There is no such path, or the name cannot be downloaded.
@@ -32,7 +36,7 @@ def folder_of(folder_or_name: str | PathLike[str]) -> Path:
         raise ConfigurationError(f"{path} is neither a folder nor a .gguf file")
     name = fspath(folder_or_name)
     if isinstance(folder_or_name, str) and _NAME.fullmatch(name):
-        return _downloaded(name)
+        return _downloaded(name, weights)
     raise ConfigurationError(
         f"there is no folder {path}: pass one with config.json and the weights, or a name on the "
         'Hugging Face hub such as "owner/model"'
@@ -85,11 +89,13 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _downloaded(name: str) -> Path:
+def _downloaded(name: str, weights: bool) -> Path:
     if find_spec("huggingface_hub") is None:
         raise MissingDependencyError.of("huggingface_hub", "transformers")
-    folder = _snapshot(name, (*_SMALL, *_SAFE))
-    return folder if any(folder.glob(_SAFE[0])) else _snapshot(name, (*_SMALL, *_OLD))
+    folder = _snapshot(name, (*_SMALL, *_SAFE) if weights else _SMALL)
+    if not weights or any(folder.glob(_SAFE[0])):
+        return folder
+    return _snapshot(name, (*_SMALL, *_OLD))
 
 
 def _snapshot(name: str, patterns: tuple[str, ...]) -> Path:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
+from llms.sampling import Sampling
 from memorybank_core.errors import ConfigurationError
 
-from .sampling import Sampling
 from .sources import folder_of, gguf_in, read_config
 
 SAMPLING: dict[str, Sampling] = {

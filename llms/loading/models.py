@@ -91,7 +91,7 @@ def _of_folder(
         return _of_official_glm(folder, config, tensors, place, converted)
     if generation == "chatglm":
         _require_plain(config)
-        from .chatglm import ChatGLMForCausalLM
+        from llms.chatglm import ChatGLMForCausalLM
 
         return _loaded(ChatGLMForCausalLM.from_pretrained, folder, place, folder)
     from transformers import AutoModelForCausalLM
