@@ -1,6 +1,6 @@
 """How fast the hosts write on a GPU, at full size with random weights, beside plain `generate`.
 
-python benchmarks/hosts.py [--tiny] [--bandwidth GB/s]    needs torch with CUDA; --tiny runs anywhere
+python benchmarks/hosts.py [--tiny] [--bandwidth GB/s]    needs CUDA; --tiny runs anywhere
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -26,7 +27,6 @@ from llms.writing import Writer
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "data" / "chatglm" / "v1a"
 GREEDY = Sampling(temperature=0)
-PROMPT, WRITTEN, LONG = 128, 256, 1500
 TINY = {"hidden_size": 64, "num_attention_heads": 4, "vocab_size": 3008}
 GLM = {  # ChatGLM2-6B, and ChatGLM3-6B
     "vocab_size": 65024,
@@ -53,6 +53,15 @@ MODELS: dict[str, tuple[type[PreTrainedModel], type, dict[str, int], dict[str, i
 }
 
 
+class Work(NamedTuple):
+    """What is asked: tokens before an answer, in it, and before the one that is long in coming."""
+
+    prompt: int = 128
+    written: int = 256
+    long: int = 1500
+    calls: int = 3
+
+
 class Letters:
     """A tokenizer for random weights: every token is a letter."""
 
@@ -65,36 +74,41 @@ def main() -> None:
     arguments.add_argument("--tiny", action="store_true", help="small models, on any device")
     arguments.add_argument("--bandwidth", type=float, default=3350, help="of the memory, GB/s")
     chosen = arguments.parse_args()
+    work = Work(16, 16, 64, 1) if chosen.tiny else Work()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     table = Table("", "plain", "ours", "bound", "of it", "first token", "x 8", "x 32", "memory")
     for name in MODELS:
-        table.add_row(name, *figures(name, device, chosen.tiny, chosen.bandwidth * 1e9))
+        table.add_row(name, *figures(name, device, chosen.tiny, work, chosen.bandwidth * 1e9))
     console = Console(width=120)
     console.print(table)
     console.print(
         f"{device_name(device)}, torch {torch.__version__}, float16. plain, ours, bound, x 8, "
-        f"x 32: tokens/s, {WRITTEN} tokens after {PROMPT}; first token: after {LONG}."
+        f"x 32: tokens/s, {work.written} tokens after {work.prompt}; "
+        f"first token: after {work.long}."
     )
     if (GOLDEN / "golden.safetensors").exists():
         console.print(f"ChatGLM v1 golden logits in float16 differ by {golden(device):.3f}")
 
 
-def figures(name: str, device: torch.device, tiny: bool, bandwidth: float) -> Iterator[str]:
+def figures(
+    name: str, device: torch.device, tiny: bool, work: Work, bandwidth: float
+) -> Iterator[str]:
     """A row of the table."""
     kind, configuration, full, small = MODELS[name]
     reset_memory(device)
     model = random_model(kind, configuration(**(small if tiny else full)), device)
     size = sum(weight.numel() * weight.element_size() for weight in read_each_token(model))
     bound = bandwidth / size
-    plain = WRITTEN / plainly(model)
-    ours = WRITTEN / through_host(model, 1)
+    plain = work.written / plainly(model, work)
+    ours = work.written / through_host(model, 1, work)
     yield f"{plain:.0f}"
     yield f"{ours:.0f}"
     yield f"{bound:.0f}"
     yield f"{ours / bound:.0%}"
-    yield f"{through_host(model, 1, LONG, 1) * 1000:.0f} ms"
+    first = through_host(model, 1, work._replace(prompt=work.long, written=1))
+    yield f"{first * 1000:.0f} ms"
     for batch in (8, 32):
-        yield f"{batch * WRITTEN / through_host(model, batch):.0f}"
+        yield f"{batch * work.written / through_host(model, batch, work):.0f}"
     yield f"{peak_memory(device) / 2**30:.1f} GiB"
 
 
@@ -127,28 +141,26 @@ def prompts(model: PreTrainedModel, batch: int, length: int) -> list[list[int]]:
     return ids
 
 
-def plainly(model: PreTrainedModel) -> float:
+def plainly(model: PreTrainedModel, work: Work) -> float:
     """Seconds of transformers' `generate` as it comes."""
-    ids = torch.tensor(prompts(model, 1, PROMPT), device=model.device)
+    ids = torch.tensor(prompts(model, 1, work.prompt), device=model.device)
 
     def answer() -> None:
         model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=WRITTEN,
-            min_new_tokens=WRITTEN,
+            max_new_tokens=work.written,
+            min_new_tokens=work.written,
             do_sample=False,
             pad_token_id=0,
         )
 
-    return seconds(answer, model.device)
+    return seconds(answer, model.device, work.calls)
 
 
-def through_host(
-    model: PreTrainedModel, batch: int, length: int = PROMPT, written: int = WRITTEN
-) -> float:
+def through_host(model: PreTrainedModel, batch: int, work: Work) -> float:
     """Seconds of what `LocalModel` runs."""
-    ids = prompts(model, batch, length)
+    ids = prompts(model, batch, work.prompt)
     cache = FixedCache()
 
     def answer() -> None:
@@ -156,7 +168,7 @@ def through_host(
             model,
             ids,
             [Writer(Letters(), ()) for _ in ids],
-            max_new_tokens=written,
+            max_new_tokens=work.written,
             stop_ids=(),
             sampling=GREEDY,
             pad_id=0,
@@ -165,7 +177,7 @@ def through_host(
         )
 
     with no_end(model):
-        return seconds(answer, model.device)
+        return seconds(answer, model.device, work.calls)
 
 
 @contextmanager
@@ -179,10 +191,10 @@ def no_end(model: PreTrainedModel) -> Iterator[None]:
         model.generation_config.eos_token_id = before
 
 
-def seconds(call: Callable[[], None], device: torch.device) -> float:
-    """The median of three calls, after two that compile."""
+def seconds(call: Callable[[], None], device: torch.device, calls: int) -> float:
+    """The median of so many calls, after two that compile."""
     taken = []
-    for _ in range(5):
+    for _ in range(2 + calls):
         began = time.perf_counter()
         call()
         if device.type == "cuda":
