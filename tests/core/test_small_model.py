@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from small_model import SmolLM2
+from small_model import smollm2
 
 from memorybank_core import HashingEmbedder, MemoryBank, Prompts, Turn
 from memorybank_core.text import tokenize
@@ -35,7 +35,7 @@ SIMPLE = Prompts(
 
 def test_a_week_is_digested_end_to_end(tmp_path):
     with MemoryBank.open(
-        tmp_path / "bank.db", embedder=HashingEmbedder(), llm=SmolLM2(), prompts=SIMPLE
+        tmp_path / "bank.db", embedder=HashingEmbedder(), llm=smollm2(), prompts=SIMPLE
     ) as bank:
         turns = [Turn(*said, at=MONDAY + timedelta(days=day)) for day, said in enumerate(WEEK)]
         bank.add(turns, user_id="ada")

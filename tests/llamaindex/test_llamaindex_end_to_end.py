@@ -1,16 +1,14 @@
 """A real language model in a chat engine that remembers, on the CPU."""
 
-from typing import Any
-
 import pytest
-from small_model import SmolLM2
+from small_model import smollm2
 
 pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
 
 from llama_index.core.chat_engine import SimpleChatEngine
-from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
-from llama_index.core.llms.callbacks import llm_completion_callback
+from pydantic import Field
 
+from llms.llamaindex import LocalLLM
 from memorybank_core import HashingEmbedder, MemoryBank
 from memorybank_llamaindex import MemoryBankMemory
 
@@ -24,29 +22,18 @@ SAID = [
 ]
 
 
-class Completes(CustomLLM):
-    """SmolLM2 as a model of LlamaIndex's, which remembers its prompts."""
+class Shown(LocalLLM):
+    """SmolLM2, and what it was asked."""
 
-    model: Any
-    prompts: list[str]
+    prompts: list[str] = Field(default_factory=list)
 
-    @property
-    def metadata(self):
-        return LLMMetadata(context_window=2048, model_name=self.model.name)
-
-    @llm_completion_callback()
-    def complete(self, prompt, formatted=False, **kwargs):
-        self.prompts.append(prompt)
-        told = [{"role": "user", "content": prompt}]
-        return CompletionResponse(text=self.model.complete(told, max_tokens=200, whole=False))
-
-    @llm_completion_callback()
-    def stream_complete(self, prompt, formatted=False, **kwargs):
-        yield self.complete(prompt)
+    def chat(self, messages, **kwargs):
+        self.prompts.append("\n".join(str(one.content) for one in messages))
+        return super().chat(messages, **kwargs)
 
 
 def test_a_chat_engine_with_a_small_model_remembers(tmp_path):
-    llm = Completes(model=SmolLM2(), prompts=[])
+    llm = Shown(host=smollm2(), max_tokens=200)
     with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
         for said in SAID:  # a new conversation each, so that only recall can know
             memory = MemoryBankMemory.from_defaults(bank=bank, user_id=USER, session=said, k=1)
