@@ -11,6 +11,7 @@ from memorybank_core.errors import MissingDependencyError
 if TYPE_CHECKING:
     from .adapters import load_adapter, merge_adapter, use_adapter
     from .bridge import as_llm
+    from .finetuning import finetune
     from .host import LocalModel
     from .loading import load_model
     from .openai import OpenAIChat
@@ -24,6 +25,7 @@ __all__ = [
     "OpenAIChat",
     "Sampling",
     "as_llm",
+    "finetune",
     "load_adapter",
     "load_model",
     "load_tokenizer",
@@ -37,6 +39,7 @@ _MODULES = {
     "OpenAIChat": "openai",
     "Sampling": "sampling",
     "as_llm": "bridge",
+    "finetune": "finetuning",
     "load_adapter": "adapters",
     "load_model": "loading",
     "load_tokenizer": "tokenizers",

@@ -8,6 +8,7 @@ Modules that take long to import are imported by the commands that need them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ from . import digesting, forgetting, moving, recalling, trying, upkeep
 from .group import OneLineErrors
 
 __all__ = ["app", "main"]
+
+COMMANDS = "memorybank.commands"
+"""The group of entry points by which commands of other packages are found."""
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -79,6 +83,8 @@ _VERBS: dict[str, dict[str, Callable[..., None]]] = {
 for panel, verbs in _VERBS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
+for entry in entry_points(group=COMMANDS):
+    app.command(entry.name, rich_help_panel="Teach a model")(entry.load())
 evaluation.command("retrieval")(trying.retrieval)
 evaluation.callback()(lambda: None)  # keeps "retrieval" a command of its own while it is alone
 app.add_typer(evaluation, name="eval", rich_help_panel="Try it")

@@ -1,0 +1,514 @@
+"""Fine-tuning: what is learnt, label by label; that it helps; that a killed run goes on."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("peft", reason="peft is not installed")
+pytest.importorskip("sentencepiece", reason="sentencepiece is not installed")
+
+import tiny_bases
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from tiny_bases import hundred_dialogues, write_lines
+
+from llms.adapters import load_adapter
+from llms.finetuning import EpochLoss, finetune
+from llms.finetuning.checkpoints import is_whole
+from llms.finetuning.dialogues import Dialogue, read_dialogues
+from llms.finetuning.examples import IGNORED, Collator, Cutter, Example
+from llms.finetuning.report import epoch_losses
+from llms.frames import FRAMES
+from llms.host import LocalModel
+from llms.loading import load_model
+from llms.tokenizers import load_tokenizer
+from memorybank_core import ConfigurationError, FormatError
+
+MAKERS = {
+    "chatglm": tiny_bases.chatglm,
+    "chatglm2": tiny_bases.chatglm2,
+    "chatglm3": tiny_bases.chatglm2,
+    "belle": tiny_bases.llama,
+    "plain": tiny_bases.llama,
+}
+TALK = [
+    {"role": "user", "content": "Who are you?"},
+    {"role": "assistant", "content": "I'm Ada. 你好！"},
+    {"role": "user", "content": "What do you like,\ntea  or milk?"},
+    {"role": "assistant", "content": "Tea,\nwith a biscuit."},
+    {"role": "user", "content": "晚安"},
+    {"role": "assistant", "content": "Sleep well, 晚安。"},
+]
+QUICK = {"epochs": 2, "batch_size": 4, "accumulate": 2, "learning_rate": 5e-3, "dropout": 0.2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tiny models are slower with more, and sums come out the same for all processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """The folders of the models, made when they are first asked for."""
+    root = tmp_path_factory.mktemp("bases")
+
+    def base(family):
+        folder = root / family
+        return folder if folder.exists() else MAKERS[family](folder)
+
+    return base
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    """A file of a hundred dialogues, and one of twenty."""
+    folder = tmp_path_factory.mktemp("lines")
+    dialogues = hundred_dialogues()
+    return (
+        write_lines(folder / "hundred.jsonl", dialogues),
+        write_lines(folder / "twenty.jsonl", dialogues[:10] + dialogues[-10:]),
+    )
+
+
+def trained(model, data, output, **options):
+    return finetune(model, data, output, **{"device": "cpu", "progress": False, **options})
+
+
+def tensors_of(output):
+    return load_file(Path(output) / "adapter_model.safetensors")
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+# What is learnt.
+
+
+@pytest.fixture(params=sorted(FRAMES))
+def framed(request, bases):
+    """A frame, with a tokenizer that it is for."""
+    frame = FRAMES[request.param]
+    if request.param == "template":
+        return frame, tiny_bases.template_tokenizer()
+    return frame, load_tokenizer(bases(request.param))
+
+
+def spans(labels):
+    """Where runs of labels begin and end."""
+    learnt = [False, *(label != IGNORED for label in labels), False]
+    edges = [at for at in range(len(labels) + 1) if learnt[at] != learnt[at + 1]]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+class TestLabels:
+    def test_they_are_the_tokens_of_each_answer_and_its_end(self, framed):
+        frame, tokenizer = framed
+        answers = {}
+        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
+            found = spans(example.labels)
+            assert len(found) == example.answers
+            for start, end in found:
+                labels = example.labels[start:end]
+                assert labels == example.ids[start:end]
+                assert labels[-1] in frame.stop_ids(tokenizer)
+                assert not set(labels[:-1]) & set(frame.stop_ids(tokenizer))
+                text = tokenizer.decode(labels[:-1], skip_special_tokens=True).strip()
+                answers[text] = example.ids[:start]
+        assert list(answers) == [message["content"] for message in TALK[1::2]]
+
+    def test_before_them_is_what_the_host_asks(self, framed):
+        frame, tokenizer = framed
+        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
+            taught = spans(example.labels)
+            through = next(
+                end
+                for end in (2, 4, 6)
+                if len(frame.training(tokenizer, TALK[:end])[0]) >= len(example.ids)
+            )
+            for back, (start, _) in enumerate(reversed(taught)):
+                prompt = frame.encode(tokenizer, TALK[: through - 1 - 2 * back])
+                assert example.ids[:start] == prompt
+
+    def test_the_text_begins_once(self, framed):
+        frame, tokenizer = framed
+        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
+            begins = {getattr(tokenizer, "marks", {}).get("<sop>", tokenizer.bos_token_id)} - {None}
+            for id in begins:
+                assert example.ids.count(id) == 1
+                assert example.labels.count(id) == 0
+
+    def test_each_answer_is_learnt_once_however_little_fits(self, framed):
+        frame, tokenizer = framed
+        whole = Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)])
+        longest = max(len(example.ids) for example in whole.all)
+        assert (whole.shortened, whole.left_out) == (0, 0)
+        for fits in range(longest, 20, -7):
+            cut = Cutter(tokenizer, frame, fits).cut([_dialogue(TALK)])
+            assert sum(example.answers for example in cut.all) + cut.left_out == 3
+            assert all(len(example.ids) <= fits for example in cut.all)
+            assert cut.shortened + cut.left_out > 0 or fits == longest
+        assert Cutter(tokenizer, frame, 5).cut([_dialogue(TALK)]).left_out == 3
+
+
+def _dialogue(messages):
+    texts = [message["content"] for message in messages]
+    return Dialogue(tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def test_filling_leaves_the_labels_as_they_are():
+    long, short = Example([7, 8, 9], [IGNORED, 8, 9]), Example([5, 3], [IGNORED, 3])
+    left, right = (Collator(3, left)([long, short]) for left in (True, False))
+    assert left["input_ids"].tolist() == [[7, 8, 9], [3, 5, 3]]
+    assert left["labels"].tolist() == [[IGNORED, 8, 9], [IGNORED, IGNORED, 3]]
+    assert left["attention_mask"].tolist() == [[1, 1, 1], [0, 1, 1]]
+    assert right["input_ids"].tolist() == [[7, 8, 9], [5, 3, 3]]
+    assert right["labels"].tolist() == [[IGNORED, 8, 9], [IGNORED, 3, IGNORED]]
+    assert right["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
+def test_a_batch_has_the_loss_of_its_examples(bases, lines, family):
+    model = load_model(bases(family), device="cpu", progress=False)
+    tokenizer = load_tokenizer(bases(family))
+    cutter = Cutter(tokenizer, FRAMES[family], 512)
+    examples = sorted(cutter.cut(read_dialogues(lines[1])).all, key=lambda one: len(one.ids))
+    collator = Collator(tokenizer.pad_token_id, left=family == "chatglm")
+    with torch.no_grad():
+        alone = [
+            model(**collator([one]), use_cache=False).loss for one in (examples[0], examples[-1])
+        ]
+        both = model(**collator([examples[0], examples[-1]]), use_cache=False).loss
+    counts = [examples[0].taught, examples[-1].taught]
+    mean = sum(loss * count for loss, count in zip(alone, counts, strict=True)) / sum(counts)
+    assert both.item() == pytest.approx(mean.item(), rel=1e-5)
+
+
+# That it helps.
+
+GLM = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head")
+LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head")
+TARGETS = {"chatglm": "all-linear", "chatglm2": GLM, "chatglm3": GLM, "belle": LLAMA}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(TARGETS))
+def test_a_hundred_dialogues_halve_the_loss_of_others_and_the_host_answers_otherwise(
+    bases, lines, tmp_path, family
+):
+    report = trained(
+        bases(family),
+        lines[0],
+        tmp_path,
+        evaluation=0.2,
+        targets=TARGETS[family],
+        r=32,
+        alpha=128,
+        dropout=0.0,
+        learning_rate=5e-3,
+        epochs=4,
+        batch_size=4,
+        accumulate=1,
+        gradient_checkpointing=False,
+    )
+    assert (report.examples, report.held_out, report.left_out, report.steps) == (80, 20, 0, 80)
+    before, after = report.losses[0].held_out, report.losses[-1].held_out
+    assert after <= before / 2
+    assert [one.epoch for one in report.losses] == [0, 1, 2, 3, 4]
+    options = {"device": "cpu", "progress": False}
+    with (
+        LocalModel.load(bases(family), **options) as plain,
+        LocalModel.load(bases(family), adapter=tmp_path, **options) as taught,
+    ):
+        asked = {"max_tokens": 24, "temperature": 0.0}
+        assert plain.answer(TALK[:1], **asked).text != taught.answer(TALK[:1], **asked).text
+
+
+# Killed and gone on with.
+
+CHILD = """
+import sys, torch
+torch.set_num_threads(1)
+from llms.finetuning import finetune
+finetune(*sys.argv[1:4], device="cpu", progress=False, save_steps=2, **{options!r})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["chatglm", "belle"])
+def test_a_killed_run_gives_what_one_gives_that_was_not(bases, lines, tmp_path, family):
+    whole = trained(bases(family), lines[1], tmp_path / "whole", save_steps=2, **QUICK)
+    killed = tmp_path / "killed"
+    words = [sys.executable, "-c", CHILD.format(options=QUICK)]
+    with subprocess.Popen([*words, bases(family), lines[1], killed]) as child:
+        while not list(killed.glob("checkpoint-*/whole.json")):
+            assert child.poll() is None
+            time.sleep(0.001)
+        child.send_signal(signal.SIGKILL)
+    assert not (killed / "adapter_model.safetensors").exists()
+    report = trained(bases(family), lines[1], killed, save_steps=2, **QUICK)
+    assert 0 < report.resumed_at < report.steps
+    assert_same(tensors_of(killed), tensors_of(tmp_path / "whole"))
+    assert replace(report, resumed_at=0, adapter=whole.adapter) == whole
+
+
+@pytest.fixture(scope="module")
+def finished(bases, lines, tmp_path_factory):
+    """A fine-tuning that came to its end, and its report."""
+    output = tmp_path_factory.mktemp("finished") / "adapter"
+    return output, trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+
+
+@pytest.fixture
+def output(finished, tmp_path):
+    """A copy of it, to be spoilt."""
+    import shutil
+
+    return Path(shutil.copytree(finished[0], tmp_path / "adapter"))
+
+
+def checkpoints(output):
+    return sorted(output.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+
+
+@pytest.mark.parametrize(
+    "tear",
+    [
+        lambda newest: (newest / "optimizer.pt").write_bytes(b"half"),
+        lambda newest: (newest / "whole.json").unlink(),
+        lambda newest: (newest / "whole.json").write_text('{"optim'),
+        lambda newest: (newest / "adapter_model.safetensors").unlink(),
+    ],
+)
+def test_a_torn_checkpoint_is_passed_over(bases, lines, finished, output, tear):
+    before, newest = checkpoints(output)
+    tear(newest)
+    assert is_whole(before)
+    report = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    assert report.resumed_at == int(before.name[11:])
+    assert_same(tensors_of(output), tensors_of(finished[0]))
+    assert report.losses == finished[1].losses
+
+
+def test_what_is_finished_is_finished(bases, lines, finished, output):
+    again = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    assert again.resumed_at == again.steps == finished[1].steps
+    assert again.losses == finished[1].losses
+    assert_same(tensors_of(output), tensors_of(finished[0]))
+
+
+def test_begun_anew_it_comes_to_the_same(bases, lines, finished, output):
+    (output / "checkpoint-1").mkdir()
+    again = trained(bases("belle"), lines[1], output, save_steps=2, resume=False, **QUICK)
+    assert again == replace(finished[1], adapter=str(output))
+    assert_same(tensors_of(output), tensors_of(finished[0]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate": 1e-3}, "learning_rate was 0.005 and is 0.001"),
+        ({"r": 4, "seed": 1}, "r was 8 and is 4; seed was 0 and is 1"),
+        ({"dtype": "bfloat16"}, "dtype was 'float32' and is 'bfloat16'"),
+        ({"evaluation": None}, "held_out was"),
+    ],
+)
+def test_it_does_not_go_on_otherwise(bases, lines, output, changes, words):
+    with pytest.raises(ConfigurationError, match="begun otherwise") as caught:
+        trained(bases("belle"), lines[1], output, **{**QUICK, **changes})
+    assert words in str(caught.value)
+    assert "resume=False" in str(caught.value)
+
+
+def test_it_does_not_go_on_with_other_dialogues(bases, lines, output):
+    with pytest.raises(ConfigurationError, match="data was"):
+        trained(bases("belle"), lines[0], output, **QUICK)
+
+
+def test_a_folder_with_other_things_is_left_alone(bases, lines, tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="is not empty"):
+        trained(bases("belle"), lines[1], tmp_path, **QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]
+
+
+# What is saved.
+
+
+def test_checkpoints_rotate_and_hold_the_adapter_alone(finished):
+    output, report = finished
+    assert [path.name for path in checkpoints(output)] == ["checkpoint-4", "checkpoint-6"]
+    assert report.steps == 6
+    assert report.adapter == str(output)
+    for folder in (output, *checkpoints(output)):
+        assert all(".lora_" in name for name in tensors_of(folder))
+    config = json.loads((output / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"].endswith("belle")
+    assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (8, 16.0, 0.2)
+    assert "o_proj" not in config["target_modules"]
+    assert len(config["target_modules"]) == 6
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft's own
+@pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
+def test_our_loader_and_peft_take_it_and_give_the_same(bases, lines, tmp_path, family):
+    folder = bases(family)
+    trained(folder, lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 2e-2})
+    ids = torch.tensor([load_tokenizer(folder).encode("Who are you?")])
+    ours = load_adapter(load_model(folder, device="cpu", progress=False), tmp_path / "new")
+    base = load_model(folder, device="cpu", progress=False)
+    with torch.no_grad():
+        before = base(ids).logits
+        theirs = PeftModel.from_pretrained(base, str(tmp_path / "new")).eval()
+        assert torch.equal(theirs(ids).logits, ours(ids).logits)
+        assert (ours(ids).logits - before).abs().max() > 0.1
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", 'either "turns" or "messages"'),
+        ('{"turns": [], "messages": []}', 'either "turns" or "messages"'),
+        ('{"turns": []}', "must be a list with something in it, not []"),
+        ('{"turns": ["x"]}', "turn 1 must be an object, not 'x'"),
+        ('{"turns": [{"query": "x", "response": " "}]}', 'turn 1 must have a text in "response"'),
+        ('{"turns": [{"query": 5, "response": "x"}]}', 'in "query", not 5'),
+        ('{"system": 1, "turns": [{"query": "x", "response": "y"}]}', 'in "system", not 1'),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "no answer to learn from"),
+        ('{"messages": [{"role": "system", "content": "x"}]}', "no answer to learn from"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', "message 1 has the role"),
+        ('{"messages": [{"role": "tool", "content": "x"}]}', "'user' is due"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_trained(bases, tmp_path, line, words):
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"turns": [{"query": "a", "response": "b"}]}\n\n' + line + "\n")
+    with pytest.raises(FormatError) as caught:
+        trained(bases("belle"), file, tmp_path / "new", **QUICK)
+    assert str(caught.value).startswith(f"{file}, line 3: ")
+    assert words in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_dialogues(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(FormatError, match="has no dialogue"):
+        read_dialogues(tmp_path / "empty.jsonl")
+
+
+def test_both_ways_to_write_a_dialogue(tmp_path):
+    turns = {"system": "Be kind.", "turns": [{"query": "a", "response": "b"}]}
+    messages = {"messages": [{"role": "system", "content": "Be kind."}, *_chat("a", "b")]}
+    plain = {"messages": _chat("茶", "c\u2028d")}
+    found = read_dialogues(write_lines(tmp_path / "both.jsonl", [turns, messages, plain]))
+    assert found[0] == found[1] == Dialogue((("a", "b"),), "Be kind.")
+    assert found[2].messages(0, 1) == plain["messages"]
+
+
+def _chat(query, response):
+    return [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"r": 0, "epochs": -1}, "r must be .*; epochs must be"),
+        ({"dropout": 1.0}, "dropout must be in"),
+        ({"rank": 8}, "knows no rank; it takes r, alpha"),
+        ({"max_length": 4096}, "at most 512"),
+        ({"max_length": 4}, "raise max_length"),
+        ({"dtype": "float16"}, "dtype on cpu must be one of float32, bfloat16"),
+        ({"targets": ["no_such"]}, "no_such"),
+        ({"frame": "none"}, "no frame 'none'"),
+        ({"evaluation": 1.5}, "a share in"),
+    ],
+)
+def test_arguments_that_cannot_work(bases, lines, tmp_path, options, words):
+    with pytest.raises(ConfigurationError, match=words):
+        trained(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, **options})
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_that_diverges_is_no_adapter(bases, lines, tmp_path):
+    with pytest.raises(ConfigurationError, match="diverged"):
+        trained(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 1e30})
+    assert not (tmp_path / "new" / "adapter_model.safetensors").exists()
+
+
+def test_what_does_not_fit_is_counted(bases, lines, tmp_path):
+    dialogues = [{"turns": [{"query": "a" * size, "response": "b"}]} for size in (10, 20, 300)]
+    file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": TALK}])
+    options = {"epochs": 1, "max_length": 80, "evaluation": lines[1]}
+    report = trained(bases("belle"), file, tmp_path / "new", **options)
+    own = Cutter(load_tokenizer(bases("belle")), FRAMES["belle"], 80).cut(read_dialogues(file))
+    held = Cutter(load_tokenizer(bases("belle")), FRAMES["belle"], 80).cut(read_dialogues(lines[1]))
+    assert own.left_out >= 1
+    assert own.shortened >= 1
+    assert report.left_out == own.left_out + held.left_out
+    assert report.shortened == own.shortened + held.shortened
+    assert (report.examples, report.held_out) == (len(own.all), len(held.all))
+
+
+def test_losses_of_an_epoch_are_put_together():
+    history = [
+        {"step": 0, "epoch": 0, "eval_loss": 4.0},
+        {"step": 2, "epoch": 0.5, "loss": 3.0},
+        {"step": 3, "epoch": 0.75, "loss": 2.0},
+        {"step": 4, "epoch": 1.0, "loss": 0.0},
+        {"step": 4, "epoch": 1.0, "eval_loss": 1.0},
+        {"step": 4, "epoch": 1.0, "train_runtime": 9},
+    ]
+    assert epoch_losses(history) == (EpochLoss(0, None, 4.0), EpochLoss(1, 2.0, 1.0))
+
+
+# The command line.
+
+
+@pytest.mark.slow
+def test_the_command(bases, lines, tmp_path):
+    words = [sys.executable, "-m", "llms.finetuning", lines[1], "--model", bases("belle")]
+    words += ["--output", tmp_path / "new", "--epochs", "1", "--device", "cpu"]
+    done = subprocess.run(
+        [*words, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=120
+    )
+    report = json.loads(done.stdout)
+    assert (report["examples"], report["held_out"]) == (18, 2)
+    again = subprocess.run(words, capture_output=True, encoding="utf-8", check=True, timeout=120)
+    assert "Held out" in again.stdout
+    assert "18 examples in 2 steps, resumed at 2" in again.stdout
+    failed = subprocess.run(
+        [*words, "--seed", "7"], capture_output=True, encoding="utf-8", check=False, timeout=120
+    )
+    assert failed.returncode == 1
+    assert "begun otherwise" in failed.stderr
+
+
+def test_its_help_imports_nothing_heavy():
+    code = (
+        "import sys, runpy; sys.argv[1:] = ['--help']\n"
+        "try: runpy.run_module('llms.finetuning')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'faiss', 'torch', 'transformers', 'peft'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
