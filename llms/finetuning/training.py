@@ -32,6 +32,12 @@ _WARMING = 0.03  # of all steps
 _KEPT = 2  # checkpoints
 
 
+def checkpoint(model: PreTrainedModel) -> None:
+    """Has a model forget what it can compute again; 5.23 has a new name for the switch."""
+    new: Any = getattr(model, "activation_checkpointing_enable", None)
+    (new or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
 def with_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str) -> PeftModel:
     """The model with a new LoRA adapter in it, which alone learns.
 
@@ -45,7 +51,7 @@ def with_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str)
     """
     torch.manual_seed(settings["seed"])
     if settings["gradient_checkpointing"]:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint(model)
     config = LoraConfig(
         r=settings["r"],
         lora_alpha=settings["alpha"],
