@@ -28,10 +28,10 @@ def require_user(user_id: str) -> None:
         raise InvalidInputError(f"user_id {user_id!r} has a character that cannot be stored")
 
 
-def require_query(query: str) -> None:
+def require_query(query: str, name: str = "query") -> None:
     """Raises InvalidInputError where nothing is asked."""
     if not isinstance(query, str) or not query.strip():
-        raise InvalidInputError(f"query must be a non-empty string, not {query!r}")
+        raise InvalidInputError(f"{name} must be a non-empty string, not {query!r}")
 
 
 def require_k(k: int, name: str = "k") -> None:

@@ -1,0 +1,445 @@
+"""SiliconFriend's page in a real browser: people talk, and each sees their own memory alone."""
+
+import json
+import re
+import socket
+import time
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+pytest.importorskip("langchain_core", reason="langchain is not installed")
+pytest.importorskip("gradio", reason="gradio is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from playwright.sync_api import expect, sync_playwright
+from pydantic import Field
+
+from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
+from memorybank_langchain.siliconfriend.web import page, start
+from memorybank_langchain.siliconfriend.web.wording import WORDS
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium"
+    ),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # gradio's event loops and sockets
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::Warning:gradio.*"),  # pandas' in gradio's queue
+]
+
+LANGUAGES = ("en", "zh")
+ENGLISH = pytest.mark.parametrize("served", ["en"], indirect=True)
+PATIENCE = 1.0
+WHOLE = " ".join(f"word{number}" for number in range(40))
+TALK = {
+    "en": (
+        "Good morning!",
+        "My sister Nora plays the cello.",
+        "I had tomato soup for lunch.",
+        "The train to Bergen leaves on Friday.",
+        "The garden needs rain.",
+    ),
+    "zh": (
+        "早上好！",
+        "我的妹妹诺拉会拉大提琴。",
+        "我午饭喝了番茄汤。",
+        "去卑尔根的火车星期五出发。",
+        "花园需要雨水。",
+    ),
+}
+QUESTION = {"en": "Which instrument does Nora play?", "zh": "诺拉会拉什么琴？"}
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> ${alert(3)} {{value}} **b**"
+EVIL_NAME = "Eve <img src=x onerror=alert(4)>${alert(5)}{{value}}"
+
+
+class Friend(BaseChatModel):
+    """Echoes what is said; some words make it slow, silent, empty or broken."""
+
+    heard: list = Field(default_factory=list)
+
+    @property
+    def _llm_type(self):
+        return "friend"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("Hm."))])
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        said = messages[-1].text.splitlines()[-1]
+        self.heard.append((said, kwargs))
+        if "broken" in said:
+            raise ConnectionError("the model <b>cannot</b> be reached")
+        if "stall" in said:
+            time.sleep(2 * PATIENCE)
+        answer = WHOLE if "slow" in said else "" if "empty" in said else f"Heard: {said}"
+        for word in re.findall(r"\S+\s*", answer) or [""]:
+            if "slow" in said:
+                time.sleep(0.05)
+            yield ChatGenerationChunk(message=AIMessageChunk(word))
+
+
+class Served:
+    """A page of its own, on its own bank."""
+
+    def __init__(self, folder, language, **options):
+        self.language, self.words, self._context = language, WORDS[language], None
+        self.model = Friend()
+        self.bank = MemoryBank.open(folder / "friend.db", embedder="hashing", language=language)
+        options = {"recent": 2, "patience": PATIENCE, **options}
+        self.blocks = page(self.bank, self.model, language=language, **options)
+        self.url = start(self.blocks, port=_free_port(), guarded="password" in options)
+
+    def context_of(self, browser):
+        """A browser's context that keeps gradio's files, which takes less time than new ones."""
+        self._context = self._context or browser.new_context()
+        return self._context
+
+    def close(self):
+        self.blocks.close(verbose=False)
+        self.bank.close()
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Person:
+    """Somebody with a browser of their own."""
+
+    def __init__(self, context, served):
+        self.served, self.words, self.context = served, served.words, context
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.dialogs, self.outside = [], []
+        self.page.on("dialog", lambda box: (self.dialogs.append(box.message), box.dismiss()))
+        self.page.on("request", self._note)
+        self.page.goto(served.url)
+        self.page.wait_for_selector("#sf-enter, #sf-box", state="attached")
+
+    def _note(self, request):
+        if not request.url.startswith((self.served.url, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def find(self, selector, **more):
+        return self.page.locator(selector, **more)
+
+    def sign_in(self, name, password=None):
+        self.find("#sf-name").locator("input, textarea").fill(name)
+        if password is not None:
+            self.find("#sf-password input").fill(password)
+        self.find("#sf-enter").click()
+        return self
+
+    def inside(self):
+        expect(self.find("#sf-box textarea")).to_be_visible()
+        return self
+
+    def send(self, text):
+        self.find("#sf-box textarea").fill(text)
+        self.find("#sf-box textarea").press("Enter")
+
+    def say(self, text, answer=None):
+        self.send(text)
+        expect(self.find(".sf-bubble.assistant").last).to_contain_text(answer or f"Heard: {text}")
+        self.ready()
+
+    def ready(self):
+        expect(self.find("#sf-send")).to_be_visible()
+
+    def tab(self, name):
+        self.find("button[role=tab]", has_text=self.words[name]).click()
+
+    def noticed(self, text):
+        expect(self.find("#sf-notice")).to_contain_text(text)
+
+    def memory(self, text):
+        return self.find("#sf-timeline details", has_text=text)
+
+    def press(self, text, do):
+        self.tab("timeline")
+        card = self.memory(text).first
+        if card.get_attribute("open") is None:
+            card.locator("summary").click()
+        card.locator(f"button[data-do={do}]").click()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def served(request, tmp_path_factory):
+    served = Served(tmp_path_factory.mktemp("web"), request.param)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def visitor(browser, served):
+    """Opens a browser for each person; at the end nothing was executed or loaded from outside."""
+    people = []
+
+    def opened():
+        context = browser.new_context() if people else served.context_of(browser)
+        people.append(Person(context, served))
+        return people[-1]
+
+    yield opened
+    for person in people:
+        person.page.evaluate("localStorage.clear()")
+        person.page.close()
+    for person in people[1:]:
+        person.context.close()
+    assert [(person.dialogs, person.outside) for person in people] == [([], [])] * len(people)
+
+
+def test_five_turns_a_question_a_reload_and_somebody_else(visitor, served):
+    lena, talk = visitor().sign_in("Lena").inside(), TALK[served.language]
+    for text in talk:
+        lena.say(text)
+    question = QUESTION[served.language]
+    lena.say(question)
+    first = lena.find("#sf-recalled article").first
+    expect(first).to_contain_text(talk[1])
+    expect(first.locator(".sf-part").first).to_be_visible()
+    lena.page.reload()
+    lena.inside()
+    expect(lena.find("#sf-hello")).to_contain_text("Lena")
+    expect(lena.find("#sf-chat")).to_contain_text(question)
+    lena.tab("timeline")
+    expect(lena.find("#sf-timeline details")).to_have_count(6)
+    lena.memory(talk[1]).last.locator("summary").click()
+    expect(lena.memory(talk[1]).last.locator("svg.curve .dot").first).to_be_visible()
+
+    omar = visitor().sign_in("Omar").inside()
+    omar.say(question)
+    omar.tab("timeline")
+    expect(omar.find("#sf-timeline details")).to_have_count(1)
+    assert talk[1] not in omar.page.content()
+    assert "Lena" not in omar.page.content()
+    lena.find("#sf-leave").click()
+    expect(lena.find("#sf-enter")).to_be_visible()
+    assert talk[1] not in lena.page.content()
+    lena.page.reload()
+    expect(lena.find("#sf-enter")).to_be_visible()
+
+
+def test_an_answer_can_be_stopped_half_way(visitor, served):
+    ann = visitor().sign_in("Ann").inside()
+    ann.send("slow please")
+    expect(ann.find(".sf-bubble.assistant").last).to_contain_text("word9 ")
+    ann.find("#sf-stop").click()
+    ann.ready()
+    shown = ann.find(".sf-bubble.assistant").last.inner_text()
+    assert shown.startswith("word0 word1")
+    assert "word39" not in shown
+    ann.say("And now?")
+    kept = served.bank.timeline(user_id="Ann")[0].turn
+    assert kept.query == "slow please"
+    assert WHOLE.startswith(kept.response.strip())
+    assert kept.response.startswith("word0")
+
+
+def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
+    bob = visitor().sign_in("Bob").inside()
+    failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "nothing"}
+    for text, why in failing.items():
+        bob.say(text, why)
+        expect(bob.find(".sf-bubble.user").last).to_have_text(text)
+        bob.say(f"Next after {text.upper()}")
+    kept = [memory.turn.query for memory in served.bank.timeline(user_id="Bob")]
+    assert [text for text in kept if text in failing] == list(failing)
+
+
+def test_markup_in_messages_and_names_is_text(visitor, served):
+    eve = visitor().sign_in(EVIL_NAME).inside()
+    expect(eve.find("#sf-hello")).to_contain_text(EVIL_NAME)
+    eve.say(EVIL)
+    expect(eve.find(".sf-bubble.user").last).to_have_text(EVIL)
+    eve.find("#sf-anew").click()
+    eve.say("What was that about value?")
+    expect(eve.find("#sf-recalled")).to_contain_text(EVIL)
+    eve.press(EVIL, "delete")
+    expect(eve.find("#sf-question")).to_contain_text(EVIL)
+    assert eve.page.locator(".gradio-container img[src=x]").count() == 0
+    assert list(served.bank.users()).count(EVIL_NAME) == 1
+
+
+def test_a_memory_is_strengthened_forgotten_found_again_and_deleted(visitor, served):
+    kim = visitor().sign_in("Kim").inside()
+    kim.say("I paint small boats.")
+    kim.say("I am allergic to walnuts.")
+    kim.press("boats", "strengthen")
+    kim.noticed(kim.words["strengthened"])
+    expect(kim.memory("boats").locator("svg.curve .dot")).to_have_count(1)
+    kim.press("boats", "forget")
+    kim.noticed(kim.words["forgotten"])
+    expect(kim.memory("boats")).to_have_count(0)
+    kim.page.get_by_label(kim.words["archived"]).check()
+    kim.press("boats", "restore")
+    kim.noticed(kim.words["restored"])
+    kim.press("boats", "delete")
+    kim.find("#sf-decline").click()
+    expect(kim.find("#sf-question")).to_be_hidden()
+    kim.press("boats", "delete")
+    kim.find("#sf-confirm").click()
+    expect(kim.memory("boats")).to_have_count(0)
+    assert "boats" not in kim.find("#sf-chat").inner_text()
+    assert [one.turn.query for one in served.bank.timeline(user_id="Kim", archived=True)] == [
+        "I am allergic to walnuts."
+    ]
+
+
+@ENGLISH
+def test_answers_are_given_anew_and_turns_taken_back(visitor, served):
+    pat = visitor().sign_in("Pat").inside()
+    pat.find("#sf-again").click()
+    pat.noticed(pat.words["nothing_said"])
+    pat.say("One.")
+    pat.say("Two, slow.", "word39")
+    pat.find("text=" + pat.words["settings"]).click()
+    pat.page.get_by_label(pat.words["own"]).uncheck()
+    expect(pat.find("input[type=number]").first).to_be_enabled()
+    before = len(served.model.heard)
+    pat.find("#sf-again").click()
+    expect(pat.find("#sf-stop")).to_be_visible()
+    pat.ready()
+    expect(pat.find(".sf-bubble")).to_have_count(4)
+    said, settings = served.model.heard[before]
+    assert said == "Two, slow."
+    assert settings == {"temperature": 0.95, "top_p": 0.7, "max_tokens": 512}
+    pat.find("#sf-take-back").click()
+    expect(pat.find(".sf-bubble")).to_have_count(2)
+    pat.find("#sf-anew").click()
+    expect(pat.find(".sf-bubble")).to_have_count(0)
+    assert [one.turn.query for one in served.bank.timeline(user_id="Pat")] == ["One."]
+
+
+@ENGLISH
+def test_digests_export_and_the_deletion_of_everything(visitor, served):
+    sam = visitor().sign_in("Sam").inside()
+    sam.say("I walk by the sea every Sunday, it makes me calm.")
+    sam.tab("digests")
+    sam.find("#sf-digest").click()
+    sam.noticed(sam.words["digested"].format(digested=1, skipped=0))
+    expect(sam.find("#sf-digests article").first).to_contain_text(sam.words["extractive"])
+    sam.tab("data")
+    with sam.page.expect_download() as download:
+        sam.find("#sf-export").click()
+    data = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert list(data) == ["Sam"]
+    assert "by the sea" in json.dumps(data)
+    sam.find("#sf-delete-all").click()
+    sam.find("#sf-confirm").click()
+    expect(sam.find("#sf-question")).to_be_hidden()
+    sam.tab("timeline")
+    expect(sam.find("#sf-timeline")).to_contain_text(sam.words["timeline_none"])
+    assert served.bank.timeline(user_id="Sam", archived=True) == []
+
+
+@ENGLISH
+def test_twins_in_two_windows_and_many_at_once_keep_to_their_own(visitor, served):
+    people = [visitor().sign_in(name).inside() for name in ("Ida", "Jon", "Ida")]
+    for number, person in enumerate(people):
+        person.send(f"slow secret{number}")
+    for person in people:
+        expect(person.find(".sf-bubble.assistant").last).to_contain_text("word2")
+        person.find("#sf-stop").click()
+        person.ready()
+    assert "secret1" not in people[0].page.content()
+    assert "secret0" not in people[1].page.content()
+    said = {one.turn.query for one in served.bank.timeline(user_id="Ida")}
+    assert said == {"slow secret0", "slow secret2"}
+
+
+def test_a_password_guards_the_page(browser, tmp_path):
+    served = Served(tmp_path, "en", password="open sesame")
+    try:
+        person = Person(browser.new_context(), served)
+        person.sign_in("Lena", "open")
+        expect(person.find("#sf-refused")).to_contain_text(WORDS["en"]["wrong_password"])
+        person.sign_in("Lena", "open sesame").inside()
+        person.page.reload()
+        expect(person.find("#sf-name").locator("input, textarea")).to_have_value("Lena")
+        expect(person.find("#sf-box textarea")).to_be_hidden()
+        person.context.close()
+    finally:
+        served.close()
+
+
+@ENGLISH
+def test_nothing_is_told_to_who_is_not_signed_in(served):
+    """Every act but those at the gate, called past the page with a visit that is made up."""
+    names = {id: act.name for id, act in served.blocks.fns.items() if act.name}
+    open_to_all = {"come_back", "enter", "leave", "choose_settings", "keep"}
+    asked = {id: name for id, name in names.items() if name not in open_to_all and id >= 0}
+    assert {"say", "export", "delete", "press", "digest"} <= set(asked.values())
+    for id, name in asked.items():
+        act = served.blocks.fns[id]
+        if act.fn is None or name == "<lambda>":
+            continue
+        told = _call(served.url, id, [{"user_id": "Lena"}] + ["x"] * (len(act.inputs) - 1))
+        assert "Nora" not in told
+        assert "诺拉" not in told
+
+
+def _call(url, act, data):
+    """What the server says to a call without a browser."""
+    body = {"fn_index": act, "data": data, "session_hash": f"intruder{act}", "event_data": None}
+    headers = {"Content-Type": "application/json"}
+    join = Request(f"{url}gradio_api/queue/join", json.dumps(body).encode(), headers)
+    urlopen(join, timeout=10).close()
+    with urlopen(f"{url}gradio_api/queue/data?session_hash=intruder{act}", timeout=20) as stream:
+        told = ""
+        for line in stream:
+            told += line.decode()
+            if "process_completed" in told or "close_stream" in told:
+                return told
+    return told
+
+
+@ENGLISH
+def test_what_the_page_does_not_use_is_closed(served):
+    for path in ("gradio_api/upload", "gradio_api/file=/etc/hostname", "gradio_api/runs"):
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(served.url + path, timeout=5)
+    with pytest.raises(HTTPError, match="400"):
+        urlopen(Request(served.url, headers={"Host": "evil.example"}), timeout=5)
+    with urlopen(served.url, timeout=5) as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "googleapis" not in answer.read().decode()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # uvicorn's
+def test_an_open_address_without_a_password_is_warned_of(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        with (
+            pytest.warns(UserWarning, match="give a password"),
+            pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"),
+        ):
+            start(page(bank, Friend()), host="192.0.2.1", port=_free_port())
+        with pytest.raises(InvalidInputError, match="language"):
+            page(bank, Friend(), language="fr")
+
+
+def test_wordings_say_the_same_things():
+    assert WORDS["en"].keys() == WORDS["zh"].keys()
+    for key, text in WORDS["en"].items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", WORDS["zh"][key])), key
