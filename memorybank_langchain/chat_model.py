@@ -43,8 +43,13 @@ class _ChatModel(BaseChatModel):
         return "memorybank"
 
     @property
+    def model_name(self) -> str:
+        """The name of the language model."""
+        return str(getattr(self.llm, "name", type(self.llm).__name__))
+
+    @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model_name": getattr(self.llm, "name", type(self.llm).__name__)}
+        return {"model_name": self.model_name}
 
     def _generate(
         self,

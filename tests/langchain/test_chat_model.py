@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from memorybank_core import AnswerError
 from memorybank_core.testing import FakeLLM
-from memorybank_langchain import as_chat_model
+from memorybank_langchain import as_chat_model, as_llm
 
 SAID = [SystemMessage("Be brief."), HumanMessage("Hi."), AIMessage("Hello."), HumanMessage("Bye.")]
 
@@ -69,3 +69,7 @@ def test_its_errors_are_the_models_own():
 
     with pytest.raises(AnswerError, match="no"):
         as_chat_model(FakeLLM(refuse)).invoke("Hi.")
+
+
+def test_it_keeps_its_name_on_the_way_there_and_back():
+    assert as_llm(as_chat_model(Streaming())).name == "streaming"
