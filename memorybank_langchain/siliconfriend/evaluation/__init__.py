@@ -1,0 +1,60 @@
+"""The MemoryBank paper's evaluation of the companion: probing questions over simulated histories.
+
+Answers are scored as in section 4.3 of the paper (Zhong et al. 2023, arXiv 2305.10250): was the
+right memory retrieved {0, 1}, is the answer correct {0, 0.5, 1}, is it coherent {0, 0.5, 1}, and
+1/r for its rank r among the hosts. The paper's judges were people. A model as judge is cheaper
+and biased: towards its own answers and its family's, towards long and confident ones, and towards
+the answer that it reads first. So no judge here sees a host's name, answers change places from
+question to question, and figures judged by a model should not be held against the paper's as if
+people had judged.
+
+Each name is imported when it is first asked for: a command's help needs none.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .human import HumanJudge
+    from .judging import Case, Grade, Judge, ModelJudge
+    from .running import evaluate
+    from .scores import Answered, Evaluation, HostResult, Scores
+    from .tabling import PAPER, as_table
+
+_MODULES = {
+    "PAPER": "tabling",
+    "Answered": "scores",
+    "Case": "judging",
+    "Evaluation": "scores",
+    "Grade": "judging",
+    "HostResult": "scores",
+    "HumanJudge": "human",
+    "Judge": "judging",
+    "ModelJudge": "judging",
+    "Scores": "scores",
+    "as_table": "tabling",
+    "evaluate": "running",
+}
+
+__all__ = [
+    "PAPER",
+    "Answered",
+    "Case",
+    "Evaluation",
+    "Grade",
+    "HostResult",
+    "HumanJudge",
+    "Judge",
+    "ModelJudge",
+    "Scores",
+    "as_table",
+    "evaluate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
