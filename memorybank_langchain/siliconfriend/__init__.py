@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .chain import siliconfriend
     from .companion import Companion
     from .models import budget, chat_model
-    from .persona import CARE, PERSONA, persona
+    from .personas import CARE, PERSONA, persona
 
 __all__ = [
     "CARE",
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CARE": "persona",
-    "PERSONA": "persona",
+    "CARE": "personas",
+    "PERSONA": "personas",
     "Companion": "companion",
     "budget": "models",
     "chat_model": "models",
-    "persona": "persona",
+    "persona": "personas",
     "siliconfriend": "chain",
 }
 

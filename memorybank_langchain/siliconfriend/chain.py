@@ -15,7 +15,7 @@ from memorybank_core.bank import CONTEXT_TOKENS
 from memorybank_langchain.runnable import with_memory
 
 from .fitting import fitted
-from .persona import persona
+from .personas import persona
 
 PROMPT = ChatPromptTemplate(
     [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{words}")]
@@ -49,7 +49,7 @@ def siliconfriend(
         user_id: Whose memory.
         user_name: What they are called; None for their id.
         name: What the companion is called.
-        care: What it is told about crisis and professional help; None for `persona.CARE`.
+        care: What it is told about crisis and professional help; None for `CARE`.
         brief: For a tiny model, which long instructions muddle: see `persona`.
         session: The conversation; None takes the day's, or `thread_id` of each call's config.
         k: How many memories are recalled at most.

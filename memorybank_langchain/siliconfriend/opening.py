@@ -1,0 +1,72 @@
+"""A bank and a model for a command, with a word on what takes its time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from memorybank_core import ConfigurationError, MemoryBank, MissingDependencyError
+from memorybank_core.checks import require_language
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+TOLD = {
+    "en": {
+        "built_in": "There is no key and no --llm: you talk with SmolLM2-135M, the small model "
+        "from the wheel. It is slow of wit and speaks English only; see --help for better ones.",
+        "loading": "Loading {model} …",
+    },
+    "zh": {
+        "built_in": "没有密钥，也没有 --llm：与你交谈的是 wheel 中的小模型 SmolLM2-135M。"
+        "它很笨拙，只会英语；更好的选择见 --help。",
+        "loading": "正在加载 {model}……",
+    },
+}
+
+
+@contextmanager
+def opened(
+    path: Path, llm: str | None, how: Mapping[str, Any], where: Mapping[str, Any]
+) -> Iterator[tuple[MemoryBank, BaseChatModel]]:
+    """The bank at `path`, which the model digests, and the model.
+
+    Args:
+        path: The bank's file; made where there is none.
+        llm: The model's name; None takes what `chosen` says, and tells so.
+        how: The keywords of `chat_model`.
+        where: The keywords of `MemoryBank.open`.
+
+    Raises:
+        ConfigurationError: There is no such model, or it cannot be used; or so the bank.
+        StoreError: The bank cannot be opened.
+    """
+    told = TOLD[require_language(where["language"])]
+    try:
+        from .models import BUILT_IN, chat_model, chosen, digester
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "siliconfriend") from error
+
+    path = path.expanduser()
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {path.parent} for the bank {path.name}")
+    name = llm or chosen()
+    err = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    if llm is None and name == BUILT_IN:
+        err.print(told["built_in"], style="yellow")
+    err.print(told["loading"].format(model=name), style="dim")
+    model = chat_model(name, **how, progress=quietly(name != BUILT_IN))
+    with MemoryBank.open(path, llm=digester(model), **where) as bank:
+        yield bank, model
+
+
+def quietly(shows_progress: bool) -> bool:
+    """As given; where no progress is to be shown, the bars of libraries are switched off, too."""
+    if not shows_progress:
+        os.environ.setdefault("TQDM_DISABLE", "1")
+    return shows_progress

@@ -1,0 +1,5 @@
+"""SiliconFriend in the terminal."""
+
+from .signing_in import talk
+
+__all__ = ["talk"]
