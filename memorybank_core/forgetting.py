@@ -153,11 +153,15 @@ def law_named(name: str) -> ForgettingLaw:
 
 def retention_of(memory: Memory, law: ForgettingLaw, now: datetime) -> float:
     """R of `memory` at `now`: the value that ranking shows and `forget` decides by."""
+    if memory.pinned:
+        return 1.0
     return float(law.retention(days_between(memory.refreshed_at, now), memory.strength))
 
 
 def fades_at(memory: Memory, law: ForgettingLaw, threshold: float) -> datetime | None:
-    """When retention falls to `threshold`; None if that lies beyond the calendar."""
+    """When retention falls to `threshold`; None for never, or beyond the calendar."""
+    if memory.pinned:
+        return None
     try:
         return memory.refreshed_at + timedelta(days=law.days_until(threshold, memory.strength))
     except OverflowError:

@@ -131,7 +131,8 @@ class Candidates:
         session: int64; equal within one conversation, negative for an event summary.
         place: int64; where in its conversation it stands, counted in utterances.
         created: float64; seconds since 1970.
-        refreshed: float64; the later of creation and last recall, seconds since 1970.
+        refreshed: float64; the later of creation and last recall, seconds since 1970; infinite
+            for what is pinned.
         strength: float64; S of the law.
     """
 
@@ -302,11 +303,19 @@ class MemoryStore(Protocol):
         ...
 
     def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Archives active memories as of `now`; returns how many changed."""
+        """Archives active memories as of `now`, but for pinned ones; returns how many changed."""
         ...
 
     def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
         """Brings archived memories back, to fade anew from `now`; returns how many changed."""
+        ...
+
+    def pin(self, user_id: str, ids: Collection[str]) -> int:
+        """Keeps memories from fading, archived ones are brought back; returns how many changed."""
+        ...
+
+    def unpin(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Lets pinned memories fade, anew from `now`; returns how many changed."""
         ...
 
     def recalls(self, user_id: str, id: str) -> list[datetime]:

@@ -108,6 +108,7 @@ class Memory:
         last_recalled_at: When it was last recalled, in UTC.
         archived_at: When it was forgotten (decay), in UTC; None while it is active.
         turn: The exchange itself, for kind "turn".
+        pinned: Whether it is kept from fading: its retention is 1.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Memory:
     last_recalled_at: datetime | None = None
     archived_at: datetime | None = None
     turn: Turn | None = None
+    pinned: bool = False
 
     @property
     def refreshed_at(self) -> datetime:

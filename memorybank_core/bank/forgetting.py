@@ -1,4 +1,4 @@
-"""Letting go: decay, which archives, and deletion on request, which erases."""
+"""Letting go: decay, which archives, pins against it, and deletion on request, which erases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THRESHOLD = 0.05
 
 
 class Forgetting(Base):
-    """`forget`, `forecast`, `restore` and `delete`."""
+    """`forget`, `forecast`, `restore`, `pin`, `unpin` and `delete`."""
 
     def forget(
         self,
@@ -77,6 +77,27 @@ class Forgetting(Base):
         ids = ids_of(found, user_id)
         return self.store.restore(user_id, ids, require_moment(now)) if ids else 0
 
+    def pin(self, found: Iterable[SearchResult | Memory | str], *, user_id: str) -> int:
+        """Keeps memories from fading: their retention is 1 until `unpin`; returns how many.
+
+        What was forgotten is brought back. Deletion takes pinned memories like any other.
+        """
+        require_user(user_id)
+        ids = ids_of(found, user_id)
+        return self.store.pin(user_id, ids) if ids else 0
+
+    def unpin(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+    ) -> int:
+        """Lets pinned memories fade again, anew from `now`; returns how many."""
+        require_user(user_id)
+        ids = ids_of(found, user_id)
+        return self.store.unpin(user_id, ids, require_moment(now)) if ids else 0
+
     def delete(
         self,
         *,
@@ -105,6 +126,8 @@ class Forgetting(Base):
     aforget = in_thread(forget)
     aforecast = in_thread(forecast)
     arestore = in_thread(restore)
+    apin = in_thread(pin)
+    aunpin = in_thread(unpin)
     adelete = in_thread(delete)
 
     def _fading(self, user_id: str, now: datetime, threshold: float) -> list[Fading]:

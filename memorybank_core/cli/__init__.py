@@ -70,6 +70,8 @@ _VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "forget": forgetting.forget,
         "forecast": forgetting.forecast,
         "restore": forgetting.restore,
+        "pin": forgetting.pin,
+        "unpin": forgetting.unpin,
         "delete": forgetting.delete,
     },
     "Look after a bank": {

@@ -1,4 +1,4 @@
-"""Letting go: forget, forecast, restore, delete."""
+"""Letting go: forget, forecast, restore, pin, unpin, delete."""
 
 from __future__ import annotations
 
@@ -83,10 +83,35 @@ def restore(
     """Bring forgotten memories back, to fade anew from now."""
     with opened(path, user=user, timezone=timezone) as bank:
         count = bank.restore(ids, user_id=user, now=moment_of(now, bank))
-    if as_json:
-        print_json({"restored": count})
-        return
-    console().print(f"{memories(count)} restored")
+    _print_count("restored", count, as_json=as_json)
+
+
+def pin(
+    path: options.BankPath,
+    ids: options.Ids,
+    *,
+    user: options.User,
+    as_json: options.AsJson = False,
+) -> None:
+    """Keep memories from fading; forgotten ones are brought back."""
+    with opened(path, user=user) as bank:
+        count = bank.pin(ids, user_id=user)
+    _print_count("pinned", count, as_json=as_json)
+
+
+def unpin(
+    path: options.BankPath,
+    ids: options.Ids,
+    *,
+    user: options.User,
+    now: options.Now = None,
+    timezone: options.Timezone = "UTC",
+    as_json: options.AsJson = False,
+) -> None:
+    """Let pinned memories fade again, anew from now."""
+    with opened(path, user=user, timezone=timezone) as bank:
+        count = bank.unpin(ids, user_id=user, now=moment_of(now, bank))
+    _print_count("unpinned", count, as_json=as_json)
 
 
 def delete(
@@ -115,6 +140,13 @@ def delete(
         print_json(receipt)
     else:
         _print_receipt(receipt)
+
+
+def _print_count(done: str, count: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({done: count})
+    else:
+        console().print(f"{memories(count)} {done}")
 
 
 def _confirm(question: str) -> None:

@@ -77,6 +77,15 @@ def retention_bar(retention: float, width: int = BAR) -> Text:
     return Text.assemble((bar.ljust(width), style), f" {retention:.2f}")
 
 
+def left_cell(
+    memory: Memory, retention: float, *, forgotten: str = "forgotten", pinned: str = "pinned"
+) -> Text:
+    """What is left of a memory, as a bar; or why none is shown."""
+    if memory.archived_at:
+        return Text(forgotten, style="red")
+    return Text(pinned, style="cyan") if memory.pinned else retention_bar(retention)
+
+
 def table(*columns: str, numbers: Collection[str] = (), memories: bool = False) -> Table:
     """An empty table. `numbers` stand right; a first column of `memories` takes the room left."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=memories, header_style="bold")

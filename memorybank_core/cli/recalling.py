@@ -15,7 +15,7 @@ from memorybank_core.records import Memory, SearchResult
 
 from . import options
 from .opening import moment_of, opened
-from .output import clean, console, day_label, memory_cell, print_json, retention_bar, table
+from .output import clean, console, day_label, left_cell, memory_cell, print_json, table
 
 INDENT = 4
 
@@ -155,7 +155,7 @@ def _print_timeline(found: Sequence[Memory], retentions: Sequence[float]) -> Non
         shown.add_row(
             memory_cell(memory),
             f"{memory.strength:g}",
-            Text("forgotten", style="red") if memory.archived_at else retention_bar(retention),
+            left_cell(memory, retention),
             str(memory.recalls),
         )
     console().print(shown)

@@ -7,8 +7,8 @@ It is taken as it comes: stray spaces around users and days, values missing, nul
 text bare or as {"content": text}. A turn or a summary may bring its "memory_strength",
 "last_recall_date" and "memory_id". What the original has no place for stands in keys of our own,
 which it ignores: "time", "session", "user_name", "companion_name", "recalls", "recalled_at",
-"archived_at" and, for an id with spaces around it, "user_id"; a second summary of one day makes a
-list of the two. "digests" says who made each digest, when, and from what. So a bank that is
+"archived_at", "pinned" and, for an id with spaces around it, "user_id"; a second summary of one day
+makes a list of the two. "digests" says who made each digest, when, and from what. So a bank that is
 exported and imported comes out the same.
 """
 

@@ -85,5 +85,6 @@ def _exported(memory: Memory, recalled: list[datetime], zone: ZoneInfo) -> dict[
         "recalls": memory.recalls or None,
         "recalled_at": [iso(at, zone) for at in recalled] or None,
         "archived_at": iso(memory.archived_at, zone),
+        "pinned": memory.pinned or None,
     }
     return {name: value for name, value in entry.items() if value is not None}

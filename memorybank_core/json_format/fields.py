@@ -103,6 +103,13 @@ def as_count(value: Any) -> int:
     return value
 
 
+def as_flag(value: Any) -> bool:
+    """True or false, and no number that stands for one."""
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
 def shortened(value: Any) -> str:
     """A value as a message shows it."""
     text = _REPR.repr(value)

@@ -21,6 +21,7 @@ from .fields import (
     FIRST_TURN,
     as_count,
     as_datetime,
+    as_flag,
     as_kind,
     as_strength,
     as_text,
@@ -41,6 +42,7 @@ _EXPECTED = {
     "time": "a date and time in ISO 8601 with its offset from UTC",
     "recalls": "a whole number of 0 or more",
     "archived_at": "a date and time in ISO 8601",
+    "pinned": "true or false",
     "recalled_at": "a list of dates and times in ISO 8601",
     "kind": "summary or portrait",
     "day": "a calendar day written YYYY-MM-DD",
@@ -175,6 +177,7 @@ class Plan:
             strength=self._field(where, entry, "memory_strength", as_strength) or 1.0,
             recalls=self._field(where, entry, "recalls", as_count) or 0,
             archived_at=self._field(where, entry, "archived_at", self._moment),
+            pinned=self._field(where, entry, "pinned", as_flag) or False,
         )
         memory = replace(memory, last_recalled_at=self._last_recall(where, entry, memory))
         self.recalled[memory.id] = self._field(where, entry, "recalled_at", self._moments) or []

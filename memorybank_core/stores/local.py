@@ -153,7 +153,7 @@ class LocalStore:
     def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
         """Archives active memories as of `now`; returns how many changed."""
         at = rows.micros(now)
-        change = "archived_at = ? WHERE archived_at IS NULL"
+        change = "archived_at = ? WHERE archived_at IS NULL AND NOT pinned"
         return self._change(user_id, ids, change, at)
 
     def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
@@ -161,6 +161,16 @@ class LocalStore:
         at = rows.micros(now)
         change = "archived_at = NULL, last_recalled_at = ? WHERE archived_at IS NOT NULL"
         return self._change(user_id, ids, change, at)
+
+    def pin(self, user_id: str, ids: Collection[str]) -> int:
+        """Keeps memories from fading, archived ones are brought back; returns how many changed."""
+        loose = "(NOT pinned OR archived_at IS NOT NULL)"
+        return self._change(user_id, ids, f"archived_at = NULL, pinned = ? WHERE {loose}", 1)
+
+    def unpin(self, user_id: str, ids: Collection[str], now: datetime) -> int:
+        """Lets pinned memories fade, anew from `now`; returns how many changed."""
+        change = "pinned = 0, last_recalled_at = ? WHERE pinned"
+        return self._change(user_id, ids, change, rows.micros(now))
 
     def recalls(self, user_id: str, id: str) -> list[datetime]:
         """When a memory was recalled, oldest first."""

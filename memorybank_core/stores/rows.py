@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -19,10 +20,10 @@ from .lexical import postings
 Row = tuple[Any, ...]
 
 _CONTENT = "id, kind, session, day, created_at, query, response, user_name, companion_name"
-COLUMNS = f"{_CONTENT}, strength, recalls, last_recalled_at, archived_at"
+COLUMNS = f"{_CONTENT}, strength, recalls, last_recalled_at, archived_at, pinned"
 INSERT = (
     f"INSERT INTO memories (user_key, seq, version, written, terms, {COLUMNS}) "
-    f"VALUES ({', '.join('?' * 18)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    f"VALUES ({', '.join('?' * 19)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
     + ", ".join(
         f"{name} = excluded.{name}" for name in f"version, written, terms, {_CONTENT}".split(", ")
     )
@@ -30,7 +31,7 @@ INSERT = (
 """Stores a memory; one that takes another's place is as strong and as fresh as that was."""
 INDEXED = (
     "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
-    "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at"
+    "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at, pinned"
 )
 """What the index of a user is made from, beside the terms and the vectors."""
 
@@ -67,13 +68,14 @@ def from_memory(memory: Memory) -> Row:
         memory.recalls,
         None if memory.last_recalled_at is None else micros(memory.last_recalled_at),
         None if memory.archived_at is None else micros(memory.archived_at),
+        memory.pinned,
     )
 
 
 def to_memory(user_id: str, row: Row) -> Memory:
     """The memory of a row of `COLUMNS`."""
     (id, kind, session, day, created, query, response, user, companion, *state) = row
-    strength, recalls, recalled, archived = state
+    strength, recalls, recalled, archived, pinned = state
     created_at = moment(created)
     turn = None
     if kind == "turn":
@@ -91,6 +93,7 @@ def to_memory(user_id: str, row: Row) -> Memory:
         last_recalled_at=None if recalled is None else moment(recalled),
         archived_at=None if archived is None else moment(archived),
         turn=turn,
+        pinned=bool(pinned),
     )
 
 
@@ -134,20 +137,19 @@ def to_digest(user_id: str, row: Row) -> Digest:
 
 def to_indexed(row: Row) -> IndexedMemory:
     """The index's view of a row of `INDEXED`."""
-    seq, created, refreshed, strength, day, session, kind, query, response, user, companion = row[
-        :-1
-    ]
+    (seq, created, refreshed, strength, day, session, kind, query, response, *names) = row[:-2]
+    (user, companion), (archived, pinned) = names, row[-2:]
     return IndexedMemory(
         key=seq,
         created=created / 1e6,
-        refreshed=refreshed / 1e6,
+        refreshed=math.inf if pinned else refreshed / 1e6,
         strength=strength,
         day=date.fromisoformat(day).toordinal(),
         session=session,
         speaker=None if query and response else user if query else companion,
         kind=kind,
         utterances=2 if query and response else 1,
-        archived=row[-1] is not None,
+        archived=archived is not None,
     )
 
 

@@ -94,6 +94,7 @@ MIGRATIONS = (
     CREATE INDEX items_by_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
     CREATE INDEX items_unembedded ON items (path) WHERE fields IS NOT NULL AND vectors IS NULL;
     """,
+    "ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
 )
 """What takes a file from schema version i to i + 1; entries are only ever appended."""
 

@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
+from math import inf
 
 import numpy as np
 
@@ -74,6 +75,7 @@ class StoreContract(ItemContract):
             recalls=3,
             last_recalled_at=NOON + timedelta(days=1, microseconds=1),
             archived_at=NOON + timedelta(days=2),
+            pinned=True,
         )
         with self.stored(whole, event("e summary")) as store:
             assert store.known(ADA, ["a", "e", "z"]) == {"a": whole, "e": event("e summary")}
@@ -294,6 +296,29 @@ class StoreContract(ItemContract):
             assert store.restore(ADA, ["a", "b"], later) == 1
             a, b = store.memories(ADA, Filter())
             assert (a.archived_at, a.refreshed_at, b.refreshed_at) == (None, later, NOON)
+
+    def test_what_is_pinned_neither_fades_nor_is_archived(self) -> None:
+        later = NOON + timedelta(days=9)
+        with self.stored(said("a"), said("b"), said("c")) as store:
+            store.archive(ADA, ["a"], NOON)
+            assert store.pin(ADA, ["a", "b", "unknown"]) == 2
+            assert store.pin(ADA, ["a"]) == 0
+            assert store.pin(BOB, ["a"]) == 0
+            assert store.archive(ADA, ["a", "b", "c"], NOON) == 1
+            a, b = store.memories(ADA, Filter())
+            assert (a.pinned, a.archived_at, a.strength, b.pinned) == (True, None, 1.0, True)
+            rows = found(store, ADA, probe("a"))
+            assert {id: row["refreshed"] for id, row in rows.items()} == {"a": inf, "b": inf}
+            assert store.unpin(ADA, ["a", "c"], later) == 1
+            assert store.unpin(ADA, ["a"], later) == 0
+            assert store.known(ADA, ["a"])["a"].refreshed_at == later
+            assert found(store, ADA, probe("a"))["a"]["refreshed"] == later.timestamp()
+
+    def test_a_replaced_text_stays_pinned(self) -> None:
+        with self.stored(said("a")) as store:
+            store.pin(ADA, ["a"])
+            store.add(ADA, [said("a new words")], [EAST], replace=True)
+            assert store.known(ADA, ["a"])["a"].pinned
 
     # Deleting
 

@@ -65,10 +65,18 @@ def assert_sound(path):
 # Arguments
 
 
-@pytest.mark.parametrize("verb", ["add", "search", "reinforce", "forget", "forecast", "restore"])
+@pytest.mark.parametrize(
+    "verb", ["add", "search", "reinforce", "forget", "forecast", "restore", "unpin"]
+)
 @pytest.mark.parametrize("now", [NAIVE, "2023-05-04", 0, date(2023, 5, 4)])
 def test_moments_need_a_time_zone(bank, verb, now):
-    given = {"add": [[Turn("x")]], "search": ["x"], "reinforce": [["a"]], "restore": [["a"]]}
+    given = {
+        "add": [[Turn("x")]],
+        "search": ["x"],
+        "reinforce": [["a"]],
+        "restore": [["a"]],
+        "unpin": [["a"]],
+    }
     with refused(bank, match="naive|must be a datetime"):
         if verb == "forecast":
             bank.forecast(now, **ADA)
@@ -147,7 +155,7 @@ def test_days_are_dates(bank, day):
 
 @pytest.mark.parametrize("ids", ["a", [None], [5], [b"a"], [Turn("x")]])
 def test_ids(bank, ids):
-    for verb in (bank.reinforce, bank.restore):
+    for verb in (bank.reinforce, bank.restore, bank.pin, bank.unpin):
         with refused(bank, match="id"):
             verb(ids, **ADA)
     with refused(bank, match="id"):
@@ -155,7 +163,7 @@ def test_ids(bank, ids):
 
 
 def test_one_memory_is_no_list(bank):
-    for verb in (bank.reinforce, bank.restore):
+    for verb in (bank.reinforce, bank.restore, bank.pin, bank.unpin):
         with refused(bank, match="list"):
             verb(bank.timeline(**ADA)[0], **ADA)
 

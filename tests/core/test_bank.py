@@ -166,6 +166,20 @@ def test_forgetting_archives_what_has_faded_and_can_be_undone(bank):
     assert bank.forget(user_id=USER, now=now).forgotten == ()
 
 
+def test_what_is_pinned_stays_until_it_is_let_go(bank):
+    assert bank.pin(["soup"], user_id=USER) == 1
+    now = MONDAY + 400 * DAY
+    assert bank.search("soup", user_id=USER, k=1, now=now)[0].retention == 1.0
+    assert bank.forget(user_id=USER, now=now).kept == 1
+    (kept,) = bank.timeline(user_id=USER)
+    assert (kept.id, kept.pinned) == ("soup", True)
+    assert bank.forget(user_id=USER, now=now, threshold=1.0, seed=1).forgotten == ()
+    assert bank.forecast(now, user_id=USER) == []
+    assert bank.unpin([kept], user_id=USER, now=now) == 1
+    assert bank.forget(user_id=USER, now=now).forgotten == ()
+    assert bank.forget(user_id=USER, now=now + 16 * DAY).kept == 0
+
+
 def test_forgetting_decides_by_the_retention_that_search_shows(bank):
     now = MONDAY + 7 * DAY
     shown = {r.memory.id: r.retention for r in bank.search("the", user_id=USER, k=9, now=now)}

@@ -231,6 +231,15 @@ class TestForget:
         assert read("restore", path, ANSWER, "-u", USER) == {"restored": 0}
         assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] == ANSWER
 
+    def test_what_is_pinned_is_kept(self, path):
+        assert run("pin", path, ANSWER, "-u", USER).stdout == "1 memory pinned\n"
+        assert read("pin", path, ANSWER, "-u", USER) == {"pinned": 0}
+        report = read("forget", path, "-u", USER, "--now", LATER)
+        assert ANSWER not in {fading["memory"]["id"] for fading in report["forgotten"]}
+        assert "pinned" in run("timeline", path, "-u", USER, "--now", LATER).stdout
+        assert run("unpin", path, ANSWER, "-u", USER).stdout == "1 memory unpinned\n"
+        assert read("unpin", path, ANSWER, "-u", USER) == {"unpinned": 0}
+
     def test_threshold_law_and_seed_decide(self, path):
         def forgotten(*options):
             command = ("forget", path, "-u", USER, "--now", LATER, "--dry-run", *options)
@@ -376,6 +385,7 @@ class TestFailing:
     BANK_COMMANDS = (
         ("export", "-"), ("search", "x", "-u", "u"), ("timeline", "-u", "u"),
         ("forget", "-u", "u"), ("forecast", "-u", "u", "--by", LATER), ("restore", "i", "-u", "u"),
+        ("pin", "i", "-u", "u"), ("unpin", "i", "-u", "u"),
         ("delete", "-u", "u", "--all", "--yes"), ("users",), ("stats",), ("compact",),
         ("reembed", "--embedder", "hashing"),
     )  # fmt: skip

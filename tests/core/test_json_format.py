@@ -256,6 +256,7 @@ def test_the_demo_dialogues_come_in_whole(bank, language):
         (one_turn(recalls=-1), "recalls: got -1, expected a whole number"),
         (one_turn(recalls=2**63), "expected a whole number"),
         (one_turn(archived_at="never"), "archived_at: got 'never', expected a date and time"),
+        (one_turn(pinned=1), "pinned: got 1, expected true or false"),
         (one_turn(time="2023-04-27T09:00:00"), "expected a date and time in ISO 8601 with its"),
         (one_turn(time="2023-04-28T01:00:00+00:00"), f"expected a time on {DAY} in UTC"),
         (one_turn(time="0001-01-01T00:00:00+14:00"), "expected a date and time"),
@@ -479,6 +480,7 @@ state = {
     "last_recall_date": whens,
     "recalls": st.none() | st.integers(0, 99),
     "archived_at": whens,
+    "pinned": st.none() | st.booleans(),
 }
 turns = st.fixed_dictionaries(
     {"query": words | st.none()},

@@ -31,6 +31,7 @@ memories = st.builds(
     last_recalled_at=st.none() | moments,
     archived_at=st.none() | moments,
     turn=st.none() | turns,
+    pinned=st.booleans(),
 )
 numbers = st.floats(allow_nan=False)
 

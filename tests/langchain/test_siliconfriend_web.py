@@ -282,13 +282,19 @@ def test_markup_in_messages_and_names_is_text(visitor, served):
     assert list(served.bank.users()).count(EVIL_NAME) == 1
 
 
-def test_a_memory_is_strengthened_forgotten_found_again_and_deleted(visitor, served):
+def test_a_memory_is_strengthened_pinned_forgotten_found_again_and_deleted(visitor, served):
     kim = visitor().sign_in("Kim").inside()
     kim.say("I paint small boats.")
     kim.say("I am allergic to walnuts.")
     kim.press("boats", "strengthen")
     kim.noticed(kim.words["strengthened"])
     expect(kim.memory("boats").locator("svg.curve .dot")).to_have_count(1)
+    kim.press("boats", "pin")
+    kim.noticed(kim.words["pinned"])
+    expect(kim.memory("boats")).to_contain_text(kim.words["stays"])
+    assert kim.memory("boats").locator("[data-do=forget]").count() == 0
+    kim.press("boats", "unpin")
+    kim.noticed(kim.words["unpinned"])
     kim.press("boats", "forget")
     kim.noticed(kim.words["forgotten"])
     expect(kim.memory("boats")).to_have_count(0)

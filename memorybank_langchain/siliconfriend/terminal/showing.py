@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Portrait
-from memorybank_core.cli.output import clean, one_line, retention_bar, table
+from memorybank_core.cli.output import clean, left_cell, one_line, table
 from memorybank_core.forgetting import retention_of
 
 from .wording import day_label
@@ -54,9 +54,12 @@ def show_timeline(
         shown.add_row(
             Text(one_line(memory.text)),
             f"{memory.strength:g}",
-            Text(words["forgotten_mark"], style="red")
-            if memory.archived_at
-            else retention_bar(retention_of(memory, law, now)),
+            left_cell(
+                memory,
+                retention_of(memory, law, now),
+                forgotten=words["forgotten_mark"],
+                pinned=words["pinned_mark"],
+            ),
             str(memory.recalls),
         )
     out.print(shown)

@@ -63,6 +63,16 @@ class Holdings:
         self.bank.restore([memory], user_id=self.user_id)
         return self.words["restored"]
 
+    def pin(self, memory: Memory) -> str:
+        """Keeps a memory from fading, and says so."""
+        self.bank.pin([memory], user_id=self.user_id)
+        return self.words["pinned"]
+
+    def unpin(self, memory: Memory) -> str:
+        """Lets a memory fade again, and says so."""
+        self.bank.unpin([memory], user_id=self.user_id)
+        return self.words["unpinned"]
+
     def delete(self, memory_id: str) -> str:
         """Erases a memory, and says so."""
         return self._deleted(self.companion.erase([memory_id]))

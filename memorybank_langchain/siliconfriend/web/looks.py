@@ -66,6 +66,7 @@ div.sf-scroll:not(.block) { height: calc(100vh - 335px); min-height: 360px; over
   padding: 10px 12px; background: var(--background-fill-primary); }
 .sf-memory h3 { margin: 0 0 6px; font-size: 0.95rem; font-weight: 650; }
 .sf-memory.archived { opacity: 0.6; }
+.sf-pin { float: right; font-size: 0.8rem; }
 .sf-memory > summary { cursor: pointer; list-style: none; }
 .sf-memory > summary::-webkit-details-marker { display: none; }
 .sf-memory > header { display: flex; justify-content: space-between; gap: 8px;

@@ -17,6 +17,9 @@ from .curves import curve_svg
 
 Words = Mapping[str, str]
 
+ACTIONS = ("strengthen", "pin", "unpin", "forget", "restore")
+"""What is done with a memory at once; deleting it is asked about first."""
+
 _TEMPLATE_MARKS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
 
@@ -115,6 +118,33 @@ def timeline(
 
 
 def _memory(memory: Memory, bank: MemoryBank, now: datetime, words: Words, *, is_open: bool) -> str:
+    wording = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
+    buttons = "".join(_button(do, memory.id, words) for do in _actions(memory))
+    state, opened = " archived" if memory.archived_at else "", " open" if is_open else ""
+    pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
+    return (
+        f'<details class="sf-memory{state}"{opened}><summary>{pin}'
+        f"{_said(memory, words)}{_bar(retention_of(memory, bank.law, now), words)}</summary>"
+        f"{_fading(memory, bank, now, words)}"
+        f'<p class="sf-known">{escaped(words[wording].format(count=memory.recalls))} · '
+        f"{escaped(words['strength'])} {memory.strength:.3g}</p>"
+        f'<div class="sf-actions">{buttons}</div></details>'
+    )
+
+
+def _actions(memory: Memory) -> tuple[str, ...]:
+    """What can be done with a memory as it is."""
+    if memory.archived_at:
+        return ("restore", "pin", "delete")
+    if memory.pinned:
+        return ("strengthen", "unpin", "delete")
+    return ("strengthen", "pin", "forget", "delete")
+
+
+def _fading(memory: Memory, bank: MemoryBank, now: datetime, words: Words) -> str:
+    """A memory's curve of forgetting; or that it does not fade."""
+    if memory.pinned:
+        return f'<p class="sf-known">{escaped(words["stays"])}</p>'
     recalls = bank.recalls(memory.id, user_id=memory.user_id) if memory.recalls else []
     fades = fades_at(memory, bank.law, THRESHOLD)
     label = {
@@ -123,18 +153,7 @@ def _memory(memory: Memory, bank: MemoryBank, now: datetime, words: Words, *, is
         "now": escaped(words["now"]),
         "threshold": escaped(words["threshold"]),
     }
-    wording = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
-    actions = ("restore", "delete") if memory.archived_at else ("strengthen", "forget", "delete")
-    state, opened = " archived" if memory.archived_at else "", " open" if is_open else ""
-    return (
-        f'<details class="sf-memory{state}"{opened}><summary>'
-        f"{_said(memory, words)}{_bar(retention_of(memory, bank.law, now), words)}</summary>"
-        f"{curve_svg(memory, recalls, bank.law, now, label)}"
-        f'<p class="sf-known">{escaped(words[wording].format(count=memory.recalls))} · '
-        f"{escaped(words['strength'])} {memory.strength:.3g}</p>"
-        f'<div class="sf-actions">{"".join(_button(do, memory.id, words) for do in actions)}</div>'
-        "</details>"
-    )
+    return curve_svg(memory, recalls, bank.law, now, label)
 
 
 def quoted(memory: Memory, words: Words) -> str:

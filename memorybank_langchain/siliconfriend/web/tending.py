@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
+
+from memorybank_core import Memory
 
 from . import markup
 from .acts import Acts, Changes, shown
@@ -13,7 +17,7 @@ _EVERYTHING = "*"
 
 
 class Tending(Acts):
-    """Strengthening, forgetting, deleting, digesting, taking along."""
+    """Strengthening, pinning, forgetting, deleting, digesting, taking along."""
 
     @shown
     def show_archived(self, visit: Visit, archived: bool) -> Changes:
@@ -42,11 +46,11 @@ class Tending(Acts):
         if verb == "delete":
             quote = markup.quoted(memory, self.words)
             return self._question(memory.id, self.words["sure"], quote)
-        acts = {"strengthen": visit.strengthen, "forget": visit.forget, "restore": visit.restore}
-        if verb not in acts:
+        if verb not in markup.ACTIONS:
             return {}
         visit.opened = memory.id
-        told = self.notice(acts[str(verb)](memory))
+        act: Callable[[Memory], str] = getattr(visit, verb)
+        told = self.notice(act(memory))
         return {**self.memory(visit), **told}
 
     @shown
