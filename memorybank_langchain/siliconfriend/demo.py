@@ -23,7 +23,7 @@ from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.cli.output import clean, console, one_line
 from memorybank_core.json_format import import_json, load
 
-from .opening import quietly
+from .opening import loaded
 
 DATA = Path(memorybank_core.demo.__file__).parent / "data"
 ENGLISH, CHINESE = "Imogen", "郭一帆"
@@ -104,9 +104,9 @@ def main() -> None:
     if not out.is_terminal:
         out = Console(width=_WIDTH, markup=False, highlight=False, emoji=False)
     try:
-        from .models import BUILT_IN, chat_model
+        from .models import BUILT_IN
 
-        model = chat_model(BUILT_IN, progress=quietly(False))
+        model = loaded(BUILT_IN)
     except ConfigurationError as error:
         out.print(f"\nThe companion's chapter is left out: {error}")
         return

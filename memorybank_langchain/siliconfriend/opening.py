@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,7 @@ def opened(
     """
     told = TOLD[require_language(where["language"])]
     try:
-        from .models import BUILT_IN, chat_model, chosen, digester
+        from .models import BUILT_IN, chosen, digester
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "siliconfriend") from error
 
@@ -60,13 +61,21 @@ def opened(
     if llm is None and name == BUILT_IN:
         err.print(told["built_in"], style="yellow")
     err.print(told["loading"].format(model=name), style="dim")
-    model = chat_model(name, **how, progress=quietly(name != BUILT_IN))
+    model = loaded(name, **how)
     with MemoryBank.open(path, llm=digester(model), **where) as bank:
         yield bank, model
 
 
-def quietly(shows_progress: bool) -> bool:
-    """As given; where no progress is to be shown, the bars of libraries are switched off, too."""
-    if not shows_progress:
+def loaded(name: str, **how: Any) -> BaseChatModel:
+    """`chat_model`, which shows its progress to a person only, and none of the built-in model's.
+
+    Where none is to be shown, the bars of libraries are switched off, too.
+    """
+    from memorybank_langchain.siliconfriend import chat_model  # says what must be installed
+
+    from .models import BUILT_IN
+
+    shows = name != BUILT_IN and sys.stderr.isatty()
+    if not shows:
         os.environ.setdefault("TQDM_DISABLE", "1")
-    return shows_progress
+    return chat_model(name, **how, progress=shows)

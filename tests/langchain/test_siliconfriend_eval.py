@@ -463,7 +463,7 @@ def invoke(files, monkeypatch):
     from memorybank_langchain import siliconfriend
 
     hosts = {"one": ["right"], "two": ["wrong"], "strict": [GOOD]}
-    chat_model = lambda name: Host(responses=hosts[name])  # noqa: E731
+    chat_model = lambda name, **how: Host(responses=hosts[name])  # noqa: E731
     monkeypatch.setattr(siliconfriend, "chat_model", chat_model, raising=False)
     monkeypatch.setattr(models, "chosen", lambda: "one")
     app = typer.Typer()

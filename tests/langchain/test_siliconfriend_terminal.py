@@ -194,9 +194,10 @@ def test_ctrl_c_at_the_prompt_drops_the_line_and_goes_on(server, bank):
 
 @pytest.mark.parametrize("fault", ["401", "half", "empty", "stall"])
 def test_a_server_that_fails_is_told_of_and_the_next_turn_works(bank, fault):
-    options = ("--user", "Lena", "--patience", "1")
+    patience = 3 if fault == "stall" else 60
+    options = ("--user", "Lena", "--patience", str(patience))
     with (
-        OpenAIServer(answer=quoting, schedule=[fault], stall=5) as server,
+        OpenAIServer(answer=quoting, schedule=[fault], stall=2 * patience) as server,
         chatting(server, bank, "en", *options) as chat,
     ):
         chat.prompt()

@@ -13,6 +13,7 @@ import typer
 
 from memorybank_core.cli import options
 from memorybank_core.cli.output import clean, console, print_json, progress_bar
+from memorybank_langchain.siliconfriend.opening import loaded
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -53,12 +54,12 @@ def evaluate_command(
     were people (--judge human).
     """
     from memorybank_core.evaluation import read_conversations
-    from memorybank_langchain.siliconfriend import chat_model  # says what must be installed
+    from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - says what is missing
 
     from .running import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
-    hosts = {name: chat_model(name) for name in _names(llm or ())}
+    hosts = {name: loaded(name) for name in _names(llm or ())}
     judging = _judge(judge, hosts, language)
     counted = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
     with counted as advance:
@@ -90,7 +91,6 @@ def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judg
     """A person on stderr, which leaves stdout to the results, or a model: a host's, or another."""
     from memorybank_core.opening import LLMS, llm_named
     from memorybank_langchain import as_llm
-    from memorybank_langchain.siliconfriend import chat_model
 
     from .human import HumanJudge
     from .judging import ModelJudge
@@ -102,7 +102,7 @@ def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judg
     kinds = {entry.name for entry in entry_points(group=LLMS)}
     kind, _, model = name.partition(":")
     is_plugin = kind in kinds and bool(model)
-    llm = llm_named(name) if is_plugin else as_llm(chat_model(name), name=name)
+    llm = llm_named(name) if is_plugin else as_llm(loaded(name), name=name)
     return ModelJudge(llm, language)
 
 

