@@ -15,6 +15,7 @@ from memorybank_core.protocols import LLM, Embedder
 from memorybank_core.ranking import Weights
 
 from .digesting import Digesting
+from .drawing import Drawing
 from .forgetting import THRESHOLD, Forgetting
 from .looking import Looking
 from .recalling import CONTEXT_TOKENS, Recalling
@@ -23,7 +24,7 @@ from .remembering import Remembering
 __all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
 
 
-class MemoryBank(Remembering, Recalling, Digesting, Forgetting, Looking):
+class MemoryBank(Remembering, Recalling, Digesting, Forgetting, Looking, Drawing):
     """Long-term memory for any number of users: remembers, recalls, digests, fades.
 
     Use `MemoryBank.open`. Every verb names a `user_id` and reads or changes that user's

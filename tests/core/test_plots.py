@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from math import exp
 
@@ -18,14 +19,17 @@ from memorybank_core import (
 )
 from memorybank_core.forgetting import retention_of
 from memorybank_core.plots import (
-    COLOURS,
-    GREY,
     History,
     can_write,
     curve,
+    plot_days,
     plot_forgetting,
+    plot_laws,
+    plot_recall,
+    plot_timeline,
     state_at,
 )
+from memorybank_core.plots.look import COLOURS, GREY
 
 START = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 LAW = Ebbinghaus(scale_days=5)
@@ -159,6 +163,117 @@ class TestPicture:
         chinese = {"Noto Sans CJK SC", "SimHei", "PingFang SC", "Microsoft YaHei"}
         if chinese & {font.name for font in fontManager.ttflist}:
             assert can_write("花椒")
+
+
+class TestTimeline:
+    @pytest.fixture(autouse=True)
+    def _matplotlib(self):
+        pytest.importorskip("matplotlib")
+
+    def test_the_strongest_is_on_top_and_pales_as_it_fades(self, histories):
+        pinned = History("A pin", after(3), pinned=True)
+        figure = plot_timeline([*histories, pinned], LAW, until=after(40), title="All")
+        axes = figure.axes[0]
+        labels = [text.get_text() for text in axes.texts]
+        strong = ["pin", "A pin", "3", "A map\nrecalled twice", "1", "A cat\nnever recalled"]
+        assert labels == strong
+        shades = axes.collections[0].get_array()
+        assert shades.shape == (3, 240)
+        assert shades[0].max() == shades[0].min() == 1.0
+        assert shades[2].mask[:10].all()  # it was not yet said
+        assert shades[2].compressed()[0] > 0.9
+        assert shades[2].compressed()[-1] < 0.01
+        days = axes.get_xlim()
+        assert days[1] - days[0] == pytest.approx(40)
+        assert list(axes.lines[1].get_xdata()) == list(histories[0].recalls)
+
+    def test_shows_so_many(self, histories):
+        figure = plot_timeline(histories, LAW, until=after(40), most=1)
+        assert len(figure.axes[0].texts) == 2
+        with pytest.raises(InvalidInputError, match="most"):
+            plot_timeline(histories, LAW, until=after(40), most=0)
+
+    def test_nothing_to_draw_is_an_error(self, histories):
+        with pytest.raises(InvalidInputError, match="nothing to draw"):
+            plot_timeline(histories, LAW, until=START)
+        with pytest.raises(InvalidInputError, match="nothing to draw"):
+            plot_days({})
+
+    @pytest.mark.parametrize("weeks", [1, 9, 120])
+    def test_each_day_has_its_cell(self, weeks):
+        first = date(2024, 3, 6)  # a Wednesday
+        last = first + timedelta(weeks=weeks - 1)
+        axes = plot_days({first: 4, last: 7}).axes[0]
+        heat = axes.collections[0].get_array()
+        assert heat.shape == (7, weeks)
+        assert heat[2, 0] == (4 if weeks > 1 else 7)
+        assert heat[2, weeks - 1] == 7
+        assert heat.sum() == (11 if weeks > 1 else 7)
+        assert axes.get_xticklabels()[0].get_text() == "Mar\n2024"
+        assert bool(axes.texts) == (weeks < 100)
+
+
+class TestComparison:
+    @pytest.fixture(autouse=True)
+    def _matplotlib(self):
+        pytest.importorskip("matplotlib")
+
+    def test_a_panel_for_each_strength_a_curve_for_each_law(self):
+        figure = plot_laws({"ours": LAW, "power": PowerLaw()}, days=10, strengths=(1, 2))
+        first, second = figure.axes
+        assert [line.get_label() for line in second.lines] == ["ours", "power"]
+        assert first.lines[0].get_ydata()[-1] == pytest.approx(exp(-2))
+        assert second.lines[0].get_ydata()[-1] == pytest.approx(exp(-1))
+        with pytest.raises(InvalidInputError, match="one law"):
+            plot_laws({})
+
+    def test_a_bar_for_each_figure(self):
+        figure = plot_recall({"a": {"en": 0.5, "zh": 1.0}, "b": {"en": 0.25}})
+        heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+        assert heights == [[0.5, 1.0], [0.25, 0.0]]
+        with pytest.raises(InvalidInputError, match=r"\[0, 1\]"):
+            plot_recall({"a": {"en": 96.0}})
+        with pytest.raises(InvalidInputError, match="no figures"):
+            plot_recall({})
+
+
+class TestOfABank:
+    @pytest.fixture
+    def bank(self, tmp_path):
+        pytest.importorskip("matplotlib")
+        with MemoryBank.open(tmp_path / "b.db", embedder="hashing", law=LAW) as bank:
+            said = [Turn(f"word{day}", at=after(day), id=f"t{day}") for day in range(5)]
+            bank.add(said, user_id="u")
+            bank.reinforce(["t3"], user_id="u", now=after(6))
+            bank.add([Turn("secret", at=START)], user_id="other")
+            yield bank
+
+    def test_curves_of_the_strongest_or_of_those_named(self, bank):
+        figure = bank.plot_forgetting(user_id="u", now=after(20), k=2)
+        assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word3", "word0"]
+        found = bank.search("word4", user_id="u", k=1)
+        figure = bank.plot_forgetting(found, user_id="u", now=after(20))
+        assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word4"]
+        with pytest.raises(InvalidInputError, match="no memories of the ids"):
+            bank.plot_forgetting(["secret"], user_id="u")
+
+    def test_the_timeline_of_this_user_alone(self, bank):
+        figure = bank.plot_timeline(user_id="u", now=after(20))
+        labels = [text.get_text() for text in figure.axes[0].texts][1::2]
+        assert labels == ["word3", "word4", "word2", "word1", "word0"]
+        bank.forget(user_id="u", now=after(20))
+        figure = bank.plot_timeline(user_id="u", now=after(20), archived=False)
+        assert [text.get_text() for text in figure.axes[0].texts][1::2] == ["word3"]
+
+    def test_the_days(self, bank):
+        heat = bank.plot_days(user_id="u").axes[0].collections[0].get_array()
+        assert heat.sum() == 5
+
+    def test_an_imported_strength_without_its_recalls_fades_since_the_last(self, bank):
+        (memory,) = bank.timeline(user_id="u", since=date(2024, 3, 8))
+        known = replace(memory, recalls=2, strength=3.0, last_recalled_at=after(9))
+        assert History.of(known, []) == History("word4", after(9), strength=3.0)
+        assert History.of(known, [after(9)], "x") == History("x", after(4), [after(9)])
 
 
 def test_says_what_to_install():

@@ -15,13 +15,6 @@ _POINTS = 48
 _FURTHEST = timedelta(days=365)
 
 
-def history_of(memory: Memory, recalls: list[datetime]) -> History:
-    """What is known of how a memory was recalled; without that, how it fades since the last."""
-    if recalls:
-        return History(memory.id, memory.created_at, recalls)
-    return History(memory.id, memory.refreshed_at, strength=memory.strength)
-
-
 def curve_svg(
     memory: Memory,
     recalls: list[datetime],
@@ -39,7 +32,7 @@ def curve_svg(
         label: What stands below the start, "now", the end ("until") and at the "threshold":
             safe HTML.
     """
-    history = history_of(memory, recalls)
+    history = History.of(memory, recalls)
     start, until = history.created_at, _end(memory, law, now)
     scale = _Scale(start, until)
     times, levels = curve(history, law, until, _POINTS)
