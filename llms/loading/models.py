@@ -141,7 +141,16 @@ def _of_gguf(path: Path, place: Placing) -> PreTrainedModel:
     if place.free is not None:
         require_room(shapes, place.itemsize, None, free=place.free, device=place.name)
     load = AutoModelForCausalLM.from_pretrained
-    return _loaded(load, path, place, path.parent, gguf_file=path.name, trust_remote_code=False)
+    how = {"gguf_file": path.name, "trust_remote_code": False}
+    model = _loaded(load, path, place, path.parent, **how)
+    _forget_quantization(model)
+    return model
+
+
+def _forget_quantization(model: Any) -> None:
+    """Of a GGUF file: its weights are plain floats by now, so it can be fine-tuned and saved."""
+    if model.hf_quantizer is not None:
+        model.hf_quantizer.remove_quantization_config(model)
 
 
 def _loaded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 
@@ -18,6 +19,21 @@ def shown(wanted: bool) -> Iterator[None]:
         return
     bars.disable_progress_bar()
     try:
-        yield
+        with _gguf_bar_hidden():
+            yield
     finally:
         bars.enable_progress_bar()
+
+
+@contextmanager
+def _gguf_bar_hidden() -> Iterator[None]:
+    """The bar of transformers' GGUF reader asks no setting, so it is silenced where it stands."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    module: Any = reader
+    bar = module.tqdm
+    module.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        module.tqdm = bar

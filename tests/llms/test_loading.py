@@ -115,7 +115,7 @@ def test_a_native_model():
     assert not model.training
 
 
-def test_a_gguf_file_or_a_folder_with_one(tmp_path):
+def test_a_gguf_file_or_a_folder_with_one(tmp_path, capfd):
     pytest.importorskip("gguf", reason="gguf is not installed")
     tiny_gguf(tmp_path / "tiny.gguf")
     for path in (tmp_path, tmp_path / "tiny.gguf"):
@@ -123,6 +123,8 @@ def test_a_gguf_file_or_a_folder_with_one(tmp_path):
         assert isinstance(model, LlamaForCausalLM)
         assert model.dtype == torch.float32
         assert generation_at(path) == "gguf"
+        assert "GGUF" not in capfd.readouterr().err  # its bar is hidden, too
+        model.save_pretrained(tmp_path / "saved")  # transformers saves nothing that is quantized
     refused(tmp_path, "quantized already", quantization="8bit") if has("bitsandbytes") else None
     shutil.copy(tmp_path / "tiny.gguf", tmp_path / "other.gguf")
     refused(tmp_path, r"several GGUF files.*other\.gguf, tiny\.gguf")
