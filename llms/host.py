@@ -120,18 +120,20 @@ class LocalModel:
         from .adapters import load_adapter, merge_adapter
         from .loading import load_model
         from .loading.generations import SAMPLING, generation_at
+        from .loading.gguf_files import read_once
         from .tokenizers import load_tokenizer
 
-        tokenizer = load_tokenizer(folder_or_name)
-        model: PreTrainedModel | PeftModel = load_model(
-            folder_or_name,
-            dtype=dtype,
-            device=device,
-            quantization=quantization,
-            attn_implementation=attn_implementation,
-            converted=converted,
-            progress=progress,
-        )
+        with read_once():
+            tokenizer = load_tokenizer(folder_or_name)
+            model: PreTrainedModel | PeftModel = load_model(
+                folder_or_name,
+                dtype=dtype,
+                device=device,
+                quantization=quantization,
+                attn_implementation=attn_implementation,
+                converted=converted,
+                progress=progress,
+            )
         options.setdefault("name", PurePath(fspath(folder_or_name)).name)
         options.setdefault("sampling", SAMPLING.get(generation_at(folder_or_name)))
         if adapter is not None:

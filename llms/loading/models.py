@@ -65,13 +65,18 @@ def load_model(
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, "transformers")
+    from .gguf_files import read_once
     from .progress import shown
 
     place = placing(device, dtype, quantization, attn_implementation)
     with shown(progress):
         source = folder_of(folder_or_name)
         gguf = gguf_in(source)
-        model = _of_gguf(gguf, place) if gguf else _of_folder(source, place, converted)
+        if gguf:
+            with read_once():
+                model = _of_gguf(gguf, place)
+        else:
+            model = _of_folder(source, place, converted)
     _set_ends(model)
     return model
 
@@ -130,11 +135,11 @@ def _of_gguf(path: Path, place: Placing) -> PreTrainedModel:
         raise MissingDependencyError("gguf is not installed. Run: pip install gguf")
     if place.quantization:
         raise ConfigurationError(f"{path} is quantized already: leave out quantization")
-    from gguf import GGUFReader
+    import gguf
     from transformers import AutoModelForCausalLM
 
     try:
-        tensors = GGUFReader(path).tensors
+        tensors = gguf.GGUFReader(str(path)).tensors  # as transformers calls it: it is read once
     except (OSError, ValueError, IndexError, KeyError) as error:
         raise ConfigurationError(f"{path} is cut off or no GGUF file: {error}") from error
     shapes = {tensor.name: (int(tensor.n_elements),) for tensor in tensors}
