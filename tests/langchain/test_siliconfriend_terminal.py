@@ -324,6 +324,20 @@ class TestCommandLine:
         assert told in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.parametrize("command", ["chat", "web"])
+    def test_without_langchain_it_says_what_to_install(self, command, bank):
+        code = (
+            "import sys; sys.modules['langchain_core'] = None\n"
+            "from memorybank_langchain.siliconfriend.cli import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, command, "--bank", str(bank)],
+            capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert 'pip install "memorybank[siliconfriend]"' in done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_help_needs_no_model(self):
         code = (
             "import sys; from memorybank_langchain.siliconfriend import cli; "

@@ -1,5 +1,6 @@
 """SiliconFriend's page in a real browser: people talk, and each sees their own memory alone."""
 
+import gc
 import json
 import re
 import socket
@@ -14,6 +15,7 @@ pytest.importorskip("langchain_core", reason="langchain is not installed")
 pytest.importorskip("gradio", reason="gradio is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
+import hypothesis  # noqa: F401 - its plugin would at the end, where Playwright upsets the parser
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -434,6 +436,7 @@ def test_what_the_page_does_not_use_is_closed(served):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # uvicorn's
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_an_open_address_without_a_password_is_warned_of(tmp_path):
     with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
         with (
@@ -443,6 +446,7 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
             start(page(bank, Friend()), host="192.0.2.1", port=_free_port())
         with pytest.raises(InvalidInputError, match="language"):
             page(bank, Friend(), language="fr")
+    gc.collect()  # uvicorn leaves its loop open where it cannot listen
 
 
 def test_wordings_say_the_same_things():

@@ -1,5 +1,11 @@
 """SiliconFriend in the terminal."""
 
-from .signing_in import talk
+from memorybank_core.errors import MissingDependencyError
+
+try:
+    from .signing_in import talk
+except ModuleNotFoundError as error:
+    package = str(error.name).partition(".")[0]
+    raise MissingDependencyError.of(package, "siliconfriend") from error
 
 __all__ = ["talk"]

@@ -7,11 +7,10 @@ from memorybank_core.errors import MissingDependencyError
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where gradio is imported
 
 try:
-    import gradio  # noqa: F401
+    from .page import page
+    from .serving import serve, start
 except ModuleNotFoundError as error:
-    raise MissingDependencyError.of("gradio", "siliconfriend") from error
-
-from .page import page
-from .serving import serve, start
+    package = str(error.name).partition(".")[0]
+    raise MissingDependencyError.of(package, "siliconfriend") from error
 
 __all__ = ["page", "serve", "start"]
