@@ -197,6 +197,7 @@ class Portrait(_Digest):
 
 
 Digest = Summary | Portrait
+"""A summary or a portrait."""
 DigestKind = Literal["summary", "portrait"]
 Reason = Literal["missing", "changed", "extractive"]
 EXTRACTIVE = "extractive"

@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+"""The commands, to be called by a program or taken into another one."""
 evaluation = typer.Typer(help="Measure how well recall works.")
 
 

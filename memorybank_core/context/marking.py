@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 from .wording import WORDING
 
-OPENING, CLOSING = "<memorybank_context>", "</memorybank_context>"
-"""The lines that the block begins and ends with."""
+OPENING = "<memorybank_context>"
+"""The line that the block begins with."""
+CLOSING = "</memorybank_context>"
+"""The line that it ends with."""
 
 _GAP = r"[^<>\[\]\w\n]*"
 _MARKER = re.compile(rf"<({_GAP})memorybank_context{_GAP}>", re.IGNORECASE)

@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+"""The commands, to be called by a program or taken into another one."""
 
 Llm = Annotated[
     str | None,

