@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from memorybank_core import MemoryBank
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "memorybank_core" / "demo" / "data" / "dialogues_en.json"
 
@@ -31,8 +33,9 @@ def run_python(page):
             lines = printed.getvalue().splitlines()
             assert [line for line in lines if line in promised] == promised, printed.getvalue()
     finally:
-        for bank in {id(it): it for it in namespace.values() if hasattr(it, "aclose")}.values():
-            bank.close()
+        for it in namespace.values():
+            if isinstance(it, MemoryBank):
+                it.close()
         namespace.clear()
         gc.collect()  # LlamaIndex's own Memory leaves a connection and a loop open
 
