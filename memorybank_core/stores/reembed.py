@@ -54,7 +54,7 @@ def reembed(
     if not Path(path).is_file():
         raise ConfigurationError(f"there is no bank at {path}")
     chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
-    connections = open_file(Path(path), busy_timeout)
+    connections = open_file(Path(path).absolute(), busy_timeout)
     try:
         with connections.writing() as db:
             _prepare(db, chosen)

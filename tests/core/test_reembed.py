@@ -76,3 +76,8 @@ def test_there_must_be_a_bank(tmp_path):
     with pytest.raises(ConfigurationError, match="no bank at"):
         reembed(tmp_path / "none.db", "hashing")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_the_path_may_be_relative(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    assert reembed(path.name, HashingEmbedder(64)) == 151
