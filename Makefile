@@ -49,7 +49,7 @@ benchmarks: $(VENV)/.all
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,15 @@ import typer
 COMMANDS = "<!-- commands of {} -->"
 """Where a page shows a command line program: each command with its arguments and options."""
 
+_WIDE = "\u3000-\u303f\u3400-\u9fff\uff00-\uffef“”"
+_BREAK = re.compile(rf"(?<=[{_WIDE}])\n *(?=[{_WIDE}])")
+_FENCED = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Puts what the programs know of themselves into the page that asks for it."""
+    if page.file.src_uri.startswith("zh/"):
+        return _joined(markdown)
     from memorybank_core.cli import app as memorybank
     from memorybank_langchain.siliconfriend.cli import app as siliconfriend
 
@@ -29,6 +36,12 @@ def on_post_page(output: str, *, page: Any, **_: Any) -> str:
     if page.file.src_uri.startswith("zh/"):
         return output.replace('<html lang="en"', '<html lang="zh-Hans"', 1)
     return output
+
+
+def _joined(markdown: str) -> str:
+    """Lines of Chinese as one: browsers show a line break between them as a space."""
+    parts = _FENCED.split(markdown)
+    return "".join(part if _FENCED.match(part) else _BREAK.sub("", part) for part in parts)
 
 
 def _described(command: Any, path: str) -> Iterator[str]:
@@ -66,7 +79,7 @@ def _default(parameter: Any) -> str:
     if parameter.required:
         return f"required{variable}"
     value = parameter.default
-    if value is None or value == () or callable(value):
+    if value in (None, (), "") or callable(value):
         return variable.strip(" ()")
     if isinstance(value, bool):
         return ("yes" if value else "no") + variable
