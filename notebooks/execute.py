@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 TIMEOUT = 300  # seconds for a cell
+SHARED = tempfile.TemporaryDirectory()  # where one notebook leaves the bank for the next
 
 
 def executed(path: Path) -> NotebookNode:
@@ -26,8 +27,8 @@ def executed(path: Path) -> NotebookNode:
         nbclient.exceptions.CellExecutionError: A cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
-    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": ""}
-    silent = {"PYTHONWARNINGS": "ignore"}  # what other packages say of themselves
+    offline = {"HF_HUB_OFFLINE": "1", "TMPDIR": SHARED.name}
+    silent = {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": ""}
     with tempfile.TemporaryDirectory() as place:
         client = NotebookClient(
             notebook,
