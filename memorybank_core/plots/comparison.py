@@ -11,7 +11,7 @@ from memorybank_core.checks import require_k
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 
-from .look import COLOURS, GREY, bare, blank, fonts
+from .look import COLOURS, GREY, bare, blank, drawable, fonts
 
 _HEIGHT = 3.2  # inches
 _BAR = 0.8  # of a group's width, all its bars together
@@ -48,7 +48,12 @@ def plot_laws(
     time = np.linspace(0.0, days, 200)
     for panel, strength in zip(panels, strengths, strict=True):
         for colour, (name, law) in zip(_colours(len(laws)), laws.items(), strict=True):
-            panel.plot(time, law.retention(time, np.full(200, strength)), color=colour, label=name)
+            panel.plot(
+                time,
+                law.retention(time, np.full(200, strength)),
+                color=colour,
+                label=drawable(name),
+            )
         panel.set(xlim=(0, days), ylim=(0, 1.02))
         panel.set_title(f"strength {strength:g}", color=GREY, fontsize=9.5)
         panel.set_xlabel("days since the last recall", color=GREY, fontsize=9)
@@ -89,12 +94,12 @@ def plot_recall(
         places = np.arange(len(sets)) + (number - (len(recalls) - 1) / 2) * width
         shares = [found.get(name, 0.0) for name in sets]
         bars = axes.bar(places, shares, 0.92 * width, color=_colours(len(recalls))[number])
-        bars.set_label(system)
+        bars.set_label(drawable(system))
         axes.bar_label(bars, [f"{share:.2f}" for share in shares], color=GREY, fontsize=8)
     axes.set(ylim=(0, 1.05), ylabel=measure)
     axes.yaxis.label.set_color(GREY)
     bare(axes)
-    axes.set_xticks(range(len(sets)), sets, fontfamily=fonts())
+    axes.set_xticks(range(len(sets)), list(map(drawable, sets)), fontfamily=fonts())
     axes.set_yticks([0.0, 0.5, 1.0])
     _legend(axes)
     _head(figure, title)
@@ -114,4 +119,4 @@ def _legend(axes: Any) -> None:
 
 def _head(figure: Any, title: str | None) -> None:
     style = {"color": GREY, "fontsize": 12, "fontweight": "bold", "fontfamily": fonts()}
-    figure.text(0.03, 0.93, title or "", **style)
+    figure.text(0.03, 0.93, drawable(title or ""), **style)

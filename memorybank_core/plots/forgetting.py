@@ -12,7 +12,7 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 
 from .histories import History, curve, state_at
-from .look import COLOURS, GREY, bare, blank, dated, fonts
+from .look import COLOURS, GREY, bare, blank, dated, drawable, fonts
 
 _PANEL, _MARGINS = 1.05, 1.0  # inches of height: each panel, above and below all
 
@@ -57,7 +57,9 @@ def plot_forgetting(
         colour = COLOURS[number % len(COLOURS)]
         _draw(panel, history, law, until, threshold, colour)
         style = {"color": colour, "fontfamily": fonts(), "transform": panel.transAxes}
-        panel.text(1.03, 0.5, history.label, fontsize=10, va="center", linespacing=1.5, **style)
+        panel.text(
+            1.03, 0.5, drawable(history.label), fontsize=10, va="center", linespacing=1.5, **style
+        )
     return figure
 
 
@@ -80,8 +82,8 @@ def _panels(count: int, start: datetime, until: datetime) -> tuple[Any, Any]:
 
 def _write_above(panel: Any, title: str | None, caption: str) -> None:
     style = {"transform": panel.transAxes, "color": GREY, "fontfamily": fonts(), "va": "bottom"}
-    panel.text(-0.035, 1.22, title or "", fontsize=12, fontweight="bold", **style)
-    panel.text(1.03, 1.22, caption, fontsize=8.5, linespacing=1.5, **style)
+    panel.text(-0.035, 1.22, drawable(title or ""), fontsize=12, fontweight="bold", **style)
+    panel.text(1.03, 1.22, drawable(caption), fontsize=8.5, linespacing=1.5, **style)
 
 
 def _draw(

@@ -13,7 +13,17 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 
 from .histories import History, state_at
-from .look import COLOURS, GREY, WIDTH, bare, blank, dated, fading_colours, fonts
+from .look import (
+    COLOURS,
+    GREY,
+    WIDTH,
+    bare,
+    blank,
+    dated,
+    drawable,
+    fading_colours,
+    fonts,
+)
 
 _COLUMNS = 240
 _ROW, _MARGINS = 0.24, 1.15  # inches of height: each memory, above and below all
@@ -59,7 +69,9 @@ def plot_timeline(
     room |= {"bottom": 0.45 / height, "top": 1 - 0.65 / height}
     axes = figure.subplots(gridspec_kw=room)
     _draw_lines(axes, drawn, law, until)
-    axes.set_title(title or "", color=GREY, fontweight="bold", fontfamily=fonts(), loc="left")
+    axes.set_title(
+        drawable(title or ""), color=GREY, fontweight="bold", fontfamily=fonts(), loc="left"
+    )
     _explain_colours(figure, height)
     return figure
 
@@ -96,7 +108,9 @@ def plot_days(counts: Mapping[date, int], *, title: str | None = None) -> Any:
     _name_months(axes, first, weeks)
     if weeks <= _NUMBERED:
         _number(axes, heat)
-    axes.set_title(title or "", color=GREY, fontweight="bold", fontfamily=fonts(), loc="left")
+    axes.set_title(
+        drawable(title or ""), color=GREY, fontweight="bold", fontfamily=fonts(), loc="left"
+    )
     return figure
 
 
@@ -137,7 +151,7 @@ def _name(axes: Any, row: int, history: History, law: ForgettingLaw, until: date
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
     strength = "pin" if history.pinned else f"{state_at(history, law, until)[1]:.3g}"
     axes.text(1.055, row + 0.5, strength, color=COLOURS[0], ha="right", **place)
-    axes.text(1.07, row + 0.5, history.label, color=GREY, fontfamily=fonts(), **place)
+    axes.text(1.07, row + 0.5, drawable(history.label), color=GREY, fontfamily=fonts(), **place)
 
 
 def _explain_colours(figure: Any, height: float) -> None:

@@ -22,6 +22,7 @@ from memorybank_core.plots import (
     History,
     can_write,
     curve,
+    look,
     plot_days,
     plot_forgetting,
     plot_laws,
@@ -274,6 +275,20 @@ class TestOfABank:
         known = replace(memory, recalls=2, strength=3.0, last_recalled_at=after(9))
         assert History.of(known, []) == History("word4", after(9), strength=3.0)
         assert History.of(known, [after(9)], "x") == History("x", after(4), [after(9)])
+
+
+def test_without_a_chinese_font_there_are_boxes_and_no_warnings(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(look, "_CHINESE_FONTS", ())
+    histories = [History("我的猫 Pepper", START)]
+    for figure in (
+        plot_forgetting(histories, LAW, until=after(9), title="遗忘"),
+        plot_timeline(histories, LAW, until=after(9), title="记忆"),
+        plot_recall({"记忆库": {"中文": 0.5}}, title="召回"),
+    ):
+        figure.savefig(tmp_path / "boxes.png")  # a warning would be an error
+    figure = plot_forgetting(histories, LAW, until=after(9))
+    assert figure.axes[0].texts[-1].get_text() == "□□□ Pepper"
 
 
 def test_says_what_to_install():
