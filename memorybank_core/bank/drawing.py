@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from memorybank_core.checks import require_k, require_moment, require_user
+from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Memory, SearchResult
@@ -115,6 +116,10 @@ class Drawing(Base):
         require_user(user_id)
         memories = self.store.memories(user_id, Filter(kind="turn", archived=True))
         return plot_days(Counter(memory.day for memory in memories), title=title)
+
+    aplot_forgetting = in_thread(plot_forgetting)
+    aplot_timeline = in_thread(plot_timeline)
+    aplot_days = in_thread(plot_days)
 
     def _histories(self, memories: Iterable[Memory]) -> list[History]:
         """What happened to each memory; of one that was never recalled nobody asks the store."""
