@@ -13,6 +13,7 @@ from golden import (  # noqa: E402
     CLOSE_IN_HALF,
     CONVERTED,
     IN_HALF,
+    LAST_BITS,
     generated,
     is_glm,
     logits_differ,
@@ -50,10 +51,11 @@ def test_without_a_mask(case):
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_the_converted_ones_are_the_same_bit_for_bit(name):
+def test_the_converted_ones_are_the_same_but_for_the_last_bits(name):
     model, golden = official(name), numbers(name)
     assert is_glm(model)
-    assert logits_differ(logits_of(model, golden["in.single.input_ids"]), golden["out.single"]) == 0
+    logits = logits_of(model, golden["in.single.input_ids"])
+    assert logits_differ(logits, golden["out.single"]) < LAST_BITS
 
 
 def test_a_padded_batch(case):
