@@ -10,7 +10,7 @@ from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.records import Memory, require_aware
 
 _POINTS = 400
-_WIDE = 0x2E80  # from here on, signs are as broad as two letters
+WIDE = 0x2E80  # from here on, signs are as broad as two letters, and need a font of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def one_line(text: str, length: int = 34) -> str:
     kept, width = "", 0
     words = " ".join(text.split())
     for sign in words:
-        width += 2 if ord(sign) >= _WIDE else 1
+        width += 2 if ord(sign) >= WIDE else 1
         if width > length:
             return f"{kept.rstrip()}…"
         kept += sign

@@ -7,11 +7,12 @@ from typing import Any
 
 from memorybank_core.errors import MissingDependencyError
 
+from .histories import WIDE
+
 WIDTH = 9.0  # inches
 COLOURS = ("#d9622b", "#2f8fce", "#3a9d5d", "#a86fd1", "#c2567f", "#8a8f3c")
 GREY = "#808890"  # these read on white and on black
 
-_WIDE = 0x2E80  # from here on a sign needs a font of its own
 _CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
     "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "WenQuanYi Micro Hei",
@@ -25,14 +26,14 @@ def can_write(text: str) -> bool:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    return text.isascii() or max(map(ord, text)) < _WIDE or len(fonts()) > 1
+    return text.isascii() or max(map(ord, text)) < WIDE or len(fonts()) > 1
 
 
 def drawable(text: str) -> str:
     """`text` with a box for each sign that no font here has: matplotlib would warn of it."""
     if can_write(text):
         return text
-    return "".join(sign if ord(sign) < _WIDE else "□" for sign in text)
+    return "".join(sign if ord(sign) < WIDE else "□" for sign in text)
 
 
 def blank(height: float, width: float = WIDTH) -> Any:

@@ -23,6 +23,7 @@ from .look import (
     drawable,
     fading_colours,
     fonts,
+    name_above,
 )
 
 _COLUMNS = 240
@@ -69,9 +70,7 @@ def plot_timeline(
     room |= {"bottom": 0.45 / height, "top": 1 - 0.65 / height}
     axes = figure.subplots(gridspec_kw=room)
     _draw_lines(axes, drawn, law, until)
-    axes.set_title(
-        drawable(title or ""), color=GREY, fontweight="bold", fontfamily=fonts(), loc="left"
-    )
+    name_above(axes, title)
     _explain_colours(figure, height)
     return figure
 
@@ -108,9 +107,7 @@ def plot_days(counts: Mapping[date, int], *, title: str | None = None) -> Any:
     _name_months(axes, first, weeks)
     if weeks <= _NUMBERED:
         _number(axes, heat)
-    axes.set_title(
-        drawable(title or ""), color=GREY, fontweight="bold", fontfamily=fonts(), loc="left"
-    )
+    name_above(axes, title)
     return figure
 
 

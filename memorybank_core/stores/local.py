@@ -151,7 +151,7 @@ class LocalStore:
             return queries.strengthen(db, user_key, version, ids, now, turn, law)
 
     def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Archives active memories as of `now`; returns how many changed."""
+        """Archives active memories as of `now`, but for pinned ones; returns how many changed."""
         at = rows.micros(now)
         change = "archived_at = ? WHERE archived_at IS NULL AND NOT pinned"
         return self._change(user_id, ids, change, at)
