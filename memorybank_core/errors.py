@@ -14,7 +14,9 @@ MemoryBankError
 └── StoreError               the store could not do it; nothing of the call was kept
     ├── NotABankError        the file is no memory bank, or is damaged
     ├── SchemaTooNewError    a newer version of the package wrote it
+    ├── SchemaTooOldError    an older one did, and the database is to be upgraded first
     ├── StoreBusyError       another process holds the lock
+    ├── StoreUnavailableError    the database server cannot be reached
     ├── StoreWriteError      the disk is full, failing or read-only
     └── StoreClosedError     it was closed
 """
@@ -81,8 +83,16 @@ class SchemaTooNewError(StoreError):
     """A newer version of the package wrote the file."""
 
 
+class SchemaTooOldError(StoreError):
+    """An older version of the package made the tables; they are to be upgraded first."""
+
+
 class StoreBusyError(StoreError):
     """Another process held the lock for longer than the time-out."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database server could not be reached in the time that a call may take."""
 
 
 class StoreWriteError(StoreError):

@@ -1,16 +1,18 @@
-"""Which store, which embedder and which language model a path or a name asks for."""
+"""Which store, which embedder and which language model a place or a name asks for."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
 from importlib.metadata import entry_points
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .embedders import embedder_named
-from .errors import ConfigurationError
+from .errors import ConfigurationError, MissingDependencyError
+from .places import is_url, shown
 from .protocols import LLM, Embedder, MemoryStore
 
 LLMS = "memorybank.llms"
@@ -18,19 +20,47 @@ LLMS = "memorybank.llms"
 
 
 def open_store(
-    path: str | PathLike[str], embedder: str | Embedder | None, **options: Any
+    place: str | PathLike[str], embedder: str | Embedder | None, **options: Any
 ) -> tuple[MemoryStore, Embedder]:
-    """The store at `path`, and the embedder to use with it.
+    """The store at `place`, and the embedder to use with it.
 
     Raises:
         ConfigurationError: There is no such embedder, or none is installed.
-        StoreError: The file cannot be opened.
+        MissingDependencyError: The place is a database, and its driver is not installed.
+        StoreError: It cannot be opened.
     """
-    from .stores.local import LocalStore  # brings FAISS, which `import memorybank_core` must not
+    chosen = _choose(place, embedder)
+    store: MemoryStore
+    if is_url(place):
+        kind = _postgres().PostgresStore
+        store = kind(fspath(place), embedder=chosen.name, dimension=chosen.dimension, **options)
+    else:
+        from .stores.local import (
+            LocalStore,  # brings FAISS, which `import memorybank_core` must not
+        )
 
-    chosen = _choose(Path(path), embedder)
-    store = LocalStore(path, embedder=chosen.name, dimension=chosen.dimension, **options)
+        store = LocalStore(place, embedder=chosen.name, dimension=chosen.dimension, **options)
     return store, chosen
+
+
+def written_by(place: str | PathLike[str]) -> tuple[str, int] | None:
+    """Name and dimension of the embedder that wrote a bank; None where there is no bank.
+
+    Raises:
+        StoreError: The server of a database cannot be reached, or what is there is no bank.
+    """
+    if is_url(place):
+        found: tuple[str, int] | None = _postgres().written_by(fspath(place))
+        return found
+    path = Path(place)
+    try:
+        if not path.stat().st_size:
+            return None
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+            told = dict(db.execute("SELECT name, value FROM meta"))
+        return told["embedder"], int(told["dimension"])
+    except (OSError, ValueError, KeyError, sqlite3.Error):
+        return None  # the store will say what is wrong with the file
 
 
 def llm_named(name: str) -> LLM:
@@ -51,28 +81,26 @@ def llm_named(name: str) -> LLM:
     return llm
 
 
-def _choose(path: Path, embedder: str | Embedder | None) -> Embedder:
+def _choose(place: str | PathLike[str], embedder: str | Embedder | None) -> Embedder:
     if embedder is not None:
         return embedder_named(embedder) if isinstance(embedder, str) else embedder
-    name = _writer_of(path)
+    writer = written_by(place)
+    name = writer and writer[0]
     try:
         return embedder_named(name)
     except ConfigurationError as error:
         if name is None:
             raise
         raise ConfigurationError(
-            f"{path} was written by the embedder {name!r}, which cannot be loaded by its name "
-            f"({error}). Pass embedder= with that embedder."
+            f"{shown(place)} was written by the embedder {name!r}, which cannot be loaded by its "
+            f"name ({error}). Pass embedder= with that embedder."
         ) from error
 
 
-def _writer_of(path: Path) -> str | None:
-    """The name of the embedder that wrote a bank; None for a new file, or one that is no bank."""
+def _postgres() -> ModuleType:
+    """The store of databases, which an extra brings."""
     try:
-        if not path.stat().st_size:
-            return None
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
-            found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    except (OSError, ValueError, sqlite3.Error):
-        return None  # the store will say what is wrong with the file
-    return str(found[0]) if found else None
+        from .stores import postgres
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "postgres") from error
+    return postgres

@@ -6,13 +6,14 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
+from memorybank_core.places import is_url
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
-"""By their files, the banks that were given to a memory or reopened by one."""
+"""By their files or URLs, the banks that were given to a memory or reopened by one."""
 
 
 def path_of(bank: MemoryBank) -> str | None:
-    """The file of a bank, under which it is found again; None where it lies in no file."""
+    """The file of a bank, or its URL without the password, by which it is found again; or None."""
     path = getattr(bank.store, "path", None)
     if path is None:
         return None
@@ -35,7 +36,7 @@ def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
         )
     bank = _OPEN.get(path)
     if bank is None or _is_closed(bank):
-        if not Path(path).exists():  # `open` would make an empty one
+        if not (is_url(path) or Path(path).exists()):  # `open` would make an empty one
             raise ConfigurationError(f"the bank {path} of this memory is gone")
         bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank

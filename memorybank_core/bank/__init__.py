@@ -59,12 +59,13 @@ class MemoryBank(Remembering, Recalling, Digesting, Forgetting, Looking, Drawing
         prompts: Prompts | None = None,
         **store_options: Any,
     ) -> MemoryBank:
-        """Opens the bank in the file `path`; makes one where there is none.
+        """Opens the bank at `path`; makes one where there is none.
 
         Args:
-            path: The file.
+            path: The file; or the URL of a PostgreSQL database with pgvector, for many machines:
+                "postgresql://user@host/database".
             embedder: A name (see `memorybank_core.embedders`) or any `Embedder`; None takes the
-                one that wrote the file, or the best that is installed.
+                one that wrote the bank, or the best that is installed.
             llm: A language model for digests, or its name, such as "openai:gpt-4o-mini" (see
                 `llms`); nothing else needs one.
             language: "en" or "zh".
@@ -72,11 +73,13 @@ class MemoryBank(Remembering, Recalling, Digesting, Forgetting, Looking, Drawing
             law: How memories fade; its name or the law itself.
             weights: How the signals of a search are weighed.
             prompts: What a language model is asked, instead of `PROMPTS[language]`.
-            **store_options: For the store: `cache_bytes`, `busy_timeout`.
+            **store_options: For the store: `cache_bytes` and `busy_timeout` of a `LocalStore`,
+                `pool_size`, `timeout` and others of a `PostgresStore`.
 
         Raises:
             ConfigurationError: An option cannot be.
-            StoreError: The file cannot be opened, or is something else.
+            MissingDependencyError: The driver of the database is not installed.
+            StoreError: The file or the database cannot be opened, or is something else.
             EmbedderMismatchError: Another embedder wrote it.
         """
         configuration(language, timezone, law or Ebbinghaus())

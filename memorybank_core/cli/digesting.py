@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.places import shown
 from memorybank_core.records import Digest, Portrait, SummarizeReport
 
 from . import options
@@ -87,13 +87,13 @@ def digests(
         print_json({"digests": [one.to_dict() for one in found]})
         return
     if not found:
-        console().print(f"nothing is digested. Run: memorybank summarize {path}")
+        console().print(f"nothing is digested. Run: memorybank summarize {shown(path)}")
     for one in found:
         _print_digest(one)
 
 
 def _digest(
-    path: Path,
+    path: str,
     verb: Callable[..., SummarizeReport],
     user: str | None,
     llm: str | None,

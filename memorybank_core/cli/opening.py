@@ -10,6 +10,8 @@ from typing import Any
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.errors import ConfigurationError, EmbedderError
+from memorybank_core.opening import written_by
+from memorybank_core.places import is_url, shown
 from memorybank_core.protocols import Matrix, Vector
 
 NOON = time(12)
@@ -18,30 +20,32 @@ BUSY_TIMEOUT = 30.0
 
 @contextmanager
 def opened(
-    path: Path, *, user: str | None = None, embeds: bool = False, **options: Any
+    path: str, *, user: str | None = None, embeds: bool = False, **options: Any
 ) -> Iterator[MemoryBank]:
     """The bank at `path`, which must exist; so must `user`, where one is given.
 
     Its embedder is loaded only where the command `embeds`.
 
     Raises:
-        ConfigurationError: There is no such file or user.
-        StoreError: The file cannot be opened.
+        ConfigurationError: There is no such bank or user.
+        StoreError: The bank cannot be opened.
     """
     require_bank(path)
     if not embeds:
         options["embedder"] = _Unloaded(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and user not in bank.users():
-            raise ConfigurationError(f"{path} has no user {user!r}. Run: memorybank users {path}")
+            place = shown(path)
+            raise ConfigurationError(f"{place} has no user {user!r}. Run: memorybank users {place}")
         yield bank
 
 
-def require_bank(path: Path) -> None:
-    """Raises ConfigurationError where no file is: a typing error must not make an empty bank."""
-    if not path.is_file():
+def require_bank(path: str) -> None:
+    """Raises ConfigurationError where there is no bank: a typing error must not make one."""
+    if not (written_by(path) if is_url(path) else Path(path).is_file()):
         raise ConfigurationError(
-            f"there is no bank at {path}. Make one with: memorybank import, or memorybank add"
+            f"there is no bank at {shown(path)}. Make one with: memorybank import, or memorybank "
+            "add"
         )
 
 
@@ -57,17 +61,22 @@ def moment_of(given: date | None, bank: MemoryBank) -> datetime:
 class _Unloaded:
     """Stands for the embedder that wrote a bank, for commands that embed nothing."""
 
-    def __init__(self, path: Path) -> None:
-        from memorybank_core.stores import queries
-        from memorybank_core.stores.connections import open_file
-
-        with closing(open_file(path.absolute(), BUSY_TIMEOUT)) as file, file.reading() as db:
-            self.name, self.dimension = queries.written_by(db)
+    def __init__(self, path: str) -> None:
+        self.name, self.dimension = written_by(path) or _written_by_file(path)
         if not self.name:
-            raise ConfigurationError(f"{path} is empty: nothing was ever added to it")
+            raise ConfigurationError(f"{shown(path)} is empty: nothing was ever added to it")
 
     def embed_documents(self, texts: list[str]) -> Matrix:
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")
 
     def embed_query(self, text: str) -> Vector:
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")
+
+
+def _written_by_file(path: str) -> tuple[str, int]:
+    """As `written_by`, and says what is wrong with a file."""
+    from memorybank_core.stores import queries
+    from memorybank_core.stores.connections import open_file
+
+    with closing(open_file(Path(path).absolute(), BUSY_TIMEOUT)) as file, file.reading() as db:
+        return queries.written_by(db)

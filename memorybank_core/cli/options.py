@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +33,9 @@ def _moment(text: str) -> date:
     return moment
 
 
-BankPath = Annotated[Path, typer.Argument(metavar="BANK", help="The bank's file.")]
+BankPath = Annotated[
+    str, typer.Argument(metavar="BANK", help="The bank's file, or a postgresql:// URL.")
+]
 User = Annotated[str, typer.Option("--user", "-u", help="Whose memory: the user id.")]
 MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="One user only.")]
 Users = Annotated[

@@ -1,31 +1,36 @@
 """Values under keys, in the file of the memories: the `items` table.
 
-A namespace is stored as one path, "/" and every label ended by "/", so that the namespaces of a
-prefix are one range of the primary key: "/u1/" up to "/u10". In a label "/" is written "~1" and
-"~" is written "~0", as in a JSON pointer (RFC 6901).
+The namespaces of a prefix are one range of the primary key: see `item_rows`.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-import numpy as np
-
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 
 from .connections import Connections
-from .rows import Row, micros, moment
+from .item_rows import (
+    COLUMNS,
+    bounds,
+    expiry,
+    namespace_of,
+    path_of,
+    ranked,
+    to_blob,
+    to_item,
+    to_row,
+)
+from .rows import micros
 
-_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _UNDER = f"path >= ? AND path < ? AND {_ALIVE}"
 _UNEMBEDDED = f"{_UNDER} AND fields IS NOT NULL AND vectors IS NULL"
 _LAST_FIRST = "ORDER BY updated_at DESC, path, key"
 _INSERT = (
-    f"INSERT INTO items ({_COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    f"INSERT INTO items ({COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (path, key) DO UPDATE SET (value, updated_at, ttl, fields, expires_at, vectors) "
     "= (excluded.value, excluded.updated_at, excluded.ttl, excluded.fields, excluded.expires_at, "
     "excluded.vectors)"
@@ -61,10 +66,10 @@ class LocalItems:
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """The item of a key."""
-        select = f"SELECT {_COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
+        select = f"SELECT {COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
         with self._connections.reading() as db:
-            row = db.execute(select, (_path(namespace), key, micros(now))).fetchone()
-        return None if row is None else _to_item(row)
+            row = db.execute(select, (path_of(namespace), key, micros(now))).fetchone()
+        return None if row is None else to_item(row)
 
     def search(
         self,
@@ -80,9 +85,9 @@ class LocalItems:
 
         Reads and compares every vector under the prefix.
         """
-        columns = _COLUMNS if vector is None else f"{_COLUMNS}, vectors"
+        columns = COLUMNS if vector is None else f"{COLUMNS}, vectors"
         select = f"SELECT {columns} FROM items WHERE {_UNDER}"
-        under = (*_range(prefix), micros(now))
+        under = (*bounds(prefix), micros(now))
         with self._connections.reading() as db:
             if vector is not None:
                 self._check_embedder(db)
@@ -92,15 +97,15 @@ class LocalItems:
                 rows = db.execute(f"{select} ORDER BY path, key", under)
             passed = [row for row in rows if accepts is None or accepts(row[2])]
         passed.sort(key=lambda row: -row[4])
-        scored = [(row, None) for row in passed] if vector is None else _ranked(passed, vector)
-        return [(_to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
+        scored = [(row, None) for row in passed] if vector is None else ranked(passed, vector)
+        return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Every namespace that has an item."""
-        start, end = _range(prefix)
+        start, end = bounds(prefix)
         with self._connections.reading() as db:
             found = db.execute(_NAMESPACES, (start, end, end, micros(now)))
-            return [_namespace(path) for (path,) in found]
+            return [namespace_of(path) for (path,) in found]
 
     def write(
         self,
@@ -118,8 +123,8 @@ class LocalItems:
         Raises:
             EmbedderMismatchError: Another embedder writes the file now.
         """
-        entries = [_to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
-        keys = [(_path(namespace), key) for namespace, key in deleted]
+        entries = [to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
+        keys = [(path_of(namespace), key) for namespace, key in deleted]
         with self._connections.writing() as db:
             if any(matrix is not None for matrix in vectors):
                 self._check_embedder(db)
@@ -131,7 +136,7 @@ class LocalItems:
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Lets the time to live of items start anew; writes only where one has any."""
         changes = [
-            (_expiry(item.ttl, now), _path(item.namespace), item.key, item.ttl)
+            (expiry(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
             for item in items
             if item.ttl is not None
         ]
@@ -142,9 +147,9 @@ class LocalItems:
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Items with `fields` whose vectors are missing, as after a change of the embedder."""
-        select = f"SELECT {_COLUMNS} FROM items WHERE {_UNEMBEDDED}"
+        select = f"SELECT {COLUMNS} FROM items WHERE {_UNEMBEDDED}"
         with self._connections.reading() as db:
-            return [_to_item(row) for row in db.execute(select, (*_range(prefix), micros(now)))]
+            return [to_item(row) for row in db.execute(select, (*bounds(prefix), micros(now)))]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
         """Stores vectors of items; of one that was written meanwhile, nothing.
@@ -153,68 +158,16 @@ class LocalItems:
             EmbedderMismatchError: Another embedder writes the file now.
         """
         changes = [
-            (_to_blob(matrix), _path(item.namespace), item.key, micros(item.updated_at), item.value)
+            (
+                to_blob(matrix),
+                path_of(item.namespace),
+                item.key,
+                micros(item.updated_at),
+                item.value,
+            )
             for item, matrix in zip(items, vectors, strict=True)
         ]
         of_item = "path = ? AND key = ? AND updated_at = ? AND value = ?"
         with self._connections.writing() as db:
             self._check_embedder(db)
             db.executemany(f"UPDATE items SET vectors = ? WHERE {of_item}", changes)
-
-
-def _path(namespace: Namespace) -> str:
-    labels = (label.replace("~", "~0").replace("/", "~1") for label in namespace)
-    return "/" + "".join(f"{label}/" for label in labels)
-
-
-def _namespace(path: str) -> Namespace:
-    labels = path[1:-1].split("/")
-    return tuple(label.replace("~1", "/").replace("~0", "~") for label in labels)
-
-
-def _range(prefix: Namespace) -> tuple[str, str]:
-    """The paths under a prefix: from the first on, and before the second ("0" follows "/")."""
-    start = _path(prefix)
-    return start, f"{start[:-1]}0"
-
-
-def _expiry(ttl: float | None, now: datetime) -> int | None:
-    return None if ttl is None else micros(now) + round(ttl * 60e6)
-
-
-def _to_blob(matrix: Matrix) -> bytes:
-    return np.ascontiguousarray(matrix, np.float32).tobytes()
-
-
-def _to_row(item: Item, matrix: Matrix | None) -> Row:
-    return (
-        _path(item.namespace),
-        item.key,
-        item.value,
-        micros(item.created_at),
-        micros(item.updated_at),
-        item.ttl,
-        json.dumps(list(item.fields)) if item.fields else None,
-        _expiry(item.ttl, item.updated_at),
-        None if matrix is None else _to_blob(matrix),
-    )
-
-
-def _to_item(row: Row) -> Item:
-    path, key, value, created, updated, ttl, fields = row
-    of_search = tuple(json.loads(fields)) if fields else ()
-    return Item(_namespace(path), key, value, moment(created), moment(updated), ttl, of_search)
-
-
-def _ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
-    """The nearest first, by the best of an item's vectors; then those without any."""
-    near = [row for row in rows if row[7]]
-    rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
-    if not near:
-        return rest
-    flat = np.frombuffer(b"".join(row[7] for row in near), np.float32)
-    cosines = flat.reshape(-1, len(vector)) @ vector
-    counts = [len(row[7]) // vector.nbytes for row in near]
-    best = np.maximum.reduceat(cosines, np.cumsum([0, *counts[:-1]]))
-    order = np.argsort(-best, kind="stable").tolist()
-    return [*((near[place], float(best[place])) for place in order), *rest]

@@ -49,7 +49,11 @@ from .items import ItemContract
 
 
 class StoreContract(ItemContract):
-    """The tests. Each begins with an empty place and opens it with `open_store`."""
+    """The tests. Each begins with an empty place and opens it with `open_store`.
+
+    Attributes:
+        erases: Whether a deletion wipes the bytes of what it deletes at once, and says so.
+    """
 
     def open_store(self) -> MemoryStore:
         """A handle on the test's place, for embedder "by-hand" of dimension 3.
@@ -328,7 +332,7 @@ class StoreContract(ItemContract):
             receipt = store.delete(ADA, ids=["a", "unknown"])
             counts = (receipt.memories, receipt.vectors, receipt.recalls, receipt.digests)
             assert counts == (1, 1, 1, 0)
-            assert (receipt.user_id, receipt.remaining, receipt.erased) == (ADA, 2, True)
+            assert (receipt.user_id, receipt.remaining, receipt.erased) == (ADA, 2, self.erases)
             assert ids(store.memories(ADA, ALL)) == ["b", "c"]
             assert found(store, ADA, probe("a")).keys() == {"b", "c"}
             assert store.recalls(ADA, "a") == []

@@ -26,7 +26,9 @@ def item(path: str, **changes: Any) -> Item:
 
 
 class ItemContract:
-    """The tests; `StoreContract` has them, too."""
+    """The tests; `StoreContract` has them, too, and tells of `erases`."""
+
+    erases = True
 
     def open_store(self) -> MemoryStore:
         """As in `StoreContract`."""
@@ -107,7 +109,7 @@ class ItemContract:
     def test_writes_and_deletions_are_of_their_key_alone(self) -> None:
         with self.holding(item("a k"), item("a l"), item("b k")) as items:
             gone = [(("a",), "k"), (("a",), "unknown"), (("c",), "k")]
-            assert items.write([item("b l")], [None], gone, LATER) is True
+            assert items.write([item("b l")], [None], gone, LATER) is self.erases
             left = {(found.namespace, found.key) for found, _ in items.search((), NOON)}
             assert left == {(("a",), "l"), (("b",), "k"), (("b",), "l")}
 

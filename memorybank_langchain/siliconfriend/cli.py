@@ -6,7 +6,6 @@ imported by the commands that need them.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,16 +40,16 @@ Adapter = Annotated[str | None, typer.Option("--adapter", help="A folder with a 
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16, float16.")]
 Quantization = Annotated[str | None, typer.Option("--quantization", help="8bit or 4bit.")]
-BankFile = Annotated[
-    Path,
+BankPlace = Annotated[
+    str,
     typer.Option(
         "--bank",
         envvar="SILICONFRIEND_BANK",
         metavar="FILE",
-        help="Where the memories are; made where there is none.",
+        help="Where the memories are, made where there is none; or a postgresql:// URL.",
     ),
 ]
-HOME_BANK = Path("~/siliconfriend.db")
+HOME_BANK = "~/siliconfriend.db"
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,7 +81,7 @@ def chat(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankFile = HOME_BANK,
+    bank: BankPlace = HOME_BANK,
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="Who you are; default: you are asked.")
     ] = None,
@@ -110,7 +109,7 @@ def web(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankFile = HOME_BANK,
+    bank: BankPlace = HOME_BANK,
     host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Where to listen.")] = 7860,
     password: Annotated[

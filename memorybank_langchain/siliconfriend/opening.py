@@ -13,6 +13,7 @@ from rich.console import Console
 
 from memorybank_core import ConfigurationError, MemoryBank, MissingDependencyError
 from memorybank_core.checks import require_language
+from memorybank_core.places import is_url
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -33,12 +34,12 @@ TOLD = {
 
 @contextmanager
 def opened(
-    path: Path, llm: str | None, how: Mapping[str, Any], where: Mapping[str, Any]
+    path: str, llm: str | None, how: Mapping[str, Any], where: Mapping[str, Any]
 ) -> Iterator[tuple[MemoryBank, BaseChatModel]]:
     """The bank at `path`, which the model digests, and the model.
 
     Args:
-        path: The bank's file; made where there is none.
+        path: The bank's file, made where there is none; or the URL of a database.
         llm: The model's name; None takes what `chosen` says, and tells so.
         how: The keywords of `chat_model`.
         where: The keywords of `MemoryBank.open`.
@@ -53,9 +54,11 @@ def opened(
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "siliconfriend") from error
 
-    path = path.expanduser()
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"there is no folder {path.parent} for the bank {path.name}")
+    if not is_url(path):
+        file = Path(path).expanduser()
+        if not file.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {file.parent} for the bank {file.name}")
+        path = str(file)
     name = llm or chosen()
     err = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if llm is None and name == BUILT_IN:

@@ -1,0 +1,64 @@
+"""What every part of the store stands on: a call is told once, as steps, and run when called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from memorybank_core.errors import EmbedderMismatchError
+
+from .connections import Connections, Rows, Scope, Statement, Steps
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Base")
+
+WRITTEN_BY = Statement(
+    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension') ORDER BY name DESC"
+)
+
+
+class Base:
+    """Connections to a bank, and the embedder that writes it."""
+
+    _connections: Connections
+    _embedder: str
+    _dimension: int
+
+    def _check_embedder(self, found: Rows) -> None:
+        """Takes what `WRITTEN_BY` gives; refuses a bank whose vectors another embedder wrote."""
+        (name,), (dimension,) = found
+        if (name, int(dimension)) != (self._embedder, self._dimension):
+            address = self._connections.address
+            raise EmbedderMismatchError(
+                f"{address} was written by the embedder {name!r} (dimension {dimension}), not by "
+                f"{self._embedder!r} ({self._dimension}). Open it with embedder={name!r}, or embed "
+                f"its memories anew: memorybank reembed {address} --embedder {self._embedder}"
+            )
+
+
+def reads(
+    steps: Callable[Concatenate[S, str, P], Steps[R]],
+) -> Callable[Concatenate[S, str, P], R]:
+    """A method that runs its steps; the first argument names the one user it reads of."""
+    return _run(steps, writes=False)
+
+
+def writes(
+    steps: Callable[Concatenate[S, str, P], Steps[R]],
+) -> Callable[Concatenate[S, str, P], R]:
+    """A method that runs its steps in one transaction; the first argument names the one user."""
+    return _run(steps, writes=True)
+
+
+def _run(
+    steps: Callable[Concatenate[S, str, P], Steps[R]], *, writes: bool
+) -> Callable[Concatenate[S, str, P], R]:
+    @functools.wraps(steps)
+    def method(self: S, user_id: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        make = functools.partial(steps, self, user_id, *args, **kwargs)
+        scope = Scope("user_id", user_id)
+        return self._connections.run(make, scope, writes=writes)
+
+    return method

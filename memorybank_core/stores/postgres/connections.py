@@ -1,0 +1,306 @@
+"""Connections to PostgreSQL: the statements of a call are sent, and sent again where that is safe.
+
+What a call does is told by a generator: it yields batches of statements, is sent their rows, and
+returns the result. So it is written once and run by blocking connections or by those of asyncio.
+The statements of a batch travel together, in one round trip (libpq's pipeline mode).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg.abc import QueryNoTemplate
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from memorybank_core.errors import StoreUnavailableError
+
+from .address import Address
+from .characters import escaped, plain
+from .failures import Attempts, Unsure, is_lost, translated
+from .schema import named
+
+R = TypeVar("R")
+Row = tuple[Any, ...]
+Rows = list[Row]
+
+_SLICE = 1.0  # seconds to wait for a connection before the pool is asked anew
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with its values; a list of them runs it once for each."""
+
+    text: str
+    values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
+
+
+Steps = Generator[Sequence[Statement], list[Rows], R]
+"""What a call does: yields batches of statements, is sent the rows of each, returns the result.
+
+A statement that gives no rows gives one with the number of those that it changed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a store uses its connections.
+
+    Attributes:
+        pool_size: How many connections there are at most.
+        timeout: Seconds in which a call must succeed, waiting and trying again included.
+        statement_timeout: Seconds that one statement may take; 0 sets no limit.
+        pooler: Whether a pooler that lends connections by the transaction stands between
+            (PgBouncer): nothing is then prepared, or set for longer than a transaction.
+    """
+
+    pool_size: int = 10
+    timeout: float = 10.0
+    statement_timeout: float = 30.0
+    pooler: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows a call is about: what row-level security lets it see."""
+
+    setting: str
+    value: str
+
+
+EVERYONE = Scope("scope", "all")
+
+_BEGIN = Statement("BEGIN")
+_BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_COMMIT = Statement("COMMIT")
+_NUMBER = Statement("SELECT pg_current_xact_id()::text")
+_STATUS = "SELECT pg_xact_status(%(number)s::xid8)"
+
+
+class Call(Generic[R]):
+    """One attempt at a call: the batches to send, with what makes them a transaction.
+
+    One that `writes` is one transaction, to be ended by `commit`. Of one that reads, each batch
+    sees one state of the database.
+
+    Attributes:
+        batch: What to send next; empty where the call is at its end.
+        result: What the call returns, at its end.
+    """
+
+    result: R
+
+    def __init__(
+        self, steps: Steps[R], scope: Scope | None, *, writes: bool, numbered: bool
+    ) -> None:
+        self._steps, self._writes = steps, writes
+        self._scope = [] if scope is None else [_scoped(scope)]
+        self._number = [_NUMBER] if writes and numbered else []
+        self._told = 0  # how many statements of the last batch were the call's own
+        self._wrapped = 0  # and how many of ours came before them
+        self.transaction: str | None = None
+        self.batch: Sequence[Statement] = ()
+        self.began = False
+        self._next(None)
+
+    def send(self, found: list[Rows]) -> None:
+        """Takes the rows of the batch that was sent."""
+        if self._writes and not self.began:
+            self.began = True
+            if self._number:
+                self.transaction = found[1][0][0]
+        self._next(found[self._wrapped : self._wrapped + self._told])
+
+    def _next(self, found: list[Rows] | None) -> None:
+        try:
+            own = next(self._steps) if found is None else self._steps.send(found)
+            while not own:  # a batch of nothing need not travel
+                own = self._steps.send([])
+        except StopIteration as done:
+            self.batch, self.result = (), done.value
+            return
+        before: Sequence[Statement] = ()
+        after: Sequence[Statement] = ()
+        if self._writes:
+            before = [] if self.began else [_BEGIN, *self._number, *self._scope]
+        elif self._scope or len(own) > 1:
+            before, after = [_BEGIN_READING, *self._scope], [_COMMIT]
+        self._wrapped, self._told = len(before), len(own)
+        self.batch = [*before, *own, *after]
+
+
+class Connections:
+    """Runs calls on the connections of a pool.
+
+    Args:
+        address: Where the bank is.
+        options: How the connections are used.
+        walls: Whether rows are walled off by row-level security.
+        numbered: Whether the server numbers its transactions, and knows what became of each.
+    """
+
+    def __init__(self, address: Address, options: Options, *, walls: bool, numbered: bool) -> None:
+        self.address, self.options = address, options
+        self._walls, self._numbered = walls, numbered
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            address.conninfo,
+            kwargs=connection_options(options),
+            configure=self._configure,
+            open=True,
+            **pool_options(options),
+        )
+
+    def run(self, make: Callable[[], Steps[R]], scope: Scope, *, writes: bool) -> R:
+        """Runs a call and returns its result.
+
+        Args:
+            make: Makes the generator, once for each attempt.
+            scope: Whose rows it is about.
+            writes: Whether all of it is one transaction, on disk when this returns.
+
+        Raises:
+            StoreUnavailableError: The server cannot be reached, in the time that a call may take.
+            StoreError: It could not be done, and nothing of it was.
+        """
+        attempts = Attempts(self.address, self.options.timeout)
+        while True:
+            try:
+                with self._pool.connection(timeout=min(attempts.left, _SLICE)) as db:
+                    return self._attempt(db, self._call(make, scope, writes=writes))
+            except Unsure as unsure:
+                if self._became(unsure, attempts):
+                    result: R = unsure.result  # type: ignore[assignment]
+                    return result
+            except (psycopg.Error, PoolTimeout, PoolClosed, UnicodeEncodeError) as error:
+                wait = attempts.after(error)
+                if attempts.lost:
+                    with suppress(psycopg.Error, PoolClosed):
+                        self._pool.check()
+                time.sleep(wait)
+
+    def alone(self) -> psycopg.Connection[Row]:
+        """A new connection, the caller's own, outside of any transaction."""
+        return connect(self.address, self.options)
+
+    def close(self) -> None:
+        """Closes every connection; a second call does nothing."""
+        self._pool.close()
+
+    def _call(self, make: Callable[[], Steps[R]], scope: Scope, *, writes: bool) -> Call[R]:
+        walled = scope if self._walls else None
+        return Call(make(), walled, writes=writes, numbered=self._numbered)
+
+    def _attempt(self, db: psycopg.Connection[Row], call: Call[R]) -> R:
+        """Sends the batches of a call; what it began, the pool rolls back where this raises."""
+        while call.batch:
+            call.send(self._execute(db, call.batch))
+        if call.began:
+            try:
+                self._execute(db, [_COMMIT])
+            except psycopg.OperationalError as error:
+                if is_lost(error):
+                    raise Unsure(call.transaction, call.result) from error
+                raise
+        return call.result
+
+    def _execute(self, db: psycopg.Connection[Row], batch: Sequence[Statement]) -> list[Rows]:
+        if len(batch) == 1:
+            return [_rows(self._sent(db, batch[0]))]
+        with db.pipeline():
+            cursors = [self._sent(db, statement) for statement in batch]
+        return [_rows(cursor) for cursor in cursors]
+
+    def _sent(self, db: psycopg.Connection[Row], statement: Statement) -> psycopg.Cursor[Row]:
+        cursor = db.cursor(binary=True)
+        text: QueryNoTemplate = named(statement.text, self.address.schema)
+        if isinstance(statement.values, Mapping):
+            return cursor.execute(text, _escaped(statement.values))
+        cursor.executemany(text, [_escaped(values) for values in statement.values])
+        return cursor
+
+    def _became(self, unsure: Unsure, attempts: Attempts) -> bool:
+        """Whether a transaction was committed after all; waits while it is still under way.
+
+        Raises:
+            StoreUnavailableError: It cannot be known.
+        """
+        while unsure.transaction is not None:
+            status = None
+            try:
+                with self._pool.connection(timeout=min(attempts.left, _SLICE)) as db:
+                    found = db.execute(_STATUS, {"number": unsure.transaction}).fetchone()
+                status = found and found[0]
+            except (psycopg.Error, PoolTimeout) as error:
+                time.sleep(attempts.after(error))
+                continue
+            if status in ("committed", "aborted"):
+                return bool(status == "committed")
+            if status is None:
+                break
+            time.sleep(attempts.after(unsure.__cause__ or unsure))
+        raise StoreUnavailableError(
+            f"{self.address}: the connection was lost while this call was committed, and what "
+            "became of it is not known. Look, or call again: turns of known ids are not stored "
+            "twice."
+        ) from unsure
+
+    def _configure(self, db: psycopg.Connection[Row]) -> None:
+        """Prepares a new connection."""
+        register_vector(db)
+        for statement in settings(self.options):
+            db.execute(statement)
+
+
+def connect(address: Address, options: Options) -> psycopg.Connection[Row]:
+    """A new connection, the caller's own, outside of any transaction.
+
+    Raises:
+        StoreUnavailableError: The server cannot be reached, or lets nobody in.
+    """
+    timeout = max(round(options.timeout), 2)
+    with translated(address):
+        return psycopg.connect(
+            address.conninfo, connect_timeout=timeout, **connection_options(options)
+        )
+
+
+def connection_options(options: Options) -> dict[str, Any]:
+    """What every connection is opened with."""
+    return {"autocommit": True, "prepare_threshold": None if options.pooler else 5}
+
+
+def pool_options(options: Options) -> dict[str, Any]:
+    """What a pool is opened with: connections come when they are needed, and go when idle."""
+    return {"min_size": 0, "max_size": options.pool_size, "reconnect_timeout": 0.5}
+
+
+def settings(options: Options) -> list[bytes]:
+    """What is set for as long as a connection lasts. JIT would take longer than our statements."""
+    if options.pooler:
+        return []
+    return [
+        b"SET jit = off",
+        b"SET statement_timeout = %d" % round(options.statement_timeout * 1000),
+    ]
+
+
+def _scoped(scope: Scope) -> Statement:
+    return Statement(
+        "SELECT set_config(%(setting)s, %(value)s, true)",
+        {"setting": f"memorybank_session.{scope.setting}", "value": scope.value},
+    )
+
+
+def _escaped(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: escaped(value) for name, value in values.items()}
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> Rows:
+    if cursor.description is None:
+        return [(cursor.rowcount,)]
+    return [tuple(map(plain, row)) for row in cursor.fetchall()]

