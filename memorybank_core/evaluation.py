@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from .bank import MemoryBank
 from .errors import ConfigurationError, FormatError
+from .places import shown
 from .protocols import Embedder
 from .ranking import Weights
 from .records import Kind, Turn
@@ -102,6 +103,7 @@ def evaluate(
     language: str = "en",
     weights: Mapping[str, Weights] | None = None,
     digest: bool = False,
+    store: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Mean recall@k over all questions, for each way of weighing the signals.
@@ -116,12 +118,19 @@ def evaluate(
         language: Of the bank.
         weights: Name → weights; default the package's own, as "memorybank".
         digest: Also digest the days.
+        store: Where the bank is made and left: the URL of an empty database; default a temporary
+            file.
         progress: Called with the number of turns or questions just done.
+
+    Raises:
+        ConfigurationError: There is a bank with users at `store`.
     """
     scores: dict[str, list[list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "eval.db"
-        with MemoryBank.open(path, embedder=embedder, language=language) as bank:
+        place = store or str(Path(folder) / "eval.db")
+        with MemoryBank.open(place, embedder=embedder, language=language) as bank:
+            if any(bank.users()):
+                raise ConfigurationError(f"the bank at {shown(place)} is not empty")
             for talk in conversations:
                 _remember(bank, talk, progress)
             ways: dict[str, tuple[Weights, Kind | None]] = {
@@ -154,11 +163,12 @@ def evaluate_files(
     ks: Sequence[int] = (1, 3, 6),
     baselines: bool = False,
     digest: bool = False,
+    store: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """What `memorybank eval retrieval` prints: counts and recall@k, baselines when asked for.
 
-    See `evaluate` for what `digest` does.
+    See `evaluate` for what `digest` and `store` do.
 
     Raises:
         ConfigurationError: The format or the embedder is unknown.
@@ -179,6 +189,7 @@ def evaluate_files(
         language=language,
         weights=ways,
         digest=digest,
+        store=store,
         progress=progress,
     )
     return {

