@@ -52,7 +52,9 @@ def step(rng, banks, ids):
     chosen = rng.sample(ids, min(3, len(ids)))
     told = list(turns(rng, ids)) if deed == "add" or len(ids) < 9 else []
     if deed == "replace" and not told:
-        told = [Turn(said(rng, 5), "new", NOON + timedelta(minutes=rng.randint(0, 9000)), chosen[0])]
+        told = [
+            Turn(said(rng, 5), "new", NOON + timedelta(minutes=rng.randint(0, 9000)), chosen[0])
+        ]
     for bank in banks:
         if told:
             bank.add(told, user_id="ada", replace=True)

@@ -133,7 +133,7 @@ CREATE TABLE memorybank.items (
     PRIMARY KEY (root, path, key)
 ) PARTITION;
 CREATE INDEX items_by_path ON memorybank.items (path, key);
-CREATE INDEX items_by_expiry ON memorybank.items (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expires_at IS NOT NULL;
 """
 
 

@@ -56,25 +56,29 @@ _SCAN = (
     "set_config('hnsw.ef_search', %(ahead)s, true)"
 )
 _BM25 = (
-    f"sum(q.idf * q.count * {K1 + 1} / "
-    f"(q.count + {K1} * ({1 - B} + {B} * {{length}} / {{mean}}::float8)))"
+    f"sum(q.idf * q.count * {K1 + 1}::float8 / "
+    f"(q.count + {K1 * (1 - B)}::float8 + {K1 * B}::float8 * {{length}} / {{mean}}::float8))"
 )
 _LEXICAL = f"""
     WITH counted AS MATERIALIZED (
-        SELECT m.seq, m.length, q.number, m.counts[array_position(m.terms, q.term)] AS count,
-            (true {{allowed}}) AS allowed
-        FROM memorybank.memories AS m,
-            unnest(%(terms)s::bigint[]) WITH ORDINALITY AS q (term, number)
-        WHERE m.user_id = %(user)s AND m.terms && %(terms)s::bigint[]
-            AND array_position(m.terms, q.term) IS NOT NULL
+        SELECT seq, length, number, allowed, counts[at]::float8 AS count
+        FROM (
+            SELECT m.seq, m.length, m.counts, (true {{allowed}}) AS allowed, q.number,
+                array_position(m.terms, q.term) AS at
+            FROM memorybank.memories AS m,
+                unnest(%(terms)s::bigint[]) WITH ORDINALITY AS q (term, number)
+            WHERE m.user_id = %(user)s AND m.terms && %(terms)s::bigint[]
+            OFFSET 0
+        ) AS asked
+        WHERE at IS NOT NULL
     ),
     known AS (
-        SELECT memories AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean
+        SELECT memories::float8 AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean
         FROM memorybank.users WHERE user_id = %(user)s
     ),
     weighed AS (
-        SELECT number, count(*) AS df, ln(1 + (n - count(*) + 0.5) / (count(*) + 0.5)) AS idf
-        FROM counted, known GROUP BY number, n
+        SELECT number, ln(1 + (n - df + 0.5::float8) / (df + 0.5::float8)) AS idf
+        FROM (SELECT number, count(*)::float8 AS df FROM counted GROUP BY number) AS found, known
     ),
     scored AS (
         SELECT q.seq, {_BM25.format(length="q.length", mean="known.mean")} AS score
@@ -82,7 +86,7 @@ _LEXICAL = f"""
         GROUP BY q.seq
     )
     SELECT seq, score, ARRAY(
-        SELECT coalesce(idf, 0)::float8
+        SELECT coalesce(idf, 0)
         FROM generate_series(1, cardinality(%(terms)s::bigint[])) AS every (number)
         LEFT JOIN weighed USING (number) ORDER BY number
     )
@@ -123,7 +127,7 @@ _CHOSEN = f"""
         (
             SELECT {_BM25.format(length="m.length", mean="%(mean)s")}
             FROM (
-                SELECT idf, m.counts[array_position(m.terms, term)] AS count
+                SELECT idf, m.counts[array_position(m.terms, term)]::float8 AS count
                 FROM unnest(%(terms)s::bigint[], %(idf)s::float8[]) AS asked (term, idf)
             ) AS q
         ),

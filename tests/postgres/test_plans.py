@@ -1,0 +1,159 @@
+"""No statement of a call reads another user's rows: the plan of each, as the server makes it."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+from memorybank_core.dates import DayRange
+from memorybank_core.protocols import Filter
+from memorybank_core.records import Portrait, Summary
+from memorybank_core.stores.postgres import PostgresStore, connections
+from memorybank_core.testing.examples import ALL, EAST, LAW, NOON, NORTH, day, event, probe, said
+from memorybank_core.testing.items import item
+
+KEYS = ("user_id", "terms", "root", "path", "vector")
+USERS = [f"user-{number}" for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def url(postgres):
+    """A database in which a plan that must read a whole table is the last resort."""
+    url = postgres.new()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(f"ALTER DATABASE {db.info.dbname} SET enable_seqscan = off")
+    with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
+        for user in USERS:
+            talk = [said(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]
+            store.add(user, talk, [EAST] * 20)
+            store.items.write([item(f"{user} k", ttl=1.0)], [EAST], [], NOON)
+        for start in range(100, 300, 10):
+            ids = range(start, start + 10)
+            talk = [said(f"{n} tea", user="large", hours=n) for n in ids]
+            store.add("large", talk, [NORTH] * 10)
+        store.compact()
+    return url
+
+
+@pytest.fixture
+def plans(url, monkeypatch):
+    """A store, and the plans of its statements: (text, plan) of each that was sent."""
+    seen = []
+    send = connections.Connections._sent
+
+    def explained(self, db, statement):
+        values = statement.values
+        one = values if isinstance(values, Mapping) else values[0]
+        text = statement.text
+        if text.lstrip().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+            found = db.execute(f"EXPLAIN (FORMAT JSON) {text}", dict(one)).fetchone()
+            seen.append((text, found[0][0]["Plan"]))
+        return send(self, db, statement)
+
+    def alone(self, db, batch):
+        return [connections._rows(explained(self, db, statement)) for statement in batch]
+
+    monkeypatch.setattr(connections.Connections, "_execute", alone)
+    with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
+        yield store, seen
+
+
+def nodes(plan):
+    """A plan's nodes, from the top."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def assert_of_one_user(seen):
+    assert seen
+    for text, plan in seen:
+        relations = {node["Relation Name"] for node in nodes(plan) if "Relation Name" in node}
+        relations.discard("meta")
+        tables = [name for name in relations if not name[-1].isdigit()]
+        assert not tables or "INSERT" in text or "UPDATE" in text or "DELETE" in text, text
+        partitions = {name.rpartition("_")[2] for name in relations if name[-1].isdigit()}
+        assert len(partitions) <= 1, text
+        for node in nodes(plan):
+            about = f"{node.get('Relation Name')} {node.get('Index Name')}"
+            if "meta" in about:
+                continue
+            assert node["Node Type"] != "Seq Scan", f"{text}\n{plan}"
+            if node["Node Type"] in ("Index Scan", "Index Only Scan", "Bitmap Index Scan"):
+                found = str(node.get("Index Cond", "")) + str(node.get("Order By", ""))
+                assert any(f"({column} " in found for column in KEYS), f"{text}\n{about}: {found}"
+
+
+USER = USERS[7]
+
+
+def digests(store):
+    made_from = store.memories(USER, ALL)[:3]
+    new = [Summary(USER, "all", None, "m", NOON), Portrait(USER, "shy", day(4), "m", NOON)]
+    told = event("event of the day", user=USER)
+    store.set_digests(USER, new, made_from=made_from, events=[told], vectors=[EAST])
+    store.set_digests(USER, new, made_from=[*made_from, new[0]], events=[told], vectors=[EAST])
+
+
+CALLS = {
+    "add": lambda store: store.add(
+        USER, [said("new tea", user=USER), said("old", user=USER, hours=-9)], [EAST, NORTH]
+    ),
+    "replace": lambda store: store.add(USER, [said("3 milk", user=USER)], [EAST], replace=True),
+    "imported": lambda store: store.add(
+        USER, [said("far tea", user=USER)], [EAST], recalled={"far": [NOON]}
+    ),
+    "known": lambda store: store.known(USER, ["1", "2", "none"]),
+    "candidates": lambda store: store.candidates(USER, probe("tea milk", reach=6)),
+    "named day": lambda store: store.candidates(
+        USER, probe("tea", reach=6, days=[DayRange(day(4), day(5))])
+    ),
+    "filtered": lambda store: store.candidates(
+        USER, probe("tea", reach=6, filter=Filter(day(4), day(5), "turn", "s", archived=True))
+    ),
+    "large user": lambda store: store.candidates("large", probe("tea", NORTH, reach=6)),
+    "large user, a day": lambda store: store.candidates(
+        "large", probe("tea", NORTH, days=[DayRange(day(9), day(9))])
+    ),
+    "fetch": lambda store: store.fetch(USER, [1, 2, 3]),
+    "memories": lambda store: store.memories(USER, Filter(since=day(4), kind="turn"), last=5),
+    "conversation": lambda store: store.memories(USER, Filter(session="s"), last=5),
+    "span": lambda store: store.span(USER),
+    "strengthen": lambda store: store.strengthen(USER, ["1", "2"], NOON, "turn", LAW),
+    "recalls": lambda store: store.recalls(USER, "1"),
+    "archive": lambda store: store.archive(USER, ["4"], NOON),
+    "restore": lambda store: store.restore(USER, ["4"], NOON),
+    "pin": lambda store: store.pin(USER, ["4"]),
+    "unpin": lambda store: store.unpin(USER, ["4"], NOON),
+    "vectors": lambda store: store.vectors(USER, ["1", "2"]),
+    "digests": digests,
+    "read digests": lambda store: (store.digests(USER), store.digests(USER, days=False)),
+    "profile": lambda store: (store.set_profile(USER, "{}"), store.profile(USER)),
+    "stats": lambda store: store.stats(USER),
+    "delete ids": lambda store: store.delete(USER, ids=["5", "6"]),
+    "delete a day": lambda store: store.delete(USER, day=day(4)),
+    "delete a user": lambda store: store.delete(USERS[8]),
+    "item": lambda store: store.items.get((USER,), "k", NOON),
+    "items": lambda store: (
+        store.items.search((USER,), NOON, vector=np.float32([1, 0, 0])),
+        store.items.namespaces((USER,), NOON),
+        store.items.unembedded((USER,), NOON),
+    ),
+    "write items": lambda store: (
+        store.items.write([item(f"{USER} k2 k")], [EAST], [((USER,), "k")], NOON),
+        store.items.refresh([item(f"{USER} k2 k", ttl=2.0)], NOON + timedelta(hours=1)),
+        store.items.set_vectors([item(f"{USER} k2 k")], [EAST]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_reads_the_rows_of_one_user(plans, name):
+    store, seen = plans
+    CALLS[name](store)
+    ours = [(text, plan) for text, plan in seen if "pg_" not in text and "set_config" not in text]
+    assert_of_one_user(ours)
