@@ -7,7 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+import psycopg
 
 from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Filter

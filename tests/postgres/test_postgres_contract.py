@@ -4,10 +4,13 @@ import pytest
 
 from memorybank_core.testing import StoreContract
 
-psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+import psycopg
+
 pytest.importorskip("pgvector", reason="pgvector is not installed")
 
-from memorybank_core.stores.postgres import PostgresStore  # noqa: E402
+from memorybank_core.stores.postgres import PostgresStore
 
 
 @pytest.fixture(scope="module")
