@@ -66,12 +66,17 @@ class Server:
 
         return psycopg.connect(self.url(database, user), autocommit=True)
 
-    def new(self, template: str = "template1") -> str:
+    def new(self, settings: str = "") -> str:
         """The URL of a new database."""
         name = f"bank{next(_NUMBERS)}"
         with self.connect() as db:
-            db.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            db.execute(f"CREATE DATABASE {name} {settings}")
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drops the database of a URL."""
+        with self.connect() as db:
+            db.execute(f"DROP DATABASE {url.partition('@/')[2].partition('?')[0]} WITH (FORCE)")
 
     def run(self, program: str, *arguments: object) -> None:
         command = [str(self.bin / program), *map(str, arguments)]

@@ -171,8 +171,8 @@ def _first(layout: Layout) -> Iterator[str]:
         for name, key in TABLES.items():
             beside = ", colocate_with => 'memorybank.users'" if name != "users" else ""
             yield f"SELECT create_distributed_table('memorybank.{name}', '{key}'{beside})"
-    if layout.walls:
-        yield from _walls()
+    for name in TABLES if layout.walls else ():
+        yield from walls(layout, name)
 
 
 def partitions(table: str, count: int) -> Iterator[str]:
@@ -199,16 +199,20 @@ def nearness(table: str, dimension: int) -> Iterator[str]:
         )
 
 
-def _walls() -> Iterator[str]:
-    """Row-level security: a row is there for the user (or the namespace) that was set, or all."""
+def walls(layout: Layout, table: str) -> Iterator[str]:
+    """Row-level security for a table: a row is there for the user, or the namespace, that is set.
+
+    Whoever looks into a partition by its own name sees nothing.
+    """
+    own = "user_id = current_setting('memorybank_session.user_id', true)"
+    if table == "items":
+        own = "starts_with(path, nullif(current_setting('memorybank_session.path', true), ''))"
     every = "current_setting('memorybank_session.scope', true) = 'all'"
-    for name in TABLES:
+    count = 0 if layout.citus else layout.partitions
+    for name in (table, *(f"{table}_{number}" for number in range(count))):
         yield f"ALTER TABLE memorybank.{name} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE memorybank.{name} FORCE ROW LEVEL SECURITY"
-        own = "user_id = current_setting('memorybank_session.user_id', true)"
-        if name == "items":
-            own = "starts_with(path, nullif(current_setting('memorybank_session.path', true), ''))"
-        yield f"CREATE POLICY one_user ON memorybank.{name} USING ({own} OR {every})"
+    yield f"CREATE POLICY one_user ON memorybank.{table} USING ({own} OR {every})"
 
 
 MIGRATIONS: tuple[Callable[[Layout], Iterator[str]], ...] = (_first,)

@@ -1,0 +1,98 @@
+"""Row-level security: a connection set to one user reads nothing of another."""
+
+from contextlib import closing
+
+import pytest
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+import psycopg
+from test_postgres_contract import TestPostgresStore as OfContract
+
+from memorybank_core.records import Portrait
+from memorybank_core.stores.postgres import Layout, PostgresStore, init
+from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, said
+from memorybank_core.testing.items import item
+
+TABLES = ("users", "memories", "vectors", "recalls", "digests")
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """A bank with walls, as a role sees it that is no superuser."""
+    url = postgres.new()
+    init(url, Layout("by-hand", 3, partitions=2, walls=True))
+    with psycopg.connect(url) as db:
+        db.execute("DROP ROLE IF EXISTS app")
+        db.execute("CREATE ROLE app LOGIN")
+        db.execute("GRANT USAGE ON SCHEMA memorybank TO app")
+        db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO app")
+    yield url
+    postgres.drop(url)
+
+
+def as_app(url):
+    return url.replace("postgres@", "app@")
+
+
+class TestBehindWalls(OfContract):
+    def open_store(self):
+        return PostgresStore(as_app(self.url), embedder="by-hand", dimension=3)
+
+
+@pytest.fixture
+def app(database):
+    """A connection of the role, to a bank with two users."""
+    with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
+        for user in (ADA, BOB):
+            store.add(user, [said("a", user=user), event("e", user=user)], [EAST, EAST])
+            store.strengthen(user, ["a"], NOON, None, LAW)
+            store.set_digests(user, [Portrait(user, "kind", None, None, NOON)])
+            store.items.write([item(f"{user} k")], [None], [], NOON)
+    with psycopg.connect(as_app(database), autocommit=True) as db:
+        yield db
+    with psycopg.connect(database) as db:
+        for table in (*TABLES, "items"):
+            db.execute(f"DELETE FROM memorybank.{table}".encode())
+
+
+def users(db, table):
+    return {user for (user,) in db.execute(f"SELECT user_id FROM memorybank.{table}")}
+
+
+def test_who_is_set_to_nobody_sees_nothing(app):
+    for table in (*TABLES, "items"):
+        assert app.execute(f"SELECT count(*) FROM memorybank.{table}").fetchone() == (0,)
+
+
+def test_who_is_set_to_one_user_sees_and_changes_nothing_of_another(app, database):
+    app.execute("SELECT set_config('memorybank_session.user_id', %s, false)", (ADA,))
+    for table in TABLES:
+        assert users(app, table) == {ADA}
+        of_bob = f"FROM memorybank.{table} WHERE user_id = %s"
+        assert app.execute(f"SELECT count(*) {of_bob}", (BOB,)).fetchone() == (0,)
+        assert app.execute(f"DELETE {of_bob}", (BOB,)).rowcount == 0
+        for number in range(2):  # nor by the name of a partition
+            assert users(app, f"{table}_{number}") == set()
+    assert app.execute("SELECT count(*) FROM memorybank.items").fetchone() == (0,)
+    change = "UPDATE memorybank.memories SET query = 'x' WHERE user_id = %s"
+    assert app.execute(change, (BOB,)).rowcount == 0
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        app.execute("INSERT INTO memorybank.users (user_id) VALUES ('carol')")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        app.execute("UPDATE memorybank.users SET user_id = 'carol'")
+    with closing(PostgresStore(database, embedder="by-hand", dimension=3)) as store:
+        assert ids(store.memories(BOB, ALL)) == ["a", "e"]
+
+
+def test_who_is_set_to_a_namespace_sees_what_is_under_it(app):
+    app.execute("SELECT set_config('memorybank_session.path', '/bob/', false)")
+    assert app.execute("SELECT path FROM memorybank.items").fetchall() == [("/bob/",)]
+
+
+def test_the_store_sets_nobody_for_longer_than_a_call(database, app):
+    with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
+        assert ids(store.memories(ADA, ALL)) == ["a", "e"]
+        assert store.stats().users == 2
+        with store._connections._pool.connection() as db:
+            assert users(db, "memories") == set()
