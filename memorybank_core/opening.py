@@ -32,7 +32,7 @@ def open_store(
     chosen = _choose(place, embedder)
     store: MemoryStore
     if is_url(place):
-        kind = _postgres().PostgresStore
+        kind = postgres_stores().PostgresStore
         store = kind(fspath(place), embedder=chosen.name, dimension=chosen.dimension, **options)
     else:
         from .stores.local import (
@@ -50,7 +50,7 @@ def written_by(place: str | PathLike[str]) -> tuple[str, int] | None:
         StoreError: The server of a database cannot be reached, or what is there is no bank.
     """
     if is_url(place):
-        found: tuple[str, int] | None = _postgres().written_by(fspath(place))
+        found: tuple[str, int] | None = postgres_stores().written_by(fspath(place))
         return found
     path = Path(place)
     try:
@@ -97,7 +97,7 @@ def _choose(place: str | PathLike[str], embedder: str | Embedder | None) -> Embe
         ) from error
 
 
-def _postgres() -> ModuleType:
+def postgres_stores() -> ModuleType:
     """The store of databases, which an extra brings."""
     try:
         from .stores import postgres

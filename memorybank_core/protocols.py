@@ -149,6 +149,23 @@ class Candidates:
     strength: Array
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All that a store has of a memory: what moves from one store to another.
+
+    Attributes:
+        key: Its place in the order of writing, in this store.
+        memory: The memory.
+        vectors: Of its windows, float32 (windows, d).
+        recalls: When it was recalled and in which turn, oldest first.
+    """
+
+    key: int
+    memory: Memory
+    vectors: Matrix
+    recalls: Sequence[tuple[datetime, str | None]]
+
+
 Namespace = tuple[str, ...]
 
 
@@ -334,6 +351,17 @@ class MemoryStore(Protocol):
 
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
         """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
+        ...
+
+    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
+        """All of the memories that were written after a key, in that order, so many at most."""
+        ...
+
+    def put(self, user_id: str, stored: Sequence[Stored]) -> None:
+        """Stores memories, of distinct ids, with all that another store had of them.
+
+        One of a known id takes that one's place, strength and recalls included. Keys are new.
+        """
         ...
 
     def set_digests(

@@ -15,7 +15,7 @@ import typer
 
 from memorybank_core import __version__
 
-from . import digesting, forgetting, moving, recalling, trying, upkeep
+from . import database, digesting, forgetting, moving, recalling, trying, upkeep
 from .group import OneLineErrors
 
 __all__ = ["app", "main"]
@@ -49,7 +49,7 @@ def start(
         ),
     ] = False,
 ) -> None:
-    """Long-term memory that remembers, recalls and fades, in one file."""
+    """Long-term memory that remembers, recalls and fades, in one file or a database."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -80,6 +80,7 @@ _VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "stats": upkeep.stats,
         "reembed": upkeep.reembed,
         "compact": upkeep.compact,
+        "move": database.move,
     },
     "Try it": {"demo": trying.demo},
 }
@@ -88,6 +89,10 @@ for panel, verbs in _VERBS.items():
         app.command(name, rich_help_panel=panel)(verb)
 for entry in entry_points(group=COMMANDS):
     app.command(entry.name, rich_help_panel="Teach a model")(entry.load())
+databases = typer.Typer(help="Make and upgrade a bank in a PostgreSQL database.")
+databases.command("init")(database.init)
+databases.command("upgrade")(database.upgrade)
+app.add_typer(databases, name="db", rich_help_panel="Look after a bank")
 evaluation.command("retrieval")(trying.retrieval)
 evaluation.callback()(lambda: None)  # keeps "retrieval" a command of its own while it is alone
 app.add_typer(evaluation, name="eval", rich_help_panel="Try it")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.errors import ConfigurationError, EmbedderError
+from memorybank_core.embedders.unloaded import Unloaded
+from memorybank_core.errors import ConfigurationError
 from memorybank_core.opening import written_by
 from memorybank_core.places import is_url, shown
-from memorybank_core.protocols import Matrix, Vector
 
 NOON = time(12)
 BUSY_TIMEOUT = 30.0
@@ -32,7 +32,7 @@ def opened(
     """
     require_bank(path)
     if not embeds:
-        options["embedder"] = _Unloaded(path)
+        options["embedder"] = unloaded(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and user not in bank.users():
             place = shown(path)
@@ -58,19 +58,17 @@ def moment_of(given: date | None, bank: MemoryBank) -> datetime:
     return datetime.combine(given, NOON, bank.timezone)
 
 
-class _Unloaded:
-    """Stands for the embedder that wrote a bank, for commands that embed nothing."""
+def unloaded(path: str) -> Unloaded:
+    """Stands for the embedder that wrote a bank, for commands that embed nothing.
 
-    def __init__(self, path: str) -> None:
-        self.name, self.dimension = written_by(path) or _written_by_file(path)
-        if not self.name:
-            raise ConfigurationError(f"{shown(path)} is empty: nothing was ever added to it")
-
-    def embed_documents(self, texts: list[str]) -> Matrix:
-        raise EmbedderError(f"the embedder {self.name!r} was not loaded")
-
-    def embed_query(self, text: str) -> Vector:
-        raise EmbedderError(f"the embedder {self.name!r} was not loaded")
+    Raises:
+        ConfigurationError: Nothing was ever written.
+        StoreError: The bank cannot be opened.
+    """
+    name, dimension = written_by(path) or _written_by_file(path)
+    if not name:
+        raise ConfigurationError(f"{shown(path)} is empty: nothing was ever added to it")
+    return Unloaded(name, dimension)
 
 
 def _written_by_file(path: str) -> tuple[str, int]:

@@ -24,7 +24,7 @@ from memorybank_core.errors import (
     StoreWriteError,
 )
 from memorybank_core.forgetting import ForgettingLaw
-from memorybank_core.protocols import Candidates, Filter, Matrix, Probe
+from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, Stored
 from memorybank_core.records import DeletionReceipt, Digest, Memory, Stats
 
 from . import queries, rows
@@ -204,6 +204,20 @@ class LocalStore:
         with self._connections.reading() as db:
             found = list(queries.select_in(db, select, (user_id,), "id", ids))
         return {id: rows.to_vectors(blob, self._dimension) for id, blob in found}
+
+    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
+        """All of the memories that were written after a key, in that order, so many at most."""
+        with self._connections.reading() as db:
+            return queries.scan(db, user_id, after, limit, self._dimension)
+
+    def put(self, user_id: str, stored: Sequence[Stored]) -> None:
+        """Stores memories with all that another store had of them; see `MemoryStore`."""
+        memories = [one.memory for one in stored]
+        entries = rows.entries(memories, [one.vectors for one in stored])
+        with self._connections.writing() as db:
+            self._check_embedder(db)
+            queries.insert(db, user_id, entries, replace=True, recalled={})
+            queries.set_state(db, user_id, stored)
 
     def set_digests(
         self,

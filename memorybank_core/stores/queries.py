@@ -9,6 +9,7 @@ from typing import Any
 
 from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
+from memorybank_core.protocols import Stored
 from memorybank_core.records import Digest, Memory
 
 from . import rows
@@ -103,6 +104,52 @@ def insert(
     db.execute("UPDATE users SET next_seq = ? WHERE user_key = ?", following)
     if replaced:
         drop_unfinished(db, user_key, replaced)
+
+
+def scan(
+    db: sqlite3.Connection, user_id: str, after: int, limit: int, dimension: int
+) -> list[Stored]:
+    """All of the memories that were written after a key, in that order, so many at most."""
+    select = (
+        f"SELECT seq, vector, {rows.COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
+        f"WHERE memories.{MINE} AND seq > ? ORDER BY seq LIMIT ?"
+    )
+    found = db.execute(select, (user_id, after, limit)).fetchall()
+    recalls: dict[int, list[tuple[datetime, str | None]]] = {}
+    of_these = f"SELECT seq, at, turn FROM recalls WHERE {MINE}"
+    told = sorted(select_in(db, of_these, (user_id,), "seq", [row[0] for row in found]))
+    for seq, at, turn in told:
+        recalls.setdefault(seq, []).append((moment(at), turn))
+    return [
+        Stored(
+            seq,
+            rows.to_memory(user_id, row),
+            rows.to_vectors(blob, dimension),
+            tuple(recalls.get(seq, ())),
+        )
+        for seq, blob, *row in found
+    ]
+
+
+def set_state(db: sqlite3.Connection, user_id: str, stored: Sequence[Stored]) -> None:
+    """Gives memories the strength, the recalls and the archive that they had elsewhere."""
+    user_key, version = next_version(db, user_id)
+    places = seqs(db, user_key, [one.memory.id for one in stored])
+    for one in stored:
+        place = (user_key, places[one.memory.id])
+        db.execute(
+            "UPDATE memories SET (strength, recalls, last_recalled_at, archived_at, pinned) "
+            "= (?, ?, ?, ?, ?), version = ? WHERE user_key = ? AND seq = ?",
+            (*rows.from_memory(one.memory)[-5:], version, *place),
+        )
+        db.execute("DELETE FROM recalls WHERE user_key = ? AND seq = ?", place)
+        db.executemany(
+            "INSERT INTO recalls VALUES (?, ?, ?, ?, ?)",
+            (
+                (*place, number, micros(at), turn)
+                for number, (at, turn) in enumerate(one.recalls, 1)
+            ),
+        )
 
 
 def are_there(db: sqlite3.Connection, user_id: str, pieces: Sequence[Memory | Digest]) -> bool:

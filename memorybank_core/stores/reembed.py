@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
 from memorybank_core.embedders import embedder_named
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.intake import embed_windows
+from memorybank_core.opening import postgres_stores
+from memorybank_core.places import is_url
 from memorybank_core.protocols import Embedder
 
 from . import rows
@@ -42,18 +44,20 @@ def reembed(
     The vectors of items are dropped; who searches the items next embeds them.
 
     Args:
-        path: The file.
+        path: The file, or the URL of a database.
         embedder: A name or an embedder.
         progress: Called with the number of memories just embedded.
-        busy_timeout: Seconds to wait for another process's write.
+        busy_timeout: Seconds to wait for another process's write, or for the server.
 
     Raises:
-        ConfigurationError: There is no such file or embedder.
+        ConfigurationError: There is no such bank or embedder.
         EmbedderError: The embedder gave vectors that cannot be used; the bank is as it was.
     """
+    chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
+    if is_url(path):
+        return int(postgres_stores().reembed(fspath(path), chosen, progress, busy_timeout))
     if not Path(path).is_file():
         raise ConfigurationError(f"there is no bank at {path}")
-    chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
     connections = open_file(Path(path).absolute(), busy_timeout)
     try:
         with connections.writing() as db:

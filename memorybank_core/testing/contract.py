@@ -471,6 +471,40 @@ class StoreContract(ItemContract):
             }
             assert store.vectors(BOB, ["a"]) == {}
 
+    def test_all_of_a_memory_comes_in_the_order_of_writing_and_goes_into_another_store(
+        self,
+    ) -> None:
+        later = NOON + timedelta(hours=1)
+        with self.stored(said("late", hours=9), said("b"), event("e")) as store:
+            store.add(ADA, [said("early", hours=-9)], [np.concatenate([UP, NORTH])])
+            store.strengthen(ADA, ["b"], later, "t", LAW)
+            store.strengthen(ADA, ["b"], NOON, None, LAW)
+            store.pin(ADA, ["early"])
+            found = store.scan(ADA)
+            assert [one.memory.id for one in found] == ["late", "b", "e", "early"]
+            known = store.known(ADA, ["late", "b", "e", "early"])
+            assert {one.memory.id: one.memory for one in found} == known
+            assert found[1].recalls == ((NOON, None), (later, "t"))
+            assert [one.vectors.tolist() for one in found[2:]] == [
+                EAST.tolist(),
+                [*UP.tolist(), *NORTH.tolist()],
+            ]
+            first = store.scan(ADA, limit=2)
+            assert [one.memory.id for one in first] == ["late", "b"]
+            rest = store.scan(ADA, after=first[-1].key, limit=9)
+            assert [one.memory.id for one in rest] == ["e", "early"]
+            assert store.scan(BOB) == []
+            mine = [replace(one, memory=replace(one.memory, user_id=BOB)) for one in found]
+            for some in (mine[:2], mine):  # the second call finds two of them there
+                store.put(BOB, some)
+            assert [(one.memory, one.recalls) for one in store.scan(BOB)] == [
+                (one.memory, one.recalls) for one in mine
+            ]
+            assert store.strengthen(BOB, ["b"], NOON, "t", LAW) == 0
+            store.put(BOB, [replace(mine[1], memory=said("b new", user=BOB), recalls=())])
+            assert store.known(BOB, ["b"])["b"] == said("b new", user=BOB)
+            assert store.recalls(BOB, "b") == []
+
     def test_profile(self) -> None:
         with self.stored() as store:
             assert store.profile(ADA) == "{}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .address import address_of
 from .connections import Options, connect
 from .failures import translated
-from .schema import MIGRATIONS, Layout, layout_of, migrate, version
+from .schema import Layout, layout_of, migrate, version
 
 
 def written_by(url: str) -> tuple[str, int] | None:
@@ -32,7 +32,7 @@ def init(url: str, layout: Layout) -> bool:
     """
     address = address_of(url)
     with translated(address), connect(address, Options()) as db:
-        return not migrate(db, address, layout)
+        return migrate(db, address, layout)[0] == 0
 
 
 def upgrade(url: str) -> tuple[int, int]:
@@ -47,6 +47,6 @@ def upgrade(url: str) -> tuple[int, int]:
     """
     address = address_of(url)
     with translated(address), connect(address, Options()) as db:
-        before = migrate(db, address)
+        versions = migrate(db, address)
         layout_of(db, address)  # says so where there is no bank
-    return before, len(MIGRATIONS)
+    return versions

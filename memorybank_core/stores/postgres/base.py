@@ -6,17 +6,19 @@ import functools
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from memorybank_core.errors import EmbedderMismatchError
+from memorybank_core.errors import EmbedderMismatchError, InvalidInputError
 
-from .connections import Connections, Rows, Scope, Statement, Steps
+from .connections import Connections, Rows, Statement, Steps, user_scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Base")
 
 WRITTEN_BY = Statement(
-    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension') ORDER BY name DESC"
+    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension', 'next_embedder') "
+    "ORDER BY name = 'next_embedder', name DESC"
 )
+"""The embedder and its dimension; a third row where an unfinished `reembed` has its vectors."""
 
 
 class Base:
@@ -28,7 +30,7 @@ class Base:
 
     def _check_embedder(self, found: Rows) -> None:
         """Takes what `WRITTEN_BY` gives; refuses a bank whose vectors another embedder wrote."""
-        (name,), (dimension,) = found
+        (name,), (dimension,) = found[:2]
         if (name, int(dimension)) != (self._embedder, self._dimension):
             address = self._connections.address
             raise EmbedderMismatchError(
@@ -36,6 +38,10 @@ class Base:
                 f"{self._embedder!r} ({self._dimension}). Open it with embedder={name!r}, or embed "
                 f"its memories anew: memorybank reembed {address} --embedder {self._embedder}"
             )
+
+    def _look_at_embedder(self) -> Steps[None]:
+        [found] = yield [WRITTEN_BY]
+        self._check_embedder(found)
 
 
 def reads(
@@ -58,7 +64,10 @@ def _run(
     @functools.wraps(steps)
     def method(self: S, user_id: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         make = functools.partial(steps, self, user_id, *args, **kwargs)
-        scope = Scope("user_id", user_id)
-        return self._connections.run(make, scope, writes=writes)
+        try:
+            return self._connections.run(make, user_scope(user_id), writes=writes)
+        except InvalidInputError:  # of vectors, too, whose length is not that of the others
+            self._connections.run(self._look_at_embedder, user_scope(user_id), writes=False)
+            raise
 
     return method

@@ -7,6 +7,7 @@ The statements of a batch travel together, in one round trip (libpq's pipeline m
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
@@ -71,39 +72,64 @@ class Scope:
 
     setting: str
     value: str
+    is_user: bool = False
+
+
+def user_scope(user_id: str) -> Scope:
+    """The rows of one user, whose row a write leaves its mark in."""
+    return Scope("user_id", user_id, is_user=True)
 
 
 EVERYONE = Scope("scope", "all")
 
+
+class _Marked(Exception):  # noqa: N818 - an answer
+    """The marks that the last writes of a user left."""
+
+    def __init__(self, count: int, marks: Sequence[int]) -> None:
+        super().__init__(count)
+        self.count, self.marks = count, marks
+
+
 _BEGIN = Statement("BEGIN")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
-_NUMBER = Statement("SELECT pg_current_xact_id()::text")
-_STATUS = "SELECT pg_xact_status(%(number)s::xid8)"
+
+_MARKS = 32
+"""How many marks of the last writes a user's row keeps."""
+_MARK = (
+    "UPDATE memorybank.users SET writes = writes + 1, "
+    f"marks = (%(mark)s::bigint || marks)[1:{_MARKS}] WHERE user_id = %(user)s RETURNING writes"
+)
+_MARKED = (
+    Statement("INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT DO NOTHING"),
+    Statement("SELECT writes, marks FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE"),
+)
 
 
 class Call(Generic[R]):
     """One attempt at a call: the batches to send, with what makes them a transaction.
 
-    One that `writes` is one transaction, to be ended by `commit`. Of one that reads, each batch
-    sees one state of the database.
+    One that `writes` is one transaction, to be ended by a commit. In a user's row it leaves a mark,
+    by which it is known again should the connection be lost while it is committed. (The number of
+    the transaction would not do: a server that crashed may give it to another.) Of a call that
+    reads, each batch sees one state of the database.
 
     Attributes:
         batch: What to send next; empty where the call is at its end.
         result: What the call returns, at its end.
+        mark: What it leaves in the user's row.
+        count: How many writes of the user there are with it; None before it has left its mark.
     """
 
     result: R
 
-    def __init__(
-        self, steps: Steps[R], scope: Scope | None, *, writes: bool, numbered: bool
-    ) -> None:
-        self._steps, self._writes = steps, writes
-        self._scope = [] if scope is None else [_scoped(scope)]
-        self._number = [_NUMBER] if writes and numbered else []
-        self._told = 0  # how many statements of the last batch were the call's own
-        self._wrapped = 0  # and how many of ours came before them
-        self.transaction: str | None = None
+    def __init__(self, steps: Steps[R], scope: Scope, *, writes: bool, walls: bool) -> None:
+        self._steps, self._scope, self._writes = steps, scope, writes
+        self._scoping = [_scoped(scope)] if walls else []
+        self._told = slice(0)  # which statements of the batch are the call's own
+        self.mark = secrets.randbits(62)
+        self.count: int | None = None
         self.batch: Sequence[Statement] = ()
         self.began = False
         self._next(None)
@@ -112,9 +138,9 @@ class Call(Generic[R]):
         """Takes the rows of the batch that was sent."""
         if self._writes and not self.began:
             self.began = True
-            if self._number:
-                self.transaction = found[1][0][0]
-        self._next(found[self._wrapped : self._wrapped + self._told])
+            if self._scope.is_user:
+                self.count = next((count for (count,) in found[-1]), None)
+        self._next(found[self._told])
 
     def _next(self, found: list[Rows] | None) -> None:
         try:
@@ -126,11 +152,13 @@ class Call(Generic[R]):
             return
         before: Sequence[Statement] = ()
         after: Sequence[Statement] = ()
-        if self._writes:
-            before = [] if self.began else [_BEGIN, *self._number, *self._scope]
-        elif self._scope or len(own) > 1:
-            before, after = [_BEGIN_READING, *self._scope], [_COMMIT]
-        self._wrapped, self._told = len(before), len(own)
+        if self._writes and not self.began:
+            before = [_BEGIN, *self._scoping]
+            mark = Statement(_MARK, {"mark": self.mark, "user": self._scope.value})
+            after = [mark] if self._scope.is_user else []
+        elif not self._writes and (self._scoping or len(own) > 1):
+            before, after = [_BEGIN_READING, *self._scoping], [_COMMIT]
+        self._told = slice(len(before), len(before) + len(own))
         self.batch = [*before, *own, *after]
 
 
@@ -141,12 +169,10 @@ class Connections:
         address: Where the bank is.
         options: How the connections are used.
         walls: Whether rows are walled off by row-level security.
-        numbered: Whether the server numbers its transactions, and knows what became of each.
     """
 
-    def __init__(self, address: Address, options: Options, *, walls: bool, numbered: bool) -> None:
-        self.address, self.options = address, options
-        self._walls, self._numbered = walls, numbered
+    def __init__(self, address: Address, options: Options, *, walls: bool) -> None:
+        self.address, self.options, self._walls = address, options, walls
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             address.conninfo,
             kwargs=connection_options(options),
@@ -171,11 +197,12 @@ class Connections:
         while True:
             try:
                 with self._pool.connection(timeout=min(attempts.left, _SLICE)) as db:
-                    return self._attempt(db, self._call(make, scope, writes=writes))
+                    call = Call(make(), scope, writes=writes, walls=self._walls)
+                    return self._attempt(db, call)
             except Unsure as unsure:
-                if self._became(unsure, attempts):
-                    result: R = unsure.result  # type: ignore[assignment]
-                    return result
+                if self._was_kept(call, scope, unsure):
+                    return call.result
+                time.sleep(attempts.after(unsure.__cause__ or unsure))
             except (psycopg.Error, PoolTimeout, PoolClosed, UnicodeEncodeError) as error:
                 wait = attempts.after(error)
                 if attempts.lost:
@@ -191,10 +218,6 @@ class Connections:
         """Closes every connection; a second call does nothing."""
         self._pool.close()
 
-    def _call(self, make: Callable[[], Steps[R]], scope: Scope, *, writes: bool) -> Call[R]:
-        walled = scope if self._walls else None
-        return Call(make(), walled, writes=writes, numbered=self._numbered)
-
     def _attempt(self, db: psycopg.Connection[Row], call: Call[R]) -> R:
         """Sends the batches of a call; what it began, the pool rolls back where this raises."""
         while call.batch:
@@ -204,7 +227,7 @@ class Connections:
                 self._execute(db, [_COMMIT])
             except psycopg.OperationalError as error:
                 if is_lost(error):
-                    raise Unsure(call.transaction, call.result) from error
+                    raise Unsure from error
                 raise
         return call.result
 
@@ -223,31 +246,43 @@ class Connections:
         cursor.executemany(text, [_escaped(values) for values in statement.values])
         return cursor
 
-    def _became(self, unsure: Unsure, attempts: Attempts) -> bool:
-        """Whether a transaction was committed after all; waits while it is still under way.
+    def _was_kept(self, call: Call[R], scope: Scope, unsure: Unsure) -> bool:
+        """Whether a transaction was committed whose connection was lost meanwhile.
+
+        It waits until that has ended, if it has not. What is about items may just be repeated.
 
         Raises:
             StoreUnavailableError: It cannot be known.
         """
-        while unsure.transaction is not None:
-            status = None
-            try:
-                with self._pool.connection(timeout=min(attempts.left, _SLICE)) as db:
-                    found = db.execute(_STATUS, {"number": unsure.transaction}).fetchone()
-                status = found and found[0]
-            except (psycopg.Error, PoolTimeout) as error:
-                time.sleep(attempts.after(error))
-                continue
-            if status in ("committed", "aborted"):
-                return bool(status == "committed")
-            if status is None:
-                break
-            time.sleep(attempts.after(unsure.__cause__ or unsure))
-        raise StoreUnavailableError(
+        if not scope.is_user:
+            if scope.setting == "path":
+                return False
+            raise self._unknown() from unsure
+        if call.count is None:  # there was no such user
+            return True
+
+        def look() -> Steps[None]:
+            user = {"user": scope.value}
+            _, [(count, marks)] = yield [Statement(one.text, user) for one in _MARKED]
+            raise _Marked(count, marks)  # which rolls back: looking leaves no trace
+
+        try:
+            self.run(look, Scope(scope.setting, scope.value, is_user=False), writes=True)
+        except _Marked as found:
+            if call.mark in found.marks:
+                return True
+            if found.count == 0:  # the user is gone, or never came
+                return call.count > 1
+            if found.count >= call.count + _MARKS:
+                raise self._unknown() from unsure
+        return False
+
+    def _unknown(self) -> StoreUnavailableError:
+        return StoreUnavailableError(
             f"{self.address}: the connection was lost while this call was committed, and what "
             "became of it is not known. Look, or call again: turns of known ids are not stored "
             "twice."
-        ) from unsure
+        )
 
     def _configure(self, db: psycopg.Connection[Row]) -> None:
         """Prepares a new connection."""

@@ -37,17 +37,8 @@ _AWAY = (
 )
 
 
-class Unsure(Exception):  # noqa: N818 - no failure: it may have been stored
-    """The connection was lost while a transaction was committed: it may have been, or not.
-
-    Attributes:
-        transaction: Its number, by which the server knows; None where it does not number them.
-        result: What the call returns if it was.
-    """
-
-    def __init__(self, transaction: str | None, result: object) -> None:
-        super().__init__("the connection was lost while the transaction was committed")
-        self.transaction, self.result = transaction, result
+class Unsure(Exception):  # noqa: N818 - no failure: it may have been kept
+    """The connection was lost while a transaction was committed: it may have been, or not."""
 
 
 class Attempts:

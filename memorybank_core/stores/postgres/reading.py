@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from memorybank_core.protocols import Filter, Matrix
+from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import COLUMNS, DIGEST, moment, to_digest, to_memory
 
@@ -41,6 +41,19 @@ _VECTORS = (
 )
 DIGESTS = f"SELECT {DIGEST} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
+
+
+_SCAN = (
+    f"SELECT seq, {COLUMNS} FROM memorybank.memories "
+    "WHERE user_id = %(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s"
+)
+_OF_THESE = (
+    "SELECT {columns} FROM memorybank.{table} WHERE user_id = %(user)s AND seq > %(after)s "
+    "AND seq <= (SELECT max(seq) FROM (SELECT seq FROM memorybank.memories WHERE user_id = "
+    "%(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS these) ORDER BY {order}"
+)
+_SCAN_VECTORS = _OF_THESE.format(columns="seq, vector", table="vectors", order="seq, number")
+_SCAN_RECALLS = _OF_THESE.format(columns="seq, at, turn", table="recalls", order="seq, at, number")
 
 
 class Reading(Base):
@@ -102,3 +115,25 @@ class Reading(Base):
         """What `set_profile` stored; "{}" where nothing was."""
         [found] = yield [Statement(_PROFILE, {"user": user_id})]
         return str(found[0][0]) if found else "{}"
+
+    @reads
+    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> Steps[list[Stored]]:
+        """All of the memories that were written after a key, in that order, so many at most."""
+        values = {"user": user_id, "after": after, "limit": limit}
+        statements = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
+        found, vectors, recalls = yield [Statement(text, values) for text in statements]
+        windows: dict[int, list[object]] = {}
+        for seq, vector in vectors:
+            windows.setdefault(seq, []).append(vector)
+        history: dict[int, list[tuple[datetime, str | None]]] = {}
+        for seq, at, turn in recalls:
+            history.setdefault(seq, []).append((moment(at), turn))
+        return [
+            Stored(
+                key=seq,
+                memory=to_memory(user_id, tuple(row)),
+                vectors=to_matrix(windows[seq]),
+                recalls=tuple(history.get(seq, ())),
+            )
+            for seq, *row in found
+        ]

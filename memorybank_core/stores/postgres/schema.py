@@ -7,7 +7,7 @@ call reads lies on one shard, however many users share the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -58,6 +58,8 @@ CREATE TABLE memorybank.users (
     windows bigint NOT NULL DEFAULT 0,
     indexed_from bigint NOT NULL DEFAULT 9223372036854775807,
     profile text NOT NULL DEFAULT '{}',
+    writes bigint NOT NULL DEFAULT 0,
+    marks bigint[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (user_id)
 ) PARTITION;
 CREATE TABLE memorybank.memories (
@@ -93,14 +95,6 @@ CREATE INDEX memories_by_place ON memorybank.memories (user_id, conversation, pl
 CREATE INDEX memories_by_speaker ON memorybank.memories (user_id, speaker)
     WHERE speaker IS NOT NULL;
 CREATE INDEX memories_by_term ON memorybank.memories USING gin (terms) WITH (fastupdate = off);
-CREATE TABLE memorybank.vectors (
-    user_id text COLLATE "C" NOT NULL,
-    seq bigint NOT NULL,
-    number integer NOT NULL,
-    vector vector(DIMENSION) NOT NULL,
-    indexed boolean NOT NULL,
-    PRIMARY KEY (user_id, seq, number)
-) PARTITION;
 CREATE TABLE memorybank.recalls (
     user_id text COLLATE "C" NOT NULL,
     seq bigint NOT NULL,
@@ -137,6 +131,17 @@ CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expire
 """
 
 
+_VECTORS = """
+CREATE TABLE memorybank.{table} (
+    user_id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    number integer NOT NULL,
+    vector vector({dimension}) NOT NULL,
+    indexed boolean NOT NULL,
+    PRIMARY KEY (user_id, seq, number)
+) PARTITION"""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the tables of a bank are made.
@@ -158,37 +163,21 @@ class Layout:
 
 
 def _first(layout: Layout) -> Iterator[str]:
-    split = layout.partitions and not layout.citus
     for statement in filter(str.strip, _TABLES.split(";")):
-        table = statement.replace("DIMENSION", str(layout.dimension))
-        by = next((key for name, key in TABLES.items() if f"memorybank.{name} (" in table), "")
-        yield table.replace(" PARTITION", f" PARTITION BY HASH ({by})" if split else "")
-    for name in TABLES if split else ():
-        yield from partitions(name, layout.partitions)
-    yield from nearness("vectors", layout.dimension)
+        if statement.endswith(" PARTITION"):
+            table = statement.partition("memorybank.")[2].partition(" ")[0]
+            yield from _spread(layout, table, statement)
+        else:
+            yield statement
+    yield from vectors_table(layout, "vectors", layout.dimension)
     if layout.citus:
         yield "SELECT create_reference_table('memorybank.meta')"
-        for name, key in TABLES.items():
-            beside = ", colocate_with => 'memorybank.users'" if name != "users" else ""
-            yield f"SELECT create_distributed_table('memorybank.{name}', '{key}'{beside})"
-    for name in TABLES if layout.walls else ():
-        yield from walls(layout, name)
 
 
-def partitions(table: str, count: int) -> Iterator[str]:
-    """The statements that make the partitions of a table."""
-    for number in range(count):
-        yield (
-            f"CREATE TABLE memorybank.{table}_{number} PARTITION OF memorybank.{table} "
-            f"FOR VALUES WITH (MODULUS {count}, REMAINDER {number})"
-        )
-
-
-def nearness(table: str, dimension: int) -> Iterator[str]:
-    """The statement that makes the HNSW index of a table of vectors, where they are not too long.
-
-    It has the vectors of large users alone: those of all others are compared one by one.
-    """
+def vectors_table(layout: Layout, table: str, dimension: int) -> Iterator[str]:
+    """The statements that make a table of vectors, with the index of those of large users."""
+    statement = _VECTORS.format(table=table, dimension=dimension)
+    yield from _spread(layout, table, statement, beside="vectors")
     column, kind = "vector", "vector"
     if dimension > MOST_INDEXED:
         column, kind = f"(vector::halfvec({dimension}))", "halfvec"
@@ -199,17 +188,34 @@ def nearness(table: str, dimension: int) -> Iterator[str]:
         )
 
 
-def walls(layout: Layout, table: str) -> Iterator[str]:
+def _spread(layout: Layout, table: str, statement: str, beside: str = "") -> Iterator[str]:
+    """The statements that make a table, in parts, with what walls its rows off."""
+    key = TABLES[beside or table]
+    count = 0 if layout.citus else layout.partitions
+    yield statement.replace(" PARTITION", f" PARTITION BY HASH ({key})" if count else "")
+    parts = [f"{table}_{number}" for number in range(count)]
+    for number, part in enumerate(parts):
+        yield (
+            f"CREATE TABLE memorybank.{part} PARTITION OF memorybank.{table} "
+            f"FOR VALUES WITH (MODULUS {count}, REMAINDER {number})"
+        )
+    if layout.citus:
+        others = "" if table == "users" else ", colocate_with => 'memorybank.users'"
+        yield f"SELECT create_distributed_table('memorybank.{table}', '{key}'{others})"
+    if layout.walls:
+        yield from _walls(table, parts)
+
+
+def _walls(table: str, parts: Sequence[str]) -> Iterator[str]:
     """Row-level security for a table: a row is there for the user, or the namespace, that is set.
 
-    Whoever looks into a partition by its own name sees nothing.
+    Whoever looks into a part by its own name sees nothing.
     """
     own = "user_id = current_setting('memorybank_session.user_id', true)"
     if table == "items":
         own = "starts_with(path, nullif(current_setting('memorybank_session.path', true), ''))"
     every = "current_setting('memorybank_session.scope', true) = 'all'"
-    count = 0 if layout.citus else layout.partitions
-    for name in (table, *(f"{table}_{number}" for number in range(count))):
+    for name in (table, *parts):
         yield f"ALTER TABLE memorybank.{name} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE memorybank.{name} FORCE ROW LEVEL SECURITY"
     yield f"CREATE POLICY one_user ON memorybank.{table} USING ({own} OR {every})"
@@ -269,26 +275,26 @@ def layout_of(db: Connection, address: Address) -> Layout:
     return _layout(db, address.schema)
 
 
-def migrate(db: Connection, address: Address, layout: Layout | None = None) -> int:
+def migrate(db: Connection, address: Address, layout: Layout | None = None) -> tuple[int, int]:
     """Makes the tables with a `layout`, or without one brings them to the newest version.
 
     One transaction: all of it, or nothing. Who comes second finds it done.
 
     Returns:
-        The version of before; 0 where there was none.
+        The version of before, 0 where there was none, and that of now.
 
     Raises:
         ConfigurationError: pgvector is not there, and this role may not install it.
         NotABankError, SchemaTooNewError: As `version`.
     """
     schema = address.schema
-    if layout is not None and version(db, schema):
-        return version(db, schema)  # without a lock, as a rule
+    if layout is not None and (before := version(db, schema)):
+        return before, before  # without a lock, as a rule
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         before = version(db, schema)
         if bool(before) == (layout is not None):
-            return before
+            return before, before
         told: dict[str, object] = {"schema": len(MIGRATIONS)}
         if layout is not None:
             _require_pgvector(db)
@@ -300,7 +306,7 @@ def migrate(db: Connection, address: Address, layout: Layout | None = None) -> i
                 db.execute(named(statement, schema))
         for name, value in told.items():
             db.execute(named(_SET_META, schema), (name, str(value)))
-    return before
+    return before, len(MIGRATIONS)
 
 
 def named(statement: str, schema: str) -> bytes:

@@ -12,7 +12,7 @@ from functools import partial
 from memorybank_core.records import Stats
 
 from .address import address_of
-from .connections import EVERYONE, Connections, Options, Scope, Statement, Steps, connect
+from .connections import EVERYONE, Connections, Options, Statement, Steps, connect, user_scope
 from .deleting import Deleting
 from .failures import translated
 from .items import PostgresItems
@@ -90,10 +90,7 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
         with translated(address), connect(address, options) as db:
             migrate(db, address, Layout(embedder, dimension))
             layout = layout_of(db, address)
-            is_numbered = db.execute("SELECT to_regproc('pg_current_xact_id')").fetchone()
-        self._connections = Connections(
-            address, options, walls=layout.walls, numbered=bool(is_numbered and is_numbered[0])
-        )
+        self._connections = Connections(address, options, walls=layout.walls)
         self._check_embedder([(layout.embedder,), (layout.dimension,)])
         self._items = PostgresItems(self._connections, self._check_embedder)
 
@@ -111,7 +108,7 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
 
     def stats(self, user_id: str | None = None) -> Stats:
         """Counts over one user or, with None, over all."""
-        scope = EVERYONE if user_id is None else Scope("user_id", user_id)
+        scope = EVERYONE if user_id is None else user_scope(user_id)
         return self._connections.run(partial(self._stats, user_id), scope, writes=False)
 
     def compact(self) -> bool:

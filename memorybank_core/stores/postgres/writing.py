@@ -8,7 +8,7 @@ from typing import Any
 
 from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
-from memorybank_core.protocols import Matrix
+from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import DIGEST, from_digest, micros, moment, to_digest, to_memory
 
@@ -82,6 +82,17 @@ PLACE = """
 """
 """Notes anew where in these conversations the memories stand."""
 
+_SEQS = (
+    "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
+)
+_SET_STATE = (
+    "UPDATE memorybank.memories SET "
+    + ", ".join(f"{name} = %({name})s" for name in STATE)
+    + " WHERE user_id = %(user)s AND seq = %(seq)s"
+)
+_DROP_RECALLS = (
+    "DELETE FROM memorybank.recalls WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
+)
 _RECALLED = """
     SELECT seq, strength, greatest(created_at, coalesce(last_recalled_at, 0)),
         (
@@ -133,6 +144,36 @@ class Writing(Base):
         """Stores memories with the vectors of their windows."""
         new = entries(user_id, memories, vectors)
         yield from self._insert(user_id, new, replace=replace, recalled=recalled or {})
+
+    @writes
+    def put(self, user_id: str, stored: Sequence[Stored]) -> Steps[None]:
+        """Stores memories with all that another store had of them; see `MemoryStore`."""
+        new = entries(user_id, [one.memory for one in stored], [one.vectors for one in stored])
+        yield from self._insert(user_id, new, replace=True, recalled={})
+        ids = [one.id for one in new]
+        [found] = yield [Statement(_SEQS, {"user": user_id, "ids": ids})]
+        seqs: dict[str, int] = dict(found)
+        states = [
+            {"user": user_id, "seq": seqs[one.id], **{name: one.row[name] for name in STATE}}
+            for one in new
+        ]
+        recalls = [
+            {
+                "user": user_id,
+                "seq": seqs[one.memory.id],
+                "number": number,
+                "at": micros(at),
+                "turn": turn,
+            }
+            for one in stored
+            for number, (at, turn) in enumerate(one.recalls, 1)
+        ]
+        gone = {"user": user_id, "seqs": list(seqs.values())}
+        batch = [Statement(_SET_STATE, states), Statement(_DROP_RECALLS, gone)]
+        if recalls:
+            batch.append(Statement(_INSERT_RECALL, recalls))
+        if states:
+            yield batch
 
     @writes
     def strengthen(

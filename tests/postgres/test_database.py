@@ -1,0 +1,311 @@
+"""A database for a bank: made, upgraded, moved to and from, embedded anew; and its URL."""
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+import psycopg
+from typer.testing import CliRunner
+
+import memorybank_core.stores
+from memorybank_core import (
+    ConfigurationError,
+    EmbedderError,
+    EmbedderMismatchError,
+    HashingEmbedder,
+    MemoryBank,
+    NotABankError,
+    SchemaTooNewError,
+    SchemaTooOldError,
+    StoreError,
+    Turn,
+)
+from memorybank_core.cli import app
+from memorybank_core.json_format import export_json
+from memorybank_core.moving import move
+from memorybank_core.places import shown
+from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
+from memorybank_core.stores.postgres.address import address_of
+from memorybank_core.stores.reembed import reembed
+from memorybank_core.testing.examples import ADA, ALL, EAST, NOON, ids, said
+from memorybank_core.testing.items import item
+
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+
+
+def run(*arguments, code=0):
+    """What a command prints."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == code, done.output + done.stderr
+    return done.output if code == 0 else done.stderr
+
+
+def filled(place, users=("ada", "bob"), count=40):
+    """A bank with something of everything."""
+    with MemoryBank.open(place, embedder="hashing") as bank:
+        for user in users:
+            turns = [
+                Turn(f"{user} fact {n} 茶\0", "yes " * n, MONDAY + timedelta(hours=n), f"t{n}")
+                for n in range(count)
+            ]
+            bank.add(turns, user_id=user)
+            found = bank.search("fact 7", user_id=user, now=MONDAY, k=3)
+            bank.reinforce(found, user_id=user, now=MONDAY + timedelta(days=2), turn="turn")
+            bank.pin(["t3"], user_id=user)
+            bank.forget(user_id=user, now=MONDAY + timedelta(days=90))
+            bank.set_profile({"name": user}, user_id=user)
+            bank.summarize(user_id=user)
+            bank.store.items.write(
+                [item(f"{user} k", value='"v"'), item(f"{user} x/~ k", ttl=1e9)],
+                [None, None],
+                [],
+                NOON,
+            )
+    return place
+
+
+def exported(place):
+    with MemoryBank.open(place) as bank:
+        return export_json(bank)
+
+
+# The URL
+
+
+def test_a_password_is_shown_nowhere(postgres):
+    url = postgres.new().replace("postgres@", "postgres:s3cret@")
+    with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
+        assert "s3cret" not in store.path
+        assert "s3cret" not in repr(address_of(url))
+        with pytest.raises(EmbedderMismatchError) as caught:
+            PostgresStore(url, embedder="another", dimension=3)
+        assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in run("stats", url.replace("bank", "none"), code=1)
+    away = "postgresql://me:s3cret@127.0.0.1:1/x?sslpassword=s3cret&connect_timeout=2"
+    assert shown(away) == "postgresql://me@127.0.0.1:1/x?connect_timeout=2"
+    assert "s3cret" not in run("stats", away, code=1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://h/d?schema=a b",
+        "postgresql://h/d?schema=",
+        "postgresql://u:s3cret@h/d?nonsense=1",
+    ],
+)
+def test_what_is_no_url_is_told(url):
+    with pytest.raises(ConfigurationError) as caught:
+        MemoryBank.open(url, embedder="hashing")
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_banks_in_two_schemas_of_one_database_are_two(postgres):
+    url = postgres.new()
+    for name, words in (("one", "said in one"), ("Two", "said in two")):
+        with MemoryBank.open(f"{url}&schema={name}", embedder="hashing") as bank:
+            bank.add([Turn(words, at=MONDAY)], user_id="ada")
+            assert [one.text for one in bank.timeline(user_id="ada")] == [words]
+            assert bank.search("said", user_id="ada")[0].memory.text == words
+            assert bank.compact()
+
+
+# Tables
+
+
+def test_init_makes_the_tables_as_asked_and_only_once(postgres):
+    url = postgres.new()
+    told = run("db", "init", url, "--embedder", "hashing", "--partitions", 3, "--json")
+    assert json.loads(told)["partitions"] == 3
+    with psycopg.connect(url) as db:
+        parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'memorybank.memories'::regclass"
+        assert db.execute(parts).fetchone() == (3,)
+    assert "already" in run("db", "init", url, "--embedder", "hashing")
+    with MemoryBank.open(url) as bank:
+        assert bank.embedder.name == "hashing"
+
+
+def test_without_partitions_all_works(postgres):
+    url = postgres.new()
+    init(url, Layout("by-hand", 3, partitions=0))
+    with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
+        store.add(ADA, [said("a")], [EAST])
+        assert ids(store.memories(ADA, ALL)) == ["a"]
+
+
+def test_many_who_open_an_empty_database_at_once_make_one_bank(postgres):
+    url = postgres.new()
+    program = (
+        "import sys; from memorybank_core.stores.postgres import PostgresStore as P; "
+        "P(sys.argv[1], embedder='by-hand', dimension=3).close()"
+    )
+    openers = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(4)]
+    assert [opener.wait(60) for opener in openers] == [0] * 4
+
+
+def test_another_applications_tables_are_left_alone(postgres):
+    url = postgres.new()
+    with psycopg.connect(url) as db:
+        db.execute("CREATE SCHEMA memorybank CREATE TABLE theirs (id int)")
+    for call in (lambda: MemoryBank.open(url, embedder="hashing"), lambda: upgrade(url)):
+        with pytest.raises(NotABankError, match="another application"):
+            call()
+
+
+def test_upgrade_runs_what_is_missing_and_open_asks_for_it(postgres, monkeypatch):
+    url = postgres.new()
+    filled(url, users=["ada"], count=3)
+    with pytest.raises(ConfigurationError, match="db init"):
+        upgrade(f"{url}&schema=none")
+    assert upgrade(url) == (1, 1)
+    new = lambda layout: iter(["ALTER TABLE memorybank.memories ADD COLUMN mood text"])  # noqa: E731
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, new))
+    with pytest.raises(SchemaTooOldError, match="memorybank db upgrade postgresql"):
+        MemoryBank.open(url)
+    assert "upgraded from 1 to 2" in run("db", "upgrade", url)
+    with MemoryBank.open(url) as bank:
+        assert len(bank.timeline(user_id="ada", archived=True, kind="turn")) == 3
+    monkeypatch.undo()
+    with pytest.raises(SchemaTooNewError, match="pip install --upgrade"):
+        MemoryBank.open(url)
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    for name in [*sys.modules]:
+        if name.startswith("memorybank_core.stores.postgres"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(memorybank_core.stores, "postgres")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r'pip install "memorybank\[postgres\]"'):
+        MemoryBank.open("postgresql://h/d", embedder="hashing")
+
+
+# The command line
+
+
+def test_commands_take_a_url(postgres, tmp_path):
+    url = postgres.new()
+    run("add", url, "My cat is called Miso.", "Lovely!", "--user", "ada", "--embedder", "hashing")
+    assert "Miso" in run("search", url, "cat", "--user", "ada")
+    assert "Miso" in run("timeline", url, "--user", "ada")
+    assert "digested 1 day" in run("summarize", url)
+    assert json.loads(run("stats", url, "--json"))["memories"] == 2
+    assert "ada" in run("users", url)
+    assert "compacted" in run("compact", url)
+    run("export", url, tmp_path / "out.json")
+    told = run("delete", url, "--user", "ada", "--all", "--yes")
+    assert "erased" in told
+    assert "no bank at" in run("stats", f"{url}&schema=none", code=1)
+    assert "has no user" in run("timeline", url, "--user", "eve", code=1)
+
+
+# Another embedder
+
+
+def test_every_memory_is_embedded_anew(postgres):
+    url, done = filled(postgres.new()), []
+    with MemoryBank.open(url) as old:
+        before = export_json(old)
+        assert reembed(url, HashingEmbedder(64), progress=done.append) == sum(done) > 80
+        with pytest.raises(EmbedderMismatchError, match="memorybank reembed"):
+            old.search("fact", user_id="ada")
+        with pytest.raises(EmbedderMismatchError):
+            old.add([Turn("new", at=MONDAY)], user_id="ada")
+    for _ in range(2):  # the names of the tables are those of before
+        with MemoryBank.open(url, embedder=HashingEmbedder(64)) as bank:
+            assert export_json(bank) == before
+            found = bank.search("ada fact 7 茶", user_id="ada", archived=True, k=1)
+            assert found[0].memory.id == "t7"
+        assert reembed(url, HashingEmbedder(64)) == sum(done)
+
+
+def test_a_change_of_embedder_that_was_cut_off_goes_on(postgres):
+    class Failing(HashingEmbedder):
+        calls = 0
+
+        def embed_documents(self, texts):
+            self.calls += 1
+            if self.calls == 2:
+                raise RuntimeError("gave out")
+            return super().embed_documents(texts)
+
+    url = filled(postgres.new())
+    with pytest.raises(EmbedderError, match="gave out"):
+        reembed(url, Failing(64))
+    with MemoryBank.open(url) as bank:
+        total = bank.stats().memories
+        bank.add([Turn("came meanwhile", "", MONDAY, id="t9")], user_id="ada", replace=True)
+        bank.delete(user_id="ada", ids=["t5"])
+        count = bank.stats().memories
+    assert total - 66 < reembed(url, HashingEmbedder(64)) < total
+    with MemoryBank.open(url, embedder=HashingEmbedder(64)) as bank:
+        assert bank.stats().memories == count
+        found = bank.search("came meanwhile", user_id="ada", archived=True, k=1)
+        assert found[0].cosine == pytest.approx(1.0, abs=1e-5)
+
+
+# Moving
+
+
+def test_a_bank_moves_there_and_back(postgres, tmp_path):
+    source, url, back = filled(tmp_path / "a.db"), postgres.new(), tmp_path / "b.db"
+    told = run("move", source, url)
+    assert "is equal to" in told
+    assert "s3cret" not in told
+    receipt = json.loads(run("move", url, back, "--json"))
+    assert receipt["moved"] == receipt["memories"] > 80
+    assert receipt["items"] == 4
+    assert exported(source) == exported(url) == exported(back)
+    with MemoryBank.open(source) as one, MemoryBank.open(url) as other:
+        for user in ("ada", "bob"):
+            assert one.store.scan(user)[0].recalls == other.store.scan(user)[0].recalls
+            asked = {"user_id": user, "now": MONDAY + timedelta(days=3), "archived": True, "k": 9}
+            first, second = (bank.search("fact 7", **asked) for bank in (one, other))
+            assert [result.memory for result in first] == [result.memory for result in second]
+    assert move(source, back).moved == 0
+
+
+def test_a_move_that_was_killed_goes_on(postgres, tmp_path):
+    source, url = (
+        filled(tmp_path / "a.db", users=[f"u{n}" for n in range(6)], count=150),
+        postgres.new(),
+    )
+    command = [sys.executable, "-m", "memorybank_core.cli", "move"]
+    for origin, target in ((source, url), (url, tmp_path / "b.db")):
+        mover = subprocess.Popen([*command, str(origin), str(target)], stdout=subprocess.DEVNULL)
+        some = 0
+        while not 0 < some < 900:
+            time.sleep(0.01)
+            assert mover.poll() is None, "it was too quick"
+            try:
+                with MemoryBank.open(target, embedder="hashing") as bank:
+                    some = bank.stats().memories
+            except StoreError:
+                continue
+        mover.kill()
+        mover.wait()
+        receipt = move(origin, target)
+        assert 0 < receipt.moved < receipt.memories
+        assert exported(origin) == exported(target)
+
+
+def test_two_banks_that_are_not_equal_are_told_of(postgres, tmp_path):
+    source, url = filled(tmp_path / "a.db", count=3), postgres.new()
+    with MemoryBank.open(url, embedder="hashing") as bank:
+        bank.add([Turn("of before", at=MONDAY)], user_id="ada")
+    with pytest.raises(StoreError, match="had something else before"):
+        move(source, url)
+    with pytest.raises(ConfigurationError, match="no bank at"):
+        move(tmp_path / "none.db", url)
+    other = postgres.new()
+    MemoryBank.open(other, embedder=HashingEmbedder(64)).close()
+    with pytest.raises(EmbedderMismatchError):
+        move(source, other)
