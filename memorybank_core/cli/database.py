@@ -33,7 +33,7 @@ def init(
     ] = None,
     partitions: Annotated[
         int | None,
-        typer.Option("--partitions", min=0, help="Of each table; 0 for none. Default 16."),
+        typer.Option("--partitions", min=0, help="Of each table; 0 for none. Default 8."),
     ] = None,
     citus: Annotated[
         bool, typer.Option("--citus", help="Distribute the tables with Citus instead.")

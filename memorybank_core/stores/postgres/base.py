@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memorybank_core.errors import EmbedderMismatchError, InvalidInputError
 
+from .awaiting import AsyncConnections
 from .connections import Connections, Rows, Statement, Steps, user_scope
 
 P = ParamSpec("P")
@@ -25,6 +26,7 @@ class Base:
     """Connections to a bank, and the embedder that writes it."""
 
     _connections: Connections
+    _awaiting: AsyncConnections
     _embedder: str
     _dimension: int
 
@@ -63,11 +65,38 @@ def _run(
 ) -> Callable[Concatenate[S, str, P], R]:
     @functools.wraps(steps)
     def method(self: S, user_id: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        make = functools.partial(steps, self, user_id, *args, **kwargs)
+        make, scope = functools.partial(steps, self, user_id, *args, **kwargs), user_scope(user_id)
         try:
-            return self._connections.run(make, user_scope(user_id), writes=writes)
+            return self._connections.run(make, scope, writes=writes)
         except InvalidInputError:  # of vectors, too, whose length is not that of the others
-            self._connections.run(self._look_at_embedder, user_scope(user_id), writes=False)
+            self._connections.run(self._look_at_embedder, scope, writes=False)
             raise
 
+    _WRITES[method] = writes
     return method
+
+
+_WRITES: dict[Callable[..., Any], bool] = {}
+"""Of the methods that run steps, whether they write."""
+
+
+def awaited(
+    method: Callable[Concatenate[S, str, P], R],
+) -> Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]]:
+    """The native twin of such a method: a coroutine with its arguments, result and errors."""
+    steps: Callable[Concatenate[S, str, P], Steps[R]] = method.__wrapped__  # type: ignore[attr-defined]
+    writes = _WRITES[method]
+
+    @functools.wraps(steps)
+    async def twin(self: S, user_id: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        make, scope = functools.partial(steps, self, user_id, *args, **kwargs), user_scope(user_id)
+        try:
+            return await self._awaiting.run(make, scope, writes=writes)
+        except InvalidInputError:
+            await self._awaiting.run(self._look_at_embedder, scope, writes=False)
+            raise
+
+    twin.__name__ = f"a{method.__name__}"
+    twin.__qualname__ = ".".join((*method.__qualname__.split(".")[:-1], twin.__name__))
+    twin.__doc__ = f"Async `{method.__name__}`.\n\n{method.__doc__ or ''}"
+    return twin

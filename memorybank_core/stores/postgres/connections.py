@@ -11,12 +11,11 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import psycopg
 from pgvector.psycopg import register_vector
-from psycopg.abc import QueryNoTemplate
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from memorybank_core.errors import StoreUnavailableError
@@ -30,7 +29,7 @@ R = TypeVar("R")
 Row = tuple[Any, ...]
 Rows = list[Row]
 
-_SLICE = 1.0  # seconds to wait for a connection before the pool is asked anew
+SLICE = 1.0  # seconds to wait for a connection before the pool is asked anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,17 @@ def user_scope(user_id: str) -> Scope:
 EVERYONE = Scope("scope", "all")
 
 
-class _Marked(Exception):  # noqa: N818 - an answer
-    """The marks that the last writes of a user left."""
+class Marks(Exception):  # noqa: N818 - an answer
+    """How many writes of a user there were, and the marks that the last of them left."""
 
-    def __init__(self, count: int, marks: Sequence[int]) -> None:
+    def __init__(self, count: int, last: Sequence[int]) -> None:
         super().__init__(count)
-        self.count, self.marks = count, marks
+        self.count, self.last = count, last
 
 
 _BEGIN = Statement("BEGIN")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-_COMMIT = Statement("COMMIT")
+COMMIT = Statement("COMMIT")
 
 _MARKS = 32
 """How many marks of the last writes a user's row keeps."""
@@ -102,8 +101,8 @@ _MARK = (
     f"marks = (%(mark)s::bigint || marks)[1:{_MARKS}] WHERE user_id = %(user)s RETURNING writes"
 )
 _MARKED = (
-    Statement("INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT DO NOTHING"),
-    Statement("SELECT writes, marks FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE"),
+    "INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT DO NOTHING",
+    "SELECT writes, marks FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE",
 )
 
 
@@ -157,9 +156,45 @@ class Call(Generic[R]):
             mark = Statement(_MARK, {"mark": self.mark, "user": self._scope.value})
             after = [mark] if self._scope.is_user else []
         elif not self._writes and (self._scoping or len(own) > 1):
-            before, after = [_BEGIN_READING, *self._scoping], [_COMMIT]
+            before, after = [_BEGIN_READING, *self._scoping], [COMMIT]
         self._told = slice(len(before), len(before) + len(own))
         self.batch = [*before, *own, *after]
+
+    def looking(self) -> tuple[Callable[[], Steps[None]], Scope]:
+        """A call that raises the `Marks` of the user, once this one has ended; and its scope.
+
+        That it raises rolls it back: looking leaves no trace.
+        """
+
+        def look() -> Steps[None]:
+            if not self._scope.is_user:
+                raise Marks(0, ())
+            user = {"user": self._scope.value}
+            _, [(count, marks)] = yield [Statement(text, user) for text in _MARKED]
+            raise Marks(count, marks)
+
+        return look, replace(self._scope, is_user=False)
+
+    def was_kept(self, marks: Marks, address: Address) -> bool:
+        """Whether it was committed, by the marks that the last writes of the user left.
+
+        Raises:
+            StoreUnavailableError: That cannot be known.
+        """
+        if self._scope.setting == "path":
+            return False  # what is about items may just be repeated
+        if self._scope.is_user and self.count is None:
+            return True  # there was no such user, and nothing to do
+        if self.mark in marks.last:
+            return True
+        if self.count is not None and marks.count == 0:  # the user is gone, or never came
+            return self.count > 1
+        if self.count is not None and marks.count < self.count + _MARKS:
+            return False
+        raise StoreUnavailableError(
+            f"{address}: the connection was lost while this call was committed, and what became "
+            "of it is not known. Look, or call again: turns of known ids are not stored twice."
+        )
 
 
 class Connections:
@@ -196,12 +231,15 @@ class Connections:
         attempts = Attempts(self.address, self.options.timeout)
         while True:
             try:
-                with self._pool.connection(timeout=min(attempts.left, _SLICE)) as db:
+                with self._pool.connection(timeout=min(attempts.left, SLICE)) as db:
                     call = Call(make(), scope, writes=writes, walls=self._walls)
                     return self._attempt(db, call)
             except Unsure as unsure:
-                if self._was_kept(call, scope, unsure):
-                    return call.result
+                try:
+                    self.run(*call.looking(), writes=True)
+                except Marks as marks:
+                    if call.was_kept(marks, self.address):
+                        return call.result
                 time.sleep(attempts.after(unsure.__cause__ or unsure))
             except (psycopg.Error, PoolTimeout, PoolClosed, UnicodeEncodeError) as error:
                 wait = attempts.after(error)
@@ -224,7 +262,7 @@ class Connections:
             call.send(self._execute(db, call.batch))
         if call.began:
             try:
-                self._execute(db, [_COMMIT])
+                self._execute(db, [COMMIT])
             except psycopg.OperationalError as error:
                 if is_lost(error):
                     raise Unsure from error
@@ -240,49 +278,12 @@ class Connections:
 
     def _sent(self, db: psycopg.Connection[Row], statement: Statement) -> psycopg.Cursor[Row]:
         cursor = db.cursor(binary=True)
-        text: QueryNoTemplate = named(statement.text, self.address.schema)
-        if isinstance(statement.values, Mapping):
-            return cursor.execute(text, _escaped(statement.values))
-        cursor.executemany(text, [_escaped(values) for values in statement.values])
+        text, values = prepared(statement, self.address.schema)
+        if isinstance(values, list):
+            cursor.executemany(text, values)
+        else:
+            cursor.execute(text, values)
         return cursor
-
-    def _was_kept(self, call: Call[R], scope: Scope, unsure: Unsure) -> bool:
-        """Whether a transaction was committed whose connection was lost meanwhile.
-
-        It waits until that has ended, if it has not. What is about items may just be repeated.
-
-        Raises:
-            StoreUnavailableError: It cannot be known.
-        """
-        if not scope.is_user:
-            if scope.setting == "path":
-                return False
-            raise self._unknown() from unsure
-        if call.count is None:  # there was no such user
-            return True
-
-        def look() -> Steps[None]:
-            user = {"user": scope.value}
-            _, [(count, marks)] = yield [Statement(one.text, user) for one in _MARKED]
-            raise _Marked(count, marks)  # which rolls back: looking leaves no trace
-
-        try:
-            self.run(look, Scope(scope.setting, scope.value, is_user=False), writes=True)
-        except _Marked as found:
-            if call.mark in found.marks:
-                return True
-            if found.count == 0:  # the user is gone, or never came
-                return call.count > 1
-            if found.count >= call.count + _MARKS:
-                raise self._unknown() from unsure
-        return False
-
-    def _unknown(self) -> StoreUnavailableError:
-        return StoreUnavailableError(
-            f"{self.address}: the connection was lost while this call was committed, and what "
-            "became of it is not known. Look, or call again: turns of known ids are not stored "
-            "twice."
-        )
 
     def _configure(self, db: psycopg.Connection[Row]) -> None:
         """Prepares a new connection."""
@@ -331,11 +332,22 @@ def _scoped(scope: Scope) -> Statement:
     )
 
 
-def _escaped(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: escaped(value) for name, value in values.items()}
+def prepared(
+    statement: Statement, schema: str
+) -> tuple[bytes, dict[str, Any] | list[dict[str, Any]]]:
+    """A statement as it is sent: about this schema, and with texts that PostgreSQL holds."""
+    values = statement.values
+    one_by_one = [values] if isinstance(values, Mapping) else values
+    sent = [{name: escaped(value) for name, value in one.items()} for one in one_by_one]
+    return named(statement.text, schema), sent[0] if isinstance(values, Mapping) else sent
 
 
 def _rows(cursor: psycopg.Cursor[Row]) -> Rows:
+    return to_rows(cursor, cursor.fetchall() if cursor.description else ())
+
+
+def to_rows(cursor: psycopg.Cursor[Row] | psycopg.AsyncCursor[Row], found: Sequence[Row]) -> Rows:
+    """The rows of a cursor, with the texts as they were."""
     if cursor.description is None:
         return [(cursor.rowcount,)]
-    return [tuple(map(plain, row)) for row in cursor.fetchall()]
+    return [tuple(map(plain, row)) for row in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 from memorybank_core.records import DeletionReceipt
 
-from .base import WRITTEN_BY, Base, writes
+from .base import WRITTEN_BY, Base, awaited, writes
 from .connections import Row, Rows, Statement, Steps
 from .writing import LOCK, PLACE, dropped
 
@@ -83,6 +83,8 @@ class Deleting(Base):
         return DeletionReceipt(
             user_id, memories, vectors, recalls, digests, remaining=remaining, erased=is_nothing
         )
+
+    adelete = awaited(delete)
 
 
 def _everything(user_id: str) -> Steps[DeletionReceipt]:

@@ -9,7 +9,7 @@ from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import COLUMNS, DIGEST, moment, to_digest, to_memory
 
-from .base import Base, reads
+from .base import Base, awaited, reads
 from .connections import Statement, Steps
 from .rows import conditions, to_matrix
 
@@ -137,3 +137,13 @@ class Reading(Base):
             )
             for seq, *row in found
         ]
+
+    aknown = awaited(known)
+    afetch = awaited(fetch)
+    amemories = awaited(memories)
+    aspan = awaited(span)
+    arecalls = awaited(recalls)
+    avectors = awaited(vectors)
+    adigests = awaited(digests)
+    aprofile = awaited(profile)
+    ascan = awaited(scan)

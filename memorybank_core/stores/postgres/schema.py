@@ -24,7 +24,7 @@ from .address import Address
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-PARTITIONS = 16
+PARTITIONS = 8
 """Into how many partitions `init` splits every table, unless told otherwise."""
 
 TABLES = {

@@ -19,7 +19,7 @@ from memorybank_core.protocols import Candidates, Filter, Probe
 from memorybank_core.stores.lexical import K1, B
 from memorybank_core.text import tokenize
 
-from .base import WRITTEN_BY, Base, reads
+from .base import WRITTEN_BY, Base, awaited, reads
 from .connections import Rows, Statement, Steps
 from .rows import conditions, term_keys
 from .schema import MOST_INDEXED
@@ -192,6 +192,8 @@ class Searching(Base):
         }
         [rows] = yield [Statement(_CHOSEN.format(allowed=ranges[0].allowed), values)]
         return _columns(rows, probe, pooled, _spoken_of(probe.terms, speakers))
+
+    acandidates = awaited(candidates)
 
     def _nearest(
         self, one: _Range, values: dict[str, Any], size: int, windows: Rows, *, is_indexed: bool

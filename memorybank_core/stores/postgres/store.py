@@ -12,6 +12,7 @@ from functools import partial
 from memorybank_core.records import Stats
 
 from .address import address_of
+from .awaiting import AsyncConnections
 from .connections import EVERYONE, Connections, Options, Statement, Steps, connect, user_scope
 from .deleting import Deleting
 from .failures import translated
@@ -41,6 +42,9 @@ _DEAD = "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE sche
 
 class PostgresStore(Reading, Writing, Searching, Deleting):
     """A `MemoryStore` in a PostgreSQL database, for any number of threads, processes and machines.
+
+    What is about one user can also be awaited (`aadd`, `acandidates`, …): natively, without a
+    thread. Who does so closes the store with `aclose`.
 
     Where the schema that the URL names is empty, its tables are made, with the layout that
     `memorybank db init` has by default; to choose another, run that first.
@@ -91,6 +95,7 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
             migrate(db, address, Layout(embedder, dimension))
             layout = layout_of(db, address)
         self._connections = Connections(address, options, walls=layout.walls)
+        self._awaiting = AsyncConnections(address, options, walls=layout.walls)
         self._check_embedder([(layout.embedder,), (layout.dimension,)])
         self._items = PostgresItems(self._connections, self._check_embedder)
 
@@ -128,6 +133,11 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
     def close(self) -> None:
         """Closes the connections; a second call does nothing."""
         self._connections.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections, those of this event loop among them."""
+        await self._awaiting.close()
+        self.close()
 
     def _stats(self, user_id: str | None) -> Steps[Stats]:
         condition = "" if user_id is None else " WHERE user_id = %(user)s"

@@ -12,7 +12,7 @@ from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import DIGEST, from_digest, micros, moment, to_digest, to_memory
 
-from .base import WRITTEN_BY, Base, writes
+from .base import WRITTEN_BY, Base, awaited, writes
 from .connections import Rows, Statement, Steps
 from .reading import DIGESTS, KNOWN
 from .rows import STATE, Entry, entries
@@ -273,6 +273,16 @@ class Writing(Base):
     def set_profile(self, user_id: str, profile: str) -> Steps[None]:
         """Stores what is known of the user beside the dialogue, as JSON."""
         yield [Statement(_SET_PROFILE, {"user": user_id, "profile": profile})]
+
+    aadd = awaited(add)
+    aput = awaited(put)
+    astrengthen = awaited(strengthen)
+    aarchive = awaited(archive)
+    arestore = awaited(restore)
+    apin = awaited(pin)
+    aunpin = awaited(unpin)
+    aset_digests = awaited(set_digests)
+    aset_profile = awaited(set_profile)
 
     def _insert(
         self,
