@@ -401,7 +401,9 @@ class DeletionReceipt:
         remaining: Memories of this user that are left.
         erased: Whether the bytes are gone from the file and its write-ahead log too. False
             where a reader of an old state, other writers or the disk stood in the way: the rows
-            are gone all the same, and the next `delete` or `compact` wipes the bytes.
+            are gone all the same, and the next `delete` or `compact` wipes the bytes. A database
+            server keeps them until it writes over them, and in its log: there it is False
+            wherever anything was deleted.
     """
 
     user_id: str

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from memorybank_core.bank import THRESHOLD, MemoryBank
+from memorybank_core.places import is_url
 from memorybank_core.records import DeletionReceipt, Fading
 
 from . import options
@@ -139,7 +140,7 @@ def delete(
     if as_json:
         print_json(receipt)
     else:
-        _print_receipt(receipt)
+        _print_receipt(receipt, path)
 
 
 def _print_count(done: str, count: int, *, as_json: bool) -> None:
@@ -169,7 +170,7 @@ def _print_fading(fading: Sequence[Fading], bank: MemoryBank) -> None:
     console().print(shown)
 
 
-def _print_receipt(receipt: DeletionReceipt) -> None:
+def _print_receipt(receipt: DeletionReceipt, path: str) -> None:
     out = console()
     counts = {
         "memories": receipt.memories,
@@ -181,8 +182,10 @@ def _print_receipt(receipt: DeletionReceipt) -> None:
     for name, count in counts.items():
         out.print(f"  {name:<10}{count:>8,}")
     out.print(f"  {'left':<10}{receipt.remaining:>8,}")
-    out.print(
-        Text("the bytes are gone from the file", style="green")
-        if receipt.erased
-        else Text("another process still reads an old state: run compact later", style="yellow")
-    )
+    if receipt.erased:
+        out.print(Text("the bytes are gone from the file", style="green"))
+        return
+    reason = "another process still reads an old state: run compact later"
+    if is_url(path):
+        reason = "the server keeps old bytes until it writes over them; its log and backups, longer"
+    out.print(Text(reason, style="yellow"), soft_wrap=True)
