@@ -34,10 +34,14 @@ def opened(
     if not embeds:
         options["embedder"] = unloaded(path)
     with MemoryBank.open(path, **options) as bank:
-        if user is not None and user not in bank.users():
+        if user is not None and not _is_known(bank, user):
             place = shown(path)
             raise ConfigurationError(f"{place} has no user {user!r}. Run: memorybank users {place}")
         yield bank
+
+
+def _is_known(bank: MemoryBank, user: str) -> bool:
+    return bool(bank.stats(user_id=user).memories) or user in bank.users()
 
 
 def require_bank(path: str) -> None:

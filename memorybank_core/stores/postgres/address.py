@@ -16,6 +16,17 @@ SCHEMA = "memorybank"
 """The schema of the database that a bank's tables lie in, unless the URL names another."""
 
 
+_UNLESS_GIVEN = {
+    "application_name": "memorybank",
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""So that a network that swallows everything is noticed within seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A database, and the schema in it.
@@ -52,14 +63,15 @@ def address_of(url: str) -> Address:
     rest = urlencode([pair for pair in asked if pair[0] != "schema"], quote_via=quote)
     plain = urlunsplit(parts._replace(query=rest))
     try:
-        conninfo_to_dict(plain)
+        given = conninfo_to_dict(plain)
     except ProgrammingError as error:
         reason = " ".join(str(error).replace(plain, "the URL").split())
         raise ConfigurationError(
             f"this is no URL of a PostgreSQL database ({_without_password(reason)}). Write "
             "postgresql://user@host:5432/database"
         ) from None  # the cause has the URL, and with it the password
-    return Address(make_conninfo(plain), shown(url), schema)
+    told = {name: value for name, value in _UNLESS_GIVEN.items() if name not in given}
+    return Address(make_conninfo(plain, **told), shown(url), schema)
 
 
 def _without_password(text: str) -> str:

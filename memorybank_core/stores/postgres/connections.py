@@ -90,7 +90,7 @@ class Marks(Exception):  # noqa: N818 - an answer
         self.count, self.last = count, last
 
 
-_BEGIN = Statement("BEGIN")
+_BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 COMMIT = Statement("COMMIT")
 

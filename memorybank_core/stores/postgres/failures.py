@@ -141,7 +141,7 @@ _SIGNS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError], str]
     (
         (errors.ProgramLimitExceeded,),
         InvalidInputError,
-        "The user id, or an id, is too long for an index: keep them under 1,000 bytes.",
+        "The user id, an id or a session is too long for an index: keep each under 1,000 bytes.",
     ),
     (
         (errors.InsufficientPrivilege,),
