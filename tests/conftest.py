@@ -1,6 +1,10 @@
-"""What pytest must know before it reads its configuration, and the servers that tests share."""
+"""What pytest must know before it reads its configuration, and the places that tests share."""
 
+from contextlib import ExitStack
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from postgres_servers import installs, running
@@ -12,8 +16,38 @@ def pytest_addoption(parser):
         parser.addini("asyncio_default_fixture_loop_scope", "of pytest-asyncio")
 
 
+@pytest.fixture(scope="session")
+def servers():
+    """Gives the running server of an installation, which starts when it is first asked for."""
+    with ExitStack() as started:
+        yield cache(lambda install: started.enter_context(running(install)))
+
+
 @pytest.fixture(scope="session", params=installs(), ids=lambda place: place.split("/")[-1])
-def postgres(request):
+def postgres(request, servers):
     """A running PostgreSQL with pgvector: the wheel's, and Debian's where it is installed."""
-    with running(request.param) as server:
-        yield server
+    return servers(request.param)
+
+
+@pytest.fixture
+def folder():
+    """Gone after the test: of a file from which something was erased a descriptor is kept."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def database(request):
+    """The URL of a database with an empty bank by the hashing embedder, for this test alone."""
+    if not installs():
+        pytest.skip("no PostgreSQL with pgvector is installed")
+    with request.getfixturevalue("servers")(installs()[0]).lent() as url:
+        yield url
+
+
+@pytest.fixture(params=["file", "postgres"])
+def place(request, folder):
+    """Where a bank by the hashing embedder may be: the path of a new file, a database's URL."""
+    if request.param == "file":
+        return folder / "bank.db"
+    return request.getfixturevalue("database")

@@ -60,15 +60,14 @@ class Fake(BaseChatModel):
 
 
 @pytest.fixture(params=["en", "zh"])
-def bank(request, tmp_path):
-    path = tmp_path / "friend.db"
-    with MemoryBank.open(path, embedder="hashing", language=request.param) as bank:
+def bank(request, place):
+    with MemoryBank.open(place, embedder="hashing", language=request.param) as bank:
         yield bank
 
 
 @pytest.fixture
-def english(tmp_path):
-    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+def english(place):
+    with MemoryBank.open(place, embedder="hashing") as bank:
         yield bank
 
 

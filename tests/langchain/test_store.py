@@ -1,4 +1,4 @@
-"""MemoryBankStore: what LangGraph's own store does, and what a file of a bank adds."""
+"""MemoryBankStore: what LangGraph's own store does, and what a bank adds."""
 
 import asyncio
 import math
@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Annotated
 
@@ -20,7 +19,7 @@ import pytest
 pytest.importorskip("langgraph", reason="langgraph is not installed")
 
 from agents_talk import Scripted
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain.agents import create_agent
 from langchain.tools import InjectedStore
@@ -40,6 +39,7 @@ from langgraph.store.memory import InMemoryStore
 from typing_extensions import TypedDict
 
 from memorybank_core import EmbedderError, HashingEmbedder, InvalidInputError, MemoryBank
+from memorybank_core.places import is_url
 from memorybank_core.stores.reembed import reembed
 from memorybank_langchain import MemoryBankEmbeddings, MemoryBankStore
 
@@ -81,15 +81,8 @@ def open_bank(path, embedder=None):
 
 
 @pytest.fixture
-def folder():
-    """Gone after the test: of a file from which something was erased a descriptor is kept."""
-    with TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def bank(folder):
-    with open_bank(folder / "bank.db") as bank:
+def bank(place):
+    with open_bank(place) as bank:
         yield bank
 
 
@@ -103,9 +96,16 @@ def in_memory():
     return InMemoryStore(index={"dims": 256, "embed": embeddings, "fields": ["$"]})
 
 
-@pytest.fixture(params=["ours", "langgraph's"])
-def store(request, bank):
-    return MemoryBankStore(bank) if request.param == "ours" else in_memory()
+@pytest.fixture(params=["file", "postgres", "langgraph's"])
+def store(request, folder):
+    if request.param == "langgraph's":
+        yield in_memory()
+        return
+    place = folder / "bank.db"
+    if request.param == "postgres":
+        place = request.getfixturevalue("database")
+    with open_bank(place) as bank:
+        yield MemoryBankStore(bank)
 
 
 def keys(found):
@@ -331,18 +331,19 @@ def plain(result):
     return result and (result.namespace, result.key, result.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=st.lists(st.lists(OP, max_size=8), max_size=6))
-def test_any_operations_have_the_results_that_langgraphs_own_gives(batches):
+def test_any_operations_have_the_results_that_langgraphs_own_gives(ours, batches):
     theirs = InMemoryStore()
-    with TemporaryDirectory() as folder, open_bank(Path(folder) / "bank.db") as bank:
-        ours = MemoryBankStore(bank)
-        for ops in batches:
-            for namespace in [path for path, items in theirs._data.items() if not items]:
-                del theirs._data[namespace]
-            ops = sorted(ops, key=lambda op: isinstance(op, GetOp))  # its gets make namespaces
-            results = zip(ours.batch(ops), theirs.batch(ops), strict=True)
-            assert all(plain(mine) == plain(other) for mine, other in results)
+    ours.batch([PutOp(item.namespace, item.key, None) for item in ours.search((), limit=999)])
+    for ops in batches:
+        for namespace in [path for path, items in theirs._data.items() if not items]:
+            del theirs._data[namespace]
+        ops = sorted(ops, key=lambda op: isinstance(op, GetOp))  # its gets make namespaces
+        results = zip(ours.batch(ops), theirs.batch(ops), strict=True)
+        assert all(plain(mine) == plain(other) for mine, other in results)
 
 
 # What is ours
@@ -479,15 +480,20 @@ def test_of_a_long_text_the_best_window_counts(ours):
 # Time to live
 
 
-def expire(bank, key):
-    """Lets an item's time run out."""
-    with bank.store._connections.writing() as db:
-        assert db.execute("UPDATE items SET expires_at = 1 WHERE key = ?", (key,)).rowcount == 1
+def rows(bank, statement):
+    """What a statement gives that is run past the store."""
+    if is_url(bank.store.path):
+        import psycopg
+
+        opened = psycopg.connect(bank.store.path, options="-c search_path=memorybank")
+    else:
+        opened = sqlite3.connect(bank.store.path)
+    with closing(opened) as db, db:
+        return db.execute(statement).fetchall()
 
 
 def expiries(bank):
-    with bank.store._connections.reading() as db:
-        return dict(db.execute("SELECT key, expires_at FROM items"))
+    return dict(rows(bank, "SELECT key, expires_at FROM items"))
 
 
 def minutes_left(bank, key):
@@ -497,7 +503,7 @@ def minutes_left(bank, key):
 def test_an_expired_item_is_gone_at_once_and_swept_by_the_next_write(ours, bank):
     ours.put(("u", "x"), "k", {"text": "tea"}, ttl=5)
     assert ours.get(("u", "x"), "k") is not None
-    expire(bank, "k")
+    rows(bank, "UPDATE items SET expires_at = 1 RETURNING key")
     assert ours.get(("u", "x"), "k") is None
     assert ours.search(()) == ours.search((), query="tea") == ours.list_namespaces() == []
     ours.put(("u",), "other", {})
@@ -517,9 +523,8 @@ def test_time_runs_out_by_itself(ours):
 
 def test_reading_starts_the_time_anew_unless_told_otherwise(bank):
     def shortened():
-        with bank.store._connections.writing() as db:
-            at = int((time.time() + 60) * 1e6)
-            db.execute("UPDATE items SET expires_at = ?", (at,))
+        at = int((time.time() + 60) * 1e6)
+        rows(bank, f"UPDATE items SET expires_at = {at} RETURNING key")
 
     always, never = MemoryBankStore(bank), MemoryBankStore(bank, ttl={"refresh_on_read": False})
     always.put(("u",), "k", {}, ttl=10)
@@ -553,17 +558,17 @@ def test_the_default_time_holds_where_put_says_nothing(bank):
     assert expiries(bank)["mine"] is None
 
 
-# The file
+# The file, or the database
 
 
-def test_everything_is_there_after_reopening_and_for_other_handles(folder):
-    with open_bank(folder / "bank.db") as one, open_bank(folder / "bank.db") as two:
+def test_everything_is_there_after_reopening_and_for_other_handles(place):
+    with open_bank(place) as one, open_bank(place) as two:
         MemoryBankStore(one).put((ALICE,), "k", {"text": "green tea"})
         other = MemoryBankStore(two)
         assert other.search((ALICE,), query="tea")[0].score > 0.5
         other.put((ALICE,), "k", {"text": "rain"})
         assert MemoryBankStore(one).get((ALICE,), "k").value == {"text": "rain"}
-    with open_bank(folder / "bank.db") as again:
+    with open_bank(place) as again:
         assert MemoryBankStore(again).get((ALICE,), "k").value == {"text": "rain"}
 
 
@@ -583,15 +588,17 @@ with MemoryBank.open(sys.argv[1]) as bank:
     assert ours.get((ALICE,), "k").value == {"n": 2}
 
 
-def test_deleting_leaves_no_byte(ours, bank):
-    ours.put(("canary-label",), "canary-key", {"text": "canary-value " + "x" * 9000})
-    ours.put(("u",), "budgie", {"text": "budgie-value"})
-    files = lambda: sorted(bank.store.path.parent.iterdir())  # noqa: E731
+def test_deleting_leaves_no_byte_in_a_file(folder):
+    files = lambda: sorted(folder.iterdir())  # noqa: E731
     on_disk = lambda: subprocess.run(["cat", *files()], capture_output=True, check=True).stdout  # noqa: E731
-    assert b"canary-value" in on_disk()
-    ours.delete(("canary-label",), "canary-key")
-    assert b"canary" not in on_disk()
-    assert b"budgie-value" in on_disk()
+    with open_bank(folder / "bank.db") as bank:
+        ours = MemoryBankStore(bank)
+        ours.put(("canary-label",), "canary-key", {"text": "canary-value " + "x" * 9000})
+        ours.put(("u",), "budgie", {"text": "budgie-value"})
+        assert b"canary-value" in on_disk()
+        ours.delete(("canary-label",), "canary-key")
+        assert b"canary" not in on_disk()
+        assert b"budgie-value" in on_disk()
 
 
 def test_threads_at_once(ours):
@@ -619,12 +626,12 @@ def test_after_a_change_of_the_embedder_items_are_embedded_by_the_next_search(fo
         assert bank.store.items.unembedded((), now) == []
 
 
-def test_where_the_embedder_fails_nothing_is_stored(folder):
+def test_where_the_embedder_fails_nothing_is_stored(place):
     class Failing(HashingEmbedder):
         def embed_documents(self, texts):
             raise OSError("out of reach")
 
-    with open_bank(folder / "bank.db", Failing()) as bank:
+    with open_bank(place, Failing()) as bank:
         store = MemoryBankStore(bank)
         with pytest.raises(EmbedderError, match="out of reach"):
             store.batch([PutOp(("u",), "a", {}, index=False), PutOp(("u",), "b", {"t": "tea"})])
@@ -637,8 +644,7 @@ def test_injection_leaves_the_table_as_it_is(ours, bank):
     hostile = "x'); DROP TABLE items; --"
     ours.put((hostile, hostile), hostile, {hostile: hostile}, index=[hostile])
     assert len(ours.search((hostile,), filter={hostile: hostile}, query=hostile)) == 1
-    with closing(sqlite3.connect(bank.store.path)) as db:
-        assert db.execute("SELECT count(*) FROM items").fetchone() == (1,)
+    assert rows(bank, "SELECT count(*) FROM items") == [(1,)]
 
 
 # In graphs and agents

@@ -20,8 +20,8 @@ ALICE, BOB = "alice@example.com", "bob@example.com"
 
 
 @pytest.fixture
-def bank(tmp_path):
-    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+def bank(place):
+    with MemoryBank.open(place, embedder="hashing") as bank:
         monday = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
         bank.add([Turn("Bob's cello secret is canary-b.", "", monday)], user_id=BOB)
         yield bank
