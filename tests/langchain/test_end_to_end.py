@@ -32,9 +32,9 @@ class Prompts(BaseCallbackHandler):
         self.last.append(messages[0][-1].text)
 
 
-def test_an_agent_with_a_small_model_remembers(tmp_path):
-    model, prompts = ChatLocalModel(host=smollm2(), max_tokens=200), Prompts()
-    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
+def test_an_agent_with_a_small_model_remembers(place):
+    model, prompts = ChatLocalModel(host=smollm2(), max_tokens=20), Prompts()
+    with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         agent = create_agent(model, middleware=[MemoryBankMiddleware(bank, k=1)])
         for said in SAID:
             state = {"messages": [("user", said)]}

@@ -32,9 +32,9 @@ class Shown(LocalLLM):
         return super().chat(messages, **kwargs)
 
 
-def test_a_chat_engine_with_a_small_model_remembers(tmp_path):
-    llm = Shown(host=smollm2(), max_tokens=200)
-    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
+def test_a_chat_engine_with_a_small_model_remembers(place):
+    llm = Shown(host=smollm2(), max_tokens=20)
+    with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         for said in SAID:  # a new conversation each, so that only recall can know
             memory = MemoryBankMemory.from_defaults(bank=bank, user_id=USER, session=said, k=1)
             engine = SimpleChatEngine.from_defaults(llm=llm, memory=memory)
