@@ -1,4 +1,4 @@
-"""Which bank a memory that came from JSON means: one that is open here, or that of its file."""
+"""Which bank a memory that came from JSON means: one that is open here, or that of its place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
+from memorybank_core.opening import written_by
 from memorybank_core.places import is_url
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
@@ -22,12 +23,12 @@ def path_of(bank: MemoryBank) -> str | None:
 
 
 def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
-    """The bank of this file: the one that this process has open, else opened anew.
+    """The bank of this file or URL: the one that this process has open, else opened anew.
 
     Raises:
-        ConfigurationError: It is in no file, or its embedder cannot be loaded by its name: open
-            the bank with that embedder, and give it to a memory first.
-        StoreError: The file is gone, or cannot be opened.
+        ConfigurationError: It has no such place, or is gone from it, or its embedder cannot be
+            loaded by its name: open the bank with that embedder, and give it to a memory first.
+        StoreError: It cannot be opened.
     """
     if path is None:
         raise ConfigurationError(
@@ -36,7 +37,7 @@ def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
         )
     bank = _OPEN.get(path)
     if bank is None or _is_closed(bank):
-        if not (is_url(path) or Path(path).exists()):  # `open` would make an empty one
+        if not (written_by(path) if is_url(path) else Path(path).exists()):  # `open` makes one
             raise ConfigurationError(f"the bank {path} of this memory is gone")
         bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank

@@ -51,9 +51,9 @@ class MemoryBankMemory(BaseMemory):
     end of the first system message. What was deleted from the bank is no longer shown.
 
     It is for one conversation, one turn at a time, as every memory of LlamaIndex's. It is plain
-    JSON (`to_dict`, a workflow's `Context`): the bank is found again by its file, which this
-    process may have open, and is else opened with the embedder that wrote it, when it is first
-    needed. An error of the bank is raised; nothing is lost silently.
+    JSON (`to_dict`, a workflow's `Context`): the bank is found again by its file or its URL, which
+    this process may have open, and is else opened with the embedder that wrote it, when it is
+    first needed. An error of the bank is raised; nothing is lost silently.
 
     Attributes:
         user_id: Whose memory.
@@ -63,7 +63,8 @@ class MemoryBankMemory(BaseMemory):
         max_tokens: How long the recalled text may become; the latest messages come on top.
         token_limit: How many tokens of the latest messages are shown; the last turn always is.
         tokenizer: Counts the tokens, as in `MemoryBank.context`. It is not serialised.
-        path: The bank's file; with `language` and `timezone`, for when it is opened again.
+        path: The bank's file, or its URL without the password, which PGPASSWORD or .pgpass then
+            give; with `language` and `timezone`, for when it is opened again.
         conversation: Where the conversation stands.
 
     Raises:
@@ -117,9 +118,9 @@ class MemoryBankMemory(BaseMemory):
         """Where the turns are kept; opened again where this memory came from JSON.
 
         Raises:
-            ConfigurationError: The file is gone, or its embedder cannot be loaded by its name:
-                open the bank with that embedder, and make any memory with it first.
-            StoreError: The file cannot be opened.
+            ConfigurationError: It is gone, or its embedder cannot be loaded by its name: open the
+                bank with that embedder, and make any memory with it first.
+            StoreError: It cannot be opened.
         """
         if self._bank is None:
             self._bank = reopened(self.path, self.language, self.timezone)

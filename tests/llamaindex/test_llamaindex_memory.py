@@ -40,6 +40,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.context import CLOSING, OPENING
+from memorybank_core.opening import written_by
 from memorybank_llamaindex.memory import MemoryBankMemory
 
 pytestmark = [  # what LlamaIndex's own agents do
@@ -396,9 +397,8 @@ def test_clear_erases_the_session_or_everything(talked, way):
     assert said(talked) == []
 
 
-def test_from_json_the_file_is_opened_when_it_is_needed(tmp_path):
-    file = tmp_path / "friend.db"
-    with MemoryBank.open(file, embedder="hashing", timezone="Europe/Oslo", language="zh") as bank:
+def test_from_json_the_bank_is_opened_when_it_is_needed(place):
+    with MemoryBank.open(place, embedder="hashing", timezone="Europe/Oslo", language="zh") as bank:
         memory = memory_of(bank, session="s", k=2)
         memory.put(user(FACT))
         memory.get()
@@ -439,11 +439,37 @@ def test_a_file_that_is_gone_is_not_made_anew(tmp_path):
     assert list(tmp_path.glob("friend.db")) == []
 
 
-def test_the_context_of_a_workflow_and_back(tmp_path):
-    file = tmp_path / "friend.db"
+def test_a_bank_that_is_gone_from_its_database_is_not_made_anew(postgres):
+    import psycopg
 
+    url = postgres.new()
+    with MemoryBank.open(url, embedder="hashing") as bank:
+        memory = memory_of(bank)
+    with psycopg.connect(url) as db:
+        db.execute("DROP SCHEMA memorybank CASCADE")
+    with pytest.raises(ConfigurationError, match="is gone"):
+        revived(memory).get()
+    assert written_by(url) is None
+
+
+def test_json_names_the_database_and_the_schema_and_no_password(postgres):
+    url = postgres.new().replace("postgres@", "postgres:canary@") + "&schema=friends"
+    with MemoryBank.open(url, embedder="hashing") as bank:
+        memory = memory_of(bank)
+        memory.put(user(FACT))
+        assert revived(memory).bank is bank
+    kept = json.dumps(memory.to_dict())
+    assert "schema=friends" in kept
+    assert "canary" not in kept + repr(memory)
+    assert b"canary" not in pickle.dumps(memory)
+    with revived(memory).bank as again:
+        assert again is not bank
+        assert said(again) == [(FACT, "")]
+
+
+def test_the_context_of_a_workflow_and_back(place):
     async def begin():
-        with MemoryBank.open(file, embedder="hashing") as bank:
+        with MemoryBank.open(place, embedder="hashing") as bank:
             agent = function_agent(Scripted(answers=["How lovely!"]))
             ctx = Context(agent)
             await agent.run(user_msg=FACT, memory=memory_of(bank, session="s"), ctx=ctx)
@@ -460,7 +486,7 @@ def test_the_context_of_a_workflow_and_back(tmp_path):
 
     prompt = asyncio.run(go_on(asyncio.run(begin())))
     assert prompt[:3] == ["You are a friend.", FACT, "How lovely!"]
-    with MemoryBank.open(file) as bank:
+    with MemoryBank.open(place) as bank:
         assert said(bank, session="s") == [(FACT, "How lovely!"), (QUESTION, "The cello.")]
 
 
@@ -472,14 +498,12 @@ async def confirm(ctx: Context) -> str:
     return str(answer.response)
 
 
-def test_a_half_finished_workflow_is_resumed(tmp_path):
-    file = tmp_path / "friend.db"
-
+def test_a_half_finished_workflow_is_resumed(place):
     def agent_of(*answers):
         return FunctionAgent(llm=Scripted(answers=list(answers)), tools=[confirm])
 
     async def begin():
-        with MemoryBank.open(file, embedder="hashing") as bank:
+        with MemoryBank.open(place, embedder="hashing") as bank:
             bank.add([Turn(FACT, session="earlier")], user_id=ALICE)
             agent = agent_of({"tool_name": "confirm", "tool_kwargs": {}})
             handler = agent.run(user_msg=QUESTION, memory=memory_of(bank, session="s", k=1))
@@ -503,7 +527,7 @@ def test_a_half_finished_workflow_is_resumed(tmp_path):
     [prompt] = asyncio.run(go_on(asyncio.run(begin())))
     assert FACT in prompt[0].content
     assert prompt[-1].content == "Yes."
-    with MemoryBank.open(file) as bank:
+    with MemoryBank.open(place) as bank:
         assert said(bank, session="s") == [(QUESTION, "The cello.")]
         assert recalls(bank)[FACT] == 1
 
