@@ -1,4 +1,4 @@
-"""MemoryBankStore: LangGraph's key-value store in the file of a bank."""
+"""MemoryBankStore: LangGraph's key-value store in a bank."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ class MemoryBankStore(BaseStore):
     Labels of a namespace may be any strings, e-mail addresses among them; a prefix is compared
     label by label. A search without a query gives the last updated first. With one, the nearest
     come first, scored by the best cosine of their indexed texts, then what is not indexed. An
-    expired item is gone at once; the next write drops it from the file. Deleting wipes what was
-    deleted from the file, which takes the reading of the whole file, once a batch; bytes that
-    another program's open read still holds go with the next deletion.
+    expired item is gone at once; a later write drops it from the disk. Deleting wipes what was
+    deleted from a file, which takes the reading of the whole file, once a batch; bytes that
+    another program's open read still holds go with the next deletion. In PostgreSQL they stay
+    until VACUUM has been there.
 
     Args:
         bank: Where the values lie, and whose embedder compares them.
