@@ -9,6 +9,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from postgres_servers import installs, running
 
+SERVERS = installs() or ["none"]
+
+
+def _name(place):
+    return Path(place).name
+
 
 def pytest_addoption(parser):
     """Knows the options of plugins that are not installed, too."""
@@ -23,7 +29,7 @@ def servers():
         yield cache(lambda install: started.enter_context(running(install)))
 
 
-@pytest.fixture(scope="session", params=installs(), ids=lambda place: place.split("/")[-1])
+@pytest.fixture(scope="session", params=SERVERS, ids=_name)
 def postgres(request, servers):
     """A running PostgreSQL with pgvector: the wheel's, and Debian's where it is installed."""
     return servers(request.param)
@@ -37,17 +43,17 @@ def folder():
 
 
 @pytest.fixture
-def database(request):
+def database(servers):
     """The URL of a database with an empty bank by the hashing embedder, for this test alone."""
-    if not installs():
-        pytest.skip("no PostgreSQL with pgvector is installed")
-    with request.getfixturevalue("servers")(installs()[0]).lent() as url:
+    with servers(SERVERS[0]).lent() as url:
         yield url
 
 
-@pytest.fixture(params=["file", "postgres"])
-def place(request, folder):
+@pytest.fixture(params=["file", *SERVERS], ids=_name)
+def place(request, folder, servers):
     """Where a bank by the hashing embedder may be: the path of a new file, a database's URL."""
     if request.param == "file":
-        return folder / "bank.db"
-    return request.getfixturevalue("database")
+        yield folder / "bank.db"
+        return
+    with servers(request.param).lent() as url:
+        yield url

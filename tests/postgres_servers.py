@@ -118,7 +118,9 @@ def installs() -> list[str]:
 
 @contextmanager
 def running(install: str, settings: str = "") -> Iterator[Server]:
-    """A server of this installation."""
+    """A server of this installation; "none" skips the test."""
+    if install == "none":
+        pytest.skip("no PostgreSQL with pgvector is installed")
     for name in ("psycopg", "psycopg_pool", "pgvector"):
         pytest.importorskip(name, reason=f"{name} is not installed")
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
