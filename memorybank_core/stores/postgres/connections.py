@@ -21,7 +21,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from memorybank_core.errors import StoreUnavailableError
 
 from .address import Address
-from .characters import escaped, plain
+from .characters import ESCAPE, escaped, plain
 from .failures import Attempts, Unsure, is_lost, translated
 from .schema import named
 
@@ -94,6 +94,7 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 COMMIT = Statement("COMMIT")
 
+_TEXT = 25  # the type of texts, in pg_type
 _MARKS = 32
 """How many marks of the last writes a user's row keeps."""
 _MARK = (
@@ -316,11 +317,15 @@ def pool_options(options: Options) -> dict[str, Any]:
 
 
 def settings(options: Options) -> list[bytes]:
-    """What is set for as long as a connection lasts. JIT would take longer than our statements."""
+    """What is set for as long as a connection lasts.
+
+    To compile a statement of ours (JIT), or to start a process that helps, takes longer than it.
+    """
     if options.pooler:
         return []
     return [
         b"SET jit = off",
+        b"SET max_parallel_workers_per_gather = 0",
         b"SET statement_timeout = %d" % round(options.statement_timeout * 1000),
     ]
 
@@ -350,4 +355,10 @@ def to_rows(cursor: psycopg.Cursor[Row] | psycopg.AsyncCursor[Row], found: Seque
     """The rows of a cursor, with the texts as they were."""
     if cursor.description is None:
         return [(cursor.rowcount,)]
-    return [tuple(map(plain, row)) for row in found]
+    texts = [at for at, column in enumerate(cursor.description) if column.type_code == _TEXT]
+    rows = list(found)
+    for at in texts:
+        for number, row in enumerate(rows):
+            if row[at] and ESCAPE in row[at]:  # hardly ever
+                rows[number] = (*row[:at], plain(row[at]), *row[at + 1 :])
+    return rows

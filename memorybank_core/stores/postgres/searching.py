@@ -273,7 +273,7 @@ def _columns(rows: Rows, probe: Probe, pooled: set[int], spoken: str | None = No
             similarity,
             lexical or 0.0,
             key in pooled,
-            _named(day, probe.days),
+            _named(day, probe.days) if probe.days else 0,
             spoken is not None and speaker == spoken,
             codes[conversation],
             place,
