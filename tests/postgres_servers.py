@@ -92,8 +92,10 @@ class Server:
             url = self.new()
             MemoryBank.open(url, embedder="hashing").close()
         yield url
-        _empty(url)
-        self._spare.append(url)
+        if _emptied(url):
+            self._spare.append(url)
+        else:
+            self.drop(url)
 
     def run(self, program: str, *arguments: object) -> None:
         command = [str(self.bin / program), *map(str, arguments)]
@@ -135,7 +137,8 @@ def running(install: str, settings: str = "") -> Iterator[Server]:
             server.close()
 
 
-def _empty(url: str) -> None:
+def _emptied(url: str) -> bool:
+    """Deletes what is in a bank; whether its vectors are still to be the hashing embedder's."""
     import psycopg
 
     from memorybank_core.stores.postgres.schema import TABLES
@@ -143,6 +146,8 @@ def _empty(url: str) -> None:
     with psycopg.connect(url) as db:
         for table in TABLES:
             db.execute(f"DELETE FROM memorybank.{table}")
+        found = db.execute("SELECT value FROM memorybank.meta WHERE name = 'embedder'").fetchone()
+    return found == ("hashing",)
 
 
 def _copied(install: Path, folder: Path) -> Path:

@@ -33,7 +33,7 @@ class Prompts(BaseCallbackHandler):
 
 
 def test_an_agent_with_a_small_model_remembers(place):
-    model, prompts = ChatLocalModel(host=smollm2(), max_tokens=20), Prompts()
+    model, prompts = ChatLocalModel(host=smollm2(), max_tokens=8), Prompts()
     with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         agent = create_agent(model, middleware=[MemoryBankMiddleware(bank, k=1)])
         for said in SAID:

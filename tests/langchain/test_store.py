@@ -609,15 +609,15 @@ def test_threads_at_once(ours):
     assert len(ours.search(("u",), limit=99)) == 60
 
 
-def test_after_a_change_of_the_embedder_items_are_embedded_by_the_next_search(folder):
-    with open_bank(folder / "bank.db") as bank:
+def test_after_a_change_of_the_embedder_items_are_embedded_by_the_next_search(place):
+    with open_bank(place) as bank:
         store = MemoryBankStore(bank)
         for n in range(70):
             store.put(("u",), f"{n}", {"text": f"fact number {n}"}, index=["text"])
         store.put(("u",), "none", {"text": "fact number 77"}, index=False)
         store.put(("u",), "blank", {"text": ""}, index=["text"])
-    reembed(folder / "bank.db", HashingEmbedder(64))
-    with open_bank(folder / "bank.db", HashingEmbedder(64)) as bank:
+    reembed(place, HashingEmbedder(64))
+    with open_bank(place, HashingEmbedder(64)) as bank:
         found = MemoryBankStore(bank).search((), query="fact number 42", limit=99)
         assert found[0].key == "42"
         assert found[0].score == pytest.approx(1.0, abs=1e-6)

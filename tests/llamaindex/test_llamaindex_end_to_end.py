@@ -33,7 +33,7 @@ class Shown(LocalLLM):
 
 
 def test_a_chat_engine_with_a_small_model_remembers(place):
-    llm = Shown(host=smollm2(), max_tokens=20)
+    llm = Shown(host=smollm2(), max_tokens=8)
     with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         for said in SAID:  # a new conversation each, so that only recall can know
             memory = MemoryBankMemory.from_defaults(bank=bank, user_id=USER, session=said, k=1)

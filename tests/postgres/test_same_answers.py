@@ -93,11 +93,14 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_banks(tmp_path, postgres, seed):
+@pytest.mark.parametrize("large", [False, True])
+def test_random_banks(tmp_path, postgres, seed, large):
+    """Also where the nearest come from the HNSW index, which so few do not make miss any."""
     rng, ids = random.Random(seed), []
+    options = {"exact_up_to": 0} if large else {}
     with (
         MemoryBank.open(tmp_path / "bank.db", embedder=Distinct()) as local,
-        MemoryBank.open(postgres.new(), embedder=Distinct()) as remote,
+        MemoryBank.open(postgres.new(), embedder=Distinct(), **options) as remote,
     ):
         for _ in range(60):
             step(rng, (local, remote), ids)

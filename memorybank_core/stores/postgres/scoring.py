@@ -1,0 +1,141 @@
+"""The SQL of a search: what is compared, how it is scored, which memories are candidates.
+
+Common table expressions that statements are put together from. In each, {allowed} is the
+condition of the filter; the table of memories is `m`.
+"""
+
+from __future__ import annotations
+
+from memorybank_core.stores.lexical import K1, B
+
+BM25 = (
+    f"sum(q.idf * q.count * {K1 + 1}::float8 / "
+    f"(q.count + {K1 * (1 - B)}::float8 + {K1 * B}::float8 * {{length}} / {{mean}}::float8))"
+)
+
+KNOWN = """
+    known AS MATERIALIZED (
+        SELECT memories::float8 AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean,
+            least(%(pool)s, greatest(%(least)s, memories / 4)) AS size
+        FROM memorybank.users WHERE user_id = %(user)s
+    )
+"""
+"""Of the user: how many memories, how long on average, and how many of them each signal brings."""
+
+WEIGHED = """
+    counted AS MATERIALIZED (
+        SELECT seq, length, number, allowed, counts[at]::float8 AS count
+        FROM (
+            SELECT m.seq, m.length, m.counts, (true {allowed}) AS allowed, q.number,
+                array_position(m.terms, q.term) AS at
+            FROM memorybank.memories AS m,
+                unnest(%(terms)s::bigint[]) WITH ORDINALITY AS q (term, number)
+            WHERE m.user_id = %(user)s AND m.terms && %(terms)s::bigint[]
+            OFFSET 0
+        ) AS asked
+        WHERE at IS NOT NULL
+    ),
+    weighed AS MATERIALIZED (
+        SELECT number, ln(1 + (n - df + 0.5::float8) / (df + 0.5::float8)) AS idf
+        FROM (SELECT number, count(*)::float8 AS df FROM counted GROUP BY number) AS found, known
+    )
+"""
+"""How often each memory has each term of the query, and what the terms weigh."""
+
+SCORED = f"""
+    scored AS MATERIALIZED (
+        SELECT q.seq, {BM25.format(length="q.length", mean="known.mean")} AS score
+        FROM (SELECT * FROM counted JOIN weighed USING (number) WHERE allowed) AS q, known
+        GROUP BY q.seq
+    )
+"""
+"""The BM25 of every memory that has a term of the query and passes the filter."""
+
+_NEAREST = """
+    {name} AS MATERIALIZED (
+        SELECT seq, max(similarity) AS similarity, min(rank) AS best
+        FROM (
+            SELECT seq, similarity, row_number() OVER (ORDER BY similarity DESC, seq) AS rank
+            FROM windows {where}
+        ) AS ranked
+        GROUP BY seq
+    )
+"""  # each memory's best window, and its rank
+_POOL = """
+        SELECT seq FROM {name} WHERE best <= (
+            SELECT CASE WHEN last IS NULL THEN 'infinity'
+                ELSE size * 2 ^ ceil(log(2, greatest(last, size) / size::numeric)) END
+            FROM known LEFT JOIN (
+                SELECT best AS last FROM {name}
+                ORDER BY best OFFSET (SELECT size - 1 FROM known) LIMIT 1
+            ) AS found ON true
+        )
+        UNION
+        (
+            SELECT seq FROM scored JOIN mine USING (seq) {where}
+            ORDER BY score DESC, seq LIMIT (SELECT size FROM known)
+        )
+"""  # the memories of as many windows as it takes for `size` of them (so many, twice as many, and
+# so on, as LocalStore asks FAISS), and as many by their words
+
+COLUMNS = """
+    m.seq, m.day, m.speaker, CASE WHEN m.kind = 'turn' THEN m.conversation END, m.place,
+    m.created_at, m.strength, CASE WHEN m.pinned THEN 'infinity'::float8
+        ELSE greatest(m.created_at, coalesce(m.last_recalled_at, 0))::float8 END
+"""
+"""What ranking needs of a memory, but for its similarity, its BM25 and whether it was pooled."""
+
+CHOSEN = """
+    chosen AS (
+        SELECT seq FROM pooled
+        UNION
+        SELECT near.seq
+        FROM memorybank.memories AS p JOIN memorybank.memories AS near
+            ON near.user_id = %(user)s AND near.conversation = p.conversation
+            AND near.place BETWEEN p.place - %(reach)s AND p.place + %(reach)s
+        WHERE p.user_id = %(user)s AND p.seq IN (SELECT seq FROM pooled)
+            AND p.kind = 'turn' AND near.kind = 'turn'
+    )
+"""
+"""The pooled memories and their neighbours in the conversation."""
+
+
+def whole(allowed: str, within: str | None, unless: str) -> str:
+    """The statement that does all of it: compares every window that the filter lets pass.
+
+    Args:
+        allowed: The condition of the filter.
+        within: That of the days that the query names, where it names any.
+        unless: A condition under which nothing at all is compared.
+    """
+    names = ["nearest"] if within is None else ["nearest", "nearest_within"]
+    wheres = ["", "WHERE within"][: len(names)]
+    nearest = [
+        _NEAREST.format(name=name, where=where) for name, where in zip(names, wheres, strict=True)
+    ]
+    pools = [
+        _POOL.format(name=name, where=where) for name, where in zip(names, wheres, strict=True)
+    ]
+    expressions = [
+        KNOWN,
+        WEIGHED.format(allowed=allowed),
+        SCORED,
+        f"""
+    mine AS MATERIALIZED (
+        SELECT m.seq, ({within or "false"}) AS within FROM memorybank.memories AS m
+        WHERE m.user_id = %(user)s {allowed} {unless}
+    ),
+    windows AS MATERIALIZED (
+        SELECT mine.seq, mine.within, -(v.vector <#> %(vector)s) AS similarity
+        FROM mine JOIN memorybank.vectors AS v ON v.user_id = %(user)s AND v.seq = mine.seq
+    )""",
+        *nearest,
+        f"pooled AS MATERIALIZED ({'UNION'.join(pools)})",
+        CHOSEN,
+    ]
+    return f"""
+    WITH {",".join(expressions)}
+    SELECT {COLUMNS}, nearest.similarity, scored.score, pooled.seq IS NOT NULL
+    FROM chosen JOIN nearest USING (seq) LEFT JOIN scored USING (seq) LEFT JOIN pooled USING (seq)
+        JOIN memorybank.memories AS m ON m.user_id = %(user)s AND m.seq = chosen.seq
+    """
