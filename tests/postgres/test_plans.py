@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-import psycopg
 
 from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Filter
@@ -24,10 +23,8 @@ USERS = [f"user-{number}" for number in range(40)]
 
 @pytest.fixture(scope="module")
 def url(postgres):
-    """A database in which a plan that must read a whole table is the last resort."""
+    """A database with many users, one of them large."""
     url = postgres.new()
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(f"ALTER DATABASE {db.info.dbname} SET enable_seqscan = off")
     with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
         for user in USERS:
             talk = [said(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]

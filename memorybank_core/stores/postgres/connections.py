@@ -320,12 +320,14 @@ def settings(options: Options) -> list[bytes]:
     """What is set for as long as a connection lasts.
 
     To compile a statement of ours (JIT), or to start a process that helps, takes longer than it.
+    And where one user has much of a partition, all of it would be read.
     """
     if options.pooler:
         return []
     return [
         b"SET jit = off",
         b"SET max_parallel_workers_per_gather = 0",
+        b"SET enable_seqscan = off",
         b"SET statement_timeout = %d" % round(options.statement_timeout * 1000),
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .connections import Rows, Statement, Steps
 from .schema import MOST_INDEXED
-from .scoring import BM25, CHOSEN, COLUMNS, KNOWN, SCORED, WEIGHED
+from .scoring import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
 
 _AHEAD = 4
 """How many times as many windows as memories are asked for: several may belong to one."""
@@ -61,8 +61,7 @@ _CHOSEN = f"""
             ) AS q
         ),
         m.seq = ANY(%(pooled)s::bigint[])
-    FROM chosen JOIN memorybank.memories AS m ON m.user_id = %(user)s AND m.seq = chosen.seq
-    WHERE true {{allowed}}
+    FROM chosen, {MEMORY}
 """
 
 

@@ -24,16 +24,10 @@ KNOWN = """
 
 WEIGHED = """
     counted AS MATERIALIZED (
-        SELECT seq, length, number, allowed, counts[at]::float8 AS count
-        FROM (
-            SELECT m.seq, m.length, m.counts, (true {allowed}) AS allowed, q.number,
-                array_position(m.terms, q.term) AS at
-            FROM memorybank.memories AS m,
-                unnest(%(terms)s::bigint[]) WITH ORDINALITY AS q (term, number)
-            WHERE m.user_id = %(user)s AND m.terms && %(terms)s::bigint[]
-            OFFSET 0
-        ) AS asked
-        WHERE at IS NOT NULL
+        SELECT m.seq, m.length, q.number, (true {allowed}) AS allowed,
+            m.counts[array_position(m.terms, q.term)]::float8 AS count
+        FROM unnest(%(terms)s::bigint[]) WITH ORDINALITY AS q (term, number)
+        JOIN memorybank.memories AS m ON m.user_id = %(user)s AND m.terms @> ARRAY[q.term]
     ),
     weighed AS MATERIALIZED (
         SELECT number, ln(1 + (n - df + 0.5::float8) / (df + 0.5::float8)) AS idf
@@ -78,6 +72,14 @@ _POOL = """
 """  # the memories of as many windows as it takes for `size` of them (so many, twice as many, and
 # so on, as LocalStore asks FAISS), and as many by their words
 
+MEMORY = """
+    LATERAL (
+        SELECT m.* FROM memorybank.memories AS m
+        WHERE m.user_id = %(user)s AND m.seq = chosen.seq {allowed} OFFSET 0
+    ) AS m
+"""
+"""The row of a chosen memory: looked up by its key (OFFSET 0), whatever the planner estimates."""
+
 COLUMNS = """
     m.seq, m.day, m.speaker, CASE WHEN m.kind = 'turn' THEN m.conversation END, m.place,
     m.created_at, m.strength, CASE WHEN m.pinned THEN 'infinity'::float8
@@ -90,23 +92,25 @@ CHOSEN = """
         SELECT seq FROM pooled
         UNION
         SELECT near.seq
-        FROM memorybank.memories AS p JOIN memorybank.memories AS near
-            ON near.user_id = %(user)s AND near.conversation = p.conversation
-            AND near.place BETWEEN p.place - %(reach)s AND p.place + %(reach)s
-        WHERE p.user_id = %(user)s AND p.seq IN (SELECT seq FROM pooled)
-            AND p.kind = 'turn' AND near.kind = 'turn'
+        FROM pooled, LATERAL (
+            SELECT conversation, place FROM memorybank.memories
+            WHERE user_id = %(user)s AND seq = pooled.seq AND kind = 'turn' OFFSET 0
+        ) AS p, LATERAL (
+            SELECT seq FROM memorybank.memories
+            WHERE user_id = %(user)s AND conversation = p.conversation AND kind = 'turn'
+                AND place BETWEEN p.place - %(reach)s AND p.place + %(reach)s OFFSET 0
+        ) AS near
     )
 """
 """The pooled memories and their neighbours in the conversation."""
 
 
-def whole(allowed: str, within: str | None, unless: str) -> str:
+def whole(allowed: str, within: str | None) -> str:
     """The statement that does all of it: compares every window that the filter lets pass.
 
     Args:
         allowed: The condition of the filter.
         within: That of the days that the query names, where it names any.
-        unless: A condition under which nothing at all is compared.
     """
     names = ["nearest"] if within is None else ["nearest", "nearest_within"]
     wheres = ["", "WHERE within"][: len(names)]
@@ -123,7 +127,7 @@ def whole(allowed: str, within: str | None, unless: str) -> str:
         f"""
     mine AS MATERIALIZED (
         SELECT m.seq, ({within or "false"}) AS within FROM memorybank.memories AS m
-        WHERE m.user_id = %(user)s {allowed} {unless}
+        WHERE m.user_id = %(user)s {allowed}
     ),
     windows AS MATERIALIZED (
         SELECT mine.seq, mine.within, -(v.vector <#> %(vector)s) AS similarity
@@ -136,6 +140,6 @@ def whole(allowed: str, within: str | None, unless: str) -> str:
     return f"""
     WITH {",".join(expressions)}
     SELECT {COLUMNS}, nearest.similarity, scored.score, pooled.seq IS NOT NULL
-    FROM chosen JOIN nearest USING (seq) LEFT JOIN scored USING (seq) LEFT JOIN pooled USING (seq)
-        JOIN memorybank.memories AS m ON m.user_id = %(user)s AND m.seq = chosen.seq
+    FROM chosen JOIN nearest USING (seq) LEFT JOIN scored USING (seq) LEFT JOIN pooled USING (seq),
+        {MEMORY.format(allowed="")}
     """

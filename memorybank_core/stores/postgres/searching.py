@@ -1,9 +1,9 @@
 """Searching: the candidates for a probe, found and scored in the engine.
 
-One round trip, as a rule: one statement pools the windows nearest to the query's vector and the
-best memories by BM25, of all memories and, where the query names days, of those days; adds their
-neighbours in the conversation; and gives what ranking needs of them. Of a user with very many
-windows the nearest come from the HNSW index: see `large`.
+After a look at the user one statement does it all: it pools the windows nearest to the query's
+vector and the best memories by BM25, of all memories and, where the query names days, of those
+days; adds their neighbours in the conversation; and gives what ranking needs of them. Of a user
+with very many windows the nearest come from the HNSW index: see `large`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from .rows import conditions, term_keys
 from .scoring import whole
 
 _USER = "SELECT memories, terms, indexed_from FROM memorybank.users WHERE user_id = %(user)s"
-_UNLESS_INDEXED = "AND (SELECT indexed_from > 1 FROM memorybank.users WHERE user_id = %(user)s)"
 _SPEAKERS = """
     WITH RECURSIVE names (speaker) AS (
         SELECT min(speaker) FROM memorybank.memories
@@ -57,17 +56,17 @@ class Searching(Base):
             "least": probe.least,
             "reach": probe.reach,
         }
-        is_narrow = probe.filter != Filter(archived=probe.filter.archived)
-        every = whole(allowed, within, "" if is_narrow else _UNLESS_INDEXED)
-        users, speakers, written_by, rows = yield [
+        users, speakers, written_by = yield [
             Statement(_USER, values),
             Statement(_SPEAKERS, values),
             WRITTEN_BY,
-            Statement(every, values),
         ]
         self._check_embedder(written_by)
+        rows: Rows = []
         for memories, length, indexed_from in users:
-            if indexed_from <= 1 and not is_narrow:
+            if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
+                [rows] = yield [Statement(whole(allowed, within), values)]
+            else:
                 size = min(probe.pool, max(probe.least, memories // 4))
                 mean = length / memories if length else 1.0
                 rows = yield from large.rows(values, allowed, within, size, mean, self._dimension)
