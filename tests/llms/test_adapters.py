@@ -434,7 +434,7 @@ class TestAdaptersOfTheOriginalChatGLM2:
         base, expected = self.native(config, weights), logits(self.native(config, merged), ids)
         assert difference(logits(base, ids), expected) > 0.1
         model = load_adapter(base, tmp_path, name="friend")
-        assert difference(logits(model, ids), expected) < 1e-5 * expected.abs().max()
+        assert difference(logits(model, ids), expected) < 2e-5 * expected.abs().max()
         assert difference(logits(merge_adapter(model), ids), expected) < CLOSE
 
     def test_with_strengths_by_layer(self, official, tmp_path):
