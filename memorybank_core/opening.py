@@ -63,6 +63,15 @@ def written_by(place: str | PathLike[str]) -> tuple[str, int] | None:
         return None  # the store will say what is wrong with the file
 
 
+def is_there(place: str | PathLike[str]) -> bool:
+    """Whether there is a bank, or for a path at least a file: to open it makes none.
+
+    Raises:
+        StoreError: As `written_by`.
+    """
+    return written_by(place) is not None if is_url(place) else Path(place).is_file()
+
+
 def llm_named(name: str) -> LLM:
     """The language model that a name like "openai:gpt-4o-mini" stands for.
 

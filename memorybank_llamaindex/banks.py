@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
-from memorybank_core.opening import written_by
-from memorybank_core.places import is_url
+from memorybank_core.opening import is_there
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
 """By their files or URLs, the banks that were given to a memory or reopened by one."""
@@ -37,7 +35,7 @@ def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
         )
     bank = _OPEN.get(path)
     if bank is None or _is_closed(bank):
-        if not (written_by(path) if is_url(path) else Path(path).exists()):  # `open` makes one
+        if not is_there(path):  # `open` would make an empty one
             raise ConfigurationError(f"the bank {path} of this memory is gone")
         bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank

@@ -78,7 +78,7 @@ class Server:
     def drop(self, url: str) -> None:
         """Drops the database of a URL."""
         with self.connect() as db:
-            db.execute(f"DROP DATABASE {url.partition('@/')[2].partition('?')[0]} WITH (FORCE)")
+            db.execute(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
 
     @contextmanager
     def lent(self) -> Iterator[str]:
@@ -92,7 +92,7 @@ class Server:
             url = self.new()
             MemoryBank.open(url, embedder="hashing").close()
         yield url
-        if _emptied(url):
+        if emptied(url):
             self._spare.append(url)
         else:
             self.drop(url)
@@ -105,6 +105,11 @@ class Server:
             )
             told.seek(0)
             assert done.returncode == 0, f"{program}: {told.read()}"
+
+
+def name_of(url: str) -> str:
+    """The name of the database of a URL."""
+    return url.partition("@/")[2].partition("?")[0]
 
 
 def installs() -> list[str]:
@@ -137,7 +142,7 @@ def running(install: str, settings: str = "") -> Iterator[Server]:
             server.close()
 
 
-def _emptied(url: str) -> bool:
+def emptied(url: str) -> bool:
     """Deletes what is in a bank; whether its vectors are still to be the hashing embedder's."""
     import psycopg
 

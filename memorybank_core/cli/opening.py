@@ -11,8 +11,8 @@ from typing import Any
 from memorybank_core.bank import MemoryBank
 from memorybank_core.embedders.unloaded import Unloaded
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.opening import written_by
-from memorybank_core.places import is_url, shown
+from memorybank_core.opening import is_there, written_by
+from memorybank_core.places import shown
 
 NOON = time(12)
 BUSY_TIMEOUT = 30.0
@@ -30,8 +30,9 @@ def opened(
         ConfigurationError: There is no such bank or user.
         StoreError: The bank cannot be opened.
     """
-    require_bank(path)
-    if not embeds:
+    if embeds:
+        require_bank(path)
+    else:
         options["embedder"] = unloaded(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and not _is_known(bank, user):
@@ -46,7 +47,7 @@ def _is_known(bank: MemoryBank, user: str) -> bool:
 
 def require_bank(path: str) -> None:
     """Raises ConfigurationError where there is no bank: a typing error must not make one."""
-    if not (written_by(path) if is_url(path) else Path(path).is_file()):
+    if not is_there(path):
         raise ConfigurationError(
             f"there is no bank at {shown(path)}. Make one with: memorybank import, or memorybank "
             "add"
@@ -66,10 +67,14 @@ def unloaded(path: str) -> Unloaded:
     """Stands for the embedder that wrote a bank, for commands that embed nothing.
 
     Raises:
-        ConfigurationError: Nothing was ever written.
+        ConfigurationError: There is no bank, or nothing was ever written.
         StoreError: The bank cannot be opened.
     """
-    name, dimension = written_by(path) or _written_by_file(path)
+    writer = written_by(path)
+    if writer is None:
+        require_bank(path)
+        writer = _written_by_file(path)
+    name, dimension = writer
     if not name:
         raise ConfigurationError(f"{shown(path)} is empty: nothing was ever added to it")
     return Unloaded(name, dimension)

@@ -8,7 +8,7 @@ written "~0", as in a JSON pointer (RFC 6901).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -71,11 +71,27 @@ def to_item(row: Row) -> Item:
     return Item(namespace_of(path), key, value, moment(created), moment(updated), ttl, of_search)
 
 
-def ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
-    """The nearest first, by the best of an item's vectors; then those without any.
+def page(
+    rows: Iterable[Row],
+    *,
+    vector: Vector | None,
+    accepts: Callable[[str], bool] | None,
+    limit: int,
+    offset: int,
+) -> list[tuple[Item, float | None]]:
+    """What a search answers of these rows; see `ItemStore.search`.
 
-    A row is `COLUMNS` and the vectors.
+    A row is `COLUMNS`, with a `vector` followed by the item's; they come in the order of their
+    keys, or already the last updated first.
     """
+    passed = [row for row in rows if accepts is None or accepts(row[2])]
+    passed.sort(key=lambda row: -row[4])
+    scored = [(row, None) for row in passed] if vector is None else _ranked(passed, vector)
+    return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
+
+
+def _ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
+    """The nearest first, by the best of an item's vectors; then those without any."""
     near = [row for row in rows if row[7]]
     rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
     if not near:

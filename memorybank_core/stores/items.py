@@ -17,8 +17,8 @@ from .item_rows import (
     bounds,
     expiry,
     namespace_of,
+    page,
     path_of,
-    ranked,
     to_blob,
     to_item,
     to_row,
@@ -95,10 +95,7 @@ class LocalItems:
                 rows = db.execute(f"{select} {_LAST_FIRST} LIMIT ?", (*under, offset + limit))
             else:
                 rows = db.execute(f"{select} ORDER BY path, key", under)
-            passed = [row for row in rows if accepts is None or accepts(row[2])]
-        passed.sort(key=lambda row: -row[4])
-        scored = [(row, None) for row in passed] if vector is None else ranked(passed, vector)
-        return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
+            return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Every namespace that has an item."""

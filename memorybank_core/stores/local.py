@@ -18,7 +18,6 @@ from pathlib import Path
 
 from memorybank_core.errors import (
     ConfigurationError,
-    ConflictError,
     EmbedderMismatchError,
     StoreBusyError,
     StoreWriteError,
@@ -231,11 +230,7 @@ class LocalStore:
         """Stores digests, each in the place of one of its kind and day, with their events."""
         entries = rows.entries(events, vectors)
         with self._connections.writing() as db:
-            if not queries.are_there(db, user_id, made_from):
-                raise ConflictError(
-                    f"what the digests of user {user_id!r} were made from was deleted or changed "
-                    "meanwhile; make them anew"
-                )
+            queries.require_there(db, user_id, made_from)
             if entries:
                 self._check_embedder(db)
                 queries.insert(db, user_id, entries, replace=True, recalled={})
@@ -269,22 +264,14 @@ class LocalStore:
         """Counts over one user or, with None, over all."""
         condition, values = ("TRUE", ()) if user_id is None else (queries.MINE, (user_id,))
         with self._connections.reading() as db:
-            memories, archived, recalls, users, first, last = db.execute(
-                "SELECT count(*), count(archived_at), total(recalls), count(DISTINCT user_key), "
+            counts = db.execute(
+                "SELECT count(DISTINCT user_key), count(*), count(archived_at), total(recalls), "
                 f"min(day), max(day) FROM memories WHERE {condition}",
                 values,
             ).fetchone()
             pages = db.execute("PRAGMA page_count").fetchone()[0]
             page_size = db.execute("PRAGMA page_size").fetchone()[0]
-        return Stats(
-            users=users,
-            memories=memories,
-            archived=archived,
-            recalls=int(recalls),
-            first_day=date.fromisoformat(first) if first else None,
-            last_day=date.fromisoformat(last) if last else None,
-            file_bytes=pages * page_size,
-        )
+        return rows.to_stats(counts, pages * page_size)
 
     def compact(self) -> bool:
         """Rewrites the file with what is alive and nothing else, and empties the log into it.

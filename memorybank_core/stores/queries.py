@@ -152,17 +152,16 @@ def set_state(db: sqlite3.Connection, user_id: str, stored: Sequence[Stored]) ->
         )
 
 
-def are_there(db: sqlite3.Connection, user_id: str, pieces: Sequence[Memory | Digest]) -> bool:
-    """Whether these memories and digests all exist, with the same words."""
-    memories = {piece.id: piece.text for piece in pieces if isinstance(piece, Memory)}
+def require_there(
+    db: sqlite3.Connection, user_id: str, made_from: Sequence[Memory | Digest]
+) -> None:
+    """Raises ConflictError where one of these is gone or has other words; see `rows`."""
+    ids = [piece.id for piece in made_from if isinstance(piece, Memory)]
     select = f"SELECT {rows.COLUMNS} FROM {BY_ID} WHERE {MINE}"
-    found = select_in(db, select, (user_id,), "id", memories)
-    if {row[0]: rows.to_memory(user_id, row).text for row in found} != memories:
-        return False
-    told = {(type(piece), piece.day, piece.text) for piece in pieces if type(piece) is not Memory}
-    return told <= {
-        (type(one), one.day, one.text) for one in (digests(db, user_id) if told else ())
-    }
+    found = select_in(db, select, (user_id,), "id", ids)
+    memories = [rows.to_memory(user_id, row) for row in found]
+    others = digests(db, user_id) if len(ids) < len(made_from) else []
+    rows.require_there(user_id, made_from, memories, others)
 
 
 def insert_digests(db: sqlite3.Connection, user_id: str, digests: Sequence[Digest]) -> None:
@@ -301,8 +300,7 @@ def _delete_derived(
 
     Those of a turn's day and the overall ones; of an event alone, the summaries.
     """
-    days = {row[1] for row in doomed if row[2] == "turn"} | ({str(day)} if day else set())
-    events = {row[1] for row in doomed if row[2] == "event"} - days
+    days, events = rows.days_of(doomed, day)
     delete = "DELETE FROM digests WHERE user_key = ? AND day = ?"
     gone = sum(db.execute(delete, (*user, of)).rowcount for of in days)
     if gone or (days and doomed):

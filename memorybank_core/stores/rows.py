@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 
+from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Filter, Matrix
-from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
+from memorybank_core.records import Digest, Memory, Portrait, Stats, Summary, Turn
 from memorybank_core.text import tokenize
 
 from .index import IndexedMemory
@@ -146,10 +147,72 @@ def to_indexed(row: Row) -> IndexedMemory:
         strength=strength,
         day=date.fromisoformat(day).toordinal(),
         session=session,
-        speaker=None if query and response else user if query else companion,
+        speaker=speaker_of(query, response, user, companion),
         kind=kind,
-        utterances=2 if query and response else 1,
+        utterances=utterances_of(query, response),
         archived=archived is not None,
+    )
+
+
+def speaker_of(
+    query: str, response: str, user_name: str | None, companion_name: str | None
+) -> str | None:
+    """Who alone spoke in a turn, where one did who has a name."""
+    if query and response:
+        return None
+    return (user_name if query else companion_name) or None
+
+
+def utterances_of(query: str, response: str) -> int:
+    """How many utterances a turn has."""
+    return 2 if query and response else 1
+
+
+def require_there(
+    user_id: str,
+    made_from: Sequence[Memory | Digest],
+    memories: Iterable[Memory],
+    digests: Iterable[Digest],
+) -> None:
+    """Takes what of `made_from` a store found: its memories, and the user's digests.
+
+    Raises:
+        ConflictError: Something is missing, or has other words.
+    """
+    due = {piece.id: piece.text for piece in made_from if isinstance(piece, Memory)}
+    told = {
+        (type(piece), piece.day, piece.text) for piece in made_from if not isinstance(piece, Memory)
+    }
+    there = {(type(one), one.day, one.text) for one in digests}
+    if {memory.id: memory.text for memory in memories} != due or not told <= there:
+        raise ConflictError(
+            f"what the digests of user {user_id!r} were made from was deleted or changed "
+            "meanwhile; make them anew"
+        )
+
+
+def days_of(doomed: Sequence[Row], day: date | None) -> tuple[set[str], set[str]]:
+    """The days whose digests go with what is deleted, and those whose summaries alone do.
+
+    Args:
+        doomed: Of the memories that are deleted: number, day, kind, and whatever follows.
+        day: The day that is deleted, if it is one.
+    """
+    days = {row[1] for row in doomed if row[2] == "turn"} | ({str(day)} if day else set())
+    return days, {row[1] for row in doomed if row[2] == "event"} - days
+
+
+def to_stats(row: Row, file_bytes: int) -> Stats:
+    """The counts of a row: users, memories, archived, recalls, first and last day."""
+    users, memories, archived, recalls, first, last = row
+    return Stats(
+        users=users,
+        memories=memories,
+        archived=archived,
+        recalls=int(recalls),
+        first_day=date.fromisoformat(first) if first else None,
+        last_day=date.fromisoformat(last) if last else None,
+        file_bytes=file_bytes,
     )
 
 

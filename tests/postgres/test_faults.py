@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 import psycopg
-from postgres_servers import installs, running
+from postgres_servers import installs, name_of, running
 
 from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 from memorybank_core.errors import StoreBusyError, StoreUnavailableError
@@ -108,7 +108,7 @@ def test_connections_are_cut_in_the_middle_of_transactions(server, url):
             db.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = %s AND state <> 'idle' LIMIT 2",
-                (url.partition("@/")[2].partition("?")[0],),
+                (name_of(url),),
             )
     assert_whole(load)
 

@@ -5,10 +5,9 @@ import pytest
 from memorybank_core.testing import StoreContract
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-
-import psycopg
-
 pytest.importorskip("pgvector", reason="pgvector is not installed")
+
+from postgres_servers import emptied
 
 from memorybank_core.stores.postgres import PostgresStore
 
@@ -25,9 +24,7 @@ class TestPostgresStore(StoreContract):
     def _place(self, database):
         self.url = database
         yield
-        with psycopg.connect(self.url) as db:
-            for table in ("users", "memories", "vectors", "recalls", "digests", "items"):
-                db.execute(f"DELETE FROM memorybank.{table}")
+        emptied(self.url)
 
     def open_store(self):
         return PostgresStore(self.url, embedder="by-hand", dimension=3)

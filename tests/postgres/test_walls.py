@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 import psycopg
+from postgres_servers import emptied
 from test_postgres_contract import TestPostgresStore as OfContract
 
 from memorybank_core.records import Portrait
@@ -51,9 +52,7 @@ def app(database):
             store.items.write([item(f"{user} k")], [None], [], NOON)
     with psycopg.connect(as_app(database), autocommit=True) as db:
         yield db
-    with psycopg.connect(database) as db:
-        for table in (*TABLES, "items"):
-            db.execute(f"DELETE FROM memorybank.{table}".encode())
+    emptied(database)
 
 
 def users(db, table):

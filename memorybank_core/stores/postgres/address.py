@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.places import shown
+from memorybank_core.places import parameters, shown, without_parameters
 
 SCHEMA = "memorybank"
 """The schema of the database that a bank's tables lie in, unless the URL names another."""
-
 
 _UNLESS_GIVEN = {
     "application_name": "memorybank",
@@ -53,15 +51,12 @@ def address_of(url: str) -> Address:
     Raises:
         ConfigurationError: It is no such URL.
     """
-    parts = urlsplit(url)
-    asked = parse_qsl(parts.query, keep_blank_values=True)
-    schema = dict(asked).get("schema", SCHEMA)
+    schema = dict(parameters(url)).get("schema", SCHEMA)
     if not re.fullmatch(r"[^\W\d][\w$]{0,62}", schema):
         raise ConfigurationError(
             f"schema={schema!r} is no name for a schema: write letters, digits and underscores"
         )
-    rest = urlencode([pair for pair in asked if pair[0] != "schema"], quote_via=quote)
-    plain = urlunsplit(parts._replace(query=rest))
+    plain = without_parameters(url, ["schema"])
     try:
         given = conninfo_to_dict(plain)
     except ProgrammingError as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .address import address_of
-from .connections import Options, connect
-from .failures import translated
+from .connections import Options, alone
 from .schema import Layout, layout_of, migrate, version
 
 
@@ -16,7 +15,7 @@ def written_by(url: str) -> tuple[str, int] | None:
         StoreError: The server cannot be reached, or what is there is no bank.
     """
     address = address_of(url)
-    with translated(address), connect(address, Options()) as db:
+    with alone(address, Options()) as db:
         if not version(db, address.schema):
             return None
         layout = layout_of(db, address)
@@ -31,7 +30,7 @@ def init(url: str, layout: Layout) -> bool:
         StoreError: The server cannot be reached, or another application's tables are there.
     """
     address = address_of(url)
-    with translated(address), connect(address, Options()) as db:
+    with alone(address, Options()) as db:
         return migrate(db, address, layout)[0] == 0
 
 
@@ -46,7 +45,7 @@ def upgrade(url: str) -> tuple[int, int]:
         StoreError: The server cannot be reached, or another application's tables are there.
     """
     address = address_of(url)
-    with translated(address), connect(address, Options()) as db:
+    with alone(address, Options()) as db:
         versions = migrate(db, address)
         layout_of(db, address)  # says so where there is no bank
     return versions

@@ -47,7 +47,6 @@ class AsyncConnections:
     def __init__(self, address: Address, options: Options, *, walls: bool) -> None:
         self.address, self.options, self._walls = address, options, walls
         self._pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = {}
-        self._closed = False
 
     async def run(self, make: Callable[[], Steps[R]], scope: Scope, *, writes: bool) -> R:
         """Runs a call and returns its result; see `Connections.run`."""

@@ -22,6 +22,11 @@ WRITTEN_BY = Statement(
 """The embedder and its dimension; a third row where an unfinished `reembed` has its vectors."""
 
 
+def unfinished(written_by: Rows) -> list[str]:
+    """The table of an unfinished `reembed`, where `WRITTEN_BY` tells of one."""
+    return ["vectors_next"] if len(written_by) > 2 else []
+
+
 class Base:
     """Connections to a bank, and the embedder that writes it."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -249,10 +249,6 @@ class Connections:
                         self._pool.check()
                 time.sleep(wait)
 
-    def alone(self) -> psycopg.Connection[Row]:
-        """A new connection, the caller's own, outside of any transaction."""
-        return connect(self.address, self.options)
-
     def close(self) -> None:
         """Closes every connection; a second call does nothing."""
         self._pool.close()
@@ -293,17 +289,16 @@ class Connections:
             db.execute(statement)
 
 
-def connect(address: Address, options: Options) -> psycopg.Connection[Row]:
-    """A new connection, the caller's own, outside of any transaction.
+@contextmanager
+def alone(address: Address, options: Options) -> Iterator[psycopg.Connection[Row]]:
+    """A new connection, the caller's own, outside of any transaction; its errors are ours.
 
     Raises:
         StoreUnavailableError: The server cannot be reached, or lets nobody in.
     """
-    timeout = max(round(options.timeout), 2)
-    with translated(address):
-        return psycopg.connect(
-            address.conninfo, connect_timeout=timeout, **connection_options(options)
-        )
+    told = {"connect_timeout": max(round(options.timeout), 2), **connection_options(options)}
+    with translated(address), psycopg.connect(address.conninfo, **told) as db:
+        yield db
 
 
 def connection_options(options: Options) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from datetime import date
 from typing import Any
 
 from memorybank_core.records import DeletionReceipt
+from memorybank_core.stores.rows import days_of
 
-from .base import WRITTEN_BY, Base, awaited, writes
+from .base import WRITTEN_BY, Base, awaited, unfinished, writes
 from .connections import Row, Rows, Statement, Steps
-from .writing import LOCK, PLACE, dropped
+from .writing import DROP, LOCK, PLACE
 
 _PER_MEMORY = ("memories", "vectors", "recalls")
 _ALL = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s"
-_SOME = f"{_ALL} AND seq = ANY(%(seqs)s::bigint[])"
 _DOOMED = """
     WITH named AS (
         SELECT seq, day, kind, length, conversation FROM memorybank.memories
@@ -62,10 +62,10 @@ class Deleting(Base):
         locked, doomed, written_by = yield [Statement(LOCK, user), doomed_of, WRITTEN_BY]
         if not locked:
             return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
-        seqs = [row[0] for row in doomed]
-        values = {**user, "seqs": seqs}
-        deletions = [Statement(_SOME.format(table=table), values) for table in _PER_MEMORY]
-        memories, vectors, recalls = [found[0][0] for found in (yield deletions)]
+        values = {**user, "seqs": [row[0] for row in doomed]}
+        tables = [*_PER_MEMORY, *unfinished(written_by)]
+        found = yield [Statement(DROP.format(table=table), values) for table in tables]
+        memories, vectors, recalls = [rows[0][0] for rows in found[:3]]
         counted = {
             **user,
             "memories": memories,
@@ -73,10 +73,9 @@ class Deleting(Base):
             "windows": vectors,
         }
         disordered = sorted({row[4] for row in doomed if row[2] == "turn"})
-        [(remaining,)], *_ = yield [
+        [(remaining,)], _ = yield [
             Statement(_COUNT, counted),
             Statement(PLACE, {**user, "conversations": disordered}),
-            *dropped(user_id, seqs, written_by),
         ]
         digests = yield from _derived(user_id, doomed, day)
         is_nothing = not (memories or digests)
@@ -93,8 +92,7 @@ def _everything(user_id: str) -> Steps[DeletionReceipt]:
     locked, written_by = yield [Statement(LOCK, user), WRITTEN_BY]
     if not locked:
         return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
-    unfinished = ["vectors_next"] if len(written_by) > 2 else []
-    tables = [*_PER_MEMORY, "digests", "users", *unfinished]
+    tables = [*_PER_MEMORY, "digests", "users", *unfinished(written_by)]
     found = yield [Statement(_ALL.format(table=table), user) for table in tables]
     memories, vectors, recalls, digests = [rows[0][0] for rows in found[:4]]
     return DeletionReceipt(user_id, memories, vectors, recalls, digests, remaining=0, erased=False)
@@ -109,8 +107,7 @@ def _derived(user_id: str, doomed: Sequence[Row], day: date | None) -> Steps[int
     def deletion(days: Collection[str], kinds: list[str]) -> Statement:
         return Statement(_DIGESTS, {"user": user_id, "days": list(days), "kinds": kinds})
 
-    days = {row[1] for row in doomed if row[2] == "turn"} | ({str(day)} if day else set())
-    events = {row[1] for row in doomed if row[2] == "event"} - days
+    days, events = days_of(doomed, day)
     found: list[Rows] = yield [deletion(days, _BOTH)]
     gone = int(found[0][0][0])
     rest = []

@@ -16,8 +16,8 @@ from memorybank_core.stores.item_rows import (
     bounds,
     expiry,
     namespace_of,
+    page,
     path_of,
-    ranked,
     to_blob,
     to_item,
     to_row,
@@ -116,9 +116,7 @@ class PostgresItems:
             return found
 
         rows = self._connections.run(steps, _scope([prefix]), writes=False)
-        passed = [row for row in rows if accepts is None or accepts(row[2])]
-        scored = [(row, None) for row in passed] if vector is None else ranked(passed, vector)
-        return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
+        return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Every namespace that has an item."""

@@ -47,18 +47,18 @@ _LEXICAL = f"""
     FROM scored ORDER BY score DESC, seq LIMIT (SELECT size FROM known)
 """
 _CHOSEN = f"""
-    WITH pooled AS (SELECT unnest(%(pooled)s::bigint[]) AS seq), {CHOSEN}
+    WITH {KNOWN}, pooled AS (SELECT unnest(%(pooled)s::bigint[]) AS seq), {CHOSEN}
     SELECT {COLUMNS},
         (
             SELECT max(-(v.vector <#> %(vector)s)) FROM memorybank.vectors AS v
             WHERE v.user_id = %(user)s AND v.seq = m.seq
         ),
         (
-            SELECT {BM25.format(length="m.length", mean="%(mean)s")}
+            SELECT {BM25.format(length="m.length", mean="known.mean")}
             FROM (
                 SELECT idf, m.counts[array_position(m.terms, term)]::float8 AS count
                 FROM unnest(%(terms)s::bigint[], %(idf)s::float8[]) AS asked (term, idf)
-            ) AS q
+            ) AS q, known
         ),
         m.seq = ANY(%(pooled)s::bigint[])
     FROM chosen, {MEMORY}
@@ -66,7 +66,7 @@ _CHOSEN = f"""
 
 
 def rows(
-    values: dict[str, Any], allowed: str, within: str | None, size: int, mean: float, dimension: int
+    values: dict[str, Any], allowed: str, within: str | None, size: int, dimension: int
 ) -> Steps[Rows]:
     """The rows of the candidates, as `scoring.whole` gives them.
 
@@ -75,7 +75,6 @@ def rows(
         allowed: The condition of the filter, which lets most memories pass.
         within: That of the days that the query names, where it names any.
         size: How many memories each signal brings.
-        mean: How long a memory is on average, in terms.
         dimension: Of the vectors.
     """
     ranges = [allowed] if within is None else [allowed, f"{allowed} AND ({within})"]
@@ -97,7 +96,7 @@ def rows(
     for matching in found[len(ranges) - 1 :]:
         pooled |= {row[0] for row in matching}
         idf = matching[0][1] if matching else idf
-    last = {**values, "pooled": sorted(pooled), "idf": idf, "mean": mean}
+    last = {**values, "pooled": sorted(pooled), "idf": idf}
     [chosen] = yield [Statement(_CHOSEN.format(allowed=allowed), last)]
     return chosen
 

@@ -11,7 +11,7 @@ from memorybank_core.stores.rows import COLUMNS, DIGEST, moment, to_digest, to_m
 
 from .base import Base, awaited, reads
 from .connections import Statement, Steps
-from .rows import conditions, to_matrix
+from .rows import conditions, grouped, to_matrix
 
 KNOWN = (
     f"SELECT {COLUMNS} FROM memorybank.memories "
@@ -41,8 +41,6 @@ _VECTORS = (
 )
 DIGESTS = f"SELECT {DIGEST} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
-
-
 _SCAN = (
     f"SELECT seq, {COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s"
@@ -97,10 +95,7 @@ class Reading(Base):
     def vectors(self, user_id: str, ids: Collection[str]) -> Steps[dict[str, Matrix]]:
         """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
         [found] = yield [Statement(_VECTORS, {"user": user_id, "ids": list(ids)})]
-        vectors: dict[str, list[object]] = {}
-        for id, vector in found:
-            vectors.setdefault(id, []).append(vector)
-        return {id: to_matrix(windows) for id, windows in vectors.items()}
+        return {id: to_matrix(windows) for id, windows in grouped(found).items()}
 
     @reads
     def digests(self, user_id: str, *, days: bool = True) -> Steps[list[Digest]]:
@@ -122,12 +117,8 @@ class Reading(Base):
         values = {"user": user_id, "after": after, "limit": limit}
         statements = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
         found, vectors, recalls = yield [Statement(text, values) for text in statements]
-        windows: dict[int, list[object]] = {}
-        for seq, vector in vectors:
-            windows.setdefault(seq, []).append(vector)
-        history: dict[int, list[tuple[datetime, str | None]]] = {}
-        for seq, at, turn in recalls:
-            history.setdefault(seq, []).append((moment(at), turn))
+        windows = grouped(vectors)
+        history = grouped((seq, (moment(at), turn)) for seq, at, turn in recalls)
         return [
             Stored(
                 key=seq,

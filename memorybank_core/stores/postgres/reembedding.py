@@ -14,9 +14,8 @@ from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import COLUMNS, to_memory
 
 from .address import address_of
-from .connections import EVERYONE, Connections, Options, Statement, Steps, connect
-from .failures import translated
-from .schema import MOST_HALVED, Layout, layout_of, quoted, vectors_table
+from .connections import EVERYONE, Connections, Options, Statement, Steps, alone
+from .schema import MOST_HALVED, SET_META, Layout, layout_of, quoted, vectors_table
 
 BATCH = 64
 
@@ -24,10 +23,6 @@ _LOCK = Statement(
     "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors IN EXCLUSIVE MODE"
 )
 _BEGUN = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
-_SET = (
-    "INSERT INTO memorybank.meta VALUES (%(name)s, %(value)s) "
-    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
 _MISSING = f"""
     SELECT user_id, seq, {COLUMNS} FROM memorybank.memories AS m
     WHERE (user_id, seq) > (%(user)s, %(seq)s) AND NOT EXISTS (
@@ -74,7 +69,7 @@ def reembed(
         StoreError: The server cannot be reached, or this role may not change the tables.
     """
     address, options = address_of(url), Options(2, timeout, statement_timeout=0)
-    with translated(address), connect(address, options) as db:
+    with alone(address, options) as db:
         layout = layout_of(db, address)
     connections = Connections(address, options, walls=layout.walls)
     try:
@@ -105,7 +100,7 @@ def _prepare(layout: Layout, embedder: Embedder) -> Steps[None]:
     if not begun or begun[0][0] != embedder.name:
         told = {"name": "next_embedder", "value": embedder.name}
         made = vectors_table(layout, "vectors_next", embedder.dimension)
-        yield [*map(Statement, made), Statement(_SET, told)]
+        yield [*map(Statement, made), Statement(SET_META, told)]
 
 
 def _embed(embedder: Embedder, after: tuple[str, int]) -> Steps[tuple[int, tuple[str, int] | None]]:
@@ -159,7 +154,7 @@ def _swap(schema: str, embedder: Embedder) -> Steps[int]:
     yield [
         Statement("UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"),
         Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'"),
-        Statement(_SET, told),
+        Statement(SET_META, told),
     ]
     if embedder.dimension > MOST_HALVED:
         yield [Statement("UPDATE memorybank.users SET indexed_from = 9223372036854775807")]

@@ -6,14 +6,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
-from memorybank_core.stores.rows import COLUMNS, from_memory
+from memorybank_core.stores.rows import COLUMNS, from_memory, speaker_of, utterances_of
 from memorybank_core.text import tokenize
+
+K, V = TypeVar("K"), TypeVar("V")
 
 NAMES = COLUMNS.split(", ")
 STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
@@ -76,6 +78,14 @@ def conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
     return " ".join(clauses), values
 
 
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The values of each key, in their order."""
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
+
+
 def to_matrix(vectors: Sequence[Any]) -> Matrix:
     """The vectors of a memory's windows, float32 (windows, d)."""
     return np.stack([vector.to_numpy() for vector in vectors]).astype(np.float32)
@@ -84,13 +94,12 @@ def to_matrix(vectors: Sequence[Any]) -> Matrix:
 def _row(user_id: str, memory: Memory) -> dict[str, Any]:
     counts = Counter(tokenize(memory.text))
     row = dict(zip(NAMES, from_memory(memory), strict=True))
-    both = row["query"] and row["response"]
-    speaker = None if both else row["user_name"] if row["query"] else row["companion_name"]
+    said = (row["query"], row["response"])
     return {
         **row,
         "conversation": row["day"] if row["session"] is None else row["session"],
-        "utterances": 2 if both else 1,
-        "speaker": speaker or None,
+        "utterances": utterances_of(*said),
+        "speaker": speaker_of(*said, row["user_name"], row["companion_name"]),
         "terms": term_keys(user_id, counts),
         "counts": list(counts.values()),
         "length": counts.total(),

@@ -44,10 +44,11 @@ _LOCK = 0x4D42414E  # "MBAN"; the advisory lock under which the schema changes
 
 _CREATE_META = "CREATE TABLE memorybank.meta (name text PRIMARY KEY, value text NOT NULL)"
 _META = "SELECT value FROM memorybank.meta WHERE name = %s"
-_SET_META = (
-    "INSERT INTO memorybank.meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET "
+SET_META = (
+    "INSERT INTO memorybank.meta VALUES (%(name)s, %(value)s) ON CONFLICT (name) DO UPDATE SET "
     "value = excluded.value"
 )
+"""Notes something about the bank."""
 
 _TABLES = """
 CREATE TABLE memorybank.users (
@@ -129,7 +130,6 @@ CREATE TABLE memorybank.items (
 CREATE INDEX items_by_path ON memorybank.items (path, key);
 CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expires_at IS NOT NULL;
 """
-
 
 _VECTORS = """
 CREATE TABLE memorybank.{table} (
@@ -305,7 +305,7 @@ def migrate(db: Connection, address: Address, layout: Layout | None = None) -> t
             for statement in migration(layout or _layout(db, schema)):
                 db.execute(named(statement, schema))
         for name, value in told.items():
-            db.execute(named(_SET_META, schema), (name, str(value)))
+            db.execute(named(SET_META, schema), {"name": name, "value": str(value)})
     return before, len(MIGRATIONS)
 
 

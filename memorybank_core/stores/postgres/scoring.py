@@ -16,11 +16,12 @@ BM25 = (
 KNOWN = """
     known AS MATERIALIZED (
         SELECT memories::float8 AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean,
-            least(%(pool)s, greatest(%(least)s, memories / 4)) AS size
+            least(%(pool)s, greatest(%(least)s, memories / 4)) AS size, indexed_from
         FROM memorybank.users WHERE user_id = %(user)s
     )
 """
-"""Of the user: how many memories, how long on average, and how many of them each signal brings."""
+"""Of the user: how many memories, how long on average, how many of them each signal brings, and
+from which on their windows are in the HNSW index."""
 
 WEIGHED = """
     counted AS MATERIALIZED (
@@ -112,14 +113,10 @@ def whole(allowed: str, within: str | None) -> str:
         allowed: The condition of the filter.
         within: That of the days that the query names, where it names any.
     """
-    names = ["nearest"] if within is None else ["nearest", "nearest_within"]
-    wheres = ["", "WHERE within"][: len(names)]
-    nearest = [
-        _NEAREST.format(name=name, where=where) for name, where in zip(names, wheres, strict=True)
-    ]
-    pools = [
-        _POOL.format(name=name, where=where) for name, where in zip(names, wheres, strict=True)
-    ]
+    ranges = [{"name": "nearest", "where": ""}]
+    if within is not None:
+        ranges.append({"name": "nearest_within", "where": "WHERE within"})
+    pools = [_POOL.format(**one) for one in ranges]
     expressions = [
         KNOWN,
         WEIGHED.format(allowed=allowed),
@@ -133,7 +130,7 @@ def whole(allowed: str, within: str | None) -> str:
         SELECT mine.seq, mine.within, -(v.vector <#> %(vector)s) AS similarity
         FROM mine JOIN memorybank.vectors AS v ON v.user_id = %(user)s AND v.seq = mine.seq
     )""",
-        *nearest,
+        *(_NEAREST.format(**one) for one in ranges),
         f"pooled AS MATERIALIZED ({'UNION'.join(pools)})",
         CHOSEN,
     ]

@@ -22,9 +22,9 @@ from . import large
 from .base import WRITTEN_BY, Base, awaited, reads
 from .connections import Rows, Statement, Steps
 from .rows import conditions, term_keys
-from .scoring import whole
+from .scoring import KNOWN, whole
 
-_USER = "SELECT memories, terms, indexed_from FROM memorybank.users WHERE user_id = %(user)s"
+_USER = f"WITH {KNOWN} SELECT size, indexed_from FROM known"
 _SPEAKERS = """
     WITH RECURSIVE names (speaker) AS (
         SELECT min(speaker) FROM memorybank.memories
@@ -63,13 +63,11 @@ class Searching(Base):
         ]
         self._check_embedder(written_by)
         rows: Rows = []
-        for memories, length, indexed_from in users:
+        for size, indexed_from in users:
             if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
                 [rows] = yield [Statement(whole(allowed, within), values)]
             else:
-                size = min(probe.pool, max(probe.least, memories // 4))
-                mean = length / memories if length else 1.0
-                rows = yield from large.rows(values, allowed, within, size, mean, self._dimension)
+                rows = yield from large.rows(values, allowed, within, size, self._dimension)
         return _columns(rows, probe, _spoken_of(probe.terms, speakers))
 
     acandidates = awaited(candidates)

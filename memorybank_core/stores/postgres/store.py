@@ -6,16 +6,15 @@ Nothing of a user is kept in the process: every call asks the database, which fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from functools import partial
 
 from memorybank_core.records import Stats
+from memorybank_core.stores.rows import to_stats
 
 from .address import address_of
 from .awaiting import AsyncConnections
-from .connections import EVERYONE, Connections, Options, Statement, Steps, connect, user_scope
+from .connections import EVERYONE, Connections, Options, Statement, Steps, alone, user_scope
 from .deleting import Deleting
-from .failures import translated
 from .items import PostgresItems
 from .reading import Reading
 from .schema import TABLES, Layout, layout_of, migrate, named
@@ -91,7 +90,7 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
         self.path = address.shown
         self._embedder, self._dimension, self._exact_up_to = embedder, dimension, exact_up_to
         options = Options(pool_size, timeout, statement_timeout, pooler)
-        with translated(address), connect(address, options) as db:
+        with alone(address, options) as db:
             migrate(db, address, Layout(embedder, dimension))
             layout = layout_of(db, address)
         self._connections = Connections(address, options, walls=layout.walls)
@@ -123,7 +122,7 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
         the tables. Returns False where an open transaction still sees what was deleted.
         """
         address = self._connections.address
-        with translated(address), self._connections.alone() as db:
+        with alone(address, self._connections.options) as db:
             for table in TABLES:
                 db.execute(named(f"VACUUM (ANALYZE) memorybank.{table}", address.schema))
             db.execute("SELECT pg_stat_force_next_flush()")
@@ -142,19 +141,11 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
     def _stats(self, user_id: str | None) -> Steps[Stats]:
         condition = "" if user_id is None else " WHERE user_id = %(user)s"
         schema = self._connections.address.schema
-        [(users, memories, archived, recalls, first, last)], [(size,)] = yield [
+        [counts], [(size,)] = yield [
             Statement(_STATS + condition, {"user": user_id}),
             Statement(_BYTES, {"schema": schema}),
         ]
-        return Stats(
-            users=users,
-            memories=memories,
-            archived=archived,
-            recalls=int(recalls),
-            first_day=date.fromisoformat(first) if first else None,
-            last_day=date.fromisoformat(last) if last else None,
-            file_bytes=size,
-        )
+        return to_stats(counts, size)
 
 
 def _users(after: str) -> Steps[list[str]]:

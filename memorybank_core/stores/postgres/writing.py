@@ -10,9 +10,17 @@ from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Digest, Memory
-from memorybank_core.stores.rows import DIGEST, from_digest, micros, moment, to_digest, to_memory
+from memorybank_core.stores.rows import (
+    DIGEST,
+    from_digest,
+    micros,
+    moment,
+    require_there,
+    to_digest,
+    to_memory,
+)
 
-from .base import WRITTEN_BY, Base, awaited, writes
+from .base import WRITTEN_BY, Base, awaited, unfinished, writes
 from .connections import Rows, Statement, Steps
 from .reading import DIGESTS, KNOWN
 from .rows import STATE, Entry, entries
@@ -50,7 +58,8 @@ _INSERT = (
     "ON CONFLICT (user_id, seq) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _CONTENT)
 )  # what takes another's place is as strong and as fresh as that was
-_DROP_VECTORS = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s)"
+DROP = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
+"""Deletes what a table has of these memories."""
 _INSERT_VECTOR = (
     "INSERT INTO memorybank.vectors (user_id, seq, number, vector, indexed) "
     "VALUES (%(user)s, %(seq)s, %(number)s, %(vector)s, %(indexed)s)"
@@ -82,16 +91,10 @@ PLACE = """
 """
 """Notes anew where in these conversations the memories stand."""
 
-_SEQS = (
-    "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
-)
 _SET_STATE = (
     "UPDATE memorybank.memories SET "
     + ", ".join(f"{name} = %({name})s" for name in STATE)
     + " WHERE user_id = %(user)s AND seq = %(seq)s"
-)
-_DROP_RECALLS = (
-    "DELETE FROM memorybank.recalls WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
 )
 _RECALLED = """
     SELECT seq, strength, greatest(created_at, coalesce(last_recalled_at, 0)),
@@ -149,10 +152,7 @@ class Writing(Base):
     def put(self, user_id: str, stored: Sequence[Stored]) -> Steps[None]:
         """Stores memories with all that another store had of them; see `MemoryStore`."""
         new = entries(user_id, [one.memory for one in stored], [one.vectors for one in stored])
-        yield from self._insert(user_id, new, replace=True, recalled={})
-        ids = [one.id for one in new]
-        [found] = yield [Statement(_SEQS, {"user": user_id, "ids": ids})]
-        seqs: dict[str, int] = dict(found)
+        seqs = yield from self._insert(user_id, new, replace=True, recalled={})
         states = [
             {"user": user_id, "seq": seqs[one.id], **{name: one.row[name] for name in STATE}}
             for one in new
@@ -169,7 +169,7 @@ class Writing(Base):
             for number, (at, turn) in enumerate(one.recalls, 1)
         ]
         gone = {"user": user_id, "seqs": list(seqs.values())}
-        batch = [Statement(_SET_STATE, states), Statement(_DROP_RECALLS, gone)]
+        batch = [Statement(_SET_STATE, states), Statement(DROP.format(table="recalls"), gone)]
         if recalls:
             batch.append(Statement(_INSERT_RECALL, recalls))
         if states:
@@ -239,26 +239,16 @@ class Writing(Base):
         vectors: Sequence[Matrix] = (),
     ) -> Steps[None]:
         """Stores digests, each in the place of one of its kind and day, with their events."""
-        memories = {piece.id: piece.text for piece in made_from if isinstance(piece, Memory)}
-        told = {
-            (type(piece), piece.day, piece.text)
-            for piece in made_from
-            if not isinstance(piece, Memory)
-        }
+        ids = [piece.id for piece in made_from if isinstance(piece, Memory)]
         user = {"user": user_id}
         *_, known, others = yield [
             Statement(ENTER, user),
             Statement(LOCK, user),
-            Statement(KNOWN, {**user, "ids": list(memories)}),
+            Statement(KNOWN, {**user, "ids": ids}),
             Statement(DIGESTS, user),
         ]
-        texts = {row[0]: to_memory(user_id, row).text for row in known}
-        there = (to_digest(user_id, row) for row in others)
-        if texts != memories or not told <= {(type(one), one.day, one.text) for one in there}:
-            raise ConflictError(
-                f"what the digests of user {user_id!r} were made from was deleted or changed "
-                "meanwhile; make them anew"
-            )
+        memories = [to_memory(user_id, row) for row in known]
+        require_there(user_id, made_from, memories, [to_digest(user_id, row) for row in others])
         if events:
             new = entries(user_id, events, vectors)
             yield from self._insert(user_id, new, replace=True, recalled={})
@@ -291,8 +281,11 @@ class Writing(Base):
         *,
         replace: bool,
         recalled: Mapping[str, Sequence[datetime]],
-    ) -> Steps[None]:
+    ) -> Steps[dict[str, int]]:
         """Enters memories, and the recalls that new ones bring; see `MemoryStore.add`.
+
+        Returns:
+            The number of each, by its id.
 
         Raises:
             ConflictError: An id is taken and `replace` is False.
@@ -347,7 +340,9 @@ class Writing(Base):
         rows = [{**user, "seq": seqs[one.id], "place": places[one.id], **one.row} for one in new]
         batch = [Statement(_COUNT, counted)]
         if taken:
-            batch += dropped(user_id, [row[1] for row in taken], written_by)
+            gone = {**user, "seqs": [row[1] for row in taken]}
+            tables = ["vectors", *unfinished(written_by)]
+            batch += [Statement(DROP.format(table=table), gone) for table in tables]
         if new:
             batch += [Statement(_INSERT, rows), Statement(_INSERT_VECTOR, vectors)]
         if recalls:
@@ -357,6 +352,7 @@ class Writing(Base):
         if disordered:
             batch.append(Statement(PLACE, {**user, "conversations": disordered}))
         yield batch
+        return seqs
 
 
 def _places(
@@ -377,13 +373,6 @@ def _places(
             places[one.id] = place + one.row["utterances"]
             last[one.conversation] = (one.row["created_at"], places[one.id])
     return places, sorted(disordered)
-
-
-def dropped(user_id: str, seqs: Sequence[int], written_by: Rows) -> list[Statement]:
-    """The statements that drop the vectors of memories; also of an unfinished `reembed`."""
-    values = {"user": user_id, "seqs": list(seqs)}
-    tables = ["vectors", "vectors_next"] if len(written_by) > 2 else ["vectors"]
-    return [Statement(_DROP_VECTORS.format(table=table), values) for table in tables]
 
 
 def _change(user_id: str, ids: Collection[str], change: str, **values: Any) -> Steps[int]:
