@@ -22,7 +22,7 @@ from common import FreeEmbedder, machine, questions, turns
 from pgvector.psycopg import register_vector
 
 from memorybank_core import MemoryBank
-from memorybank_core.places import shown
+from memorybank_core.locations import shown
 
 LARGE = "user-large"
 ROUND = 250  # users write in turns, so that their rows do not simply lie one user after another

@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from memorybank_core.errors import AnswerError, ContextOverflowError, LLMError
-from memorybank_core.model_words import CUT_OFF, REFUSED, says_too_long
+from memorybank_core.llm.completion import CUT_OFF, REFUSED
+from memorybank_core.llm.overflow import says_too_long
 from memorybank_core.protocols import Completion
 
 from .servers import Server

@@ -13,7 +13,7 @@ from memorybank_core.errors import (
     LLMError,
     MemoryBankError,
 )
-from memorybank_core.model_words import says_too_long
+from memorybank_core.llm.overflow import says_too_long
 from memorybank_core.protocols import LLM
 
 from .answers import part

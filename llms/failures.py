@@ -11,7 +11,7 @@ from memorybank_core.errors import (
     LLMError,
     MemoryBankError,
 )
-from memorybank_core.model_words import says_too_long
+from memorybank_core.llm.overflow import says_too_long
 
 from .servers import Server
 

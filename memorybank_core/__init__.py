@@ -5,7 +5,6 @@ from memorybank_core import MemoryBank, Turn
 
 from .bank import MemoryBank
 from .context import Context
-from .dates import DayRange
 from .embedders import HashingEmbedder, embedder_named
 from .errors import (
     AnswerError,
@@ -29,26 +28,21 @@ from .errors import (
     StoreWriteError,
 )
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
-from .prompts import PROMPTS, Prompts
+from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore
-from .ranking import Weights
-from .records import (
+from .records import Digest, Memory, Parts, Portrait, SearchResult, Summary, Turn
+from .reports import (
     AddReceipt,
     DeletionReceipt,
-    Digest,
     Fading,
     FailedDigest,
     ForgetReport,
-    Memory,
-    Parts,
-    Portrait,
-    SearchResult,
     Stale,
     Stats,
     SummarizeReport,
-    Summary,
-    Turn,
 )
+from .search.dates import DayRange
+from .search.ranking import Weights
 
 __version__ = "0.1.0"
 __all__ = [

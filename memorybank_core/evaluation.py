@@ -22,10 +22,10 @@ from typing import Any, Literal
 
 from .bank import MemoryBank
 from .errors import ConfigurationError, FormatError
-from .places import shown
+from .locations import shown
 from .protocols import Embedder
-from .ranking import Weights
 from .records import Kind, Turn
+from .search.ranking import Weights
 
 Format = Literal["memorybank", "locomo"]
 

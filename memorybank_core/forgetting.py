@@ -26,6 +26,8 @@ from .records import Memory
 Floats = float | npt.NDArray[np.float64]
 
 SECONDS_PER_DAY = 86_400.0
+THRESHOLD = 0.05
+"""Default retention below which `forget` archives a memory."""
 
 
 class ForgettingLaw(Protocol):

@@ -13,9 +13,9 @@ from typing import Any
 
 from .embedders.unloaded import Unloaded
 from .errors import ConfigurationError, StoreError
-from .opening import open_store, written_by
-from .places import shown
+from .locations import shown
 from .protocols import Item, ItemStore, MemoryStore, Stored
+from .registry import open_store, written_by
 
 BATCH = 256
 """How many memories go over in one transaction."""

@@ -10,9 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from .dates import DayRange
 from .forgetting import ForgettingLaw
-from .records import DeletionReceipt, Digest, Kind, Memory, Stats
+from .records import Digest, Kind, Memory
+from .reports import DeletionReceipt, Stats
+from .search.dates import DayRange
 
 Vector = npt.NDArray[np.float32]  # shape (d,)
 Matrix = npt.NDArray[np.float32]  # shape (n, d)

@@ -1,21 +1,14 @@
-"""Text, by script: terms for search, windows for embedding, sentences; English and Chinese.
+"""Text of any script: windows for embedding, sentences, an estimate of tokens.
 
-Nothing here needs to be told the language. Words of alphabetic scripts are stemmed (English
-Snowball); runs of Chinese, Japanese kana included, become their characters and pairs of
-characters, which needs no dictionary and finds names that no dictionary has.
+Nothing here needs to know the language: English and Chinese are recognised by their characters.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from functools import lru_cache
-
-import snowballstemmer
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
-_CJK_CHARACTER = re.compile(f"[{CJK}]")
+CJK_CHARACTER = re.compile(f"[{CJK}]")
 _BREAK = re.compile(r"(?<=[.!?。！？；;\n])|(?<=[,，、 ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -26,33 +19,10 @@ _NAMING = re.compile(
 )
 _SHORTENED = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE)
 
-STOP_WORDS = frozenset(
-    """
-    a an the and or of to in on at by for from with as is are was were be been am do does did
-    have has had i you he she it we they me him them my your his her its our their this that
-    these those what which who whom how when where why s t d m ll re ve not
-    """.split()
-)
-"""English words that carry no topic; questions are full of them."""
-
 WINDOW = 220
 """Length of an embedding window, in estimated tokens (MiniLM reads 256, e5 512)."""
 OVERLAP = 40
 """How much two neighbouring windows share, in estimated tokens."""
-
-
-def tokenize(text: str) -> list[str]:
-    """The terms of `text` for lexical search, in order, with repetitions."""
-    terms: list[str] = []
-    for run in _RUN.findall(_fold(text)):
-        if _CJK_CHARACTER.match(run):
-            terms.extend(run)
-            terms.extend(run[i : i + 2] for i in range(len(run) - 1))
-        else:
-            word = re.split("['’]", run, maxsplit=1)[0]
-            if word not in STOP_WORDS:
-                terms.append(_stem(word))
-    return terms
 
 
 def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
@@ -101,7 +71,7 @@ def sentences(text: str) -> list[str]:
 
 def estimate_tokens(text: str) -> float:
     """About how many tokens a multilingual model reads: one a CJK character, else a quarter."""
-    cjk = len(_CJK_CHARACTER.findall(text))
+    cjk = len(CJK_CHARACTER.findall(text))
     return cjk + (len(text) - cjk) / 4
 
 
@@ -110,23 +80,13 @@ def without_surrogates(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _fold(text: str) -> str:
-    """Lower case, full-width forms made plain, accents off."""
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize(
-        "NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
-    )
-
-
 def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
     """Whether the sentence that began at `start` ends with these marks."""
     mark, end = stop.group()[0], stop.end()
     after = line[end : end + 1]
     if not after or _INSIDE.match(line, end):
         return not after
-    if mark in "。｡！？~～" or _CJK_CHARACTER.match(after):
+    if mark in "。｡！？~～" or CJK_CHARACTER.match(after):
         return not stop.group().startswith(("…", ".."))
     if not after.isspace():
         return after in "“‘「『《（(" if mark in ".…" else after.isupper()
@@ -138,15 +98,7 @@ def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
     return not goes_on or (stop.group()[-1] in ".!?" and not stop.group().endswith(".."))
 
 
-@lru_cache(maxsize=65_536)
-def _stem(word: str) -> str:
-    return str(_STEMMER.stemWord(word)) if word.isascii() else word
-
-
-_STEMMER = snowballstemmer.stemmer("english")
-
-
 def _chop(part: str, size: int) -> list[str]:
     """`part` in pieces that fit, where it has no place to break at."""
-    step = size if _CJK_CHARACTER.search(part) else size * 4
+    step = size if CJK_CHARACTER.search(part) else size * 4
     return [part[i : i + step] for i in range(0, len(part), step)]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from .bank import CONTEXT_TOKENS, MemoryBank
-from .checks import require_k
-from .context import CLOSING, OPENING, require_max_tokens, token_counter
-from .context.marking import without_markers
-from .context.wording import WORDING as OF_CONTEXT
+from .bank import MemoryBank
+from .context import CLOSING, CONTEXT_TOKENS, OPENING, require_max_tokens, token_counter
+from .context.markers import without_markers
+from .context.strings import WORDING as OF_CONTEXT
 from .records import Memory, SearchResult, Turn
+from .validation import require_k
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
 """The one argument of each tool."""

@@ -10,14 +10,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from memorybank_core import LLM, AnswerError, ConfigurationError, Embedder, embedder_named
-from memorybank_core.bridging import (
-    REASONS,
-    Answer,
-    ForeignEmbedder,
-    ForeignLLM,
-    limited,
-    model_of,
-)
+from memorybank_core.embedders.foreign import ForeignEmbedder
+from memorybank_core.llm.foreign import REASONS, Answer, ForeignLLM, limited, model_of
 
 from .messages import text_of
 

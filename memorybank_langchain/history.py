@@ -12,7 +12,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from memorybank_core import InvalidInputError, Memory, MemoryBank, Turn
-from memorybank_core.checks import require_k, require_user
+from memorybank_core.validation import require_k, require_user
 
 from .messages import messages_of, text_of
 

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ge
 from pydantic import ConfigDict, Field
 
 from memorybank_core import Context, Memory, MemoryBank, Turn
-from memorybank_core.bank import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS
 
 from .history import MemoryBankChatMessageHistory
 from .messages import messages_of, text_of

@@ -22,9 +22,8 @@ from memorybank_core import (
     MemoryBank,
     MemoryBankError,
 )
-from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.checks import require_k, require_user
-from memorybank_core.context import Tokenizer, require_max_tokens, token_counter
+from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
+from memorybank_core.validation import require_k, require_user
 
 from .runs import session_of
 from .turns import (

@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
-from memorybank_core.checks import require_user
+from memorybank_core.validation import require_user
 
 from .messages import messages_of, text_of
 from .runs import user_of

@@ -20,8 +20,8 @@ from memorybank_core import (
     MemoryBank,
     Turn,
 )
-from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.checks import require_k
+from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.validation import require_k
 
 from .messages import text_of
 from .recalling import Recall

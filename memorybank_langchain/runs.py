@@ -6,7 +6,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
 from memorybank_core import InvalidInputError
-from memorybank_core.checks import require_user
+from memorybank_core.validation import require_user
 
 
 def user_of(user_id: str | None, config: RunnableConfig | None) -> str:

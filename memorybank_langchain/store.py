@@ -30,7 +30,7 @@ from langgraph.store.base import (
 from memorybank_core import InvalidInputError, MemoryBank
 from memorybank_core import protocols as core
 from memorybank_core.concurrency import in_thread
-from memorybank_core.intake import embed_query, embed_windows
+from memorybank_core.ingest import embed_query, embed_windows
 
 from .filters import matches, passes
 from .items import json_of, labels, minutes, parts_of, paths, place_of, require_page, texts_of

@@ -11,9 +11,9 @@ from langgraph.runtime import get_runtime
 from pydantic import Field, StringConstraints, create_model
 
 from memorybank_core import MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.checks import require_user
+from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
+from memorybank_core.validation import require_user
 
 from .runs import session_of, user_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakValueDictionary
 
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
-from memorybank_core.opening import is_there
+from memorybank_core.registry import is_there
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
 """By their files or URLs, the banks that were given to a memory or reopened by one."""

@@ -14,9 +14,8 @@ from pydantic import ConfigDict, Field
 
 from memorybank_core import Memory as Remembered
 from memorybank_core import MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
 from memorybank_core.concurrency import in_thread
-from memorybank_core.context import without_recalled
+from memorybank_core.context import CONTEXT_TOKENS, without_recalled
 
 from .messages import copied, is_users, text_of
 from .turns import given, resumed

@@ -12,14 +12,8 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.bridge.pydantic import PrivateAttr
 
 from memorybank_core import LLM, ConfigurationError, Embedder, embedder_named
-from memorybank_core.bridging import (
-    REASONS,
-    Answer,
-    ForeignEmbedder,
-    ForeignLLM,
-    limited,
-    model_of,
-)
+from memorybank_core.embedders.foreign import ForeignEmbedder
+from memorybank_core.llm.foreign import REASONS, Answer, ForeignLLM, limited, model_of
 
 _COUNTS = (
     ("total_tokens",),

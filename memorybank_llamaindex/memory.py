@@ -12,8 +12,7 @@ from llama_index.core.memory.types import BaseMemory
 from pydantic import Field, PrivateAttr
 
 from memorybank_core import Memory, MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.context import Tokenizer, token_counter
+from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, token_counter
 
 from .banks import path_of, reopened
 from .messages import copied, messages_of, with_block

@@ -13,8 +13,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from memorybank_core import MemoryBank, SearchResult
 from memorybank_core.bank.base import filter_of
-from memorybank_core.checks import require_k, require_user
 from memorybank_core.records import Kind
+from memorybank_core.validation import require_k, require_user
 
 from . import events
 

@@ -13,9 +13,9 @@ from llama_index.core.workflow import Context
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from memorybank_core import InvalidInputError, MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
-from memorybank_core.checks import require_user
+from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
+from memorybank_core.validation import require_user
 
 from . import events
 

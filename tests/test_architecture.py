@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -56,3 +57,44 @@ def test_public_names_are_sorted_and_there(name):
     assert names == sorted(names, key=lambda name: (not name.isupper(), name))
     for name in names:
         assert getattr(package, name).__doc__
+
+
+def module_name(file: Path) -> str:
+    """Return the dotted name of a file; a package is named without "__init__"."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(file: Path, modules: set[str]) -> set[str]:
+    """Return which of `modules` a file imports at run time, at the top or inside functions."""
+    name, names = module_name(file), set()
+    package = name if file.stem == "__init__" else name.rpartition(".")[0]
+    for node in runtime_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join(base) if node.level else ""
+            source = ".".join(filter(None, [start, node.module]))
+            below = {f"{source}.{alias.name}" for alias in node.names} & modules
+            names |= below or {source}
+    return (names & modules) - {name}
+
+
+def runtime_nodes(node):
+    """Yield the nodes of a tree but for what stands under `if TYPE_CHECKING:`."""
+    yield node
+    is_for_types = isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    for child in ast.iter_child_nodes(node):
+        if not (is_for_types and child in node.body):
+            yield from runtime_nodes(child)
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_no_imports_go_in_a_circle(package):
+    files = {module_name(file): file for file in (ROOT / package).rglob("*.py")}
+    graph = {name: imported_modules(file, set(files)) for name, file in files.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports go in a circle: {' -> '.join(reversed(error.args[1]))}")

@@ -6,19 +6,20 @@ from os import PathLike
 from types import TracebackType
 from typing import Any
 
-from memorybank_core.checks import configuration, require_llm
 from memorybank_core.concurrency import in_thread
-from memorybank_core.forgetting import Ebbinghaus, ForgettingLaw
-from memorybank_core.opening import llm_named, open_store
-from memorybank_core.prompts import Prompts
+from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw
+from memorybank_core.llm.prompts import Prompts
 from memorybank_core.protocols import LLM, Embedder
-from memorybank_core.ranking import Weights
+from memorybank_core.registry import llm_named, open_store
+from memorybank_core.search.ranking import Weights
+from memorybank_core.validation import configuration, require_llm
 
 from .digesting import Digesting
 from .drawing import Drawing
-from .forgetting import THRESHOLD, Forgetting
+from .forgetting import Forgetting
 from .looking import Looking
-from .recalling import CONTEXT_TOKENS, Recalling
+from .recalling import Recalling
 from .remembering import Remembering
 
 __all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]

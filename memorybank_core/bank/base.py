@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from memorybank_core.checks import configuration, require_day, require_kind, require_llm
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import Ebbinghaus, ForgettingLaw
-from memorybank_core.opening import llm_named
-from memorybank_core.prompts import Prompts
+from memorybank_core.llm.prompts import Prompts
 from memorybank_core.protocols import LLM, Embedder, Filter, MemoryStore
-from memorybank_core.ranking import Weights
 from memorybank_core.records import Kind, Memory, SearchResult
+from memorybank_core.registry import llm_named
+from memorybank_core.search.ranking import Weights
+from memorybank_core.validation import configuration, require_day, require_kind, require_llm
 
 
 class Base:

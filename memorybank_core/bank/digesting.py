@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
-from memorybank_core.checks import (
+from memorybank_core.concurrency import in_thread
+from memorybank_core.digests.answers import Asker, Tally
+from memorybank_core.digests.run import Run, read_ledger
+from memorybank_core.digests.summarizer import Extractor, Summarizer
+from memorybank_core.llm.prompts import PROMPTS
+from memorybank_core.protocols import LLM
+from memorybank_core.records import Digest, Portrait, Summary
+from memorybank_core.reports import Stale, SummarizeReport
+from memorybank_core.validation import (
     require_day,
     require_k,
     require_language,
@@ -13,13 +21,6 @@ from memorybank_core.checks import (
     require_moment,
     require_user,
 )
-from memorybank_core.concurrency import in_thread
-from memorybank_core.digests.answers import Asker, Tally
-from memorybank_core.digests.run import Run, read_ledger
-from memorybank_core.digests.summarizer import Extractor, Summarizer
-from memorybank_core.prompts import PROMPTS
-from memorybank_core.protocols import LLM
-from memorybank_core.records import Digest, Portrait, Stale, SummarizeReport, Summary
 
 from .base import Base
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from memorybank_core.checks import require_k, require_moment, require_user
 from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Memory, SearchResult
+from memorybank_core.validation import require_k, require_moment, require_user
 
 from .base import Base, ids_of
 

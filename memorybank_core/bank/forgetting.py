@@ -6,16 +6,15 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 from memorybank_core import forgetting
-from memorybank_core.checks import require_day, require_moment, require_threshold, require_user
 from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import InvalidInputError
+from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.protocols import Filter
-from memorybank_core.records import DeletionReceipt, Fading, ForgetReport, Memory, SearchResult
+from memorybank_core.records import Memory, SearchResult
+from memorybank_core.reports import DeletionReceipt, Fading, ForgetReport
+from memorybank_core.validation import require_day, require_moment, require_threshold, require_user
 
 from .base import Base, ids_of
-
-THRESHOLD = 0.05
-"""Retention below which `forget` archives, unless told otherwise."""
 
 
 class Forgetting(Base):

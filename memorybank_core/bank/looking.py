@@ -6,9 +6,10 @@ import json
 from datetime import date, datetime
 from typing import Any
 
-from memorybank_core.checks import profile_json, require_k, require_user
 from memorybank_core.concurrency import in_thread
-from memorybank_core.records import Kind, Memory, Stats
+from memorybank_core.records import Kind, Memory
+from memorybank_core.reports import Stats
+from memorybank_core.validation import profile_json, require_k, require_user
 
 from .base import Base, filter_of
 

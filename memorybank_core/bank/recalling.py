@@ -8,27 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from memorybank_core.checks import (
-    require_k,
-    require_moment,
-    require_query,
-    require_user,
-)
 from memorybank_core.concurrency import in_thread
 from memorybank_core.context import (
+    CONTEXT_TOKENS,
     Context,
     Tokenizer,
     compose,
     require_max_tokens,
     token_counter,
 )
-from memorybank_core.dates import find_days
 from memorybank_core.forgetting import SECONDS_PER_DAY
-from memorybank_core.intake import embed_query
+from memorybank_core.ingest import embed_query
 from memorybank_core.protocols import Filter, Probe
-from memorybank_core.ranking import rank
 from memorybank_core.records import Kind, Memory, Portrait, SearchResult, Summary
-from memorybank_core.text import tokenize, without_surrogates
+from memorybank_core.search.dates import find_days
+from memorybank_core.search.ranking import rank
+from memorybank_core.search.tokenize import tokenize
+from memorybank_core.text import without_surrogates
+from memorybank_core.validation import require_k, require_moment, require_query, require_user
 
 from .base import Base, filter_of, ids_of
 
@@ -37,8 +34,6 @@ POOL, LEAST = 50, 20
 
 In between it is a quarter of the memories: in a small bank most would be candidates for anything.
 """
-CONTEXT_TOKENS = 1500
-"""How long a context may become, unless told otherwise."""
 
 
 class Recalling(Base):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from memorybank_core.checks import require_memories, require_moment, require_user
 from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import ConflictError
-from memorybank_core.intake import embed_windows, to_memories
-from memorybank_core.records import AddReceipt, Memory, Turn
+from memorybank_core.ingest import embed_windows, to_memories
+from memorybank_core.records import Memory, Turn
+from memorybank_core.reports import AddReceipt
+from memorybank_core.validation import require_memories, require_moment, require_user
 
 from .base import Base
 

@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.opening import postgres_stores
-from memorybank_core.places import is_url, shown
+from memorybank_core.locations import is_url, shown
+from memorybank_core.registry import postgres_stores
 
 from . import options
 from .opening import opened

@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.places import shown
-from memorybank_core.records import Digest, Portrait, SummarizeReport
+from memorybank_core.locations import shown
+from memorybank_core.records import Digest, Portrait
+from memorybank_core.reports import SummarizeReport
 
 from . import options
 from .opening import opened

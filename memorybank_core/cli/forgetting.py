@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from memorybank_core.bank import THRESHOLD, MemoryBank
-from memorybank_core.places import is_url
-from memorybank_core.records import DeletionReceipt, Fading
+from memorybank_core.bank import MemoryBank
+from memorybank_core.forgetting import THRESHOLD
+from memorybank_core.locations import is_url
+from memorybank_core.reports import DeletionReceipt, Fading
 
 from . import options
 from .group import UsageError

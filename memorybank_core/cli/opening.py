@@ -11,8 +11,8 @@ from typing import Any
 from memorybank_core.bank import MemoryBank
 from memorybank_core.embedders.unloaded import Unloaded
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.opening import is_there, written_by
-from memorybank_core.places import shown
+from memorybank_core.locations import shown
+from memorybank_core.registry import is_there, written_by
 
 NOON = time(12)
 BUSY_TIMEOUT = 30.0

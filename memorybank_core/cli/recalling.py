@@ -9,7 +9,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from memorybank_core.bank import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.records import Memory, SearchResult
 

@@ -5,11 +5,12 @@ what was recalled is never stored as new memory. All functions here are pure.
 """
 
 from .block import Context, compose
-from .marking import CLOSING, OPENING, without_recalled
-from .tokens import Tokenizer, require_max_tokens, token_counter
+from .markers import CLOSING, OPENING, without_recalled
+from .tokens import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
 
 __all__ = [
     "CLOSING",
+    "CONTEXT_TOKENS",
     "OPENING",
     "Context",
     "Tokenizer",

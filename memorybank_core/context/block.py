@@ -11,9 +11,9 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import SearchResult
 from memorybank_core.text import without_surrogates
 
-from .marking import CLOSING, OPENING, without_markers
+from .markers import CLOSING, OPENING, without_markers
+from .strings import WORDING
 from .tokens import require_max_tokens
-from .wording import WORDING
 
 _SECTIONS = ("portrait", "summary", "memories")
 _SLACK = 8

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from memorybank_core.errors import InvalidInputError
 
+CONTEXT_TOKENS = 1500
+"""Default length limit of a context, in tokens."""
+
 _PLAIN = f"{ascii_letters} ".encode()
 _ASCII = bytes(range(128))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
-from memorybank_core.bank import THRESHOLD
 from memorybank_core.errors import MissingDependencyError
+from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.plots import History, can_write, plot_forgetting
 from memorybank_core.records import Memory
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from memorybank_core.bank import THRESHOLD
 from memorybank_core.cli.output import one_line, retention_bar
 from memorybank_core.evaluation import Question
-from memorybank_core.forgetting import retention_of
-from memorybank_core.records import Fading, SearchResult
+from memorybank_core.forgetting import THRESHOLD, retention_of
+from memorybank_core.records import SearchResult
+from memorybank_core.reports import Fading
 
 from .recalling import show_memory
 from .scene import AGAIN_ON, FORGET_ON, HORIZON, K, Scene, moment

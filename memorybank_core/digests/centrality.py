@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from memorybank_core.protocols import Array, Matrix
-from memorybank_core.text import tokenize
+from memorybank_core.search.tokenize import tokenize
 
 _BUCKETS = 512
 _ALIKE = 0.9  # how alike two pieces may be on average before they count as repetitions

@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from memorybank_core.records import Digest, DigestKind, Memory, Portrait, Reason, Stale, Summary
+from memorybank_core.records import Digest, DigestKind, Memory, Portrait, Summary
+from memorybank_core.reports import Reason, Stale
 
 RECORDS: dict[DigestKind, type[Summary] | type[Portrait]] = {
     "summary": Summary,

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from memorybank_core.errors import ConflictError, LLMError
-from memorybank_core.intake import embed_windows
+from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder, Filter, MemoryStore
-from memorybank_core.records import DigestKind, FailedDigest, SummarizeReport
+from memorybank_core.records import DigestKind
+from memorybank_core.reports import FailedDigest, SummarizeReport
 
 from .answers import Tally
 from .ledger import RECORDS, Ledger, hash_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from memorybank_core.errors import ConflictError, ContextOverflowError
-from memorybank_core.prompts import Prompts
+from memorybank_core.llm.prompts import Prompts
 from memorybank_core.protocols import Matrix
 from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
 from memorybank_core.text import estimate_tokens, windows

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from memorybank_core.protocols import Matrix, Vector
-from memorybank_core.text import tokenize
+from memorybank_core.search.tokenize import tokenize
 
 
 class HashingEmbedder:

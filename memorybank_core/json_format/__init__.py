@@ -12,10 +12,10 @@ makes a list of the two. "digests" says who made each digest, when, and from wha
 exported and imported comes out the same.
 """
 
-from .exporting import export_json
+from .exporter import export_json
 from .fields import DAY_END, FIRST_TURN
 from .files import dump, load
-from .importing import BATCH, ImportReport, count_turns, import_json
+from .importer import BATCH, ImportReport, count_turns, import_json
 
 __all__ = [
     "BATCH",

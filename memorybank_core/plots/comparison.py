@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from memorybank_core.checks import require_k
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.validation import require_k
 
 from .look import COLOURS, GREY, bare, blank, drawable, fonts
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from memorybank_core.bank import THRESHOLD
-from memorybank_core.checks import require_moment, require_threshold
 from memorybank_core.errors import InvalidInputError
-from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.forgetting import THRESHOLD, ForgettingLaw
+from memorybank_core.validation import require_moment, require_threshold
 
 from .histories import History, curve, state_at
 from .look import COLOURS, GREY, bare, blank, dated, drawable, fonts

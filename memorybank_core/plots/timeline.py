@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from memorybank_core.checks import require_k, require_moment
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.validation import require_k, require_moment
 
 from .histories import History, state_at
 from .look import (

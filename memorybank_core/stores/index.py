@@ -13,10 +13,10 @@ import faiss
 import numpy as np
 import numpy.ma  # np.unique loads it when first called: no search should wait for that
 
-from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
-from memorybank_core.text import tokenize
+from memorybank_core.search.dates import DayRange
+from memorybank_core.search.tokenize import tokenize
 
 from .lexical import LexicalIndex
 

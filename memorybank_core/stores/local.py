@@ -24,7 +24,8 @@ from memorybank_core.errors import (
 )
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, Stored
-from memorybank_core.records import DeletionReceipt, Digest, Memory, Stats
+from memorybank_core.records import Digest, Memory
+from memorybank_core.reports import DeletionReceipt, Stats
 
 from . import queries, rows
 from .cache import Entry, IndexCache

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from memorybank_core.embedders import embedder_named
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.intake import embed_windows
-from memorybank_core.opening import postgres_stores
-from memorybank_core.places import is_url
+from memorybank_core.ingest import embed_windows
+from memorybank_core.locations import is_url
 from memorybank_core.protocols import Embedder
+from memorybank_core.registry import postgres_stores
 
 from . import rows
 from .connections import Connections, open_file

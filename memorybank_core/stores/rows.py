@@ -12,8 +12,9 @@ import numpy as np
 
 from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Filter, Matrix
-from memorybank_core.records import Digest, Memory, Portrait, Stats, Summary, Turn
-from memorybank_core.text import tokenize
+from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
+from memorybank_core.reports import Stats
+from memorybank_core.search.tokenize import tokenize
 
 from .index import IndexedMemory
 from .lexical import postings

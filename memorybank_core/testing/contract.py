@@ -23,10 +23,10 @@ from math import inf
 
 import numpy as np
 
-from memorybank_core.dates import DayRange
 from memorybank_core.errors import ConflictError, StoreClosedError
 from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore
 from memorybank_core.records import Digest, Memory, Portrait, Summary
+from memorybank_core.search.dates import DayRange
 
 from .examples import (
     ADA,

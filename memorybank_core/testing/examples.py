@@ -13,7 +13,7 @@ from memorybank_core.errors import MemoryBankError
 from memorybank_core.forgetting import Ebbinghaus
 from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore, Probe
 from memorybank_core.records import Memory, Turn
-from memorybank_core.text import tokenize
+from memorybank_core.search.tokenize import tokenize
 
 ADA, BOB = "ada@example.com", "bob"
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)

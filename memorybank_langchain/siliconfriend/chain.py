@@ -11,7 +11,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
 
 from memorybank_core import Context, MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_langchain.runnable import with_memory
 
 from .fitting import fitted

@@ -13,7 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 from memorybank_core import AnswerError, Context, DeletionReceipt, Memory, MemoryBank
-from memorybank_core.checks import require_query
+from memorybank_core.validation import require_query
 
 from .chain import siliconfriend
 from .fitting import fitted

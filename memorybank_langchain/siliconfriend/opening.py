@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from memorybank_core import ConfigurationError, MemoryBank, MissingDependencyError
-from memorybank_core.checks import require_language
-from memorybank_core.places import is_url
+from memorybank_core.locations import is_url
+from memorybank_core.validation import require_language
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core.dates import DayRange, find_days
+from memorybank_core.search.dates import DayRange, find_days
 
 # A Wednesday in a leap year, late enough for most of the year to be past.
 WEDNESDAY = date(2024, 10, 16)

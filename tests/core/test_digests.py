@@ -20,7 +20,7 @@ from memorybank_core import (
     Summary,
     Turn,
 )
-from memorybank_core.prompts import CHINESE, ENGLISH
+from memorybank_core.llm.prompts import CHINESE, ENGLISH
 from memorybank_core.testing import FakeLLM
 
 ADA, BOB = "ada@example.com", "bob"

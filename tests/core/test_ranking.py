@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memorybank_core.protocols import Candidates
-from memorybank_core.ranking import Weights, rank
+from memorybank_core.search.ranking import Weights, rank
 
 WEIGHTS = Weights()
 

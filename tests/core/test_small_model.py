@@ -6,7 +6,7 @@ import pytest
 from small_model import smollm2
 
 from memorybank_core import HashingEmbedder, MemoryBank, Prompts, Turn
-from memorybank_core.text import tokenize
+from memorybank_core.search.tokenize import tokenize
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core.text import (
-    WINDOW,
-    estimate_tokens,
-    sentences,
-    tokenize,
-    windows,
-    without_surrogates,
-)
+from memorybank_core.search.tokenize import tokenize
+from memorybank_core.text import WINDOW, estimate_tokens, sentences, windows, without_surrogates
 
 
 @pytest.mark.parametrize(

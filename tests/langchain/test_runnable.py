@@ -19,7 +19,7 @@ from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import OPENING
-from memorybank_core.context.marking import CLOSING
+from memorybank_core.context.markers import CLOSING
 from memorybank_langchain.runnable import recalled, with_memory
 
 PROMPT = ChatPromptTemplate([("system", "You are a friend.\n\n{memory}"), ("human", "{input}")])

@@ -25,7 +25,7 @@ from memorybank_core import (
     MemoryBank,
     Turn,
 )
-from memorybank_core.context.marking import CLOSING, OPENING
+from memorybank_core.context.markers import CLOSING, OPENING
 from memorybank_langchain.siliconfriend import CARE, Companion, budget, persona, siliconfriend
 
 NOW = datetime.now(timezone.utc)

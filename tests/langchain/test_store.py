@@ -39,7 +39,7 @@ from langgraph.store.memory import InMemoryStore
 from typing_extensions import TypedDict
 
 from memorybank_core import EmbedderError, HashingEmbedder, InvalidInputError, MemoryBank
-from memorybank_core.places import is_url
+from memorybank_core.locations import is_url
 from memorybank_core.stores.reembed import reembed
 from memorybank_langchain import MemoryBankEmbeddings, MemoryBankStore
 

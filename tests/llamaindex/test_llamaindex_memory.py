@@ -40,7 +40,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.context import CLOSING, OPENING
-from memorybank_core.opening import written_by
+from memorybank_core.registry import written_by
 from memorybank_llamaindex.memory import MemoryBankMemory
 
 pytestmark = [  # what LlamaIndex's own agents do

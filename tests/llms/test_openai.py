@@ -26,7 +26,7 @@ from memorybank_core import (
     MemoryBankError,
     MissingDependencyError,
 )
-from memorybank_core.model_words import says_too_long
+from memorybank_core.llm.overflow import says_too_long
 
 KEY = "sk-" + "Z9secret" * 5
 HELLO = [{"role": "user", "content": "Hello!"}]

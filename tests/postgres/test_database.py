@@ -29,8 +29,8 @@ from memorybank_core import (
 )
 from memorybank_core.cli import app
 from memorybank_core.json_format import export_json
+from memorybank_core.locations import shown
 from memorybank_core.moving import move
-from memorybank_core.places import shown
 from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
 from memorybank_core.stores.postgres.address import address_of
 from memorybank_core.stores.reembed import reembed

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 
-from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Portrait, Summary
+from memorybank_core.search.dates import DayRange
 from memorybank_core.stores.postgres import PostgresStore, connections
 from memorybank_core.testing.examples import ALL, EAST, LAW, NOON, NORTH, day, event, probe, said
 from memorybank_core.testing.items import item

@@ -9,7 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.places import parameters, shown, without_parameters
+from memorybank_core.locations import parameters, shown, without_parameters
 
 SCHEMA = "memorybank"
 """The schema of the database that a bank's tables lie in, unless the URL names another."""

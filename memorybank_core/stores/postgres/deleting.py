@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
-from memorybank_core.records import DeletionReceipt
+from memorybank_core.reports import DeletionReceipt
 from memorybank_core.stores.rows import days_of
 
 from .base import WRITTEN_BY, Base, awaited, unfinished, writes

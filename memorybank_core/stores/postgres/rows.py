@@ -6,16 +6,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
+from memorybank_core.search.tokenize import tokenize
 from memorybank_core.stores.rows import COLUMNS, from_memory, speaker_of, utterances_of
-from memorybank_core.text import tokenize
-
-K, V = TypeVar("K"), TypeVar("V")
 
 NAMES = COLUMNS.split(", ")
 STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
@@ -78,9 +76,9 @@ def conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
     return " ".join(clauses), values
 
 
-def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
-    """The values of each key, in their order."""
-    groups: dict[K, list[V]] = {}
+def grouped(pairs: Iterable[Sequence[Any]]) -> dict[Any, list[Any]]:
+    """Return the values of each key, in their order."""
+    groups: dict[Any, list[Any]] = {}
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups

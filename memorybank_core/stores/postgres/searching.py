@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from memorybank_core.dates import DayRange
 from memorybank_core.protocols import Candidates, Filter, Probe
-from memorybank_core.text import tokenize
+from memorybank_core.search.dates import DayRange
+from memorybank_core.search.tokenize import tokenize
 
 from . import large
 from .base import WRITTEN_BY, Base, awaited, reads

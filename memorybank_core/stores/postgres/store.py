@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from memorybank_core.records import Stats
+from memorybank_core.reports import Stats
 from memorybank_core.stores.rows import to_stats
 
 from .address import address_of

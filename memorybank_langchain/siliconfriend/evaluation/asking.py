@@ -12,9 +12,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
 
 from memorybank_core import AnswerError, Context, Embedder, LLMError, MemoryBank
-from memorybank_core.bank import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.evaluation import Conversation, Question
-from memorybank_core.prompts import PROMPTS
+from memorybank_core.llm.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
 from memorybank_langchain.siliconfriend.fitting import fitted
 from memorybank_langchain.siliconfriend.models import budget, digester

@@ -89,7 +89,7 @@ def _names(given: Sequence[str]) -> Sequence[str]:
 
 def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
     """A person on stderr, which leaves stdout to the results, or a model: a host's, or another."""
-    from memorybank_core.opening import LLMS, llm_named
+    from memorybank_core.registry import LLMS, llm_named
     from memorybank_langchain import as_llm
 
     from .human import HumanJudge

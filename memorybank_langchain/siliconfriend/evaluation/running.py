@@ -9,8 +9,8 @@ from dataclasses import replace
 from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import ConfigurationError, Embedder, InvalidInputError, embedder_named
-from memorybank_core.checks import require_k
 from memorybank_core.evaluation import Conversation
+from memorybank_core.validation import require_k
 
 from .asking import Asked, ask_host
 from .judging import Grade, Judge

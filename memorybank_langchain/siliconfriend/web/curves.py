@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from memorybank_core.bank import THRESHOLD
-from memorybank_core.forgetting import ForgettingLaw, fades_at
+from memorybank_core.forgetting import THRESHOLD, ForgettingLaw, fades_at
 from memorybank_core.plots import History, curve, state_at
 from memorybank_core.records import Memory
 

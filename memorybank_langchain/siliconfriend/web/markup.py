@@ -9,8 +9,7 @@ from datetime import date, datetime
 from itertools import groupby
 
 from memorybank_core import Context, Digest, Memory, MemoryBank, Portrait, SearchResult
-from memorybank_core.bank import THRESHOLD
-from memorybank_core.forgetting import fades_at, retention_of
+from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
 from memorybank_core.records import WHY
 
 from .curves import curve_svg

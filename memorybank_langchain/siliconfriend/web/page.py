@@ -9,7 +9,7 @@ import gradio as gr
 from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import MemoryBank
-from memorybank_core.checks import require_language
+from memorybank_core.validation import require_language
 
 from .layout import Layout, laid_out
 from .looks import DOWNLOAD, FORGET_ME, THEME_SWITCH

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .records import DigestKind
+from memorybank_core.records import DigestKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .wording import WORDING
+from .strings import WORDING
 
 OPENING = "<memorybank_context>"
 """The line that the block begins with."""

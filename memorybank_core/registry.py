@@ -12,7 +12,7 @@ from typing import Any
 
 from .embedders import embedder_named
 from .errors import ConfigurationError, MissingDependencyError
-from .places import is_url, shown
+from .locations import is_url, shown
 from .protocols import LLM, Embedder, MemoryStore
 
 LLMS = "memorybank.llms"

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from .checks import unit_vectors
 from .context import without_recalled
 from .errors import EmbedderError, InvalidInputError, MemoryBankError
 from .protocols import Embedder, Matrix, Vector
 from .records import Memory, Turn
 from .text import windows, without_surrogates
+from .validation import unit_vectors
 
 _TOLD = ("query", "response", "user_name", "companion_name")
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.checks import require_moment
 from memorybank_core.errors import ConflictError, InvalidInputError
 from memorybank_core.records import Memory, Portrait
+from memorybank_core.validation import require_moment
 
 from .fields import shortened, user_id_of
-from .plan import Plan, read_plans
+from .parser import Plan, read_plans
 
 BATCH = 256
 """How many memories are stored in one transaction."""

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .protocols import Array, Candidates
-from .records import Parts
+from memorybank_core.protocols import Array, Candidates
+from memorybank_core.records import Parts
 
 _LOWEST = -3.0
 

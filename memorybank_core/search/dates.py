@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from .date_wordings import ROWS, TOKEN, Known, Parts, shifted
+from .date_patterns import ROWS, TOKEN, Known, Parts, shifted
 
 _YEARS = range(1900, 2201)
 _TRADITIONAL = str.maketrans(

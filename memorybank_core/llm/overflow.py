@@ -1,21 +1,8 @@
-"""What language models and their servers say when there is no whole answer."""
+"""How language models and their servers say that a prompt is too long."""
 
 from __future__ import annotations
 
 import re
-
-CUT_OFF = frozenset(
-    "length max_tokens max_output_tokens model_length model_context_window_exceeded".split()
-)
-"""Reasons for the end of an answer, in lower case, which mean that it was cut off."""
-
-REFUSED = frozenset(
-    """
-    content_filter content_filtered guardrail_intervened prohibited_content recitation refusal
-    safety sensitive
-    """.split()
-)
-"""Reasons which mean that the model or its provider would not answer."""
 
 _OVERFLOW = re.compile(
     r"""

@@ -9,12 +9,12 @@ from datetime import date, datetime, time, timezone
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from memorybank_core.checks import require_user
 from memorybank_core.digests.ledger import RECORDS, Ledger, hash_of
 from memorybank_core.errors import FormatError, InvalidInputError
-from memorybank_core.intake import to_memories
+from memorybank_core.ingest import to_memories
 from memorybank_core.records import Digest, DigestKind, Memory, Turn
 from memorybank_core.text import without_surrogates
+from memorybank_core.validation import require_user
 
 from .fields import (
     DAY_END,

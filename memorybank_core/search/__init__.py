@@ -1,0 +1,1 @@
+"""Search: terms, dates named in a question, and the ranking; pure functions."""

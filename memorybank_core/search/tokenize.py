@@ -1,0 +1,59 @@
+"""Terms for lexical search, from English and Chinese text.
+
+Words of alphabetic scripts are stemmed (English Snowball). Runs of Chinese, Japanese kana included,
+become their characters and pairs of characters, which needs no dictionary and finds names that no
+dictionary has.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import snowballstemmer
+
+from memorybank_core.text import CJK, CJK_CHARACTER
+
+_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
+
+STOP_WORDS = frozenset(
+    """
+    a an the and or of to in on at by for from with as is are was were be been am do does did
+    have has had i you he she it we they me him them my your his her its our their this that
+    these those what which who whom how when where why s t d m ll re ve not
+    """.split()
+)
+"""English words that carry no topic; questions are full of them."""
+
+
+def tokenize(text: str) -> list[str]:
+    """The terms of `text` for lexical search, in order, with repetitions."""
+    terms: list[str] = []
+    for run in _RUN.findall(_fold(text)):
+        if CJK_CHARACTER.match(run):
+            terms.extend(run)
+            terms.extend(run[i : i + 2] for i in range(len(run) - 1))
+        else:
+            word = re.split("['’]", run, maxsplit=1)[0]
+            if word not in STOP_WORDS:
+                terms.append(_stem(word))
+    return terms
+
+
+def _fold(text: str) -> str:
+    """Lower case, full-width forms made plain, accents off."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _stem(word: str) -> str:
+    return str(_STEMMER.stemWord(word)) if word.isascii() else word
+
+
+_STEMMER = snowballstemmer.stemmer("english")
