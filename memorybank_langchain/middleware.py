@@ -25,8 +25,7 @@ from memorybank_core import (
 from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
 from memorybank_core.validation import require_k, require_user
 
-from .runs import session_of
-from .turns import (
+from .agent_state import (
     AgentTurn,
     MemoryBankState,
     as_kept,
@@ -36,6 +35,7 @@ from .turns import (
     with_answer,
     with_block,
 )
+from .run_config import session_of
 
 ERROR_EVENT = "memorybank_error"
 """The custom event by which callbacks learn that the memory failed while the chat went on."""

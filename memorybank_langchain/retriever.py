@@ -14,7 +14,7 @@ from pydantic import Field
 from memorybank_core import MemoryBank, SearchResult
 from memorybank_core.records import Kind
 
-from .runs import user_of
+from .run_config import user_of
 
 _OF_MEMORY = ("day", "created_at", "kind", "session", "strength", "recalls")
 _OF_RESULT = ("score", "cosine", "retention", "parts")

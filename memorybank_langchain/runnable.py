@@ -24,8 +24,8 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.validation import require_k
 
 from .messages import text_of
-from .recalling import Recall
-from .runs import session_of
+from .recall import InputRecall
+from .run_config import session_of
 
 
 def with_memory(
@@ -85,7 +85,7 @@ def with_memory(
                     f"the prompt has no {{{key}}} to put the memory into, only "
                     f"{sorted(variables)}; add it, or name another {name}"
                 )
-    recall = Recall(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
+    recall = InputRecall(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
     keys = (memory_key, history_key, output_key)
     return _WithMemory(chain, recall, keys, session, on_recall)
 
@@ -107,7 +107,7 @@ def recalled(
     Raises:
         InvalidInputError: A call names no user, or its input has no words.
     """
-    recall = Recall(bank, user_id, input_key, k, max_tokens)
+    recall = InputRecall(bank, user_id, input_key, k, max_tokens)
 
     def text(input: Any, config: RunnableConfig) -> str:
         return recall.of(input, config)[2].text
@@ -134,7 +134,7 @@ class _WithMemory(Runnable[Any, Any]):
     def __init__(
         self,
         chain: Runnable[Any, Any],
-        recall: Recall,
+        recall: InputRecall,
         keys: tuple[str, str | None, str],
         session: str | None,
         on_recall: Callable[[Context], object] | None,

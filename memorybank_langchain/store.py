@@ -32,8 +32,8 @@ from memorybank_core import protocols as core
 from memorybank_core.concurrency import in_thread
 from memorybank_core.ingest import embed_query, embed_windows
 
-from .filters import matches, passes
-from .items import json_of, labels, minutes, parts_of, paths, place_of, require_page, texts_of
+from .store_filters import matches, passes
+from .store_items import json_of, labels, minutes, parts_of, paths, place_of, require_page, texts_of
 
 _BATCH = 64
 

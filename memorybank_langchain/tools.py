@@ -15,7 +15,7 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 from memorybank_core.validation import require_user
 
-from .runs import session_of, user_of
+from .run_config import session_of, user_of
 
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 

@@ -17,8 +17,8 @@ from memorybank_core import MemoryBank
 from memorybank_core.concurrency import in_thread
 from memorybank_core.context import CONTEXT_TOKENS, without_recalled
 
+from .conversation import given, resumed
 from .messages import copied, is_users, text_of
-from .turns import given, resumed
 
 _REACH = 20
 """How many of a session's latest turns are looked at to know those that are in the prompt."""

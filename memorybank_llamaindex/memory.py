@@ -14,12 +14,11 @@ from pydantic import Field, PrivateAttr
 from memorybank_core import Memory, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, token_counter
 
-from .banks import path_of, reopened
-from .messages import copied, messages_of, with_block
-from .turns import (
-    Conversation,
-    Recall,
+from .bank_registry import path_of, reopened
+from .conversation import (
+    ConversationState,
     ShownTurn,
+    TurnRecall,
     begun,
     given,
     messages_in,
@@ -27,6 +26,7 @@ from .turns import (
     recognised,
     resumed,
 )
+from .messages import copied, messages_of, with_block
 
 TOKEN_LIMIT = 3000
 """How many tokens the latest messages may take, unless told otherwise."""
@@ -79,7 +79,7 @@ class MemoryBankMemory(BaseMemory):
     path: str | None = None
     language: str = "en"
     timezone: str = "UTC"
-    conversation: Conversation | None = None
+    conversation: ConversationState | None = None
     _bank: MemoryBank | None = PrivateAttr(None)
 
     @classmethod
@@ -214,7 +214,7 @@ class MemoryBankMemory(BaseMemory):
         """Async `clear`."""
         await asyncio.to_thread(self.clear)
 
-    def _current(self, last: int = 0) -> Conversation:
+    def _current(self, last: int = 0) -> ConversationState:
         """Where the conversation stands, without what was deleted from the bank since.
 
         Of all turns, or of the `last` so many, where no others matter.
@@ -236,7 +236,7 @@ class MemoryBankMemory(BaseMemory):
             told = [turn.as_kept(self.session) for turn in turns]
             self.bank.add(told, user_id=self.user_id, replace=True)
 
-    def _recalled(self, id: str, query: str, shown: Sequence[ShownTurn]) -> Recall:
+    def _recalled(self, id: str, query: str, shown: Sequence[ShownTurn]) -> TurnRecall:
         """What is known and recalled for a turn, once; without what is shown as it was."""
         context = self.bank.context(
             query or None,
@@ -247,4 +247,4 @@ class MemoryBankMemory(BaseMemory):
             without={turn.id for turn in shown if turn.id},
         )
         self.bank.reinforce(context.ids, user_id=self.user_id, turn=id)
-        return Recall(turn=id, query=query, block=context.text, ids=list(context.ids))
+        return TurnRecall(turn=id, query=query, block=context.text, ids=list(context.ids))

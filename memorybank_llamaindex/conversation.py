@@ -53,7 +53,7 @@ class ShownTurn(BaseModel):
         return Turn(self.query, self.response, self.at, self.id, session)
 
 
-class Recall(BaseModel):
+class TurnRecall(BaseModel):
     """What was recalled in a turn: it is looked up once.
 
     Attributes:
@@ -69,7 +69,7 @@ class Recall(BaseModel):
     ids: list[str]
 
 
-class Conversation(BaseModel):
+class ConversationState(BaseModel):
     """The latest turns of a conversation.
 
     Attributes:
@@ -85,9 +85,9 @@ class Conversation(BaseModel):
     opening: list[ChatMessage] = Field(default_factory=list)
     turns: list[ShownTurn] = Field(default_factory=list)
     upcoming: str = ""
-    recall: Recall | None = None
+    recall: TurnRecall | None = None
 
-    def after(self, messages: Sequence[ChatMessage], now: datetime) -> Conversation:
+    def after(self, messages: Sequence[ChatMessage], now: datetime) -> ConversationState:
         """The conversation with these messages at its end.
 
         A message of the user begins a turn; the same one again, unanswered, is a retry of it.
@@ -99,7 +99,7 @@ class Conversation(BaseModel):
             grown._take(message, now)
         return grown
 
-    def since(self, earlier: Conversation) -> list[ShownTurn]:
+    def since(self, earlier: ConversationState) -> list[ShownTurn]:
         """The turns that are new or changed and have words: what is to be kept."""
         known = {turn.id: turn for turn in earlier.turns}
         return [one for one in self.turns if one.is_stored and not _same(known.get(one.id), one)]
@@ -115,13 +115,13 @@ class Conversation(BaseModel):
             first -= 1
         return self.turns[first:]
 
-    def without(self, ids: Collection[str]) -> Conversation:
+    def without(self, ids: Collection[str]) -> ConversationState:
         """The conversation without these turns; what answers the last of them begins its own."""
         kept = [one for one in self.turns if one.id not in ids]
         is_cut = bool(self.turns) and self.turns[-1].id in ids
         return self.model_copy(update={"turns": [*kept, ShownTurn()] if is_cut else kept})
 
-    def shortened(self, limit: int, count: Callable[[str], int]) -> Conversation:
+    def shortened(self, limit: int, count: Callable[[str], int]) -> ConversationState:
         """Without what has no room and is found in the bank, of this conversation."""
         shown = {turn.id for turn in self.within(limit, count)}
         ours = (one for one in self.turns if one.is_stored and one.id not in shown)
@@ -174,20 +174,22 @@ def new_id(name: str) -> str:
     return f"{name}:{uuid4().hex}" if name else uuid4().hex
 
 
-def begun() -> Conversation:
+def begun() -> ConversationState:
     """A new conversation, in which nothing was said."""
     name = f"conversation-{uuid4().hex[:12]}"
-    return Conversation(name=name, upcoming=new_id(name))
+    return ConversationState(name=name, upcoming=new_id(name))
 
 
-def given(messages: Sequence[ChatMessage]) -> Conversation:
+def given(messages: Sequence[ChatMessage]) -> ConversationState:
     """A new conversation in which all this was said before, as the caller has it: none is kept."""
     shown = begun().after(messages, datetime.now(timezone.utc))
     turns = [turn.model_copy(update={"id": None, "at": None}) for turn in shown.turns]
     return shown.model_copy(update={"turns": turns})
 
 
-def recognised(talk: Conversation, memories: Sequence[Memory], now: datetime) -> Conversation:
+def recognised(
+    talk: ConversationState, memories: Sequence[Memory], now: datetime
+) -> ConversationState:
     """What was said by the caller's account, with the ids of those turns that the bank has.
 
     A question that is still open is to be answered, so it is one of ours: the last turn of the
@@ -208,11 +210,11 @@ def recognised(talk: Conversation, memories: Sequence[Memory], now: datetime) ->
     )
 
 
-def resumed(memories: Sequence[Memory]) -> Conversation:
+def resumed(memories: Sequence[Memory]) -> ConversationState:
     """The conversation that these turns of the bank end with."""
     names = [_name_of(memory) for memory in memories]
     name = next((name for name in reversed(names) if name), "")
-    return Conversation(
+    return ConversationState(
         name=name,
         turns=[_shown(memory) for memory in of_conversation(memories, name)],
         upcoming=new_id(name),

@@ -14,11 +14,11 @@ from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
 from memorybank_core.validation import require_user
 
 from .messages import messages_of, text_of
-from .runs import user_of
+from .run_config import user_of
 
 
 @dataclass(frozen=True)
-class Recall:
+class InputRecall:
     """Finds what answers an input."""
 
     bank: MemoryBank
