@@ -28,7 +28,7 @@ from rich.text import Text
 
 from memorybank_core import MemoryBank, Turn
 from memorybank_langchain.siliconfriend.web import page, start
-from memorybank_langchain.siliconfriend.web.wording import WORDS
+from memorybank_langchain.siliconfriend.web.strings import WORDS
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, PORT = 1280, 800, 7869

@@ -14,8 +14,8 @@ from memorybank_core import Context, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_langchain.runnable import with_memory
 
-from .fitting import fitted
 from .personas import persona
+from .prompt_window import fitted
 
 PROMPT = ChatPromptTemplate(
     [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{words}")]

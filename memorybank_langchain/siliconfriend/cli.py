@@ -92,7 +92,7 @@ def chat(
     ] = 120.0,
 ) -> None:
     """Talk with the companion, here in the terminal."""
-    from .opening import opened
+    from .startup import opened
     from .terminal import talk
 
     how = {"adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization}
@@ -124,7 +124,7 @@ def web(
     embedder: options.EmbedderName = None,
 ) -> None:
     """Serve the companion on a page; on this machine alone, unless told otherwise."""
-    from .opening import opened
+    from .startup import opened
     from .web import serve
 
     how = {"adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization}

@@ -16,8 +16,8 @@ from memorybank_core import AnswerError, Context, DeletionReceipt, Memory, Memor
 from memorybank_core.validation import require_query
 
 from .chain import siliconfriend
-from .fitting import fitted
-from .watching import Stopped, Watched
+from .prompt_window import fitted
+from .stoppable import StoppableModel, Stopped
 
 PATIENCE = 120.0
 
@@ -131,7 +131,7 @@ class Companion:
     def _chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
         model = fitted(self._model.bind(**settings) if settings else self._model)
         return siliconfriend(
-            Watched(model, self._patience, stop),
+            StoppableModel(model, self._patience, stop),
             self.bank,
             user_id=self.user_id,
             session=self.session,

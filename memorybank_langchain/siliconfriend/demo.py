@@ -23,7 +23,7 @@ from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.cli.output import clean, console, one_line
 from memorybank_core.json_format import import_json, load
 
-from .opening import loaded
+from .startup import loaded
 
 DATA = Path(memorybank_core.demo.__file__).parent / "data"
 ENGLISH, CHINESE = "Imogen", "郭一帆"

@@ -171,12 +171,12 @@ class TestCompanion:
     def test_settings_go_to_the_model(self, english):
         seen = []
 
-        class Asked(Fake):
+        class Recording(Fake):
             def _stream(self, messages, stop=None, run_manager=None, **kwargs):
                 seen.append(kwargs)
                 yield from super()._stream(messages)
 
-        list(Companion(Asked(shown=[]), english, user_id="Lena").say("Hi!", temperature=0.5))
+        list(Companion(Recording(shown=[]), english, user_id="Lena").say("Hi!", temperature=0.5))
         assert seen[0]["temperature"] == 0.5
 
     def test_says_nothing_to_nothing(self, english):

@@ -19,7 +19,7 @@ import pexpect
 from openai_server import OpenAIServer
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_langchain.siliconfriend.terminal.wording import WORDS
+from memorybank_langchain.siliconfriend.terminal.strings import WORDS
 
 ROOT = Path(__file__).parents[2]
 TURNS = {

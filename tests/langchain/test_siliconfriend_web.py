@@ -24,7 +24,7 @@ from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
 from memorybank_langchain.siliconfriend.web import page, start
-from memorybank_langchain.siliconfriend.web.wording import WORDS
+from memorybank_langchain.siliconfriend.web.strings import WORDS
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -17,38 +17,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .human import HumanJudge
-    from .judging import Case, Grade, Judge, ModelJudge
-    from .running import evaluate
-    from .scores import Answered, Evaluation, HostResult, Scores
-    from .tabling import PAPER, as_table
+    from .human_judge import HumanJudge
+    from .judges import Grade, Judge, ModelJudge, Submission
+    from .runner import evaluate
+    from .scores import Evaluation, HostResult, ScoredAnswer, Scores
+    from .tables import PAPER, as_table
 
 _MODULES = {
-    "PAPER": "tabling",
-    "Answered": "scores",
-    "Case": "judging",
+    "PAPER": "tables",
+    "ScoredAnswer": "scores",
+    "Submission": "judges",
     "Evaluation": "scores",
-    "Grade": "judging",
+    "Grade": "judges",
     "HostResult": "scores",
-    "HumanJudge": "human",
-    "Judge": "judging",
-    "ModelJudge": "judging",
+    "HumanJudge": "human_judge",
+    "Judge": "judges",
+    "ModelJudge": "judges",
     "Scores": "scores",
-    "as_table": "tabling",
-    "evaluate": "running",
+    "as_table": "tables",
+    "evaluate": "runner",
 }
 
 __all__ = [
     "PAPER",
-    "Answered",
-    "Case",
     "Evaluation",
     "Grade",
     "HostResult",
     "HumanJudge",
     "Judge",
     "ModelJudge",
+    "ScoredAnswer",
     "Scores",
+    "Submission",
     "as_table",
     "evaluate",
 ]

@@ -13,12 +13,12 @@ import typer
 
 from memorybank_core.cli import options
 from memorybank_core.cli.output import clean, console, print_json, progress_bar
-from memorybank_langchain.siliconfriend.opening import loaded
+from memorybank_langchain.siliconfriend.startup import loaded
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from .judging import Judge
+    from .judges import Judge
     from .scores import Evaluation
 
 HUMAN = "human"
@@ -56,7 +56,7 @@ def evaluate_command(
     from memorybank_core.evaluation import read_conversations
     from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - says what is missing
 
-    from .running import evaluate
+    from .runner import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
     hosts = {name: loaded(name) for name in _names(llm or ())}
@@ -92,8 +92,8 @@ def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judg
     from memorybank_core.registry import LLMS, llm_named
     from memorybank_langchain import as_llm
 
-    from .human import HumanJudge
-    from .judging import ModelJudge
+    from .human_judge import HumanJudge
+    from .judges import ModelJudge
 
     if name == HUMAN:
         return HumanJudge(_show, _read, language)
@@ -119,7 +119,7 @@ def _read(question: str) -> str:
 
 
 def _print(evaluation: Evaluation) -> None:
-    from .tabling import as_table, notes
+    from .tables import as_table, notes
 
     out = console()
     out.print(as_table(evaluation))

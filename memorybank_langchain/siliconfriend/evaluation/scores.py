@@ -33,7 +33,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ScoredAnswer:
     """A host's answer to a question.
 
     Attributes:
@@ -69,7 +69,7 @@ class HostResult:
     host: str
     scores: Scores
     unread: int
-    answers: tuple[Answered, ...]
+    answers: tuple[ScoredAnswer, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .judging import Case, Grade, Judge
+from .judges import Grade, Judge, Submission
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Verdict:
         return self.grades[host], None if self.ranking is None else self.ranking[host]
 
 
-def verdict_on(judge: Judge, place: int, cases: Sequence[Case]) -> Verdict:
+def verdict_on(judge: Judge, place: int, cases: Sequence[Submission]) -> Verdict:
     """The verdict on the answers to the question at `place`, each shown first in its turn."""
     count = len(cases)
     shown = [(place + step) % count for step in range(count)]

@@ -3,7 +3,7 @@
 from memorybank_core.errors import MissingDependencyError
 
 try:
-    from .signing_in import talk
+    from .sign_in import talk
 except ModuleNotFoundError as error:
     package = str(error.name).partition(".")[0]
     raise MissingDependencyError.of(package, "siliconfriend") from error

@@ -14,8 +14,8 @@ from memorybank_core.cli.output import one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from .lines import Lines
-from .showing import show_digests, show_fading, show_timeline, show_why
-from .wording import COMMANDS, WORDS
+from .render import show_digests, show_fading, show_timeline, show_why
+from .strings import COMMANDS, WORDS
 
 
 class Commands(ABC):

@@ -8,7 +8,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where gradio is importe
 
 try:
     from .page import page
-    from .serving import serve, start
+    from .server import serve, start
 except ModuleNotFoundError as error:
     package = str(error.name).partition(".")[0]
     raise MissingDependencyError.of(package, "siliconfriend") from error

@@ -11,14 +11,14 @@ from langchain_core.language_models import BaseChatModel
 from memorybank_core import MemoryBank
 from memorybank_core.validation import require_language
 
-from .layout import Layout, laid_out
-from .looks import DOWNLOAD, FORGET_ME, THEME_SWITCH
-from .talking import Talking
-from .tending import Tending
-from .wording import WORDS
+from .chat_handlers import ChatHandlers
+from .memory_handlers import MemoryHandlers
+from .page_layout import PageLayout, laid_out
+from .strings import WORDS
+from .theme import DOWNLOAD, FORGET_ME, THEME_SWITCH
 
 
-class _All(Talking, Tending):
+class _All(ChatHandlers, MemoryHandlers):
     """Everything that can be pressed."""
 
 
@@ -52,7 +52,7 @@ def page(
     return blocks
 
 
-def _wire(blocks: gr.Blocks, at: Layout, acts: _All) -> None:
+def _wire(blocks: gr.Blocks, at: PageLayout, acts: _All) -> None:
     """Says what each button does."""
 
     def on(trigger: Any, act: Callable[..., Any] | None, *inputs: Any, **more: Any) -> Any:

@@ -16,7 +16,7 @@ SHOWN = 30
 """How many memories are shown at first, and how many more each time."""
 
 
-class Holdings:
+class UserMemory:
     """The memories of one person, and of nobody else.
 
     Args:

@@ -31,7 +31,7 @@ _HEADERS = {
 }
 
 
-class Guarded:
+class SecurityLayer:
     """Closes what the page does not use, and lets a browser load nothing from elsewhere."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -12,9 +12,9 @@ from memorybank_core import ConfigurationError, Embedder, InvalidInputError, emb
 from memorybank_core.evaluation import Conversation
 from memorybank_core.validation import require_k
 
-from .asking import Asked, ask_host
-from .judging import Grade, Judge
-from .scores import Answered, Evaluation, HostResult, Scores
+from .hosts import HostAnswer, ask_host
+from .judges import Grade, Judge
+from .scores import Evaluation, HostResult, ScoredAnswer, Scores
 from .verdicts import verdict_on
 
 
@@ -92,10 +92,10 @@ def evaluate(
 
 
 def _result(
-    name: str, answers: Sequence[Asked], verdicts: Sequence[tuple[Grade | None, float | None]]
+    name: str, answers: Sequence[HostAnswer], verdicts: Sequence[tuple[Grade | None, float | None]]
 ) -> HostResult:
     answered = tuple(
-        Answered(
+        ScoredAnswer(
             asked.user_id,
             asked.case.question,
             asked.case.answer,
@@ -108,7 +108,7 @@ def _result(
     return HostResult(name, Scores.mean([one.scores for one in answered]), unread, answered)
 
 
-def _scores(asked: Asked, grade: Grade | None, ranking: float | None) -> Scores:
+def _scores(asked: HostAnswer, grade: Grade | None, ranking: float | None) -> Scores:
     if grade is None:
         return Scores(asked.retrieval, None, None, ranking)
     retrieval = grade.retrieval if asked.retrieval is None else asked.retrieval

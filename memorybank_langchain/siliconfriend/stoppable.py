@@ -20,7 +20,7 @@ class Stopped(BaseException):  # no Exception: what came before it is an answer
     """Nobody wants the rest of an answer."""
 
 
-class Watched(Runnable[Any, Any]):
+class StoppableModel(Runnable[Any, Any]):
     """A model whose answers can be stopped at any moment, even while it says nothing.
 
     Args:
@@ -45,14 +45,14 @@ class Watched(Runnable[Any, Any]):
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
-        reading = _Reading(self._model, (input, config, kwargs))
+        reading = _StreamReader(self._model, (input, config, kwargs))
         try:
             while (piece := self._next(reading)) is not None:
                 yield piece
         finally:
             reading.unwanted.set()
 
-    def _next(self, reading: _Reading) -> Any:
+    def _next(self, reading: _StreamReader) -> Any:
         """The next piece; None at the end."""
         until = time.monotonic() + self._patience
         while not self._stop.is_set():
@@ -72,7 +72,7 @@ class Watched(Runnable[Any, Any]):
         raise Stopped
 
 
-class _Reading:
+class _StreamReader:
     """One answer and the thread that reads it."""
 
     def __init__(self, model: Runnable[Any, Any], asked: tuple[Any, Any, dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from memorybank_langchain.siliconfriend.companion import Companion
 
 from .commands import Commands
 from .lines import Lines
-from .wording import COMMANDS
+from .strings import COMMANDS
 
 END = "/stop"
 

@@ -14,10 +14,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.cli.output import console
 
-from .guarding import Guarded
-from .looks import CSS, theme
 from .page import page
-from .wording import WORDS
+from .security import SecurityLayer
+from .strings import WORDS
+from .theme import CSS, theme
 
 HOST, PORT = "127.0.0.1", 7860
 _LOCAL = ["localhost", "127.0.0.1"]
@@ -77,7 +77,7 @@ def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: boo
             "remembered of it: give a password, or serve on 127.0.0.1",
             stacklevel=2,
         )
-    layers = [Middleware(Guarded)]
+    layers = [Middleware(SecurityLayer)]
     if local and ":" not in host:
         layers.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL, host]))
     try:

@@ -12,8 +12,8 @@ from memorybank_langchain.siliconfriend.companion import Companion
 from memorybank_langchain.siliconfriend.models import budget
 
 from .lines import Lines
-from .talking import Talk
-from .wording import WORDS, day_label
+from .repl import Talk
+from .strings import WORDS, day_label
 
 LONGEST_NAME = 100
 _LINES = 200  # how many earlier lines come back with ↑

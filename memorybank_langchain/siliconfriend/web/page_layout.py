@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 
 from . import markup
-from .looks import ACTIONS, REMEMBERED
+from .theme import ACTIONS, REMEMBERED
 
 _BARE: dict[str, Any] = {"container": False, "apply_default_css": False}
 
 
 @dataclass(frozen=True)
-class Layout:
+class PageLayout:
     """The parts of the page that are filled, pressed or hidden."""
 
     visit: gr.State
@@ -61,7 +61,7 @@ class Layout:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def laid_out(words: Mapping[str, str], *, asks_password: bool) -> Layout:
+def laid_out(words: Mapping[str, str], *, asks_password: bool) -> PageLayout:
     """The empty page, inside of a `gr.Blocks`: nobody's memory is in it."""
     parts: dict[str, Any] = {
         "visit": gr.State(None, delete_callback=_leave),
@@ -77,7 +77,7 @@ def laid_out(words: Mapping[str, str], *, asks_password: bool) -> Layout:
             with gr.Column(scale=5, min_width=340, elem_id="sf-memory"):
                 parts["notice"] = gr.HTML("", elem_id="sf-notice", **_BARE)
                 parts |= _question(words) | _memory(words)
-    return Layout(**parts)
+    return PageLayout(**parts)
 
 
 def _leave(visit: Any) -> None:

@@ -18,9 +18,9 @@ from langchain_core.language_models import BaseChatModel
 from memorybank_core import MemoryBank, MemoryBankError
 
 from . import markup
-from .layout import Layout
-from .visit import Visit, called
-from .wording import WORDS
+from .page_layout import PageLayout
+from .session import UserSession, called
+from .strings import WORDS
 
 _GUESSING = 1.0  # seconds that a wrong password costs
 Changes = dict[Any, Any]
@@ -30,7 +30,7 @@ def shown(act: Callable[..., Changes]) -> Callable[..., Changes]:
     """`act` of a visit; where it fails, that is shown, and without a visit nothing is done."""
 
     @wraps(act)
-    def safe(self: Acts, visit: Visit | None, *args: Any) -> Changes:
+    def safe(self: PageHandlers, visit: UserSession | None, *args: Any) -> Changes:
         if visit is None:
             return self.turned_away(self.words["lost"])
         try:
@@ -45,7 +45,7 @@ def shown_live(act: Callable[..., Iterator[Changes]]) -> Callable[..., Iterator[
     """The same for one that changes the page step by step."""
 
     @wraps(act)
-    def safe(self: Acts, visit: Visit | None, *args: Any) -> Iterator[Changes]:
+    def safe(self: PageHandlers, visit: UserSession | None, *args: Any) -> Iterator[Changes]:
         if visit is None:
             yield self.turned_away(self.words["lost"])
             return
@@ -58,7 +58,7 @@ def shown_live(act: Callable[..., Iterator[Changes]]) -> Callable[..., Iterator[
     return safe
 
 
-class Acts:
+class PageHandlers:
     """The gate, and what every act may show.
 
     Args:
@@ -74,7 +74,7 @@ class Acts:
         self,
         bank: MemoryBank,
         model: BaseChatModel,
-        at: Layout,
+        at: PageLayout,
         language: str,
         password: str | None,
         options: dict[str, Any],
@@ -100,7 +100,7 @@ class Acts:
             return self.turned_away(self.words["wrong_password"])
         try:
             user = called(name or "", self.words)
-            visit = Visit(self._model, self._bank, user, self.words, **self._options)
+            visit = UserSession(self._model, self._bank, user, self.words, **self._options)
         except MemoryBankError as error:
             return self.turned_away(str(error))
         at = self.at
@@ -117,7 +117,7 @@ class Acts:
             **dict.fromkeys((at.refused, at.notice), ""),
         }
 
-    def leave(self, visit: Visit | None) -> Changes:
+    def leave(self, visit: UserSession | None) -> Changes:
         """Forgets who it was."""
         if visit is not None:
             visit.stop()
@@ -142,11 +142,11 @@ class Acts:
         """Says what was done, or why not."""
         return {self.at.notice: markup.notice(text)}
 
-    def talk(self, visit: Visit) -> Changes:
+    def talk(self, visit: UserSession) -> Changes:
         """The conversation as it is."""
         return {self.at.chat: visit.talk()}
 
-    def memory(self, visit: Visit) -> Changes:
+    def memory(self, visit: UserSession) -> Changes:
         """The memory as it is."""
         at = self.at
         return {

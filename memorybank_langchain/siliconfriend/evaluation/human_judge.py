@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from .judging import FOUND, LEVELS, Case, Grade, checked_ranks
-from .wording import wording_in
+from .judges import FOUND, LEVELS, Grade, Submission, checked_ranks
+from .strings import wording_in
 
 _T = TypeVar("_T")
 
@@ -30,7 +30,7 @@ class HumanJudge:
     ) -> None:
         self._show, self._read, self._wording = show, read, wording_in(language)
 
-    def grade(self, case: Case) -> Grade:
+    def grade(self, case: Submission) -> Grade:
         words = self._wording
         self._show_question(case)
         self._show_part(words.recalled, case.recalled)
@@ -42,14 +42,14 @@ class HumanJudge:
             retrieval,
         )
 
-    def rank(self, cases: Sequence[Case]) -> tuple[int, ...]:
+    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...]:
         self._show_question(cases[0])
         for number, case in enumerate(cases, 1):
             self._show_part(f"{self._wording.answer} {number}", case.answer)
         allowed = " ".join(map(str, range(1, len(cases) + 1)))
         return self._asked(self._wording.ranks, allowed, lambda said: _ranks_in(said, len(cases)))
 
-    def _show_question(self, case: Case) -> None:
+    def _show_question(self, case: Submission) -> None:
         self._show_part(self._wording.question, case.question)
         if case.truth:
             self._show_part(self._wording.truth, case.truth)

@@ -8,27 +8,27 @@ from typing import Any
 import gradio as gr
 
 from . import markup
-from .acts import Acts, Changes, shown, shown_live
-from .visit import Message, Visit
+from .handlers import Changes, PageHandlers, shown, shown_live
+from .session import Message, UserSession
 
 
-class Talking(Acts):
+class ChatHandlers(PageHandlers):
     """Saying, stopping, taking back."""
 
     @shown_live
-    def say(self, visit: Visit, text: str, *settings: Any) -> Iterator[Changes]:
+    def say(self, visit: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
         """Answers what is in the box."""
         if text.strip():
             states = visit.say(text, _settings(*settings))
             yield from self._answering(visit, states, {self.at.box: ""})
 
     @shown_live
-    def again(self, visit: Visit, *settings: Any) -> Iterator[Changes]:
+    def again(self, visit: UserSession, *settings: Any) -> Iterator[Changes]:
         """Answers anew what was said last."""
         yield from self._answering(visit, visit.again(_settings(*settings)), {})
 
     def _answering(
-        self, visit: Visit, states: Iterator[list[Message]], changes: Changes
+        self, visit: UserSession, states: Iterator[list[Message]], changes: Changes
     ) -> Iterator[Changes]:
         """Shows an answer as it grows, with a button that stops it, and then the memory."""
         at = self.at
@@ -43,20 +43,20 @@ class Talking(Acts):
         return {self.at.send: gr.update(visible=True), self.at.stop: gr.update(visible=False)}
 
     @shown
-    def stop(self, visit: Visit) -> Changes:
+    def stop(self, visit: UserSession) -> Changes:
         """Ends the answer under way."""
         visit.stop()
         return {}
 
     @shown
-    def take_back(self, visit: Visit) -> Changes:
+    def take_back(self, visit: UserSession) -> Changes:
         """Erases the last turn."""
         visit.take_back()
         told = self.notice(self.words["taken_back"])
         return {**self.talk(visit), **self.memory(visit), **told}
 
     @shown
-    def begin_anew(self, visit: Visit) -> Changes:
+    def begin_anew(self, visit: UserSession) -> Changes:
         """Begins another conversation."""
         visit.begin_anew()
         return {**self.talk(visit), **self.memory(visit)}

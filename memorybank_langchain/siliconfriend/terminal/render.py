@@ -13,7 +13,7 @@ from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Port
 from memorybank_core.cli.output import clean, left_cell, one_line, table
 from memorybank_core.forgetting import retention_of
 
-from .wording import day_label
+from .strings import day_label
 
 Words = Mapping[str, str]
 

@@ -16,12 +16,12 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.evaluation import Conversation, Question
 from memorybank_core.llm.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
-from memorybank_langchain.siliconfriend.fitting import fitted
 from memorybank_langchain.siliconfriend.models import budget, digester
 from memorybank_langchain.siliconfriend.personas import persona
-from memorybank_langchain.siliconfriend.watching import Watched
+from memorybank_langchain.siliconfriend.prompt_window import fitted
+from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 
-from .judging import Case
+from .judges import Submission
 
 K = 5
 """How many memories are recalled, unless told otherwise or the host is small."""
@@ -30,7 +30,7 @@ _PATIENCE = 600.0  # seconds of silence; nobody waits for the answer
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HostAnswer:
     """A host's answer, before it is judged.
 
     Attributes:
@@ -42,12 +42,12 @@ class Asked:
     """
 
     user_id: str
-    case: Case
+    case: Submission
     recalled: tuple[str, ...]
     retrieval: float | None
 
 
-class Asking:
+class EvaluatedHost:
     """One host over one bank.
 
     Args:
@@ -60,10 +60,10 @@ class Asking:
         fit = budget(model)
         self._bank, self._brief = bank, bool(fit.get("brief"))
         self._k, self._max_tokens = k or fit.get("k", K), fit.get("max_tokens", CONTEXT_TOKENS)
-        answering = Watched(fitted(model), _PATIENCE, threading.Event())
+        answering = StoppableModel(fitted(model), _PATIENCE, threading.Event())
         self._chain = PROMPT | answering | StrOutputParser()
 
-    def ask(self, talk: Conversation, question: Question) -> Asked:
+    def ask(self, talk: Conversation, question: Question) -> HostAnswer:
         """The host's answer to one question, on the day after the last turn.
 
         The prompt is the companion's. `with_memory` is not around it: that would recall at the
@@ -76,8 +76,8 @@ class Asking:
         truth, gold = _truth(talk, question, self._bank.language), _gold(question)
         answer = self._answer(talk.user_id, context.text, question.text)
         found = float(bool(gold & {*context.ids})) if gold else None
-        case = Case(question.text, truth, context.text, answer)
-        return Asked(talk.user_id, case, context.ids, found)
+        case = Submission(question.text, truth, context.text, answer)
+        return HostAnswer(talk.user_id, case, context.ids, found)
 
     def recalled(self, talk: Conversation, question: Question) -> Context:
         """What is recalled for a question, on the day after the last turn."""
@@ -111,7 +111,7 @@ def ask_host(
     k: int | None,
     digest: bool,
     progress: Callable[[int], object],
-) -> list[Asked]:
+) -> list[HostAnswer]:
     """The answers of a host to all questions, over a bank that is gone afterwards.
 
     Raises:
@@ -125,7 +125,7 @@ def ask_host(
                 bank.add(talk.turns, user_id=talk.user_id)
                 if digest:
                     _digest(bank, name, talk)
-            asking, answers = Asking(model, bank, k), []
+            asking, answers = EvaluatedHost(model, bank, k), []
             for talk in talks:
                 for question in talk.questions:
                     answers.append(_asked(asking, name, talk, question))
@@ -133,7 +133,7 @@ def ask_host(
     return answers
 
 
-def _asked(asking: Asking, name: str, talk: Conversation, question: Question) -> Asked:
+def _asked(asking: EvaluatedHost, name: str, talk: Conversation, question: Question) -> HostAnswer:
     try:
         return asking.ask(talk, question)
     except LLMError as error:

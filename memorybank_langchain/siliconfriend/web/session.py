@@ -23,7 +23,7 @@ from memorybank_core import (
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from . import markup
-from .holdings import Holdings
+from .user_memory import UserMemory
 
 Message = dict[str, str]
 
@@ -45,7 +45,7 @@ def called(name: str, words: markup.Words) -> str:
     return name
 
 
-class Visit(Holdings):
+class UserSession(UserMemory):
     """One person on the page.
 
     Args:

@@ -9,36 +9,36 @@ import gradio as gr
 from memorybank_core import Memory
 
 from . import markup
-from .acts import Acts, Changes, shown
-from .holdings import SHOWN
-from .visit import Visit
+from .handlers import Changes, PageHandlers, shown
+from .session import UserSession
+from .user_memory import SHOWN
 
 _EVERYTHING = "*"
 
 
-class Tending(Acts):
+class MemoryHandlers(PageHandlers):
     """Strengthening, pinning, forgetting, deleting, digesting, taking along."""
 
     @shown
-    def show_archived(self, visit: Visit, archived: bool) -> Changes:
+    def show_archived(self, visit: UserSession, archived: bool) -> Changes:
         """Shows what was forgotten, or hides it."""
         visit.archived = bool(archived)
         return {self.at.timeline: visit.timeline()}
 
     @shown
-    def fade(self, visit: Visit) -> Changes:
+    def fade(self, visit: UserSession) -> Changes:
         """Forgets what has faded."""
         told = self.notice(visit.fade())
         return {**self.memory(visit), **told}
 
-    def press(self, visit: Visit | None, event: gr.EventData) -> Changes:
+    def press(self, visit: UserSession | None, event: gr.EventData) -> Changes:
         """Does what a button beside a memory says."""
         verb, memory = (getattr(event, name, None) for name in ("verb", "memory"))
         changes: Changes = self._press(visit, verb, memory)
         return changes
 
     @shown
-    def _press(self, visit: Visit, verb: object, memory_id: object) -> Changes:
+    def _press(self, visit: UserSession, verb: object, memory_id: object) -> Changes:
         if verb == "more":
             visit.shown += SHOWN
             return {self.at.timeline: visit.timeline()}
@@ -54,7 +54,7 @@ class Tending(Acts):
         return {**self.memory(visit), **told}
 
     @shown
-    def doom_all(self, visit: Visit) -> Changes:
+    def doom_all(self, visit: UserSession) -> Changes:
         """Asks whether everything shall go."""
         return self._question(_EVERYTHING, self.words["sure_all"], "")
 
@@ -64,7 +64,7 @@ class Tending(Acts):
         return {at.doomed: doomed, at.question: shown, at.quote: markup.notice(asked) + quote}
 
     @shown
-    def delete(self, visit: Visit, doomed: str | None) -> Changes:
+    def delete(self, visit: UserSession, doomed: str | None) -> Changes:
         """Erases what was asked about."""
         if doomed is None:
             return self.keep()
@@ -80,12 +80,12 @@ class Tending(Acts):
         return {at.doomed: None, at.question: gr.update(visible=False), at.quote: ""}
 
     @shown
-    def digest(self, visit: Visit) -> Changes:
+    def digest(self, visit: UserSession) -> Changes:
         """Digests what is new."""
         told = self.notice(visit.digest())
         return {self.at.digests: visit.digests(), **self.memory(visit), **told}
 
     @shown
-    def export(self, visit: Visit) -> Changes:
+    def export(self, visit: UserSession) -> Changes:
         """Everything of theirs, on its way into a file of their browser's."""
         return {self.at.exported: visit.export()}

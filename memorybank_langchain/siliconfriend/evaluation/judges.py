@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from memorybank_core import LLM, AnswerError
 
-from .wording import wording_in
+from .strings import wording_in
 
 LEVELS = (0.0, 0.5, 1.0)
 """Of correctness and coherence."""
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Submission:
     """An answer, as a judge sees it: without the name of its host.
 
     Attributes:
@@ -59,11 +59,11 @@ class Judge(Protocol):
         """Who it is."""
         ...
 
-    def grade(self, case: Case) -> Grade | None:
+    def grade(self, case: Submission) -> Grade | None:
         """What an answer is worth; None where the judgement cannot be read."""
         ...
 
-    def rank(self, cases: Sequence[Case]) -> tuple[int, ...] | None:
+    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...] | None:
         """The place of each of several answers to one question, 1 for the best.
 
         Equal answers have equal numbers; only the order of the numbers counts. None where the
@@ -91,11 +91,11 @@ class ModelJudge:
         self._llm, self._wording = llm, wording_in(language)
         self.name = str(getattr(llm, "name", type(llm).__name__))
 
-    def grade(self, case: Case) -> Grade | None:
+    def grade(self, case: Submission) -> Grade | None:
         task = self._wording.grade if case.truth else self._wording.grade_with_retrieval
         return self._judged(task, asdict(case), lambda said: _grade_in(said, bool(case.truth)))
 
-    def rank(self, cases: Sequence[Case]) -> tuple[int, ...] | None:
+    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...] | None:
         told = {
             "question": cases[0].question,
             "truth": cases[0].truth,
