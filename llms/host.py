@@ -120,10 +120,10 @@ class LocalModel:
         from .adapters import load_adapter, merge_adapter
         from .loading import load_model
         from .loading.generations import SAMPLING, generation_at
-        from .loading.gguf_files import read_once
+        from .loading.gguf_cache import cache_gguf_reads
         from .tokenizers import load_tokenizer
 
-        with read_once():
+        with cache_gguf_reads():
             tokenizer = load_tokenizer(folder_or_name)
             model: PreTrainedModel | PeftModel = load_model(
                 folder_or_name,

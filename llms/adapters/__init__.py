@@ -4,6 +4,6 @@ Whatever saved them: today's peft, the versions of 2023 that the original Silico
 with, or its training script's checkpoints.
 """
 
-from .loading import load_adapter, merge_adapter, use_adapter
+from .peft_adapters import load_adapter, merge_adapter, use_adapter
 
 __all__ = ["load_adapter", "merge_adapter", "use_adapter"]

@@ -4,6 +4,6 @@ Needs torch and transformers from its first line on: import it where a model is 
 """
 
 from .configuration import ChatGLMConfig
-from .modeling import ChatGLMForCausalLM, ChatGLMModel
+from .model import ChatGLMForCausalLM, ChatGLMModel
 
 __all__ = ["ChatGLMConfig", "ChatGLMForCausalLM", "ChatGLMModel"]

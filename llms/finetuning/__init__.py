@@ -5,6 +5,6 @@ Imports torch, transformers and peft only where it trains.
 
 from .recipe import Recipe
 from .report import EpochLoss, FinetuneReport
-from .running import finetune
+from .run import finetune
 
 __all__ = ["EpochLoss", "FinetuneReport", "Recipe", "finetune"]

@@ -48,7 +48,7 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> Path | 
             "what it was begun with, name another output, or begin anew with resume=False."
         )
     output.mkdir(parents=True, exist_ok=True)
-    whole = [path for path in _checkpoints(output) if resume and is_whole(path)]
+    whole = [path for path in _checkpoints(output) if resume and is_complete(path)]
     for path in _checkpoints(output):
         if path not in whole:
             shutil.rmtree(path)
@@ -61,7 +61,7 @@ def mark_whole(checkpoint: Path) -> None:
     _write(checkpoint / WHOLE, _sizes(checkpoint))
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
     """Whether a checkpoint has all its files, at their full sizes."""
     listed = _read(checkpoint / WHOLE)
     return bool(listed) and listed == _sizes(checkpoint)

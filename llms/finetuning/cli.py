@@ -58,10 +58,10 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Teach a model to answer as in dialogues (LoRA); may be stopped and repeated."""
-    from . import running
+    from . import run
 
     targets = target[0] if target == ["all-linear"] else tuple(target or ()) or None
-    report = running.finetune(
+    report = run.finetune(
         model,
         data,
         output,

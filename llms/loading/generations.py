@@ -9,7 +9,7 @@ from typing import Any
 from llms.sampling import Sampling
 from memorybank_core.errors import ConfigurationError
 
-from .sources import folder_of, gguf_in, read_config
+from .model_files import find_gguf, read_model_config, resolve_model_path
 
 SAMPLING: dict[str, Sampling] = {
     "chatglm": Sampling(temperature=0.95, top_p=0.7),
@@ -55,5 +55,5 @@ def generation_at(folder_or_name: str | PathLike[str]) -> str:
     Raises:
         ConfigurationError: There is no such folder or name, or its config.json cannot be used.
     """
-    folder = folder_of(folder_or_name)
-    return "gguf" if gguf_in(folder) else generation_of(read_config(folder))
+    folder = resolve_model_path(folder_or_name)
+    return "gguf" if find_gguf(folder) else generation_of(read_model_config(folder))

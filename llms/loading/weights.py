@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from memorybank_core.errors import ConfigurationError
 
-from .sources import read_object
+from .model_files import read_json_object
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,7 @@ FORMATS = ("model.safetensors", "pytorch_model.bin")
 """The names of whole weight files, the better format first; shards have an index beside them."""
 
 
-def weight_files(folder: Path) -> list[Path]:
+def find_weight_files(folder: Path) -> list[Path]:
     """The files that hold a folder's weights, .safetensors where there are both kinds.
 
     Raises:
@@ -42,14 +42,14 @@ def open_weights(folder: Path) -> dict[str, Tensor]:
         ConfigurationError: Files are missing or damaged, or hold anything else than tensors.
     """
     tensors: dict[str, Tensor] = {}
-    for path in weight_files(folder):
-        tensors.update(open_file(path))
+    for path in find_weight_files(folder):
+        tensors.update(open_weight_file(path))
     if not tensors:
         raise ConfigurationError(f"{folder} has not one tensor in its weight files")
     return tensors
 
 
-def open_file(path: Path) -> dict[str, Tensor]:
+def open_weight_file(path: Path) -> dict[str, Tensor]:
     """The tensors of one .safetensors file, or of one that torch.save wrote, mapped.
 
     Raises:
@@ -100,7 +100,7 @@ def _damaged(path: Path, why: str) -> ConfigurationError:
 
 def _shards(index: Path) -> list[Path]:
     """The files that an index names, each once."""
-    places = read_object(index).get("weight_map")
+    places = read_json_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise ConfigurationError(f'{index} has no "weight_map": download it again')
     names = sorted(set(map(str, places.values())))

@@ -8,7 +8,12 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llms.loading.sources import folder_of, gguf_in, read_config, read_object
+from llms.loading.model_files import (
+    find_gguf,
+    read_json_object,
+    read_model_config,
+    resolve_model_path,
+)
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 from .telling import TIKTOKEN_ADVICE, generation_in
@@ -51,8 +56,8 @@ def load_tokenizer(
             f"no generation {generation!r}; there are: {', '.join(GENERATIONS)}"
         )
     _require("transformers")
-    folder = folder_of(folder_or_name, weights=False)
-    if generation is None and (gguf := gguf_in(folder)) is not None:
+    folder = resolve_model_path(folder_or_name, weights=False)
+    if generation is None and (gguf := find_gguf(folder)) is not None:
         return _of_gguf(gguf)
     told = generation or generation_in(folder, fspath(folder_or_name))
     if told in (None, "glm4"):
@@ -71,7 +76,7 @@ def _of_pieces(folder: Path, generation: str) -> PieceTokenizer:
         raise ConfigurationError(f"{file}: {TIKTOKEN_ADVICE}")
     tokenizer = family(str(file), name_or_path=str(folder))
     if (folder / "config.json").is_file():
-        _require_fit(tokenizer, read_config(folder), file)
+        _require_fit(tokenizer, read_model_config(folder), file)
     return tokenizer
 
 
@@ -111,7 +116,7 @@ def _of_transformers(folder: Path) -> PreTrainedTokenizerBase:
             "vocab.json with merges.txt; copy them from the model's page"
         )
     if (folder / "tokenizer.json").is_file():
-        read_object(folder / "tokenizer.json")  # says what is wrong with it
+        read_json_object(folder / "tokenizer.json")  # says what is wrong with it
     return _read(folder, f"the tokenizer in {folder}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llms.loading.generations import generation_of
-from llms.loading.sources import read_config, read_object
+from llms.loading.model_files import read_json_object, read_model_config
 from memorybank_core.errors import ConfigurationError
 
 TIKTOKEN_ADVICE = (
@@ -49,7 +49,7 @@ def generation_in(folder: Path, name: str = "") -> str | None:
         return saved
     if (folder / "ice_text.model").is_file():
         return "chatglm"
-    config = read_config(folder) if (folder / "config.json").is_file() else {}
+    config = read_model_config(folder) if (folder / "config.json").is_file() else {}
     if config.get("model_type") == "chatglm":
         return _chatglm(folder, config, known, name or folder.name)
     if config.get("model_type") == "llama" and _is_of_2023(folder, known):
@@ -87,4 +87,4 @@ def _is_of_2023(folder: Path, known: Mapping[str, Any]) -> bool:
 
 
 def _object_in(folder: Path, name: str) -> dict[str, Any]:
-    return read_object(folder / name) if (folder / name).is_file() else {}
+    return read_json_object(folder / name) if (folder / name).is_file() else {}

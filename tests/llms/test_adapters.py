@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from llms.adapters import load_adapter, merge_adapter, use_adapter
-from llms.adapters.grouped import without_groups
+from llms.adapters.merged_linear import convert_merged_linear
 from llms.chatglm import ChatGLMForCausalLM
-from llms.loading.conversion import converted_weights, glm_config
+from llms.loading.glm_conversion import convert_config, convert_weights
 from memorybank_core import ConfigurationError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -214,7 +214,7 @@ class TestTheGroupedForm:
         after = torch.nn.functional.conv1d((x @ a.T).transpose(1, 2), b, groups=2).transpose(1, 2)
         expected = torch.zeros(2, 5, len(enabled), rows)
         expected[:, :, torch.tensor(enabled)] = after.unflatten(-1, (parts, rows))
-        config, tensors = without_groups(
+        config, tensors = convert_merged_linear(
             {"enable_lora": enabled, "r": r, "lora_alpha": 32},
             {"x.lora_A.weight": a, "x.lora_B.weight": b},
         )
@@ -408,8 +408,8 @@ class TestAdaptersOfTheOriginalChatGLM2:
         return config, {name: weight.float() for name, weight in weights.items()}
 
     def native(self, config, weights):
-        model = GlmForCausalLM(glm_config(config)).float().eval()
-        model.load_state_dict(converted_weights(weights, config))
+        model = GlmForCausalLM(convert_config(config)).float().eval()
+        model.load_state_dict(convert_weights(weights, config))
         return model
 
     def adapter(self, folder, weights, **entries):

@@ -8,8 +8,9 @@ pytest.importorskip("transformers")
 from golden import logits_differ, numbers, official  # noqa: E402
 from transformers import StaticCache  # noqa: E402
 
-from llms.chatglm import modeling, positions  # noqa: E402
-from llms.finetuning.training import checkpoint  # noqa: E402
+from llms.chatglm import model as model_module  # noqa: E402
+from llms.chatglm import positions  # noqa: E402
+from llms.finetuning.trainer import checkpoint  # noqa: E402
 
 CLOSE = 1e-4
 
@@ -49,7 +50,7 @@ class TestTheComparisonBites:
             "position goes on": torch.stack((place + planes[1], planes[1])),
             "no block position": torch.stack((planes[0] - planes[1], planes[1].clamp(max=1) * 0)),
         }[mistake]
-        mask = modeling.mask_of(model.config, torch.empty(*ids.shape, 1), None, None, planes)
+        mask = model_module.mask_of(model.config, torch.empty(*ids.shape, 1), None, None, planes)
         with torch.no_grad():
             logits = model(ids, position_ids=wrong, attention_mask=mask).logits
         assert logits_differ(logits, numbers("v1a")["out.train_like"]) > 100 * CLOSE
@@ -68,7 +69,7 @@ class TestTheComparisonBites:
             return angle.cos().to(dtype), angle.sin().to(dtype)
 
         golden = numbers("v1a")
-        monkeypatch.setattr(modeling, "angles", exact)
+        monkeypatch.setattr(model_module, "angles", exact)
         with torch.no_grad():
             logits = model(golden["in.long"]).logits[:, -16:]
         assert logits_differ(logits, golden["out.long"]) > CLOSE

@@ -9,7 +9,7 @@ from golden import DATA, config_of, official  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from transformers import GlmForCausalLM  # noqa: E402
 
-from llms.loading.conversion import converted_lora, converted_weights, glm_config  # noqa: E402
+from llms.loading.glm_conversion import convert_config, convert_lora, convert_weights  # noqa: E402
 from memorybank_core import ConfigurationError  # noqa: E402
 
 LAYER = "transformer.encoder.layers.1"
@@ -28,10 +28,10 @@ def weights():
 
 def fused_rows(**fields):
     """A fused matrix whose only column is the number of the row, and its three parts."""
-    glm = glm_config(config(**fields))
+    glm = convert_config(config(**fields))
     rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
     fused = {f"{FUSED}.weight": torch.arange(rows)[:, None]}
-    parts = converted_weights(fused, config(**fields))
+    parts = convert_weights(fused, config(**fields))
     return [parts[f"{part}.weight"][:, 0].tolist() for part in PARTS]
 
 
@@ -63,7 +63,7 @@ class TestWeights:
         ids=str,
     )
     def test_the_model_has_a_place_for_each_and_all_shapes_fit(self, fields, weights):
-        glm = glm_config(config(**fields))
+        glm = convert_config(config(**fields))
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         for layer in range(3):
             attention = f"transformer.encoder.layers.{layer}.self_attention"
@@ -73,35 +73,35 @@ class TestWeights:
             weights[f"{attention}.dense.weight"] = torch.zeros(64, width)
             if not glm.attention_bias:
                 del weights[f"{attention}.query_key_value.bias"]
-        converted = converted_weights(weights, glm)
+        converted = convert_weights(weights, glm)
         model = GlmForCausalLM(glm)
         assert {name: tensor.shape for name, tensor in converted.items()} == {
             name: tensor.shape for name, tensor in model.state_dict().items()
         }
 
     def test_the_parts_are_views_of_what_was_read(self, weights):
-        converted = converted_weights(weights, config())
+        converted = convert_weights(weights, config())
         fused = weights[f"{FUSED}.weight"].untyped_storage().data_ptr()
         for part in PARTS:
             assert converted[f"{part}.weight"].untyped_storage().data_ptr() == fused
 
     def test_the_frequencies_in_official_files_are_left_out(self, weights):
         weights["transformer.rotary_pos_emb.inv_freq"] = torch.zeros(4)
-        assert not [name for name in converted_weights(weights, config()) if "inv_freq" in name]
+        assert not [name for name in convert_weights(weights, config()) if "inv_freq" in name]
 
     def test_unknown_tensors_are_named(self, weights):
         weights.update({f"transformer.prefix_encoder.{i}": torch.zeros(1) for i in range(5)})
         with pytest.raises(ConfigurationError, match=r"prefix_encoder\.0, .* and 2 more"):
-            converted_weights(weights, config())
+            convert_weights(weights, config())
 
     def test_a_fused_tensor_of_other_groups_is_named(self, weights):
         with pytest.raises(ConfigurationError, match=r"value\.bias has 128 rows, .* = 192"):
-            converted_weights(weights, config(multi_query_group_num=4))
+            convert_weights(weights, config(multi_query_group_num=4))
 
 
 class TestConfig:
     def test_of_glm4(self):
-        glm = glm_config(config(rope_ratio=500, eos_token_id=[7, 8], pad_token_id=7))
+        glm = convert_config(config(rope_ratio=500, eos_token_id=[7, 8], pad_token_id=7))
         assert glm.rope_parameters["rope_theta"] == 5_000_000
         assert (glm.eos_token_id, glm.pad_token_id) == ([7, 8], 7)
 
@@ -126,26 +126,26 @@ class TestConfig:
     )
     def test_what_glm_cannot_express_is_refused(self, field, value):
         with pytest.raises(ConfigurationError, match=f"{field}={value}"):
-            glm_config(config(**{field: value}))
+            convert_config(config(**{field: value}))
 
     def test_all_of_it_is_named_together(self):
         with pytest.raises(ConfigurationError, match=r"rmsnorm=False, .*pre_seq_len=9"):
-            glm_config(config(pre_seq_len=9, rmsnorm=False))
+            convert_config(config(pre_seq_len=9, rmsnorm=False))
 
     def test_chatglm2_32k_stretches_positions_which_glm_does_not(self):
         origin = {"_name_or_path": "THUDM/chatglm2-6b-32k"}
         with pytest.raises(ConfigurationError, match="rope_ratio=16"):
-            glm_config(config(rope_ratio=16, **origin))
+            convert_config(config(rope_ratio=16, **origin))
 
 
 class TestLora:
     @pytest.mark.parametrize("fields", [{}, {"multi_query_attention": False}], ids=["groups", "no"])
     def test_the_parts_add_what_the_whole_adds(self, fields):
-        glm = glm_config(config(**fields))
+        glm = convert_config(config(**fields))
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         a, b = torch.randn(8, 64, dtype=torch.double), torch.randn(rows, 8, dtype=torch.double)
-        parts = converted_lora({f"{FUSED}.lora_A.weight": a, f"{FUSED}.lora_B.weight": b}, glm)
-        whole = converted_weights({f"{FUSED}.weight": b @ a}, config(**fields))
+        parts = convert_lora({f"{FUSED}.lora_A.weight": a, f"{FUSED}.lora_B.weight": b}, glm)
+        whole = convert_weights({f"{FUSED}.weight": b @ a}, config(**fields))
         assert len(parts) == 6
         for part in PARTS:
             added = parts[f"{part}.lora_B.weight"] @ parts[f"{part}.lora_A.weight"]
@@ -158,12 +158,12 @@ class TestLora:
             f"{LAYER}.mlp.dense_4h_to_h": "model.layers.1.mlp.down_proj",
         }
         tensors = {f"{name}.lora_B.weight": torch.randn(2, 2) for name in names}
-        converted = converted_lora(tensors, config())
+        converted = convert_lora(tensors, config())
         for old, new in names.items():
             assert torch.equal(converted[f"{new}.lora_B.weight"], tensors[f"{old}.lora_B.weight"])
         assert len(converted) == 3
 
     def test_no_two_share_their_memory(self):
         tensors = {f"{FUSED}.lora_A.weight": torch.randn(8, 64)}
-        converted = converted_lora(tensors, config())
+        converted = convert_lora(tensors, config())
         assert len({tensor.data_ptr() for tensor in converted.values()}) == 3

@@ -22,7 +22,7 @@ from tiny_bases import hundred_dialogues, write_lines
 
 from llms.adapters import load_adapter
 from llms.finetuning import EpochLoss, finetune
-from llms.finetuning.checkpoints import is_whole
+from llms.finetuning.checkpoints import is_complete
 from llms.finetuning.dialogues import Dialogue, read_dialogues
 from llms.finetuning.examples import IGNORED, Collator, Cutter, Example
 from llms.finetuning.report import epoch_losses
@@ -297,7 +297,7 @@ def checkpoints(output):
 def test_a_torn_checkpoint_is_passed_over(bases, lines, finished, output, tear):
     before, newest = checkpoints(output)
     tear(newest)
-    assert is_whole(before)
+    assert is_complete(before)
     report = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
     assert report.resumed_at == int(before.name[11:])
     assert_same(tensors_of(output), tensors_of(finished[0]))

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from llms.loading import load_model, placing  # noqa: E402
-from llms.loading.converted import SOURCE  # noqa: E402
-from llms.loading.fitting import needed_bytes, require_room  # noqa: E402
+from llms.loading import load_model, placement  # noqa: E402
+from llms.loading.conversion_cache import SOURCE  # noqa: E402
 from llms.loading.generations import SAMPLING, generation_at, generation_of  # noqa: E402
+from llms.loading.memory_check import require_memory, required_bytes  # noqa: E402
 from llms.loading.weights import open_weights  # noqa: E402
 from memorybank_core import ConfigurationError, MissingDependencyError  # noqa: E402
 
@@ -133,7 +133,7 @@ def test_a_gguf_file_or_a_folder_with_one(tmp_path, capfd):
 
 
 def has(package):
-    return placing.find_spec(package) is not None
+    return placement.find_spec(package) is not None
 
 
 def tiny_gguf(path):
@@ -398,17 +398,17 @@ SHAPES = {"model.embed_tokens.weight": (1000, 64), "model.layers.0.w": (1024, 64
 def test_needed_bytes_are_the_weights_and_an_eighth():
     numbers = 64_000 + 65_536 + 64
     margin = numbers * 2 / 8
-    assert needed_bytes(SHAPES, 2) == numbers * 2 + margin
-    assert needed_bytes(SHAPES, 4) == numbers * 4 + margin
-    assert needed_bytes(SHAPES, 2, "8bit") == 64_064 * 2 + 65_536 + margin
-    assert needed_bytes(SHAPES, 2, "4bit") == 64_064 * 2 + 65_536 * 0.5625 + margin
+    assert required_bytes(SHAPES, 2) == numbers * 2 + margin
+    assert required_bytes(SHAPES, 4) == numbers * 4 + margin
+    assert required_bytes(SHAPES, 2, "8bit") == 64_064 * 2 + 65_536 + margin
+    assert required_bytes(SHAPES, 2, "4bit") == 64_064 * 2 + 65_536 * 0.5625 + margin
 
 
 def test_what_does_not_fit_says_what_would():
     large = {"w": (6_000, 1_000_000)}
-    require_room(large, 2, None, free=14 * 10**9, device="cuda:0")
+    require_memory(large, 2, None, free=14 * 10**9, device="cuda:0")
     with pytest.raises(ConfigurationError) as caught:
-        require_room(large, 4, None, free=8 * 10**9, device="cuda:0")
+        require_memory(large, 4, None, free=8 * 10**9, device="cuda:0")
     assert str(caught.value) == (
         "the model needs 25.5 GB with its cache, but cuda:0 has 8.0 GB free. What would fit: "
         'quantization="8bit" (7.5 GB), quantization="4bit" (4.9 GB), device="cpu".'

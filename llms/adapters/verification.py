@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memorybank_core.errors import ConfigurationError
 
-from .files import PREFIX, Adapter
+from .adapter_files import PREFIX, Adapter
 
 if TYPE_CHECKING:
     from peft import PeftModel

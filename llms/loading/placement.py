@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .fitting import QUANTIZED_BYTES
+from .memory_check import QUANTIZED_BYTES
 
 if TYPE_CHECKING:
     import torch

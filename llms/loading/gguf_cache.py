@@ -14,7 +14,7 @@ _names = ("GGUFReader", "get_tensor_name_map")
 
 
 @contextmanager
-def read_once() -> Iterator[None]:
+def cache_gguf_reads() -> Iterator[None]:
     """Inside of it, what gguf reads of a file or makes of a kind of model is kept.
 
     Loading SmolLM2 takes 4 readings of a second or three each, and 397 equal maps of names.

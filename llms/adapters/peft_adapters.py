@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .checks import check_arrived, check_fit, check_targets, check_trained
-from .files import Adapter, read_adapter
-from .fused import for_native_layers
+from .adapter_files import Adapter, read_adapter
+from .glm_lora import for_native_layers
+from .verification import check_arrived, check_fit, check_targets, check_trained
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel

@@ -153,7 +153,7 @@ def _trained(
 ) -> FinetuneReport:
     from llms.tokenizers import load_tokenizer
 
-    from .training import AdapterTrainer, check_finite, with_adapter
+    from .trainer import AdapterTrainer, check_finite, with_adapter
 
     tokenizer = load_tokenizer(settings["model"])
     learnt, measured = _examples(base, tokenizer, (dialogues, held_out), settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llms.loading.conversion import converted_lora
+from llms.loading.glm_conversion import convert_lora
 from memorybank_core.errors import ConfigurationError
 
-from .files import PREFIX, Adapter
+from .adapter_files import PREFIX, Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ def for_native_layers(adapter: Adapter, model: Any) -> Adapter:
         )
     bare = {name.removeprefix(PREFIX): tensor for name, tensor in names.items()}
     tensors: dict[str, Tensor] = {
-        PREFIX + name: tensor for name, tensor in converted_lora(bare, model.config).items()
+        PREFIX + name: tensor for name, tensor in convert_lora(bare, model.config).items()
     }
     targets = {name.partition(".lora_")[0].rpartition(".")[2] for name in tensors}
     config = {**adapter.config, "target_modules": sorted(targets)}

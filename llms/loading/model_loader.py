@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .conversion import converted_weights, glm_config
-from .converted import is_kept, keep, source_of
-from .fitting import require_room
+from .conversion_cache import is_kept, keep, source_of
 from .generations import generation_of
-from .placing import Placing, placing
-from .sources import folder_of, gguf_in, read_config
+from .glm_conversion import convert_config, convert_weights
+from .memory_check import require_memory
+from .model_files import find_gguf, read_model_config, resolve_model_path
+from .placement import Placing, placing
 from .weights import open_weights
 
 if TYPE_CHECKING:
@@ -65,15 +65,15 @@ def load_model(
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, "transformers")
-    from .gguf_files import read_once
-    from .progress import shown
+    from .gguf_cache import cache_gguf_reads
+    from .progress_bars import shown
 
     place = placing(device, dtype, quantization, attn_implementation)
     with shown(progress):
-        source = folder_of(folder_or_name)
-        gguf = gguf_in(source)
+        source = resolve_model_path(folder_or_name)
+        gguf = find_gguf(source)
         if gguf:
-            with read_once():
+            with cache_gguf_reads():
                 model = _of_gguf(gguf, place)
         else:
             model = _of_folder(source, place, converted)
@@ -84,14 +84,16 @@ def load_model(
 def _of_folder(
     folder: Path, place: Placing, converted: str | PathLike[str] | None
 ) -> PreTrainedModel:
-    config = read_config(folder)
+    config = read_model_config(folder)
     generation = generation_of(config)
     _require_known(folder, generation, config)
     tensors = open_weights(folder)
     place = place.with_dtype_of(config, tensors)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if place.free is not None:
-        require_room(shapes, place.itemsize, place.quantization, free=place.free, device=place.name)
+        require_memory(
+            shapes, place.itemsize, place.quantization, free=place.free, device=place.name
+        )
     if generation in ("chatglm2", "glm4"):
         return _of_official_glm(folder, config, tensors, place, converted)
     if generation == "chatglm":
@@ -115,16 +117,16 @@ def _of_official_glm(
 ) -> PreTrainedModel:
     from transformers import GlmForCausalLM
 
-    glm = glm_config(config)
+    glm = convert_config(config)
     load = GlmForCausalLM.from_pretrained
     if converted is None:
-        weights = converted_weights(tensors, glm)
+        weights = convert_weights(tensors, glm)
         model = _loaded(load, folder, place, None, config=glm, state_dict=weights)
     else:
         kept = Path(converted).expanduser()
         source = source_of(folder, config)
         if not is_kept(kept, source):
-            keep(kept, source, glm, converted_weights(tensors, glm))
+            keep(kept, source, glm, convert_weights(tensors, glm))
         model = _loaded(load, kept, place, kept)
     model.config.name_or_path = model.name_or_path = str(folder)
     return model
@@ -144,7 +146,7 @@ def _of_gguf(path: Path, place: Placing) -> PreTrainedModel:
         raise ConfigurationError(f"{path} is cut off or no GGUF file: {error}") from error
     shapes = {tensor.name: (int(tensor.n_elements),) for tensor in tensors}
     if place.free is not None:
-        require_room(shapes, place.itemsize, None, free=place.free, device=place.name)
+        require_memory(shapes, place.itemsize, None, free=place.free, device=place.name)
     load = AutoModelForCausalLM.from_pretrained
     how = {"gguf_file": path.name, "trust_remote_code": False}
     model = _loaded(load, path, place, path.parent, **how)

@@ -17,7 +17,7 @@ _SAFE, _OLD = ("*.safetensors",), ("*.bin",)
 _DEEPER = ("*/*",)  # the same weights in other formats
 
 
-def folder_of(folder_or_name: str | PathLike[str], *, weights: bool = True) -> Path:
+def resolve_model_path(folder_or_name: str | PathLike[str], *, weights: bool = True) -> Path:
     """The folder (or GGUF file) at that path; a name such as "owner/model" is downloaded first.
 
     Code is never downloaded, and *.bin only where there are no *.safetensors.
@@ -43,7 +43,7 @@ def folder_of(folder_or_name: str | PathLike[str], *, weights: bool = True) -> P
     )
 
 
-def gguf_in(path: Path) -> Path | None:
+def find_gguf(path: Path) -> Path | None:
     """The GGUF file at `path`, or the only one in a folder without a config.json; else None.
 
     Raises:
@@ -58,7 +58,7 @@ def gguf_in(path: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_model_config(folder: Path) -> dict[str, Any]:
     """What config.json in a model's folder says.
 
     Raises:
@@ -71,10 +71,10 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} has no config.json"
             + (": it is an adapter, load its base model first" if adapter else "")
         )
-    return read_object(path)
+    return read_json_object(path)
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:

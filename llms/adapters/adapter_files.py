@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llms.loading.sources import read_object
-from llms.loading.weights import open_file
+from llms.loading.model_files import read_json_object
+from llms.loading.weights import open_weight_file
 from memorybank_core.errors import ConfigurationError
 
-from .grouped import without_groups
+from .merged_linear import convert_merged_linear
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,12 +61,12 @@ def read_adapter(folder: Path) -> Adapter:
     """
     config = _config(folder)
     weights = _weights(folder)
-    tensors = open_file(weights)
+    tensors = open_weight_file(weights)
     if not tensors:
         raise ConfigurationError(f"{weights} has not one tensor in it. {_advice(folder)}")
     tensors = {_NAMED.sub(r"\1", name): tensor.detach() for name, tensor in tensors.items()}
     if any(config.get("enable_lora") or ()):
-        config, tensors = without_groups(config, tensors)
+        config, tensors = convert_merged_linear(config, tensors)
     kept = {key: value for key, value in config.items() if key not in _FORGOTTEN}
     return Adapter(folder, kept, tensors)
 
@@ -78,7 +78,7 @@ def _config(folder: Path) -> dict[str, Any]:
     found = [path for path in found if path.is_file()]
     if not found:
         raise ConfigurationError(f"neither {folder} nor the folder above it has {CONFIG}")
-    config = read_object(found[0])
+    config = read_json_object(found[0])
     if not isinstance(config.get("peft_type"), str):
         raise ConfigurationError(f"{found[0]} names no peft_type: it is no adapter's configuration")
     return config
@@ -95,6 +95,6 @@ def _advice(folder: Path) -> str:
     """What to do about a final save that is empty, as peft 0.3.0 wrote them."""
     steps = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal()]
     for path in sorted(steps, key=lambda path: int(path.name[11:]), reverse=True):
-        if any((path / name).is_file() for name in WEIGHTS) and open_file(_weights(path)):
+        if any((path / name).is_file() for name in WEIGHTS) and open_weight_file(_weights(path)):
             return f"{path} has the weights: load that."
     return "No checkpoint beside it has the weights either: it must be trained again."

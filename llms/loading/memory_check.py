@@ -16,7 +16,7 @@ _MARGIN = 8
 _KEPT = ("embed", "lm_head", "output_layer")  # not quantized
 
 
-def needed_bytes(shapes: Shapes, bytes_per_number: int, quantization: str | None = None) -> int:
+def required_bytes(shapes: Shapes, bytes_per_number: int, quantization: str | None = None) -> int:
     """Bytes that a model takes while it answers.
 
     Beside its weights that is the cache of keys and values, and room to compute in: an eighth of
@@ -36,7 +36,7 @@ def needed_bytes(shapes: Shapes, bytes_per_number: int, quantization: str | None
     return round(weights + in_16_bit / _MARGIN)
 
 
-def require_room(
+def require_memory(
     shapes: Shapes, bytes_per_number: int, quantization: str | None, *, free: int, device: str
 ) -> None:
     """Refuses a model that is larger than the free memory, and says what would fit.
@@ -44,13 +44,13 @@ def require_room(
     Raises:
         ConfigurationError: It does not fit into `free` bytes of `device`.
     """
-    needed = needed_bytes(shapes, bytes_per_number, quantization)
+    needed = required_bytes(shapes, bytes_per_number, quantization)
     if needed <= free:
         return
     ways = {
-        'dtype="bfloat16" or "float16"': needed_bytes(shapes, 2),
-        'quantization="8bit"': needed_bytes(shapes, 2, "8bit"),
-        'quantization="4bit"': needed_bytes(shapes, 2, "4bit"),
+        'dtype="bfloat16" or "float16"': required_bytes(shapes, 2),
+        'quantization="8bit"': required_bytes(shapes, 2, "8bit"),
+        'quantization="4bit"': required_bytes(shapes, 2, "4bit"),
     }
     fitting = [f"{way} ({_gb(size)})" for way, size in ways.items() if size <= free]
     fitting.append('device="cpu"')

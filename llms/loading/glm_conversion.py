@@ -45,7 +45,7 @@ _BUILT_IN = {  # what glm has no choice of, with the official default of each fi
 }
 
 
-def glm_config(config: Mapping[str, Any]) -> GlmConfig:
+def convert_config(config: Mapping[str, Any]) -> GlmConfig:
     """The configuration of the same model in transformers.
 
     Args:
@@ -87,14 +87,14 @@ def glm_config(config: Mapping[str, Any]) -> GlmConfig:
     return GlmConfig(**fields)
 
 
-def converted_weights(
+def convert_weights(
     tensors: Mapping[str, Tensor], config: Mapping[str, Any] | GlmConfig
 ) -> dict[str, Tensor]:
     """The weights under the names of `GlmForCausalLM`: views of `tensors` wherever that can be.
 
     Args:
         tensors: The official weights by their official names.
-        config: The official config.json, or what `glm_config` made of it.
+        config: The official config.json, or what `convert_config` made of it.
 
     Raises:
         ConfigurationError: A tensor is not one of this architecture, or has another shape.
@@ -113,7 +113,7 @@ def converted_weights(
     return converted
 
 
-def converted_lora(
+def convert_lora(
     tensors: Mapping[str, Tensor], config: Mapping[str, Any] | GlmConfig
 ) -> dict[str, Tensor]:
     """The tensors of a LoRA adapter of the official model, for the same model in transformers.
@@ -132,7 +132,7 @@ def converted_lora(
     Raises:
         ConfigurationError: A tensor is not one of this architecture, or has another shape.
     """
-    converted = converted_weights(tensors, config)
+    converted = convert_weights(tensors, config)
     return {name: tensor.clone() for name, tensor in converted.items()}
 
 
@@ -151,7 +151,7 @@ class _Fused:
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | GlmConfig) -> _Fused:
-        glm: Any = glm_config(config) if isinstance(config, Mapping) else config
+        glm: Any = convert_config(config) if isinstance(config, Mapping) else config
         heads, width = glm.num_attention_heads, glm.head_dim
         keys = glm.num_key_value_heads * width
         by_head = getattr(glm, "fused_by_head", False)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError
 
-from .sources import read_object
-from .weights import weight_files
+from .model_files import read_json_object
+from .weights import find_weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ _SHARD_BYTES = 2_000_000_000
 
 def source_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """What tells an original from another: its config.json, its files' sizes and times."""
-    files = weight_files(folder)
+    files = find_weight_files(folder)
     times = {path.name: path.stat().st_mtime_ns for path in files}
     return {"version": _VERSION, "config": dict(config), "files": _sizes(files), "times": times}
 
@@ -41,7 +41,7 @@ def is_kept(folder: Path, source: Mapping[str, Any]) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
-        note = read_object(folder / SOURCE)
+        note = read_json_object(folder / SOURCE)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"{folder} has no readable {SOURCE}, so it was not made by converting a model: pass "
