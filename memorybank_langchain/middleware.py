@@ -210,7 +210,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
                 return turn["at"]
         except ConflictError:  # a replay: the turn is there with its answer, and stays
             pass
-        known = self.bank.store.known(user_id, [turn["id"]]).get(turn["id"])
+        known = self.bank.get([turn["id"]], user_id=user_id).get(turn["id"])
         return known.created_at.isoformat() if known else turn["at"]
 
     def _informed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:

@@ -43,7 +43,7 @@ def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
 
 def _is_closed(bank: MemoryBank) -> bool:
     try:
-        bank.store.known("-", [])
+        bank.get([], user_id="-")
     except StoreClosedError:
         return True
     return False

@@ -222,7 +222,7 @@ class MemoryBankMemory(BaseMemory):
         talk = self.conversation or resumed(self._latest(_REOPENED))
         stored = {turn.id for turn in talk.turns[-last:] if turn.id and turn.is_stored}
         used = stored.union(talk.recall.ids if talk.recall else ())
-        gone = used - self.bank.store.known(self.user_id, used).keys() if used else set()
+        gone = used - self.bank.get(used, user_id=self.user_id).keys() if used else set()
         if not gone:
             return talk
         return talk.without(gone).model_copy(update={"recall": None})

@@ -18,7 +18,7 @@ from .base import Base, ids_of
 
 
 class Forgetting(Base):
-    """`forget`, `forecast`, `restore`, `pin`, `unpin` and `delete`."""
+    """`forget`, `forecast`, `archive`, `restore`, `pin`, `unpin` and `delete`."""
 
     def forget(
         self,
@@ -63,6 +63,27 @@ class Forgetting(Base):
         fading = self._fading(user_id, require_moment(by, "by"), threshold)
         gone = [item for item in fading if item.fades_at and item.retention < threshold]
         return sorted(gone, key=lambda item: (item.fades_at, item.memory.id))
+
+    def archive(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+    ) -> int:
+        """Archive these memories, whatever their retention; pinned ones are kept.
+
+        Args:
+            found: Search results, memories or ids.
+            user_id: The user.
+            now: Time of archiving; default the present.
+
+        Returns:
+            The number of memories archived.
+        """
+        require_user(user_id)
+        ids = ids_of(found, user_id)
+        return self.store.archive(user_id, ids, require_moment(now)) if ids else 0
 
     def restore(
         self,
@@ -124,6 +145,7 @@ class Forgetting(Base):
 
     aforget = in_thread(forget)
     aforecast = in_thread(forecast)
+    aarchive = in_thread(archive)
     arestore = in_thread(restore)
     apin = in_thread(pin)
     aunpin = in_thread(unpin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
@@ -11,11 +12,25 @@ from memorybank_core.records import Kind, Memory
 from memorybank_core.reports import Stats
 from memorybank_core.validation import profile_json, require_k, require_user
 
-from .base import Base, filter_of
+from .base import Base, filter_of, ids_of
 
 
 class Looking(Base):
-    """`timeline`, `recalls`, `users`, `stats`, the profile and `compact`."""
+    """`get`, `timeline`, `recalls`, `users`, `stats`, the profile and `compact`."""
+
+    def get(self, ids: Collection[str], *, user_id: str) -> dict[str, Memory]:
+        """Return the memories of these ids, archived ones included.
+
+        Args:
+            ids: Ids of memories.
+            user_id: The user.
+
+        Returns:
+            The memories by id, in the order of `ids`. An unknown id is missing.
+        """
+        require_user(user_id)
+        memories = self.store.known(user_id, ids := ids_of(ids, user_id))
+        return {id: memories[id] for id in ids if id in memories}
 
     def timeline(
         self,
@@ -79,6 +94,7 @@ class Looking(Base):
         """
         return self.store.compact()
 
+    aget = in_thread(get)
     atimeline = in_thread(timeline)
     arecalls = in_thread(recalls)
     ausers = in_thread(users)

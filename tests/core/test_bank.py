@@ -166,6 +166,30 @@ def test_forgetting_archives_what_has_faded_and_can_be_undone(bank):
     assert bank.forget(user_id=USER, now=now).forgotten == ()
 
 
+def test_named_memories_are_archived_but_for_pinned_ones(bank):
+    bank.pin(["cello"], user_id=USER)
+    now = MONDAY + DAY
+    assert bank.archive(["soup", "cello", "unknown"], user_id=USER, now=now) == 1
+    assert {memory.id for memory in bank.timeline(user_id=USER)} == {"cello", "cat", "train"}
+    (soup,) = bank.get(["soup"], user_id=USER).values()
+    assert soup.archived_at == now
+    assert bank.archive([soup], user_id=USER) == 0
+    assert bank.restore([soup], user_id=USER) == 1
+
+
+def test_memories_are_got_by_their_ids(bank):
+    bank.add([Turn("Hello", "", MONDAY, id="hello")], user_id="bob")
+    bank.archive(["soup"], user_id=USER)
+    memories = bank.get(["train", "unknown", "soup", "hello", "train"], user_id=USER)
+    assert list(memories) == ["train", "soup"]
+    assert memories["train"].turn.query == "The train to Bergen leaves on Friday."
+    assert bank.get([], user_id=USER) == {}
+    with pytest.raises(InvalidInputError, match="user_id"):
+        bank.get(["train"], user_id="")
+    with pytest.raises(InvalidInputError, match="list of ids"):
+        bank.get("train", user_id=USER)
+
+
 def test_what_is_pinned_stays_until_it_is_let_go(bank):
     assert bank.pin(["soup"], user_id=USER) == 1
     now = MONDAY + 400 * DAY
