@@ -22,8 +22,8 @@ from transformers import GlmConfig, GlmForCausalLM, LlamaConfig, LlamaForCausalL
 
 from llms import Sampling
 from llms.chatglm import ChatGLMConfig, ChatGLMForCausalLM
-from llms.generating import FixedCache, run
-from llms.writing import Writer
+from llms.generation import FixedCache, run
+from llms.stream_decoder import Writer
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "data" / "chatglm" / "v1a"
 GREEDY = Sampling(temperature=0)

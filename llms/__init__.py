@@ -10,14 +10,14 @@ from memorybank_core.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from .adapters import load_adapter, merge_adapter, use_adapter
-    from .bridge import as_llm
+    from .custom_model import as_llm
     from .finetuning import finetune
-    from .host import LocalModel
+    from .generation_request import Answer
     from .loading import load_model
+    from .local_model import LocalModel
     from .openai import OpenAIChat
-    from .requests import Answer
     from .sampling import Sampling
-    from .tokenizers import load_tokenizer
+    from .tokenization import load_tokenizer
 
 __all__ = [
     "Answer",
@@ -34,15 +34,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Answer": "requests",
-    "LocalModel": "host",
+    "Answer": "generation_request",
+    "LocalModel": "local_model",
     "OpenAIChat": "openai",
     "Sampling": "sampling",
-    "as_llm": "bridge",
+    "as_llm": "custom_model",
     "finetune": "finetuning",
     "load_adapter": "adapters",
     "load_model": "loading",
-    "load_tokenizer": "tokenizers",
+    "load_tokenizer": "tokenization",
     "merge_adapter": "adapters",
     "use_adapter": "adapters",
 }

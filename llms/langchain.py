@@ -26,9 +26,9 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError.of("langchain-core", "langchain") from error
 
-from .asking import Asking, answered, awritten, unusable, written
-from .host import LocalModel
-from .requests import Answer
+from .framework_base import Asking, answered, awritten, unusable, written
+from .generation_request import Answer
+from .local_model import LocalModel
 
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile

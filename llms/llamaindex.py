@@ -33,9 +33,9 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError.of("llama-index-core", "llamaindex") from error
 
-from .asking import Asking, answered, awritten, unusable, written
-from .host import LocalModel
-from .requests import Answer
+from .framework_base import Asking, answered, awritten, unusable, written
+from .generation_request import Answer
+from .local_model import LocalModel
 
 _ROLES = {
     MessageRole.SYSTEM: "system",

@@ -15,10 +15,10 @@ from memorybank_core.errors import ConfigurationError, MissingDependencyError
 from memorybank_core.protocols import Completion
 from memorybank_core.text import without_surrogates
 
-from .answers import completion, part, pieces
-from .failures import translated, transport_errors
+from .chat_completion import completion, part, pieces
+from .server_errors import translated, transport_errors
 from .servers import Server, base_url_or_default, server_named, server_of_client
-from .shortening import Message, shortening
+from .truncation import Message, shortening
 
 _NO_KEY = "no-key-needed"  # the openai package insists on one, a local server does not
 _WINDOW = 128_000  # an older model that reads less says so, and is asked in parts

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from llms.frames import Frame
+    from llms.prompt_formats import Frame
 
 IGNORED = -100
 """The label of a token that nothing is learnt from."""

@@ -137,7 +137,7 @@ def _loaded(
 
 
 def _window(model: PreTrainedModel) -> int:
-    from llms.host import window_of
+    from llms.local_model import window_of
 
     return window_of(model)
 
@@ -151,7 +151,7 @@ def _trained(
     resume: bool,
     progress: bool,
 ) -> FinetuneReport:
-    from llms.tokenizers import load_tokenizer
+    from llms.tokenization import load_tokenizer
 
     from .trainer import AdapterTrainer, check_finite, with_adapter
 
@@ -192,7 +192,7 @@ def _examples(
     settings: Mapping[str, Any],
 ) -> tuple[Examples, Examples]:
     """What to learn from and what to measure on."""
-    from llms.frames import FRAMES, frame_for
+    from llms.prompt_formats import FRAMES, frame_for
 
     name = settings["frame"]
     if name is not None and name not in FRAMES:

@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from llms.host import LocalModel
+from llms.local_model import LocalModel
 
 MARKS = ["[pad]", "[end]", "[system]", "[user]", "[assistant]"]
 PAD, END, ASSISTANT = 0, 1, 4

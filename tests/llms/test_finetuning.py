@@ -26,10 +26,10 @@ from llms.finetuning.checkpoints import is_complete
 from llms.finetuning.dialogues import Dialogue, read_dialogues
 from llms.finetuning.examples import IGNORED, Collator, Cutter, Example
 from llms.finetuning.report import epoch_losses
-from llms.frames import FRAMES
-from llms.host import LocalModel
 from llms.loading import load_model
-from llms.tokenizers import load_tokenizer
+from llms.local_model import LocalModel
+from llms.prompt_formats import FRAMES
+from llms.tokenization import load_tokenizer
 from memorybank_core import ConfigurationError, FormatError
 
 MAKERS = {

@@ -19,7 +19,7 @@ from sentencepiece import SentencePieceProcessor
 from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerFast, TextIteratorStreamer
 
 from llms import load_tokenizer
-from llms.tokenizers.families import (
+from llms.tokenization.chatglm import (
     ChatGLM2Tokenizer,
     ChatGLM3Tokenizer,
     ChatGLMTokenizer,

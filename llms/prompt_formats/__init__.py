@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from memorybank_core.errors import ConfigurationError
 
+from .messages import UNTRAINED, Messages, Round, Turn, answered, asked, rounds_of
 from .template import TemplateFrame
-from .turns import UNTRAINED, Messages, Round, Turn, answered, asked, rounds_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,8 +10,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from transformers import PreTrainedTokenizerFast
 
-from llms.frames import FRAMES, RoleFrame, frame_for
-from llms.tokenizers.families import FAMILIES
+from llms.prompt_formats import FRAMES, RoleFrame, frame_for
+from llms.tokenization.chatglm import FAMILIES
 from memorybank_core import ConfigurationError
 
 DATA = Path(__file__).parents[1] / "data" / "chatglm"

@@ -16,7 +16,7 @@ from memorybank_core.errors import (
 from memorybank_core.llm.overflow import says_too_long
 from memorybank_core.protocols import LLM
 
-from .answers import part
+from .chat_completion import part
 
 _SHAPES = (
     "as_llm takes an object with complete(messages, *, max_tokens, stop) or a function of "

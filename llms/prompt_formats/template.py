@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from memorybank_core.errors import ConfigurationError
 
-from .turns import UNTRAINED, Messages, Round, Turn, answered, asked, rounds_of
+from .messages import UNTRAINED, Messages, Round, Turn, answered, asked, rounds_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

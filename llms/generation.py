@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, StaticCache, StoppingCriteria, StoppingCriteriaList
 
 from .sampling import Sampling
-from .writing import Writer
+from .stream_decoder import Writer
 
 if TYPE_CHECKING:
     from peft import PeftModel

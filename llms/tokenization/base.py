@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedTokenizer
 
-from .pieces import processor_of
+from .sentencepiece_files import processor_of
 
 
 class PieceTokenizer(PreTrainedTokenizer):

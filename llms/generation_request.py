@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.text import without_surrogates
 
-from .shortening import Message
-from .writing import Ending, Writer
+from .stream_decoder import Ending, Writer
+from .truncation import Message
 
 ANSWER = 1024
 """Tokens of an answer where nobody says how many."""

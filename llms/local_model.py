@@ -15,16 +15,16 @@ from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import AnswerError, ConfigurationError, ContextOverflowError, LLMError
 from memorybank_core.protocols import Completion
 
-from .requests import Answer, Request, batches, clean, limit, stops
+from .generation_request import Answer, Request, batches, clean, limit, stops
 from .sampling import Sampling
-from .shortening import Message, shortening
-from .writing import Writer
+from .stream_decoder import Writer
+from .truncation import Message, shortening
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from .frames import Frame
+    from .prompt_formats import Frame
 
 _LOOK = 0.05  # seconds after which a request that waits looks whether it was cancelled
 
@@ -64,8 +64,8 @@ class LocalModel:
         context_window: int | None = None,
         batch_size: int = 8,
     ) -> None:
-        from .frames import FRAMES, frame_for
-        from .generating import FixedCache
+        from .generation import FixedCache
+        from .prompt_formats import FRAMES, frame_for
 
         if isinstance(frame, str) and frame not in FRAMES:
             raise ConfigurationError(f"no frame {frame!r}; there are: {', '.join(sorted(FRAMES))}")
@@ -121,7 +121,7 @@ class LocalModel:
         from .loading import load_model
         from .loading.generations import SAMPLING, generation_at
         from .loading.gguf_cache import cache_gguf_reads
-        from .tokenizers import load_tokenizer
+        from .tokenization import load_tokenizer
 
         with cache_gguf_reads():
             tokenizer = load_tokenizer(folder_or_name)
@@ -332,7 +332,7 @@ class LocalModel:
         cancelled: threading.Event,
         show: Callable[[str], None] = lambda piece: None,
     ) -> None:
-        from .generating import run
+        from .generation import run
 
         room = self.context_window - max(len(request.prompt) for request in batch)
         with self._turn(cancelled) as mine, self._translating():

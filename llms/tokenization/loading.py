@@ -16,7 +16,7 @@ from llms.loading.model_files import (
 )
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .telling import TIKTOKEN_ADVICE, generation_in
+from .detection import TIKTOKEN_ADVICE, generation_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +36,7 @@ def load_tokenizer(
     """The tokenizer of a model. It pads on the left, as answers want it.
 
     ChatGLM of all generations and LLaMA of 2023 have tokenizers of this package, for which a text
-    is never anything but text; see `llms.tokenizers.telling` for how they are told apart. All
+    is never anything but text; see `llms.tokenization.detection` for how they are told apart. All
     others are transformers' own; one without a token for padding pads with that for the end.
 
     Args:
@@ -67,8 +67,8 @@ def load_tokenizer(
 
 def _of_pieces(folder: Path, generation: str) -> PieceTokenizer:
     _require("sentencepiece")
-    from .families import FAMILIES
-    from .pieces import is_tiktoken
+    from .chatglm import FAMILIES
+    from .sentencepiece_files import is_tiktoken
 
     family = FAMILIES[generation]
     file = _piece_file(folder, family.vocab_files_names["vocab_file"])

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memorybank_core.errors import ConfigurationError
 
-from .host import LocalModel
-from .requests import Answer
+from .generation_request import Answer
+from .local_model import LocalModel
 from .sampling import Sampling
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 import torch
 from parrot import END, babbler, parrot, tokenizer
 
-from llms.host import Answer, LocalModel
+from llms.local_model import Answer, LocalModel
 from llms.sampling import Sampling
-from llms.writing import Writer
+from llms.stream_decoder import Writer
 from memorybank_core import (
     AnswerError,
     Completion,
