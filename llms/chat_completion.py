@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from memorybank_core.errors import AnswerError, ContextOverflowError, LLMError
-from memorybank_core.llm.completion import CUT_OFF, REFUSED
+from memorybank_core.errors import ContextOverflowError, LLMError
+from memorybank_core.llm.completion import require_complete
 from memorybank_core.llm.overflow import says_too_long
 from memorybank_core.protocols import Completion
 
 from .servers import Server
-
-_ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
 
 
 def part(thing: Any, *names: str) -> Any:
@@ -39,9 +37,16 @@ def completion(response: Any, server: Server) -> Completion:
     reason, refusal = part(choices[0], "finish_reason"), part(choices[0], "message", "refusal")
     if not isinstance(text, str) or part(choices[0], "message") is None:
         raise _no_completion(response, server)
-    _require_whole(text, reason, refusal, server)
     tokens = part(response, "usage", "total_tokens")
-    return Completion(text, tokens if isinstance(tokens, int) else None)
+    return require_complete(
+        text,
+        source=server,
+        finish_reason=reason,
+        refusal=refusal,
+        tokens=tokens if isinstance(tokens, int) else None,
+        requires_reason=True,
+        redact=server.hide,
+    )
 
 
 def pieces(chunks: Iterable[Any], server: Server) -> Generator[str, None, None]:
@@ -62,7 +67,14 @@ def pieces(chunks: Iterable[Any], server: Server) -> Generator[str, None, None]:
                 yield text
             reason = part(choice, "finish_reason") or reason
             refusal += str(part(choice, "delta", "refusal") or "")
-    _require_whole(whole, reason, refusal, server)
+    require_complete(
+        whole,
+        source=server,
+        finish_reason=reason,
+        refusal=refusal,
+        requires_reason=True,
+        redact=server.hide,
+    )
 
 
 def _choices(response: Any, server: Server) -> list[Any]:
@@ -80,31 +92,3 @@ def _no_completion(response: Any, server: Server) -> LLMError:
         f"{server} answered with something that is no chat completion: {shown!r}. Does base_url "
         "lead to OpenAI's chat completions? It often ends in /v1."
     )
-
-
-def _require_whole(text: str, reason: Any, refusal: Any, server: Server) -> None:
-    """Raises AnswerError unless the model said all that it meant to say."""
-    reason = str(reason).lower() if reason else None
-    shown = server.hide(str(refusal or reason))
-    if refusal or reason in REFUSED:
-        raise AnswerError(f"{server} refused to answer: {shown!r}. Ask otherwise, or elsewhere.")
-    if reason in CUT_OFF:
-        raise AnswerError(
-            f"the answer of {server} was cut off after {len(text)} characters ({shown}). Raise "
-            "max_tokens, or send less, so that it fits the context."
-        )
-    if reason is None:
-        raise AnswerError(
-            f"the answer of {server} was cut off after {len(text)} characters: it came without a "
-            "finish_reason. Try again, or read the server's log."
-        )
-    if reason not in _ENDED:
-        raise AnswerError(
-            f"the answer of {server} did not end but stopped with {shown!r}. Only plain answers "
-            "can be used: offer the model no tools."
-        )
-    if not text.strip():
-        raise AnswerError(
-            f"the answer of {server} is empty. Raise max_tokens (a model that thinks first may "
-            "have used them up), or ask otherwise."
-        )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from memorybank_core.errors import (
-    AnswerError,
     ConfigurationError,
     ContextOverflowError,
     LLMError,
     MemoryBankError,
 )
+from memorybank_core.llm.completion import cut_at_stop, require_complete
 from memorybank_core.llm.overflow import says_too_long
 from memorybank_core.protocols import LLM
 
@@ -70,11 +70,8 @@ class _Bridge:
             raise
         except Exception as error:  # a foreign model may raise whatever it likes
             raise self._translated(error) from error
-        if not isinstance(answer, str) or not answer.strip():
-            raise AnswerError(
-                f"{self.name} must answer with a string that is not empty, not {answer!r:.200}"
-            )
-        return answer
+        tokens = getattr(answer, "tokens", None)
+        return require_complete(answer, source=self.name, tokens=tokens)
 
     def __repr__(self) -> str:
         return f"as_llm({self.name!r})"
@@ -93,9 +90,7 @@ def _function(model: Any) -> Callable[..., str] | None:
         messages: list[dict[str, str]], *, max_tokens: int | None, stop: Sequence[str] | None
     ) -> Any:
         answer = model(messages)
-        for end in stop or () if isinstance(answer, str) else ():
-            answer = answer.partition(end)[0]
-        return answer
+        return cut_at_stop(answer, stop or ()) if isinstance(answer, str) else answer
 
     return complete
 

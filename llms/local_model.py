@@ -12,7 +12,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from memorybank_core.concurrency import in_thread
-from memorybank_core.errors import AnswerError, ConfigurationError, ContextOverflowError, LLMError
+from memorybank_core.errors import ConfigurationError, ContextOverflowError, LLMError
+from memorybank_core.llm.completion import require_complete
 from memorybank_core.protocols import Completion
 
 from .generation_request import Answer, Request, batches, clean, limit, stops
@@ -252,7 +253,9 @@ class LocalModel:
         """
 
         def ask(shown: Sequence[Message]) -> Completion:
-            return self._whole(self.answer(shown, max_tokens=max_tokens, stop=stop, **sampling))
+            return self._require_complete(
+                self.answer(shown, max_tokens=max_tokens, stop=stop, **sampling)
+            )
 
         return ask(self._fitting(messages, max_tokens))
 
@@ -271,7 +274,8 @@ class LocalModel:
         Pieces may have come when an answer turns out to be cut off.
         """
         fitting = self._fitting(messages, max_tokens)
-        self._whole((yield from self.write(fitting, max_tokens=max_tokens, stop=stop, **sampling)))
+        answer = yield from self.write(fitting, max_tokens=max_tokens, stop=stop, **sampling)
+        self._require_complete(answer)
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` takes, without any that frame a prompt."""
@@ -413,15 +417,13 @@ class LocalModel:
         except (RuntimeError, ValueError, IndexError) as error:
             raise LLMError(f"{self.name} failed: {type(error).__name__}: {error}") from error
 
-    def _whole(self, answer: Answer) -> Completion:
-        if answer.ending != "stop":
-            raise AnswerError(
-                f"the answer of {self.name} was cut off after {answer.tokens} tokens "
-                f"({answer.ending}). Raise max_tokens, or send less, so that it fits the context."
-            )
-        if not answer.text.strip():
-            raise AnswerError(f"the answer of {self.name} is empty. Ask otherwise.")
-        return Completion(answer.text, answer.prompt_tokens + answer.tokens)
+    def _require_complete(self, answer: Answer) -> Completion:
+        return require_complete(
+            answer.text,
+            source=self.name,
+            finish_reason=answer.ending,
+            tokens=answer.prompt_tokens + answer.tokens,
+        )
 
 
 def ends_of(model: PreTrainedModel | PeftModel, frame: Sequence[int]) -> list[int]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from memorybank_core.errors import AnswerError, LLMError, MemoryBankError
+from memorybank_core.errors import LLMError, MemoryBankError
+from memorybank_core.llm.completion import require_complete
 from memorybank_core.protocols import LLM
 from memorybank_core.text import estimate_tokens
 
@@ -88,7 +89,7 @@ class Asker:
             raise LLMError(f"{self.name} failed: {type(error).__name__}: {error}") from error
         finally:
             self._tally.count(tokens)
-        return checked(answer)
+        return _require_digest(answer, self.name)
 
 
 def name_of(llm: LLM) -> str:
@@ -97,20 +98,17 @@ def name_of(llm: LLM) -> str:
     return name if isinstance(name, str) and name else type(llm).__name__
 
 
-def checked(answer: object) -> str:
-    """A model's answer without spaces around it and without what it thought aloud.
+def _require_digest(answer: object, source: str) -> str:
+    """Return a model's answer, stripped and without its leading thoughts.
 
     Raises:
-        AnswerError: Nothing is left, or it is a refusal.
+        AnswerError: If nothing is left, or the text is a refusal.
     """
     if not isinstance(answer, str):
-        raise AnswerError(f"the model answered with {type(answer).__name__}, not with text")
+        return require_complete(answer, source=source)  # raises
     text = _THOUGHT.sub("", answer).strip()
-    if not text:
-        raise AnswerError("the model's answer is empty")
-    if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
-        raise AnswerError(f"the model refused: {text[:120]!r}")
-    return text
+    is_refusal = len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text)
+    return require_complete(text, source=source, refusal=text[:120] if is_refusal else None)
 
 
 def _generous_estimate(text: str) -> float:

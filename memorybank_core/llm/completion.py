@@ -1,11 +1,18 @@
-"""Why an answer ended: the reasons that providers give for one that is not whole."""
+"""Check that a model's answer is complete: the one check for every kind of model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from memorybank_core.errors import AnswerError
+from memorybank_core.protocols import Completion
+
 CUT_OFF = frozenset(
-    "length max_tokens max_output_tokens model_length model_context_window_exceeded".split()
+    """
+    length max_tokens max_output_tokens model_length model_context_window_exceeded cancelled
+    """.split()
 )
-"""Reasons for the end of an answer, in lower case, which mean that it was cut off."""
+"""Finish reasons, in lower case, of an answer that was cut off."""
 
 REFUSED = frozenset(
     """
@@ -13,4 +20,72 @@ REFUSED = frozenset(
     safety sensitive
     """.split()
 )
-"""Reasons which mean that the model or its provider would not answer."""
+"""Finish reasons, in lower case, of an answer that the model or its provider refused."""
+
+FINISHED = frozenset("stop eos eos_token end_turn stop_sequence complete".split())
+"""Finish reasons, in lower case, of a complete answer."""
+
+
+def cut_at_stop(text: str, stop: Iterable[str]) -> str:
+    """Return `text` up to the first of the stop strings."""
+    for end in stop:
+        text = text.partition(end)[0]
+    return text
+
+
+def require_complete(
+    text: object,
+    *,
+    source: object,
+    finish_reason: object = None,
+    refusal: object = None,
+    tokens: int | None = None,
+    stop: Iterable[str] = (),
+    requires_reason: bool = False,
+    redact: Callable[[str], str] = str,
+) -> Completion:
+    """Return a model's answer if it is complete.
+
+    Args:
+        text: The answer.
+        source: The model, as error messages name it.
+        finish_reason: The provider's reason for the end of the answer, a string or an enum.
+        refusal: The provider's text of a refusal, if any.
+        tokens: Tokens of the prompt and the answer; None if unknown.
+        stop: Stop strings; the answer is cut at the first.
+        requires_reason: Whether a missing or unknown finish reason is an error too.
+        redact: Applied to the provider's words before an error message quotes them.
+
+    Raises:
+        AnswerError: If the answer is not text, empty, refused or cut off.
+    """
+    if not isinstance(text, str):
+        raise AnswerError(f"the answer of {source} must be a string, not {text!r:.200}")
+    reason = str(getattr(finish_reason, "value", finish_reason) or "").lower()
+    answer = cut_at_stop(text, stop)
+    cut = f"the answer of {source} was cut off after {len(answer)} characters"
+    if refusal or reason in REFUSED:
+        raise AnswerError(
+            f"{source} refused to answer: {redact(str(refusal or reason))!r}. Rephrase the request "
+            "or use another model."
+        )
+    if reason in CUT_OFF and answer == text:
+        raise AnswerError(
+            f"{cut} ({redact(reason)}). Raise max_tokens, or shorten the prompt so that the "
+            "answer fits into the context window."
+        )
+    if requires_reason and not reason:
+        raise AnswerError(
+            f"{cut}: it came without a finish_reason. Try again, or check the server's log."
+        )
+    if requires_reason and reason not in FINISHED:
+        raise AnswerError(
+            f"the answer of {source} did not end but stopped with {redact(reason)!r}. Only plain "
+            "answers can be used: do not offer the model any tools."
+        )
+    if not answer.strip():
+        raise AnswerError(
+            f"the answer of {source} is empty. Raise max_tokens (a model that reasons first may "
+            "have used them up), or rephrase the request."
+        )
+    return Completion(answer, tokens)

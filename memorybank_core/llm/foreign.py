@@ -6,15 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memorybank_core.errors import (
-    AnswerError,
-    ContextOverflowError,
-    LLMError,
-    MemoryBankError,
-)
-from memorybank_core.protocols import Completion
+from memorybank_core.errors import ContextOverflowError, LLMError, MemoryBankError
 
-from .completion import CUT_OFF, REFUSED
+from .completion import require_complete
 from .overflow import says_too_long
 
 REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
@@ -83,7 +77,14 @@ class ForeignLLM:
             raise
         except Exception as error:  # a foreign model may raise whatever it likes
             raise self._translated(error) from error
-        return self._whole(answer, ends)
+        return require_complete(
+            answer.text,
+            source=self.name,
+            finish_reason=answer.reason,
+            refusal=answer.refusal,
+            tokens=answer.tokens,
+            stop=ends,
+        )
 
     def __repr__(self) -> str:
         return f"as_llm({self.name!r})"
@@ -97,27 +98,6 @@ class ForeignLLM:
                 "with a larger context."
             )
         return LLMError(f"{self.name} failed: {said}")
-
-    def _whole(self, answer: Answer, ends: Sequence[str]) -> Completion:
-        """The answer up to a stop; raises AnswerError where it is not a whole one."""
-        reason = str(getattr(answer.reason, "value", answer.reason) or "").lower()
-        if answer.refusal or reason in REFUSED:
-            why = str(answer.refusal or reason)
-            raise AnswerError(f"{self.name} refused to answer: {why!r}. Ask otherwise.")
-        text = answer.text
-        for end in ends:
-            text = text.partition(end)[0]
-        if reason in CUT_OFF and text == answer.text:
-            raise AnswerError(
-                f"the answer of {self.name} was cut off after {len(text)} characters ({reason}). "
-                "Raise max_tokens, or send less, so that it fits the context."
-            )
-        if not text.strip():
-            raise AnswerError(
-                f"the answer of {self.name} is empty. Raise max_tokens (a model that thinks first "
-                "may have used them up), or ask otherwise."
-            )
-        return Completion(text, answer.tokens)
 
 
 def model_of(foreign: object) -> str | None:

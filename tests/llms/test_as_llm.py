@@ -105,8 +105,9 @@ def test_an_interruption_passes():
 
 
 @pytest.mark.parametrize("answer", [None, "", " \n", 7, b"bytes", ["a"]])
-def test_what_is_no_text_is_no_answer(answer):
-    with pytest.raises(AnswerError, match="a string that is not empty"):
+def test_an_answer_must_be_text_that_is_not_empty(answer):
+    message = "is empty" if isinstance(answer, str) else "must be a string"
+    with pytest.raises(AnswerError, match=message):
         as_llm(lambda messages: answer).complete(HELLO, stop=["x"])
 
 

@@ -218,7 +218,7 @@ def test_a_whole_answer_knows_what_it_took(host):
 
 
 def test_an_answer_that_was_cut_off_or_is_empty_is_none(host):
-    with pytest.raises(AnswerError, match=r"cut off after 3 tokens \(length\)"):
+    with pytest.raises(AnswerError, match=r"cut off after 3 characters \(length\)"):
         host.complete(said("Hello?"), max_tokens=3)
     with pytest.raises(AnswerError, match="cut off"):
         list(host.stream(said("Hello?"), max_tokens=3))
