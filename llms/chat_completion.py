@@ -10,7 +10,7 @@ from typing import Any
 
 from memorybank_core.errors import ContextOverflowError, LLMError
 from memorybank_core.llm.completion import require_complete
-from memorybank_core.llm.overflow import says_too_long
+from memorybank_core.llm.overflow import is_context_overflow
 from memorybank_core.protocols import Completion
 
 from .servers import Server
@@ -87,7 +87,7 @@ def _choices(response: Any, server: Server) -> list[Any]:
 def _no_completion(response: Any, server: Server) -> LLMError:
     error = part(response, "error")  # some proxies send theirs with status 200
     shown = server.hide(str(error or response))
-    kind = ContextOverflowError if error and says_too_long(str(error)) else LLMError
+    kind = ContextOverflowError if error and is_context_overflow(str(error)) else LLMError
     return kind(
         f"{server} answered with something that is no chat completion: {shown!r}. Does base_url "
         "lead to OpenAI's chat completions? It often ends in /v1."

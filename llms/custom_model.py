@@ -13,7 +13,7 @@ from memorybank_core.errors import (
     MemoryBankError,
 )
 from memorybank_core.llm.completion import cut_at_stop, require_complete
-from memorybank_core.llm.overflow import says_too_long
+from memorybank_core.llm.overflow import is_context_overflow
 from memorybank_core.protocols import LLM
 
 from .chat_completion import part
@@ -77,7 +77,7 @@ class _Bridge:
         return f"as_llm({self.name!r})"
 
     def _translated(self, error: Exception) -> LLMError:
-        kind = ContextOverflowError if says_too_long(str(error)) else LLMError
+        kind = ContextOverflowError if is_context_overflow(str(error)) else LLMError
         return kind(f"{self.name} failed: {type(error).__name__}: {error}")
 
 

@@ -11,7 +11,7 @@ from memorybank_core.errors import (
     LLMError,
     MemoryBankError,
 )
-from memorybank_core.llm.overflow import says_too_long
+from memorybank_core.llm.overflow import is_context_overflow
 
 from .servers import Server
 
@@ -79,7 +79,7 @@ def _is_overflow(error: Exception, status: int | None) -> bool:
     if status in _NEVER_OVERFLOW:
         return False
     codes = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
-    return status == _TOO_LARGE or says_too_long(f"{codes} {_words(error)}")
+    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_words(error)}")
 
 
 def _words(error: Exception) -> str:

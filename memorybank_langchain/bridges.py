@@ -11,7 +11,13 @@ from langchain_core.runnables import Runnable
 
 from memorybank_core import LLM, AnswerError, ConfigurationError, Embedder, embedder_named
 from memorybank_core.embedders.foreign import ForeignEmbedder
-from memorybank_core.llm.foreign import REASONS, Answer, ForeignLLM, limited, model_of
+from memorybank_core.llm.foreign import (
+    FINISH_REASON_KEYS,
+    ForeignLLM,
+    ProviderReply,
+    find_model_name,
+    with_max_tokens,
+)
 
 from .messages import text_of
 
@@ -59,7 +65,7 @@ def as_embedder(embeddings: Embeddings, *, name: str | None = None) -> Embedder:
         return embeddings.embedder
     if not isinstance(embeddings, Embeddings):
         raise ConfigurationError(f"as_embedder takes LangChain's Embeddings, not {embeddings!r}")
-    told = ("langchain", type(embeddings).__name__, model_of(embeddings))
+    told = ("langchain", type(embeddings).__name__, find_model_name(embeddings))
     name = name or ":".join(filter(None, told))
     return ForeignEmbedder(embeddings.embed_documents, embeddings.embed_query, name)
 
@@ -83,30 +89,32 @@ def as_llm(model: Runnable[Any, Any], *, name: str | None = None) -> LLM:
     """
     if not isinstance(model, Runnable):
         raise ConfigurationError(f"as_llm takes a chat model of LangChain's, not {model!r}")
-    name = name or model_of(model) or model.get_name()
+    name = name or find_model_name(model) or model.get_name()
 
-    def ask(messages: list[dict[str, str]], max_tokens: int | None, stop: list[str]) -> Answer:
+    def ask(
+        messages: list[dict[str, str]], max_tokens: int | None, stop: list[str]
+    ) -> ProviderReply:
         options: dict[str, Any] = {"stop": stop} if stop else {}
-        return _answer(limited(model, max_tokens).invoke(messages, **options), name)
+        return _answer(with_max_tokens(model, max_tokens).invoke(messages, **options), name)
 
     window = (getattr(model, "profile", None) or {}).get("max_input_tokens")
     known = getattr(exceptions, "ContextOverflowError", None)
     return ForeignLLM(ask, name, window, (known,) if known else ())
 
 
-def _answer(said: Any, name: str) -> Answer:
+def _answer(said: Any, name: str) -> ProviderReply:
     """What a message or a string says."""
     if isinstance(said, str):
-        return Answer(said)
+        return ProviderReply(said)
     if not isinstance(said, BaseMessage):
         raise AnswerError(f"{name} must answer with a message or a string, not {said!r:.200}")
     told = said.response_metadata
     incomplete = told.get("incomplete_details") or {}
-    reasons = [incomplete.get("reason"), *(told.get(key) for key in REASONS)]
+    reasons = [incomplete.get("reason"), *(told.get(key) for key in FINISH_REASON_KEYS)]
     usage = getattr(said, "usage_metadata", None) or {}
-    return Answer(
+    return ProviderReply(
         text_of(said),
-        reason=next(filter(None, reasons), None),
+        finish_reason=next(filter(None, reasons), None),
         refusal=said.additional_kwargs.get("refusal"),
         tokens=usage.get("total_tokens"),
     )

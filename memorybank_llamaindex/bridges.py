@@ -13,7 +13,13 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 
 from memorybank_core import LLM, ConfigurationError, Embedder, embedder_named
 from memorybank_core.embedders.foreign import ForeignEmbedder
-from memorybank_core.llm.foreign import REASONS, Answer, ForeignLLM, limited, model_of
+from memorybank_core.llm.foreign import (
+    FINISH_REASON_KEYS,
+    ForeignLLM,
+    ProviderReply,
+    find_model_name,
+    with_max_tokens,
+)
 
 _COUNTS = (
     ("total_tokens",),
@@ -97,7 +103,7 @@ def as_embedder(embedding: BaseEmbedding, *, name: str | None = None) -> Embedde
         raise ConfigurationError(
             f"as_embedder takes an embedding of LlamaIndex's, not {embedding!r}"
         )
-    told = ("llamaindex", type(embedding).__name__, model_of(embedding))
+    told = ("llamaindex", type(embedding).__name__, find_model_name(embedding))
     return ForeignEmbedder(
         embedding.get_text_embedding_batch,
         embedding.get_query_embedding,
@@ -128,23 +134,23 @@ def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
     except Exception as error:  # a foreign model may raise whatever it likes
         raise ConfigurationError(f"{type(llm).__name__} does not work: {error}") from error
 
-    def ask(messages: list[dict[str, str]], max_tokens: int | None, _: list[str]) -> Answer:
+    def ask(messages: list[dict[str, str]], max_tokens: int | None, _: list[str]) -> ProviderReply:
         chat = [ChatMessage(role=one["role"], content=one["content"]) for one in messages]
-        return _answer(limited(llm, max_tokens).chat(chat))
+        return _answer(with_max_tokens(llm, max_tokens).chat(chat))
 
-    name = name or model_of(llm) or model_of(metadata) or type(llm).__name__
+    name = name or find_model_name(llm) or find_model_name(metadata) or type(llm).__name__
     return ForeignLLM(ask, name, metadata.context_window)
 
 
-def _answer(response: ChatResponse) -> Answer:
+def _answer(response: ChatResponse) -> ProviderReply:
     """What a response says; its raw form is the provider's own, an object or a dictionary."""
     raw, message = response.raw, response.message
     choice = _part(raw, "choices", 0) or _part(raw, "candidates", 0)
     reasons = [_part(raw, "incomplete_details", "reason")]
-    reasons += [_part(place, name) for place in (choice, raw) for name in REASONS]
-    return Answer(
+    reasons += [_part(place, name) for place in (choice, raw) for name in FINISH_REASON_KEYS]
+    return ProviderReply(
         message.content or "",
-        reason=next(filter(None, reasons), None),
+        finish_reason=next(filter(None, reasons), None),
         refusal=_part(choice, "message", "refusal") or message.additional_kwargs.get("refusal"),
         tokens=_tokens(raw, response.additional_kwargs),
     )

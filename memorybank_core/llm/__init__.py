@@ -1,1 +1,1 @@
-"""Language models: what they are asked, how their answers are checked, models of others."""
+"""Language models: prompts, the check of their answers, and adapters for foreign models."""

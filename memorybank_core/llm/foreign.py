@@ -1,4 +1,4 @@
-"""Foreign models behind our seams: what is the same whichever framework they come from."""
+"""Adapt a language model of another framework to `LLM`, whichever framework it comes from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from typing import Any
 from memorybank_core.errors import ContextOverflowError, LLMError, MemoryBankError
 
 from .completion import require_complete
-from .overflow import says_too_long
+from .overflow import is_context_overflow
 
-REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-"""Where providers say why an answer ended."""
+FINISH_REASON_KEYS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""Keys under which providers give the reason for the end of an answer."""
 
-_MODEL = ("model", "model_name", "model_id", "model_path", "deployment_name", "repo_id")
-_NO_NAME = ("", "unknown")
-_LIMIT = (
+_MODEL_ATTRIBUTES = (
+    "model",
+    "model_name",
+    "model_id",
+    "model_path",
+    "deployment_name",
+    "repo_id",
+)
+_PLACEHOLDERS = ("", "unknown")
+_MAX_TOKENS_FIELDS = (
     "max_tokens",
     "max_output_tokens",
     "max_completion_tokens",
@@ -26,42 +33,43 @@ _LIMIT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a foreign model said.
+class ProviderReply:
+    """An answer of a foreign model, not yet checked.
 
     Attributes:
-        text: Its words.
-        reason: Why they ended, as its provider tells; many do not, then they count as whole.
-        refusal: What the provider says of a refusal; None or "" where there is none.
-        tokens: How many it took, those of the prompt included; None where unknown.
+        text: The answer.
+        finish_reason: The provider's reason for its end; None if the provider gives none, the
+            answer then counts as complete.
+        refusal: The provider's text of a refusal, if any.
+        tokens: Tokens of the prompt and the answer; None if unknown.
     """
 
     text: str
-    reason: object = None
+    finish_reason: object = None
     refusal: object = None
     tokens: int | None = None
 
 
 class ForeignLLM:
-    """A language model that asks a foreign one.
+    """An `LLM` that calls a foreign model.
 
     Args:
-        ask: Sends messages, max_tokens and stop to the model. It may raise anything, and need not
-            heed a stop: the answer is cut there.
-        name: What the digests that it wrote shall bear.
-        context_window: How many tokens it reads and writes in all; None where unknown.
-        overflow: Its errors that mean that the prompt is too long.
+        send: Sends messages, max_tokens and stop strings to the model. It may raise any exception
+            and may ignore the stop strings: the answer is cut at them afterwards.
+        name: Name recorded as the author of digests.
+        context_window: Tokens of a prompt and its answer; None if unknown.
+        overflow_errors: The framework's exceptions for a prompt that is too long.
     """
 
     def __init__(
         self,
-        ask: Callable[[list[dict[str, str]], int | None, list[str]], Answer],
+        send: Callable[[list[dict[str, str]], int | None, list[str]], ProviderReply],
         name: str,
         context_window: int | None = None,
-        overflow: tuple[type[Exception], ...] = (),
+        overflow_errors: tuple[type[Exception], ...] = (),
     ) -> None:
-        self._ask, self.name, self.context_window = ask, name, context_window
-        self._overflow = overflow
+        self._send, self.name, self.context_window = send, name, context_window
+        self._overflow_errors = overflow_errors
 
     def complete(
         self,
@@ -70,46 +78,55 @@ class ForeignLLM:
         max_tokens: int | None = None,
         stop: Sequence[str] | None = None,
     ) -> str:
-        ends = list(stop or ())
+        """Return the model's answer to `messages`; see `LLM.complete`."""
+        stop_strings = list(stop or ())
         try:
-            answer = self._ask([dict(message) for message in messages], max_tokens, ends)
+            reply = self._send([dict(message) for message in messages], max_tokens, stop_strings)
         except MemoryBankError:
             raise
-        except Exception as error:  # a foreign model may raise whatever it likes
-            raise self._translated(error) from error
+        except Exception as error:  # a foreign model may raise any exception
+            raise self._translate_error(error) from error
         return require_complete(
-            answer.text,
+            reply.text,
             source=self.name,
-            finish_reason=answer.reason,
-            refusal=answer.refusal,
-            tokens=answer.tokens,
-            stop=ends,
+            finish_reason=reply.finish_reason,
+            refusal=reply.refusal,
+            tokens=reply.tokens,
+            stop=stop_strings,
         )
 
     def __repr__(self) -> str:
         return f"as_llm({self.name!r})"
 
-    def _translated(self, error: Exception) -> LLMError:
-        said = f"{type(error).__name__}: {error}"
-        limited = getattr(error, "status_code", None) == 429  # too many tokens a minute
-        if isinstance(error, self._overflow) or (says_too_long(said) and not limited):
+    def _translate_error(self, error: Exception) -> LLMError:
+        message = f"{type(error).__name__}: {error}"
+        # "too many tokens per minute" reads like an overflow
+        is_rate_limited = getattr(error, "status_code", None) == 429
+        if isinstance(error, self._overflow_errors) or (
+            is_context_overflow(message) and not is_rate_limited
+        ):
             return ContextOverflowError(
-                f"the prompt is longer than {self.name} reads: {said}. Send less, or use a model "
-                "with a larger context."
+                f"the prompt is longer than the context window of {self.name}: {message}. "
+                "Shorten it, or use a model with a larger context window."
             )
-        return LLMError(f"{self.name} failed: {said}")
+        return LLMError(f"{self.name} failed: {message}")
 
 
-def model_of(foreign: object) -> str | None:
-    """The name of the model that a foreign object says it uses; None where it names none."""
-    names = (getattr(foreign, attribute, None) for attribute in _MODEL)
-    return next((name for name in names if isinstance(name, str) and name not in _NO_NAME), None)
+def find_model_name(foreign: object) -> str | None:
+    """Return the name of the model that a foreign object uses, or None if it has none."""
+    names = (getattr(foreign, attribute, None) for attribute in _MODEL_ATTRIBUTES)
+    return next(
+        (name for name in names if isinstance(name, str) and name not in _PLACEHOLDERS), None
+    )
 
 
-def limited(model: Any, max_tokens: int | None) -> Any:
-    """The model, or a copy of it that says no more than that, where it has a field for it."""
+def with_max_tokens(model: Any, max_tokens: int | None) -> Any:
+    """Return a copy of a pydantic model that is limited to `max_tokens`.
+
+    The model itself is returned if there is no limit, or no field for it.
+    """
     fields = getattr(type(model), "model_fields", {})
-    limit = next((name for name in _LIMIT if name in fields), None)
-    if max_tokens is None or limit is None:
+    field = next((name for name in _MAX_TOKENS_FIELDS if name in fields), None)
+    if max_tokens is None or field is None:
         return model
-    return model.model_copy(update={limit: max_tokens})
+    return model.model_copy(update={field: max_tokens})

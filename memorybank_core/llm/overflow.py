@@ -1,4 +1,4 @@
-"""How language models and their servers say that a prompt is too long."""
+"""Recognize the errors by which models and servers report a prompt that is too long."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _OVERFLOW = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""How OpenAI, Azure, Anthropic, Gemini, Mistral, xAI, Moonshot, DashScope, SiliconFlow, vLLM,
-SGLang, TGI, llama.cpp, LM Studio and Ollama say that a prompt is too long."""
+"""Messages of OpenAI, Azure, Anthropic, Gemini, Mistral, xAI, Moonshot, DashScope, SiliconFlow,
+vLLM, SGLang, TGI, llama.cpp, LM Studio and Ollama about a prompt that is too long."""
 
 
-def says_too_long(words: str) -> bool:
-    """Whether these words of an error mean that the prompt is longer than the model reads."""
-    return _OVERFLOW.search(words) is not None
+def is_context_overflow(message: str) -> bool:
+    """Return whether an error's message means that the prompt exceeds the context window."""
+    return _OVERFLOW.search(message) is not None

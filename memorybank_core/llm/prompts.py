@@ -1,8 +1,8 @@
-"""What a language model is asked when it digests: the paper's four tasks, in our own words.
+"""Prompts for digests, in English and Chinese: the four tasks of the paper, reworded.
 
 The paper (section 2.1, "Hierarchical Event Summary" and "Dynamic Personality Understanding")
-has a summary of each day's events, an insight into the user's personality from each day with the
-strategy for answering that it advises, and one overall of each.
+summarizes each day's events and derives the user's personality, with advice on how to respond,
+from each day; then it merges the days into one global summary and one global portrait.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from memorybank_core.records import DigestKind
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The instructions, in one language.
+    """Prompts in one language.
 
     Attributes:
-        system: What holds for every task.
-        day_summary: The events of one day; may name `{day}`.
-        day_portrait: The user as that day shows them, and how to answer; may name `{day}`.
-        overall_summary: All days' summaries in one.
-        overall_portrait: All days' portraits in one.
-        merge: One text of several that follow the same instruction; names `{task}`.
-        user: Who speaks a turn's query, where it does not say.
-        companion: Who speaks its response.
+        system: System prompt of every task.
+        day_summary: Summarize the events of one day; may contain `{day}`.
+        day_portrait: Describe the user on one day and advise how to respond; may contain `{day}`.
+        overall_summary: Merge the summaries of all days.
+        overall_portrait: Merge the portraits of all days.
+        merge: Merge texts that follow the same instruction; contains `{task}`.
+        user: Default name of the speaker of a turn's query.
+        companion: Default name of the speaker of its response.
     """
 
     system: str
@@ -37,7 +37,7 @@ class Prompts:
     companion: str
 
     def task(self, kind: DigestKind, day: object | None) -> str:
-        """The instruction for a digest of this kind, of a day or overall (None)."""
+        """Return the prompt for a digest of `kind`: of a day, or overall if `day` is None."""
         if day is None:
             return self.overall_summary if kind == "summary" else self.overall_portrait
         of_day = self.day_summary if kind == "summary" else self.day_portrait

@@ -270,7 +270,7 @@ def test_a_models_error_is_ours_with_its_cause():
     ],
 )
 def test_a_prompt_that_is_too_long_is_told_apart(error):
-    with pytest.raises(ContextOverflowError, match="longer than Failing reads"):
+    with pytest.raises(ContextOverflowError, match="longer than the context window of Failing"):
         as_llm(Failing(responses=[], error=error)).complete(ASKED)
 
 

@@ -266,7 +266,7 @@ def test_a_models_error_is_ours_with_its_cause():
 
 def test_a_prompt_that_is_too_long_is_told_apart():
     error = ValueError("This model's maximum context length is 4096 tokens")
-    with pytest.raises(ContextOverflowError, match="longer than Talking reads"):
+    with pytest.raises(ContextOverflowError, match="longer than the context window of Talking"):
         answering(error).complete(ASKED)
     error = ValueError("too many tokens this minute")
     error.status_code = 429

@@ -26,7 +26,7 @@ from memorybank_core import (
     MemoryBankError,
     MissingDependencyError,
 )
-from memorybank_core.llm.overflow import says_too_long
+from memorybank_core.llm.overflow import is_context_overflow
 
 KEY = "sk-" + "Z9secret" * 5
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -511,7 +511,7 @@ def test_a_single_message_that_is_too_long_is_told_at_once(behaviour):
     ],
 )
 def test_the_servers_words_for_too_long_are_known(words):
-    assert says_too_long(words)
+    assert is_context_overflow(words)
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ def test_the_servers_words_for_too_long_are_known(words):
     ],
 )
 def test_other_words_are_no_overflow(words):
-    assert not says_too_long(words)
+    assert not is_context_overflow(words)
 
 
 # The package
