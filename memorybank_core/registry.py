@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from importlib.metadata import entry_points
 from os import PathLike, fspath
 from pathlib import Path
@@ -35,7 +33,7 @@ def open_store(
         kind = postgres_stores().PostgresStore
         store = kind(fspath(place), embedder=chosen.name, dimension=chosen.dimension, **options)
     else:
-        from .stores.local import (
+        from .stores.sqlite.store import (
             LocalStore,  # brings FAISS, which `import memorybank_core` must not
         )
 
@@ -50,17 +48,11 @@ def written_by(place: str | PathLike[str]) -> tuple[str, int] | None:
         StoreError: The server of a database cannot be reached, or what is there is no bank.
     """
     if is_url(place):
-        found: tuple[str, int] | None = postgres_stores().written_by(fspath(place))
-        return found
-    path = Path(place)
-    try:
-        if not path.stat().st_size:
-            return None
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
-            told = dict(db.execute("SELECT name, value FROM meta"))
-        return told["embedder"], int(told["dimension"])
-    except (OSError, ValueError, KeyError, sqlite3.Error):
-        return None  # the store will say what is wrong with the file
+        writer: tuple[str, int] | None = postgres_stores().stored_embedder(fspath(place))
+        return writer
+    from .stores import sqlite
+
+    return sqlite.stored_embedder(fspath(place))
 
 
 def is_there(place: str | PathLike[str]) -> bool:

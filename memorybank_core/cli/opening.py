@@ -82,8 +82,8 @@ def unloaded(path: str) -> Unloaded:
 
 def _written_by_file(path: str) -> tuple[str, int]:
     """As `written_by`, and says what is wrong with a file."""
-    from memorybank_core.stores import queries
-    from memorybank_core.stores.connections import open_file
+    from memorybank_core.stores.sqlite import queries
+    from memorybank_core.stores.sqlite.connections import open_file
 
     with closing(open_file(Path(path).absolute(), BUSY_TIMEOUT)) as file, file.reading() as db:
         return queries.written_by(db)

@@ -1,33 +1,14 @@
-"""Embeds a bank's memories anew, with another embedder, without ever mixing the two.
-
-The new vectors are written beside the old ones, batch by batch, so that a run that was cut off
-goes on where it stopped; one last transaction puts them in the place of the old.
-"""
+"""Reembed a bank: compute the vectors of all its memories again, with another embedder."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from os import PathLike, fspath
-from pathlib import Path
 
 from memorybank_core.embedders import embedder_named
-from memorybank_core.errors import ConfigurationError
-from memorybank_core.ingest import embed_windows
 from memorybank_core.locations import is_url
-from memorybank_core.protocols import Embedder
+from memorybank_core.protocols import Embedder, StoreBackend
 from memorybank_core.registry import postgres_stores
-
-from . import rows
-from .connections import Connections, open_file
-
-_BATCH = 64
-_MISSING = (
-    f"SELECT user_key, seq, version, {rows.COLUMNS} FROM memories WHERE NOT EXISTS "
-    "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
-    "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
-    f"ORDER BY user_key, seq LIMIT {_BATCH}"
-)
 
 
 def reembed(
@@ -37,11 +18,12 @@ def reembed(
     progress: Callable[[int], None] | None = None,
     busy_timeout: float = 30.0,
 ) -> int:
-    """Embeds every memory of the bank at `path` with `embedder`; returns how many.
+    """Embed every memory of the bank at `path` with `embedder`; return how many.
 
-    Banks that are open meanwhile go on with the old vectors and refuse their next search or
-    write once the new ones are in place: open them again. May be called again after a crash.
-    The vectors of items are dropped; who searches the items next embeds them.
+    Stores that are open in the meantime continue with the old vectors. Once the new vectors are
+    in place, their next search or write raises EmbedderMismatchError: open them again. After a
+    crash, call this again: it continues with the memories that are not embedded yet. The vectors
+    of items are dropped; the next search of the items embeds them.
 
     Args:
         path: The file, or the URL of a database.
@@ -50,88 +32,16 @@ def reembed(
         busy_timeout: Seconds to wait for another process's write, or for the server.
 
     Raises:
-        ConfigurationError: There is no such bank or embedder.
-        EmbedderError: The embedder gave vectors that cannot be used; the bank is as it was.
+        ConfigurationError: If there is no such bank or embedder.
+        EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
     """
-    chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
-    if is_url(path):
-        return int(postgres_stores().reembed(fspath(path), chosen, progress, busy_timeout))
-    if not Path(path).is_file():
-        raise ConfigurationError(f"there is no bank at {path}")
-    connections = open_file(Path(path).absolute(), busy_timeout)
-    try:
-        with connections.writing() as db:
-            _prepare(db, chosen)
-        done = _embed_missing(connections, chosen, progress)
-        with connections.writing() as db:  # nobody else writes from here on
-            while batch := db.execute(_MISSING, (0, 0)).fetchall():
-                done += _insert(db, _embed(batch, chosen))
-            _swap(db, chosen)
-        with connections.exclusive() as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connections.close()
-    return done
+    if isinstance(embedder, str):
+        embedder = embedder_named(embedder)
+    return _backend(path).reembed(fspath(path), embedder, progress, busy_timeout)
 
 
-def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
-    """Makes room for the new vectors; drops those of a run with yet another embedder."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
-    if found and found[0] != embedder.name:
-        db.execute("DROP TABLE vectors_next")
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?)", (embedder.name,))
-    db.execute(
-        "CREATE TABLE IF NOT EXISTS vectors_next (user_key INTEGER NOT NULL, seq INTEGER NOT NULL, "
-        "vector BLOB NOT NULL, PRIMARY KEY (user_key, seq)) WITHOUT ROWID"
-    )
+def _backend(path: str | PathLike[str]) -> StoreBackend:
+    from . import sqlite
 
-
-def _embed_missing(
-    connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
-) -> int:
-    """Embeds what has no new vector yet, a transaction a batch; others may write in between."""
-    done, after = 0, (0, 0)
-    while True:
-        with connections.reading() as db:
-            batch = db.execute(_MISSING, after).fetchall()
-        if not batch:
-            return done
-        entries = _embed(batch, embedder)
-        with connections.writing() as db:
-            stored = _insert(db, entries)
-        done, after = done + stored, batch[-1][:2]
-        if progress:
-            progress(stored)
-
-
-def _embed(batch: list[rows.Row], embedder: Embedder) -> list[rows.Row]:
-    texts = [rows.to_memory("", row[3:]).text for row in batch]
-    matrices = embed_windows(texts, embedder)
-    pairs = zip(batch, matrices, strict=True)
-    return [(matrix.tobytes(), *row[:3]) for row, matrix in pairs]
-
-
-def _insert(db: sqlite3.Connection, entries: list[rows.Row]) -> int:
-    """Stores what still is as it was embedded; the rest is embedded once more, or was deleted."""
-    return db.executemany(
-        "INSERT OR REPLACE INTO vectors_next SELECT user_key, seq, ? FROM memories "
-        "WHERE (user_key, seq, version) = (?, ?, ?)",
-        entries,
-    ).rowcount
-
-
-def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
-    """Puts the new vectors in the place of the old, and every cached index out of date."""
-    db.execute(
-        "DELETE FROM vectors_next WHERE NOT EXISTS (SELECT 1 FROM memories AS m "
-        "WHERE (m.user_key, m.seq) = (vectors_next.user_key, vectors_next.seq))"
-    )
-    db.execute("DROP TABLE vectors")
-    db.execute("ALTER TABLE vectors_next RENAME TO vectors")
-    db.execute("UPDATE items SET vectors = NULL WHERE vectors IS NOT NULL")
-    db.execute("DELETE FROM meta WHERE name = 'next_embedder'")
-    db.executemany(
-        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-        (("embedder", embedder.name), ("dimension", str(embedder.dimension))),
-    )
-    db.execute("UPDATE users SET version = version + 1, rewritten = version + 1")
+    backend: StoreBackend = postgres_stores() if is_url(path) else sqlite
+    return backend

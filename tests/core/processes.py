@@ -21,7 +21,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 
-import memorybank_core.stores.local  # noqa: F401 - FAISS loads here, not in each forked child
+import memorybank_core.stores.sqlite.store  # noqa: F401 - FAISS loads here, not in each forked child
 from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)

@@ -13,8 +13,8 @@ import pytest
 from processes import canaries, obey, open_bank, run, serving
 
 from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Portrait, Turn
-from memorybank_core.stores import erasure, pages
 from memorybank_core.stores.reembed import reembed
+from memorybank_core.stores.sqlite import erasure, pages
 from memorybank_core.text import windows
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)

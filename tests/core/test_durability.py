@@ -10,7 +10,7 @@ import pytest
 from processes import BATCH, finds, open_bank, run, turn_of
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
-from memorybank_core.stores import schema
+from memorybank_core.stores.sqlite import schema
 
 
 def assert_sound(path):

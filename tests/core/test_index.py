@@ -5,7 +5,7 @@ import random
 import pytest
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
-from memorybank_core.stores import lexical
+from memorybank_core.stores import bm25
 
 WORDS = "cello soup rain hat tea dog moon 猫 茶 stone".split()
 
@@ -34,7 +34,7 @@ def step(rng, bank, ids):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_an_index_brought_up_to_date_is_as_a_new_one(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(lexical, "_TAIL", 60)  # so that postings are sorted in between
+    monkeypatch.setattr(bm25, "_TAIL", 60)  # so that postings are sorted in between
     rng, ids = random.Random(seed), []
     path = tmp_path / "bank.db"
     with MemoryBank.open(path, embedder=HashingEmbedder()) as bank:

@@ -18,8 +18,9 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.protocols import Item
-from memorybank_core.stores import LocalStore, items, schema
+from memorybank_core.stores import LocalStore
 from memorybank_core.stores.reembed import reembed
+from memorybank_core.stores.sqlite import items, schema
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 VECTOR = np.random.default_rng(1).normal(size=(1, 64)).astype(np.float32)

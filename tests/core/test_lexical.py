@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core.stores import lexical
-from memorybank_core.stores.lexical import K1, B, LexicalIndex, postings
+from memorybank_core.stores import bm25
+from memorybank_core.stores.bm25 import K1, B, LexicalIndex, postings
 
 words = st.sampled_from("cello sister cat 猫 花 rain walk tea".split())
 documents = st.lists(st.lists(words, max_size=12), min_size=1, max_size=30)
 
 
-def bm25(documents, query):
+def reference_scores(documents, query):
     """Robertson & Zaragoza (2009), with Lucene's idf."""
     mean = sum(map(len, documents)) / len(documents) or 1.0
     scores = []
@@ -33,11 +33,13 @@ def bm25(documents, query):
 def test_scores_are_bm25_however_the_index_grew(documents, query, step, tail):
     index = LexicalIndex()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical, "_TAIL", tail)
+        patch.setattr(bm25, "_TAIL", tail)
         for start in range(0, len(documents), step):
             index.extend([postings(document) for document in documents[start : start + step]])
     assert len(index) == len(documents)
-    assert index.scores(query).tolist() == pytest.approx(bm25(documents, query), abs=1e-5)
+    assert index.scores(query).tolist() == pytest.approx(
+        reference_scores(documents, query), abs=1e-5
+    )
 
 
 def test_an_empty_index_scores_nothing():

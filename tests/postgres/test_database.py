@@ -178,6 +178,17 @@ def test_upgrade_runs_what_is_missing_and_open_asks_for_it(postgres, monkeypatch
         MemoryBank.open(url)
 
 
+def test_importing_the_store_loads_neither_faiss_nor_the_sqlite_side():
+    program = (
+        "import sys, memorybank_core.stores.postgres; "
+        "print([name for name in sys.modules if name.startswith(('faiss', 'sqlite3', "
+        "'memorybank_core.stores.sqlite', 'memorybank_core.stores.user_index'))])"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_missing_driver_is_named(monkeypatch):
     for name in [*sys.modules]:
         if name.startswith("memorybank_core.stores.postgres"):

@@ -1,8 +1,46 @@
-"""A bank on PostgreSQL with pgvector: `PostgresStore`, and what is done to a bank as a whole."""
+"""A bank in a PostgreSQL database with pgvector: the store backend of postgresql:// URLs."""
 
-from .administration import init, upgrade, written_by
-from .reembedding import reembed
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from memorybank_core.protocols import MemoryStore
+
+from .administration import init, stored_embedder, upgrade
+from .reembed import reembed
 from .schema import PARTITIONS, Layout
 from .store import PostgresStore
 
-__all__ = ["PARTITIONS", "Layout", "PostgresStore", "init", "reembed", "upgrade", "written_by"]
+__all__ = [
+    "PARTITIONS",
+    "Layout",
+    "PostgresStore",
+    "init",
+    "open_store",
+    "reembed",
+    "stored_embedder",
+    "upgrade",
+    "written_by",
+]
+
+
+def open_store(location: str, *, embedder: str, dimension: int, **options: Any) -> MemoryStore:
+    """Open the bank at the URL `location`, or create its tables.
+
+    Args:
+        location: The URL.
+        embedder: Name of the embedder whose vectors the bank holds.
+        dimension: Length of its vectors.
+        options: Further arguments of `PostgresStore`.
+
+    Raises:
+        StoreError: If it cannot be opened; see `PostgresStore`.
+    """
+    return PostgresStore(location, embedder=embedder, dimension=dimension, **options)
+
+
+def written_by(url: str) -> tuple[str, int] | None:
+    """Return `stored_embedder(url)`. Deprecated."""
+    warnings.warn("use stored_embedder instead of written_by", DeprecationWarning, stacklevel=2)
+    return stored_embedder(url)

@@ -7,14 +7,14 @@ from .connections import Options, alone
 from .schema import Layout, layout_of, migrate, version
 
 
-def written_by(url: str) -> tuple[str, int] | None:
-    """Name and dimension of the embedder that wrote a bank; None where there is no bank.
+def stored_embedder(location: str) -> tuple[str, int] | None:
+    """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
 
     Raises:
-        ConfigurationError: It is no URL of a database.
-        StoreError: The server cannot be reached, or what is there is no bank.
+        ConfigurationError: If `location` is not the URL of a database.
+        StoreError: If the server cannot be reached, or the tables are not a bank.
     """
-    address = address_of(url)
+    address = address_of(location)
     with alone(address, Options()) as db:
         if not version(db, address.schema):
             return None

@@ -29,7 +29,7 @@ from .connections import (
     settings,
     to_rows,
 )
-from .failures import Attempts, Unsure, is_lost
+from .errors import Attempts, Unsure, is_lost
 
 R = TypeVar("R")
 Connection = psycopg.AsyncConnection[Row]

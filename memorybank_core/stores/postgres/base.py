@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from memorybank_core.errors import EmbedderMismatchError, InvalidInputError
+from memorybank_core.errors import InvalidInputError
+from memorybank_core.stores.rules import require_embedder
 
 from .awaiting import AsyncConnections
 from .connections import Connections, Rows, Statement, Steps, user_scope
@@ -38,13 +39,8 @@ class Base:
     def _check_embedder(self, found: Rows) -> None:
         """Takes what `WRITTEN_BY` gives; refuses a bank whose vectors another embedder wrote."""
         (name,), (dimension,) = found[:2]
-        if (name, int(dimension)) != (self._embedder, self._dimension):
-            address = self._connections.address
-            raise EmbedderMismatchError(
-                f"{address} was written by the embedder {name!r} (dimension {dimension}), not by "
-                f"{self._embedder!r} ({self._dimension}). Open it with embedder={name!r}, or embed "
-                f"its memories anew: memorybank reembed {address} --embedder {self._embedder}"
-            )
+        expected = (self._embedder, self._dimension)
+        require_embedder(self._connections.address, (name, int(dimension)), expected)
 
     def _look_at_embedder(self) -> Steps[None]:
         [found] = yield [WRITTEN_BY]

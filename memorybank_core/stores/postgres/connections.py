@@ -22,7 +22,7 @@ from memorybank_core.errors import StoreUnavailableError
 
 from .address import Address
 from .characters import ESCAPE, escaped, plain
-from .failures import Attempts, Unsure, is_lost, translated
+from .errors import Attempts, Unsure, is_lost, translated
 from .schema import named
 
 R = TypeVar("R")

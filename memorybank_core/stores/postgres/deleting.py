@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
 from memorybank_core.reports import DeletionReceipt
-from memorybank_core.stores.rows import days_of
+from memorybank_core.stores.rules import digests_to_delete
 
 from .base import WRITTEN_BY, Base, awaited, unfinished, writes
-from .connections import Row, Rows, Statement, Steps
+from .connections import Statement, Steps
 from .writing import DROP, LOCK, PLACE
 
 _PER_MEMORY = ("memories", "vectors", "recalls")
@@ -26,15 +26,15 @@ _DOOMED = """
     WHERE user_id = %(user)s AND kind = 'event'
         AND day = ANY(ARRAY(SELECT day FROM named WHERE kind = 'turn'))
 """  # with a turn go the events of its day
-_DIGESTS = (
-    "DELETE FROM memorybank.digests WHERE user_id = %(user)s AND day = ANY(%(days)s::text[]) "
-    "AND kind = ANY(%(kinds)s::text[])"
+_DIGESTS = "SELECT kind, day FROM memorybank.digests WHERE user_id = %(user)s"
+_DELETE_DIGESTS = (
+    "DELETE FROM memorybank.digests WHERE user_id = %(user)s "
+    "AND (kind, day) IN (SELECT * FROM unnest(%(kinds)s::text[], %(days)s::text[]))"
 )
 _COUNT = (
     "UPDATE memorybank.users SET memories = memories - %(memories)s, terms = terms - %(terms)s, "
     "windows = windows - %(windows)s WHERE user_id = %(user)s RETURNING memories"
 )
-_BOTH = ["portrait", "summary"]
 
 
 class Deleting(Base):
@@ -59,7 +59,12 @@ class Deleting(Base):
         else:
             return (yield from _everything(user_id))
         doomed_of = Statement(_DOOMED.format(which=which), {**user, **named})
-        locked, doomed, written_by = yield [Statement(LOCK, user), doomed_of, WRITTEN_BY]
+        locked, doomed, stored_digests, written_by = yield [
+            Statement(LOCK, user),
+            doomed_of,
+            Statement(_DIGESTS, user),
+            WRITTEN_BY,
+        ]
         if not locked:
             return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
         values = {**user, "seqs": [row[0] for row in doomed]}
@@ -77,7 +82,9 @@ class Deleting(Base):
             Statement(_COUNT, counted),
             Statement(PLACE, {**user, "conversations": disordered}),
         ]
-        digests = yield from _derived(user_id, doomed, day)
+        deleted = {(row[2], row[1]) for row in doomed}
+        derived = digests_to_delete(deleted, day, stored_digests)
+        digests = yield from _delete_digests(user_id, derived)
         is_nothing = not (memories or digests)
         return DeletionReceipt(
             user_id, memories, vectors, recalls, digests, remaining=remaining, erased=is_nothing
@@ -98,23 +105,10 @@ def _everything(user_id: str) -> Steps[DeletionReceipt]:
     return DeletionReceipt(user_id, memories, vectors, recalls, digests, remaining=0, erased=False)
 
 
-def _derived(user_id: str, doomed: Sequence[Row], day: date | None) -> Steps[int]:
-    """Deletes the digests made from what is doomed; returns how many.
-
-    Those of a turn's day and the overall ones; of an event alone, the summaries.
-    """
-
-    def deletion(days: Collection[str], kinds: list[str]) -> Statement:
-        return Statement(_DIGESTS, {"user": user_id, "days": list(days), "kinds": kinds})
-
-    days, events = days_of(doomed, day)
-    found: list[Rows] = yield [deletion(days, _BOTH)]
-    gone = int(found[0][0][0])
-    rest = []
-    if gone or (days and doomed):
-        rest.append(deletion([""], _BOTH))
-    if events:
-        rest.append(deletion([*events, ""], ["summary"]))
-    if rest:
-        gone += sum(rows[0][0] for rows in (yield rest))
-    return gone
+def _delete_digests(user_id: str, digests: set[tuple[str, str]]) -> Steps[int]:
+    """Delete the digests of these kinds and days; return how many."""
+    if digests:
+        kinds, days = zip(*sorted(digests), strict=True)
+        values = {"user": user_id, "kinds": list(kinds), "days": list(days)}
+        yield [Statement(_DELETE_DIGESTS, values)]
+    return len(digests)

@@ -13,7 +13,8 @@ import numpy as np
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
 from memorybank_core.search.tokenize import tokenize
-from memorybank_core.stores.rows import COLUMNS, from_memory, speaker_of, utterances_of
+from memorybank_core.stores.rows import COLUMNS, from_memory
+from memorybank_core.stores.rules import sole_speaker, utterance_count
 
 NAMES = COLUMNS.split(", ")
 STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
@@ -96,8 +97,8 @@ def _row(user_id: str, memory: Memory) -> dict[str, Any]:
     return {
         **row,
         "conversation": row["day"] if row["session"] is None else row["session"],
-        "utterances": utterances_of(*said),
-        "speaker": speaker_of(*said, row["user_name"], row["companion_name"]),
+        "utterances": utterance_count(*said),
+        "speaker": sole_speaker(*said, row["user_name"], row["companion_name"]),
         "terms": term_keys(user_id, counts),
         "counts": list(counts.values()),
         "length": counts.total(),

@@ -3,26 +3,26 @@
 After a look at the user one statement does it all: it pools the windows nearest to the query's
 vector and the best memories by BM25, of all memories and, where the query names days, of those
 days; adds their neighbours in the conversation; and gives what ranking needs of them. Of a user
-with very many windows the nearest come from the HNSW index: see `large`.
+with very many windows the nearest come from the HNSW index: see `ann`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.protocols import Candidates, Filter, Probe
+from memorybank_core.protocols import Array, Candidates, Filter, Probe
 from memorybank_core.search.dates import DayRange
-from memorybank_core.search.tokenize import tokenize
+from memorybank_core.stores.rules import named_span_lengths, named_speaker
 
-from . import large
+from . import ann
 from .base import WRITTEN_BY, Base, awaited, reads
+from .candidate_sql import KNOWN, whole
 from .connections import Rows, Statement, Steps
 from .rows import conditions, term_keys
-from .scoring import KNOWN, whole
 
 _USER = f"WITH {KNOWN} SELECT size, indexed_from FROM known"
 _SPEAKERS = """
@@ -67,8 +67,8 @@ class Searching(Base):
             if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
                 [rows] = yield [Statement(whole(allowed, within), values)]
             else:
-                rows = yield from large.rows(values, allowed, within, size, self._dimension)
-        return _columns(rows, probe, _spoken_of(probe.terms, speakers))
+                rows = yield from ann.rows(values, allowed, within, size, self._dimension)
+        return _columns(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
 
     acandidates = awaited(candidates)
 
@@ -82,50 +82,29 @@ def _within(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
     return " OR ".join(spans) or None
 
 
-def _spoken_of(terms: Sequence[str], speakers: Rows) -> str | None:
-    """The one speaker whom a query of these terms names, if it is one."""
-    asked = set(terms)
-    names = [name for (name,) in speakers if (parts := set(tokenize(name))) and parts <= asked]
-    return names[0] if len(names) == 1 else None
-
-
-def _columns(rows: Rows, probe: Probe, spoken: str | None) -> Candidates:
-    """The candidates of these rows."""
-    codes = {name: code for code, name in enumerate(dict.fromkeys(row[3] for row in rows))}
-    codes[None] = -1
-    table = [
-        (
-            key,
-            similarity,
-            lexical or 0.0,
-            pooled,
-            _named(day, probe.days) if probe.days else 0,
-            spoken is not None and speaker == spoken,
-            codes[conversation],
-            place,
-            created / 1e6,
-            refreshed / 1e6,
-            strength,
-        )
-        for key, day, speaker, conversation, place, created, strength, refreshed,
-        similarity, lexical, pooled in rows
-    ]  # fmt: skip
-    names = [field.name for field in fields(Candidates)]
-    columns = zip(*table, strict=True) if table else [()] * len(names)
+def _columns(rows: Rows, probe: Probe, speaker: str | None) -> Candidates:
+    """Return the candidates of rows of `candidate_sql.COLUMNS` with their three scores."""
+    columns = zip(*rows, strict=True) if rows else [()] * 11
+    (keys, days, speakers, conversations, places, created, strengths, refreshed, *scores) = columns
+    similarities, lexical, pooled = scores
+    codes: dict[str | None, int] = {None: -1}
+    for conversation in conversations:
+        codes.setdefault(conversation, len(codes))
     return Candidates(
-        **{
-            name: np.array(column, _TYPES.get(name, np.float64))
-            for name, column in zip(names, columns, strict=True)
-        }
+        key=np.array(keys, np.int64),
+        similarity=np.array(similarities, np.float64),
+        lexical=np.array([score or 0.0 for score in lexical], np.float64),
+        pooled=np.array(pooled, np.bool_),
+        named=named_span_lengths(_ordinals(days), probe.days),
+        spoken=np.array([speaker is not None and name == speaker for name in speakers], np.bool_),
+        session=np.array([codes[conversation] for conversation in conversations], np.int64),
+        place=np.array(places, np.int64),
+        created=np.array(created, np.float64) / 1e6,
+        refreshed=np.array(refreshed, np.float64) / 1e6,
+        strength=np.array(strengths, np.float64),
     )
 
 
-_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("key", "named", "session", "place"), np.int64),
-    **dict.fromkeys(("pooled", "spoken"), np.bool_),
-}
-
-
-def _named(day: str, spans: Sequence[DayRange]) -> int:
-    """The length in days of the shortest span that the day lies in, or 0."""
-    return min((span.days for span in spans if str(span.first) <= day <= str(span.last)), default=0)
+def _ordinals(days: Sequence[str]) -> Array:
+    """Return the proleptic ordinals of ISO dates."""
+    return np.array([date.fromisoformat(day).toordinal() for day in days], np.int64)

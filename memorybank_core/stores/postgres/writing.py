@@ -15,10 +15,10 @@ from memorybank_core.stores.rows import (
     from_digest,
     micros,
     moment,
-    require_there,
     to_digest,
     to_memory,
 )
+from memorybank_core.stores.rules import require_unchanged
 
 from .base import WRITTEN_BY, Base, awaited, unfinished, writes
 from .connections import Rows, Statement, Steps
@@ -248,7 +248,7 @@ class Writing(Base):
             Statement(DIGESTS, user),
         ]
         memories = [to_memory(user_id, row) for row in known]
-        require_there(user_id, made_from, memories, [to_digest(user_id, row) for row in others])
+        require_unchanged(user_id, made_from, memories, [to_digest(user_id, row) for row in others])
         if events:
             new = entries(user_id, events, vectors)
             yield from self._insert(user_id, new, replace=True, recalled={})

@@ -6,17 +6,17 @@ condition of the filter; the table of memories is `m`.
 
 from __future__ import annotations
 
-from memorybank_core.stores.lexical import K1, B
+from memorybank_core.stores.rules import K1, POOL_SHARE, B
 
 BM25 = (
     f"sum(q.idf * q.count * {K1 + 1}::float8 / "
     f"(q.count + {K1 * (1 - B)}::float8 + {K1 * B}::float8 * {{length}} / {{mean}}::float8))"
 )
 
-KNOWN = """
+KNOWN = f"""
     known AS MATERIALIZED (
         SELECT memories::float8 AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean,
-            least(%(pool)s, greatest(%(least)s, memories / 4)) AS size, indexed_from
+            least(%(pool)s, greatest(%(least)s, memories / {POOL_SHARE})) AS size, indexed_from
         FROM memorybank.users WHERE user_id = %(user)s
     )
 """

@@ -14,11 +14,11 @@ import numpy as np
 
 from memorybank_core.protocols import Array
 
+from .rules import K1, B
+
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """One distinct term of a memory and how often it has it: what the store keeps on disk."""
 
-K1, B = 0.9, 0.4
-"""BM25's saturation and length normalisation: the defaults of Anserini (Yang et al. 2017)."""
 _TAIL = 16_384
 _MAX_COUNT = 65_535
 

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from memorybank_core.errors import (
     ConfigurationError,
-    EmbedderMismatchError,
     StoreBusyError,
     StoreWriteError,
 )
@@ -26,12 +25,14 @@ from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
+from memorybank_core.stores.rows import COLUMNS, micros, moment, to_memory, to_stats
+from memorybank_core.stores.rules import require_embedder
+from memorybank_core.stores.user_index import UserIndex
 
 from . import queries, rows
 from .cache import Entry, IndexCache
 from .connections import open_file
 from .erasure import compact, erase
-from .index import UserIndex
 from .items import LocalItems
 
 CACHE_BYTES = 256 * 2**20
@@ -89,10 +90,10 @@ class LocalStore:
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
         """Those of `ids` that exist, archived ones included."""
-        select = f"SELECT {rows.COLUMNS} FROM {queries.BY_ID} WHERE {queries.MINE}"
+        select = f"SELECT {COLUMNS} FROM {queries.BY_ID} WHERE {queries.MINE}"
         with self._connections.reading() as db:
             found = queries.select_in(db, select, (user_id,), "id", ids)
-            return {row[0]: rows.to_memory(user_id, row) for row in found}
+            return {row[0]: to_memory(user_id, row) for row in found}
 
     def add(
         self,
@@ -116,19 +117,19 @@ class LocalStore:
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
         """The memories of these candidate keys; what is gone meanwhile is left out."""
-        select = f"SELECT seq, {rows.COLUMNS} FROM memories WHERE {queries.MINE}"
+        select = f"SELECT seq, {COLUMNS} FROM memories WHERE {queries.MINE}"
         with self._connections.reading() as db:
             selected = queries.select_in(db, select, (user_id,), "seq", keys)
-            return {row[0]: rows.to_memory(user_id, row[1:]) for row in selected}
+            return {row[0]: to_memory(user_id, row[1:]) for row in selected}
 
     def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
         """Memories in the order of their time, all or the `last` so many of them."""
         condition, values = rows.condition(filter)
-        select = f"SELECT {rows.COLUMNS} FROM memories WHERE {queries.MINE} {condition}"
+        select = f"SELECT {COLUMNS} FROM memories WHERE {queries.MINE} {condition}"
         newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
         with self._connections.reading() as db:
             found = db.execute(newest_first, (user_id, *values, -1 if last is None else last))
-            return [rows.to_memory(user_id, row) for row in found][::-1]
+            return [to_memory(user_id, row) for row in found][::-1]
 
     def span(self, user_id: str) -> tuple[date, date] | None:
         """The days of the first and the last memory, or None if there is none."""
@@ -152,13 +153,13 @@ class LocalStore:
 
     def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
         """Archives active memories as of `now`, but for pinned ones; returns how many changed."""
-        at = rows.micros(now)
+        at = micros(now)
         change = "archived_at = ? WHERE archived_at IS NULL AND NOT pinned"
         return self._change(user_id, ids, change, at)
 
     def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
         """Brings archived memories back, to fade anew from `now`; returns how many changed."""
-        at = rows.micros(now)
+        at = micros(now)
         change = "archived_at = NULL, last_recalled_at = ? WHERE archived_at IS NOT NULL"
         return self._change(user_id, ids, change, at)
 
@@ -170,7 +171,7 @@ class LocalStore:
     def unpin(self, user_id: str, ids: Collection[str], now: datetime) -> int:
         """Lets pinned memories fade, anew from `now`; returns how many changed."""
         change = "pinned = 0, last_recalled_at = ? WHERE pinned"
-        return self._change(user_id, ids, change, rows.micros(now))
+        return self._change(user_id, ids, change, micros(now))
 
     def recalls(self, user_id: str, id: str) -> list[datetime]:
         """When a memory was recalled, oldest first."""
@@ -180,7 +181,7 @@ class LocalStore:
                 f"WHERE {queries.MINE} AND id = ? ORDER BY at, number",
                 (user_id, id),
             )
-            return [rows.moment(at) for (at,) in found]
+            return [moment(at) for (at,) in found]
 
     def delete(
         self, user_id: str, *, ids: Collection[str] | None = None, day: date | None = None
@@ -231,7 +232,7 @@ class LocalStore:
         """Stores digests, each in the place of one of its kind and day, with their events."""
         entries = rows.entries(events, vectors)
         with self._connections.writing() as db:
-            queries.require_there(db, user_id, made_from)
+            queries.require_sources(db, user_id, made_from)
             if entries:
                 self._check_embedder(db)
                 queries.insert(db, user_id, entries, replace=True, recalled={})
@@ -272,7 +273,7 @@ class LocalStore:
             ).fetchone()
             pages = db.execute("PRAGMA page_count").fetchone()[0]
             page_size = db.execute("PRAGMA page_size").fetchone()[0]
-        return rows.to_stats(counts, pages * page_size)
+        return to_stats(counts, pages * page_size)
 
     def compact(self) -> bool:
         """Rewrites the file with what is alive and nothing else, and empties the log into it.
@@ -367,11 +368,5 @@ class LocalStore:
             self._check_embedder(db)
 
     def _check_embedder(self, db: sqlite3.Connection) -> None:
-        name, dimension = queries.written_by(db)
-        if (name, dimension) != (self._embedder, self._dimension):
-            raise EmbedderMismatchError(
-                f"{self.path} was written by the embedder {name!r} (dimension {dimension}), not "
-                f"by {self._embedder!r} ({self._dimension}). Open it with embedder={name!r}, or "
-                f"embed its memories anew: memorybank reembed {self.path} "
-                f"--embedder {self._embedder}"
-            )
+        expected = (self._embedder, self._dimension)
+        require_embedder(self.path, queries.written_by(db), expected)

@@ -11,9 +11,20 @@ from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import Stored
 from memorybank_core.records import Digest, Memory
+from memorybank_core.stores.rows import (
+    COLUMNS,
+    DIGEST,
+    Row,
+    from_digest,
+    from_memory,
+    micros,
+    moment,
+    to_digest,
+    to_memory,
+)
+from memorybank_core.stores.rules import digests_to_delete, require_unchanged
 
 from . import rows
-from .rows import Row, micros, moment
 
 MINE = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
 """The condition that every statement about a user's rows begins with."""
@@ -111,7 +122,7 @@ def scan(
 ) -> list[Stored]:
     """All of the memories that were written after a key, in that order, so many at most."""
     select = (
-        f"SELECT seq, vector, {rows.COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
+        f"SELECT seq, vector, {COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
         f"WHERE memories.{MINE} AND seq > ? ORDER BY seq LIMIT ?"
     )
     found = db.execute(select, (user_id, after, limit)).fetchall()
@@ -123,7 +134,7 @@ def scan(
     return [
         Stored(
             seq,
-            rows.to_memory(user_id, row),
+            to_memory(user_id, row),
             rows.to_vectors(blob, dimension),
             tuple(recalls.get(seq, ())),
         )
@@ -140,7 +151,7 @@ def set_state(db: sqlite3.Connection, user_id: str, stored: Sequence[Stored]) ->
         db.execute(
             "UPDATE memories SET (strength, recalls, last_recalled_at, archived_at, pinned) "
             "= (?, ?, ?, ?, ?), version = ? WHERE user_key = ? AND seq = ?",
-            (*rows.from_memory(one.memory)[-5:], version, *place),
+            (*from_memory(one.memory)[-5:], version, *place),
         )
         db.execute("DELETE FROM recalls WHERE user_key = ? AND seq = ?", place)
         db.executemany(
@@ -152,32 +163,32 @@ def set_state(db: sqlite3.Connection, user_id: str, stored: Sequence[Stored]) ->
         )
 
 
-def require_there(
+def require_sources(
     db: sqlite3.Connection, user_id: str, made_from: Sequence[Memory | Digest]
 ) -> None:
     """Raises ConflictError where one of these is gone or has other words; see `rows`."""
     ids = [piece.id for piece in made_from if isinstance(piece, Memory)]
-    select = f"SELECT {rows.COLUMNS} FROM {BY_ID} WHERE {MINE}"
+    select = f"SELECT {COLUMNS} FROM {BY_ID} WHERE {MINE}"
     found = select_in(db, select, (user_id,), "id", ids)
-    memories = [rows.to_memory(user_id, row) for row in found]
+    memories = [to_memory(user_id, row) for row in found]
     others = digests(db, user_id) if len(ids) < len(made_from) else []
-    rows.require_there(user_id, made_from, memories, others)
+    require_unchanged(user_id, made_from, memories, others)
 
 
 def insert_digests(db: sqlite3.Connection, user_id: str, digests: Sequence[Digest]) -> None:
     """Enters digests, each in the place of one of its kind and day."""
     user_key, _ = next_version(db, user_id)
     db.executemany(
-        f"INSERT OR REPLACE INTO digests (user_key, {rows.DIGEST}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ((user_key, *rows.from_digest(digest)) for digest in digests),
+        f"INSERT OR REPLACE INTO digests (user_key, {DIGEST}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((user_key, *from_digest(digest)) for digest in digests),
     )
 
 
 def digests(db: sqlite3.Connection, user_id: str, *, days: bool = True) -> list[Digest]:
     """A user's digests: by kind, then by day, the overall ones first, or those alone."""
     which = MINE if days else f"{MINE} AND day = ''"
-    select = f"SELECT {rows.DIGEST} FROM digests WHERE {which} ORDER BY kind, day"
-    return [rows.to_digest(user_id, row) for row in db.execute(select, (user_id,))]
+    select = f"SELECT {DIGEST} FROM digests WHERE {which} ORDER BY kind, day"
+    return [to_digest(user_id, row) for row in db.execute(select, (user_id,))]
 
 
 def mark_rewritten(db: sqlite3.Connection, user_key: int) -> None:
@@ -296,18 +307,12 @@ def delete(
 def _delete_derived(
     db: sqlite3.Connection, user: Row, doomed: Sequence[Row], day: date | None
 ) -> int:
-    """Deletes the digests made from what is doomed; returns how many.
-
-    Those of a turn's day and the overall ones; of an event alone, the summaries.
-    """
-    days, events = rows.days_of(doomed, day)
-    delete = "DELETE FROM digests WHERE user_key = ? AND day = ?"
-    gone = sum(db.execute(delete, (*user, of)).rowcount for of in days)
-    if gone or (days and doomed):
-        gone += db.execute(delete, (*user, "")).rowcount
-    for of in {*events, ""} if events else ():
-        gone += db.execute(f"{delete} AND kind = 'summary'", (*user, of)).rowcount
-    return gone
+    """Delete the digests made from deleted memories; return how many."""
+    digests = db.execute("SELECT kind, day FROM digests WHERE user_key = ?", user)
+    derived = digests_to_delete({(kind, of) for _, of, kind in doomed}, day, digests)
+    delete = "DELETE FROM digests WHERE user_key = ? AND kind = ? AND day = ?"
+    db.executemany(delete, ((*user, *digest) for digest in derived))
+    return len(derived)
 
 
 _PER_MEMORY = ("memories", "vectors", "recalls")

@@ -55,18 +55,18 @@ _NAMES = """
 def reembed(
     url: str, embedder: Embedder, progress: Callable[[int], None] | None, timeout: float
 ) -> int:
-    """Embeds every memory of the bank at `url` with `embedder`; returns how many.
+    """Embed every memory of the bank at `url` with `embedder`; return how many.
 
     Args:
         url: The URL of the database.
         embedder: The new embedder.
         progress: Called with the number of memories just embedded.
-        timeout: Seconds in which each transaction must find the server.
+        timeout: Seconds within which each transaction must reach the server.
 
     Raises:
-        ConfigurationError: There is no bank.
-        EmbedderError: The embedder gave vectors that cannot be used; the bank is as it was.
-        StoreError: The server cannot be reached, or this role may not change the tables.
+        ConfigurationError: If there is no bank.
+        EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
+        StoreError: If the server cannot be reached, or this role may not change the tables.
     """
     address, options = address_of(url), Options(2, timeout, statement_timeout=0)
     with alone(address, options) as db:

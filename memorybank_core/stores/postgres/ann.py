@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .candidate_sql import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
 from .connections import Rows, Statement, Steps
 from .schema import MOST_INDEXED
-from .scoring import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
 
 _AHEAD = 4
 """How many times as many windows as memories are asked for: several may belong to one."""

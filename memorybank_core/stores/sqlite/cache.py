@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from .index import UserIndex
+from memorybank_core.stores.user_index import UserIndex
 
 
 @dataclass(slots=True)

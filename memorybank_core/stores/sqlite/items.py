@@ -10,9 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
-
-from .connections import Connections
-from .item_rows import (
+from memorybank_core.stores.item_rows import (
     COLUMNS,
     bounds,
     expiry,
@@ -23,7 +21,9 @@ from .item_rows import (
     to_item,
     to_row,
 )
-from .rows import micros
+from memorybank_core.stores.rows import micros
+
+from .connections import Connections
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _UNDER = f"path >= ? AND path < ? AND {_ALIVE}"

@@ -15,10 +15,9 @@ import numpy.ma  # np.unique loads it when first called: no search should wait f
 
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
-from memorybank_core.search.dates import DayRange
-from memorybank_core.search.tokenize import tokenize
 
-from .lexical import LexicalIndex
+from .bm25 import LexicalIndex
+from .rules import named_span_lengths, named_speaker, pool_size
 
 ROW = np.dtype(
     [
@@ -38,6 +37,8 @@ ROW = np.dtype(
 
 NONE = -1
 """The session of an event summary, the speaker of an exchange: there is no single one."""
+UNKNOWN = -2
+"""The code of a session or speaker that no memory has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class UserIndex:
         """The memories that either signal or a named day brings, with their neighbours."""
         allowed = self._allowed(probe.filter)
         lexical = self._lexical.scores(probe.terms)
-        named = self._named(probe.days)
+        named = named_span_lengths(self._rows["day"], probe.days)
         pooled = np.zeros(len(self), bool)
         pooled[self._pool(probe, lexical, allowed)] = True
         if named.any():
@@ -140,7 +141,7 @@ class UserIndex:
             lexical=lexical[chosen].astype(np.float64),
             pooled=pooled[chosen],
             named=named[chosen],
-            spoken=np.isin(rows["speaker"], self._spoken_of(probe.terms)),
+            spoken=rows["speaker"] == self._named_speaker(probe.terms),
             session=rows["session"].astype(np.int64),
             place=self._place[self._rank[chosen]],
             created=rows["created"],
@@ -204,32 +205,19 @@ class UserIndex:
         if filter.kind is not None:
             conditions.append(self._rows["kind"] == KINDS.index(filter.kind))
         if filter.session is not None:
-            code = self._sessions.get(filter.session, NONE - 1)
+            code = self._sessions.get(filter.session, UNKNOWN)
             conditions.append(self._rows["session"] == code)
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 
-    def _named(self, spans: Sequence[DayRange]) -> Array:
-        """The length in days of the shortest span that each memory lies in, int64 (n,); or 0."""
-        named = np.zeros(len(self), np.int64)
-        day = self._rows["day"]
-        for span in sorted(spans, key=lambda span: -span.days):
-            named[(day >= span.first.toordinal()) & (day <= span.last.toordinal())] = span.days
-        return named
-
-    def _spoken_of(self, terms: Sequence[str]) -> list[int]:
-        """The code of the one speaker whom a query of these terms names; none, or [code]."""
-        spoken_of = set(terms)
-        codes = [
-            code
-            for name, code in self._speakers.items()
-            if (parts := set(tokenize(name))) and parts <= spoken_of
-        ]
-        return codes if len(codes) == 1 else []
+    def _named_speaker(self, terms: Sequence[str]) -> int:
+        """Return the code of the one speaker that a query of these terms names, or UNKNOWN."""
+        name = named_speaker(terms, self._speakers)
+        return UNKNOWN if name is None else self._speakers[name]
 
     def _pool(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
         """The best positions by similarity and the best by BM25, as many of each."""
-        size = self._pool_size(probe)
+        size = pool_size(probe.least, probe.pool, len(self))
         if allowed is not None:
             lexical = np.where(allowed, lexical, 0.0)
         matching = np.flatnonzero(lexical)
@@ -238,9 +226,6 @@ class UserIndex:
             bar = np.partition(found, -size)[-size]
             matching = np.append(matching[found > bar], matching[found == bar])[:size]
         return np.append(self._nearest(probe, allowed), matching)
-
-    def _pool_size(self, probe: Probe) -> int:
-        return min(probe.pool, max(probe.least, len(self) // 4))
 
     def _nearest(self, probe: Probe, allowed: Array | None) -> Array:
         """Positions of the vectors nearest to the query's."""
@@ -251,7 +236,7 @@ class UserIndex:
             bits = np.packbits(allowed[self._owner], bitorder="little")
             selector = faiss.IDSelectorBitmap(len(self._owner), faiss.swig_ptr(bits))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        size = self._pool_size(probe)
+        size = pool_size(probe.least, probe.pool, len(self))
         count = min(size, len(self._owner))
         while True:  # many windows may belong to few memories
             _, found = self._faiss.search(probe.vector[None, :], count, params=parameters)

@@ -1,0 +1,135 @@
+"""Rules that every store follows: pure functions of what the store has read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+
+import numpy as np
+
+from memorybank_core.errors import ConflictError, EmbedderMismatchError
+from memorybank_core.protocols import Array
+from memorybank_core.records import Digest, Memory
+from memorybank_core.search.dates import DayRange
+from memorybank_core.search.tokenize import tokenize
+
+K1, B = 0.9, 0.4
+"""BM25's saturation and length normalisation: the defaults of Anserini (Yang et al. 2017)."""
+
+POOL_SHARE = 4
+"""Each signal contributes a quarter of the memories, within the limits of the probe."""
+
+
+def require_embedder(location: object, stored: tuple[str, int], expected: tuple[str, int]) -> None:
+    """Check that the vectors of a bank were written by the expected embedder.
+
+    Args:
+        location: The path or URL to name in the error.
+        stored: Name and dimension of the embedder that wrote the bank.
+        expected: Name and dimension of the embedder that the store was opened with.
+
+    Raises:
+        EmbedderMismatchError: If they differ.
+    """
+    if stored != expected:
+        (name, dimension), (new_name, new_dimension) = stored, expected
+        raise EmbedderMismatchError(
+            f"{location} was written by the embedder {name!r} (dimension {dimension}), not by "
+            f"{new_name!r} ({new_dimension}). Open it with embedder={name!r}, or embed its "
+            f"memories again: memorybank reembed {location} --embedder {new_name}"
+        )
+
+
+def require_unchanged(
+    user_id: str,
+    made_from: Sequence[Memory | Digest],
+    memories: Iterable[Memory],
+    digests: Iterable[Digest],
+) -> None:
+    """Check that the sources of new digests are still stored as they were read.
+
+    Args:
+        user_id: The user, for the error.
+        made_from: The memories and digests that the new digests were made from.
+        memories: The stored memories with the ids of those in `made_from`.
+        digests: The stored digests of the user.
+
+    Raises:
+        ConflictError: If one of `made_from` is missing or has another text.
+    """
+    texts = {source.id: source.text for source in made_from if isinstance(source, Memory)}
+    sources = {_identity(source) for source in made_from if not isinstance(source, Memory)}
+    stored_texts = {memory.id: memory.text for memory in memories}
+    if stored_texts != texts or not sources <= {_identity(digest) for digest in digests}:
+        raise ConflictError(
+            f"sources of the digests of user {user_id!r} were deleted or changed in the meantime; "
+            "make the digests again"
+        )
+
+
+def _identity(digest: Digest) -> tuple[type, date | None, str]:
+    return type(digest), digest.day, digest.text
+
+
+def digests_to_delete(
+    deleted: Collection[tuple[str, str]], day: date | None, digests: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return the digests that a deletion takes: what was derived from the deleted memories.
+
+    A turn takes the digests of its day and the overall ones. An event summary takes the summary
+    of its day and the overall summary. A deleted day takes its digests even if it has no memories.
+
+    Args:
+        deleted: Kind and day of every deleted memory.
+        day: The deleted day, if a whole day is deleted.
+        digests: Kind and day of every digest of the user; the day of an overall one is "".
+    """
+    digests = set(digests)
+    turn_days = {of for kind, of in deleted if kind == "turn"} | ({str(day)} if day else set())
+    event_days = {of for kind, of in deleted if kind == "event"} - turn_days
+    doomed = {(kind, of) for kind, of in digests if of in turn_days}
+    if doomed or (turn_days and deleted):
+        doomed |= {(kind, of) for kind, of in digests if not of}
+    if event_days:
+        doomed |= {("summary", of) for of in (*event_days, "")} & digests
+    return doomed
+
+
+def pool_size(smallest: int, largest: int, count: int) -> int:
+    """Return how many of `count` memories each signal contributes to the candidates."""
+    return min(largest, max(smallest, count // POOL_SHARE))
+
+
+def sole_speaker(
+    query: str, response: str, user_name: str | None, companion_name: str | None
+) -> str | None:
+    """Return the name of the only speaker of a turn, or None if both spoke or it has no name."""
+    if query and response:
+        return None
+    return (user_name if query else companion_name) or None
+
+
+def utterance_count(query: str, response: str) -> int:
+    """Return the number of utterances of a turn."""
+    return 2 if query and response else 1
+
+
+def named_speaker(terms: Iterable[str], speakers: Iterable[str]) -> str | None:
+    """Return the one speaker that a query of these terms names, None if not exactly one."""
+    query_terms = set(terms)
+    named = [name for name in speakers if (parts := set(tokenize(name))) and parts <= query_terms]
+    return named[0] if len(named) == 1 else None
+
+
+def named_span_lengths(days: Array, spans: Sequence[DayRange]) -> Array:
+    """Return the length in days of the shortest span that contains each day, or 0; int64 (n,).
+
+    Args:
+        days: Proleptic ordinals, shape (n,).
+        spans: The spans that a query names.
+    """
+    lengths = np.zeros(len(days), np.int64)
+    for span in sorted(spans, key=lambda span: -span.days):
+        within = (days >= span.first.toordinal()) & (days <= span.last.toordinal())
+        lengths[within] = span.days
+    return lengths

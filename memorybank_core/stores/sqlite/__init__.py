@@ -1,0 +1,47 @@
+"""A bank in one SQLite file: the store backend of paths."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from memorybank_core.protocols import MemoryStore
+
+from .reembed import reembed
+
+__all__ = ["open_store", "reembed", "stored_embedder"]
+
+
+def open_store(location: str, *, embedder: str, dimension: int, **options: Any) -> MemoryStore:
+    """Open the file at `location`, or create it.
+
+    Args:
+        location: The path.
+        embedder: Name of the embedder whose vectors the file holds.
+        dimension: Length of its vectors.
+        options: Further arguments of `LocalStore`.
+
+    Raises:
+        StoreError: If it cannot be opened; see `LocalStore`.
+    """
+    from .store import LocalStore  # loads FAISS
+
+    return LocalStore(location, embedder=embedder, dimension=dimension, **options)
+
+
+def stored_embedder(location: str) -> tuple[str, int] | None:
+    """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
+
+    Also None for a file that cannot be read: opening it says what is wrong.
+    """
+    path = Path(location)
+    try:
+        if not path.stat().st_size:
+            return None
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+            meta = dict(db.execute("SELECT name, value FROM meta"))
+        return meta["embedder"], int(meta["dimension"])
+    except (OSError, ValueError, KeyError, sqlite3.Error):
+        return None

@@ -1,0 +1,123 @@
+"""Reembed a file: compute all vectors again with another embedder, without mixing the two.
+
+The new vectors go into a table of their own, batch by batch, so that a run that was interrupted
+continues where it stopped. One last transaction replaces the old table by the new one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from memorybank_core.errors import ConfigurationError
+from memorybank_core.ingest import embed_windows
+from memorybank_core.protocols import Embedder
+from memorybank_core.stores.rows import COLUMNS, Row, to_memory
+
+from .connections import Connections, open_file
+
+_BATCH = 64
+_MISSING = (
+    f"SELECT user_key, seq, version, {COLUMNS} FROM memories WHERE NOT EXISTS "
+    "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
+    "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
+    f"ORDER BY user_key, seq LIMIT {_BATCH}"
+)
+
+
+def reembed(
+    location: str, embedder: Embedder, progress: Callable[[int], None] | None, timeout: float
+) -> int:
+    """Embed every memory of the bank at `location` with `embedder`; return how many.
+
+    Args:
+        location: The path of the file.
+        embedder: The new embedder.
+        progress: Called with the number of memories just embedded.
+        timeout: Seconds to wait for another process's write.
+
+    Raises:
+        ConfigurationError: If there is no bank.
+        EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
+    """
+    path = Path(location)
+    if not path.is_file():
+        raise ConfigurationError(f"there is no bank at {location}")
+    connections = open_file(path.absolute(), timeout)
+    try:
+        with connections.writing() as db:
+            _prepare(db, embedder)
+        done = _embed_missing(connections, embedder, progress)
+        with connections.writing() as db:  # nobody else writes from here on
+            while batch := db.execute(_MISSING, (0, 0)).fetchall():
+                done += _insert(db, _embed(batch, embedder))
+            _swap(db, embedder)
+        with connections.exclusive() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connections.close()
+    return done
+
+
+def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
+    """Makes room for the new vectors; drops those of a run with yet another embedder."""
+    found = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
+    if found and found[0] != embedder.name:
+        db.execute("DROP TABLE vectors_next")
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?)", (embedder.name,))
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS vectors_next (user_key INTEGER NOT NULL, seq INTEGER NOT NULL, "
+        "vector BLOB NOT NULL, PRIMARY KEY (user_key, seq)) WITHOUT ROWID"
+    )
+
+
+def _embed_missing(
+    connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
+) -> int:
+    """Embeds what has no new vector yet, a transaction a batch; others may write in between."""
+    done, after = 0, (0, 0)
+    while True:
+        with connections.reading() as db:
+            batch = db.execute(_MISSING, after).fetchall()
+        if not batch:
+            return done
+        entries = _embed(batch, embedder)
+        with connections.writing() as db:
+            stored = _insert(db, entries)
+        done, after = done + stored, batch[-1][:2]
+        if progress:
+            progress(stored)
+
+
+def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:
+    texts = [to_memory("", row[3:]).text for row in batch]
+    matrices = embed_windows(texts, embedder)
+    pairs = zip(batch, matrices, strict=True)
+    return [(matrix.tobytes(), *row[:3]) for row, matrix in pairs]
+
+
+def _insert(db: sqlite3.Connection, entries: list[Row]) -> int:
+    """Stores what still is as it was embedded; the rest is embedded once more, or was deleted."""
+    return db.executemany(
+        "INSERT OR REPLACE INTO vectors_next SELECT user_key, seq, ? FROM memories "
+        "WHERE (user_key, seq, version) = (?, ?, ?)",
+        entries,
+    ).rowcount
+
+
+def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
+    """Puts the new vectors in the place of the old, and every cached index out of date."""
+    db.execute(
+        "DELETE FROM vectors_next WHERE NOT EXISTS (SELECT 1 FROM memories AS m "
+        "WHERE (m.user_key, m.seq) = (vectors_next.user_key, vectors_next.seq))"
+    )
+    db.execute("DROP TABLE vectors")
+    db.execute("ALTER TABLE vectors_next RENAME TO vectors")
+    db.execute("UPDATE items SET vectors = NULL WHERE vectors IS NOT NULL")
+    db.execute("DELETE FROM meta WHERE name = 'next_embedder'")
+    db.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        (("embedder", embedder.name), ("dimension", str(embedder.dimension))),
+    )
+    db.execute("UPDATE users SET version = version + 1, rewritten = version + 1")

@@ -1,0 +1,96 @@
+"""Rows of the SQLite tables: their columns, and conversions from and to records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.protocols import Filter, Matrix
+from memorybank_core.records import Memory
+from memorybank_core.search.tokenize import tokenize
+from memorybank_core.stores.bm25 import postings
+from memorybank_core.stores.rows import COLUMNS, CONTENT, Row, from_memory
+from memorybank_core.stores.rules import sole_speaker, utterance_count
+from memorybank_core.stores.user_index import IndexedMemory
+
+INSERT = (
+    f"INSERT INTO memories (user_key, seq, version, written, terms, {COLUMNS}) "
+    f"VALUES ({', '.join('?' * 19)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}" for name in f"version, written, terms, {CONTENT}".split(", ")
+    )
+)
+"""Stores a memory; one that takes another's place is as strong and as fresh as that was."""
+INDEXED = (
+    "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
+    "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at, pinned"
+)
+"""What the index of a user is made from, beside the terms and the vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What goes into the file of one memory: `row` has the values of `COLUMNS`."""
+
+    id: str
+    row: Row
+    terms: bytes
+    vectors: bytes
+
+
+def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
+    """Memories, with the vectors of their windows, as they go into the file."""
+    return [
+        Entry(
+            memory.id,
+            from_memory(memory),
+            postings(tokenize(memory.text)),
+            np.ascontiguousarray(matrix, np.float32).tobytes(),
+        )
+        for memory, matrix in zip(memories, vectors, strict=True)
+    ]
+
+
+def to_indexed(row: Row) -> IndexedMemory:
+    """The index's view of a row of `INDEXED`."""
+    (seq, created, refreshed, strength, day, session, kind, query, response, *names) = row[:-2]
+    (user, companion), (archived, pinned) = names, row[-2:]
+    return IndexedMemory(
+        key=seq,
+        created=created / 1e6,
+        refreshed=math.inf if pinned else refreshed / 1e6,
+        strength=strength,
+        day=date.fromisoformat(day).toordinal(),
+        session=session,
+        speaker=sole_speaker(query, response, user, companion),
+        kind=kind,
+        utterances=utterance_count(query, response),
+        archived=archived is not None,
+    )
+
+
+def to_vectors(blob: bytes, dimension: int) -> Matrix:
+    """The vectors of a memory's windows, float32 (windows, dimension)."""
+    return np.frombuffer(blob, np.float32).reshape(-1, dimension)
+
+
+def condition(filter: Filter) -> tuple[str, list[Any]]:
+    """A filter as SQL, to follow the condition on the user."""
+    clauses, values = [], []
+    for clause, value in (
+        ("day >= ?", filter.since and filter.since.isoformat()),
+        ("day <= ?", filter.until and filter.until.isoformat()),
+        ("kind = ?", filter.kind),
+        ("coalesce(session, day) = ?", filter.session),
+    ):
+        if value is not None:
+            clauses.append(f"AND {clause}")
+            values.append(value)
+    if not filter.archived:
+        clauses.append("AND archived_at IS NULL")
+    return " ".join(clauses), values
