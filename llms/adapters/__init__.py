@@ -1,7 +1,7 @@
-"""Adapters on a language model of this machine: load, switch and merge them.
+"""Load, select and merge the adapters of a local language model.
 
-Whatever saved them: today's peft, the versions of 2023 that the original SiliconFriend was trained
-with, or its training script's checkpoints.
+Adapters saved by any version of peft can be read, including those of 2023 that the original
+SiliconFriend was trained with, and the checkpoints of its training script.
 """
 
 from .peft_adapters import load_adapter, merge_adapter, use_adapter

@@ -1,4 +1,4 @@
-"""An adapter as it lies in a folder, whatever saved it."""
+"""Read an adapter from its folder, in the format of any version of peft."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from .merged_linear import convert_merged_linear
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIG = "adapter_config.json"
-WEIGHTS = (
+CONFIG_FILE = "adapter_config.json"
+WEIGHT_FILES = (
     "adapter_model.safetensors",
     "adapter_model.bin",
     "model.safetensors",
     "pytorch_model.bin",
 )
 PREFIX = "base_model.model."
-"""What peft puts before the name of a model's parameter."""
+"""Prefix that peft adds to the name of a model's parameter."""
 
-_FORGOTTEN = ("enable_lora", "merge_weights", "runtime_config")
-"""What old configurations say and peft no longer knows, or must not read from a file."""
+_DROPPED_FIELDS = ("enable_lora", "merge_weights", "runtime_config")
+"""Fields of old configurations that peft no longer knows, or must not read from a file."""
 
-_NAMED = re.compile(r"(\.lora_(?:embedding_)?[AB])\.(?!weight$|bias$)[^.]+")
-"""A LoRA tensor's name with the adapter's name inside, as a model's own state dict has it."""
+_ADAPTER_NAME = re.compile(r"(\.lora_(?:embedding_)?[AB])\.(?!weight$|bias$)[^.]+")
+"""Matches the adapter's name inside a LoRA tensor's name, as in a model's own state dict."""
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """An adapter that was read.
+class SavedAdapter:
+    """An adapter as read from its files.
 
     Attributes:
-        folder: Where it lies.
-        config: What its adapter_config.json says, in the words of today's peft.
-        tensors: By the names that today's peft saves them under.
+        folder: The folder that it was read from.
+        config: The content of adapter_config.json, in the terms of today's peft.
+        tensors: The tensors by the names that today's peft uses in its files.
     """
 
     folder: Path
@@ -49,52 +49,56 @@ class Adapter:
 
     @property
     def base(self) -> str:
-        """The model that it was made for, as far as it says."""
+        """Name of the model that the adapter was made for, for use in messages."""
         return str(self.config.get("base_model_name_or_path") or "a model it does not name")
 
 
-def read_adapter(folder: Path) -> Adapter:
-    """The adapter of a folder: a final save, or a checkpoint beside whose folder the config lies.
+def read_adapter(folder: Path) -> SavedAdapter:
+    """Read an adapter from a final save or a checkpoint.
+
+    A checkpoint may lack the configuration; it is then read from the parent folder.
 
     Raises:
-        ConfigurationError: Something is missing, empty or damaged, or would run code to be read.
+        ConfigurationError: If a file is missing, empty or damaged, or could only be read by running
+            code in it.
     """
-    config = _config(folder)
-    weights = _weights(folder)
+    config = _read_config(folder)
+    weights = _find_weights(folder)
     tensors = open_weight_file(weights)
     if not tensors:
-        raise ConfigurationError(f"{weights} has not one tensor in it. {_advice(folder)}")
-    tensors = {_NAMED.sub(r"\1", name): tensor.detach() for name, tensor in tensors.items()}
+        raise ConfigurationError(f"{weights} contains no tensors. {_suggest_checkpoint(folder)}")
+    tensors = {_ADAPTER_NAME.sub(r"\1", name): tensor.detach() for name, tensor in tensors.items()}
     if any(config.get("enable_lora") or ()):
         config, tensors = convert_merged_linear(config, tensors)
-    kept = {key: value for key, value in config.items() if key not in _FORGOTTEN}
-    return Adapter(folder, kept, tensors)
+    config = {field: value for field, value in config.items() if field not in _DROPPED_FIELDS}
+    return SavedAdapter(folder, config, tensors)
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise ConfigurationError(f"there is no folder {folder}: name the one that has {CONFIG}")
-    found = [path / CONFIG for path in (folder, folder.resolve().parent)]
-    found = [path for path in found if path.is_file()]
-    if not found:
-        raise ConfigurationError(f"neither {folder} nor the folder above it has {CONFIG}")
-    config = read_json_object(found[0])
+        raise ConfigurationError(f"{folder} is not a folder: pass the one that has {CONFIG_FILE}")
+    candidates = (path / CONFIG_FILE for path in (folder, folder.resolve().parent))
+    file = next((path for path in candidates if path.is_file()), None)
+    if file is None:
+        raise ConfigurationError(f"neither {folder} nor its parent folder has {CONFIG_FILE}")
+    config = read_json_object(file)
     if not isinstance(config.get("peft_type"), str):
-        raise ConfigurationError(f"{found[0]} names no peft_type: it is no adapter's configuration")
+        raise ConfigurationError(f"{file} has no peft_type: it is not an adapter's configuration")
     return config
 
 
-def _weights(folder: Path) -> Path:
-    for name in WEIGHTS:
+def _find_weights(folder: Path) -> Path:
+    for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
-    raise ConfigurationError(f"{folder} has no weights: none of {', '.join(WEIGHTS)}")
+    raise ConfigurationError(f"{folder} has no weights: none of {', '.join(WEIGHT_FILES)}")
 
 
-def _advice(folder: Path) -> str:
-    """What to do about a final save that is empty, as peft 0.3.0 wrote them."""
-    steps = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal()]
-    for path in sorted(steps, key=lambda path: int(path.name[11:]), reverse=True):
-        if any((path / name).is_file() for name in WEIGHTS) and open_weight_file(_weights(path)):
+def _suggest_checkpoint(folder: Path) -> str:
+    """Return advice for a final save that is empty, as written by peft 0.3.0."""
+    checkpoints = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal()]
+    for path in sorted(checkpoints, key=lambda path: int(path.name[11:]), reverse=True):
+        has_weights = any((path / name).is_file() for name in WEIGHT_FILES)
+        if has_weights and open_weight_file(_find_weights(path)):
             return f"{path} has the weights: load that."
-    return "No checkpoint beside it has the weights either: it must be trained again."
+    return "No checkpoint in the folder has weights either: the adapter must be trained again."

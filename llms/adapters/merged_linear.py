@@ -1,8 +1,9 @@
-"""LoRA on parts of a fused layer, as peft 0.2.0 trained it, told as an ordinary LoRA.
+"""Convert MergedLinear adapters of peft 0.2.0, LoRA on parts of a fused layer, to ordinary LoRA.
 
-Its MergedLinear of rank r adapts n of the layer's parts together: A has n * r rows, B is a grouped
-convolution of width 1, and what comes out is spread over the rows of the parts. With B's groups on
-a diagonal and zeros for the parts between, that is an ordinary LoRA of rank n * r; alpha / r stays.
+A MergedLinear of rank r adapts n parts of the layer together: A has n * r rows, B is a grouped
+convolution of width 1, and its output is distributed over the rows of the parts. An ordinary LoRA
+of rank n * r gives the same numbers, with the groups of B on a diagonal and zeros for the parts
+that are not adapted; alpha / r stays the same.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 def convert_merged_linear(
     config: dict[str, Any], tensors: dict[str, Tensor]
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and tensors of the ordinary LoRA that gives the very same numbers.
+    """Return the configuration and tensors of the ordinary LoRA that gives the same numbers.
 
     Raises:
-        ConfigurationError: The tensors are not of the shapes that the configuration asks for.
+        ConfigurationError: If the tensors do not have the shapes that the configuration implies.
     """
     enabled = [bool(part) for part in config["enable_lora"]]
     rank, alpha = config.get("r"), config.get("lora_alpha")
@@ -29,26 +30,33 @@ def convert_merged_linear(
         raise ConfigurationError(f"enable_lora needs r and lora_alpha, not {rank} and {alpha}")
     plain = {**config, "r": sum(enabled) * rank, "lora_alpha": sum(enabled) * alpha}
     return plain, {
-        name: _spread(name, tensor, enabled, plain["r"]) if ".lora_B." in name else tensor
+        name: _ungroup(name, tensor, enabled, plain["r"]) if ".lora_B." in name else tensor
         for name, tensor in tensors.items()
     }
 
 
-def _spread(name: str, grouped: Tensor, enabled: list[bool], rank: int) -> Tensor:
-    """A B of shape [rows of the enabled parts, rank / groups, 1] as [rows of all parts, rank]."""
+def _ungroup(name: str, grouped: Tensor, enabled: list[bool], rank: int) -> Tensor:
+    """Expand a grouped B to [rows of all parts, rank].
+
+    Args:
+        name: The tensor's name, for messages.
+        grouped: B as saved, [rows of the enabled parts, rank / groups, 1].
+        enabled: For each part of the layer, whether the adapter changes it.
+        rank: The rank of the ordinary LoRA.
+    """
     import torch
 
     rows, parts = len(grouped), sum(enabled)
     if grouped.ndim != 3 or rank % grouped.shape[1] or rows % parts:
         raise ConfigurationError(
-            f"{name} has the shape {list(grouped.shape)}; enable_lora {enabled} and r "
-            f"{rank // parts} ask for [rows, {rank // 2}, 1]"
+            f"{name} has the shape {list(grouped.shape)}, but enable_lora {enabled} and r "
+            f"{rank // parts} require [rows, {rank // 2}, 1]"
         )
     width = grouped.shape[1]
     groups = grouped.squeeze(-1).chunk(rank // width)
     diagonal = grouped.new_zeros(rows, rank)
-    for at, (block, group) in enumerate(zip(diagonal.chunk(len(groups)), groups, strict=True)):
-        block[:, at * width : (at + 1) * width] = group
+    for index, (block, group) in enumerate(zip(diagonal.chunk(len(groups)), groups, strict=True)):
+        block[:, index * width : (index + 1) * width] = group
     full = grouped.new_zeros(len(enabled), rows // parts, rank)
     full[torch.tensor(enabled)] = diagonal.view(parts, -1, rank)
     return full.flatten(0, 1)

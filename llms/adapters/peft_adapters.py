@@ -1,4 +1,4 @@
-"""Adapters into a model, between them, and for good."""
+"""Load an adapter into a model, select one of several, and merge one into the weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .adapter_files import Adapter, read_adapter
-from .glm_lora import for_native_layers
-from .verification import check_arrived, check_fit, check_targets, check_trained
+from .adapter_files import SavedAdapter, read_adapter
+from .glm_lora import convert_adapter_for_glm
+from .verification import (
+    require_loaded,
+    require_matching_tensors,
+    require_target_layers,
+    require_trained,
+)
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -24,71 +29,79 @@ if TYPE_CHECKING:
 def load_adapter(
     model: PreTrainedModel | PeftModel, folder: str | PathLike[str], *, name: str = "default"
 ) -> PeftModel:
-    """The model with an adapter, which is in use from then on, ready to answer.
+    """Load an adapter into a model, select it, and return the model ready for inference.
 
-    A folder may be a final save or a checkpoint, of today's peft or of peft 0.2.0 and 0.3.0. Files
-    are read as data: nothing in them is executed. The adapter takes the model's dtype and device.
+    The folder may be a final save or a checkpoint, made by today's peft or by peft 0.2.0 and 0.3.0.
+    Files are read as data: no code in them is executed. The adapter takes the model's dtype and
+    device.
 
     Args:
-        model: A model of transformers, which is changed in place, or one that has adapters already.
-        folder: Has the weights, and adapter_config.json; a checkpoint's lies one folder up.
-        name: For `use_adapter`; without dots.
+        model: A transformers model, which is changed in place, or one that already has adapters.
+        folder: The folder with the weights and adapter_config.json; for a checkpoint, the
+            configuration may be in the parent folder.
+        name: Name of the adapter for `use_adapter`; it must not contain a dot.
 
     Raises:
-        ConfigurationError: The name is taken; the files are missing, empty or damaged; the adapter
-            was made for another model, or was never trained. The model is as it was.
-        MissingDependencyError: peft is not installed.
+        ConfigurationError: If the name is in use; if files are missing, empty or damaged; if the
+            adapter was made for another model, or was never trained. The model is left unchanged.
+        MissingDependencyError: If peft is not installed.
     """
-    peft = _peft()
+    peft = _import_peft()
     adapter = read_adapter(Path(folder))
-    _check_name(model, name)
-    adapter = for_native_layers(adapter, model)
-    check_targets(adapter, model)
-    config = _config(adapter, model)
-    with _as_it_was(model, name):
-        wrapped = _injected(model, config, name, adapter)
-        check_fit(adapter, _state(wrapped, name), model)
-        check_trained(adapter, _state(wrapped, name))
+    _require_valid_name(model, name)
+    adapter = convert_adapter_for_glm(adapter, model)
+    require_target_layers(adapter, model)
+    config = _make_config(adapter, model)
+    with _rollback_on_error(model, name):
+        wrapped = _add_untrained_adapter(model, config, name, adapter)
+        require_matching_tensors(adapter, _adapter_state(wrapped, name), model)
+        require_trained(adapter, _adapter_state(wrapped, name))
         peft.set_peft_model_state_dict(wrapped, adapter.tensors, adapter_name=name)
-        check_arrived(adapter, _state(wrapped, name))
+        require_loaded(adapter, _adapter_state(wrapped, name))
     use_adapter(wrapped, name)
     wrapped.eval()
     return wrapped
 
 
 def use_adapter(model: PeftModel, name: str | None) -> None:
-    """Answers with this adapter from now on, or with the model alone.
+    """Select the adapter that the model uses, or the base model alone.
 
     Args:
-        model: What `load_adapter` gave.
-        name: An adapter's, as it was loaded; None for none.
+        model: A model returned by `load_adapter`.
+        name: The name that the adapter was loaded with; None for the base model alone.
 
     Raises:
-        ConfigurationError: There is no adapter of this name, or it cannot be put aside.
+        ConfigurationError: If no adapter has this name, or the active adapter cannot be disabled.
     """
     if name is None:
-        _tuner(model, "put aside").disable_adapter_layers()
+        _require_tuner(model, "disabled").disable_adapter_layers()
         return
     if name not in model.peft_config:
-        raise ConfigurationError(f"no adapter {name!r} is loaded; there is {_loaded(model)}")
+        raise ConfigurationError(
+            f"no adapter {name!r} is loaded; loaded adapters: {_adapter_names(model)}"
+        )
     if not model.peft_config[name].is_prompt_learning:
-        _tuner(model, "used").enable_adapter_layers()
+        _require_tuner(model, "used").enable_adapter_layers()
     model.set_adapter(name)
     model.requires_grad_(False)
 
 
 def merge_adapter(model: PeftModel) -> PreTrainedModel:
-    """The model with the adapter in use added to its weights: as fast as without, for good.
+    """Add the active adapter to the model's weights and return the plain model.
 
-    The model that was given, and any other adapter in it, cannot be used afterwards.
+    The result is as fast as the base model and cannot be undone: neither `model` nor any other
+    adapter in it can be used afterwards.
 
     Raises:
-        ConfigurationError: No adapter is in use, it is none that can be merged, or sums are not
-            finite, as when a dtype is too narrow: load the model anew then.
+        ConfigurationError: If no adapter is active, it is of a type that cannot be merged, or the
+            sums are not finite, for example because the dtype is too narrow. In the last case the
+            model must be loaded again.
     """
-    tuner = _tuner(model, "merged")
+    tuner = _require_tuner(model, "merged")
     if model.get_model_status().enabled is not True:
-        raise ConfigurationError(f"no adapter is in use: use_adapter takes {_loaded(model)}")
+        raise ConfigurationError(
+            f"no adapter is active; use_adapter can select: {_adapter_names(model)}"
+        )
     try:
         merged: PreTrainedModel = tuner.merge_and_unload(safe_merge=True)
     except ValueError as error:
@@ -96,7 +109,7 @@ def merge_adapter(model: PeftModel) -> PreTrainedModel:
     return merged
 
 
-def _peft() -> Any:
+def _import_peft() -> Any:
     try:
         import peft
     except ImportError as error:
@@ -104,83 +117,93 @@ def _peft() -> Any:
     return peft
 
 
-def _loaded(model: PeftModel) -> str:
+def _adapter_names(model: PeftModel) -> str:
     return ", ".join(map(repr, model.peft_config))
 
 
-def _tuner(model: PeftModel, done: str) -> Any:
-    """What can switch off and merge the adapters; those that only prepend to the prompt cannot."""
+def _require_tuner(model: PeftModel, operation: str) -> Any:
+    """Return the tuner, which can disable and merge adapters.
+
+    Args:
+        model: The model with adapters.
+        operation: Past participle of what is to be done, for the message.
+
+    Raises:
+        ConfigurationError: If the active adapter only adds virtual tokens to the prompt.
+    """
     config = model.active_peft_config
     if config.is_prompt_learning:
         raise ConfigurationError(
-            f"an adapter of type {config.peft_type} cannot be {done}: load the model anew"
+            f"an adapter of type {config.peft_type} cannot be {operation}: load the model again"
         )
     return model.base_model
 
 
-def _check_name(model: PreTrainedModel | PeftModel, name: str) -> None:
+def _require_valid_name(model: PreTrainedModel | PeftModel, name: str) -> None:
     from torch.nn import ModuleDict
 
     if not name or "." in name or hasattr(ModuleDict, name):
-        raise ConfigurationError(f"{name!r} cannot name an adapter: take a word, without a dot")
+        raise ConfigurationError(
+            f"{name!r} cannot be an adapter's name: choose a word without a dot"
+        )
     if name in getattr(model, "peft_config", {}):
-        raise ConfigurationError(f"an adapter {name!r} is loaded already: take another name")
+        raise ConfigurationError(f"an adapter {name!r} is already loaded: choose another name")
 
 
-def _config(adapter: Adapter, model: PreTrainedModel | PeftModel) -> PeftConfig:
-    """The configuration for today's peft."""
+def _make_config(adapter: SavedAdapter, model: PreTrainedModel | PeftModel) -> PeftConfig:
+    """Return the adapter's configuration as an object of the installed peft."""
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
     from transformers.pytorch_utils import Conv1D
 
     kind = adapter.config["peft_type"]
     if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
-        raise ConfigurationError(f"the peft that is installed knows no adapters of type {kind}")
+        raise ConfigurationError(f"the installed peft has no adapters of type {kind}")
     changes: dict[str, Any] = {
         "base_model_name_or_path": model.name_or_path or None,
         "inference_mode": True,
     }
-    if adapter.config.get("fan_in_fan_out"):  # peft 0.2.0 says so of layers that are not
+    if adapter.config.get("fan_in_fan_out"):  # peft 0.2.0 also sets it for layers without it
         changes["fan_in_fan_out"] = any(isinstance(part, Conv1D) for part in model.modules())
-    make: Any = PeftConfig.from_peft_type
+    make_config: Any = PeftConfig.from_peft_type
     try:
-        made: PeftConfig = make(**{**adapter.config, **changes})
+        config: PeftConfig = make_config(**{**adapter.config, **changes})
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"the configuration of {adapter.folder} is not one of type {kind}: {error}"
+            f"the configuration of {adapter.folder} is not valid for type {kind}: {error}"
         ) from error
-    return made
+    return config
 
 
-def _injected(
-    model: PreTrainedModel | PeftModel, config: PeftConfig, name: str, adapter: Adapter
+def _add_untrained_adapter(
+    model: PreTrainedModel | PeftModel, config: PeftConfig, name: str, adapter: SavedAdapter
 ) -> PeftModel:
-    """The model with a new adapter that is not trained, in the dtype of its layers."""
+    """Return the model with a new, untrained adapter in the dtype of its layers."""
     from peft import PeftModel, get_peft_model
 
-    how: dict[str, Any] = {"adapter_name": name, "autocast_adapter_dtype": False}
+    options: dict[str, Any] = {"adapter_name": name, "autocast_adapter_dtype": False}
     try:
-        with _quiet():
+        with _ignore_peft_warnings():
             if isinstance(model, PeftModel):
-                model.add_adapter(peft_config=config, **how)
+                model.add_adapter(peft_config=config, **options)
                 return model
-            wrapped: PeftModel = get_peft_model(model, config, **how)
+            wrapped: PeftModel = get_peft_model(model, config, **options)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"the adapter of {adapter.folder}, made for {adapter.base}, does not fit: {error}"
+            f"the adapter in {adapter.folder}, made for {adapter.base}, does not fit: {error}"
         ) from error
     return wrapped
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings that concern nobody: a property that was renamed, an adapter named a."""
+def _ignore_peft_warnings() -> Iterator[None]:
+    """Ignore warnings about a renamed property and about short adapter names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         warnings.filterwarnings("ignore", "Adapter name .* prefix", UserWarning)
         yield
 
 
-def _state(model: PeftModel, name: str) -> dict[str, Tensor]:
+def _adapter_state(model: PeftModel, name: str) -> dict[str, Tensor]:
     from peft import get_peft_model_state_dict
 
     state: dict[str, Tensor] = get_peft_model_state_dict(
@@ -190,12 +213,12 @@ def _state(model: PeftModel, name: str) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _as_it_was(model: PreTrainedModel | PeftModel, name: str) -> Iterator[None]:
-    """Takes a new adapter out again where it is refused."""
+def _rollback_on_error(model: PreTrainedModel | PeftModel, name: str) -> Iterator[None]:
+    """Remove a new adapter from the model again if the block rejects it."""
     from peft import PeftModel
 
     modules = {path: list(module.named_children()) for path, module in model.named_modules()}
-    learning = [(weight, weight.requires_grad) for weight in model.parameters()]
+    gradients = [(weight, weight.requires_grad) for weight in model.parameters()]
     try:
         yield
     except ConfigurationError:
@@ -207,6 +230,6 @@ def _as_it_was(model: PreTrainedModel | PeftModel, name: str) -> Iterator[None]:
                 for child, module in children:
                     setattr(model.get_submodule(path), child, module)
             vars(model).pop("peft_config", None)
-        for weight, learns in learning:
-            weight.requires_grad_(learns)
+        for weight, requires_grad in gradients:
+            weight.requires_grad_(requires_grad)
         raise

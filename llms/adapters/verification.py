@@ -1,4 +1,4 @@
-"""Whether an adapter fits a model, was trained, and has really arrived in it."""
+"""Checks that an adapter fits a model, was trained, and was loaded completely."""
 
 from __future__ import annotations
 
@@ -7,93 +7,107 @@ from typing import TYPE_CHECKING
 
 from memorybank_core.errors import ConfigurationError
 
-from .adapter_files import PREFIX, Adapter
+from .adapter_files import PREFIX, SavedAdapter
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from torch import Tensor
     from transformers import PreTrainedModel
 
-_SHOWN = 6
-"""How many names a message tells."""
+_MAX_NAMES = 6
+"""Number of names listed in an error message."""
 
 
-def check_targets(adapter: Adapter, model: PreTrainedModel | PeftModel) -> None:
-    """That the model has layers of the names that a LoRA was trained on.
+def require_target_layers(adapter: SavedAdapter, model: PreTrainedModel | PeftModel) -> None:
+    """Require that the model has layers with the names that the LoRA adapter was trained on.
 
     Raises:
-        ConfigurationError: It has not: the adapter was made for another family of models.
+        ConfigurationError: If it does not: the adapter was made for another model family.
     """
     paths = {name.split(".lora_")[0] for name in adapter.tensors if ".lora_" in name}
     targets = {path.removeprefix(PREFIX).rpartition(".")[2] for path in paths}
-    known = {path.rpartition(".")[2] for path, _ in model.named_modules()}
-    if foreign := targets - known:
+    layers = {path.rpartition(".")[2] for path, _ in model.named_modules()}
+    if unknown := targets - layers:
         raise ConfigurationError(
-            f"the adapter of {adapter.folder} was made for {adapter.base} and its layers "
-            f"{_some(foreign)}; {_name(model)} has no such layers, but {_some(_layers(model))}"
+            f"the adapter in {adapter.folder} was made for {adapter.base} and its layers "
+            f"{_list_names(unknown)}; {_describe_model(model)} has no such layers, only "
+            f"{_list_names(_adaptable_layers(model))}"
         )
 
 
-def check_fit(
-    adapter: Adapter, asked: Mapping[str, Tensor], model: PreTrainedModel | PeftModel
+def require_matching_tensors(
+    adapter: SavedAdapter, expected: Mapping[str, Tensor], model: PreTrainedModel | PeftModel
 ) -> None:
-    """That the adapter has just the tensors that its configuration asks for in this model.
+    """Require that the adapter has exactly the tensors that its configuration implies.
 
     Args:
-        adapter: As it was read.
-        asked: The tensors of the new, untrained adapter that peft made in the model.
+        adapter: The adapter as read from its files.
+        expected: Tensors of the new, untrained adapter that peft created in the model.
         model: Named in the messages.
 
     Raises:
-        ConfigurationError: Some are missing, unexpected or of another shape.
+        ConfigurationError: If tensors are missing, unexpected or of another shape.
     """
     faults = []
-    if missing := asked.keys() - adapter.tensors.keys():
-        faults.append(f"{len(missing)} of {len(asked)} tensors are missing: {_some(missing)}")
-    if unexpected := adapter.tensors.keys() - asked.keys():
-        faults.append(f"{len(unexpected)} are not expected: {_some(unexpected)}")
-    shapes = {name: list(asked[name].shape) for name in asked.keys() & adapter.tensors.keys()}
-    wrong = [name for name, shape in shapes.items() if shape != list(adapter.tensors[name].shape)]
-    if wrong:
-        name = min(wrong)
+    if missing := expected.keys() - adapter.tensors.keys():
         faults.append(
-            f"{len(wrong)} have another shape, as {name} of {list(adapter.tensors[name].shape)}, "
-            f"which must be {shapes[name]}{_rank(adapter)}"
+            f"{len(missing)} of {len(expected)} tensors are missing: {_list_names(missing)}"
+        )
+    if unexpected := adapter.tensors.keys() - expected.keys():
+        faults.append(f"{len(unexpected)} are not expected: {_list_names(unexpected)}")
+    shapes = {name: list(expected[name].shape) for name in expected.keys() & adapter.tensors.keys()}
+    mismatched = [
+        name for name, shape in shapes.items() if shape != list(adapter.tensors[name].shape)
+    ]
+    if mismatched:
+        name = min(mismatched)
+        faults.append(
+            f"{len(mismatched)} have another shape, for example {name} of "
+            f"{list(adapter.tensors[name].shape)}, which must be {shapes[name]}"
+            f"{_describe_rank(adapter)}"
         )
     if faults:
         raise ConfigurationError(
-            f"the adapter of {adapter.folder}, made for {adapter.base}, does not fit "
-            f"{_name(model)}: {'; '.join(faults)}"
+            f"the adapter in {adapter.folder}, made for {adapter.base}, does not fit "
+            f"{_describe_model(model)}: {'; '.join(faults)}"
         )
 
 
-def check_trained(adapter: Adapter, asked: Mapping[str, Tensor]) -> None:
-    """That training has changed the adapter.
+def require_trained(adapter: SavedAdapter, initial: Mapping[str, Tensor]) -> None:
+    """Require that training changed the adapter.
 
-    What an adapter starts from is without effect, by tensors that are constant: LoRA's B are zero.
+    A new adapter has no effect, because some of its tensors are constant: the B matrices of LoRA
+    are zero.
+
+    Args:
+        adapter: The adapter as read from its files.
+        initial: Tensors of a new, untrained adapter.
 
     Raises:
-        ConfigurationError: All of these still are what they were made as.
+        ConfigurationError: If all constant tensors still have their initial value.
     """
     import torch
 
-    start = {
-        name: torch.zeros_like(fresh) if ".lora_B." in name else fresh
-        for name, fresh in asked.items()
-        if ".lora_B." in name or (fresh == fresh.flatten()[0]).all()
+    constants = {
+        name: torch.zeros_like(tensor) if ".lora_B." in name else tensor
+        for name, tensor in initial.items()
+        if ".lora_B." in name or (tensor == tensor.flatten()[0]).all()
     }
-    if start and all((adapter.tensors[name] == start[name].cpu()).all() for name in start):
+    if constants and all(
+        (adapter.tensors[name] == constants[name].cpu()).all() for name in constants
+    ):
         raise ConfigurationError(
-            f"the adapter of {adapter.folder} was never trained: {_some(start)} are as they were "
-            "made, which changes nothing in a model. Train it, or load a later checkpoint."
+            f"the adapter in {adapter.folder} was never trained: {_list_names(constants)} still "
+            "have their initial values, which change nothing in a model. Train it, or load a "
+            "later checkpoint."
         )
 
 
-def check_arrived(adapter: Adapter, loaded: Mapping[str, Tensor]) -> None:
-    """That the model's adapter has the numbers of the file, rounded to the model's dtype.
+def require_loaded(adapter: SavedAdapter, loaded: Mapping[str, Tensor]) -> None:
+    """Require that the model's adapter has the values of the file, rounded to the model's dtype.
 
     Raises:
-        ConfigurationError: One differs, or is not finite.
+        ConfigurationError: If a value differs or is not finite.
     """
     import torch
 
@@ -101,24 +115,24 @@ def check_arrived(adapter: Adapter, loaded: Mapping[str, Tensor]) -> None:
         rounded = tensor.to(loaded[name].dtype)
         if not rounded.isfinite().all():
             raise ConfigurationError(
-                f"the adapter of {adapter.folder} has infinite or undefined numbers in {name} "
-                f"({rounded.dtype}): its training went wrong, or the file is damaged"
+                f"the adapter in {adapter.folder} has infinite or undefined numbers in {name} "
+                f"({rounded.dtype}): its training diverged, or the file is damaged"
             )
         if not torch.equal(rounded, loaded[name].cpu()):
-            raise ConfigurationError(f"peft did not load {name} of {adapter.folder}")
+            raise ConfigurationError(f"peft did not load {name} from {adapter.folder}")
 
 
-def _rank(adapter: Adapter) -> str:
+def _describe_rank(adapter: SavedAdapter) -> str:
     rank = adapter.config.get("r")
     return "" if rank is None else f" (r is {rank} in its configuration)"
 
 
-def _name(model: PreTrainedModel | PeftModel) -> str:
+def _describe_model(model: PreTrainedModel | PeftModel) -> str:
     return f"{type(model).__name__} {model.name_or_path}".strip()
 
 
-def _layers(model: PreTrainedModel | PeftModel) -> set[str]:
-    """The names of the layers that an adapter can be made for."""
+def _adaptable_layers(model: PreTrainedModel | PeftModel) -> set[str]:
+    """Return the names of the layers that an adapter can be made for."""
     return {
         path.rpartition(".")[2]
         for path, module in model.named_modules()
@@ -126,8 +140,8 @@ def _layers(model: PreTrainedModel | PeftModel) -> set[str]:
     }
 
 
-def _some(names: Iterable[str]) -> str:
-    """The first few of some names."""
-    shown = sorted(name.removeprefix(PREFIX) for name in names)
-    rest = len(shown) - _SHOWN
-    return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+def _list_names(names: Iterable[str]) -> str:
+    """Return the first few names, sorted, and the number of the rest."""
+    ordered = sorted(name.removeprefix(PREFIX) for name in names)
+    rest = len(ordered) - _MAX_NAMES
+    return ", ".join(ordered[:_MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")

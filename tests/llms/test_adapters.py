@@ -1,4 +1,4 @@
-"""Adapters of every shape that was found: the trained model's own numbers, and what is refused."""
+"""Adapters in every published format give the trained model's numbers; invalid ones are refused."""
 
 import json
 import os
@@ -37,10 +37,10 @@ TRAINED = [
 ]
 CLOSE = 1e-4
 
-# Where peft itself makes the adapters: it reads a property that transformers renamed.
+# For tests in which peft creates the adapter: it reads a property that transformers renamed.
 MADE_BY_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
-# One BLAS thread and another may round the last bit differently; equal is within this much.
+# BLAS threads may round the last bit differently; a smaller difference counts as equal.
 SAME = 1e-6
 
 
@@ -70,12 +70,12 @@ def logits(model, ids):
         return model(input_ids=ids).logits.float()
 
 
-def difference(one, other):
-    return (one - other).abs().max().item()
+def difference(first, second):
+    return (first - second).abs().max().item()
 
 
 def wrong_by(model, folder):
-    """How far the model is from the numbers of the trained one of this folder."""
+    """Return the largest difference from the logits of the trained model of this folder."""
     folder = ADAPTERS / folder
     golden = folder / "golden.safetensors"
     golden = golden if golden.exists() else folder.parent / "golden.safetensors"
@@ -84,31 +84,31 @@ def wrong_by(model, folder):
 
 
 def copied(folder, tmp_path, *, config=None, change=None):
-    """A copy of an adapter, with other entries in its configuration or other tensors."""
-    made = tmp_path / "adapter"
-    made.mkdir()
+    """Copy an adapter, with changed configuration entries or tensors."""
+    copy = tmp_path / "adapter"
+    copy.mkdir()
     entries = json.loads((folder / "adapter_config.json").read_text())
-    (made / "adapter_config.json").write_text(json.dumps({**entries, **(config or {})}))
+    (copy / "adapter_config.json").write_text(json.dumps({**entries, **(config or {})}))
     tensors = torch.load(folder / "adapter_model.bin", weights_only=True)
     tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     if change:
         change(tensors)
-    torch.save(tensors, made / "adapter_model.bin")
-    return made
+    torch.save(tensors, copy / "adapter_model.bin")
+    return copy
 
 
 def refusal(model, folder, **options):
-    """What is said of an adapter, after which the model must be what it was."""
+    """Return the error message for an adapter; the model must be unchanged afterwards."""
     ids = torch.tensor([[3, 7, 9, 12]])
     if isinstance(model, ChatGLMForCausalLM):
         ids = prompt_of("chatglm")
     before, state = logits(model, ids), {name: id(part) for name, part in model.named_modules()}
-    learning = [weight.requires_grad for weight in model.parameters()]
+    gradients = [weight.requires_grad for weight in model.parameters()]
     with pytest.raises(ConfigurationError) as caught:
         load_adapter(model, folder, **options)
     assert difference(before, logits(model, ids)) == 0
     assert state == {name: id(part) for name, part in model.named_modules()}
-    assert learning == [weight.requires_grad for weight in model.parameters()]
+    assert gradients == [weight.requires_grad for weight in model.parameters()]
     return str(caught.value)
 
 
@@ -152,13 +152,13 @@ class TestTheTrainedModelsNumbers:
 
 
 class TestSwitching:
-    def test_each_ones_own_numbers_and_the_bases(self):
+    def test_each_adapter_and_the_base_keep_their_numbers(self):
         old, new = "peft-0.2.0/chatglm", "peft-0.3.0/chatglm"
         base = chatglm()
         alone = logits(base, prompt_of(old))
         model = load_adapter(base, ADAPTERS / old, name="old")
         assert load_adapter(model, ADAPTERS / new, name="new") is model
-        assert wrong_by(model, new) < CLOSE, "the last that was loaded is in use"
+        assert wrong_by(model, new) < CLOSE, "the adapter loaded last is active"
         for name, folder in (("old", old), ("new", new), ("old", old)):
             use_adapter(model, name)
             assert wrong_by(model, folder) < CLOSE
@@ -176,7 +176,7 @@ class TestSwitching:
     def test_none_in_use_is_not_merged(self):
         model = load_adapter(chatglm(), CHATGLM)
         use_adapter(model, None)
-        with pytest.raises(ConfigurationError, match=r"no adapter is in use.*'default'"):
+        with pytest.raises(ConfigurationError, match=r"no adapter is active.*'default'"):
             merge_adapter(model)
 
     def test_an_unknown_name(self):
@@ -186,11 +186,11 @@ class TestSwitching:
 
     def test_a_name_that_is_taken(self):
         model = load_adapter(chatglm(), CHATGLM)
-        assert "'default' is loaded already" in refusal(model, CHATGLM)
+        assert "'default' is already loaded" in refusal(model, CHATGLM)
 
     @pytest.mark.parametrize("name", ["", "a.b", "keys"])
     def test_a_name_that_cannot_be(self, name):
-        assert "cannot name an adapter" in refusal(chatglm(), CHATGLM, name=name)
+        assert "cannot be an adapter's name" in refusal(chatglm(), CHATGLM, name=name)
 
     def test_a_second_that_is_refused_leaves_the_first(self, tmp_path):
         model = load_adapter(chatglm(), CHATGLM)
@@ -201,12 +201,12 @@ class TestSwitching:
         assert wrong_by(model, "peft-0.2.0/chatglm") < CLOSE
 
 
-class TestTheGroupedForm:
+class TestMergedLinear:
     @pytest.mark.parametrize(
         "enabled", [[True, False, True], [False, True], [True] * 4, [False, True, False]]
     )
     def test_gives_what_peft_0_2_0_computed(self, enabled):
-        """Its MergedLinear.forward, from its source: the groups are always two."""
+        """Compare with the source of MergedLinear.forward, which always has two groups."""
         torch.manual_seed(0)
         parts, r, rows, wide = sum(enabled), 4, 10, 6
         a, b = torch.randn(parts * r, wide), torch.randn(parts * rows, parts * r // 2, 1)
@@ -224,14 +224,14 @@ class TestTheGroupedForm:
 
 
 class TestRefused:
-    def test_an_empty_file_names_the_checkpoint_that_is_not(self):
-        said = refusal(llama(), EMPTY)
-        assert "adapter_model.bin has not one tensor" in said
-        assert f"{EMPTY / 'checkpoint-2'} has the weights" in said
+    def test_an_empty_file_names_the_checkpoint_with_weights(self):
+        message = refusal(llama(), EMPTY)
+        assert "adapter_model.bin contains no tensors" in message
+        assert f"{EMPTY / 'checkpoint-2'} has the weights" in message
 
     def test_an_empty_file_without_checkpoints(self, tmp_path):
-        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=dict.clear))
-        assert "trained again" in said
+        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=dict.clear))
+        assert "trained again" in message
 
     def test_the_latest_checkpoint_that_is_not_empty(self, tmp_path):
         folder = copied(CHATGLM, tmp_path, change=dict.clear)
@@ -240,7 +240,7 @@ class TestRefused:
             shutil.copy(source / "adapter_model.bin", folder / f"checkpoint-{step}")
         assert f"{folder / 'checkpoint-10'} has the weights" in refusal(chatglm(), folder)
 
-    def test_bs_that_are_zero(self, tmp_path):
+    def test_b_matrices_that_are_zero(self, tmp_path):
         def zero(tensors):
             for name in tensors:
                 if "lora_B" in name:
@@ -255,62 +255,64 @@ class TestRefused:
             for name in [name for name in tensors if "layers.1." in name]:
                 del tensors[name]
 
-        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=drop))
-        assert "2 of 6 tensors are missing: transformer.layers.1.attention.query_key_value" in said
+        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=drop))
+        assert (
+            "2 of 6 tensors are missing: transformer.layers.1.attention.query_key_value" in message
+        )
 
     def test_a_tensor_too_many(self, tmp_path):
         def add(tensors):
             tensors["base_model.model.lm_head.weight"] = torch.ones(2)
 
-        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
-        assert "1 are not expected: lm_head.weight" in said
+        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        assert "1 are not expected: lm_head.weight" in message
 
-    def test_a_layer_that_the_model_has_not(self, tmp_path):
+    def test_a_layer_that_the_model_does_not_have(self, tmp_path):
         def add(tensors):
             for name in [name for name in tensors if "layers.1." in name]:
                 tensors[name.replace("layers.1.", "layers.27.")] = tensors[name]
 
-        said = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
-        assert "2 are not expected: transformer.layers.27." in said
+        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        assert "2 are not expected: transformer.layers.27." in message
 
     def test_another_rank(self, tmp_path):
-        said = refusal(chatglm(), copied(CHATGLM, tmp_path, config={"r": 16}))
-        assert "of [8, 64], which must be [16, 64] (r is 16" in said
+        message = refusal(chatglm(), copied(CHATGLM, tmp_path, config={"r": 16}))
+        assert "of [8, 64], which must be [16, 64] (r is 16" in message
 
-    def test_another_rank_of_the_grouped_form(self, tmp_path):
+    def test_another_rank_of_a_merged_linear(self, tmp_path):
         folder = copied(ADAPTERS / "peft-0.2.0/chatglm", tmp_path, config={"r": 3})
         assert "lora_B.weight has the shape [128, 8, 1]" in refusal(chatglm(), folder)
 
     def test_another_familys(self):
-        said = refusal(chatglm(), BELLE)
-        assert "made for ../../llama_tiny and its layers down_proj, gate_proj, k_proj" in said
-        assert "ChatGLMForCausalLM" in said
-        assert "query_key_value" in said
-        said = refusal(llama(), CHATGLM)
-        assert "made for ../../../chatglm/v1a and its layers query_key_value" in said
-        assert "LlamaForCausalLM" in said
+        message = refusal(chatglm(), BELLE)
+        assert "made for ../../llama_tiny and its layers down_proj, gate_proj, k_proj" in message
+        assert "ChatGLMForCausalLM" in message
+        assert "query_key_value" in message
+        message = refusal(llama(), CHATGLM)
+        assert "made for ../../../chatglm/v1a and its layers query_key_value" in message
+        assert "LlamaForCausalLM" in message
 
     def test_another_widths(self):
         config = LlamaConfig.from_pretrained(ADAPTERS / "llama_tiny", hidden_size=32)
-        said = refusal(LlamaForCausalLM(config).eval(), BELLE)
-        assert "made for ../../llama_tiny, does not fit LlamaForCausalLM" in said
-        assert "of [8, 172]" not in said
-        assert "another shape" in said
+        message = refusal(LlamaForCausalLM(config).eval(), BELLE)
+        assert "made for ../../llama_tiny, does not fit LlamaForCausalLM" in message
+        assert "of [8, 172]" not in message
+        assert "another shape" in message
 
-    def test_a_name_is_no_advice_to_refuse(self, tmp_path):
+    def test_the_base_models_name_alone_is_no_reason_to_refuse(self, tmp_path):
         folder = copied(CHATGLM, tmp_path, config={"base_model_name_or_path": "C:\\models\\glm"})
         assert wrong_by(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e6])
-    def test_numbers_that_are_none(self, tmp_path, number):
+    def test_numbers_that_are_not_finite(self, tmp_path, number):
         def spoil(tensors):
             next(iter(tensors.values()))[0, 0] = number
 
         model = chatglm(dtype=torch.float16)
-        said = refusal(model, copied(CHATGLM, tmp_path, change=spoil))
-        assert "infinite or undefined numbers in base_model.model.transformer.layers.0." in said
+        message = refusal(model, copied(CHATGLM, tmp_path, change=spoil))
+        assert "infinite or undefined numbers in base_model.model.transformer.layers.0." in message
 
-    def test_a_sum_that_is_none(self, tmp_path):
+    def test_a_sum_that_is_not_finite(self, tmp_path):
         def large(tensors):
             for name in tensors:
                 tensors[name].fill_(3e4)
@@ -336,8 +338,8 @@ def legacy(content, path):
 class TestFiles:
     def test_peft_that_is_not_installed(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "peft", None)
-        said = refusal(chatglm(), CHATGLM)
-        assert 'pip install "memorybank[lora]"' in said
+        message = refusal(chatglm(), CHATGLM)
+        assert 'pip install "memorybank[lora]"' in message
 
     @pytest.mark.parametrize("save", [torch.save, legacy])
     def test_code_in_a_file_is_not_executed(self, tmp_path, save):
@@ -352,8 +354,8 @@ class TestFiles:
     def test_damaged(self, tmp_path, file, content):
         folder = copied(CHATGLM, tmp_path)
         (folder / file).write_bytes(content)
-        said = refusal(chatglm(), folder)
-        assert f"{file} is cut off or no weight file" in said
+        message = refusal(chatglm(), folder)
+        assert f"{file} is truncated or not a weight file" in message
 
     def test_other_things_than_tensors(self, tmp_path):
         folder = copied(CHATGLM, tmp_path)
@@ -361,7 +363,7 @@ class TestFiles:
         assert "other things than tensors" in refusal(chatglm(), folder)
 
     def test_what_is_missing(self, tmp_path):
-        assert "there is no folder" in refusal(chatglm(), tmp_path / "none")
+        assert "none is not a folder" in refusal(chatglm(), tmp_path / "none")
         (tmp_path / "bare" / "inside").mkdir(parents=True)
         assert "adapter_config.json" in refusal(chatglm(), tmp_path / "bare" / "inside")
         folder = copied(CHATGLM, tmp_path)
@@ -369,26 +371,26 @@ class TestFiles:
         assert "no weights: none of adapter_model.safetensors" in refusal(chatglm(), folder)
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
             ("{", "cannot be read as JSON"),
             ("[]", "not an object"),
-            ("{}", "names no peft_type"),
-            ('{"peft_type": "MAGIC"}', "no adapters of type MAGIC"),
+            ("{}", "has no peft_type"),
+            ('{"peft_type": "MAGIC"}', "has no adapters of type MAGIC"),
             ('{"peft_type": "LORA", "r": 0}', "`r` should be a positive"),
             ('{"peft_type": "LORA", "r": "8"}', "does not fit"),
             ('{"peft_type": "LORA", "enable_lora": [true, false]}', "needs r and lora_alpha"),
             ('{"peft_type": "LORA", "target_modules": 5}', "does not fit"),
         ],
     )
-    def test_a_configuration_that_is_none(self, tmp_path, content, said):
+    def test_an_invalid_configuration(self, tmp_path, content, message):
         folder = copied(CHATGLM, tmp_path)
         (folder / "adapter_config.json").write_text(content)
-        assert re.search(said, refusal(chatglm(), folder))
+        assert re.search(message, refusal(chatglm(), folder))
 
 
 class TestAdaptersOfTheOriginalChatGLM2:
-    """On transformers' own model of it, where query, key and value are apart."""
+    """Loaded into the `glm` model of transformers, which has separate query, key and value."""
 
     TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
     CONFIG = {  # noqa: RUF012
@@ -413,7 +415,7 @@ class TestAdaptersOfTheOriginalChatGLM2:
         return model
 
     def adapter(self, folder, weights, **entries):
-        """A random adapter in a folder, and the weights with it added."""
+        """Save a random adapter in a folder and return the weights with it merged."""
         torch.manual_seed(0)
         (folder / "adapter_config.json").write_text(json.dumps({**self.CONFIG, **entries}))
         tensors, merged = {}, dict(weights)
@@ -440,8 +442,8 @@ class TestAdaptersOfTheOriginalChatGLM2:
     def test_with_strengths_by_layer(self, official, tmp_path):
         config, weights = official
         self.adapter(tmp_path, weights, alpha_pattern={"query_key_value": 3})
-        said = refusal(self.native(config, weights), tmp_path)
-        assert "has alpha_pattern for layers that are fused" in said
+        message = refusal(self.native(config, weights), tmp_path)
+        assert "has alpha_pattern for layers that are fused" in message
 
     def test_of_another_width(self, official, tmp_path):
         config, weights = official
@@ -452,8 +454,8 @@ class TestAdaptersOfTheOriginalChatGLM2:
             load_adapter(model, tmp_path)
 
     def test_of_the_first_chatglm(self, official):
-        said = refusal(self.native(*official), CHATGLM)
-        assert "layers query_key_value; GlmForCausalLM has no such layers" in said
+        message = refusal(self.native(*official), CHATGLM)
+        assert "layers query_key_value; GlmForCausalLM has no such layers" in message
 
 
 LAYERS = {"target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
@@ -468,9 +470,9 @@ OTHERS = {
 
 
 @MADE_BY_PEFT
-class TestTodaysAdapters:
+class TestAdaptersOfTodaysPeft:
     def trained(self, config, folder):
-        """An adapter after one step of training, and its logits."""
+        """Save an adapter with random changes and return the logits of its model."""
         torch.manual_seed(0)
         model = peft.get_peft_model(llama(), config)
         for weight in model.parameters():
@@ -502,7 +504,7 @@ class TestTodaysAdapters:
         expected = self.trained(config, tmp_path)
         model = load_adapter(llama(), tmp_path, name="other")
         assert difference(logits(model, prompt_of("belle")), expected) < SAME
-        with pytest.raises(ConfigurationError, match="cannot be put aside"):
+        with pytest.raises(ConfigurationError, match="cannot be disabled"):
             use_adapter(model, None)
         with pytest.raises(ConfigurationError, match="cannot be merged"):
             merge_adapter(model)

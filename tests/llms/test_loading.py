@@ -278,7 +278,7 @@ def test_a_file_that_is_cut_off(folder, name, kept):
         as_bin(folder)
     path = folder / name
     path.write_bytes(path.read_bytes()[:kept])
-    assert "Nothing in it was executed" in refused(folder, f"{name} is cut off")
+    assert "Nothing in it was executed" in refused(folder, f"{name} is truncated")
 
 
 class Evil:
