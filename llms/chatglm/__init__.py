@@ -1,6 +1,6 @@
-"""ChatGLM-6B, the first generation, as a model of transformers' own kind.
+"""ChatGLM-6B (first generation) as a transformers model.
 
-Needs torch and transformers from its first line on: import it where a model is loaded.
+Imports torch and transformers at once: import this package only when a model is loaded.
 """
 
 from .configuration import ChatGLMConfig

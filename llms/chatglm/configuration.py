@@ -7,27 +7,31 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 RESIDUAL_LAYERS = 28
-"""What the residual's weight is made of, sqrt(2 * 28), however many layers a model has."""
+"""Number of layers in the residual weight, sqrt(2 * 28), whatever `num_layers` is."""
 
 
 class ChatGLMConfig(PreTrainedConfig):
-    """What a ChatGLM-6B is made of; takes the official config.json as it is.
+    """Configuration of a ChatGLM-6B model; reads the official config.json unchanged.
 
     Attributes:
-        vocab_size: Rows of the embedding, which is also the output's.
-        hidden_size: Width of a layer.
-        num_layers: How many layers.
-        num_attention_heads: Heads of a layer; each half of a head turns by a position of its own.
-        inner_hidden_size: Width inside of the MLP; 0 for four times `hidden_size`.
+        vocab_size: Number of rows of the embedding, which is tied to the output layer.
+        hidden_size: Width of the hidden states.
+        num_layers: Number of layers.
+        num_attention_heads: Number of heads of a layer. The rotary embedding rotates one half of
+            each head by the position and the other by the block position.
+        inner_hidden_size: Width of the MLP's hidden layer; 0 for four times `hidden_size`.
         layernorm_epsilon: Added to the variance in every LayerNorm.
-        max_sequence_length: Tokens that the model was made for, prompt and answer.
+        max_sequence_length: Number of tokens of prompt and answer that the model was trained for.
         bos_token_id: `<sop>`, the start of the answer.
         eos_token_id: `<eop>`, the end of the answer.
-        mask_token_id: `[MASK]`: what is answered stands in a sentence.
-        gmask_token_id: `[gMASK]`: what is answered stands at the end.
-        pad_token_id: Fills a batch on the left.
-        pre_seq_len: Length of the p-tuning prefix; None for none.
-        prefix_projection: Whether the prefix goes through an MLP.
+        mask_token_id: `[MASK]`, in the place of a short span to generate.
+        gmask_token_id: `[gMASK]`, in the place of a text to generate at the end.
+        pad_token_id: Padding, added on the left.
+        pre_seq_len: Length of the P-Tuning v2 prefix; None for no prefix.
+        prefix_projection: Whether an MLP computes the prefix.
+        use_cache: Whether to cache keys and values by default.
+        tie_word_embeddings: Whether the output layer shares the weights of the embedding.
+        initializer_range: Standard deviation of the initial weights.
     """
 
     model_type = "chatglm"
@@ -67,5 +71,5 @@ class ChatGLMConfig(PreTrainedConfig):
 
     @property
     def residual_weight(self) -> float:
-        """What a layer's normalized input is multiplied by before its output is added."""
+        """Factor of a layer's normalized input in the residual connection."""
         return float((2 * RESIDUAL_LAYERS) ** 0.5)

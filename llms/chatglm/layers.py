@@ -11,13 +11,13 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration import ChatGLMConfig
-from .positions import turn
+from .positions import apply_rotary
 
 KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 
 
 class Attention(nn.Module):
-    """Attention of every token to those that the mask shows it."""
+    """Multi-head attention with the rotary embedding of both positions."""
 
     is_causal = True
 
@@ -39,10 +39,10 @@ class Attention(nn.Module):
         past_key_values: Cache | None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """[B, S, hidden_size], and the attention's weights where it was asked for them."""
+        """Return the output [B, S, hidden_size] and, if available, the attention weights."""
         by_head = self.query_key_value(hidden).unflatten(-1, (-1, 3 * self.head_dim))
         query, key, value = by_head.transpose(1, 2).chunk(3, dim=-1)  # [B, H, S, D] each
-        query, key = turn(query, *rotation), turn(key, *rotation)
+        query, key = apply_rotary(query, *rotation), apply_rotary(key, *rotation)
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         if prefix is not None:
@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """An ordinary MLP with the tanh form of GELU; the official class calls it GLU."""
+    """Plain MLP with tanh-approximated GELU; the official class is called GLU but has no gate."""
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
@@ -67,13 +67,13 @@ class MLP(nn.Module):
         self.dense_4h_to_h = nn.Linear(config.inner_hidden_size, config.hidden_size)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[B, S, hidden_size]."""
+        """Return hidden states [B, S, hidden_size]."""
         inner = nn.functional.gelu(self.dense_h_to_4h(hidden), approximate="tanh")
         return self.dense_4h_to_h(inner)  # type: ignore[no-any-return]
 
 
 class Layer(GradientCheckpointingLayer):
-    """Attention and MLP; what is carried past each is its normalized input, weighed."""
+    """Attention and MLP, each with its weighted normalized input as the residual."""
 
     def __init__(self, config: ChatGLMConfig, layer_idx: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Layer(GradientCheckpointingLayer):
         self.mlp = MLP(config)
 
     def forward(self, hidden: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """[B, S, hidden_size]; the keywords are those of `Attention`."""
+        """Return hidden states [B, S, hidden_size]; `kwargs` are those of `Attention`."""
         normed = self.input_layernorm(hidden)
         hidden = normed * self.residual_weight + self.attention(normed, **kwargs)[0]
         normed = self.post_attention_layernorm(hidden)
@@ -94,7 +94,10 @@ class Layer(GradientCheckpointingLayer):
 
 
 class PrefixEncoder(nn.Module):
-    """The keys and values of P-Tuning v2: learnt tokens before the prompt, in every layer."""
+    """Keys and values of the learned prefix of P-Tuning v2, for every layer.
+
+    Liu et al. 2021, "P-Tuning v2" (arXiv 2110.07602).
+    """
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
@@ -112,7 +115,7 @@ class PrefixEncoder(nn.Module):
             self.embedding = nn.Embedding(length, width)
 
     def forward(self) -> list[KeysAndValues]:
-        """For each layer keys and values of shape [1, H, pre_seq_len, D]."""
+        """Return keys and values [1, H, pre_seq_len, D] for each layer."""
         all_layers = self.trans(self.embedding.weight).view(self.shape)
         keys, values = all_layers.permute(2, 1, 3, 0, 4).unbind(0)
         return [(key[None], value[None]) for key, value in zip(keys, values, strict=True)]
@@ -127,7 +130,7 @@ def eager_attention(
     scaling: float,
     **_: Any,
 ) -> KeysAndValues:
-    """Attention in plain operations, for those who want to see its weights."""
+    """Compute attention with plain operations; returns the output and the weights."""
     scores = query @ key.transpose(2, 3) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask

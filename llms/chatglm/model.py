@@ -1,8 +1,8 @@
-"""ChatGLM-6B for transformers: every official file loads, every way of generating works.
+"""ChatGLM-6B as a transformers model that reads the official files and supports `generate`.
 
 Du et al. 2022, "GLM: General Language Model Pretraining with Autoregressive Blank Infilling"
-(arXiv 2103.10360); Zeng et al. 2022, "GLM-130B" (arXiv 2210.02414). The prompt is read both ways,
-so keys and values cannot be kept from one turn of a conversation to the next.
+(arXiv 2103.10360); Zeng et al. 2022, "GLM-130B" (arXiv 2210.02414). Attention is bidirectional in
+the prompt, so keys and values cannot be reused from one turn of a conversation to the next.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration import ChatGLMConfig
 from .layers import Attention, Layer, PrefixEncoder
-from .positions import angles, positions_of, unpadded
+from .positions import compute_positions, non_padding_mask, rotary_angles
 
-_LAST = "last_positions"  # where a cache notes those of the last token
+_LAST_POSITIONS = "last_positions"  # attribute of a cache: positions of its last token
 
 
 class ChatGLMPreTrainedModel(PreTrainedModel):
-    """What transformers wants to know about the model."""
+    """Declarations about the model for transformers."""
 
     config_class = ChatGLMConfig
     config: ChatGLMConfig
@@ -45,7 +45,7 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
 
 
 class ChatGLMModel(ChatGLMPreTrainedModel):
-    """The layers, without the output over the vocabulary."""
+    """The model without its output layer over the vocabulary."""
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__(config)
@@ -57,9 +57,11 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
+        """Return the word embedding."""
         return self.word_embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the word embedding."""
         self.word_embeddings = value
 
     @capture_outputs
@@ -73,22 +75,22 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
-        """The states of the last layer.
+        """Compute the hidden states of the last layer.
 
         Args:
-            input_ids: int64 [B, S], padded on the left, with a `<sop>` in each row.
-            attention_mask: [B, past + S], 0 for padding; None at the first call takes pad tokens at
-                the left for padding.
-            position_ids: int64 [2, B, S], see `positions.positions_of`; None reads them from
-                `input_ids`, or, with a cache, goes on where the last call stopped.
-            past_key_values: Keys and values of what was read before.
-            inputs_embeds: [B, S, hidden_size] in the place of `input_ids`; needs `position_ids`.
-            use_cache: Whether to keep keys and values; None for what the configuration says.
-            kwargs: For the attention's implementation.
+            input_ids: int64 [B, S], padded on the left, with `<sop>` in each row.
+            attention_mask: [B, past + S], 0 for padding; None in the first call: pad tokens on the
+                left are padding.
+            position_ids: int64 [2, B, S], see `positions.compute_positions`; None: computed from
+                `input_ids` or, with a filled cache, continued from the previous call.
+            past_key_values: Keys and values of the tokens before.
+            inputs_embeds: [B, S, hidden_size] instead of `input_ids`; requires `position_ids`.
+            use_cache: Whether to cache keys and values; None for the configuration's value.
+            kwargs: Arguments of the attention implementation.
 
         Raises:
-            ValueError: Neither or both of `input_ids` and `inputs_embeds` are given, or the
-                positions cannot be told.
+            ValueError: If neither or both of `input_ids` and `inputs_embeds` are passed, or the
+                positions cannot be computed.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("pass either input_ids or inputs_embeds")
@@ -96,12 +98,14 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             past_key_values = DynamicCache(config=self.config)
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
         if attention_mask is None and input_ids is not None and not past:
-            attention_mask = unpadded(input_ids, self.config)
+            attention_mask = non_padding_mask(input_ids, self.config)
         if position_ids is None or position_ids.ndim != 3:
-            position_ids = self._positions(input_ids, attention_mask, past_key_values)
+            position_ids = self._continue_positions(input_ids, attention_mask, past_key_values)
         hidden = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        mask = mask_of(self.config, hidden, attention_mask, past_key_values, position_ids)
-        rotation = angles(position_ids, self.config.head_dim, hidden.dtype)
+        mask = build_attention_mask(
+            self.config, hidden, attention_mask, past_key_values, position_ids
+        )
+        rotation = rotary_angles(position_ids, self.config.head_dim, hidden.dtype)
         prefixes = self.prefix_encoder() if self.prefix_encoder else [None] * len(self.layers)
         for layer, prefix in zip(self.layers, prefixes, strict=True):
             hidden = layer(
@@ -116,31 +120,36 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values
         )
 
-    def _positions(
+    def _continue_positions(
         self,
         input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
         cache: Cache | None,
     ) -> torch.Tensor:
-        """The positions of what was not told them, noted in the cache for the call after."""
+        """Return the positions of the input, and store the last ones in the cache.
+
+        The next call continues from the stored positions.
+        """
         if input_ids is None:
-            raise ValueError("inputs_embeds needs position_ids of shape [2, B, S]")
+            raise ValueError("inputs_embeds requires position_ids of shape [2, B, S]")
         if cache is not None and cache.get_seq_length():
-            last: torch.Tensor | None = getattr(cache, _LAST, None)
+            last: torch.Tensor | None = getattr(cache, _LAST_POSITIONS, None)
             if last is None:
-                raise ValueError("a cache that generate filled needs position_ids [2, B, S]")
+                raise ValueError(
+                    "a cache filled by generate requires position_ids of shape [2, B, S]"
+                )
             positions = last + torch.arange(1, input_ids.shape[1] + 1, device=input_ids.device)
         else:
             if attention_mask is None or attention_mask.ndim != 2:
-                attention_mask = unpadded(input_ids, self.config)
-            positions = positions_of(input_ids, attention_mask, self.config)
+                attention_mask = non_padding_mask(input_ids, self.config)
+            positions = compute_positions(input_ids, attention_mask, self.config)
         if cache is not None:
-            setattr(cache, _LAST, positions[..., -1:])
+            setattr(cache, _LAST_POSITIONS, positions[..., -1:])
         return positions
 
 
 class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
-    """ChatGLM-6B with its output, which shares its weights with the embedding."""
+    """ChatGLM-6B with its output layer, whose weights are tied to the embedding."""
 
     _tied_weights_keys = {  # noqa: RUF012 - as transformers declares it
         "lm_head.weight": "transformer.word_embeddings.weight"
@@ -153,6 +162,7 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
+        """Return the output layer."""
         output: nn.Module = self.lm_head
         return output
 
@@ -168,18 +178,19 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
         logits_to_keep: int = 0,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """The logits, [B, S, vocab_size], and the loss where there are labels.
+        """Compute the logits [B, S, vocab_size] and, with labels, the loss.
 
         Args:
-            input_ids: As for `ChatGLMModel`, like all that is not named here.
-            attention_mask: See there.
-            position_ids: See there.
-            past_key_values: See there.
-            inputs_embeds: See there.
-            labels: int64 [B, S], -100 where nothing is to be learnt; shifted in here.
-            use_cache: See there.
-            logits_to_keep: Of how many of the last tokens; 0 for all.
-            kwargs: For the attention's implementation.
+            input_ids: See `ChatGLMModel.forward`.
+            attention_mask: See `ChatGLMModel.forward`.
+            position_ids: See `ChatGLMModel.forward`.
+            past_key_values: See `ChatGLMModel.forward`.
+            inputs_embeds: See `ChatGLMModel.forward`.
+            labels: int64 [B, S], -100 for tokens that do not count in the loss. They are shifted
+                by one token here.
+            use_cache: See `ChatGLMModel.forward`.
+            logits_to_keep: Number of tokens, from the end, to compute logits for; 0 for all.
+            kwargs: Arguments of the attention implementation.
         """
         outputs = self.transformer(
             input_ids=input_ids,
@@ -192,14 +203,16 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
         )
         logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
         return CausalLMOutputWithPast(
-            loss=None if labels is None else self._loss(logits, labels, **kwargs),
+            loss=None if labels is None else self._compute_loss(logits, labels, **kwargs),
             logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
-    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    def _compute_loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, **kwargs: Any
+    ) -> torch.Tensor:
         loss: torch.Tensor = self.loss_function(
             logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs
         )
@@ -210,7 +223,9 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
     ) -> torch.Tensor:
         ids = model_kwargs.get("input_ids", inputs_tensor)
         mask = model_kwargs.get("attention_mask")
-        return positions_of(ids, unpadded(ids, self.config) if mask is None else mask, self.config)
+        if mask is None:
+            mask = non_padding_mask(ids, self.config)
+        return compute_positions(ids, mask, self.config)
 
     @staticmethod
     def create_masks_for_generate(
@@ -221,26 +236,31 @@ class ChatGLMForCausalLM(ChatGLMPreTrainedModel, GenerationMixin):
         position_ids: torch.Tensor,
         **_: Any,
     ) -> torch.Tensor | None:
-        """The mask of a cache of fixed size, made outside of the compiled graph."""
-        return _without_prefix(config, inputs_embeds, attention_mask, past_key_values, position_ids)
+        """Build the attention mask for a static cache, outside the compiled graph."""
+        return _mask_without_prefix(
+            config, inputs_embeds, attention_mask, past_key_values, position_ids
+        )
 
 
-def mask_of(
+def build_attention_mask(
     config: ChatGLMConfig,
     hidden: torch.Tensor,
     attention_mask: torch.Tensor | None,
     cache: Cache | None,
     position_ids: torch.Tensor,
 ) -> torch.Tensor | None:
-    """Who sees whom: the prompt each other, the answer what is before it, all the prefix."""
-    mask = _without_prefix(config, hidden, attention_mask, cache, position_ids)
+    """Build the attention mask: bidirectional in the prompt, causal in the answer.
+
+    All tokens attend to the prefix of P-Tuning v2, if the model has one.
+    """
+    mask = _mask_without_prefix(config, hidden, attention_mask, cache, position_ids)
     if mask is None or not config.pre_seq_len:
         return mask
-    seen = True if mask.dtype == torch.bool else 0.0
-    return nn.functional.pad(mask, (config.pre_seq_len, 0), value=seen)
+    visible = True if mask.dtype == torch.bool else 0.0
+    return nn.functional.pad(mask, (config.pre_seq_len, 0), value=visible)
 
 
-def _without_prefix(
+def _mask_without_prefix(
     config: ChatGLMConfig,
     hidden: torch.Tensor,
     attention_mask: torch.Tensor | None,
@@ -248,7 +268,8 @@ def _without_prefix(
     position_ids: torch.Tensor,
 ) -> torch.Tensor | None:
     single = hidden.shape[1] == 1
-    mask: Any = create_causal_mask(
+    create_mask: Any = create_causal_mask
+    mask: torch.Tensor | None = create_mask(
         config=config,
         inputs_embeds=hidden,
         attention_mask=attention_mask,
@@ -256,5 +277,4 @@ def _without_prefix(
         block_sequence_ids=None if single else position_ids[1].clamp(max=1).neg(),
         allow_is_causal_skip=single,
     )
-    seen: torch.Tensor | None = mask
-    return seen
+    return mask

@@ -32,7 +32,7 @@ _WARMING = 0.03  # of all steps
 _KEPT = 2  # checkpoints
 
 
-def checkpoint(model: PreTrainedModel) -> None:
+def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
     """Has a model forget what it can compute again; 5.23 has a new name for the switch."""
     new: Any = getattr(model, "activation_checkpointing_enable", None)
     (new or model.gradient_checkpointing_enable)({"use_reentrant": False})
@@ -51,7 +51,7 @@ def with_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str)
     """
     torch.manual_seed(settings["seed"])
     if settings["gradient_checkpointing"]:
-        checkpoint(model)
+        enable_gradient_checkpointing(model)
     config = LoraConfig(
         r=settings["r"],
         lora_alpha=settings["alpha"],

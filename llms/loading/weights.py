@@ -93,8 +93,8 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
 
 def _damaged(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is truncated or not a weight file ({why or 'it ends too early'}). Nothing in it was "
-        "executed. Download it again and compare its size with the original's."
+        f"{path} is truncated or not a weight file ({why or 'it ends too early'}). Nothing in it "
+        "was executed. Download it again and compare its size with the original's."
     )
 
 

@@ -1,4 +1,4 @@
-"""ChatGLM-6B v1: what the official code gives, and that the comparison would notice a mistake."""
+"""ChatGLM-6B gives the numbers of the official code, and the comparison detects mistakes."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from transformers import StaticCache  # noqa: E402
 
 from llms.chatglm import model as model_module  # noqa: E402
 from llms.chatglm import positions  # noqa: E402
-from llms.finetuning.trainer import checkpoint  # noqa: E402
+from llms.finetuning.trainer import enable_gradient_checkpointing  # noqa: E402
 
 CLOSE = 1e-4
 
@@ -25,32 +25,34 @@ def model():
     return official("v1a")
 
 
-def wrong_by(model, **inputs):
+def golden_error(model, **inputs):
     golden = numbers("v1a")
     with torch.no_grad():
         logits = model(golden["in.single.input_ids"], **inputs).logits
     return logits_differ(logits, golden["out.single"])
 
 
-class TestTheComparisonBites:
+class TestTheComparisonDetectsMistakes:
     def test_it_holds_when_nothing_is_wrong(self, model):
-        assert wrong_by(model) < CLOSE
+        assert golden_error(model) < CLOSE
 
     def test_a_causal_mask(self, model):
         length = numbers("v1a")["in.single.input_ids"].shape[1]
         causal = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
-        assert wrong_by(model, attention_mask=causal) > 1
+        assert golden_error(model, attention_mask=causal) > 1
 
-    @pytest.mark.parametrize("mistake", ["position goes on", "no block position"])
+    @pytest.mark.parametrize("mistake", ["position keeps counting", "no block position"])
     def test_positions(self, model, mistake):
         ids = numbers("v1a")["in.train_like"]
-        planes = positions.positions_of(ids, torch.ones_like(ids), model.config)
+        planes = positions.compute_positions(ids, torch.ones_like(ids), model.config)
         place = torch.arange(ids.shape[1])[None]
         wrong = {
-            "position goes on": torch.stack((place + planes[1], planes[1])),
+            "position keeps counting": torch.stack((place + planes[1], planes[1])),
             "no block position": torch.stack((planes[0] - planes[1], planes[1].clamp(max=1) * 0)),
         }[mistake]
-        mask = model_module.mask_of(model.config, torch.empty(*ids.shape, 1), None, None, planes)
+        mask = model_module.build_attention_mask(
+            model.config, torch.empty(*ids.shape, 1), None, None, planes
+        )
         with torch.no_grad():
             logits = model(ids, position_ids=wrong, attention_mask=mask).logits
         assert logits_differ(logits, numbers("v1a")["out.train_like"]) > 100 * CLOSE
@@ -58,7 +60,7 @@ class TestTheComparisonBites:
     def test_a_residual_weight_by_the_number_of_layers(self, model):
         for layer in model.transformer.layers:
             layer.residual_weight = (2 * model.config.num_layers) ** 0.5
-        assert wrong_by(model) > 1
+        assert golden_error(model) > 1
 
     def test_frequencies_that_are_not_rounded(self, model, monkeypatch):
         def exact(planes, head_dim, dtype):
@@ -69,7 +71,7 @@ class TestTheComparisonBites:
             return angle.cos().to(dtype), angle.sin().to(dtype)
 
         golden = numbers("v1a")
-        monkeypatch.setattr(model_module, "angles", exact)
+        monkeypatch.setattr(model_module, "rotary_angles", exact)
         with torch.no_grad():
             logits = model(golden["in.long"]).logits[:, -16:]
         assert logits_differ(logits, golden["out.long"]) > CLOSE
@@ -77,11 +79,11 @@ class TestTheComparisonBites:
     def test_the_exact_gelu(self, model, monkeypatch):
         gelu = torch.nn.functional.gelu
         monkeypatch.setattr(torch.nn.functional, "gelu", lambda x, approximate: gelu(x))
-        assert wrong_by(model) > 5 * CLOSE
+        assert golden_error(model) > 5 * CLOSE
 
 
 class TestWaysToRunIt:
-    def test_step_by_step_without_being_told_the_positions(self, case):
+    def test_step_by_step_without_position_ids(self, case):
         model, golden = case
         ids = golden["in.batch.input_ids"]
         mask = (ids != model.config.pad_token_id).long()
@@ -102,7 +104,7 @@ class TestWaysToRunIt:
         torch._dynamo.reset()
         step = torch.compile(model.forward, fullgraph=True, backend="eager")
         cache = StaticCache(config=model.config, max_cache_len=64)
-        planes = positions.positions_of(ids, torch.ones_like(ids), model.config)
+        planes = positions.compute_positions(ids, torch.ones_like(ids), model.config)
         with torch.no_grad():
             steps = [step(ids, position_ids=planes, past_key_values=cache).logits[:, -1]]
             for token in golden["in.forced"][0]:
@@ -140,7 +142,7 @@ class TestWaysToRunIt:
             outputs = model(ids, output_attentions=True, output_hidden_states=True)
         assert logits_differ(outputs.logits, golden["out.single"]) < CLOSE
         length = ids.shape[1]
-        assert [tuple(one.shape) for one in outputs.attentions] == [
+        assert [tuple(weights.shape) for weights in outputs.attentions] == [
             (1, 4, length, prefix + length)
         ] * 3
         assert len(outputs.hidden_states) == 4
@@ -155,18 +157,18 @@ class TestWaysToRunIt:
             return [parameter.grad.clone() for parameter in model.parameters()]
 
         plain = gradients()
-        checkpoint(model)
-        for one, other in zip(plain, gradients(), strict=True):
-            torch.testing.assert_close(one, other)
+        enable_gradient_checkpointing(model)
+        for gradient, expected in zip(gradients(), plain, strict=True):
+            torch.testing.assert_close(gradient, expected)
 
     def test_it_is_saved_under_the_official_names(self, model, tmp_path):
         model.save_pretrained(tmp_path)
         again = type(model).from_pretrained(tmp_path)
         assert set(again.state_dict()) == set(model.state_dict())
-        assert wrong_by(again.eval()) < CLOSE
+        assert golden_error(again.eval()) < CLOSE
 
 
-class TestWhatItCannotRead:
+class TestInvalidInput:
     def test_a_sequence_without_the_start_of_an_answer(self, model):
         with pytest.raises(ValueError, match=r"needs a <sop> \(id 9\)"):
             model(torch.tensor([[20, 21, 6]]))
