@@ -1,4 +1,4 @@
-"""Runs what a page of Markdown shows, and compares what it prints with what the page says."""
+"""Run the code of a Markdown page, and compare what it prints with what the page says."""
 
 import contextlib
 import gc
@@ -10,9 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from memorybank_core import MemoryBank
 
 ROOT = Path(__file__).parents[1]
+NUMBER = re.compile(r"-?\d+\.\d+")
+CLOSE = 0.06  # sums come out a little different on another processor
 DEMO = ROOT / "memorybank_core" / "demo" / "data" / "dialogues_en.json"
 
 
@@ -21,17 +25,38 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+def outputs(page):
+    """Return the text block that directly follows each Python block, or None."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    pattern = r"^```python\n.*?^```\n(?:\n```text\n(.*?)^```)?"
+    return [match[1] for match in re.finditer(pattern, text, re.DOTALL | re.MULTILINE)]
+
+
+def assert_printed(output, printed):
+    """Compare a text block with what was printed; the last digit of a number may differ."""
+    start = NUMBER.sub("#", printed).find(NUMBER.sub("#", output))
+    assert start >= 0, printed
+    before = len(NUMBER.findall(printed[:start]))
+    numbers = NUMBER.findall(output)
+    measured = NUMBER.findall(printed)[before : before + len(numbers)]
+    assert [float(number) for number in measured] == pytest.approx(
+        [float(number) for number in numbers], abs=CLOSE
+    )
+
+
 def run_python(page):
-    """Runs the page's Python, in order; a line after "# → " must be printed."""
+    """Run the page's Python, in order; a line after "# → " and a text block must be printed."""
     namespace = {}
     try:
-        for code in blocks(page, "python"):
+        for code, output in zip(blocks(page, "python"), outputs(page), strict=True):
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 exec(compile(code, page, "exec"), namespace)
             promised = re.findall(r"# → (.*)", code)
             lines = printed.getvalue().splitlines()
             assert [line for line in lines if line in promised] == promised, printed.getvalue()
+            if output is not None:
+                assert_printed(output, printed.getvalue())
     finally:
         for it in namespace.values():
             if isinstance(it, MemoryBank):
@@ -41,7 +66,7 @@ def run_python(page):
 
 
 def run_commands(page, folder):
-    """Runs the page's commands in a folder with the demo's dialogues; none may fail."""
+    """Run the page's commands in a folder with the demo's dialogues; none may fail."""
     shutil.copy(DEMO, folder / "memory_bank.json")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for commands in blocks(page, "console"):
