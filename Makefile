@@ -15,12 +15,15 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
 	$(BIN)/python -m memorybank_langchain.siliconfriend.demo
 
+# Tests run side by side, in one process for each processor.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 test: $(VENV)/.all test-base
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # The base install and the test tools alone: what is optional is skipped, and says why.
 test-base: $(BASE)/.base
-	$(BASE)/bin/python -m pytest -m "not slow"
+	$(BASE)/bin/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 # The adapters with the oldest versions of their hosts that pyproject.toml allows.
 test-lowest: $(LOWEST)/.lowest

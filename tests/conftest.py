@@ -1,5 +1,6 @@
-"""What pytest must know before it reads its configuration, and the places that tests share."""
+"""Options, the order of the tests, and the places that tests share."""
 
+import os
 from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
@@ -7,6 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: the workers share the cores
+
 from postgres_servers import installs, running
 
 SERVERS = installs() or ["none"]
@@ -17,9 +22,21 @@ def _name(place):
 
 
 def pytest_addoption(parser):
-    """Knows the options of plugins that are not installed, too."""
+    """Accept the options of a plugin that is not installed."""
     if find_spec("pytest_asyncio") is None:
         parser.addini("asyncio_default_fixture_loop_scope", "of pytest-asyncio")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Run what takes long first, and all tests of a file in one worker of pytest-xdist.
+
+    Fixtures of a module are then built once. A test that needs none of them names its own group.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")

