@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from .errors import ConfigurationError, InvalidInputError
 from .records import Memory
+from .reports import Fading
 
 Floats = float | npt.NDArray[np.float64]
 
@@ -154,14 +156,14 @@ def law_named(name: str) -> ForgettingLaw:
 
 
 def retention_of(memory: Memory, law: ForgettingLaw, now: datetime) -> float:
-    """R of `memory` at `now`: the value that ranking shows and `forget` decides by."""
+    """Return the retention of `memory` at `now`, as ranking shows it and `forget` uses it."""
     if memory.pinned:
         return 1.0
     return float(law.retention(days_between(memory.refreshed_at, now), memory.strength))
 
 
 def fades_at(memory: Memory, law: ForgettingLaw, threshold: float) -> datetime | None:
-    """When retention falls to `threshold`; None for never, or beyond the calendar."""
+    """Return when retention falls to `threshold`; None for never, or beyond the calendar."""
     if memory.pinned:
         return None
     try:
@@ -171,16 +173,16 @@ def fades_at(memory: Memory, law: ForgettingLaw, threshold: float) -> datetime |
 
 
 def days_between(start: datetime, end: datetime) -> float:
-    """Days from `start` to `end`; 0 where a clock went backwards."""
+    """Return the days from `start` to `end`, or 0 if `end` is earlier (a clock went backwards)."""
     return max(0.0, (end - start).total_seconds() / SECONDS_PER_DAY)
 
 
 def is_forgotten(memory: Memory, retention: float, threshold: float, seed: int | None) -> bool:
-    """Whether a memory of this retention is let go.
+    """Return whether `forget` archives a memory of this retention.
 
-    Without a seed: when R is below `threshold`. With one, by the paper's chance (R is the
-    probability that it is kept): the seed fixes one draw per memory, so that each memory is
-    gone by a day with probability 1 - R of that day, however often the question is asked.
+    Without a seed, it does if R is below `threshold`. With a seed, it keeps the memory with
+    probability R, as in the paper. The seed fixes one random number per memory, so that the
+    answer for a given time does not depend on how often it is computed.
     """
     if seed is None:
         return retention < threshold
@@ -188,8 +190,43 @@ def is_forgotten(memory: Memory, retention: float, threshold: float, seed: int |
     return draw >= retention
 
 
+def select_forgotten(
+    memories: Iterable[Memory],
+    law: ForgettingLaw,
+    now: datetime,
+    threshold: float,
+    seed: int | None,
+) -> list[Fading]:
+    """Return the memories that `forget` archives at `now`, lowest retention first."""
+    forgotten = [
+        fading
+        for fading in _fadings(memories, law, now, threshold)
+        if is_forgotten(fading.memory, fading.retention, threshold, seed)
+    ]
+    forgotten.sort(key=lambda item: (item.retention, item.memory.created_at, item.memory.id))
+    return forgotten
+
+
+def forecast_fading(
+    memories: Iterable[Memory], law: ForgettingLaw, by: datetime, threshold: float
+) -> list[Fading]:
+    """Return the memories whose retention is below `threshold` at `by`, first to fade first."""
+    fadings = _fadings(memories, law, by, threshold)
+    faded = [item for item in fadings if item.fades_at and item.retention < threshold]
+    return sorted(faded, key=lambda item: (item.fades_at, item.memory.id))
+
+
+def _fadings(
+    memories: Iterable[Memory], law: ForgettingLaw, now: datetime, threshold: float
+) -> list[Fading]:
+    return [
+        Fading(memory, retention_of(memory, law, now), fades_at(memory, law, threshold))
+        for memory in memories
+    ]
+
+
 def _require_positive(**parameters: float) -> None:
-    """Reports every parameter that is not a positive, finite number, all together."""
+    """Raise InvalidInputError listing every parameter that is not positive and finite."""
     wrong = [f"{name}={value!r}" for name, value in parameters.items() if not _is_positive(value)]
     if wrong:
         raise InvalidInputError(f"must be positive and finite: {', '.join(wrong)}")

@@ -1,12 +1,12 @@
-"""From turns to memories: time, day, id and vectors."""
+"""Ingest: from turns to stored memories with time, day, id and vectors."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace as replace_fields
 from datetime import datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,107 +14,168 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from .context import without_recalled
-from .errors import EmbedderError, InvalidInputError, MemoryBankError
-from .protocols import Embedder, Matrix, Vector
+from .errors import ConflictError, EmbedderError, InvalidInputError, MemoryBankError
+from .protocols import Embedder, Matrix, MemoryStore, Vector
 from .records import Memory, Turn
+from .reports import AddReceipt
 from .text import windows, without_surrogates
-from .validation import unit_vectors
+from .validation import require_memories, unit_vectors
 
-_TOLD = ("query", "response", "user_name", "companion_name")
+_TEXT_FIELDS = ("query", "response", "user_name", "companion_name")
 
 
 def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneInfo) -> list[Memory]:
-    """The memory of each turn; a turn without a time was said `now`.
+    """Return the memory of each turn; a turn without a time gets the time `now`.
 
-    Recalled text is no memory: the blocks that `context` marks are taken out of a turn before its
-    id is derived, and a turn of which nothing is left is left out.
+    Blocks that `context` wrote are removed from a turn before its id is derived, so that recalled
+    text is never stored as a new memory. A turn that held nothing else is skipped.
 
     Raises:
-        InvalidInputError: `turns` is no list of turns.
+        InvalidInputError: If `turns` is not a list of turns.
     """
     if not isinstance(turns, (list, tuple)):
         raise InvalidInputError(f"turns must be a list of Turn, not {type(turns).__name__}")
-    seen: Counter[str] = Counter()
-    told = [turn for turn in map(_newly_told, turns) if turn is not None]
-    return [_to_memory(turn, user_id, now, zone, seen) for turn in told]
+    counts: Counter[str] = Counter()
+    stripped = (_strip_recalled(turn) for turn in turns)
+    return [_to_memory(turn, user_id, now, zone, counts) for turn in stripped if turn is not None]
+
+
+def store_memories(
+    store: MemoryStore,
+    embedder: Embedder,
+    memories: Sequence[Memory],
+    user_id: str,
+    *,
+    replace: bool = False,
+    recalled: Mapping[str, Sequence[datetime]] | None = None,
+) -> AddReceipt:
+    """Embed and store memories that are new, or, with `replace`, that have another text now.
+
+    Raises:
+        InvalidInputError: If a memory is incomplete or belongs to another user.
+        ConflictError: If a stored memory has the same id and another text, and `replace` is
+            False.
+        EmbedderError: If the embedder failed or returned vectors that cannot be used.
+    """
+    require_memories(memories, user_id)
+    known = store.known(user_id, {memory.id for memory in memories})
+    new = _select_new(memories, known, user_id, replace=replace)
+    if new:
+        vectors = embed_windows([memory.text for memory in new.values()], embedder)
+        try:
+            store.add(user_id, list(new.values()), vectors, replace=replace, recalled=recalled)
+        except ConflictError:  # another process stored one of the ids first: compare again
+            return store_memories(
+                store, embedder, memories, user_id, replace=replace, recalled=recalled
+            )
+    replaced = len(new.keys() & known.keys())
+    return AddReceipt(
+        ids=tuple(memory.id for memory in memories),
+        added=len(new) - replaced,
+        unchanged=len(memories) - len(new),
+        replaced=replaced,
+    )
+
+
+def _select_new(
+    memories: Sequence[Memory], known: Mapping[str, Memory], user_id: str, *, replace: bool
+) -> dict[str, Memory]:
+    """Return the memories to write, by id: those whose text is not stored under their id."""
+    new: dict[str, Memory] = {}
+    for memory in memories:
+        other = new.get(memory.id) or known.get(memory.id)
+        if other is not None and other.text == memory.text:
+            continue
+        if other is not None and not replace:
+            raise ConflictError(
+                f"the id {memory.id!r} of user {user_id!r} is taken by another text; pass "
+                "replace=True to replace that text"
+            )
+        new[memory.id] = memory
+    return new
 
 
 def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
-    """The vectors of each text's windows, float32 (windows, d).
+    """Return the vectors of each text's windows, float32 (windows, d).
 
     Raises:
-        EmbedderError: The embedder failed, or gave vectors that cannot be used.
+        EmbedderError: If the embedder failed or returned vectors that cannot be used.
     """
-    pieces = [windows(text) for text in texts]
-    flat = [piece for of_one_text in pieces for piece in of_one_text]
-    vectors = unit_vectors(_asked(embedder, "embed_documents", flat), len(flat), embedder.dimension)
-    ends = np.cumsum([len(of_one_text) for of_one_text in pieces])
+    windows_of_texts = [windows(text) for text in texts]
+    flat = [window for text_windows in windows_of_texts for window in text_windows]
+    vectors = unit_vectors(
+        _call_embedder(embedder, "embed_documents", flat), len(flat), embedder.dimension
+    )
+    ends = np.cumsum([len(text_windows) for text_windows in windows_of_texts])
     return np.split(vectors, ends[:-1])
 
 
-def _newly_told(turn: Turn) -> Turn | None:
-    """The turn without what was recalled in it; None where nothing is left."""
-    if not isinstance(turn, Turn):
-        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
-    query, response = without_recalled(turn.query), without_recalled(turn.response)
-    if (query, response) == (turn.query, turn.response):
-        return turn
-    return replace(turn, query=query, response=response) if (query + response).strip() else None
-
-
 def embed_query(text: str, embedder: Embedder) -> Vector:
-    """The vector of a question, float32 (d,).
+    """Return the vector of a query, float32 (d,).
 
     Raises:
-        EmbedderError: The embedder failed, or gave a vector that cannot be used.
+        EmbedderError: If the embedder failed or returned a vector that cannot be used.
     """
-    vector: Vector = unit_vectors(_asked(embedder, "embed_query", text), 1, embedder.dimension)[0]
+    output = _call_embedder(embedder, "embed_query", text)
+    vector: Vector = unit_vectors(output, 1, embedder.dimension)[0]
     return vector
 
 
-def _asked(embedder: Embedder, method: str, told: str | list[str]) -> Any:
+def _call_embedder(embedder: Embedder, method: str, text: str | list[str]) -> Any:
     try:
-        return getattr(embedder, method)(told)
+        return getattr(embedder, method)(text)
     except MemoryBankError:
         raise
-    except Exception as error:  # a foreign embedder may raise anything
+    except Exception as error:  # an embedder of another package may raise any exception
         raise EmbedderError(
             f"the embedder {embedder.name!r} failed: {type(error).__name__}: {error}. Nothing was "
             "stored."
         ) from error
 
 
+def _strip_recalled(turn: Turn) -> Turn | None:
+    """Return the turn without recalled blocks, or None if nothing is left of it."""
+    if not isinstance(turn, Turn):
+        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
+    query, response = without_recalled(turn.query), without_recalled(turn.response)
+    if (query, response) == (turn.query, turn.response):
+        return turn
+    if not (query + response).strip():
+        return None
+    return replace_fields(turn, query=query, response=response)
+
+
 def _to_memory(
-    turn: Turn, user_id: str, now: datetime, zone: ZoneInfo, seen: Counter[str]
+    turn: Turn, user_id: str, now: datetime, zone: ZoneInfo, counts: Counter[str]
 ) -> Memory:
-    said_at = (turn.at or now).astimezone(timezone.utc)
+    created_at = (turn.at or now).astimezone(timezone.utc)
     try:
-        day = said_at.astimezone(zone).date()
+        day = created_at.astimezone(zone).date()
     except OverflowError as error:
-        raise InvalidInputError(f"{said_at} lies beyond the calendar in {zone}") from error
-    told = {name: getattr(turn, name) for name in _TOLD}
-    clean = {name: without_surrogates(words) for name, words in told.items() if words}
-    turn = replace(turn, **clean, at=said_at)
-    id = turn.id or _derived_id(turn, seen)
+        raise InvalidInputError(f"{created_at} lies beyond the calendar in {zone}") from error
+    texts = {name: getattr(turn, name) for name in _TEXT_FIELDS}
+    clean = {name: without_surrogates(text) for name, text in texts.items() if text}
+    turn = replace_fields(turn, **clean, at=created_at)
+    id = turn.id or _derive_id(turn, counts)
     return Memory(
         id=id,
         user_id=user_id,
         kind="turn",
         text=turn.text,
-        created_at=said_at,
+        created_at=created_at,
         day=day,
         session=turn.session or day.isoformat(),
-        turn=replace(turn, id=id),
+        turn=replace_fields(turn, id=id),
     )
 
 
-def _derived_id(turn: Turn, seen: Counter[str]) -> str:
-    """An id from content and time, so that a repeated call adds nothing twice.
+def _derive_id(turn: Turn, counts: Counter[str]) -> str:
+    """Return an id made from content and time, so that a repeated call adds nothing twice.
 
-    The same words told twice in one call are two turns: the second gets "-2".
+    Equal turns within one call are different turns: the second gets the suffix "-2".
     """
-    said_at = turn.at and turn.at.isoformat()
-    told = json.dumps([turn.query, turn.response, said_at, turn.session, turn.user_name])
-    digest = hashlib.sha256(told.encode()).hexdigest()[:32]
-    seen[digest] += 1
-    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    at = turn.at and turn.at.isoformat()
+    content = json.dumps([turn.query, turn.response, at, turn.session, turn.user_name])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+    counts[digest] += 1
+    return digest if counts[digest] == 1 else f"{digest}-{counts[digest]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,8 +13,8 @@ import numpy as np
 
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
 from .forgetting import LAWS, ForgettingLaw, law_named
-from .protocols import LLM, Matrix
-from .records import KINDS, Kind, Memory, require_aware
+from .protocols import LLM, Filter, Matrix
+from .records import KINDS, Kind, Memory, SearchResult, require_aware
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
@@ -54,6 +54,36 @@ def require_day(day: date | None, name: str) -> date | None:
             f"{name} must be a datetime.date, not {day!r}; bank.day_of(moment) gives a moment's day"
         )
     return day
+
+
+def build_filter(
+    since: date | None, until: date | None, kind: Kind | None, session: str | None, archived: bool
+) -> Filter:
+    """Return the filter of these arguments; raise InvalidInputError if one is not valid."""
+    days = require_day(since, "since"), require_day(until, "until")
+    return Filter(*days, require_kind(kind), session, archived)
+
+
+def collect_ids(memories: Iterable[SearchResult | Memory | str], user_id: str) -> list[str]:
+    """Return the distinct ids of search results, memories or ids, in their order.
+
+    Raises:
+        InvalidInputError: If a memory belongs to another user, or `memories` is not an iterable
+            of these.
+    """
+    if isinstance(memories, (str, Memory, SearchResult)):
+        raise InvalidInputError(f"expected a list of ids or memories, not {memories!r}")
+    ids: dict[str, None] = {}
+    for item in memories:
+        memory = item.memory if isinstance(item, SearchResult) else item
+        if isinstance(memory, Memory):
+            if memory.user_id != user_id:
+                raise InvalidInputError(f"memory {memory.id!r} belongs to {memory.user_id!r}")
+            memory = memory.id
+        if not isinstance(memory, str):
+            raise InvalidInputError(f"an id must be a string, not {memory!r}")
+        ids[memory] = None
+    return list(ids)
 
 
 def require_language(language: str) -> str:
@@ -112,7 +142,7 @@ def require_moment(moment: datetime | None, name: str = "now") -> datetime:
     return datetime.now(timezone.utc) if moment is None else require_aware(moment, name)
 
 
-def configuration(
+def validate_configuration(
     language: str, zone: str, law: ForgettingLaw | str
 ) -> tuple[ZoneInfo, ForgettingLaw]:
     """The time zone and the law; raises ConfigurationError that names all faults together."""

@@ -12,9 +12,8 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from memorybank_core import MemoryBank, SearchResult
-from memorybank_core.bank.base import filter_of
 from memorybank_core.records import Kind
-from memorybank_core.validation import require_k, require_user
+from memorybank_core.validation import build_filter, require_k, require_user
 
 from . import events
 
@@ -64,7 +63,7 @@ class MemoryBankRetriever(BaseRetriever):
     ) -> None:
         require_user(user_id)
         require_k(k)
-        filter_of(since, until, kind, session, archived)
+        build_filter(since, until, kind, session, archived)
         self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
         self._asked: dict[str, Any] = {
             "k": k,

@@ -1,5 +1,6 @@
 """The verbs, end to end on a real file."""
 
+import inspect
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -239,7 +240,7 @@ def test_deletion_gives_a_receipt_that_a_search_proves(bank):
 def test_a_memory_of_another_user_is_refused(bank):
     bank.add(TALK, user_id="bob")
     found = bank.search("cello", user_id="bob")
-    with pytest.raises(InvalidInputError, match="of another user"):
+    with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
         bank.reinforce(found, user_id=USER)
     with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
         bank.add_memories([found[0].memory], user_id=USER)
@@ -288,3 +289,11 @@ def test_the_cache_keeps_to_its_budget(tmp_path):
         for number in range(12):
             assert bank.search("cello", user_id=f"user-{number}", k=1)[0].memory.id == "cello"
             assert bank.store.cache_nbytes <= 40_000
+
+
+def test_help_and_tracebacks_name_the_class_itself():
+    methods = dict(inspect.getmembers(MemoryBank, inspect.isfunction))
+    names = {name: method.__qualname__ for name, method in methods.items() if name[0] != "_"}
+    assert names == {name: f"MemoryBank.{name}" for name in names}
+    assert MemoryBank.asearch.__module__ == MemoryBank.search.__module__ == "memorybank_core.bank"
+    assert MemoryBank.__mro__ == (MemoryBank, object)

@@ -1,0 +1,838 @@
+"""MemoryBank: the one class through which an application uses its memory.
+
+Its methods check their arguments and call plain functions: `ingest`, `search.pipeline`,
+`forgetting`, `digests` and the store do the work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from .concurrency import in_thread
+from .context import (
+    CONTEXT_TOKENS,
+    Context,
+    Tokenizer,
+    compose,
+    require_max_tokens,
+    token_counter,
+)
+from .digests.answers import Asker, Tally
+from .digests.run import Run, read_ledger
+from .digests.summarizer import Extractor, Summarizer
+from .errors import InvalidInputError
+from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
+from .ingest import store_memories, to_memories
+from .llm.prompts import PROMPTS, Prompts
+from .protocols import LLM, Embedder, Filter, MemoryStore
+from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
+from .registry import llm_named, open_store
+from .reports import (
+    AddReceipt,
+    DeletionReceipt,
+    Fading,
+    ForgetReport,
+    Stale,
+    Stats,
+    SummarizeReport,
+)
+from .search.pipeline import search_memories
+from .search.ranking import Weights
+from .validation import (
+    build_filter,
+    collect_ids,
+    profile_json,
+    require_day,
+    require_k,
+    require_language,
+    require_llm,
+    require_moment,
+    require_query,
+    require_threshold,
+    require_user,
+    validate_configuration,
+)
+
+if TYPE_CHECKING:
+    from .plots import History
+
+__all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
+
+CONCURRENCY = 4
+"""Default number of digests made at the same time."""
+
+Progress = Callable[[int], None]
+
+
+class MemoryBank:
+    """Long-term memory for any number of users: stores, searches, digests and forgets.
+
+    Open one with `MemoryBank.open`. Every method that takes a `user_id` reads or changes that
+    user's memories only. Each method has an async twin (`aadd`, `asearch`, …) with the same
+    arguments. Threads may share a bank.
+
+    Args:
+        store: The store of the memories.
+        embedder: The embedder that wrote the store's vectors.
+        llm: A language model or its name. Only digests use it.
+        language: "en" or "zh", the language of prompts and wording. Search works in both.
+        timezone: IANA name of the time zone; a day is a calendar day there.
+        law: The law of forgetting or its name; default `Ebbinghaus()`.
+        weights: The weights of the search signals.
+        prompts: The prompts of digests; default `PROMPTS[language]`.
+
+    Raises:
+        ConfigurationError: If an option is not valid; the message lists every fault.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        embedder: Embedder,
+        *,
+        llm: LLM | str | None = None,
+        language: str = "en",
+        timezone: str = "UTC",
+        law: ForgettingLaw | str | None = None,
+        weights: Weights | None = None,
+        prompts: Prompts | None = None,
+    ) -> None:
+        self.timezone: ZoneInfo
+        self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
+        self.store, self.embedder = store, embedder
+        self.llm = require_llm(llm_named(llm) if isinstance(llm, str) else llm)
+        self.language = language
+        self.weights = weights or Weights()
+        self.prompts = prompts
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        embedder: str | Embedder | None = None,
+        llm: LLM | str | None = None,
+        language: str = "en",
+        timezone: str = "UTC",
+        law: ForgettingLaw | str | None = None,
+        weights: Weights | None = None,
+        prompts: Prompts | None = None,
+        **store_options: Any,
+    ) -> MemoryBank:
+        """Open the bank at `path`, and create it if it does not exist.
+
+        Args:
+            path: A file, or the URL of a PostgreSQL database with pgvector, which many machines
+                can share: "postgresql://user@host/database".
+            embedder: A name (see `memorybank_core.embedders`) or any `Embedder`. By default, the
+                embedder that wrote the bank; for a new bank, the best one installed.
+            llm: A language model, or its name such as "openai:gpt-4o-mini" (see `llms`). Only
+                digests use it.
+            language: "en" or "zh".
+            timezone: IANA name of the time zone; a day is a calendar day there.
+            law: The law of forgetting or its name.
+            weights: The weights of the search signals.
+            prompts: The prompts of digests; default `PROMPTS[language]`.
+            **store_options: Options of the store: `cache_bytes` and `busy_timeout` of a
+                `LocalStore`; `pool_size`, `timeout` and others of a `PostgresStore`.
+
+        Raises:
+            ConfigurationError: If an option is not valid.
+            MissingDependencyError: If the database driver is not installed.
+            StoreError: If the file or database cannot be opened, or is not a memory bank.
+            EmbedderMismatchError: If another embedder wrote the bank.
+        """
+        validate_configuration(language, timezone, law or Ebbinghaus())
+        llm = require_llm(llm_named(llm) if isinstance(llm, str) else llm)
+        store, loaded_embedder = open_store(path, embedder, **store_options)
+        return cls(
+            store,
+            loaded_embedder,
+            llm=llm,
+            language=language,
+            timezone=timezone,
+            law=law,
+            weights=weights,
+            prompts=prompts,
+        )
+
+    def close(self) -> None:
+        """Close the store. A second call does nothing."""
+        self.store.close()
+
+    def __enter__(self) -> MemoryBank:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def day_of(self, moment: datetime) -> date:
+        """Return the calendar day of `moment` in the bank's time zone."""
+        return moment.astimezone(self.timezone).date()
+
+    # Add
+
+    def add(
+        self,
+        turns: Sequence[Turn],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+        replace: bool = False,
+    ) -> AddReceipt:
+        """Store turns. When this returns, they are on disk, in one transaction.
+
+        A turn whose id and text are stored already changes nothing, so a call can be repeated.
+        Blocks that `context` wrote are removed from the turns first; a turn that held nothing
+        else is skipped.
+
+        Args:
+            turns: The turns. A turn without an id gets one made from its content and time.
+            user_id: The user.
+            now: Time of turns that have none; default the present.
+            replace: Whether a turn replaces a stored turn of the same id and another text.
+
+        Raises:
+            InvalidInputError: If a turn or the user id is not valid.
+            ConflictError: If a stored turn has the same id and another text, and `replace` is
+                False.
+            EmbedderError: If the embedder failed or returned vectors that cannot be used.
+            StoreError: If the turns could not be stored; none of this call's was.
+        """
+        require_user(user_id)
+        memories = to_memories(turns, user_id, require_moment(now), self.timezone)
+        return store_memories(self.store, self.embedder, memories, user_id, replace=replace)
+
+    def add_memories(
+        self,
+        memories: Sequence[Memory],
+        *,
+        user_id: str,
+        replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
+    ) -> AddReceipt:
+        """Store complete memories with their strength and recalls, as an import does.
+
+        Raises the same errors as `add`. A memory that replaces another keeps the strength of
+        the replaced one.
+
+        Args:
+            memories: The memories.
+            user_id: The user.
+            replace: Whether a memory replaces a stored one of the same id and another text.
+            recalled: Times of earlier recalls of new memories, by id (see `recalls`).
+        """
+        require_user(user_id)
+        return store_memories(
+            self.store, self.embedder, memories, user_id, replace=replace, recalled=recalled
+        )
+
+    # Search and recall
+
+    def search(
+        self,
+        query: str,
+        *,
+        user_id: str,
+        k: int = 5,
+        now: datetime | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        kind: Kind | None = None,
+        session: str | None = None,
+        archived: bool = False,
+    ) -> list[SearchResult]:
+        """Return the k best memories for `query`, best first. Writes nothing.
+
+        Args:
+            query: A question or any words, in English, Chinese or both. Days that it names raise
+                the memories of those days.
+            user_id: The user.
+            k: Maximum number of results, 1 or more.
+            now: The time that relative days and forgetting refer to; default the present.
+            since: The first day to search.
+            until: The last day to search.
+            kind: "turn" or "event", to search only memories of that kind.
+            session: A session, to search only its memories.
+            archived: Whether to include archived memories.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            EmbedderError: If the embedder failed or returned a vector that cannot be used.
+        """
+        require_user(user_id)
+        require_query(query)
+        require_k(k)
+        moment = require_moment(now)
+        return search_memories(
+            self.store,
+            self.embedder,
+            query,
+            user_id=user_id,
+            k=k,
+            now=moment,
+            today=self.day_of(moment),
+            filter=build_filter(since, until, kind, session, archived),
+            law=self.law,
+            weights=self.weights,
+        )
+
+    def reinforce(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+        turn: str | None = None,
+    ) -> int:
+        """Recall memories: each gains strength, and its forgetting starts again at `now`.
+
+        Args:
+            found: Search results, memories or ids; duplicates count once.
+            user_id: The user.
+            now: Time of the recall; default the present.
+            turn: Id of the turn in which they were recalled. A memory gains strength only once
+                per turn, however often this is called.
+
+        Returns:
+            The number of memories that gained strength.
+        """
+        require_user(user_id)
+        moment = require_moment(now)
+        ids = collect_ids(found, user_id)
+        return self.store.strengthen(user_id, ids, moment, turn, self.law) if ids else 0
+
+    def context(
+        self,
+        query: str | None,
+        *,
+        user_id: str,
+        k: int = 5,
+        max_tokens: int = CONTEXT_TOKENS,
+        now: datetime | None = None,
+        tokenizer: Tokenizer | None = None,
+        without: Collection[str] = (),
+    ) -> Context:
+        """Return the text to put into a prompt: portrait, summary and memories for `query`.
+
+        The text is one marked block that begins with what changes least. Its parts are complete:
+        a part that does not fit is omitted and listed in the result. Writes nothing; to
+        strengthen the memories used, call `reinforce(context.ids, …)`. If the block appears in a
+        later turn, `add` removes it.
+
+        Args:
+            query: The user's message; None gives portrait and summary only.
+            user_id: The user.
+            k: Maximum number of memories, 1 or more.
+            max_tokens: Maximum length of the text.
+            now: The time that relative days and forgetting refer to; default the present.
+            tokenizer: Counts tokens: a function from a text to the number of its tokens or to the
+                tokens, or an object with such an `encode`. Default: the language model's own
+                count, else an estimate on the high side.
+            without: Ids of memories that the prompt holds already, such as recent turns.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            EmbedderError: If the embedder failed or returned a vector that cannot be used.
+        """
+        require_user(user_id)
+        require_k(k)
+        require_max_tokens(max_tokens)
+        results: list[SearchResult] = []
+        if query is not None:
+            results = self.search(query, user_id=user_id, k=k + len(without), now=now)
+            results = [result for result in results if result.memory.id not in without][:k]
+        overall = {type(item): item.text for item in self.store.digests(user_id, days=False)}
+        return compose(
+            results,
+            portrait=overall.get(Portrait),
+            summary=overall.get(Summary),
+            language=self.language,
+            max_tokens=max_tokens,
+            count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),
+        )
+
+    # Digest
+
+    def summarize(
+        self,
+        *,
+        user_id: str | None = None,
+        now: datetime | None = None,
+        concurrency: int = CONCURRENCY,
+        progress: Progress | None = None,
+    ) -> SummarizeReport:
+        """Digest the days that changed, then update the overall summary and portrait.
+
+        Each digest is stored as soon as it is made; after a crash, call this again. Without a
+        language model, digests are extracted from the dialogue and marked as extractive. An
+        extractive digest never replaces one that a model wrote; a model's digest replaces either.
+
+        Args:
+            user_id: The user; default all users.
+            now: Creation time of the digests; default the present.
+            concurrency: Maximum number of digests made at the same time, 1 or more.
+            progress: Called with 1 after each digest, made or failed. `verify` tells how many
+                there will be.
+
+        Returns:
+            The counts, and the digests that failed; a failed digest keeps its previous text.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            ConfigurationError: If the language model cannot work, for example without a key.
+            EmbedderError: If the embedder returned vectors that cannot be used.
+            StoreError: If a digest could not be stored; those made before it are.
+        """
+        return self._digest(user_id, now, concurrency, progress, rebuild=False)
+
+    def rebuild(
+        self,
+        *,
+        user_id: str | None = None,
+        llm: LLM | None = None,
+        language: str | None = None,
+        now: datetime | None = None,
+        concurrency: int = CONCURRENCY,
+        progress: Progress | None = None,
+    ) -> SummarizeReport:
+        """Make every digest again from the turns, including those that are up to date.
+
+        Args:
+            user_id: The user; default all users.
+            llm: A language model instead of the bank's.
+            language: A language instead of the bank's.
+            now: As in `summarize`.
+            concurrency: As in `summarize`.
+            progress: As in `summarize`.
+
+        Returns:
+            The same report as `summarize`, which also raises the same errors.
+        """
+        return self._digest(
+            user_id, now, concurrency, progress, rebuild=True, llm=llm, language=language
+        )
+
+    def verify(self, *, user_id: str | None = None) -> list[Stale]:
+        """Return the stale digests of a user or, by default, of all users.
+
+        The next `summarize` makes these.
+        """
+        return [
+            stale
+            for user in self._users(user_id)
+            for stale in read_ledger(self.store, user).stale(has_model=self.llm is not None)
+        ]
+
+    def digests(self, *, user_id: str) -> list[Digest]:
+        """Return every summary and portrait: by kind, then by day, the overall one first."""
+        require_user(user_id)
+        return self.store.digests(user_id)
+
+    def summary(self, *, user_id: str, day: date | None = None) -> Summary | None:
+        """Return the event summary of a day or, by default, of all days; None if not made yet."""
+        require_day(day, "day")
+        digests = self.digests(user_id=user_id)
+        return next((d for d in digests if isinstance(d, Summary) and d.day == day), None)
+
+    def portrait(self, *, user_id: str, day: date | None = None) -> Portrait | None:
+        """Return the user's portrait of a day or, by default, overall; None if not made yet."""
+        require_day(day, "day")
+        digests = self.digests(user_id=user_id)
+        return next((d for d in digests if isinstance(d, Portrait) and d.day == day), None)
+
+    def _digest(
+        self,
+        user_id: str | None,
+        now: datetime | None,
+        concurrency: int,
+        progress: Progress | None,
+        *,
+        rebuild: bool,
+        llm: LLM | None = None,
+        language: str | None = None,
+    ) -> SummarizeReport:
+        require_k(concurrency, "concurrency")
+        moment, users, tally = require_moment(now), self._users(user_id), Tally()
+        chosen_language = require_language(language or self.language)
+        chosen_llm = require_llm(llm) or self.llm
+        prompts = self.prompts if self.prompts and not language else PROMPTS[chosen_language]
+        writer: Extractor | Summarizer = (
+            Summarizer(Asker(chosen_llm, tally), prompts)
+            if chosen_llm
+            else Extractor(self.store.vectors, chosen_language)
+        )
+        on_progress = progress or (lambda _: None)
+        run = Run(self.store, self.embedder, writer, now=moment, anew=rebuild, progress=on_progress)
+        return run.over(users, concurrency, tally)
+
+    def _users(self, user_id: str | None) -> list[str]:
+        """Return this user or, for None, all users."""
+        if user_id is None:
+            return self.users()
+        require_user(user_id)
+        return [user_id]
+
+    # Forget
+
+    def forget(
+        self,
+        *,
+        user_id: str,
+        now: datetime | None = None,
+        threshold: float = THRESHOLD,
+        seed: int | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """Archive faded memories. A search skips archived memories; `restore` brings them back.
+
+        Args:
+            user_id: The user.
+            now: The time at which retention is computed; default the present.
+            threshold: Retention below which a memory is archived, in (0, 1].
+            seed: Seed of a random choice that replaces the threshold: as in the paper, a memory
+                is archived with probability 1 - R.
+            dry_run: Whether to report only and archive nothing.
+
+        Returns:
+            The archived memories, lowest retention first, and the number of memories kept.
+        """
+        require_user(user_id)
+        require_threshold(threshold)
+        moment = require_moment(now)
+        memories = self.store.memories(user_id, Filter())
+        forgotten = select_forgotten(memories, self.law, moment, threshold, seed)
+        if forgotten and not dry_run:
+            self.store.archive(user_id, [fading.memory.id for fading in forgotten], moment)
+        return ForgetReport(tuple(forgotten), kept=len(memories) - len(forgotten), dry_run=dry_run)
+
+    def forecast(self, by: datetime, *, user_id: str, threshold: float = THRESHOLD) -> list[Fading]:
+        """Return the memories that fade by a date unless recalled, the first to fade first."""
+        require_user(user_id)
+        require_threshold(threshold)
+        moment = require_moment(by, "by")
+        return forecast_fading(self.store.memories(user_id, Filter()), self.law, moment, threshold)
+
+    def archive(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+    ) -> int:
+        """Archive memories, regardless of their retention. Pinned memories stay active.
+
+        Args:
+            found: Search results, memories or ids.
+            user_id: The user.
+            now: Time of archiving; default the present.
+
+        Returns:
+            The number of memories archived.
+        """
+        require_user(user_id)
+        ids = collect_ids(found, user_id)
+        return self.store.archive(user_id, ids, require_moment(now)) if ids else 0
+
+    def restore(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+    ) -> int:
+        """Make archived memories active again. Their forgetting starts again at `now`.
+
+        Args:
+            found: Search results, memories or ids.
+            user_id: The user.
+            now: Time of the restoration; default the present.
+
+        Returns:
+            The number of memories restored.
+        """
+        require_user(user_id)
+        ids = collect_ids(found, user_id)
+        return self.store.restore(user_id, ids, require_moment(now)) if ids else 0
+
+    def pin(self, found: Iterable[SearchResult | Memory | str], *, user_id: str) -> int:
+        """Keep memories from fading: their retention is 1 until `unpin`.
+
+        Archived memories become active again. `delete` also removes pinned memories.
+
+        Returns:
+            The number of memories pinned.
+        """
+        require_user(user_id)
+        ids = collect_ids(found, user_id)
+        return self.store.pin(user_id, ids) if ids else 0
+
+    def unpin(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        *,
+        user_id: str,
+        now: datetime | None = None,
+    ) -> int:
+        """Let pinned memories fade again, from `now` on; return how many."""
+        require_user(user_id)
+        ids = collect_ids(found, user_id)
+        return self.store.unpin(user_id, ids, require_moment(now)) if ids else 0
+
+    # Delete
+
+    def delete(
+        self,
+        *,
+        user_id: str,
+        ids: Collection[str] | None = None,
+        day: date | None = None,
+    ) -> DeletionReceipt:
+        """Erase memories permanently: these ids, this day, or everything of the user.
+
+        Erases their rows, vectors, index entries and bytes in the file, and every digest made
+        from them.
+
+        Returns:
+            The counts of what was erased.
+
+        Raises:
+            InvalidInputError: If both `ids` and `day` are passed, or one is not valid.
+        """
+        require_user(user_id)
+        if ids is not None and day is not None:
+            raise InvalidInputError("delete takes ids or a day, not both")
+        if ids is not None:
+            ids = collect_ids(ids, user_id)
+        return self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
+
+    # Read
+
+    def get(self, ids: Collection[str], *, user_id: str) -> dict[str, Memory]:
+        """Return the memories of these ids, archived ones included.
+
+        Args:
+            ids: Ids of memories.
+            user_id: The user.
+
+        Returns:
+            The memories by id, in the order of `ids`, without those that do not exist.
+        """
+        require_user(user_id)
+        ids = collect_ids(ids, user_id)
+        memories = self.store.known(user_id, ids)
+        return {id: memories[id] for id in ids if id in memories}
+
+    def timeline(
+        self,
+        *,
+        user_id: str,
+        since: date | None = None,
+        until: date | None = None,
+        kind: Kind | None = None,
+        session: str | None = None,
+        archived: bool = False,
+        last: int | None = None,
+    ) -> list[Memory]:
+        """Return memories, oldest first.
+
+        Args:
+            user_id: The user.
+            since: The first day.
+            until: The last day.
+            kind: "turn" or "event"; default both.
+            session: A session, for its memories only.
+            archived: Whether to include archived memories.
+            last: Return only the newest `last` memories, 1 or more; still oldest first.
+        """
+        require_user(user_id)
+        if last is not None:
+            require_k(last, "last")
+        query_filter = build_filter(since, until, kind, session, archived)
+        return self.store.memories(user_id, query_filter, last=last)
+
+    def recalls(self, id: str, *, user_id: str) -> list[datetime]:
+        """Return the times at which a memory was recalled, oldest first."""
+        require_user(user_id)
+        return self.store.recalls(user_id, id)
+
+    def users(self) -> list[str]:
+        """Return every user id, sorted."""
+        return list(self.store.users())
+
+    def stats(self, *, user_id: str | None = None) -> Stats:
+        """Return counts for a user or, without `user_id`, for all users."""
+        if user_id is not None:
+            require_user(user_id)
+        return self.store.stats(user_id)
+
+    def profile(self, *, user_id: str) -> dict[str, Any]:
+        """Return the user's profile: facts kept apart from the dialogue (name, hobbies, …)."""
+        require_user(user_id)
+        profile: dict[str, Any] = json.loads(self.store.profile(user_id))
+        return profile
+
+    def set_profile(self, profile: dict[str, Any], *, user_id: str) -> None:
+        """Replace the user's profile with any JSON object."""
+        require_user(user_id)
+        self.store.set_profile(user_id, profile_json(profile))
+
+    def compact(self) -> bool:
+        """Free the space of deleted data by rewriting the file.
+
+        This temporarily needs twice the size of the file on disk. Returns False if another
+        process was reading an older state; call it again then.
+        """
+        return self.store.compact()
+
+    # Plot
+
+    def plot_forgetting(
+        self,
+        found: Iterable[SearchResult | Memory | str] | None = None,
+        *,
+        user_id: str,
+        now: datetime | None = None,
+        k: int = 3,
+        title: str | None = None,
+    ) -> Any:
+        """Plot the forgetting curves of memories and their recalls, up to `now`.
+
+        Args:
+            found: Search results, memories or ids; None takes the `k` strongest memories.
+            user_id: The user.
+            now: End of the plot, which may be in the future; default the present.
+            k: Number of memories if `found` is None.
+            title: Title of the plot.
+
+        Returns:
+            A `matplotlib.figure.Figure`; see `memorybank_core.plots`.
+
+        Raises:
+            InvalidInputError: If a memory does not exist, or the user has no memories.
+            MissingDependencyError: If matplotlib is not installed.
+        """
+        from .plots import plot_forgetting
+
+        require_user(user_id)
+        require_k(k)
+        until = require_moment(now)
+        if found is None:
+            memories = self.store.memories(user_id, Filter(archived=True))
+            memories.sort(key=lambda memory: (-memory.strength, memory.created_at))
+            memories = memories[:k]
+        else:
+            ids = collect_ids(found, user_id)
+            known = self.store.known(user_id, ids)
+            if missing := [id for id in ids if id not in known]:
+                raise InvalidInputError(f"user {user_id!r} has no memories with the ids {missing}")
+            memories = [known[id] for id in ids]
+        return plot_forgetting(self._histories(memories), self.law, until=until, title=title)
+
+    def plot_timeline(
+        self,
+        *,
+        user_id: str,
+        now: datetime | None = None,
+        archived: bool = True,
+        most: int = 40,
+        title: str | None = None,
+    ) -> Any:
+        """Plot memories as lines that grow paler as they fade, the strongest on top.
+
+        Args:
+            user_id: The user.
+            now: End of the plot, which may be in the future; default the present.
+            archived: Whether to include archived memories.
+            most: Maximum number of memories drawn.
+            title: Title of the plot.
+
+        Returns:
+            A `matplotlib.figure.Figure`; see `memorybank_core.plots`.
+
+        Raises:
+            InvalidInputError: If the user has no memories.
+            MissingDependencyError: If matplotlib is not installed.
+        """
+        from .plots import plot_timeline
+
+        require_user(user_id)
+        until = require_moment(now)
+        histories = self._histories(self.store.memories(user_id, Filter(archived=archived)))
+        return plot_timeline(histories, self.law, until=until, most=most, title=title)
+
+    def plot_days(self, *, user_id: str, title: str | None = None) -> Any:
+        """Plot a heat map of the number of turns per day, one column per week.
+
+        Args:
+            user_id: The user.
+            title: Title of the plot.
+
+        Returns:
+            A `matplotlib.figure.Figure`; see `memorybank_core.plots`.
+
+        Raises:
+            InvalidInputError: If the user has no memories.
+            MissingDependencyError: If matplotlib is not installed.
+        """
+        from .plots import plot_days
+
+        require_user(user_id)
+        memories = self.store.memories(user_id, Filter(kind="turn", archived=True))
+        return plot_days(Counter(memory.day for memory in memories), title=title)
+
+    def _histories(self, memories: Iterable[Memory]) -> list[History]:
+        """Return the histories of memories; the store is asked only about recalled ones."""
+        from .plots import History
+
+        return [
+            History.of(
+                memory, self.store.recalls(memory.user_id, memory.id) if memory.recalls else []
+            )
+            for memory in memories
+        ]
+
+    # Async twins
+
+    aclose = in_thread(close)
+    aadd = in_thread(add)
+    aadd_memories = in_thread(add_memories)
+    asearch = in_thread(search)
+    areinforce = in_thread(reinforce)
+    acontext = in_thread(context)
+    asummarize = in_thread(summarize)
+    arebuild = in_thread(rebuild)
+    averify = in_thread(verify)
+    adigests = in_thread(digests)
+    asummary = in_thread(summary)
+    aportrait = in_thread(portrait)
+    aforget = in_thread(forget)
+    aforecast = in_thread(forecast)
+    aarchive = in_thread(archive)
+    arestore = in_thread(restore)
+    apin = in_thread(pin)
+    aunpin = in_thread(unpin)
+    adelete = in_thread(delete)
+    aget = in_thread(get)
+    atimeline = in_thread(timeline)
+    arecalls = in_thread(recalls)
+    ausers = in_thread(users)
+    astats = in_thread(stats)
+    aprofile = in_thread(profile)
+    aset_profile = in_thread(set_profile)
+    acompact = in_thread(compact)
+    aplot_forgetting = in_thread(plot_forgetting)
+    aplot_timeline = in_thread(plot_timeline)
+    aplot_days = in_thread(plot_days)

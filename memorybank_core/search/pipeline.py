@@ -1,0 +1,81 @@
+"""Search pipeline: from a query to the best memories of one user."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import numpy as np
+
+from memorybank_core.forgetting import SECONDS_PER_DAY, ForgettingLaw
+from memorybank_core.ingest import embed_query
+from memorybank_core.protocols import Embedder, Filter, MemoryStore, Probe
+from memorybank_core.records import SearchResult
+from memorybank_core.text import without_surrogates
+
+from .dates import find_days
+from .ranking import Weights, rank
+from .tokenize import tokenize
+
+POOL, LEAST = 50, 20
+"""Maximum and minimum number of candidates that each search signal contributes.
+
+In between it is a quarter of the memories: in a small bank, most of them would otherwise be
+candidates for every query.
+"""
+
+
+def search_memories(
+    store: MemoryStore,
+    embedder: Embedder,
+    query: str,
+    *,
+    user_id: str,
+    k: int,
+    now: datetime,
+    today: date,
+    filter: Filter,
+    law: ForgettingLaw,
+    weights: Weights,
+) -> list[SearchResult]:
+    """Return the k best memories for `query`, best first.
+
+    Args:
+        store: The store of the memories.
+        embedder: Embeds the query.
+        query: The query.
+        user_id: The user.
+        k: Maximum number of results.
+        now: The time at which retention is computed.
+        today: The calendar day of `now` in the user's time zone.
+        filter: Which memories to search.
+        law: The law of forgetting.
+        weights: The weights of the search signals.
+    """
+    query = without_surrogates(query)
+    first_day, last_day = store.span(user_id) or (None, None)
+    probe = Probe(
+        vector=embed_query(query, embedder),
+        terms=tokenize(query),
+        days=find_days(query, today=today, first_day=first_day, last_day=last_day),
+        filter=filter,
+        pool=max(POOL, k),
+        least=max(LEAST, k),
+        reach=weights.reach,
+    )
+    candidates = store.candidates(user_id, probe)
+    days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
+    retention = np.asarray(law.retention(days, candidates.strength))
+    ranking = rank(candidates, retention, k, weights)
+    keys = [int(candidates.key[row]) for row in ranking.rows]
+    memories = store.fetch(user_id, keys)
+    return [
+        SearchResult(
+            memory=memories[key],
+            score=parts.total,
+            parts=parts,
+            cosine=float(candidates.similarity[row]),
+            retention=float(retention[row]),
+        )
+        for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
+        if key in memories
+    ]
