@@ -1,6 +1,6 @@
-"""LangChain surfaces of MemoryBank: memory for chains, agents and graphs.
+"""MemoryBank for LangChain: memory for chains, agents and graphs.
 
-Each name is imported when it is first asked for, so that only what is used must be installed.
+Each name is imported on first use, so that only the packages it needs must be installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An agent's turn: where it stands in the messages, and what of it lies in the graph's state."""
+"""An agent's turn in the graph's state, and its place in the messages."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class AgentTurn(TypedDict):
     """The turn in progress, in plain JSON: it survives interrupts, restarts and time travel.
 
     Attributes:
-        id: The turn's id in the bank.
-        user_id: Whose turn it is.
-        session: The thread; None where there is none.
-        message: The id of the human message.
-        query: What the human message says.
-        response: What the agent answered, which ends the turn; "" before.
-        at: When the human said it, ISO 8601.
-        block: What was recalled, as it goes into the prompt.
-        ids: The memories in it.
+        id: Id of the turn in the bank.
+        user_id: User the turn belongs to.
+        session: Id of the thread; None outside a thread.
+        message: Id of the human message.
+        query: Text of the human message.
+        response: The agent's answer, which completes the turn; "" before.
+        at: Time of the human message, ISO 8601.
+        block: The recalled context as it is inserted into the prompt.
+        ids: Ids of the memories in `block`.
     """
 
     id: str
@@ -46,12 +46,12 @@ class AgentTurn(TypedDict):
 
 
 class MemoryBankState(AgentState[Any]):
-    """The agent's state with the turn in progress; neither input nor output shows it."""
+    """The agent's state with the turn in progress, which is hidden from input and output."""
 
     memorybank: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]
 
 
-def begun(
+def new_turn(
     message: HumanMessage,
     user_id: str,
     session: str | None,
@@ -59,11 +59,11 @@ def begun(
     after: AgentTurn | None,
     at: datetime,
 ) -> AgentTurn:
-    """The turn that `message` begins, with an id that is the same whenever it is replayed.
+    """Return the turn that `message` begins, with an id that is the same on every replay.
 
-    The id follows from the turn before it in the graph's state and the words. The message's own
-    id, which the first turn of a thread needs, is weaker: langgraph gives a message that came
-    without one another id with each replay from its input.
+    The id is derived from the previous turn in the graph's state and the text. The first turn of
+    a thread has only the message's id, which is weaker: LangGraph gives a message without an id
+    another random one on each replay of its input.
     """
     query = query_of(message)
     place = ["after", after["id"]] if after else ["first", session, message.id]
@@ -82,9 +82,9 @@ def begun(
 
 
 def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:
-    """The last message of the user; None where there is none.
+    """Return the user's last message; None if there is no such message.
 
-    What a summarizing middleware writes in the user's name is marked as not the user's.
+    Human messages written by a summarizing middleware carry "lc_source" and are skipped.
     """
     for message in reversed(messages):
         if isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs:
@@ -93,59 +93,60 @@ def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:
 
 
 def query_of(message: HumanMessage) -> str:
-    """What the user says in it, without what a memory recalled."""
+    """Return the text of a human message without any recalled context in it."""
     return without_recalled(text_of(message))
 
 
-def is_same(turn: AgentTurn, user_id: str, message: HumanMessage) -> bool:
-    """Whether `message` is the one that began this turn, unchanged."""
-    said = (turn["user_id"], turn["message"], turn["query"])
-    return said == (user_id, message.id, query_of(message))
+def is_turn_of(turn: AgentTurn, user_id: str, message: HumanMessage) -> bool:
+    """Return whether `message` began this turn of this user and is unchanged."""
+    key = (turn["user_id"], turn["message"], turn["query"])
+    return key == (user_id, message.id, query_of(message))
 
 
-def as_kept(turn: AgentTurn) -> Turn:
-    """The turn as the bank keeps it."""
+def to_turn(turn: AgentTurn) -> Turn:
+    """Return the turn as the bank stores it."""
     at = datetime.fromisoformat(turn["at"])
     return Turn(turn["query"], turn["response"], at, turn["id"], turn["session"])
 
 
 def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
-    """The turn as it ended: its human message as it reads now, and the last words after it.
+    """Return the turn with its human message as it reads now and the last text that followed it.
 
-    These are the agent's, or those of a tool whose result is returned as it is.
+    That text is the agent's, or that of a tool whose result is returned directly.
     """
-    place = _place_of(turn, messages)
-    message = None if place is None else messages[place]
+    position = _position_of(turn, messages)
+    message = None if position is None else messages[position]
     query = query_of(message) if isinstance(message, HumanMessage) else turn["query"]
-    since = messages[0 if place is None else place + 1 :]
-    spoken: list[AnyMessage] = [one for one in since if isinstance(one, AIMessage)]
-    spoken += [one for one in since[-1:] if isinstance(one, ToolMessage)]
-    texts = (text_of(one) for one in reversed(spoken))
+    following = messages[0 if position is None else position + 1 :]
+    answers: list[AnyMessage] = [item for item in following if isinstance(item, AIMessage)]
+    answers += [item for item in following[-1:] if isinstance(item, ToolMessage)]
+    texts = (text_of(answer) for answer in reversed(answers))
     response = next((text for text in texts if text.strip()), "")
     return {**turn, "query": query, "response": response}
 
 
 def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """The messages, with what was recalled at the end of a copy of the turn's human message.
+    """Return the messages with the recalled context appended to a copy of the human message.
 
-    Where that one was trimmed away it is the last human message, and none where none is left.
+    If that message was trimmed away, the last human message is used; without any human message,
+    nothing is added.
     """
-    place = _place_of(turn, messages)
-    if place is None:
+    position = _position_of(turn, messages)
+    if position is None:
         humans = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
-        place = humans[-1] if humans else None
-    informed = list(messages)
-    if place is not None:
-        content, addition = informed[place].content, f"\n\n{turn['block']}"
+        position = humans[-1] if humans else None
+    extended = list(messages)
+    if position is not None:
+        content, addition = extended[position].content, f"\n\n{turn['block']}"
         longer = (
             f"{content}{addition}"
             if isinstance(content, str)
             else [*content, {"type": "text", "text": addition}]
         )
-        informed[place] = informed[place].model_copy(update={"content": longer})
-    return informed
+        extended[position] = extended[position].model_copy(update={"content": longer})
+    return extended
 
 
-def _place_of(turn: AgentTurn, messages: Sequence[AnyMessage]) -> int | None:
-    places = (i for i, message in enumerate(messages) if message.id == turn["message"])
-    return next(places, None)
+def _position_of(turn: AgentTurn, messages: Sequence[AnyMessage]) -> int | None:
+    positions = (i for i, message in enumerate(messages) if message.id == turn["message"])
+    return next(positions, None)

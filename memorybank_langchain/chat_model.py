@@ -1,4 +1,4 @@
-"""A language model of MemoryBank's wherever LangChain wants a chat model."""
+"""A MemoryBank language model as a LangChain chat model."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .messages import text_of
 
 
 def as_chat_model(llm: LLM) -> BaseChatModel:
-    """A language model of MemoryBank's, such as `llms.OpenAIChat`, as a chat model of LangChain's.
+    """Return a MemoryBank language model, such as `llms.OpenAIChat`, as a LangChain chat model.
 
-    It answers text with text, and streams where the model has `stream(messages)`. The errors are
-    the model's own. A model on this machine has a face of its own: `llms.langchain.ChatLocalModel`.
+    It answers text with text, and streams if the model has `stream(messages)`. Errors of the model
+    are raised unchanged. For a model on this machine use `llms.langchain.ChatLocalModel`.
     """
     return _ChatModel(llm=llm)
 
 
 class _ChatModel(BaseChatModel):
-    """Asks a language model of MemoryBank's."""
+    """Chat model that calls a MemoryBank language model."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -44,7 +44,7 @@ class _ChatModel(BaseChatModel):
 
     @property
     def model_name(self) -> str:
-        """The name of the language model."""
+        """Name of the language model."""
         return str(getattr(self.llm, "name", type(self.llm).__name__))
 
     @property
@@ -60,7 +60,7 @@ class _ChatModel(BaseChatModel):
         max_tokens: int | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        answer = self.llm.complete(_plain(messages), max_tokens=max_tokens, stop=stop)
+        answer = self.llm.complete(_to_dicts(messages), max_tokens=max_tokens, stop=stop)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(str(answer)))])
 
     def _stream(
@@ -73,12 +73,12 @@ class _ChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         if not hasattr(self.llm, "stream"):
-            whole = self._generate(messages, stop, max_tokens=max_tokens).generations[0]
-            last = AIMessageChunk(content=whole.text, chunk_position="last")
-            yield ChatGenerationChunk(message=last)
+            generation = self._generate(messages, stop, max_tokens=max_tokens).generations[0]
+            message = AIMessageChunk(content=generation.text, chunk_position="last")
+            yield ChatGenerationChunk(message=message)
             return
-        asked = self.llm.stream(_plain(messages), max_tokens=max_tokens, stop=stop)
-        with closing(asked) as pieces:
+        stream = self.llm.stream(_to_dicts(messages), max_tokens=max_tokens, stop=stop)
+        with closing(stream) as pieces:
             for piece in pieces:
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
                 if run_manager:
@@ -87,9 +87,10 @@ class _ChatModel(BaseChatModel):
         yield ChatGenerationChunk(message=AIMessageChunk(content="", chunk_position="last"))
 
 
-def _plain(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    """Pairs of "role" and "content"."""
-    roles = [one["role"] for one in convert_to_openai_messages(messages)]
+def _to_dicts(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
+    """Return the messages as dictionaries with "role" and "content"."""
+    roles = [message["role"] for message in convert_to_openai_messages(messages)]
     return [
-        {"role": role, "content": text_of(one)} for role, one in zip(roles, messages, strict=True)
+        {"role": role, "content": text_of(message)}
+        for role, message in zip(roles, messages, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""A conversation kept in the bank, for `RunnableWithMessageHistory`."""
+"""Chat message history in a bank, for `RunnableWithMessageHistory`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from .messages import messages_of, text_of
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
-    """The messages of one conversation of one user, each exchange a turn of the bank.
+    """The messages of one conversation of a user; each exchange is a turn of the bank.
 
-    It holds nothing itself: make one wherever it is needed. Words are kept, nothing else: an
-    image or a tool call leaves no trace, nor do system and tool messages. Several answers to one
-    message become one, a line each. What has faded and was archived is still shown, for it was
-    said; what was deleted is not.
+    It has no state of its own: create one wherever you need it. Only text is stored: images, tool
+    calls, system messages and tool messages are dropped. Several answers to one message are joined
+    into one, a line each. Archived (forgotten) turns are still shown; deleted turns are not.
 
     Args:
-        bank: Where the turns are kept.
-        user_id: Whose conversation.
-        session: Which of this user's conversations.
-        limit: Show the latest so many turns only; None shows all.
+        bank: Bank that stores the turns.
+        user_id: User the conversation belongs to.
+        session: Name of the conversation.
+        limit: Show only the latest `limit` turns; None shows all.
 
     Raises:
-        InvalidInputError: An argument is not what it must be.
+        InvalidInputError: If an argument is invalid.
     """
 
     def __init__(
@@ -48,85 +47,83 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain allows a property
-        """The conversation, oldest message first; a message's id is the same every time.
+        """The conversation, oldest message first; the ids of messages are stable.
 
         Raises:
-            StoreError: It could not be read.
+            StoreError: If the store cannot be read.
         """
-        return self._told(self.bank.timeline(**self._latest(self.limit)))
+        return self._to_messages(self.bank.timeline(**self._query(self.limit)))
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Async `messages`."""
-        return self._told(await self.bank.atimeline(**self._latest(self.limit)))
+        return self._to_messages(await self.bank.atimeline(**self._query(self.limit)))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Keeps messages. When it returns they are on disk, in one transaction.
+        """Store messages. When it returns, they are on disk, in one transaction.
 
-        A message of the user begins a turn, at once; the answers after it, in this call or a
-        later one, complete it. A user's message whose id is known is not taken again, nor are the
-        answers that it has; without an id, the same words said twice are said twice.
+        A human message begins a turn, which is stored immediately; the answers that follow, in
+        this call or a later one, complete it. A human message whose id is already stored is not
+        stored again, and neither are its answers. Messages without an id are always new.
 
         Raises:
-            EmbedderError: The embedder gave vectors that cannot be used.
-            StoreError: They could not be stored; nothing of this call was.
+            EmbedderError: If the embedder returns unusable vectors.
+            StoreError: If the store cannot be written; then nothing of this call was stored.
         """
-        exchanges = _exchanges(messages)
+        exchanges = _pair_messages(messages)
         if exchanges:
-            known = self.bank.timeline(**self._latest(_reach(exchanges)))
-            turns = _turns(exchanges, known, self.session)
+            stored = self.bank.timeline(**self._query(_lookback(exchanges)))
+            turns = _to_turns(exchanges, stored, self.session)
             self.bank.add(turns, user_id=self.user_id, replace=True)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async `add_messages`."""
-        exchanges = _exchanges(messages)
+        exchanges = _pair_messages(messages)
         if exchanges:
-            known = await self.bank.atimeline(**self._latest(_reach(exchanges)))
-            turns = _turns(exchanges, known, self.session)
+            stored = await self.bank.atimeline(**self._query(_lookback(exchanges)))
+            turns = _to_turns(exchanges, stored, self.session)
             await self.bank.aadd(turns, user_id=self.user_id, replace=True)
 
     def clear(self) -> None:
-        """Erases this conversation for good, and no other.
-
-        What was derived from it, the digests of its days, goes with it.
+        """Delete this conversation permanently, and the digests of its days.
 
         Raises:
-            StoreError: It could not be erased.
+            StoreError: If the store cannot be written.
         """
-        doomed = self.bank.timeline(**self._latest(None))
-        if doomed:
-            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in doomed])
+        memories = self.bank.timeline(**self._query(None))
+        if memories:
+            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
 
     async def aclear(self) -> None:
         """Async `clear`."""
-        doomed = await self.bank.atimeline(**self._latest(None))
-        if doomed:
-            await self.bank.adelete(user_id=self.user_id, ids=[memory.id for memory in doomed])
+        memories = await self.bank.atimeline(**self._query(None))
+        if memories:
+            await self.bank.adelete(user_id=self.user_id, ids=[memory.id for memory in memories])
 
-    def _latest(self, last: int | None) -> dict[str, Any]:
-        """Which turns to read: the last so many, or all, of this conversation."""
-        which = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**which, "archived": True, "last": last}
+    def _query(self, last: int | None) -> dict[str, Any]:
+        """Return the timeline arguments for the `last` turns of this conversation, or for all."""
+        query = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
+        return {**query, "archived": True, "last": last}
 
-    def _told(self, memories: Sequence[Memory]) -> list[BaseMessage]:
-        prefix = _prefix(self.session)
+    def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
+        prefix = _id_prefix(self.session)
         return [message for memory in memories for message in messages_of(memory, prefix)]
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """A message of the user and what was answered; None: the answers follow an earlier one."""
+    """A human message and its answers; None if the answers belong to an earlier message."""
 
-    asked: HumanMessage | None
+    message: HumanMessage | None
     answers: list[AIMessage] = field(default_factory=list)
 
     @property
     def id(self) -> str | None:
-        """The id of its first message, where that has one."""
-        return (self.asked or self.answers[0]).id
+        """The id of the first message; None if it has no id."""
+        return (self.message or self.answers[0]).id
 
 
-def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
-    """The messages paired: each of the user with the answers that follow it."""
+def _pair_messages(messages: Sequence[BaseMessage]) -> list[_Exchange]:
+    """Pair each human message with the answers that follow it."""
     exchanges: list[_Exchange] = []
     for message in messages:
         if isinstance(message, HumanMessage):
@@ -138,59 +135,64 @@ def _exchanges(messages: Sequence[BaseMessage]) -> list[_Exchange]:
     return exchanges
 
 
-def _reach(exchanges: Sequence[_Exchange]) -> int | None:
-    """How far back to look: what has an id may have come before, all else follows the last."""
+def _lookback(exchanges: Sequence[_Exchange]) -> int | None:
+    """Return the number of stored turns to read; None for all.
+
+    Messages with an id may repeat any earlier turn; all others follow the last one.
+    """
     return None if any(exchange.id for exchange in exchanges) else 1
 
 
-def _turns(exchanges: Sequence[_Exchange], memories: Sequence[Memory], session: str) -> list[Turn]:
-    """The exchanges as turns: new ones, and known ones with what was answered since."""
-    known = {memory.id: memory.turn for memory in memories if memory.turn}
+def _to_turns(
+    exchanges: Sequence[_Exchange], memories: Sequence[Memory], session: str
+) -> list[Turn]:
+    """Return the exchanges as turns: new turns, and stored turns with their new answers."""
+    stored = {memory.id: memory.turn for memory in memories if memory.turn}
     turns: dict[str, Turn] = {}
     for exchange in exchanges:
-        id = _id_of(exchange, known, session)
-        if id in known:
-            turn = _continued(known[id], exchange, known)
+        id = _turn_id(exchange, stored, session)
+        if id in stored:
+            turn = _add_answers(stored[id], exchange, stored)
         else:
-            query = text_of(exchange.asked) if exchange.asked else ""
+            query = text_of(exchange.message) if exchange.message else ""
             response = "\n".join(text_of(answer) for answer in exchange.answers)
             if not (query + response).strip():
                 continue
             turn = Turn(query, response, id=id, session=session)
-        turns[id] = known[id] = turn
+        turns[id] = stored[id] = turn
     return list(turns.values())
 
 
-def _id_of(exchange: _Exchange, known: dict[str, Turn], session: str) -> str:
-    """The id of the turn that an exchange is, or goes on with."""
-    if exchange.asked is None and known:
-        return next(reversed(known))
-    id = exchange.asked and exchange.asked.id
-    return id if id and id in known else f"{_prefix(session)}{id or uuid4().hex}"
+def _turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str) -> str:
+    """Return the id of the turn that an exchange begins, repeats or continues."""
+    if exchange.message is None and stored:
+        return next(reversed(stored))
+    id = exchange.message and exchange.message.id
+    return id if id and id in stored else f"{_id_prefix(session)}{id or uuid4().hex}"
 
 
-def _prefix(session: str) -> str:
-    """What the ids of a session's turns begin with: message ids may be the same in another."""
+def _id_prefix(session: str) -> str:
+    """Return the prefix of a session's turn ids; message ids may repeat in another session."""
     return f"{quote(session, safe='')}:"
 
 
-def _continued(turn: Turn, exchange: _Exchange, known: Mapping[str, Turn]) -> Turn:
-    """`turn` with the answers that it has not yet.
+def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) -> Turn:
+    """Return `turn` with the answers of the exchange that are not stored yet.
 
-    Where no question is repeated, answers with an id may have come twice, too: those that are
-    known are left out, unless the turn waits for one.
+    If the exchange has no human message, an answer with an id may repeat that of any stored turn;
+    it is left out unless the last turn has no answer yet.
     """
-    said = [turn.response]
-    if exchange.asked is None:
-        said = [one.response for one in known.values()] if turn.response else []
+    responses = [turn.response]
+    if exchange.message is None:
+        responses = [item.response for item in stored.values()] if turn.response else []
     new = [
         text_of(answer)
         for answer in exchange.answers
-        if not ((exchange.asked or answer.id) and _is_in(text_of(answer), said))
+        if not ((exchange.message or answer.id) and _is_in(text_of(answer), responses))
     ]
     return replace(turn, response="\n".join([turn.response, *new] if turn.response else new))
 
 
 def _is_in(text: str, responses: Sequence[str]) -> bool:
-    """Whether `text` is one of the answers that the responses were joined from."""
+    """Return whether `text` is one of the answers that were joined into the responses."""
     return any(f"\n{text}\n" in f"\n{response}\n" for response in responses)

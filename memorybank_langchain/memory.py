@@ -1,9 +1,7 @@
-"""The bank as the memory of a classic chain: `ConversationChain`, `LLMChain` and their kin."""
+"""Memory for classic chains such as `ConversationChain` and `LLMChain`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,41 +12,42 @@ from pydantic import ConfigDict, Field
 
 from memorybank_core import Context, Memory, MemoryBank, Turn
 from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.integration import recall_id
 
 from .history import MemoryBankChatMessageHistory
 from .messages import messages_of, text_of
 
 
 class MemoryBankMemory(BaseMemory):
-    """Long-term memory for a chain: one user's, kept in a bank.
+    """Long-term memory of one user for a chain, stored in a bank.
 
-    `MemoryBankMemory(bank=bank, user_id="alice@example.com")` goes where a
-    `ConversationBufferMemory` went. A chain is given what is known of the user, what answers the
-    input from all their conversations, and the latest turns as they were. What is recalled grows
-    stronger, once for each input that follows a turn, however often it is loaded.
+    `MemoryBankMemory(bank=bank, user_id="alice@example.com")` replaces a
+    `ConversationBufferMemory`. The chain receives the digests of the user, the memories from all
+    their conversations that answer the input, and the latest turns verbatim. Recalled memories
+    are strengthened once per turn, however often the variables are loaded.
 
-    It holds nothing between calls: threads may share one, and a restart changes nothing. An error
-    of the bank is raised, as by every memory of a chain; nothing is lost silently.
+    It keeps no state between calls: threads may share one, and a restart changes nothing. Errors
+    of the bank are raised.
 
     Attributes:
-        bank: Where the memories are kept.
-        user_id: Whose memory.
-        session: Which conversation: of it are the latest turns, and to it belong the new ones;
-            recall spans them all. None takes all of this user's turns for one conversation.
-        memory_key: Under which name the prompt has it.
-        input_key: Which input is what the user says; needed where a chain has several.
-        output_key: Which output is the answer; needed where a chain has several.
-        return_messages: Give messages, the recalled context as a system message first, in place
-            of one string.
-        human_prefix: Who the user is called in the string.
-        ai_prefix: Who the companion is called there.
-        k: How many memories are recalled at most.
-        max_tokens: How long the recalled context may become; the latest turns come on top.
-        recent: How many of the latest turns are shown as they were; they are not recalled too.
-        tokenizer: Counts the tokens, as in `MemoryBank.context`.
+        bank: Bank that stores the memories.
+        user_id: User whose memory it is.
+        session: Conversation of the latest turns and of new ones; recall covers all
+            conversations. None treats all turns of the user as one conversation.
+        memory_key: Name of the prompt's variable.
+        input_key: Name of the input with the user's words; required if a chain has several.
+        output_key: Name of the output with the answer; required if a chain has several.
+        return_messages: Return messages instead of a string, the recalled context first as a
+            system message.
+        human_prefix: Name of the user in the string.
+        ai_prefix: Name of the companion in the string.
+        k: Maximum number of recalled memories.
+        max_tokens: Maximum length of the recalled context, without the latest turns.
+        recent: Number of latest turns to show verbatim; they are not recalled as well.
+        tokenizer: Counts tokens, as in `MemoryBank.context`.
 
     Raises:
-        ValidationError: An argument is not what it must be (also a ValueError).
+        ValidationError: If an argument is invalid (also a ValueError).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -69,38 +68,40 @@ class MemoryBankMemory(BaseMemory):
 
     @property
     def memory_variables(self) -> list[str]:
-        """The one variable that a prompt is given: `memory_key`."""
+        """The variable that the prompt receives: `memory_key`."""
         return [self.memory_key]
 
     def load_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """What is known, recalled for the input, and said last; without an input, no recall.
+        """Return the digests, the memories recalled for the input, and the latest turns.
+
+        Nothing is recalled without an input.
 
         Raises:
-            ValueError: There are several inputs and no `input_key`.
-            EmbedderError: The embedder gave a vector that cannot be used.
-            StoreError: It could not be read, or the recall not be noted.
+            ValueError: If there are several inputs and no `input_key`.
+            EmbedderError: If the embedder returns an unusable vector.
+            StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
         query = self._query(inputs)
-        latest = self.bank.timeline(**self._latest())
-        context = self.bank.context(query or None, **self._wanted(latest))
-        self.bank.reinforce(context.ids, **self._recall(query, latest))
-        return {self.memory_key: self._told(context, latest)}
+        latest = self.bank.timeline(**self._latest_query())
+        context = self.bank.context(query or None, **self._context_options(latest))
+        self.bank.reinforce(context.ids, **self._reinforce_options(query, latest))
+        return {self.memory_key: self._format(context, latest)}
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Async `load_memory_variables`."""
         query = self._query(inputs)
-        latest = await self.bank.atimeline(**self._latest())
-        context = await self.bank.acontext(query or None, **self._wanted(latest))
-        await self.bank.areinforce(context.ids, **self._recall(query, latest))
-        return {self.memory_key: self._told(context, latest)}
+        latest = await self.bank.atimeline(**self._latest_query())
+        context = await self.bank.acontext(query or None, **self._context_options(latest))
+        await self.bank.areinforce(context.ids, **self._reinforce_options(query, latest))
+        return {self.memory_key: self._format(context, latest)}
 
     def save_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-        """Remembers the turn. When it returns, it is on disk.
+        """Store the turn. When it returns, the turn is on disk.
 
         Raises:
-            ValueError: There are several inputs or outputs, and no `input_key` or `output_key`.
-            EmbedderError: The embedder gave vectors that cannot be used.
-            StoreError: It could not be stored.
+            ValueError: If there are several inputs or outputs, and no `input_key` or `output_key`.
+            EmbedderError: If the embedder returns unusable vectors.
+            StoreError: If the store cannot be written.
         """
         self.bank.add(self._turns(inputs, outputs), user_id=self.user_id)
 
@@ -109,58 +110,62 @@ class MemoryBankMemory(BaseMemory):
         await self.bank.aadd(self._turns(inputs, outputs), user_id=self.user_id)
 
     def clear(self) -> None:
-        """Erases for good: with a `session` its turns, otherwise everything of this user.
+        """Delete permanently the turns of the `session`, or without one everything of this user.
 
-        With turns goes what was derived from them, the digests of their days.
+        The digests of the days of deleted turns are deleted with them.
 
         Raises:
-            StoreError: It could not be erased.
+            StoreError: If the store cannot be written.
         """
         if self.session is None:
             self.bank.delete(user_id=self.user_id)
         else:
-            self._conversation(self.session).clear()
+            self._history(self.session).clear()
 
     async def aclear(self) -> None:
         """Async `clear`."""
         if self.session is None:
             await self.bank.adelete(user_id=self.user_id)
         else:
-            await self._conversation(self.session).aclear()
+            await self._history(self.session).aclear()
 
-    def _conversation(self, session: str) -> MemoryBankChatMessageHistory:
+    def _history(self, session: str) -> MemoryBankChatMessageHistory:
         return MemoryBankChatMessageHistory(bank=self.bank, user_id=self.user_id, session=session)
 
     def _query(self, inputs: dict[str, Any]) -> str:
-        """What the user says; "" where there is no input at all."""
-        return self._said(inputs).strip() if inputs.keys() - {self.memory_key, "stop"} else ""
+        """Return the user's words; "" without any input."""
+        has_input = inputs.keys() - {self.memory_key, "stop"}
+        return self._input_text(inputs).strip() if has_input else ""
 
-    def _said(self, inputs: dict[str, Any]) -> str:
+    def _input_text(self, inputs: dict[str, Any]) -> str:
         key = self.input_key or get_prompt_input_key(inputs, self.memory_variables)
         return _text(inputs[key])
 
-    def _answered(self, outputs: dict[str, Any]) -> str:
+    def _output_text(self, outputs: dict[str, Any]) -> str:
         keys = [self.output_key] if self.output_key else list(outputs)
         if len(keys) != 1 and "output" not in keys:
             raise ValueError(
-                f"which of the outputs {keys} is the answer? Set output_key to its name"
+                f"the chain has several outputs {keys}: set output_key to the name of the answer"
             )
         return _text(outputs[keys[0] if len(keys) == 1 else "output"])
 
     def _turns(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[Turn]:
-        """The turn to remember; none where nothing was said."""
-        query, response = self._said(inputs), self._answered(outputs)
+        """Return the turn to store, as a list; an empty one if there are no words."""
+        query, response = self._input_text(inputs), self._output_text(outputs)
         if not (query + response).strip():
             return []
         return [Turn(query, response, session=self.session)]
 
-    def _latest(self) -> dict[str, Any]:
-        """Which turns to read: those to show; one at least, to know where the talk stands."""
-        which = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**which, "last": max(self.recent, 1)}
+    def _latest_query(self) -> dict[str, Any]:
+        """Return the timeline arguments for the latest turns.
 
-    def _wanted(self, latest: Sequence[Memory]) -> dict[str, Any]:
-        """How the context is to be; without the turns that are shown as they were."""
+        At least one turn is read: its id identifies the current position in the conversation.
+        """
+        query = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
+        return {**query, "last": max(self.recent, 1)}
+
+    def _context_options(self, latest: Sequence[Memory]) -> dict[str, Any]:
+        """Return the options of the recalled context, which leaves out turns shown verbatim."""
         return {
             "user_id": self.user_id,
             "k": self.k,
@@ -169,21 +174,22 @@ class MemoryBankMemory(BaseMemory):
             "without": {memory.id for memory in latest} if self.recent else (),
         }
 
-    def _recall(self, query: str, latest: Sequence[Memory]) -> dict[str, Any]:
-        """Whose recall it is, and in which turn: the same until the next turn is remembered."""
-        place = json.dumps([self.session, latest[-1].id if latest else None, query])
-        return {"user_id": self.user_id, "turn": hashlib.sha256(place.encode()).hexdigest()[:32]}
+    def _reinforce_options(self, query: str, latest: Sequence[Memory]) -> dict[str, Any]:
+        last_turn = latest[-1].id if latest else None
+        return {"user_id": self.user_id, "turn": recall_id(self.session, last_turn, query)}
 
-    def _told(self, context: Context, latest: Sequence[Memory]) -> str | list[BaseMessage]:
-        """What the prompt gets."""
-        shown = latest if self.recent else ()
-        said = [message for memory in shown for message in messages_of(memory)]
+    def _format(self, context: Context, latest: Sequence[Memory]) -> str | list[BaseMessage]:
+        """Return the value of the prompt's variable."""
+        recent = latest if self.recent else ()
+        messages = [message for memory in recent for message in messages_of(memory)]
         if self.return_messages:
-            return [SystemMessage(context.text), *said] if context.text else said
-        lines = get_buffer_string(said, human_prefix=self.human_prefix, ai_prefix=self.ai_prefix)
+            return [SystemMessage(context.text), *messages] if context.text else messages
+        lines = get_buffer_string(
+            messages, human_prefix=self.human_prefix, ai_prefix=self.ai_prefix
+        )
         return "\n\n".join(part for part in (context.text, lines) if part)
 
 
 def _text(value: Any) -> str:
-    """The text of an input or output: a string, a message, or the content of one."""
+    """Return the text of an input or output: a string, a message, or the content of one."""
     return text_of(value if isinstance(value, BaseMessage) else HumanMessage(value))

@@ -1,4 +1,4 @@
-"""Between LangChain's messages and the turns of the bank."""
+"""Conversion between LangChain messages and the turns of a bank."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from memorybank_core import Memory
 
 
 def text_of(message: BaseMessage) -> str:
-    """The text of a message, of all its text blocks; "" where it has none (an image, a call)."""
+    """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
     return str(message.text)
 
 
 def messages_of(memory: Memory, prefix: str = "") -> list[BaseMessage]:
-    """What the two said in one turn; the ids of the messages are made from the turn's."""
+    """Return the messages of a stored turn, with ids derived from the turn's id.
+
+    Args:
+        memory: A memory of kind "turn".
+        prefix: Removed from the start of the turn's id.
+    """
     turn, id = memory.turn, memory.id.removeprefix(prefix)
     query, response = (turn.query, turn.response) if turn else ("", "")
-    asked: list[BaseMessage] = [HumanMessage(query, id=id)] if query.strip() else []
-    return [*asked, AIMessage(response, id=f"{id}:answer")] if response.strip() else asked
+    messages: list[BaseMessage] = [HumanMessage(query, id=id)] if query.strip() else []
+    if response.strip():
+        messages.append(AIMessage(response, id=f"{id}:answer"))
+    return messages

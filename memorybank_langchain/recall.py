@@ -1,4 +1,4 @@
-"""What is recalled for the input of a chain: whose memory, for which words, beside which turns."""
+"""Recall for the input of a chain."""
 
 from __future__ import annotations
 
@@ -14,12 +14,29 @@ from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
 from memorybank_core.validation import require_user
 
 from .messages import messages_of, text_of
-from .run_config import user_of
+from .run_config import resolve_user
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecall:
+    """The context recalled for one input of a chain.
+
+    Attributes:
+        user_id: The user whose memories were searched.
+        query: The user's words.
+        context: The recalled context.
+        latest: Messages of the latest turns, oldest first; the context leaves them out.
+    """
+
+    user_id: str
+    query: str
+    context: Context
+    latest: list[BaseMessage]
 
 
 @dataclass(frozen=True)
-class InputRecall:
-    """Finds what answers an input."""
+class InputRecaller:
+    """Recalls what answers an input; the attributes are the arguments of `with_memory`."""
 
     bank: MemoryBank
     user_id: str | None
@@ -32,22 +49,27 @@ class InputRecall:
         if self.user_id is not None:
             require_user(self.user_id)
 
-    def of(
+    def recall(
         self, input: Any, config: RunnableConfig | None, session: str | None = None
-    ) -> tuple[str, str, Context, list[BaseMessage]]:
-        """The user, their words, what is recalled for them, and what was said last."""
-        user_id, query = user_of(self.user_id, config), self._words_in(input)
-        latest = self._latest(user_id, session)
+    ) -> InputRecall:
+        """Recall for an input; nothing is written.
+
+        Raises:
+            InvalidInputError: If the call names no user, or the input has no words of the user.
+        """
+        user_id, query = resolve_user(self.user_id, config), self._query(input)
+        latest = self._latest_turns(user_id, session)
         context = self.bank.context(
-            query if query.strip() else None,  # a picture alone, say
+            query if query.strip() else None,  # such as an image alone
             user_id=user_id,
             k=self.k,
             max_tokens=self.max_tokens,
             without={memory.id for memory in latest},
         )
-        return user_id, query, context, [said for one in latest for said in messages_of(one)]
+        messages = [message for memory in latest for message in messages_of(memory)]
+        return InputRecall(user_id, query, context, messages)
 
-    def _latest(self, user_id: str, session: str | None) -> list[Memory]:
+    def _latest_turns(self, user_id: str, session: str | None) -> list[Memory]:
         if not self.recent:
             return []
         since = None if session else self.bank.day_of(datetime.now(timezone.utc))
@@ -55,19 +77,24 @@ class InputRecall:
             user_id=user_id, kind="turn", session=session, since=since, last=self.recent
         )
 
-    def _words_in(self, input: Any) -> str:
-        told = input
+    def _query(self, input: Any) -> str:
+        """Return the user's words in an input: a string, a message or the last human message."""
+        value = input
         if isinstance(input, Mapping):
             if self.input_key not in input:
                 raise InvalidInputError(
                     f"the input has no {self.input_key!r}, only {sorted(map(str, input))}; "
-                    "input_key=... names what the user says"
+                    "set input_key to the name of the user's words"
                 )
-            told = input[self.input_key]
-        if isinstance(told, str):
-            return told
-        messages = [told] if isinstance(told, BaseMessage) else told
+            value = input[self.input_key]
+        if isinstance(value, str):
+            return value
+        messages = [value] if isinstance(value, BaseMessage) else value
         if not isinstance(messages, Sequence):
-            raise InvalidInputError(f"the user's words must be text or messages, not {told!r:.200}")
-        human = [one for one in convert_to_messages(messages) if isinstance(one, HumanMessage)]
-        return text_of(human[-1]) if human else ""
+            raise InvalidInputError(
+                f"the user's words must be text or messages, not {value!r:.200}"
+            )
+        for message in reversed(convert_to_messages(messages)):
+            if isinstance(message, HumanMessage):
+                return text_of(message)
+        return ""

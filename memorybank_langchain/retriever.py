@@ -1,4 +1,4 @@
-"""MemoryBankRetriever: a user's memories as LangChain's documents."""
+"""Retriever that returns a user's memories as LangChain documents."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import Field
 
 from memorybank_core import MemoryBank, SearchResult
+from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
 
-from .run_config import user_of
+from .run_config import resolve_user
 
-_OF_MEMORY = ("day", "created_at", "kind", "session", "strength", "recalls")
-_OF_RESULT = ("score", "cosine", "retention", "parts")
-_FILTERS = ("k", "since", "until", "kind", "session", "archived")
+_SEARCH_OPTIONS = ("k", "since", "until", "kind", "session", "archived")
 
 
 class MemoryBankRetriever(BaseRetriever):
-    """Finds what answers a question, best first; each argument of a search may differ by call.
+    """Finds the memories that answer a question, best first.
 
-    `retriever.invoke(question, k=3)`, or `now=...`, `since=...` and so on, as in `bank.search`.
-    A document has the memory's text and id, and in its metadata plain JSON values: day,
-    created_at, kind, session, strength, recalls, score, cosine, retention, and the score's parts.
+    Each call may override the arguments of the search: `retriever.invoke(question, k=3)`, or
+    `now=...`, `since=...` and so on, as in `bank.search`. A document has the text and the id of
+    the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
+    recalls, score, cosine, retention and the parts of the score.
 
     Attributes:
-        bank: Where the memories are.
-        user_id: Whose memory; None reads `config["configurable"]["user_id"]` of each call.
-        k: How many at most, 1 or more.
-        since: No memory of an earlier day.
-        until: No memory of a later day.
-        kind: "turn" or "event" only.
-        session: This conversation only.
-        archived: Also what was forgotten.
-        reinforce: Strengthen what is found; otherwise nothing is written.
+        bank: Bank that holds the memories.
+        user_id: User whose memories are searched; None reads
+            `config["configurable"]["user_id"]` of each call.
+        k: Maximum number of documents, 1 or more.
+        since: First day to include.
+        until: Last day to include.
+        kind: Only "turn" or only "event" memories.
+        session: Only memories of this conversation.
+        archived: Include archived (forgotten) memories.
+        reinforce: Strengthen the memories found; otherwise nothing is written.
 
     Raises:
-        InvalidInputError: From a call: it names no user, or an argument is not what it must be.
+        InvalidInputError: From a call, if it names no user or an argument is invalid.
     """
 
     bank: MemoryBank = Field(repr=False, exclude=True)
@@ -56,33 +57,33 @@ class MemoryBankRetriever(BaseRetriever):
     def invoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
-        kwargs["user_id"] = user_of(kwargs.get("user_id", self.user_id), config)
+        """Return the documents that answer `input`; `kwargs` override the attributes."""
+        kwargs["user_id"] = resolve_user(kwargs.get("user_id", self.user_id), config)
         return super().invoke(input, config, **kwargs)
 
     async def ainvoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
-        kwargs["user_id"] = user_of(kwargs.get("user_id", self.user_id), config)
+        """Async `invoke`."""
+        kwargs["user_id"] = resolve_user(kwargs.get("user_id", self.user_id), config)
         return await super().ainvoke(input, config, **kwargs)
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: Any, reinforce: bool | None = None, **asked: Any
+        self, query: str, *, run_manager: Any, reinforce: bool | None = None, **overrides: Any
     ) -> list[Document]:
-        asked = {name: getattr(self, name) for name in _FILTERS} | asked
-        found = self.bank.search(query, **asked)
+        options = {name: getattr(self, name) for name in _SEARCH_OPTIONS} | overrides
+        results = self.bank.search(query, **options)
         if self.reinforce if reinforce is None else reinforce:
-            self.bank.reinforce(found, user_id=asked["user_id"], now=asked.get("now"))
-        return [_document(result) for result in found]
+            self.bank.reinforce(results, user_id=options["user_id"], now=options.get("now"))
+        return [_to_document(result) for result in results]
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: Any, **asked: Any
+        self, query: str, *, run_manager: Any, **overrides: Any
     ) -> list[Document]:
         search = self._get_relevant_documents
-        return await asyncio.to_thread(search, query, run_manager=run_manager, **asked)
+        return await asyncio.to_thread(search, query, run_manager=run_manager, **overrides)
 
 
-def _document(result: SearchResult) -> Document:
-    plain = result.to_dict()
-    metadata = {name: plain["memory"][name] for name in _OF_MEMORY}
-    metadata |= {name: plain[name] for name in _OF_RESULT}
-    return Document(id=result.memory.id, page_content=result.memory.text, metadata=metadata)
+def _to_document(result: SearchResult) -> Document:
+    memory = result.memory
+    return Document(id=memory.id, page_content=memory.text, metadata=result_metadata(result))

@@ -1,4 +1,4 @@
-"""Of which user and which conversation a run of LangChain's is."""
+"""The user and the conversation that a LangChain run belongs to."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from memorybank_core import InvalidInputError
 from memorybank_core.validation import require_user
 
 
-def user_of(user_id: str | None, config: RunnableConfig | None) -> str:
-    """The user of a call: the one that is fixed, else the one that its config names.
+def resolve_user(user_id: str | None, config: RunnableConfig | None) -> str:
+    """Return `user_id`, or the user that the config of the call names if it is None.
 
     Raises:
-        InvalidInputError: There is none, or it is no user id.
+        InvalidInputError: If neither names a user, or the user id is invalid.
     """
     if user_id is None:
         user_id = ensure_config(config)["configurable"].get("user_id")
     if user_id is None:
         raise InvalidInputError(
-            "whose memory? Pass user_id=... where the memory is made, or to each call "
-            'config={"configurable": {"user_id": ...}}'
+            "user_id is missing: pass user_id=... when you create the memory, or "
+            'config={"configurable": {"user_id": ...}} with each call'
         )
     require_user(user_id)
     return user_id
 
 
-def session_of(session: str | None, config: RunnableConfig | None) -> str | None:
-    """The conversation of a call: the fixed one, else the config's; None where it has none."""
-    told = ensure_config(config)["configurable"]
-    found = session or told.get("thread_id") or told.get("session_id")
-    return None if found is None else str(found)
+def resolve_session(session: str | None, config: RunnableConfig | None) -> str | None:
+    """Return `session`, or else the thread or session of the config; None if it has neither."""
+    options = ensure_config(config)["configurable"]
+    name = session or options.get("thread_id") or options.get("session_id")
+    return None if name is None else str(name)

@@ -1,4 +1,4 @@
-"""with_memory and recalled: a chain of LangChain's that remembers, in one line."""
+"""Memory for LangChain runnables: wrap a chain, or recall as one of its steps."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.validation import require_k
 
 from .messages import text_of
-from .recall import InputRecall
-from .run_config import session_of
+from .recall import InputRecall, InputRecaller
+from .run_config import resolve_session
 
 
 def with_memory(
@@ -43,37 +43,39 @@ def with_memory(
     recent: int = 6,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, Any]:
-    """`chain` with a memory: it is told what is recalled, and each turn is remembered.
+    """Return `chain` with a memory: it receives what is recalled, and each turn is stored.
 
-    The chain gets its input as a dictionary, with the recalled text at `memory_key` ("" where
-    there is none). What the user says is on disk before the chain is asked, its answer when it is
-    whole, and what was recalled is strengthened then, once. A chain that fails leaves what the
-    user said; a stream that is not read to its end, what was read. It streams where the chain
-    does. Around it, `with_retry` would remember every try: put that on the chain inside.
+    The chain receives its input as a dictionary, with the recalled text at `memory_key` ("" if
+    nothing is recalled). The user's words are on disk before the chain is called. The complete
+    answer is stored afterwards, and the recalled memories are strengthened once. If the chain
+    fails, the user's words stay stored; if a stream is not read to its end, so does the part that
+    was read. It streams if the chain does. Apply `with_retry` to the inner chain: around this one
+    it would store a turn for every attempt.
 
     Args:
-        chain: What answers, such as `prompt | model`: with a string, a message, or a dictionary
-            that has either at `output_key`.
-        bank: Where the memories are.
-        user_id: Whose memory; None reads `config["configurable"]["user_id"]` of each call.
-        input_key: Where in the input the user's words are: a string, a message, or messages, of
-            which the last human one counts. The input may also be just that.
+        chain: A runnable such as `prompt | model` that returns a string, a message, or a
+            dictionary with either at `output_key`.
+        bank: Bank that stores the memories.
+        user_id: User whose memory it is; None reads `config["configurable"]["user_id"]` of each
+            call.
+        input_key: Key of the user's words in the input: a string, a message, or messages, of which
+            the last human message is used. The input may also be any of these itself.
         memory_key: The prompt's variable for the recalled text.
-        history_key: Its variable for the latest turns of the conversation as messages, which are
-            not recalled too; None shows none.
-        output_key: Where the answer is, where the chain gives a dictionary.
+        history_key: The prompt's variable for the latest turns of the conversation as messages,
+            which are not recalled as well; None passes no history.
+        output_key: Key of the answer if the chain returns a dictionary.
         session: The conversation; None reads `thread_id` or `session_id` of the config, and
-            without them takes the day's.
-        k: How many memories at most, 1 or more.
-        max_tokens: How long the recalled text may become.
-        recent: How many of the latest turns stand at `history_key`, 1 or more.
-        on_recall: Called with what was recalled, before the chain is asked: to show why it answers
-            as it does.
+            without them uses one conversation a day.
+        k: Maximum number of recalled memories, 1 or more.
+        max_tokens: Maximum length of the recalled text.
+        recent: Number of latest turns at `history_key`, 1 or more.
+        on_recall: Called with the recalled context before the chain is called, for example to show
+            what the answer is based on.
 
     Raises:
-        ConfigurationError: The chain begins with a prompt that has no variable `memory_key`, or
-            `history_key`.
-        InvalidInputError: A call names no user, or its input or output has no words.
+        ConfigurationError: If the chain begins with a prompt that lacks the variable `memory_key`
+            or `history_key`.
+        InvalidInputError: If a call names no user, or its input or output has no words.
     """
     require_k(recent, "recent")
     first = chain.first if isinstance(chain, RunnableSequence) else chain
@@ -82,12 +84,12 @@ def with_memory(
         for name, key in (("memory_key", memory_key), ("history_key", history_key)):
             if key is not None and key not in variables:
                 raise ConfigurationError(
-                    f"the prompt has no {{{key}}} to put the memory into, only "
-                    f"{sorted(variables)}; add it, or name another {name}"
+                    f"the prompt has no variable {{{key}}}, only {sorted(variables)}; add it, or "
+                    f"set {name} to one of these"
                 )
-    recall = InputRecall(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
+    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
     keys = (memory_key, history_key, output_key)
-    return _WithMemory(chain, recall, keys, session, on_recall)
+    return _ChainWithMemory(chain, recaller, keys, session, on_recall)
 
 
 def recalled(
@@ -98,134 +100,138 @@ def recalled(
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> Runnable[Any, str]:
-    """What is recalled for an input, as text: a step of a chain, which writes nothing.
+    """Return a step of a chain that recalls for its input, as text, and writes nothing.
 
-    `RunnablePassthrough.assign(memory=recalled(bank)) | prompt | model` reads the memory; where
-    the turn shall also be remembered, `with_memory` does both. The arguments are those of
-    `with_memory`.
+    `RunnablePassthrough.assign(memory=recalled(bank)) | prompt | model` reads the memory; to store
+    the turns as well, use `with_memory`. The arguments are those of `with_memory`.
 
     Raises:
-        InvalidInputError: A call names no user, or its input has no words.
+        InvalidInputError: If a call names no user, or its input has no words.
     """
-    recall = InputRecall(bank, user_id, input_key, k, max_tokens)
+    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens)
 
-    def text(input: Any, config: RunnableConfig) -> str:
-        return recall.of(input, config)[2].text
+    def recall_text(input: Any, config: RunnableConfig) -> str:
+        return recaller.recall(input, config).context.text
 
-    return RunnableLambda(text, name="recalled")
+    return RunnableLambda(recall_text, name="recalled")
 
 
 @dataclass(frozen=True)
-class _Talk:
-    """One turn under way."""
+class _PendingTurn:
+    """A turn whose answer is not complete yet, and the input of the chain for it."""
 
     id: str
-    user_id: str
     session: str | None
     at: datetime
-    query: str
-    context: Context
+    recall: InputRecall
     input: dict[str, Any]
 
 
-class _WithMemory(Runnable[Any, Any]):
-    """A chain, what is recalled for it, and what is remembered of it."""
+class _ChainWithMemory(Runnable[Any, Any]):
+    """A chain that recalls before each call and stores the turn."""
 
     def __init__(
         self,
         chain: Runnable[Any, Any],
-        recall: InputRecall,
+        recaller: InputRecaller,
         keys: tuple[str, str | None, str],
         session: str | None,
         on_recall: Callable[[Context], object] | None,
     ) -> None:
         self.name = "with_memory"
-        self._chain, self._recall = chain, recall
+        self._chain, self._recaller = chain, recaller
         self._memory_key, self._history_key, self._output_key = keys
         self._session, self._on_recall = session, on_recall
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        talk = self._begin(input, config)
-        answer = self._chain.invoke(talk.input, config, **kwargs)
-        self._end(talk, [self._words(answer)])
+        """Call the chain with what is recalled, and store the turn."""
+        turn = self._begin(input, config)
+        answer = self._chain.invoke(turn.input, config, **kwargs)
+        self._end(turn, [self._answer_text(answer)])
         return answer
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        talk = await asyncio.to_thread(self._begin, input, config)
-        answer = await self._chain.ainvoke(talk.input, config, **kwargs)
-        await asyncio.to_thread(self._end, talk, [self._words(answer)])
+        """Async `invoke`."""
+        turn = await asyncio.to_thread(self._begin, input, config)
+        answer = await self._chain.ainvoke(turn.input, config, **kwargs)
+        await asyncio.to_thread(self._end, turn, [self._answer_text(answer)])
         return answer
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None
     ) -> Iterator[Any]:
-        talk = self._begin(input, config)
-        said: list[str | None] = []
+        """Stream the chain's answer; the turn is stored at its end."""
+        turn = self._begin(input, config)
+        texts: list[str | None] = []
         try:
-            for chunk in self._chain.stream(talk.input, config, **kwargs):
-                said.append(self._words(chunk))
+            for chunk in self._chain.stream(turn.input, config, **kwargs):
+                texts.append(self._answer_text(chunk))
                 yield chunk
         except Exception:
-            raise  # what a failed chain began to say is no answer
-        except BaseException:  # nobody reads on
-            self._break_off(talk, said)
+            raise  # the partial text of a failed chain is not an answer
+        except BaseException:  # the reader stopped
+            self._end_early(turn, texts)
             raise
-        self._end(talk, said)
+        self._end(turn, texts)
 
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None
     ) -> AsyncIterator[Any]:
-        talk = await asyncio.to_thread(self._begin, input, config)
-        said: list[str | None] = []
+        """Async `stream`."""
+        turn = await asyncio.to_thread(self._begin, input, config)
+        texts: list[str | None] = []
         try:
-            async for chunk in self._chain.astream(talk.input, config, **kwargs):
-                said.append(self._words(chunk))
+            async for chunk in self._chain.astream(turn.input, config, **kwargs):
+                texts.append(self._answer_text(chunk))
                 yield chunk
         except Exception:
             raise
-        except BaseException:  # nobody reads on; where all is cancelled, nothing can be awaited
-            self._break_off(talk, said)
+        except BaseException:  # the reader stopped; a cancelled task cannot await
+            self._end_early(turn, texts)
             raise
-        await asyncio.to_thread(self._end, talk, said)
+        await asyncio.to_thread(self._end, turn, texts)
 
-    def _begin(self, input: Any, config: RunnableConfig | None) -> _Talk:
-        """Recalls first, so that a question never finds itself; then keeps what the user says."""
+    def _begin(self, input: Any, config: RunnableConfig | None) -> _PendingTurn:
+        """Recall, then store the user's words: this order keeps a question from finding itself."""
         at = datetime.now(timezone.utc)
-        session = session_of(self._session, config)
-        user_id, query, context, latest = self._recall.of(input, config, session)
+        session = resolve_session(self._session, config)
+        recall = self._recaller.recall(input, config, session)
         if self._on_recall:
-            self._on_recall(context)
-        told = input if isinstance(input, Mapping) else {self._recall.input_key: input}
-        shown = {**told, self._memory_key: context.text}
+            self._on_recall(recall.context)
+        values = input if isinstance(input, Mapping) else {self._recaller.input_key: input}
+        chain_input = {**values, self._memory_key: recall.context.text}
         if self._history_key:
-            shown[self._history_key] = latest
-        talk = _Talk(uuid4().hex, user_id, session, at, query, context, shown)
-        self._keep(talk, "")
-        return talk
+            chain_input[self._history_key] = recall.latest
+        turn = _PendingTurn(uuid4().hex, session, at, recall, chain_input)
+        self._store(turn, "")
+        return turn
 
-    def _end(self, talk: _Talk, said: Sequence[str | None]) -> None:
-        words = [one for one in said if one is not None]
-        if said and not words:
+    def _end(self, turn: _PendingTurn, texts: Sequence[str | None]) -> None:
+        """Store the answer and strengthen the recalled memories."""
+        pieces = [text for text in texts if text is not None]
+        if texts and not pieces:
             raise InvalidInputError(
-                "the chain's answer has no words that could be remembered: it must be a string, a "
-                f"message, or a dictionary with either at {self._output_key!r} (see output_key). "
-                "Put what makes something else of it behind: with_memory(...) | parser"
+                "the chain's answer has no text to store: it must be a string, a message, or a "
+                f"dictionary with either at {self._output_key!r} (see output_key). If a parser "
+                "turns the answer into something else, put it after: with_memory(...) | parser"
             )
-        self._keep(talk, "".join(words))
-        self._recall.bank.reinforce(talk.context.ids, user_id=talk.user_id, turn=talk.id)
+        self._store(turn, "".join(pieces))
+        bank, recall = self._recaller.bank, turn.recall
+        bank.reinforce(recall.context.ids, user_id=recall.user_id, turn=turn.id)
 
-    def _break_off(self, talk: _Talk, said: Sequence[str | None]) -> None:
-        if any(said):
-            self._end(talk, said)
+    def _end_early(self, turn: _PendingTurn, texts: Sequence[str | None]) -> None:
+        if any(texts):
+            self._end(turn, texts)
 
-    def _keep(self, talk: _Talk, response: str) -> None:
-        if (talk.query + response).strip():
-            turn = Turn(talk.query, response, talk.at, talk.id, talk.session)
-            self._recall.bank.add([turn], user_id=talk.user_id, replace=True)
+    def _store(self, turn: _PendingTurn, response: str) -> None:
+        user_id, query = turn.recall.user_id, turn.recall.query
+        if (query + response).strip():
+            stored = Turn(query, response, turn.at, turn.id, turn.session)
+            self._recaller.bank.add([stored], user_id=user_id, replace=True)
 
-    def _words(self, output: Any) -> str | None:
-        """The text of an answer or of a piece of one; None where it has none."""
-        found = output.get(self._output_key) if isinstance(output, Mapping) else output
-        if isinstance(found, BaseMessage):
-            return text_of(found)
-        return found if isinstance(found, str) else None
+    def _answer_text(self, output: Any) -> str | None:
+        """Return the text of an answer or of a chunk of it; None if it has no text."""
+        value = output.get(self._output_key) if isinstance(output, Mapping) else output
+        if isinstance(value, BaseMessage):
+            return text_of(value)
+        return value if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""MemoryBankStore: LangGraph's key-value store in a bank."""
+"""LangGraph key-value store in a bank."""
 
 from __future__ import annotations
 
@@ -32,40 +32,53 @@ from memorybank_core import protocols as core
 from memorybank_core.concurrency import in_thread
 from memorybank_core.ingest import embed_query, embed_windows
 
-from .store_filters import matches, passes
-from .store_items import json_of, labels, minutes, parts_of, paths, place_of, require_page, texts_of
+from .store_filters import matches_condition, matches_filter
+from .store_items import (
+    encode_value,
+    full_key,
+    indexed_texts,
+    item_arguments,
+    require_fields,
+    require_namespace,
+    require_page,
+    require_ttl,
+)
 
 _BATCH = 64
+"""Number of items embedded and written at a time."""
 
 
 class MemoryBankStore(BaseStore):
-    """Values under keys for graphs and agents, found by key, by filter and by meaning.
+    """Values for graphs and agents, found by key, by filter and by meaning.
 
-    `graph.compile(store=MemoryBankStore(bank))`, or `create_agent(..., store=...)`. The values lie
-    beside the memories of the bank: they do not fade, belong to no user of the bank, and go only
-    when they are deleted or expire.
+    `graph.compile(store=MemoryBankStore(bank))`, or `create_agent(..., store=...)`. The values are
+    stored next to the memories of the bank. They are not forgotten, belong to no user of the bank,
+    and disappear only when they are deleted or expire.
 
-    Labels of a namespace may be any strings, e-mail addresses among them; a prefix is compared
-    label by label. A search without a query gives the last updated first. With one, the nearest
-    come first, scored by the best cosine of their indexed texts, then what is not indexed. An
-    expired item is gone at once; a later write drops it from the disk. Deleting wipes what was
-    deleted from a file, which takes the reading of the whole file, once a batch; bytes that
-    another program's open read still holds go with the next deletion. In PostgreSQL they stay
-    until VACUUM has been there.
+    The labels of a namespace may be any strings, including e-mail addresses; a prefix is compared
+    label by label. A search without a query returns the last updated items first. With a query,
+    the nearest items come first, scored by the best cosine of their indexed texts, followed by
+    items that are not indexed. An expired item is invisible immediately and is removed from disk by
+    a later write.
+
+    Deletion overwrites the deleted bytes in a file, which reads the whole file once per batch;
+    bytes still in use by another program's open read are overwritten by the next deletion. In
+    PostgreSQL they remain until VACUUM has run.
 
     Args:
-        bank: Where the values lie, and whose embedder compares them.
-        index_fields: The paths of a value's texts that a query is compared with, where `put` has
-            no `index`; "$" is the whole value. Empty for none.
-        ttl: Default time to live (minutes), and whether reading starts it anew. Sweeping needs no
-            interval here.
+        bank: Bank that holds the values and whose embedder compares them.
+        index_fields: Paths of the texts in a value that a query is compared with if `put` has no
+            `index`; "$" is the whole value. Empty indexes nothing.
+        ttl: Default time to live (minutes), and whether a read restarts it. The sweep interval is
+            ignored: none is needed.
 
     Raises:
-        InvalidInputError: From a call: a namespace, value or option is not what it must be;
+        InvalidInputError: From a call, if a namespace, value or option is invalid; nothing of the
+            batch was stored.
+        EmbedderError: From a call, if the embedder fails, or another embedder writes the bank now;
             nothing of the batch was stored.
-        EmbedderError: From a call: the embedder failed, or another one writes the bank now;
-            likewise.
-        StoreError: From a call: the file could not be read or written; likewise.
+        StoreError: From a call, if the store cannot be read or written; nothing of the batch was
+            stored.
     """
 
     supports_ttl = True
@@ -78,29 +91,31 @@ class MemoryBankStore(BaseStore):
         ttl: TTLConfig | None = None,
     ) -> None:
         self.bank, self.ttl_config = bank, ttl
-        self._fields = paths(index_fields)
+        self._fields = require_fields(index_fields)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """The result of each operation, in order; all reads see the state before the writes.
+        """Return the result of each operation, in order.
 
-        Of several writes to one key the last counts. All writes are one transaction.
+        All reads see the state before the writes. Of several writes to one key, the last is used.
+        All writes are one transaction.
         """
         ops = list(ops)
-        puts = {place_of(op): op for op in ops if isinstance(op, PutOp)}
-        drafts = [self._draft(place, op) for place, op in puts.items() if op.value is not None]
-        vectors = self._embedded(drafts)
+        puts = {full_key(op): op for op in ops if isinstance(op, PutOp)}
+        drafts = [self._draft(key, op) for key, op in puts.items() if op.value is not None]
+        vectors = self._embed(drafts)
         now = _now()
         results = [self._read(op, now) for op in ops]
         if puts:
             items = [replace(draft, created_at=now, updated_at=now) for draft in drafts]
-            deleted = [place for place, op in puts.items() if op.value is None]
+            deleted = [key for key, op in puts.items() if op.value is None]
             self.bank.store.items.write(items, vectors, deleted, now)
         return results
 
     def get(
         self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None
     ) -> Item | None:
-        op = GetOp(namespace, str(key), self._refreshes(refresh_ttl))
+        """Return the item at a key; None if it does not exist."""
+        op = GetOp(namespace, str(key), self._should_refresh(refresh_ttl))
         return cast("Item | None", self.batch([op])[0])
 
     def search(
@@ -114,7 +129,8 @@ class MemoryBankStore(BaseStore):
         offset: int = 0,
         refresh_ttl: bool | None = None,
     ) -> list[SearchItem]:
-        refresh = self._refreshes(refresh_ttl)
+        """Return the items below a prefix that match the filter, best or newest first."""
+        refresh = self._should_refresh(refresh_ttl)
         op = SearchOp(namespace_prefix, filter, limit, offset, query, refresh)
         return cast("list[SearchItem]", self.batch([op])[0])
 
@@ -127,11 +143,13 @@ class MemoryBankStore(BaseStore):
         *,
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
+        """Store a value at a key, replacing an earlier value."""
         if isinstance(ttl, NotProvided):
             ttl = (self.ttl_config or {}).get("default_ttl")
         self.batch([PutOp(namespace, str(key), cast("dict[str, Any]", value), index, ttl)])
 
     def delete(self, namespace: tuple[str, ...], key: str) -> None:
+        """Delete the item at a key, if it exists."""
         self.batch([PutOp(namespace, str(key), None)])
 
     def list_namespaces(
@@ -143,93 +161,98 @@ class MemoryBankStore(BaseStore):
         limit: int = 100,
         offset: int = 0,
     ) -> list[tuple[str, ...]]:
+        """Return the distinct namespaces that match, cut to `max_depth` labels and sorted."""
         conditions = [MatchCondition("prefix", prefix)] if prefix else []
         conditions += [MatchCondition("suffix", suffix)] if suffix else []
         op = ListNamespacesOp(tuple(conditions), max_depth, limit, offset)
         return cast("list[tuple[str, ...]]", self.batch([op])[0])
 
-    _reading = in_thread(get), in_thread(search), in_thread(list_namespaces)
-    _writing = in_thread(put), in_thread(delete), in_thread(batch)
-    aget, asearch, alist_namespaces = _reading  # in two steps: mypy reads the base's types into one
-    aput, adelete, abatch = _writing
+    _read_twins = in_thread(get), in_thread(search), in_thread(list_namespaces)
+    _write_twins = in_thread(put), in_thread(delete), in_thread(batch)
+    # Two steps, because in one mypy infers the types of the base class.
+    aget, asearch, alist_namespaces = _read_twins
+    aput, adelete, abatch = _write_twins
 
-    def _refreshes(self, asked: bool | None) -> bool:
-        return (self.ttl_config or {}).get("refresh_on_read", True) if asked is None else asked
+    def _should_refresh(self, refresh_ttl: bool | None) -> bool:
+        if refresh_ttl is None:
+            return (self.ttl_config or {}).get("refresh_on_read", True)
+        return refresh_ttl
 
-    def _draft(self, place: tuple[core.Namespace, str], op: PutOp) -> core.Item:
-        """What a put stores, but for its time."""
-        namespace, key = place
+    def _draft(self, full_key: tuple[core.Namespace, str], op: PutOp) -> core.Item:
+        """Return the item that a put stores; its times are set when it is written."""
+        namespace, key = full_key
         if not namespace:
             raise InvalidInputError("a namespace needs at least one label, such as ('notes',)")
-        fields = self._fields if op.index is None else paths(op.index or ())
-        unset, ttl = _now(), minutes(op.ttl)
-        return core.Item(namespace, key, json_of(op.value), unset, unset, ttl, fields)
+        fields = self._fields if op.index is None else require_fields(op.index or ())
+        placeholder, ttl = _now(), require_ttl(op.ttl)
+        value = encode_value(op.value)
+        return core.Item(namespace, key, value, placeholder, placeholder, ttl, fields)
 
-    def _embedded(self, items: Sequence[core.Item]) -> list[core.Matrix | None]:
-        """The vectors of each item's texts; None for one that is not indexed."""
-        texts = [texts_of(item) for item in items]
-        flat = [text for of_one in texts for text in of_one]
+    def _embed(self, items: Sequence[core.Item]) -> list[core.Matrix | None]:
+        """Return the vectors of each item's texts; None for an item that is not indexed."""
+        texts = [indexed_texts(item) for item in items]
+        flat = [text for item_texts in texts for text in item_texts]
         matrices = iter(embed_windows(flat, self.bank.embedder) if flat else ())
-        none = np.empty((0, self.bank.embedder.dimension), np.float32)
-        joined = [np.concatenate([none, *islice(matrices, len(of_one))]) for of_one in texts]
+        empty = np.empty((0, self.bank.embedder.dimension), np.float32)
+        joined = [np.concatenate([empty, *islice(matrices, len(group))]) for group in texts]
         pairs = zip(items, joined, strict=True)
         return [matrix if item.fields else None for item, matrix in pairs]
 
     def _read(self, op: Op, now: datetime) -> Result:
         if isinstance(op, GetOp):
-            return self._got(op, now)
+            return self._run_get(op, now)
         if isinstance(op, SearchOp):
-            return cast("Result", self._found(op, now))
+            return cast("Result", self._run_search(op, now))
         if isinstance(op, ListNamespacesOp):
-            return self._listed(op, now)
+            return self._run_list(op, now)
         if isinstance(op, PutOp):
             return None
-        raise InvalidInputError(f"a batch is made of LangGraph's operations, not {op!r}")
+        raise InvalidInputError(f"a batch consists of LangGraph operations, not {op!r}")
 
-    def _got(self, op: GetOp, now: datetime) -> Item | None:
+    def _run_get(self, op: GetOp, now: datetime) -> Item | None:
         items = self.bank.store.items
-        item = items.get(labels(op.namespace), str(op.key), now)
+        item = items.get(require_namespace(op.namespace), str(op.key), now)
         if item is not None and op.refresh_ttl:
             items.refresh([item], now)
-        return None if item is None else Item(**parts_of(item))
+        return None if item is None else Item(**item_arguments(item))
 
-    def _found(self, op: SearchOp, now: datetime) -> list[SearchItem]:
-        prefix, filter = labels(op.namespace_prefix), op.filter
+    def _run_search(self, op: SearchOp, now: datetime) -> list[SearchItem]:
+        prefix, filter = require_namespace(op.namespace_prefix), op.filter
         items = self.bank.store.items
         require_page(op.limit, op.offset)
-        found = items.search(
+        results = items.search(
             prefix,
             now,
-            vector=self._question(op.query, prefix, now) if op.query else None,
-            accepts=(lambda value: passes(json.loads(value), filter)) if filter else None,
+            vector=self._embed_query(op.query, prefix, now) if op.query else None,
+            accepts=(lambda value: matches_filter(json.loads(value), filter)) if filter else None,
             limit=op.limit,
             offset=op.offset,
         )
         if op.refresh_ttl:
-            items.refresh([item for item, _ in found], now)
-        return [SearchItem(**parts_of(item), score=score) for item, score in found]
+            items.refresh([item for item, _ in results], now)
+        return [SearchItem(**item_arguments(item), score=score) for item, score in results]
 
-    def _question(self, query: str, prefix: core.Namespace, now: datetime) -> core.Vector:
-        """The vector of a query, when all that it is to be compared with have theirs."""
+    def _embed_query(self, query: str, prefix: core.Namespace, now: datetime) -> core.Vector:
+        """Return the vector of a query, after embedding any items that lack vectors."""
         items = self.bank.store.items
         missing = items.unembedded(prefix, now)
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
-            vectors = [matrix for matrix in self._embedded(batch) if matrix is not None]
+            vectors = [matrix for matrix in self._embed(batch) if matrix is not None]
             items.set_vectors(batch, vectors)
         return embed_query(query, self.bank.embedder)
 
-    def _listed(self, op: ListNamespacesOp, now: datetime) -> list[tuple[str, ...]]:
+    def _run_list(self, op: ListNamespacesOp, now: datetime) -> list[tuple[str, ...]]:
         require_page(op.limit, op.offset)
         conditions = op.match_conditions or ()
-        prefixes = [labels(path) for kind, path in conditions if kind == "prefix"]
+        prefixes = [require_namespace(path) for kind, path in conditions if kind == "prefix"]
         start = takewhile(lambda label: label != "*", prefixes[0] if prefixes else ())
-        found = {
+        namespaces = {
             namespace[: op.max_depth]
             for namespace in self.bank.store.items.namespaces(tuple(start), now)
-            if all(matches(namespace, condition) for condition in conditions)
+            if all(matches_condition(namespace, condition) for condition in conditions)
         }
-        return sorted(found)[op.offset : op.offset + op.limit]
+        return sorted(namespaces)[op.offset : op.offset + op.limit]
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""Which values and which namespaces LangGraph's filters and match conditions mean."""
+"""Filters on values and match conditions on namespaces, as LangGraph defines them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from langgraph.store.base import MatchCondition
 
 from memorybank_core import InvalidInputError
 
-_ORDERED = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+_ORDER_OPERATORS = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
-def passes(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
-    """Whether a value has what a filter names: equal parts, or parts that its operators allow.
+def matches_filter(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
+    """Return whether each field that the filter names is equal or satisfies its operators.
 
     Raises:
-        InvalidInputError: There is no such operator.
+        InvalidInputError: If the filter has an unknown operator.
     """
-    return all(_equals(value.get(name), wanted) for name, wanted in filter.items())
+    return all(_matches(value.get(name), condition) for name, condition in filter.items())
 
 
-def matches(namespace: tuple[str, ...], condition: MatchCondition) -> bool:
-    """Whether a namespace begins or ends with a path, in which "*" is any label.
+def matches_condition(namespace: tuple[str, ...], condition: MatchCondition) -> bool:
+    """Return whether a namespace begins or ends with a path, in which "*" is any label.
 
     Raises:
-        InvalidInputError: The condition is neither of the two.
+        InvalidInputError: If the condition is neither a prefix nor a suffix.
     """
     kind, path = condition.match_type, condition.path
     if kind not in ("prefix", "suffix"):
@@ -34,38 +34,38 @@ def matches(namespace: tuple[str, ...], condition: MatchCondition) -> bool:
     if len(namespace) < len(path):
         return False
     part = namespace[: len(path)] if kind == "prefix" else namespace[len(namespace) - len(path) :]
-    return all(wanted in ("*", label) for label, wanted in zip(part, path, strict=True))
+    return all(pattern in ("*", label) for label, pattern in zip(part, path, strict=True))
 
 
-def _equals(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        if any(name.startswith("$") for name in wanted):
-            return all(_allows(value, name, bound) for name, bound in wanted.items())
-        return isinstance(value, dict) and passes(value, wanted)
-    if isinstance(wanted, (list, tuple)):
-        if not isinstance(value, list) or len(value) != len(wanted):
+def _matches(value: Any, condition: Any) -> bool:
+    if isinstance(condition, dict):
+        if any(name.startswith("$") for name in condition):
+            return all(_compare(value, name, operand) for name, operand in condition.items())
+        return isinstance(value, dict) and matches_filter(value, condition)
+    if isinstance(condition, (list, tuple)):
+        if not isinstance(value, list) or len(value) != len(condition):
             return False
-        return all(_equals(part, other) for part, other in zip(value, wanted, strict=True))
-    return bool(value == wanted)
+        return all(_matches(item, part) for item, part in zip(value, condition, strict=True))
+    return bool(value == condition)
 
 
-def _allows(value: Any, operator: str, bound: Any) -> bool:
+def _compare(value: Any, operator: str, operand: Any) -> bool:
     if operator == "$eq":
-        return bool(value == bound)
+        return bool(value == operand)
     if operator == "$ne":
-        return bool(value != bound)
-    if operator not in _ORDERED:
-        known = ", ".join(["$eq", "$ne", *_ORDERED])
-        raise InvalidInputError(f"a filter knows {known}, not {operator!r}")
-    left, right = _number(value), _number(bound)
+        return bool(value != operand)
+    if operator not in _ORDER_OPERATORS:
+        known = ", ".join(["$eq", "$ne", *_ORDER_OPERATORS])
+        raise InvalidInputError(f"a filter operator must be one of {known}, not {operator!r}")
+    left, right = _parse_number(value), _parse_number(operand)
     if left is not None and right is not None:
-        return bool(_ORDERED[operator](left, right))
-    texts = isinstance(value, str) and isinstance(bound, str)  # such as dates in ISO 8601
-    return texts and bool(_ORDERED[operator](value, bound))
+        return bool(_ORDER_OPERATORS[operator](left, right))
+    are_texts = isinstance(value, str) and isinstance(operand, str)  # such as ISO 8601 dates
+    return are_texts and bool(_ORDER_OPERATORS[operator](value, operand))
 
 
-def _number(value: Any) -> float | None:
-    """A number, or what a string of one says; None for anything else."""
+def _parse_number(value: Any) -> float | None:
+    """Return a number or the number that a string contains; None for anything else."""
     if isinstance(value, (int, float)):
         return value
     try:

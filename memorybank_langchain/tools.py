@@ -1,4 +1,4 @@
-"""memory_tools: remember, recall and forget, for agents that decide for themselves."""
+"""Tools with which an agent itself remembers, recalls and forgets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 from memorybank_core.validation import require_user
 
-from .run_config import session_of, user_of
+from .run_config import resolve_session, resolve_user
 
-_Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def memory_tools(
@@ -27,36 +27,38 @@ def memory_tools(
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> list[BaseTool]:
-    """The tools `remember`, `recall` and `forget`, in the language of the bank.
+    """Return the tools `remember`, `recall` and `forget`, worded in the language of the bank.
 
-    The model never says whose memory it is. `recall` strengthens what it finds, and gives it
-    marked, as data. `forget` erases, as `bank.delete` does, for that is what a user who says
-    "forget that" expects, and there is no way back: where a person should agree first, put
-    LangChain's `HumanInTheLoopMiddleware` before it, or leave it out. Where every turn is
-    remembered anyway, `recall` and `forget` are enough.
+    The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
+    as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
+    that" expects it. If a person should confirm first, use LangChain's
+    `HumanInTheLoopMiddleware`, or leave the tool out. If every turn is stored anyway, `recall`
+    and `forget` are enough.
 
     Args:
-        bank: Where the memories are.
-        user_id: Whose memory; None takes `user_id` of the run's context (a dictionary or an
-            object) or, without one, `config["configurable"]["user_id"]`.
-        k: How many memories `recall` gives at most, 1 or more.
-        max_tokens: How long they may be together.
+        bank: Bank that holds the memories.
+        user_id: User whose memories the tools work on; None reads `user_id` from the run's
+            context (a dictionary or an object) or else from `config["configurable"]["user_id"]`.
+        k: Maximum number of memories that `recall` returns, 1 or more.
+        max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:
-        InvalidInputError: An argument is not what it must be; from a tool: the run names no user.
+        InvalidInputError: If an argument is invalid; from a tool, if the run names no user.
     """
     if user_id is not None:
         require_user(user_id)
     tools = _Tools(MemoryTools(bank, k=k, max_tokens=max_tokens), user_id)
     wording = WORDING[bank.language]
-    return [_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)]
+    return [
+        _make_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)
+    ]
 
 
-def _tool(function: Callable[..., str], wording: Mapping[str, str]) -> BaseTool:
-    """A tool with one argument; what the model adds to it is dropped."""
+def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> BaseTool:
+    """Return a tool with one argument; any other argument from the model is dropped."""
     name = function.__name__
     argument = ARGUMENTS[name]
-    fields: dict[str, Any] = {argument: (_Words, Field(description=wording[argument]))}
+    fields: dict[str, Any] = {argument: (_Text, Field(description=wording[argument]))}
     return StructuredTool.from_function(
         function,
         name=name,
@@ -66,27 +68,30 @@ def _tool(function: Callable[..., str], wording: Mapping[str, str]) -> BaseTool:
 
 
 class _Tools:
-    """The tools, told by the run whose memory it is. Async agents run them in a thread."""
+    """The tools for the user of a run. Async agents call them in a thread."""
 
     def __init__(self, tools: MemoryTools, user_id: str | None) -> None:
         self._tools, self._user_id = tools, user_id
 
     def remember(self, text: str, config: RunnableConfig) -> str:
-        session = session_of(None, config)
-        return self._tools.remember(text, user_id=self._user_of(config), session=session).text
+        """Store a text as said by the user now."""
+        session = resolve_session(None, config)
+        return self._tools.remember(text, user_id=self._resolve_user(config), session=session).text
 
     def recall(self, query: str, config: RunnableConfig) -> str:
-        return self._tools.recall(query, user_id=self._user_of(config)).text
+        """Return the memories that answer a query, as marked text."""
+        return self._tools.recall(query, user_id=self._resolve_user(config)).text
 
     def forget(self, id: str, config: RunnableConfig) -> str:
-        return self._tools.forget(id, user_id=self._user_of(config)).text
+        """Delete one memory permanently."""
+        return self._tools.forget(id, user_id=self._resolve_user(config)).text
 
-    def _user_of(self, config: RunnableConfig) -> str:
-        return user_of(self._user_id or _user_of_context(), config)
+    def _resolve_user(self, config: RunnableConfig) -> str:
+        return resolve_user(self._user_id or _context_user(), config)
 
 
-def _user_of_context() -> Any:
-    """`user_id` of the context of the graph's run; None where there is no graph or context."""
+def _context_user() -> Any:
+    """Return `user_id` of the run's context; None outside a graph or without a context."""
     try:
         runtime: Any = get_runtime()
     except (RuntimeError, KeyError):

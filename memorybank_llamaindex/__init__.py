@@ -1,6 +1,6 @@
-"""LlamaIndex surfaces of MemoryBank: memory for chat engines, agents and query engines.
+"""MemoryBank for LlamaIndex: memory for chat engines, agents and query engines.
 
-Each name is imported when it is first asked for, so that only what is used must be installed.
+Each name is imported on first use, so that only the packages it needs must be installed.
 """
 
 from __future__ import annotations

@@ -413,7 +413,7 @@ def test_recalled_is_a_step_that_only_reads(bank, way):
     assert answer.startswith(f"System: You are a friend.\n\n{OPENING}")
     assert "- 2024-03-05\n  User: Nora plays the cello." in answer
     assert bank.timeline(user_id=ALICE) == before
-    with pytest.raises(InvalidInputError, match="whose memory"):
+    with pytest.raises(InvalidInputError, match="user_id is missing"):
         WAYS[way](chain, {"input": "What does Nora play?"})
 
 

@@ -212,7 +212,7 @@ def test_the_models_own_arguments_say_nothing_of_the_user(bank):
     (answer,) = answers(agent(bank, ("recall", forged)).invoke(ASK, **in_config(ALICE)))
     assert "otto" not in answer
     call = ToolCall(name="recall", args=forged, id="1", type="tool_call")
-    with pytest.raises(InvalidInputError, match="whose memory"):
+    with pytest.raises(InvalidInputError, match="user_id is missing"):
         named(bank)["recall"].invoke(call)
     assert "otto" not in named(bank, user_id=ALICE)["recall"].invoke(call).text
 

@@ -1,0 +1,28 @@
+"""Pieces that the LangChain and LlamaIndex adapters share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from .records import SearchResult
+
+_MEMORY_FIELDS = ("day", "created_at", "kind", "session", "strength", "recalls")
+_RESULT_FIELDS = ("score", "cosine", "retention", "parts")
+
+
+def result_metadata(result: SearchResult) -> dict[str, Any]:
+    """Return the metadata of a retrieved document or node as plain JSON values."""
+    plain = result.to_dict()
+    metadata = {name: plain["memory"][name] for name in _MEMORY_FIELDS}
+    return metadata | {name: plain[name] for name in _RESULT_FIELDS}
+
+
+def recall_id(session: str | None, last_turn: str | None, query: str) -> str:
+    """Return the id of the turn in which `query` follows the stored turn `last_turn`.
+
+    It stays the same until the next turn is stored, so that repeated recalls reinforce once.
+    """
+    position = json.dumps([session, last_turn, query])
+    return hashlib.sha256(position.encode()).hexdigest()[:32]
