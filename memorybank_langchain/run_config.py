@@ -10,7 +10,7 @@ from memorybank_core.validation import require_user
 
 
 def resolve_user(user_id: str | None, config: RunnableConfig | None) -> str:
-    """Return `user_id`, or the user that the config of the call names if it is None.
+    """Return `user_id`, or without one the user that the config of the call names.
 
     Raises:
         InvalidInputError: If neither names a user, or the user id is invalid.

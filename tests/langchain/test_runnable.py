@@ -331,7 +331,7 @@ def test_an_answer_without_words_is_said_and_the_question_kept(bank, way):
 def test_a_prompt_without_a_place_for_the_memory_is_refused_at_once(bank):
     prompt = ChatPromptTemplate([("human", "{input}")])
     for chain in (prompt, prompt | model_of(["Hi!"])):
-        with pytest.raises(ConfigurationError, match=r"no \{memory\}.*only \['input'\]"):
+        with pytest.raises(ConfigurationError, match=r"no variable \{memory\}.*only \['input'\]"):
             with_memory(chain, bank)
 
 
@@ -461,7 +461,7 @@ def test_only_turns_of_the_same_conversation_are_shown(bank):
 
 
 def test_a_prompt_without_a_place_for_the_latest_turns_is_refused(bank):
-    with pytest.raises(ConfigurationError, match=r"no \{history\}"):
+    with pytest.raises(ConfigurationError, match=r"no variable \{history\}"):
         with_memory(PROMPT | ECHO, bank, history_key="history")
 
 
