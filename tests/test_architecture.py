@@ -1,6 +1,7 @@
 """Which package may import which, and what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -19,6 +20,28 @@ ALLOWED = {
     "memorybank_langchain/siliconfriend": PACKAGES,
 }
 NEEDS = {"memorybank_langchain": "langgraph", "memorybank_llamaindex": "llama_index.core"}
+APPLICATIONS = (
+    "memorybank_core.cli",
+    "memorybank_core.demo",
+    "memorybank_core.evaluation",
+    "memorybank_core.plots",
+    "memorybank_core.terminal",
+)
+"""Modules that the library proper does not import."""
+USERS_OF_APPLICATIONS = (
+    *APPLICATIONS,
+    "llms.finetuning.__main__",
+    "llms.finetuning.cli",
+    "memorybank_langchain.siliconfriend",
+)
+LAZY_PLOTS = "memorybank_core.bank"
+"""Its plot methods import `memorybank_core.plots` when they are called."""
+COMMANDS = (
+    "memorybank_core.cli",
+    "memorybank_core.demo",
+    "memorybank_langchain.siliconfriend",
+    "llms.finetuning",
+)
 HEAVY = ("torch", "transformers", "faiss", "langchain_core", "llama_index", "openai", "matplotlib")
 
 
@@ -98,3 +121,36 @@ def test_no_imports_go_in_a_circle(package):
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"imports go in a circle: {' -> '.join(reversed(error.args[1]))}")
+
+
+def is_below(name: str, tops: tuple[str, ...]) -> bool:
+    """Return whether a module is one of `tops` or lies in one of these packages."""
+    return any(name == top or name.startswith(f"{top}.") for top in tops)
+
+
+def test_the_library_does_not_import_its_applications():
+    files = {module_name(file): file for top in PACKAGES for file in (ROOT / top).rglob("*.py")}
+    for name, file in files.items():
+        if not is_below(name, USERS_OF_APPLICATIONS):
+            imported = {
+                it for it in imported_modules(file, set(files)) if is_below(it, APPLICATIONS)
+            }
+            if is_below(name, (LAZY_PLOTS,)):
+                imported = {it for it in imported if not is_below(it, ("memorybank_core.plots",))}
+            assert not imported, f"{name} imports {sorted(imported)}"
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_without_the_extra_say_how_to_install_it(command, missing):
+    code = (
+        f"import runpy, sys; sys.modules[{missing!r}] = None\n"
+        f"runpy.run_module({command!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    message = r'error: (typer|rich) is not installed\. Run: pip install "memorybank\[cli\]"\n'
+    assert re.fullmatch(message, done.stderr)

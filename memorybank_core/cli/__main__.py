@@ -1,4 +1,4 @@
-"""`python -m memorybank_core.cli` is `memorybank`."""
+"""Run `python -m memorybank_core.cli`; the same as `memorybank`."""
 
 from . import main
 

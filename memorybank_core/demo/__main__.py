@@ -1,7 +1,7 @@
-"""`python -m memorybank_core.demo` is `memorybank demo`."""
+"""Run `python -m memorybank_core.demo`; the same as `memorybank demo`."""
 
 import sys
 
-from memorybank_core.cli import app
+from memorybank_core.cli import main
 
-app(["demo", *sys.argv[1:]])
+main(["demo", *sys.argv[1:]])

@@ -13,7 +13,7 @@ from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.plots import History, can_write, plot_forgetting
 from memorybank_core.records import Memory
 
-from .drawing import curve_rows, dates_row
+from .charts import curve_rows, dates_row
 from .scene import AGAIN_ON, ASKED_ON, FORGET_ON, HORIZON, WIDTH, Scene, moment
 
 _STYLES = ("yellow", "blue", "green")

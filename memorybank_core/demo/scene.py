@@ -14,7 +14,7 @@ from memorybank_core.bank import MemoryBank
 from memorybank_core.evaluation import Question
 from memorybank_core.records import Memory
 
-from .words import WORDS, day_label, listed
+from .strings import WORDS, day_label, listed
 
 ASKED_ON = date(2024, 3, 25)
 AGAIN_ON = (date(2024, 3, 29), date(2024, 4, 2))

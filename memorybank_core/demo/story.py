@@ -21,11 +21,11 @@ from memorybank_core.evaluation import Conversation, read_conversations
 from memorybank_core.json_format import import_json, load
 
 from .curves import tell_curves
-from .digesting import tell_digests
-from .fading import tell_forgetting
-from .recalling import tell_recall
+from .digests import tell_digests
+from .forgetting import tell_forgetting
+from .recall import tell_recall
 from .scene import Scene
-from .words import WORDS
+from .strings import WORDS
 
 DATA = Path(__file__).parent / "data"
 ASKED = {"en": (1, 2, 3, 4, 5, 6), "zh": (0, 1, 2, 3, 5, 6)}

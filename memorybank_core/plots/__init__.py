@@ -7,8 +7,8 @@ notebook shows what a cell returns.
 
 from .comparison import plot_laws, plot_recall
 from .forgetting import plot_forgetting
-from .histories import History, curve, state_at
-from .look import can_write
+from .history import History, curve, state_at
+from .theme import can_write
 from .timeline import plot_days, plot_timeline
 
 __all__ = [

@@ -11,7 +11,7 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.validation import require_k
 
-from .look import COLOURS, GREY, bare, blank, drawable, fonts
+from .theme import COLOURS, GREY, bare, blank, drawable, fonts
 
 _HEIGHT = 3.2  # inches
 _BAR = 0.8  # of a group's width, all its bars together

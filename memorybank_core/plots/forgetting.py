@@ -10,8 +10,8 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import THRESHOLD, ForgettingLaw
 from memorybank_core.validation import require_moment, require_threshold
 
-from .histories import History, curve, state_at
-from .look import COLOURS, GREY, bare, blank, dated, drawable, fonts
+from .history import History, curve, state_at
+from .theme import COLOURS, GREY, bare, blank, dated, drawable, fonts
 
 _PANEL, _MARGINS = 1.05, 1.0  # inches of height: each panel, above and below all
 

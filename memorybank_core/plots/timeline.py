@@ -12,8 +12,8 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.validation import require_k, require_moment
 
-from .histories import History, state_at
-from .look import (
+from .history import History, state_at
+from .theme import (
     COLOURS,
     GREY,
     WIDTH,

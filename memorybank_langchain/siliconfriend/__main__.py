@@ -1,5 +1,15 @@
-"""`python -m memorybank_langchain.siliconfriend` is `siliconfriend`."""
+"""Run `python -m memorybank_langchain.siliconfriend`; the same as the command `siliconfriend`."""
 
-from .cli import main
+from memorybank_core.cli import require_extra
 
-main()
+
+def main() -> None:
+    """Run the command `siliconfriend`."""
+    require_extra()
+    from .cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -20,8 +20,8 @@ from rich.text import Text
 
 import memorybank_core.demo
 from memorybank_core import ConfigurationError, MemoryBank
-from memorybank_core.cli.output import clean, console, one_line
 from memorybank_core.json_format import import_json, load
+from memorybank_core.terminal import clean, console, one_line
 
 from .startup import loaded
 

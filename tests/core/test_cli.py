@@ -11,10 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("typer", reason="typer is not installed")
+pytest.importorskip("rich", reason="rich is not installed")
+
 from typer.testing import CliRunner
 
 from memorybank_core import MemoryBank, Turn, __version__
-from memorybank_core.cli import app
+from memorybank_core.cli.app import app
 from memorybank_core.demo.story import DATA
 
 USER = "Imogen"

@@ -9,15 +9,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("typer", reason="typer is not installed")
+pytest.importorskip("rich", reason="rich is not installed")
+
 from rich.cells import cell_len
 from rich.console import Console
 
 import memorybank_core
 from memorybank_core import Ebbinghaus, HashingEmbedder, MemoryBank
-from memorybank_core.demo.drawing import HEIGHT, curve_rows, dates_row, passage
+from memorybank_core.demo.charts import HEIGHT, curve_rows, dates_row, passage
 from memorybank_core.demo.scene import FORGET_ON, HORIZON, moment
 from memorybank_core.demo.story import ASKED, SPARE, tell
-from memorybank_core.demo.words import WORDS
+from memorybank_core.demo.strings import WORDS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.plots import History
 
@@ -166,7 +170,7 @@ class TestPicture:
     def test_without_matplotlib_one_line_says_so(self, tmp_path):
         code = (
             "import sys; sys.modules['matplotlib'] = None\n"
-            "from memorybank_core.cli import app\n"
+            "from memorybank_core.cli.app import app\n"
             "app(['demo', '--language', 'en', '--embedder', 'hashing'])\n"
         )
         done = run(tmp_path, "-c", code)

@@ -22,15 +22,15 @@ from memorybank_core.plots import (
     History,
     can_write,
     curve,
-    look,
     plot_days,
     plot_forgetting,
     plot_laws,
     plot_recall,
     plot_timeline,
     state_at,
+    theme,
 )
-from memorybank_core.plots.look import COLOURS, GREY
+from memorybank_core.plots.theme import COLOURS, GREY
 
 START = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 LAW = Ebbinghaus(scale_days=5)
@@ -279,7 +279,7 @@ class TestOfABank:
 
 def test_without_a_chinese_font_there_are_boxes_and_no_warnings(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(look, "_CHINESE_FONTS", ())
+    monkeypatch.setattr(theme, "_CHINESE_FONTS", ())
     histories = [History("我的猫 Pepper", START)]
     for figure in (
         plot_forgetting(histories, LAW, until=after(9), title="遗忘"),

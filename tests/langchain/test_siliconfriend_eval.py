@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 pytest.importorskip("langchain_core", reason="langchain is not installed")
+pytest.importorskip("typer", reason="typer is not installed")
 
 import typer
 from langchain_core.language_models import FakeListChatModel

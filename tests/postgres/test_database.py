@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
+pytest.importorskip("typer", reason="typer is not installed")
 
 import psycopg
 from typer.testing import CliRunner
@@ -27,7 +28,7 @@ from memorybank_core import (
     StoreError,
     Turn,
 )
-from memorybank_core.cli import app
+from memorybank_core.cli.app import app
 from memorybank_core.json_format import export_json
 from memorybank_core.locations import shown
 from memorybank_core.moving import move

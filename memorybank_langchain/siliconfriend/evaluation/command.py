@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memorybank_core.cli import options
-from memorybank_core.cli.output import clean, console, print_json, progress_bar
+from memorybank_core.terminal import clean, console, print_json, progress_bar
 from memorybank_langchain.siliconfriend.startup import loaded
 
 if TYPE_CHECKING:

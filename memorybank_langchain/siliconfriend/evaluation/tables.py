@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from memorybank_core.cli.output import one_line, table, times
+from memorybank_core.terminal import one_line, table, times
 
 from .scores import Evaluation, Scores
 

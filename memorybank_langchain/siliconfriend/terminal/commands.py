@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from memorybank_core.cli.output import one_line
+from memorybank_core.terminal import one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from .lines import Lines

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Portrait
-from memorybank_core.cli.output import clean, left_cell, one_line, table
 from memorybank_core.forgetting import retention_of
+from memorybank_core.terminal import clean, left_cell, one_line, table
 
 from .strings import day_label
 

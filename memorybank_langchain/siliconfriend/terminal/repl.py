@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memorybank_core import MemoryBankError
-from memorybank_core.cli.output import clean, one_line
+from memorybank_core.terminal import clean, one_line
 from memorybank_core.text import without_surrogates
 from memorybank_langchain.siliconfriend.companion import Companion
 

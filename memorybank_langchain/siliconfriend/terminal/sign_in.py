@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memorybank_core import InvalidInputError, MemoryBank
-from memorybank_core.cli.output import console, one_line
+from memorybank_core.terminal import console, one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 from memorybank_langchain.siliconfriend.models import budget
 

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from memorybank_core import ConfigurationError, MemoryBank
-from memorybank_core.cli.output import console
+from memorybank_core.terminal import console
 
 from .page import page
 from .security import SecurityLayer

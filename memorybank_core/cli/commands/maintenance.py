@@ -10,9 +10,9 @@ from rich import filesize
 from rich.table import Table
 from rich.text import Text
 
-from . import options
-from .opening import opened
-from .output import clean, console, memories, print_json, progress_bar, table
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import opened
+from memorybank_core.terminal import clean, console, memories, print_json, progress_bar, table
 
 
 def users(path: options.BankPath, as_json: options.AsJson = False) -> None:

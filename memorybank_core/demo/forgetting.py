@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from memorybank_core.cli.output import one_line, retention_bar
 from memorybank_core.evaluation import Question
 from memorybank_core.forgetting import THRESHOLD, retention_of
 from memorybank_core.records import SearchResult
 from memorybank_core.reports import Fading
+from memorybank_core.terminal import one_line, retention_bar
 
-from .recalling import show_memory
+from .recall import show_memory
 from .scene import AGAIN_ON, FORGET_ON, HORIZON, K, Scene, moment
 
 _AGAIN = 2  # questions that come up again

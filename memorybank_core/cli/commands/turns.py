@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import moment_of, opened
 from memorybank_core.records import Turn
-
-from . import options
-from .opening import moment_of, opened
-from .output import console, print_json, progress_bar, times
+from memorybank_core.terminal import console, print_json, progress_bar, times
 
 BATCH = 32  # turns between two steps of the progress bar
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from memorybank_core.evaluation import Question
 from memorybank_core.records import SearchResult
 
-from .drawing import passage
+from .charts import passage
 from .scene import ASIDE, ASKED_ON, INDENT, PASSAGE, K, Scene, moment
 
 _SHOWN = 2

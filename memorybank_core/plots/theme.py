@@ -7,7 +7,7 @@ from typing import Any
 
 from memorybank_core.errors import MissingDependencyError
 
-from .histories import WIDE
+from .history import WIDE
 
 WIDTH = 9.0  # inches
 COLOURS = ("#d9622b", "#2f8fce", "#3a9d5d", "#a86fd1", "#c2567f", "#8a8f3c")

@@ -10,14 +10,21 @@ import typer
 from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import moment_of, opened
+from memorybank_core.cli.group import UsageError
 from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.locations import is_url
 from memorybank_core.reports import DeletionReceipt, Fading
-
-from . import options
-from .group import UsageError
-from .opening import moment_of, opened
-from .output import clean, console, day_label, memories, memory_cell, print_json, table
+from memorybank_core.terminal import (
+    clean,
+    console,
+    day_label,
+    memories,
+    memory_cell,
+    print_json,
+    table,
+)
 
 
 def forget(

@@ -10,13 +10,20 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.cli import options
+from memorybank_core.cli.banks import opened
 from memorybank_core.locations import shown
 from memorybank_core.records import Digest, Portrait
 from memorybank_core.reports import SummarizeReport
-
-from . import options
-from .opening import opened
-from .output import clean, console, day_label, print_json, progress_bar, table, times
+from memorybank_core.terminal import (
+    clean,
+    console,
+    day_label,
+    print_json,
+    progress_bar,
+    table,
+    times,
+)
 
 Llm = Annotated[
     str | None,

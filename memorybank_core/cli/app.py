@@ -1,0 +1,98 @@
+"""The Typer application `memorybank`: all commands, in the panels of its help.
+
+Modules that take long to import are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from memorybank_core import __version__
+
+from .commands import database, digests, evaluation, forgetting, maintenance, search, turns
+from .commands.demo import demo
+from .group import OneLineErrors
+
+ENTRY_POINTS = "memorybank.commands"
+"""Entry point group with the commands of other packages."""
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+"""The application; call it, or add it to another Typer application."""
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"memorybank {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Long-term memory for language models that recalls and forgets; in one file or a database."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+MAINTENANCE, TRIALS = "Maintain a bank", "Try it"
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Remember": {"add": turns.add, "import": turns.import_, "export": turns.export},
+    "Recall": {
+        "search": search.search,
+        "context": search.context,
+        "timeline": search.timeline,
+    },
+    "Digest": {
+        "summarize": digests.summarize,
+        "rebuild": digests.rebuild,
+        "verify": digests.verify,
+        "digests": digests.digests,
+    },
+    "Forget": {
+        "forget": forgetting.forget,
+        "forecast": forgetting.forecast,
+        "restore": forgetting.restore,
+        "pin": forgetting.pin,
+        "unpin": forgetting.unpin,
+        "delete": forgetting.delete,
+    },
+    MAINTENANCE: {
+        "users": maintenance.users,
+        "stats": maintenance.stats,
+        "reembed": maintenance.reembed,
+        "compact": maintenance.compact,
+        "move": database.move,
+    },
+    TRIALS: {"demo": demo},
+}
+for panel, commands in _COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(command)
+for entry in entry_points(group=ENTRY_POINTS):
+    app.command(entry.name, rich_help_panel="Train a model")(entry.load())
+
+databases = typer.Typer(help="Create and upgrade a bank in a PostgreSQL database.")
+databases.command("init")(database.init)
+databases.command("upgrade")(database.upgrade)
+app.add_typer(databases, name="db", rich_help_panel=MAINTENANCE)
+
+measurements = typer.Typer(help="Measure how well recall works.")
+measurements.command("retrieval")(evaluation.retrieval)
+measurements.callback()(lambda: None)  # keeps "retrieval" a subcommand while it is the only one
+app.add_typer(measurements, name="eval", rich_help_panel=TRIALS)

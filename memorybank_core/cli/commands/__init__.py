@@ -1,0 +1,1 @@
+"""The commands of `memorybank`, one module for each group of them."""

