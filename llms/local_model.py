@@ -120,8 +120,8 @@ class LocalModel:
         """
         from .adapters import load_adapter, merge_adapter
         from .loading import load_model
-        from .loading.generations import SAMPLING, generation_at
         from .loading.gguf_cache import cache_gguf_reads
+        from .loading.model_files import find_model_family
         from .tokenization import load_tokenizer
 
         with cache_gguf_reads():
@@ -136,7 +136,8 @@ class LocalModel:
                 progress=progress,
             )
         options.setdefault("name", PurePath(fspath(folder_or_name)).name)
-        options.setdefault("sampling", SAMPLING.get(generation_at(folder_or_name)))
+        family = find_model_family(folder_or_name)
+        options.setdefault("sampling", family and family.sampling)
         if adapter is not None:
             options["name"] += f"+{PurePath(fspath(adapter)).name}"
             adapted = load_adapter(model, adapter)

@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from llms.families import LoraDefaults, find_by_loaded_type
 from memorybank_core.errors import ConfigurationError
 
-ALL_LINEAR = "all-linear"
-"""For peft: every linear layer except the output."""
-
-_TARGETS: dict[str, tuple[str, ...]] = {
-    "chatglm": ("query_key_value",),
-    "glm": ("q_proj", "k_proj", "v_proj"),  # what the official model has fused into the above
-    "llama": ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"),
-}
-_CHATGLM = ("chatglm", "glm")
 _LENGTH = 1024
 
 _UNCHANGING = ("save_steps", "gradient_checkpointing")
@@ -98,12 +90,13 @@ class Recipe:
                 f"max_length must be at most {window}, which is what the model reads, not "
                 f"{self.max_length}"
             )
-        chatglm = family in _CHATGLM
-        targets = self.targets or _TARGETS.get(family) or ALL_LINEAR
+        row = find_by_loaded_type(family)
+        defaults = row.lora if row else LoraDefaults()
+        targets = self.targets or defaults.targets
         return {
             **asdict(self),
-            "alpha": self.alpha or (32.0 if chatglm else 16.0),
-            "dropout": (0.1 if chatglm else 0.05) if self.dropout is None else self.dropout,
+            "alpha": self.alpha or defaults.alpha,
+            "dropout": defaults.dropout if self.dropout is None else self.dropout,
             "max_length": self.max_length or min(_LENGTH, window),
             "targets": targets if isinstance(targets, str) else list(targets),
         }

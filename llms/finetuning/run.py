@@ -8,6 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llms.families import find_by_loaded_type
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 from .checkpoints import begin, step_of
@@ -18,8 +19,6 @@ from .report import FinetuneReport, epoch_losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_FIRST_CHATGLM = "chatglm"  # the others are loaded as "glm"
 
 
 def finetune(
@@ -214,4 +213,5 @@ def _collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Col
 
 def _reads_both_ways(model: PreTrainedModel) -> bool:
     """Whether it is ChatGLM-6B, which takes what is on the left for padding, and nothing else."""
-    return bool(model.config.model_type == _FIRST_CHATGLM)
+    family = find_by_loaded_type(model.config.model_type)
+    return family is not None and family.bidirectional_prompt

@@ -9,6 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from llms.families import Family, find_by_config
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -72,6 +73,16 @@ def read_model_config(folder: Path) -> dict[str, Any]:
             + (": it is an adapter, load its base model first" if adapter else "")
         )
     return read_json_object(path)
+
+
+def find_model_family(folder_or_name: str | PathLike[str]) -> Family | None:
+    """Return the family of a model by its config.json; None for any other and for a GGUF file.
+
+    Raises:
+        ConfigurationError: If the folder or name does not exist, or its config.json is unusable.
+    """
+    folder = resolve_model_path(folder_or_name)
+    return None if find_gguf(folder) else find_by_config(read_model_config(folder))
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from llms.families import Family, families_with_config, find_by_config
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
 from .conversion_cache import is_kept, keep, source_of
-from .generations import generation_of
 from .glm_conversion import convert_config, convert_weights
 from .memory_check import require_memory
 from .model_files import find_gguf, read_model_config, resolve_model_path
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-_OWN = ("chatglm", "chatglm2", "glm4")
 _NAMED = 5
 
 
@@ -85,8 +85,8 @@ def _of_folder(
     folder: Path, place: Placing, converted: str | PathLike[str] | None
 ) -> PreTrainedModel:
     config = read_model_config(folder)
-    generation = generation_of(config)
-    _require_known(folder, generation, config)
+    family = find_by_config(config)
+    _require_known(folder, family, config)
     tensors = open_weights(folder)
     place = place.with_dtype_of(config, tensors)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -94,13 +94,12 @@ def _of_folder(
         require_memory(
             shapes, place.itemsize, place.quantization, free=place.free, device=place.name
         )
-    if generation in ("chatglm2", "glm4"):
+    if family and family.is_converted:
         return _of_official_glm(folder, config, tensors, place, converted)
-    if generation == "chatglm":
+    if family and family.model_class:
         _require_plain(config)
-        from llms.chatglm import ChatGLMForCausalLM
-
-        return _loaded(ChatGLMForCausalLM.from_pretrained, folder, place, folder)
+        model_class = resolve_name(family.model_class)
+        return _loaded(model_class.from_pretrained, folder, place, folder)
     from transformers import AutoModelForCausalLM
 
     return _loaded(
@@ -203,16 +202,17 @@ def _first(names: Iterable[str]) -> str:
     return ", ".join(ordered[:_NAMED]) + more
 
 
-def _require_known(folder: Path, generation: str, config: Mapping[str, Any]) -> None:
+def _require_known(folder: Path, family: Family | None, config: Mapping[str, Any]) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    if generation in _OWN or generation in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    if family or config["model_type"] in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return
     code = " and brings its own code, which is never run" if "auto_map" in config else ""
+    titles = [row.title for row in families_with_config() if row.is_converted or row.model_class]
     raise ConfigurationError(
-        f"{folder} is of model_type {generation!r}, which is unknown here{code}. Known are "
-        "ChatGLM-6B, ChatGLM2-6B, ChatGLM3-6B, GLM-4-9B, and every causal language model of "
-        "the installed transformers, such as llama, qwen2 and mistral."
+        f"{folder} has the model_type {config['model_type']!r}, which is unknown here{code}. Known "
+        f"are {', '.join(titles)}, and every causal language model of the installed transformers, "
+        "such as llama, qwen2 and mistral."
     )
 
 

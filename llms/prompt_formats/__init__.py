@@ -6,11 +6,11 @@ question after it. Messages of one role that follow each other are joined by a n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from llms.families import find_by_name, find_by_tokenizer
 from memorybank_core.errors import ConfigurationError
 
 from .messages import UNTRAINED, Messages, Round, Turn, answered, asked, rounds_of
@@ -18,8 +18,6 @@ from .template import TemplateFrame
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_BELLE = re.compile(r"(?<![a-z])belle", re.IGNORECASE)
 
 
 class Frame(Protocol):
@@ -227,9 +225,10 @@ def frame_for(tokenizer: PreTrainedTokenizerBase, config: Any = None) -> Frame:
         tokenizer: As `load_tokenizer` gives it.
         config: The model's configuration, whose name may say "belle" as the tokenizer's may.
     """
-    if own := getattr(tokenizer, "frame_name", None):
-        return FRAMES[own]
+    family = find_by_tokenizer(tokenizer)
+    if family and family.prompt_format:
+        return FRAMES[family.prompt_format]
     if getattr(tokenizer, "chat_template", None):
         return FRAMES["template"]
-    names = f"{tokenizer.name_or_path} {getattr(config, 'name_or_path', '')}"
-    return FRAMES["belle" if _BELLE.search(names) else "plain"]
+    family = find_by_name(f"{tokenizer.name_or_path} {getattr(config, 'name_or_path', '')}")
+    return FRAMES[(family and family.prompt_format) or "plain"]

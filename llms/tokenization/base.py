@@ -24,6 +24,8 @@ class PieceTokenizer(PreTrainedTokenizer):
 
     Attributes:
         marks: The ids of what is no text, by name.
+        family: Name of the family for which it was loaded, a row of `llms.families`; None if it
+            was constructed directly.
 
     Raises:
         ConfigurationError: The file is damaged, or lacks a mark of this family.
@@ -32,11 +34,11 @@ class PieceTokenizer(PreTrainedTokenizer):
     padding_side = "left"
     vocab_files_names = {"vocab_file": "tokenizer.model"}  # noqa: RUF012 - transformers' way
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
-    frame_name: ClassVar[str | None] = None
     no_text: ClassVar[tuple[str, ...]] = ()
     """Pieces that text must not become."""
     appended: ClassVar[tuple[str, ...]] = ()
     """Marks whose ids follow those of the pieces."""
+    family: str | None = None
 
     def __init__(self, vocab_file: str, **options: Any) -> None:
         self.vocab_file = str(vocab_file)

@@ -1,6 +1,6 @@
-"""The tokenizers of ChatGLM-6B, ChatGLM2-6B, ChatGLM3-6B and LLaMA, as their models learnt them.
+"""Tokenizers of ChatGLM-6B, ChatGLM2-6B and ChatGLM3-6B.
 
-Their ids equal those of the official classes, which run on no transformers 5.
+Their ids equal those of the official classes, which do not run on transformers 5.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ class ChatGLMTokenizer(PieceTokenizer):
     """
 
     vocab_files_names = {"vocab_file": "ice_text.model"}  # noqa: RUF012 - transformers' way
-    frame_name: ClassVar[str | None] = "chatglm"
     no_text: ClassVar[tuple[str, ...]] = (
         *("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
         *("<unused_0>", "<ENC>", "<dBLOCK>"),
@@ -72,7 +71,6 @@ class ChatGLM2Tokenizer(PieceTokenizer):
     """
 
     model_input_names = ["input_ids", "attention_mask", "position_ids"]  # noqa: RUF012
-    frame_name: ClassVar[str | None] = "chatglm2"
     appended: ClassVar[tuple[str, ...]] = ("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>")
 
     def build_inputs_with_special_tokens(
@@ -101,31 +99,7 @@ class ChatGLM2Tokenizer(PieceTokenizer):
 class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
     """ChatGLM3-6B: as ChatGLM2-6B, with a mark for each role."""
 
-    frame_name: ClassVar[str | None] = "chatglm3"
     appended: ClassVar[tuple[str, ...]] = (
         *ChatGLM2Tokenizer.appended,
         *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
     )
-
-
-class PieceLlamaTokenizer(PieceTokenizer):
-    """LLaMA of 2023 and what was trained on it, such as BELLE: <s>, then a text.
-
-    transformers 5's own LlamaTokenizer gives other ids for leading and for repeated blanks.
-    """
-
-    def build_inputs_with_special_tokens(
-        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
-    ) -> list[int]:
-        """<s> before each text."""
-        first = [self.bos_token_id, *token_ids_0]
-        return first if token_ids_1 is None else [*first, self.bos_token_id, *token_ids_1]
-
-
-FAMILIES: dict[str, type[PieceTokenizer]] = {
-    "chatglm": ChatGLMTokenizer,
-    "chatglm2": ChatGLM2Tokenizer,
-    "chatglm3": ChatGLM3Tokenizer,
-    "llama": PieceLlamaTokenizer,
-}
-"""Tokenizers by generation."""

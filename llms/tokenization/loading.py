@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from llms.families import TIKTOKEN_ADVICE, Family, families_with_config
 from llms.loading.model_files import (
     find_gguf,
     read_json_object,
@@ -16,14 +18,13 @@ from llms.loading.model_files import (
 )
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .detection import TIKTOKEN_ADVICE, generation_in
+from .detection import detect_family
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from .base import PieceTokenizer
 
-GENERATIONS = ("chatglm", "chatglm2", "chatglm3", "glm4", "llama")
 _NEEDED = (
     *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
     *("tokenizer_config.json", "tekken.json", "sentencepiece.bpe.model"),
@@ -51,30 +52,29 @@ def load_tokenizer(
             the tokenizer does not fit the model.
         MissingDependencyError: transformers or sentencepiece is not installed.
     """
-    if generation is not None and generation not in GENERATIONS:
-        raise ConfigurationError(
-            f"no generation {generation!r}; there are: {', '.join(GENERATIONS)}"
-        )
+    known = {family.name: family for family in families_with_config()}
+    if generation is not None and generation not in known:
+        raise ConfigurationError(f"unknown generation {generation!r}; known: {', '.join(known)}")
     _require("transformers")
     folder = resolve_model_path(folder_or_name, weights=False)
     if generation is None and (gguf := find_gguf(folder)) is not None:
         return _of_gguf(gguf)
-    told = generation or generation_in(folder, fspath(folder_or_name))
-    if told in (None, "glm4"):
+    family = known[generation] if generation else detect_family(folder, fspath(folder_or_name))
+    if family is None or family.tokenizer is None:
         return _of_transformers(folder)
-    return _of_pieces(folder, told)
+    return _of_pieces(folder, family, family.tokenizer)
 
 
-def _of_pieces(folder: Path, generation: str) -> PieceTokenizer:
+def _of_pieces(folder: Path, family: Family, path: str) -> PieceTokenizer:
     _require("sentencepiece")
-    from .chatglm import FAMILIES
     from .sentencepiece_files import is_tiktoken
 
-    family = FAMILIES[generation]
-    file = _piece_file(folder, family.vocab_files_names["vocab_file"])
+    tokenizer_class: type[PieceTokenizer] = resolve_name(path)
+    file = _piece_file(folder, tokenizer_class.vocab_files_names["vocab_file"])
     if is_tiktoken(file.read_bytes()):
         raise ConfigurationError(f"{file}: {TIKTOKEN_ADVICE}")
-    tokenizer = family(str(file), name_or_path=str(folder))
+    tokenizer = tokenizer_class(str(file), name_or_path=str(folder))
+    tokenizer.family = family.name
     if (folder / "config.json").is_file():
         _require_fit(tokenizer, read_model_config(folder), file)
     return tokenizer

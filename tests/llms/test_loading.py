@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import GlmForCausalLM, LlamaConfig, LlamaForCausalLM  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
+from llms.families import find_by_config  # noqa: E402
 from llms.loading import load_model, placement  # noqa: E402
 from llms.loading.conversion_cache import SOURCE  # noqa: E402
-from llms.loading.generations import SAMPLING, generation_at, generation_of  # noqa: E402
 from llms.loading.memory_check import require_memory, required_bytes  # noqa: E402
+from llms.loading.model_files import find_model_family  # noqa: E402
 from llms.loading.weights import open_weights  # noqa: E402
 from memorybank_core import ConfigurationError, MissingDependencyError  # noqa: E402
 
@@ -122,7 +123,7 @@ def test_a_gguf_file_or_a_folder_with_one(tmp_path, capfd):
         model = load(path)
         assert isinstance(model, LlamaForCausalLM)
         assert model.dtype == torch.float32
-        assert generation_at(path) == "gguf"
+        assert find_model_family(path) is None
         assert "GGUF" not in capfd.readouterr().err  # its bar is hidden, too
         model.save_pretrained(tmp_path / "saved")  # transformers saves nothing that is quantized
     refused(tmp_path, "quantized already", quantization="8bit") if has("bitsandbytes") else None
@@ -309,7 +310,7 @@ def test_code_in_the_folder_is_not_run(folder, tmp_path):
     code = {"AutoConfig": "modeling.C", "AutoModelForCausalLM": "modeling.M"}
     assert is_right(load(with_config(folder, auto_map=code)), "v2a")
     with_config(folder, model_type="shiny")
-    refused(folder, "model_type 'shiny', which is unknown here and brings its own code")
+    refused(folder, "has the model_type 'shiny', which is unknown here and brings its own code")
     assert not (tmp_path / "executed").exists()
 
 
@@ -452,14 +453,15 @@ def resident():
     ids=str,
 )
 def test_generations_of_chatglm(fields, generation):
-    assert generation_of({"model_type": "chatglm", **fields}) == generation
-    assert generation in SAMPLING
+    family = find_by_config({"model_type": "chatglm", **fields})
+    assert family.name == generation
+    assert family.sampling is not None
 
 
 def test_the_generation_of_a_folder():
-    assert generation_at(LLAMA) == "llama"
-    assert generation_at(DATA / "v1prefix") == "chatglm"
-    assert generation_of(config_of("v3a")) == "chatglm2"
+    assert find_model_family(LLAMA).name == "llama"
+    assert find_model_family(DATA / "v1prefix").name == "chatglm"
+    assert find_by_config(config_of("v3a")).name == "chatglm2"
 
 
 def test_a_glm4_of_remote_code(folder):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -10,14 +11,15 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from transformers import PreTrainedTokenizerFast
 
+from llms.families import FAMILIES
 from llms.prompt_formats import FRAMES, RoleFrame, frame_for
-from llms.tokenization.chatglm import FAMILIES
 from memorybank_core import ConfigurationError
 
 DATA = Path(__file__).parents[1] / "data" / "chatglm"
 GOLDEN = json.loads((DATA / "tokenizers.json").read_text(encoding="utf-8"))
+PIECES = str(DATA / "tiny_sentencepiece.model")
 TOKENIZERS = {
-    name: family(str(DATA / "tiny_sentencepiece.model")) for name, family in FAMILIES.items()
+    family.name: resolve_name(family.tokenizer)(PIECES) for family in FAMILIES if family.tokenizer
 }
 CHATML = (
     "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}"
@@ -274,7 +276,7 @@ def test_each_tokenizer_has_its_frame():
     ],
 )
 def test_belle_is_known_by_its_name(path, expected):
-    tokenizer = FAMILIES["llama"](str(DATA / "tiny_sentencepiece.model"), name_or_path=path)
+    tokenizer = type(TOKENIZERS["llama"])(PIECES, name_or_path=path)
 
     class Config:
         name_or_path = path

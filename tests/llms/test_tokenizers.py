@@ -23,8 +23,8 @@ from llms.tokenization.chatglm import (
     ChatGLM2Tokenizer,
     ChatGLM3Tokenizer,
     ChatGLMTokenizer,
-    PieceLlamaTokenizer,
 )
+from llms.tokenization.llama import PieceLlamaTokenizer
 from memorybank_core import ConfigurationError, MissingDependencyError
 
 DATA = Path(__file__).parents[1] / "data" / "chatglm"
@@ -103,7 +103,7 @@ def test_a_batch_is_padded_as_the_official_one(family):
     tokenizer, official = family
     batch = tokenizer(TEXTS[1:6], padding=True)
     assert batch["input_ids"] == official["batch"]
-    if tokenizer.frame_name == "chatglm":
+    if tokenizer.family == "chatglm":
         marks = tokenizer.marks
         rows = zip(batch["input_ids"], batch["attention_mask"], strict=True)
         official_rows = zip(official["batch_pos"], official["batch_mask"], strict=True)
@@ -375,7 +375,9 @@ def test_no_folder(tmp_path):
 
 def test_an_unknown_generation(folder):
     message = refusal(folder, generation="chatglm4")
-    assert "'chatglm4'; there are: chatglm, chatglm2, chatglm3, glm4, llama" in message
+    assert (
+        "unknown generation 'chatglm4'; known: chatglm, chatglm2, chatglm3, glm4, llama" in message
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,304 @@
+"""Model families: one row each, with everything in which one family differs from another.
+
+To add a family, add a row to `FAMILIES`. It may name a tokenizer class and a prompt format of its
+own; nothing else has to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from memorybank_core.errors import ConfigurationError
+
+from .sampling import Sampling
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Contents of a model's folder, as far as they identify its family.
+
+    Attributes:
+        config: config.json; empty if it does not exist.
+        tokenizer_config: tokenizer_config.json; empty if it does not exist.
+        names: Names of the files in the folder.
+        model_names: Names under which the model is known, the most reliable one first.
+        read_vocabulary: Returns the vocabulary in tokenizer.json; None if it does not exist.
+    """
+
+    config: Config = field(default_factory=dict)
+    tokenizer_config: Config = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    model_names: tuple[str, ...] = ()
+    read_vocabulary: Callable[[], Container[str] | None] = lambda: None
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the tokenizer has a chat template."""
+        return "chat_template" in self.tokenizer_config or "chat_template.jinja" in self.names
+
+
+@dataclass(frozen=True, slots=True)
+class LoraDefaults:
+    """Defaults for a new LoRA adapter.
+
+    Attributes:
+        targets: Names of the layers that get an adapter, or peft's "all-linear".
+        alpha: The adapter's output is scaled by alpha / r.
+        dropout: Dropout on the adapter's input while training.
+    """
+
+    targets: tuple[str, ...] | str = "all-linear"
+    alpha: float = 16.0
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Everything in which a family of models differs from others.
+
+    Attributes:
+        name: Its name, as `load_tokenizer` takes it.
+        title: The publisher's name of its models.
+        has_config: Whether a config.json is one of this family; None for a family that is
+            recognized by the names of its models alone.
+        name_pattern: Found in the names of its models.
+        has_files: Tells families with the same config.json apart, if no name does.
+        tokenizer: Tokenizer class as "module:class"; None for the one of transformers.
+        tokenizer_file: A file that only tokenizers of this family have.
+        saved_as: `tokenizer_class` in the tokenizer_config.json of its tokenizers, if only they
+            have that.
+        unsupported_tokenizer: Error message for a folder of this family whose tokenizer cannot be
+            read.
+        prompt_format: A name in `prompt_formats.FORMATS`; None for the tokenizer's chat template.
+        sampling: Defaults of the official chat; None for those in the model's files.
+        model_class: Model class as "module:class"; None for the one of transformers.
+        is_converted: Whether the official weights are converted to transformers' `glm`.
+        loaded_type: `model_type` of the configuration once the model is loaded.
+        bidirectional_prompt: Whether tokens of a prompt attend to later ones.
+        lora: Defaults for a new LoRA adapter.
+    """
+
+    name: str
+    title: str
+    has_config: Callable[[Config], bool] | None = None
+    name_pattern: re.Pattern[str] | None = None
+    has_files: Callable[[ModelFiles], bool] = lambda files: True
+    tokenizer: str | None = None
+    tokenizer_file: str | None = None
+    saved_as: str | None = None
+    unsupported_tokenizer: str | None = None
+    prompt_format: str | None = None
+    sampling: Sampling | None = None
+    model_class: str | None = None
+    is_converted: bool = False
+    loaded_type: str | None = None
+    bidirectional_prompt: bool = False
+    lora: LoraDefaults = LoraDefaults()
+
+
+_CHATGLM_FIELDS = {"position_encoding_2d", "inner_hidden_size"}
+_CHATGLM2_VOCABULARY = 65_024
+_CHATGLM2_LENGTH = 32_768
+_GLM4_VOCABULARY = 151_552
+
+
+def _is_chatglm(config: Config) -> bool:
+    return config.get("model_type") == "chatglm" and not _CHATGLM_FIELDS.isdisjoint(config)
+
+
+def _is_chatglm_2_to_4(config: Config) -> bool:
+    is_later = config.get("padded_vocab_size") is not None and not _is_chatglm(config)
+    return config.get("model_type") == "chatglm" and is_later
+
+
+def _is_glm4(config: Config) -> bool:
+    vocabulary = config.get("padded_vocab_size")
+    is_scaled = "rope_ratio" in config and vocabulary != _CHATGLM2_VOCABULARY  # chatglm3-6b-32k
+    return _is_chatglm_2_to_4(config) and (is_scaled or vocabulary == _GLM4_VOCABULARY)
+
+
+def _is_chatglm_2_or_3(config: Config) -> bool:
+    """Return whether it is ChatGLM2-6B or ChatGLM3-6B, which differ in their tokenizers only."""
+    return _is_chatglm_2_to_4(config) and not _is_glm4(config)
+
+
+def _has_chatglm2_files(files: ModelFiles) -> bool:
+    config = files.tokenizer_config
+    has_roles = "chat_template" in config or "<|user|>" in str(config.get("added_tokens_decoder"))
+    return files.config.get("seq_length") == _CHATGLM2_LENGTH and not has_roles
+
+
+def _is_llama(config: Config) -> bool:
+    return config.get("model_type") == "llama"
+
+
+def _has_sentencepiece_files(files: ModelFiles) -> bool:
+    """Return whether a LLaMA has the sentencepiece file of 2023 and nothing that overrides it.
+
+    A chat template writes marks as text, which only tokenizers of transformers find. A
+    tokenizer.json without <0x0A>, a piece of sentencepiece, is of another family, such as Llama 3.
+    """
+    if files.has_chat_template or not any(name.endswith(".model") for name in files.names):
+        return False
+    vocabulary = files.read_vocabulary()
+    return vocabulary is None or "<0x0A>" in vocabulary
+
+
+TIKTOKEN_ADVICE = (
+    "a tokenizer in tiktoken's format is not supported: take the model in transformers' own "
+    "format, with a tokenizer.json; that of GLM-4-9B is THUDM/glm-4-9b-chat-hf"
+)
+_CHATGLM_LORA = LoraDefaults(("query_key_value",), alpha=32.0, dropout=0.1)
+_GLM_LORA = LoraDefaults(("q_proj", "k_proj", "v_proj"), alpha=32.0, dropout=0.1)
+_LLAMA_LORA = LoraDefaults(("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"))
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        name="chatglm",
+        title="ChatGLM-6B",
+        has_config=_is_chatglm,
+        tokenizer="llms.tokenization.chatglm:ChatGLMTokenizer",
+        tokenizer_file="ice_text.model",
+        prompt_format="chatglm",
+        sampling=Sampling(temperature=0.95, top_p=0.7),
+        model_class="llms.chatglm:ChatGLMForCausalLM",
+        loaded_type="chatglm",
+        bidirectional_prompt=True,
+        lora=_CHATGLM_LORA,
+    ),
+    Family(
+        name="chatglm2",
+        title="ChatGLM2-6B",
+        has_config=_is_chatglm_2_or_3,
+        name_pattern=re.compile(r"chatglm-?2", re.IGNORECASE),
+        has_files=_has_chatglm2_files,
+        tokenizer="llms.tokenization.chatglm:ChatGLM2Tokenizer",
+        saved_as="ChatGLM2Tokenizer",
+        prompt_format="chatglm2",
+        sampling=Sampling(temperature=0.8, top_p=0.8),
+        is_converted=True,
+        loaded_type="glm",
+        lora=_GLM_LORA,
+    ),
+    Family(
+        name="chatglm3",
+        title="ChatGLM3-6B",
+        has_config=_is_chatglm_2_or_3,
+        name_pattern=re.compile(r"chatglm-?3", re.IGNORECASE),
+        tokenizer="llms.tokenization.chatglm:ChatGLM3Tokenizer",
+        saved_as="ChatGLM3Tokenizer",
+        prompt_format="chatglm3",
+        sampling=Sampling(temperature=0.8, top_p=0.8),
+        is_converted=True,
+        loaded_type="glm",
+        lora=_GLM_LORA,
+    ),
+    Family(
+        name="glm4",
+        title="GLM-4-9B",
+        has_config=_is_glm4,
+        unsupported_tokenizer=TIKTOKEN_ADVICE,
+        sampling=Sampling(temperature=0.8, top_p=0.8),
+        is_converted=True,
+        loaded_type="glm",
+        lora=_GLM_LORA,
+    ),
+    Family(
+        name="llama",
+        title="LLaMA",
+        has_config=_is_llama,
+        has_files=_has_sentencepiece_files,
+        tokenizer="llms.tokenization.llama:PieceLlamaTokenizer",
+        saved_as="PieceLlamaTokenizer",
+        loaded_type="llama",
+        lora=_LLAMA_LORA,
+    ),
+    Family(
+        name="belle",
+        title="BELLE",
+        name_pattern=re.compile(r"(?<![a-z])belle", re.IGNORECASE),
+        prompt_format="belle",
+    ),
+)
+"""The rows. Of several that match, the first one counts."""
+
+
+def families_with_config() -> tuple[Family, ...]:
+    """Return the families that are recognized by their config.json."""
+    return tuple(family for family in FAMILIES if family.has_config)
+
+
+def find_by_config(config: Config) -> Family | None:
+    """Return the first family with this config.json; None for one that transformers alone knows.
+
+    ChatGLM2-6B and ChatGLM3-6B have the same architecture, so that for both it is "chatglm2".
+
+    Raises:
+        ConfigurationError: If it has no model_type, or is of an unknown ChatGLM.
+    """
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or not model_type:
+        raise ConfigurationError(
+            'config.json has no "model_type": it does not describe a language model'
+        )
+    family = next((row for row in FAMILIES if row.has_config and row.has_config(config)), None)
+    if family is None and model_type == "chatglm":
+        raise ConfigurationError(
+            'config.json has the model_type "chatglm", but neither inner_hidden_size or '
+            "position_encoding_2d (ChatGLM-6B) nor padded_vocab_size (ChatGLM2-6B and later): use "
+            "the official config.json"
+        )
+    return family
+
+
+def find_by_files(files: ModelFiles) -> Family | None:
+    """Return the family whose tokenizer a model needs; None for the tokenizer of transformers.
+
+    The first of these that decides: the class of a saved tokenizer, a file that only one family
+    has, config.json. Of families with the same config.json, a name decides, then `has_files`.
+
+    Raises:
+        ConfigurationError: As `find_by_config`.
+    """
+    for family in FAMILIES:
+        if family.saved_as and family.saved_as == files.tokenizer_config.get("tokenizer_class"):
+            return family
+    for family in FAMILIES:
+        if family.tokenizer_file in files.names:
+            return family
+    if not files.config.get("model_type") or find_by_config(files.config) is None:
+        return None
+    candidates = [row for row in FAMILIES if row.has_config and row.has_config(files.config)]
+    for name in files.model_names:
+        for family in candidates:
+            if family.name_pattern and family.name_pattern.search(name):
+                return family
+    return next((family for family in candidates if family.has_files(files)), None)
+
+
+def find_by_name(name: str) -> Family | None:
+    """Return the family that a model's name says, of those that only names identify."""
+    for family in FAMILIES:
+        if family.has_config is None and family.name_pattern and family.name_pattern.search(name):
+            return family
+    return None
+
+
+def find_by_tokenizer(tokenizer: object) -> Family | None:
+    """Return the family that `load_tokenizer` chose, or else that of the tokenizer's class."""
+    classes = [f"{cls.__module__}:{cls.__name__}" for cls in type(tokenizer).__mro__]
+    for name in (getattr(tokenizer, "family", None), *classes):
+        for family in FAMILIES:
+            if name in (family.name, family.tokenizer):
+                return family
+    return None
+
+
+def find_by_loaded_type(model_type: str) -> Family | None:
+    """Return the first family whose models have this `model_type` once they are loaded."""
+    return next((row for row in FAMILIES if row.loaded_type == model_type), None)
