@@ -291,8 +291,9 @@ def find_by_name(name: str) -> Family | None:
 
 def find_by_tokenizer(tokenizer: object) -> Family | None:
     """Return the family that `load_tokenizer` chose, or else that of the tokenizer's class."""
-    classes = [f"{cls.__module__}:{cls.__name__}" for cls in type(tokenizer).__mro__]
-    for name in (getattr(tokenizer, "family", None), *classes):
+    names = [f"{cls.__module__}:{cls.__name__}" for cls in type(tokenizer).__mro__]
+    chosen = getattr(tokenizer, "family", None)
+    for name in [chosen, *names] if chosen else names:
         for family in FAMILIES:
             if name in (family.name, family.tokenizer):
                 return family
