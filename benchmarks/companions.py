@@ -1,6 +1,6 @@
-"""What SiliconFriend adds to a turn when twenty people talk with it at once in one process.
+"""Time that SiliconFriend adds to a turn while twenty users talk with it in one process.
 
-python benchmarks/companions.py [turns each]    the model answers at once, the embedder is free
+python benchmarks/companions.py [turns per user]    model and embedder take no time
 """
 
 from __future__ import annotations
@@ -20,32 +20,33 @@ from langchain_core.messages import AIMessage
 from memorybank_core import MemoryBank
 from memorybank_langchain.siliconfriend import Companion
 
-PEOPLE, KNOWN = 20, 500
-PAUSE = 1.0  # seconds between an answer and what is said next, far less than a person takes
+USERS, MEMORIES = 20, 500
+PAUSE = 1.0  # seconds between an answer and the next message; people take much longer
 
 
 def model() -> GenericFakeChatModel:
-    """Answers at once, for ever."""
+    """Return a model that answers at once, any number of times."""
     return GenericFakeChatModel(messages=iter(AIMessage("Certainly.") for _ in iter(int, 1)))
 
 
 def talk(bank: MemoryBank, number: int, count: int, pause: float) -> list[float]:
-    """Milliseconds of each turn of one person, its first ones left out."""
-    companion = Companion(model(), bank, user_id=f"person-{number}")
+    """Return the milliseconds of each turn of one user, without the first two."""
+    companion = Companion(model(), bank, user_id=f"user-{number}")
     times = []
-    time.sleep(pause * number / PEOPLE)  # people do not speak in chorus
+    time.sleep(pause * number / USERS)  # so that users do not send at the same time
     for question in questions(count, seed=number):
-        began = time.perf_counter()
+        started = time.perf_counter()
         list(companion.say(question))
-        times.append(1000 * (time.perf_counter() - began))
+        times.append(1000 * (time.perf_counter() - started))
         time.sleep(pause)
     return times[2:]
 
 
-def measured(bank: MemoryBank, people: int, count: int, pause: float) -> dict[str, float]:
-    with ThreadPoolExecutor(people) as pool:
-        talks = pool.map(lambda number: talk(bank, number, count, pause), range(people))
-        times = sorted(one for told in talks for one in told)
+def measure(bank: MemoryBank, users: int, count: int, pause: float) -> dict[str, float]:
+    """Return the median and the 95th percentile of all users' turns."""
+    with ThreadPoolExecutor(users) as pool:
+        talks = pool.map(lambda number: talk(bank, number, count, pause), range(users))
+        times = sorted(duration for durations in talks for duration in durations)
     return {
         "median_ms": round(statistics.median(times), 1),
         "p95_ms": round(times[int(len(times) * 0.95)], 1),
@@ -58,14 +59,14 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=FreeEmbedder()) as bank,
     ):
-        for number in range(PEOPLE):
-            bank.add(turns(KNOWN, seed=100 + number), user_id=f"person-{number}")
-        told = {
-            "one alone": measured(bank, 1, count, 0.0),
-            f"{PEOPLE}, a turn a second each": measured(bank, PEOPLE, count, PAUSE),
-            f"{PEOPLE}, without a pause": measured(bank, PEOPLE, count, 0.0),
+        for number in range(USERS):
+            bank.add(turns(MEMORIES, seed=100 + number), user_id=f"user-{number}")
+        results = {
+            "1 user": measure(bank, 1, count, 0.0),
+            f"{USERS} users, a turn per second each": measure(bank, USERS, count, PAUSE),
+            f"{USERS} users, without pauses": measure(bank, USERS, count, 0.0),
         }
-    print(json.dumps({"machine": machine(), "memories each": KNOWN, **told}, indent=2))
+    print(json.dumps({"machine": machine(), "memories per user": MEMORIES, **results}, indent=2))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,12 @@ GERUNDS = {
 }  # fmt: skip
 """Module names in -ing that are the field's own terms."""
 
+DEPRECATED = {
+    ("memorybank_langchain/siliconfriend/companion.py", "begin_anew"),
+    ("memorybank_langchain/siliconfriend/companion.py", "said"),
+}
+"""Old public names that are kept for one version."""
+
 
 def is_pending(path):
     return path.startswith(tuple(PENDING)) if PENDING else False
@@ -97,7 +103,11 @@ def test_code_is_plain_english(path):
         for line, text in docstrings(tree)
         if OPENING.match(text)
     ]
-    faults += [f"{path}:{line}: the name {name!r} says nothing" for line, name in vague_names(tree)]
+    faults += [
+        f"{path}:{line}: the name {name!r} says nothing"
+        for line, name in vague_names(tree)
+        if (path, name) not in DEPRECATED
+    ]
     assert not faults, "\n".join(faults)
 
 

@@ -1,6 +1,6 @@
-"""SiliconFriend: the paper's companion, as a short chain, in a terminal and on a page.
+"""SiliconFriend, the companion of the MemoryBank paper: a chain, a terminal app and a web app.
 
-Each name is imported when it is first asked for: `siliconfriend --help` needs none.
+Names are imported on first access, so that `siliconfriend --help` loads no language model code.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from memorybank_core import MissingDependencyError
+from .dependencies import explain_missing_package
 
 if TYPE_CHECKING:
     from .chain import siliconfriend
@@ -40,8 +40,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with explain_missing_package():
         module = import_module(f".{_MODULES[name]}", __name__)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError.of(str(error.name), "siliconfriend") from error
     return getattr(module, name)

@@ -18,7 +18,7 @@ from .personas import persona
 from .prompt_window import fitted
 
 PROMPT = ChatPromptTemplate(
-    [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{words}")]
+    [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{message}")]
 )
 
 
@@ -37,33 +37,39 @@ def siliconfriend(
     max_tokens: int = CONTEXT_TOKENS,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, str]:
-    """A companion that knows its user: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
+    """Build a companion with memory: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
 
-    Its prompt has who it is, the latest turns, and before what the user says their portrait, the
-    summary of all talks and what is recalled, with dates. Each turn is remembered as by
-    `with_memory`. It speaks the bank's language.
+    The prompt contains the persona and the latest turns. Before the user's message it has the
+    portrait, the global summary and the recalled memories with their dates. Turns are stored as
+    by `with_memory`. The companion speaks the bank's language.
 
     Args:
-        model: Any chat model of LangChain's.
-        bank: Where the memories are.
-        user_id: Whose memory.
-        user_name: What they are called; None for their id.
-        name: What the companion is called.
-        care: What it is told about crisis and professional help; None for `CARE`.
-        brief: For a tiny model, which long instructions muddle: see `persona`.
-        session: The conversation; None takes the day's, or `thread_id` of each call's config.
-        k: How many memories are recalled at most.
-        recent: How many of the latest turns are shown as they were.
-        max_tokens: How long the recalled text may become.
-        on_recall: Called with what was recalled, before the model is asked.
+        model: Any LangChain chat model.
+        bank: Bank with the memories.
+        user_id: User whose memories are used.
+        user_name: Name of the user in the prompt; None uses `user_id`.
+        name: Name of the companion.
+        care: Instructions on crisis and professional help; None uses `CARE`.
+        brief: Whether to use the short prompt for tiny models, as in `persona`.
+        session: Name of the conversation; None uses `thread_id` of each call's config, or one
+            conversation a day.
+        k: Maximum number of recalled memories.
+        recent: Number of latest turns included word for word.
+        max_tokens: Maximum length of the recalled text.
+        on_recall: Called with the recalled context before the model is called.
     """
-    who = persona(bank.language, user=user_name or user_id, name=name, care=care, brief=brief)
-    told = RunnablePassthrough.assign(persona=lambda _: who, words=_words)
+    instructions = persona(
+        bank.language, user=user_name or user_id, name=name, care=care, brief=brief
+    )
+    inputs = RunnablePassthrough.assign(
+        persona=lambda _: instructions, message=_message_with_memory
+    )
     if brief:
-        told = RunnablePassthrough.assign(
-            persona=lambda known: f"{who}\n\n{known['memory']}".strip(), words=itemgetter("input")
+        inputs = RunnablePassthrough.assign(
+            persona=lambda values: f"{instructions}\n\n{values['memory']}".strip(),
+            message=itemgetter("input"),
         )
-    chain = told | PROMPT | fitted(model) | StrOutputParser()
+    chain = inputs | PROMPT | fitted(model) | StrOutputParser()
     return with_memory(
         chain,
         bank,
@@ -77,6 +83,9 @@ def siliconfriend(
     )
 
 
-def _words(known: Mapping[str, Any]) -> str:
-    """What the user says, after what is remembered: it changes most often, so it stands last."""
-    return f"{known['memory']}\n\n{known['input']}".strip()
+def _message_with_memory(values: Mapping[str, Any]) -> str:
+    """Return the recalled memories followed by the user's message.
+
+    They vary from turn to turn, so they go last: the prefix before them stays cached.
+    """
+    return f"{values['memory']}\n\n{values['input']}".strip()

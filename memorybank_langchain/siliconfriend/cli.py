@@ -1,7 +1,6 @@
-"""The command `siliconfriend`: the companion in the terminal and on a page, and its evaluation.
+"""The command `siliconfriend`: the companion in the terminal and in a browser, and its evaluation.
 
-What goes wrong is one line on stderr, as with `memorybank`. Modules that take long to import are
-imported by the commands that need them.
+Errors are one line on stderr, as with `memorybank`. Commands import slow modules when they run.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-"""The commands, to be called by a program or taken into another one."""
+"""Typer application, for programs that call it or embed it."""
 
 Llm = Annotated[
     str | None,
@@ -33,27 +32,27 @@ Llm = Annotated[
         envvar="SILICONFRIEND_LLM",
         metavar="MODEL",
         help="openai[:MODEL], chatglm[:PATH], belle[:PATH], smollm2, a PATH or a name on the hub; "
-        "default openai where there is a key, or the built-in smollm2.",
+        "default openai if a key is set, else the built-in smollm2.",
     ),
 ]
-Adapter = Annotated[str | None, typer.Option("--adapter", help="A folder with a LoRA adapter.")]
+Adapter = Annotated[str | None, typer.Option("--adapter", help="Folder with a LoRA adapter.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16, float16.")]
 Quantization = Annotated[str | None, typer.Option("--quantization", help="8bit or 4bit.")]
-BankPlace = Annotated[
+BankLocation = Annotated[
     str,
     typer.Option(
         "--bank",
         envvar="SILICONFRIEND_BANK",
         metavar="FILE",
-        help="Where the memories are, made where there is none; or a postgresql:// URL.",
+        help="File of the bank, created if it does not exist; or a postgresql:// URL.",
     ),
 ]
 HOME_BANK = "~/siliconfriend.db"
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         typer.echo(f"siliconfriend {__version__}")
         raise typer.Exit
 
@@ -81,23 +80,26 @@ def chat(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankPlace = HOME_BANK,
+    bank: BankLocation = HOME_BANK,
     user: Annotated[
-        str | None, typer.Option("--user", "-u", help="Who you are; default: you are asked.")
+        str | None, typer.Option("--user", "-u", help="Your name; by default you are asked.")
     ] = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
     patience: Annotated[
-        float, typer.Option("--patience", help="Seconds of silence after which it gives up.")
+        float,
+        typer.Option("--patience", help="Seconds without output after which an answer is aborted."),
     ] = 120.0,
 ) -> None:
-    """Talk with the companion, here in the terminal."""
-    from .startup import opened
+    """Talk with the companion in this terminal."""
+    from .startup import open_bank_and_model
     from .terminal import talk
 
-    how = {"adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization}
-    where = {"language": language, "timezone": timezone, "embedder": embedder}
-    with opened(bank, llm, how, where) as (memory, model):
+    model_options = {
+        "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
+    }  # fmt: skip
+    bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
+    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory, model):
         talk(memory, model, user=user, patience=patience)
 
 
@@ -109,27 +111,29 @@ def web(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankPlace = HOME_BANK,
-    host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Where to listen.")] = 7860,
+    bank: BankLocation = HOME_BANK,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 7860,
     password: Annotated[
         str | None,
         typer.Option(
             "--password",
             envvar="SILICONFRIEND_PASSWORD",
-            help="What everyone must know who wants in.",
+            help="Password that visitors must enter.",
         ),
     ] = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
 ) -> None:
-    """Serve the companion on a page; on this machine alone, unless told otherwise."""
-    from .startup import opened
+    """Serve the companion as a web page, by default on this machine only."""
+    from .startup import open_bank_and_model
     from .web import serve
 
-    how = {"adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization}
-    where = {"language": language, "timezone": timezone, "embedder": embedder}
-    with opened(bank, llm, how, where) as (memory, model):
+    model_options = {
+        "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
+    }  # fmt: skip
+    bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
+    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory, model):
         from .models import budget
 
         serve(
@@ -147,5 +151,5 @@ app.command("eval")(evaluate_command)
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     app()

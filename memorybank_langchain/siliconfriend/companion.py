@@ -1,8 +1,9 @@
-"""Companion: one person's conversation with SiliconFriend, as its terminal and its page have it."""
+"""Companion: one user's conversation with SiliconFriend, as used by its terminal and web apps."""
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
@@ -23,19 +24,19 @@ PATIENCE = 120.0
 
 
 class Companion:
-    """One person's conversation: what they say is kept, and answered piece by piece.
+    """One user's conversation: messages are stored, and answers are streamed.
 
     Args:
-        model: Any chat model of LangChain's.
-        bank: Where the memories are; several companions may share it.
-        user_id: Whose memory.
-        session: The conversation to go on with; None begins one.
-        patience: Seconds without a piece of the answer after which it is given up.
-        options: The keywords of `siliconfriend`.
+        model: Any LangChain chat model.
+        bank: Bank with the memories; several companions may share it.
+        user_id: User whose memories are used.
+        session: Name of a conversation to continue; None starts a new one.
+        patience: Seconds without output after which an answer is aborted.
+        options: Further keyword arguments of `siliconfriend`.
 
     Attributes:
-        session: The conversation's name.
-        recalled: What was recalled for the last answer; None before the first.
+        session: Name of the conversation.
+        recalled: Context recalled for the last answer; None before the first.
     """
 
     def __init__(
@@ -57,76 +58,89 @@ class Companion:
         self._erased: set[str] = set()
 
     def say(self, text: str, **settings: Any) -> Iterator[str]:
-        """The answer to `text`, piece by piece.
+        """Stream the answer to `text`.
 
-        What is said is on disk before the model is asked. Closing the iterator stops the answer,
-        and so does `stop`; what had come of it is kept.
+        The message is on disk before the model is called. Closing the iterator or calling `stop`
+        ends the answer; the part received so far is stored.
 
         Args:
-            text: What the person says.
-            settings: How the model chooses its words, such as temperature, as it takes them.
+            text: The user's message.
+            settings: Sampling parameters of the model, such as temperature.
 
         Raises:
-            LLMError: The model failed, said nothing for as long as `patience`, or answered
-                nothing (AnswerError). What was said is kept: go on, or take `again`.
-            InvalidInputError: There is nothing in `text`.
+            LLMError: If the model failed, sent nothing for `patience` seconds, or returned an
+                empty answer (AnswerError). The message stays stored: continue, or call `again`.
+            InvalidInputError: If `text` is empty.
         """
         require_query(text)
         self._stop = stop = threading.Event()
-        session, whole = self.session, ""
+        session, answer = self.session, ""
         stream: Any = self._chain(settings, stop).stream({"input": text})
         try:
             with closing(stream):
                 for piece in filter(None, stream):
-                    whole += piece
+                    answer += piece
                     yield piece
         except Stopped:
             return
         finally:
-            self._erase_again(session)
-        if not whole.strip():
-            raise AnswerError("the model answered nothing")
+            self._erase_restored(session)
+        if not answer.strip():
+            raise AnswerError("the model returned an empty answer")
 
     def stop(self) -> None:
-        """Ends the answer under way at once, from any thread; what had come of it is kept."""
+        """End the current answer at once, from any thread; the part received so far is stored."""
         self._stop.set()
 
     def again(self, **settings: Any) -> Iterator[str]:
-        """Another answer to what was said last, in the place of the one that there is.
+        """Erase the last turn and stream a new answer to its message.
+
+        Args:
+            settings: Sampling parameters of the model, such as temperature.
 
         Raises:
-            LookupError: Nothing was said in this conversation.
+            LookupError: If this conversation has no turns.
             LLMError: As for `say`.
         """
         last = self.take_back()
         yield from self.say(last.turn.query if last.turn else "", **settings)
 
     def take_back(self) -> Memory:
-        """Erases the last turn of this conversation for good, and returns it.
+        """Permanently erase the last turn of this conversation, and return it.
 
         Raises:
-            LookupError: Nothing was said in this conversation.
+            LookupError: If this conversation has no turns.
         """
-        said = self.said(last=1)
-        if not said:
-            raise LookupError("nothing was said in this conversation yet")
-        self.erase([said[0].id])
-        return said[0]
+        turns = self.history(last=1)
+        if not turns:
+            raise LookupError("this conversation has no turns yet")
+        self.erase([turns[0].id])
+        return turns[0]
 
     def erase(self, ids: Collection[str]) -> DeletionReceipt:
-        """Erases memories for good; also a turn whose answer is under way, at its end."""
+        """Permanently erase memories; a turn that is being answered is erased after its answer."""
         self._erased.update(ids)
         return self.bank.delete(ids=ids, user_id=self.user_id)
 
-    def said(self, last: int | None = None) -> list[Memory]:
-        """The turns of this conversation, the oldest first; or only the latest so many."""
+    def history(self, last: int | None = None) -> list[Memory]:
+        """Return the turns of this conversation, oldest first; with `last`, only the latest."""
         return self.bank.timeline(
             user_id=self.user_id, kind="turn", session=self.session, last=last
         )
 
-    def begin_anew(self) -> None:
-        """Begins another conversation; what was said stays remembered."""
+    def new_conversation(self) -> None:
+        """Start a new conversation; earlier ones stay in memory."""
         self.session, self.recalled = _new_session(), None
+
+    def said(self, last: int | None = None) -> list[Memory]:
+        """Deprecated: use `history`."""
+        _warn_renamed("said", "history")
+        return self.history(last)
+
+    def begin_anew(self) -> None:
+        """Deprecated: use `new_conversation`."""
+        _warn_renamed("begin_anew", "new_conversation")
+        self.new_conversation()
 
     def _chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
         model = fitted(self._model.bind(**settings) if settings else self._model)
@@ -135,20 +149,29 @@ class Companion:
             self.bank,
             user_id=self.user_id,
             session=self.session,
-            on_recall=self._note,
+            on_recall=self._keep_context,
             **self._options,
         )
 
-    def _note(self, context: Context) -> None:
+    def _keep_context(self, context: Context) -> None:
         self.recalled = context
 
-    def _erase_again(self, session: str) -> None:
-        """At the end of an answer, which keeps its turn: unless that was erased meanwhile."""
+    def _erase_restored(self, session: str) -> None:
+        """Erase turns that were erased while they were answered, and stored again at the end."""
         if not self._erased:
             return
-        said = self.bank.timeline(user_id=self.user_id, kind="turn", session=session)
-        if back := [memory.id for memory in said if memory.id in self._erased]:
-            self.bank.delete(ids=back, user_id=self.user_id)
+        turns = self.bank.timeline(user_id=self.user_id, kind="turn", session=session)
+        if restored := [memory.id for memory in turns if memory.id in self._erased]:
+            self.bank.delete(ids=restored, user_id=self.user_id)
+
+
+def _warn_renamed(old: str, new: str) -> None:
+    warnings.warn(
+        f"Companion.{old} is renamed to Companion.{new}; the old name will be removed in the next "
+        "version",
+        DeprecationWarning,
+        stacklevel=3,
+    )
 
 
 def _new_session() -> str:

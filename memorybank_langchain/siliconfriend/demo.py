@@ -1,4 +1,4 @@
-"""The demo's last chapter: a real talk of its people with the companion and the built-in model.
+"""Last chapter of the demo: its users talk with the companion and the built-in model.
 
 Run it with `python -m memorybank_langchain.siliconfriend.demo`. It needs no key and no network.
 """
@@ -23,63 +23,63 @@ from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.json_format import import_json, load
 from memorybank_core.terminal import clean, console, one_line
 
-from .startup import loaded
+from .startup import load_chat_model
 
 DATA = Path(memorybank_core.demo.__file__).parent / "data"
 ENGLISH, CHINESE = "Imogen", "郭一帆"
-SAID = (
+MESSAGES = (
     "Hi! I am so tired today.",
     "What did I cook on March 9th?",
     "What is my partner's job?",
 )
-ASKED_IN_CHINESE = "我家的鹦鹉叫什么名字？"
+CHINESE_QUESTION = "我家的鹦鹉叫什么名字？"
 _WIDTH = 100
 
 
-def tell(out: Console, model: Any, *, embedder: str | None = None) -> None:
-    """Lets the demo's people talk with the companion.
+def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> None:
+    """Print a talk of the demo's users with the companion.
 
     Args:
-        out: Where to.
-        model: The chat model that answers.
-        embedder: Its name; None takes the best that is installed.
+        out: Console to print to.
+        model: Chat model that answers.
+        embedder: Name of the embedder; None uses the best one installed.
     """
     out.print()
     out.rule(Text("9  SiliconFriend: a companion that remembers", "bold cyan"), align="left")
     out.print(
-        "Only what Imogen says was written in advance. SmolLM2-135M answers on this machine: it "
-        "is tiny and\neasily muddled. Above each answer stands what was recalled for it, and why. "
+        "Only Imogen's messages were written in advance. SmolLM2-135M answers on this machine: it "
+        "is tiny and\neasily confused. Above each answer is the memory recalled for it, and why. "
         "About a minute."
     )
     with _bank("en", embedder) as bank:
-        _talk(out, model, bank, ENGLISH, SAID)
+        _talk(out, model, bank, ENGLISH, MESSAGES)
     out.print()
-    out.print("SmolLM2 knows no Chinese, the memory does:")
+    out.print("SmolLM2 does not speak Chinese, but the memory does:")
     with _bank("zh", embedder) as bank:
-        out.print(Text.assemble((f"{CHINESE}  ", "bold cyan"), ASKED_IN_CHINESE))
-        _show(out, bank.context(ASKED_IN_CHINESE, user_id=CHINESE, k=1).results, "zh")
-    found = shutil.which("siliconfriend")
-    command = "siliconfriend" if found else f"{sys.executable} -m {__package__}"
-    out.print(f"\nNow you:  {command} chat", soft_wrap=True)
+        out.print(Text.assemble((f"{CHINESE}  ", "bold cyan"), CHINESE_QUESTION))
+        _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE, k=1).results, "zh")
+    is_installed = shutil.which("siliconfriend") is not None
+    command = "siliconfriend" if is_installed else f"{sys.executable} -m {__package__}"
+    out.print(f"\nTry it:  {command} chat", soft_wrap=True)
 
 
-def _talk(out: Console, model: Any, bank: MemoryBank, user: str, said: Sequence[str]) -> None:
+def _talk(out: Console, model: Any, bank: MemoryBank, user: str, messages: Sequence[str]) -> None:
     from .companion import Companion
     from .models import budget
 
     companion = Companion(model, bank, user_id=user, **budget(model))
-    for text in said:
-        began = time.monotonic()
+    for text in messages:
+        started = time.monotonic()
         out.print(Text.assemble("\n", (f"{user}  ", "bold cyan"), text))
         answer = "".join(companion.say(text, temperature=0))
-        _show(out, companion.recalled.results[:1] if companion.recalled else (), "en")
-        seconds = f"  ({time.monotonic() - began:.0f} s)"
-        said_by = ("SiliconFriend  ", "bold green")
-        out.print(Text.assemble(said_by, clean(answer.strip()), (seconds, "dim")))
+        _show_results(out, companion.recalled.results[:1] if companion.recalled else (), "en")
+        seconds = f"  ({time.monotonic() - started:.0f} s)"
+        speaker = ("SiliconFriend  ", "bold green")
+        out.print(Text.assemble(speaker, clean(answer.strip()), (seconds, "dim")))
 
 
-def _show(out: Console, results: Sequence[Any], language: str) -> None:
-    """What was recalled best, and why."""
+def _show_results(out: Console, results: Sequence[Any], language: str) -> None:
+    """Print recalled memories and their scores."""
     for result in results:
         line = Text.assemble((f"{result.memory.day}  ", "cyan"), one_line(result.memory.text))
         line.truncate(_WIDTH - 4, overflow="ellipsis")
@@ -89,7 +89,7 @@ def _show(out: Console, results: Sequence[Any], language: str) -> None:
 
 @contextmanager
 def _bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
-    """A bank with the diary of one of the demo's people, which is gone afterwards."""
+    """Open a temporary bank with the dialogues of one of the demo's users."""
     with (
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "demo.db", embedder=embedder, language=language) as bank,
@@ -99,18 +99,18 @@ def _bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
 
 
 def main() -> None:
-    """Tells the chapter, or says in one line why it cannot be told."""
+    """Print the chapter, or one line that says why it is left out."""
     out = console()
     if not out.is_terminal:
         out = Console(width=_WIDTH, markup=False, highlight=False, emoji=False)
     try:
         from .models import BUILT_IN
 
-        model = loaded(BUILT_IN)
+        model = load_chat_model(BUILT_IN)
     except ConfigurationError as error:
         out.print(f"\nThe companion's chapter is left out: {error}")
         return
-    tell(out, model)
+    show_chapter(out, model)
 
 
 if __name__ == "__main__":

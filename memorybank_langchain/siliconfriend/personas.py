@@ -1,4 +1,4 @@
-"""Who SiliconFriend is, in English and Chinese."""
+"""Persona of SiliconFriend, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ You are {name}, the AI companion of {user}. You have known each other for a whil
 - 用最后一条消息的语言回答，几句话即可。
 {care}""",
 }
-"""The persona by language, with places for the two names and for what is said of care."""
+"""Persona by language; the fields are the companion's name, the user's name and `CARE`."""
 
 BRIEF = {
     "en": """\
@@ -36,7 +36,7 @@ You are {name}, a warm friend of {user}. Answer in one short sentence.
 你是{name}，{user}的好朋友。用一句话温暖地回答。
 {care}""",
 }
-"""The same for a tiny model, which long instructions muddle."""
+"""Short persona by language, for tiny models that cannot follow long instructions."""
 
 CARE = {
     "en": """\
@@ -46,13 +46,13 @@ CARE = {
 - 你不是医生。当{user}陷入绝望或处于危险时，保持温柔、认真对待，
   并劝其立即联系信任的人、医生、急救电话或心理援助热线。""",
 }
-"""What a companion is told about crisis and professional help."""
+"""Instructions on crisis and professional help, by language."""
 
 BRIEF_CARE = {
     "en": "When {user} is in danger, urge them to seek help at once.",
     "zh": "当{user}处于危险时，劝其立即求助。",
 }
-"""The same for a tiny model."""
+"""Short version of `CARE`, for tiny models."""
 
 
 def persona(
@@ -63,22 +63,23 @@ def persona(
     care: str | None = None,
     brief: bool = False,
 ) -> str:
-    """The instructions of the companion.
+    """Return the system prompt of the companion.
 
     Args:
         language: "en" or "zh".
-        user: What the person is called.
-        name: What the companion is called.
-        care: What it is told about crisis and professional help; None takes `CARE`, or
-            `BRIEF_CARE`, "" nothing.
-        brief: Whether to say it in few words, as a tiny model needs it.
+        user: Name of the user.
+        name: Name of the companion.
+        care: Instructions on crisis and professional help; None uses `CARE` (`BRIEF_CARE` if
+            `brief`), "" leaves them out.
+        brief: Whether to use the short version for tiny models.
 
     Raises:
-        InvalidInputError: There is no persona in that language.
+        InvalidInputError: If `language` is not supported.
     """
     if language not in PERSONA:
         raise InvalidInputError(f"language must be one of {', '.join(PERSONA)}, not {language!r}")
-    called = " ".join(user.split())
-    frame, caring = (BRIEF, BRIEF_CARE) if brief else (PERSONA, CARE)
-    told = caring[language].format(user=called) if care is None else care
-    return frame[language].format(name=name, user=called, care=told).rstrip()
+    user = " ".join(user.split())
+    template, care_template = (BRIEF, BRIEF_CARE) if brief else (PERSONA, CARE)
+    if care is None:
+        care = care_template[language].format(user=user)
+    return template[language].format(name=name, user=user, care=care).rstrip()

@@ -1,4 +1,4 @@
-"""A bank and a model for a command, with a word on what takes its time."""
+"""Open the bank and load the model of a command, with messages about what takes time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from memorybank_core import ConfigurationError, MemoryBank, MissingDependencyError
+from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.locations import is_url
 from memorybank_core.validation import require_language
+
+from .dependencies import explain_missing_package
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-TOLD = {
+MESSAGES = {
     "en": {
-        "built_in": "There is no key and no --llm: you talk with SmolLM2-135M, the small model "
-        "from the wheel. It is slow of wit and speaks English only; see --help for better ones.",
+        "built_in": "No API key and no --llm: using SmolLM2-135M, the small model from the wheel. "
+        "It makes many mistakes and speaks English only; see --help for better models.",
         "loading": "Loading {model} …",
     },
     "zh": {
@@ -33,52 +35,55 @@ TOLD = {
 
 
 @contextmanager
-def opened(
-    path: str, llm: str | None, how: Mapping[str, Any], where: Mapping[str, Any]
+def open_bank_and_model(
+    path: str,
+    llm: str | None,
+    model_options: Mapping[str, Any],
+    bank_options: Mapping[str, Any],
 ) -> Iterator[tuple[MemoryBank, BaseChatModel]]:
-    """The bank at `path`, which the model digests, and the model.
+    """Open the bank at `path` and load the model, which also writes the bank's digests.
 
     Args:
-        path: The bank's file, made where there is none; or the URL of a database.
-        llm: The model's name; None takes what `chosen` says, and tells so.
-        how: The keywords of `chat_model`.
-        where: The keywords of `MemoryBank.open`.
+        path: File of the bank, created if it does not exist; or a database URL.
+        llm: Name of the model; None uses `default_model_name` and prints which one that is.
+        model_options: Keyword arguments of `chat_model`.
+        bank_options: Keyword arguments of `MemoryBank.open`.
 
     Raises:
-        ConfigurationError: There is no such model, or it cannot be used; or so the bank.
-        StoreError: The bank cannot be opened.
+        ConfigurationError: If the model or the bank does not exist or cannot be used.
+        StoreError: If the bank cannot be opened.
     """
-    told = TOLD[require_language(where["language"])]
-    try:
-        from .models import BUILT_IN, chosen, digester
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError.of(str(error.name), "siliconfriend") from error
+    messages = MESSAGES[require_language(bank_options["language"])]
+    with explain_missing_package():
+        from .models import BUILT_IN, default_model_name, digest_llm
 
     if not is_url(path):
         file = Path(path).expanduser()
         if not file.parent.is_dir():
-            raise ConfigurationError(f"there is no folder {file.parent} for the bank {file.name}")
+            raise ConfigurationError(
+                f"cannot create the bank {file.name}: the folder {file.parent} does not exist"
+            )
         path = str(file)
-    name = llm or chosen()
+    name = llm or default_model_name()
     err = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if llm is None and name == BUILT_IN:
-        err.print(told["built_in"], style="yellow")
-    err.print(told["loading"].format(model=name), style="dim")
-    model = loaded(name, **how)
-    with MemoryBank.open(path, llm=digester(model), **where) as bank:
+        err.print(messages["built_in"], style="yellow")
+    err.print(messages["loading"].format(model=name), style="dim")
+    model = load_chat_model(name, **model_options)
+    with MemoryBank.open(path, llm=digest_llm(model), **bank_options) as bank:
         yield bank, model
 
 
-def loaded(name: str, **how: Any) -> BaseChatModel:
-    """`chat_model`, which shows its progress to a person only, and none of the built-in model's.
+def load_chat_model(name: str, **options: Any) -> BaseChatModel:
+    """Call `chat_model`, with a progress bar only in a terminal and not for the built-in model.
 
-    Where none is to be shown, the bars of libraries are switched off, too.
+    Without a progress bar, those of libraries are switched off too.
     """
-    from memorybank_langchain.siliconfriend import chat_model  # says what must be installed
+    from memorybank_langchain.siliconfriend import chat_model  # names the missing package
 
     from .models import BUILT_IN
 
-    shows = name != BUILT_IN and sys.stderr.isatty()
-    if not shows:
+    progress = name != BUILT_IN and sys.stderr.isatty()
+    if not progress:
         os.environ.setdefault("TQDM_DISABLE", "1")
-    return chat_model(name, **how, progress=shows)
+    return chat_model(name, **options, progress=progress)

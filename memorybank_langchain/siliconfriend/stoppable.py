@@ -1,4 +1,4 @@
-"""A model that another thread reads, so that nobody waits for one that stalls."""
+"""StoppableModel: a model read in a background thread, so that a stalled answer can be stopped."""
 
 from __future__ import annotations
 
@@ -13,55 +13,57 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from memorybank_core import LLMError, MemoryBankError
 
-_LOOK = 0.05  # seconds after which a reader looks whether the rest is still wanted
+_POLL = 0.05  # seconds between two checks of the stop event
 
 
-class Stopped(BaseException):  # no Exception: what came before it is an answer
-    """Nobody wants the rest of an answer."""
+class Stopped(BaseException):  # not an Exception: the part before it is a valid answer
+    """The answer was stopped on request."""
 
 
 class StoppableModel(Runnable[Any, Any]):
-    """A model whose answers can be stopped at any moment, even while it says nothing.
+    """A model whose answers can be stopped at any moment, even while it sends nothing.
 
     Args:
-        model: What answers.
-        patience: Seconds without a piece of the answer after which it is given up.
-        stop: Set by another thread or a signal handler, it ends the answer.
+        model: The model to call.
+        patience: Seconds without output after which an answer is aborted.
+        stop: Event that ends the answer; set it from another thread or a signal handler.
 
     Raises:
         Stopped: From a call: `stop` was set.
-        LLMError: From a call: the model failed, or said nothing for as long as `patience`.
+        LLMError: From a call: the model failed, or sent nothing for `patience` seconds.
     """
 
     def __init__(self, model: Runnable[Any, Any], patience: float, stop: threading.Event) -> None:
         self._model, self._patience, self._stop = model, patience, stop
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        whole: Any = None
+        """Return the whole answer."""
+        answer: Any = None
         for piece in self.stream(input, config, **kwargs):
-            whole = piece if whole is None else whole + piece
-        return whole
+            answer = piece if answer is None else answer + piece
+        return answer
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
-        reading = _StreamReader(self._model, (input, config, kwargs))
+        """Stream the answer."""
+        reader = _StreamReader(self._model, input, config, kwargs)
         try:
-            while (piece := self._next(reading)) is not None:
+            while (piece := self._next_piece(reader)) is not None:
                 yield piece
         finally:
-            reading.unwanted.set()
+            reader.cancelled.set()
 
-    def _next(self, reading: _StreamReader) -> Any:
-        """The next piece; None at the end."""
-        until = time.monotonic() + self._patience
+    def _next_piece(self, reader: _StreamReader) -> Any:
+        """Return the next piece; None at the end."""
+        deadline = time.monotonic() + self._patience
         while not self._stop.is_set():
             try:
-                piece = reading.pieces.get(timeout=min(_LOOK, self._patience))
+                piece = reader.pieces.get(timeout=min(_POLL, self._patience))
             except queue.Empty:
-                if time.monotonic() >= until:
+                if time.monotonic() >= deadline:
                     raise LLMError(
-                        f"the model said nothing for {self._patience:g} seconds"
+                        f"the model sent nothing for {self._patience:g} seconds"
                     ) from None
                 continue
             if isinstance(piece, MemoryBankError):
@@ -73,24 +75,39 @@ class StoppableModel(Runnable[Any, Any]):
 
 
 class _StreamReader:
-    """One answer and the thread that reads it."""
+    """Background thread that reads one answer into a queue."""
 
-    def __init__(self, model: Runnable[Any, Any], asked: tuple[Any, Any, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        model: Runnable[Any, Any],
+        input: Any,
+        config: RunnableConfig | None,
+        kwargs: dict[str, Any],
+    ) -> None:
         self.pieces: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.unwanted = threading.Event()
-        self._model, self._asked = model, asked
-        threading.Thread(target=self._read, name="siliconfriend reads", daemon=True).start()
+        self.cancelled = threading.Event()
+        threading.Thread(
+            target=self._read,
+            args=(model, input, config, kwargs),
+            name="siliconfriend stream reader",
+            daemon=True,
+        ).start()
 
-    def _read(self) -> None:
-        input, config, settings = self._asked
+    def _read(
+        self,
+        model: Runnable[Any, Any],
+        input: Any,
+        config: RunnableConfig | None,
+        kwargs: dict[str, Any],
+    ) -> None:
         try:
-            stream: Any = self._model.stream(input, config, **settings)
+            stream: Any = model.stream(input, config, **kwargs)
             with closing(stream):
                 for piece in stream:
-                    if self.unwanted.is_set():
+                    if self.cancelled.is_set():
                         return
                     self.pieces.put(piece)
-        except Exception as error:  # noqa: BLE001 - raised again where the answer is read
+        except Exception as error:  # noqa: BLE001 - raised again by the consumer
             self.pieces.put(error)
         else:
             self.pieces.put(None)

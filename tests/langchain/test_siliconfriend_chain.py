@@ -34,7 +34,7 @@ QUESTION = "Which instrument does my sister Nora play?"
 
 
 class Fake(BaseChatModel):
-    """Streams the words of `answer(messages)`, each after a pause, and keeps what it was shown."""
+    """Streams the words of `answer(messages)`, each after a pause, and records its prompts."""
 
     answer: object = lambda messages: "I hear you."
     pause: float = 0.0
@@ -72,7 +72,7 @@ def english(place):
 
 
 def said(bank, user_id="Lena"):
-    return [(one.turn.query, one.turn.response) for one in bank.timeline(user_id=user_id)]
+    return [(memory.turn.query, memory.turn.response) for memory in bank.timeline(user_id=user_id)]
 
 
 def earlier(bank, text, user_id="Lena", days=3):
@@ -109,7 +109,7 @@ class TestPrompt:
         for text in (CELLO, "I like tea.", "I like rain.", QUESTION):
             chain.invoke(text)
         _, *history, human = model.shown[-1]
-        assert [one.text for one in history[::2]] == ["I like tea.", "I like rain."]
+        assert [message.text for message in history[::2]] == ["I like tea.", "I like rain."]
         assert CELLO in human.text
         assert "I like rain." not in human.text
 
@@ -152,9 +152,9 @@ class TestBudget:
     )
     def test_follows_the_window(self, window, expected):
         model = Fake(profile={"max_input_tokens": window} if window else None)
-        given = budget(model)
-        assert given.get("max_tokens", {}) == expected
-        assert not given or given["recent"] < 6
+        options = budget(model)
+        assert options.get("max_tokens", {}) == expected
+        assert not options or options["recent"] < 6
 
     def test_of_a_tiny_model_is_brief(self):
         assert budget(Fake(model_name="SmolLM2-135M-Instruct"))["brief"]
@@ -216,7 +216,7 @@ class TestCompanion:
         companion = Companion(Fake(shown=[], hold=hold), english, user_id="Lena", patience=0.2)
         pieces = companion.say("Hi!")
         assert next(pieces) == "I "
-        with pytest.raises(LLMError, match=r"said nothing for 0\.2 seconds"):
+        with pytest.raises(LLMError, match=r"sent nothing for 0\.2 seconds"):
             next(pieces)
         hold.set()
         assert said(english) == [("Hi!", "")]
@@ -225,7 +225,7 @@ class TestCompanion:
     @pytest.mark.parametrize("answer", ["", "  "])
     def test_an_empty_answer_is_an_error_and_the_message_is_kept(self, english, answer):
         companion = Companion(Fake(shown=[], answer=lambda _: answer), english, user_id="Lena")
-        with pytest.raises(AnswerError, match="answered nothing"):
+        with pytest.raises(AnswerError, match="empty answer"):
             list(companion.say("Hi!"))
         assert [query for query, _ in said(english)] == ["Hi!"]
 
@@ -264,7 +264,7 @@ class TestCompanion:
         companion = Companion(Fake(shown=[], answer=lambda _: "a b c"), english, user_id="Lena")
         pieces = companion.say("Secret")
         next(pieces)
-        companion.erase([one.id for one in companion.said()])
+        companion.erase([memory.id for memory in companion.history()])
         list(pieces)
         assert said(english) == []
 
@@ -272,12 +272,21 @@ class TestCompanion:
         model = Fake(shown=[])
         companion = Companion(model, english, user_id="Lena")
         list(companion.say(CELLO))
-        companion.begin_anew()
-        assert companion.said() == []
+        companion.new_conversation()
+        assert companion.history() == []
         list(companion.say(QUESTION))
         assert len(model.shown[-1]) == 2  # no history
         assert CELLO in model.shown[-1][-1].text
         assert companion.recalled.results[0].memory.turn.query == CELLO
+
+    def test_deprecated_names_still_work(self, english):
+        companion = Companion(Fake(shown=[]), english, user_id="Lena")
+        list(companion.say("Hi!"))
+        with pytest.warns(DeprecationWarning, match="renamed to Companion.history"):
+            assert companion.said(last=1) == companion.history(last=1)
+        with pytest.warns(DeprecationWarning, match="renamed to Companion.new_conversation"):
+            companion.begin_anew()
+        assert companion.history() == []
 
 
 class TestTogether:
@@ -299,8 +308,8 @@ class TestTogether:
             for turn in range(5):
                 list(companion.say(f"{name} keeps secret number {turn}"))
                 results = companion.recalled.results
-                assert all(one.memory.user_id == name for one in results)
-                assert all(name in one.memory.turn.query for one in results)
+                assert all(result.memory.user_id == name for result in results)
+                assert all(name in result.memory.turn.query for result in results)
 
         with ThreadPoolExecutor(20) as pool:
             list(pool.map(talk, people))
@@ -308,7 +317,7 @@ class TestTogether:
             queries = [query for query, _ in said(english, name)]
             assert queries == [f"{name} keeps secret number {turn}" for turn in range(5)]
         for system, *rest in model.shown:
-            (name,) = (one for one in people if one in system.text)
+            (name,) = (person for person in people if person in system.text)
             others = set(people) - {name}
             assert not any(other in message.text for message in rest for other in others)
 
@@ -350,9 +359,9 @@ def test_nothing_is_lost_when_the_process_is_killed(tmp_path):
         lines = [process.stdout.readline() for _ in range(60)]
         process.send_signal(signal.SIGKILL)
         lines += process.stdout.read().split("\n")[:-1]  # a torn line at the end does not count
-    told = [line.split() for line in lines if line.strip()]
+    reports = [line.split() for line in lines if line.strip()]
     with MemoryBank.open(path) as bank:
         kept = {user: dict(said(bank, user)) for user in bank.users()}
-    for what, name, turn in told:
+    for event, name, turn in reports:
         response = kept[name][f"{name} said {turn}"]
-        assert what == "asked" or response == "I hear you. "
+        assert event == "asked" or response == "I hear you. "

@@ -1,4 +1,4 @@
-"""The paper's evaluation, on a history of our own whose scores can be computed by eye."""
+"""The paper's evaluation, on a small history whose scores can be computed by eye."""
 
 import io
 import json
@@ -40,7 +40,7 @@ from memorybank_langchain.siliconfriend.evaluation import (
     as_table,
     evaluate,
 )
-from memorybank_langchain.siliconfriend.evaluation.command import _judge, evaluate_command
+from memorybank_langchain.siliconfriend.evaluation.command import _find_judge, evaluate_command
 from memorybank_langchain.siliconfriend.evaluation.hosts import EvaluatedHost
 from memorybank_langchain.siliconfriend.evaluation.tables import notes
 from memorybank_langchain.siliconfriend.evaluation.verdicts import reciprocal_ranks
@@ -84,17 +84,17 @@ CHINESE = [
     ),
 ]
 TALKS = {"en": ENGLISH, "zh": CHINESE}
-CASE = Submission("What soup?", "2024-03-05\nUser: Tomato soup.", "- tomato soup", "Tomato.")
+SUBMISSION = Submission("What soup?", "2024-03-05\nUser: Tomato soup.", "- tomato soup", "Tomato.")
 GOOD = '{"correctness": 1, "coherence": 0.5}'
 
 
 class Host(FakeListChatModel):
-    """Gives its answers in their order, and keeps what it was told."""
+    """Returns its answers in order, and records its prompts."""
 
-    told: list = []  # noqa: RUF012 - pydantic copies it
+    prompts: list = []  # noqa: RUF012 - pydantic copies it
 
     def _stream(self, messages, *args, **options):
-        self.told.append([message.text for message in messages])
+        self.prompts.append([message.text for message in messages])
         return super()._stream(messages, *args, **options)
 
 
@@ -103,20 +103,18 @@ def host(*answers):
 
 
 def by_words(messages):
-    """Judges by the words: an answer has "right" or "half" in it, and "plain" where it is not so.
-
-    The right come before the half right, these before all others.
-    """
-    told = json.loads(messages[1]["content"])
-    if "answers" in told:
-        worth = [_worth(one["answer"]) for one in told["answers"]]
-        return json.dumps({"ranks": [1 + sum(other > one for other in worth) for one in worth]})
-    grade = {"correctness": _worth(told["answer"]), "coherence": 0.5}
-    found = {} if told["truth"] else {"retrieval": 1}
-    return json.dumps({**found, **grade})
+    """Grade answers by the words "right" and "half" in them; rank them by that grade."""
+    data = json.loads(messages[1]["content"])
+    if "answers" in data:
+        scores = [_correctness(answer["answer"]) for answer in data["answers"]]
+        ranks = [1 + sum(other > score for other in scores) for score in scores]
+        return json.dumps({"ranks": ranks})
+    grade = {"correctness": _correctness(data["answer"]), "coherence": 0.5}
+    retrieval = {} if data["truth"] else {"retrieval": 1}
+    return json.dumps({**retrieval, **grade})
 
 
-def _worth(answer):
+def _correctness(answer):
     return 1 if "right" in answer else 0.5 if "half" in answer else 0
 
 
@@ -141,24 +139,24 @@ def printed(evaluation):
 def test_the_scores_are_the_means_of_what_can_be_computed_by_eye():
     hosts = {"a": host("right", "right", "half"), "b": host("half", "right", "wrong")}
     done = run(hosts, judged_by(by_words))
-    one, other = done.hosts
+    first, second = done.hosts
     assert (done.users, done.questions, done.judge) == (2, 3, "fake")
     assert (done.embedder, done.unread_rankings) == (embedder_named("hashing").name, 0)
     # retrieval: with k=1 the evidence of the third question is not recalled
-    assert one.scores == Scores(round(2 / 3, 4), round(2.5 / 3, 4), 0.5, 1.0)
-    assert other.scores == Scores(round(2 / 3, 4), 0.5, 0.5, round((1 / 2 + 1 + 1 / 2) / 3, 4))
-    assert [answer.scores.ranking for answer in other.answers] == [0.5, 1.0, 0.5]
-    assert [answer.recalled for answer in one.answers] == [("lena#0",), ("lena#1",), ("tom#0",)]
-    assert [answer.user_id for answer in one.answers] == ["Lena", "Lena", "Tom"]
+    assert first.scores == Scores(round(2 / 3, 4), round(2.5 / 3, 4), 0.5, 1.0)
+    assert second.scores == Scores(round(2 / 3, 4), 0.5, 0.5, round((1 / 2 + 1 + 1 / 2) / 3, 4))
+    assert [answer.scores.ranking for answer in second.answers] == [0.5, 1.0, 0.5]
+    assert [answer.recalled for answer in first.answers] == [("lena#0",), ("lena#1",), ("tom#0",)]
+    assert [answer.user_id for answer in first.answers] == ["Lena", "Lena", "Tom"]
 
 
 def test_in_chinese_too():
     hosts = {"甲": host("right", "wrong"), "乙": host("wrong", "right")}
     done = run(hosts, judged_by(by_words, "zh"), "zh")
-    assert [one.scores for one in done.hosts] == [Scores(1.0, 0.5, 0.5, 0.75)] * 2
-    persona = hosts["甲"].told[0][0]
+    assert [host.scores for host in done.hosts] == [Scores(1.0, 0.5, 0.5, 0.75)] * 2
+    persona = hosts["甲"].prompts[0][0]
     assert "李娜" in persona
-    assert "花椒" in hosts["甲"].told[0][-1]
+    assert "花椒" in hosts["甲"].prompts[0][-1]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +174,7 @@ def test_equal_answers_share_the_better_rank_however_the_judge_counts_on():
 
 def test_the_papers_rankings_add_up_as_ranks_do():
     for hosts in PAPER.values():
-        assert sum(one.ranking for one in hosts.values()) == pytest.approx(11 / 6, abs=1e-3)
+        assert sum(scores.ranking for scores in hosts.values()) == pytest.approx(11 / 6, abs=1e-3)
 
 
 def test_one_host_is_first_and_no_judge_is_asked_to_rank():
@@ -194,7 +192,7 @@ def test_a_question_without_evidence_has_its_retrieval_judged():
 
 def test_a_limit_goes_round_the_users():
     done = run({"a": host("right")}, judged_by(by_words), limit=2)
-    assert [one.user_id for one in done.hosts[0].answers] == ["Lena", "Tom"]
+    assert [answer.user_id for answer in done.hosts[0].answers] == ["Lena", "Tom"]
     assert run({"a": host("right")}, judged_by(by_words), limit=99).questions == 3
 
 
@@ -202,10 +200,10 @@ def test_a_limit_goes_round_the_users():
 
 
 def test_a_host_has_the_companions_prompt_and_only_its_own_users_memories():
-    one = host("right")
-    run({"a": one}, judged_by(by_words))
-    assert [len(messages) for messages in one.told] == [2, 2, 2]
-    who, words = one.told[2]
+    model = host("right")
+    run({"a": model}, judged_by(by_words))
+    assert [len(messages) for messages in model.prompts] == [2, 2, 2]
+    who, words = model.prompts[2]
     assert "companion of Tom" in who
     assert "train to Bergen leaves on Friday" in words
     assert words.endswith("When does the train to Bergen leave?")
@@ -217,8 +215,8 @@ def test_asking_stores_and_strengthens_nothing(tmp_path):
     with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as bank:
         bank.add(talk.turns, user_id=talk.user_id)
         before = bank.timeline(user_id=talk.user_id)
-        asking = EvaluatedHost(host("Cello, right."), bank)
-        answers = [asking.ask(talk, talk.questions[0]) for _ in range(2)]
+        evaluated = EvaluatedHost(host("Cello, right."), bank)
+        answers = [evaluated.ask(talk, talk.questions[0]) for _ in range(2)]
         assert answers[0] == answers[1]
         assert bank.timeline(user_id=talk.user_id) == before
 
@@ -231,9 +229,9 @@ def test_it_is_asked_the_day_after_the_last_turn():
 
 
 def test_with_a_digest_the_prompt_has_the_portrait_and_the_summary():
-    one = host("right")
-    run({"a": one}, judged_by(by_words), digest=True, limit=1)
-    assert one.told[-1][-1].count("right") == 2
+    model = host("right")
+    run({"a": model}, judged_by(by_words), digest=True, limit=1)
+    assert model.prompts[-1][-1].count("right") == 2
 
 
 def test_a_host_that_fails_is_named_with_the_question():
@@ -241,27 +239,29 @@ def test_a_host_that_fails_is_named_with_the_question():
         def _stream(self, *args, **options):
             raise ConnectionError("no route")
 
-    with pytest.raises(LLMError, match=r"^b was asked 'Which instrument .*no route"):
+    with pytest.raises(LLMError, match=r"^b failed to answer 'Which instrument .*no route"):
         run({"b": Failing(responses=["x"])}, judged_by(by_words))
 
 
-@pytest.mark.parametrize("said", ["", "The ce"])
-def test_an_answer_of_nothing_or_half_of_one_is_judged_as_it_is(said):
-    cases = []
+@pytest.mark.parametrize("text", ["", "The ce"])
+def test_an_empty_or_cut_off_answer_is_judged_as_it_is(text):
+    submissions = []
 
     class CutOff(FakeListChatModel):
         def _stream(self, *args, **options):
-            yield ChatGenerationChunk(message=AIMessageChunk(said))
+            yield ChatGenerationChunk(message=AIMessageChunk(text))
             raise AnswerError("cut off")
 
     class Noting(ModelJudge):
-        def grade(self, case):
-            cases.append(case)
-            return super().grade(case)
+        def grade(self, submission):
+            submissions.append(submission)
+            return super().grade(submission)
 
     run({"a": CutOff(responses=["x"])}, Noting(FakeLLM(by_words)), limit=1)
-    assert cases[0].answer == said
-    assert cases[0].truth == "2024-03-04\nUser: My sister Nora plays the cello.\nAI: How lovely!"
+    assert submissions[0].answer == text
+    assert (
+        submissions[0].truth == "2024-03-04\nUser: My sister Nora plays the cello.\nAI: How lovely!"
+    )
 
 
 def test_wrong_arguments_are_refused():
@@ -281,7 +281,7 @@ def test_wrong_arguments_are_refused():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         "",
         "The answer is correct.",
@@ -298,21 +298,21 @@ def test_wrong_arguments_are_refused():
         "[" * 100_000,
     ],
 )
-def test_what_cannot_be_read_is_asked_once_more_and_then_given_up(said):
-    llm = FakeLLM([said, GOOD])
-    assert ModelJudge(llm).grade(CASE) == Grade(1.0, 0.5)
+def test_what_cannot_be_read_is_asked_once_more_and_then_given_up(answer):
+    llm = FakeLLM([answer, GOOD])
+    assert ModelJudge(llm).grade(SUBMISSION) == Grade(1.0, 0.5)
     assert llm.asked[1][1]["content"] == (
         llm.asked[0][1]["content"] + "\n\nAnswer with that one line of JSON and nothing else."
     )
-    llm = FakeLLM([said, said, GOOD])
-    assert ModelJudge(llm).grade(CASE) is None
+    llm = FakeLLM([answer, answer, GOOD])
+    assert ModelJudge(llm).grade(SUBMISSION) is None
     assert len(llm.asked) == 2
 
 
 @pytest.mark.parametrize("ranks", [[1], [1, 2, 3], [0, 1], [1, 3], [True, 2], [1.0, 2], "12", None])
 def test_ranks_that_cannot_be_are_not_guessed(ranks):
     llm = FakeLLM([json.dumps({"ranks": ranks})] * 2)
-    assert ModelJudge(llm).rank([CASE, CASE]) is None
+    assert ModelJudge(llm).rank([SUBMISSION, SUBMISSION]) is None
 
 
 def test_an_answer_that_is_empty_or_cut_off_counts_as_unreadable_and_a_failure_raises():
@@ -322,19 +322,19 @@ def test_an_answer_that_is_empty_or_cut_off_counts_as_unreadable_and_a_failure_r
 
         return judged_by(fail)
 
-    assert of(AnswerError("cut off")).grade(CASE) is None
+    assert of(AnswerError("cut off")).grade(SUBMISSION) is None
     with pytest.raises(LLMError, match="no key"):
-        of(LLMError("no key")).grade(CASE)
+        of(LLMError("no key")).grade(SUBMISSION)
 
 
 def test_unreadable_judgements_are_counted_and_count_nowhere():
     def judge(messages):
-        told = json.loads(messages[1]["content"].partition("\n\n")[0])
-        if "answers" in told and "soup" in told["question"]:
+        data = json.loads(messages[1]["content"].partition("\n\n")[0])
+        if "answers" in data and "soup" in data["question"]:
             return "the first"
-        return (
-            "?" if told.get("answer") == "half" else by_words([{}, {"content": json.dumps(told)}])
-        )
+        if data.get("answer") == "half":
+            return "?"
+        return by_words([{}, {"content": json.dumps(data)}])
 
     hosts = {"a": host("right", "right", "half"), "b": host("half", "half", "half")}
     done = run(hosts, judged_by(judge))
@@ -343,9 +343,9 @@ def test_unreadable_judgements_are_counted_and_count_nowhere():
     assert a.scores == Scores(round(2 / 3, 4), 1.0, 0.5, 1.0)
     assert b.scores == Scores(round(2 / 3, 4), None, None, 0.75)
     assert notes(done)[-3:] == [
-        "a: 1 grading could not be read, and count nowhere",
-        "b: 3 gradings could not be read, and count nowhere",
-        "1 ranking could not be read, and count nowhere",
+        "a: 1 grading could not be parsed and left out",
+        "b: 3 gradings could not be parsed and left out",
+        "1 ranking could not be parsed and left out",
     ]
     assert ["b", "0.667", "-", "-", "0.750"] in printed(done)
 
@@ -353,10 +353,9 @@ def test_unreadable_judgements_are_counted_and_count_nowhere():
 def test_a_judge_sees_no_names_and_the_answers_change_places():
     llm = FakeLLM(by_words)
     run({"chatgpt": host("one"), "belle": host("two")}, ModelJudge(llm))
-    rankings = [told for told in llm.asked if "answers" in told[1]["content"]]
-    order = [
-        [one["answer"] for one in json.loads(told[1]["content"])["answers"]] for told in rankings
-    ]
+    prompts = [messages[1]["content"] for messages in llm.asked]
+    rankings = [json.loads(prompt)["answers"] for prompt in prompts if "answers" in prompt]
+    order = [[answer["answer"] for answer in answers] for answers in rankings]
     assert order == [["one", "two"], ["two", "one"], ["one", "two"]]
     assert not re.search("chatgpt|belle", json.dumps(llm.asked))
 
@@ -373,9 +372,9 @@ def test_what_is_judged_is_quoted():
 def test_the_judge_is_asked_in_the_language(language, word):
     llm = FakeLLM([GOOD, '{"retrieval": 0, "correctness": 1, "coherence": 0.5}'])
     judge = ModelJudge(llm, language)
-    assert judge.grade(CASE).retrieval is None
+    assert judge.grade(SUBMISSION).retrieval is None
     assert judge.grade(Submission("q", "", "r", "a")) == Grade(1.0, 0.5, 0.0)
-    first, second = (told[0]["content"] for told in llm.asked)
+    first, second = (messages[0]["content"] for messages in llm.asked)
     assert word in first
     assert first.endswith('{"correctness": N, "coherence": N}')
     assert second.endswith('{"retrieval": N, "correctness": N, "coherence": N}')
@@ -394,9 +393,9 @@ def person(*lines, language="en"):
 
 def test_a_person_sees_question_evidence_and_answer_and_types_the_scores():
     judge, shown = person("0,5", "2", "0.5", " 1 ")
-    assert judge.grade(CASE) == Grade(0.5, 1.0)
+    assert judge.grade(SUBMISSION) == Grade(0.5, 1.0)
     text = "\n".join(shown)
-    for part in (CASE.question, CASE.truth, CASE.recalled, CASE.answer):
+    for part in (SUBMISSION.question, SUBMISSION.truth, SUBMISSION.recalled, SUBMISSION.answer):
         assert part in text
     assert text.count("please type 0 / 0.5 / 1") == 2
 
@@ -411,7 +410,7 @@ def test_a_person_judges_retrieval_where_the_truth_is_unknown():
 
 def test_a_person_ranks():
     judge, shown = person("1 ２", "1", "2, 1")
-    assert judge.rank([CASE, CASE]) == (2, 1)
+    assert judge.rank([SUBMISSION, SUBMISSION]) == (2, 1)
     assert shown.count("please type 1 2") == 2
 
 
@@ -421,7 +420,7 @@ def test_a_persons_evaluation():
     assert done.hosts[0].scores == Scores(round(2 / 3, 4), 1.0, 1.0, 1.0)
     assert notes(done)[1:] == [
         "ours: 2 users, 3 questions, judged by a person",
-        "one host alone always ranks first",
+        "a single host always ranks first",
     ]
 
 
@@ -443,19 +442,19 @@ def test_the_table_has_the_papers_rows_beside_ours(language):
 
 def test_the_evaluation_is_plain_json():
     done = run({"a": host("right")}, judged_by(by_words))
-    told = done.to_dict()
-    assert json.loads(json.dumps(told)) == told
+    data = done.to_dict()
+    assert json.loads(json.dumps(data)) == data
     assert isinstance(done, Evaluation)
-    assert told["hosts"][0]["answers"][0]["scores"]["ranking"] == 1.0
+    assert data["hosts"][0]["answers"][0]["scores"]["ranking"] == 1.0
 
 
 @pytest.fixture
 def files(tmp_path):
-    said = [{"query": "My sister Nora plays the cello.", "response": "How lovely!"}]
-    asked = [{"q": "Which instrument does Nora play?", "evidence": ["2024-03-04#0"]}]
+    turns = [{"query": "My sister Nora plays the cello.", "response": "How lovely!"}]
+    questions = [{"q": "Which instrument does Nora play?", "evidence": ["2024-03-04#0"]}]
     bank, gold = tmp_path / "bank.json", tmp_path / "gold.json"
-    bank.write_text(json.dumps({"Lena": {"history": {"2024-03-04": said}}}), encoding="utf-8")
-    gold.write_text(json.dumps({"Lena": asked}), encoding="utf-8")
+    bank.write_text(json.dumps({"Lena": {"history": {"2024-03-04": turns}}}), encoding="utf-8")
+    gold.write_text(json.dumps({"Lena": questions}), encoding="utf-8")
     return ["--bank", str(bank), "--gold", str(gold), "--embedder", "hashing"]
 
 
@@ -466,7 +465,7 @@ def invoke(files, monkeypatch):
     hosts = {"one": ["right"], "two": ["wrong"], "strict": [GOOD]}
     chat_model = lambda name, **how: Host(responses=hosts[name])  # noqa: E731
     monkeypatch.setattr(siliconfriend, "chat_model", chat_model, raising=False)
-    monkeypatch.setattr(models, "chosen", lambda: "one")
+    monkeypatch.setattr(models, "default_model_name", lambda: "one")
     app = typer.Typer()
     app.command()(evaluate_command)
     return lambda *more, **options: CliRunner().invoke(app, [*files, *more], **options)
@@ -475,9 +474,9 @@ def invoke(files, monkeypatch):
 def test_the_command_with_a_person(invoke):
     done = invoke("--llm", "one", "--llm", "two", "--json", input="1\n1\nx\n0\n0.5\n1 2\n")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert [host["ranking"] for host in told["hosts"]] == [1.0, 0.5]
-    assert [host["correctness"] for host in told["hosts"]] == [1.0, 0.0]
+    data = json.loads(done.stdout)
+    assert [host["ranking"] for host in data["hosts"]] == [1.0, 0.5]
+    assert [host["correctness"] for host in data["hosts"]] == [1.0, 0.0]
     assert "plays the cello" in done.stderr
 
 
@@ -490,8 +489,8 @@ def test_the_command_with_a_model_and_the_host_that_is_taken_where_none_is_named
 
 def test_a_judge_by_the_name_of_a_language_model(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    assert "gpt-x" in _judge("openai:gpt-x", {}, "en").name
-    assert _judge("mine", {"mine": host(GOOD)}, "zh").grade(CASE) == Grade(1.0, 0.5)
+    assert "gpt-x" in _find_judge("openai:gpt-x", {}, "en").name
+    assert _find_judge("mine", {"mine": host(GOOD)}, "zh").grade(SUBMISSION) == Grade(1.0, 0.5)
 
 
 def test_the_command_ends_where_the_person_does(invoke):

@@ -19,7 +19,7 @@ import pexpect
 from openai_server import OpenAIServer
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_langchain.siliconfriend.terminal.strings import WORDS
+from memorybank_langchain.siliconfriend.terminal.strings import STRINGS
 
 ROOT = Path(__file__).parents[2]
 TURNS = {
@@ -38,18 +38,18 @@ NAME = {"en": "Lena", "zh": "小林"}
 
 
 def quoting(messages):
-    """An answer that quotes what was recalled, if anything was."""
-    recalled, _, said = messages[-1]["content"].rpartition("</memorybank_context>")
+    """Return an answer that quotes the recalled memories, if any."""
+    recalled, _, message = messages[-1]["content"].rpartition("</memorybank_context>")
     quoted = re.findall(r"(?:User|用户)[:：] ?(.*)", recalled)
-    return f"recalled: {' | '.join(quoted)}" if quoted else f"heard: {said.strip()}"
+    return f"recalled: {' | '.join(quoted)}" if quoted else f"heard: {message.strip()}"
 
 
 class Chat:
-    """The program in a terminal of its own."""
+    """The program in its own pseudo-terminal."""
 
     def __init__(self, server, bank, language, *options):
-        words = ["-m", "memorybank_langchain.siliconfriend", "chat", "--bank", str(bank)]
-        how = ["--language", language, "--embedder", "hashing", *options]
+        command = ["-m", "memorybank_langchain.siliconfriend", "chat", "--bank", str(bank)]
+        arguments = ["--language", language, "--embedder", "hashing", *options]
         env = {
             **os.environ,
             "OPENAI_BASE_URL": server.base_url,
@@ -59,19 +59,19 @@ class Chat:
             "TERM": "xterm",
             "PYTHONWARNINGS": "error",
         }
-        self.words = WORDS[language]
+        self.strings = STRINGS[language]
         self.child = pexpect.spawn(
-            sys.executable, [*words, *how], env=env, encoding="utf-8", timeout=60,
+            sys.executable, [*command, *arguments], env=env, encoding="utf-8", timeout=60,
             dimensions=(40, 120),
         )  # fmt: skip
 
     def sign_in(self, name):
-        self.see(self.words["ask_name"].rstrip())
+        self.see(self.strings["ask_name"].rstrip())
         self.type(name)
         return self.prompt()
 
     def ask(self, text):
-        """Types a line; what came before the next prompt, without escape sequences."""
+        """Type a line; return the output before the next prompt, without escape sequences."""
         self.type(text)
         return self.prompt()
 
@@ -83,12 +83,12 @@ class Chat:
         return self.child.before
 
     def prompt(self):
-        """Waits until something can be typed; what was printed until then."""
-        self.child.expect_exact("\x1b[?2004h")  # pasting is switched on for each line
-        said = plain(self.child.before)
-        self.child.expect_exact(f"{self.words['you']}>")
-        self.child.expect_exact("\x1b[?25h")  # the cursor is there
-        return said
+        """Wait for the prompt; return the output before it."""
+        self.child.expect_exact("\x1b[?2004h")  # bracketed paste is switched on for each line
+        output = plain(self.child.before)
+        self.child.expect_exact(f"{self.strings['you']}>")
+        self.child.expect_exact("\x1b[?25h")  # the cursor is visible
+        return output
 
     def end(self, how="/stop"):
         if how:
@@ -126,26 +126,28 @@ def server():
 
 def said(bank, user_id):
     with MemoryBank.open(bank) as opened:
-        return [(one.turn.query, one.turn.response) for one in opened.timeline(user_id=user_id)]
+        return [
+            (memory.turn.query, memory.turn.response) for memory in opened.timeline(user_id=user_id)
+        ]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_talk_of_five_turns_is_known_when_one_comes_back(server, bank, language):
-    words, name = WORDS[language], NAME[language]
+    strings, name = STRINGS[language], NAME[language]
     with chatting(server, bank, language) as chat:
-        assert words["hello"].format(name=name) in chat.sign_in(name)
+        assert strings["hello"].format(name=name) in chat.sign_in(name)
         for text in TURNS[language]:
             assert f"heard: {text}" in chat.ask(text)
         assert [query for query, _ in said(bank, name)] == list(TURNS[language])
         assert "heard: " in chat.ask(QUESTION[language])  # it has them all word for word
-        assert words["in_view"].format(count=5) in chat.ask("/why")
-        assert words["bye"].format(name=name) in chat.end(None)
+        assert strings["in_view"].format(count=5) in chat.ask("/why")
+        assert strings["bye"].format(name=name) in chat.end(None)
         assert chat.child.exitstatus == 0
 
     with chatting(server, bank, language) as chat:
         shown = chat.sign_in(name)
-        assert words["hello_again"].format(name=name) in shown
-        assert words["turns"].format(count=6) in shown
+        assert strings["hello_again"].format(name=name) in shown
+        assert strings["turns"].format(count=6) in shown
         assert f"{TURNS[language][1]}" in chat.ask(QUESTION[language])
         why = chat.ask("/why")
         assert TURNS[language][1] in why
@@ -157,10 +159,10 @@ def test_a_talk_of_five_turns_is_known_when_one_comes_back(server, bank, languag
 
     with chatting(server, bank, language, "--user", "Bob") as chat:
         shown = chat.prompt()
-        assert words["hello"].format(name="Bob") in shown
+        assert strings["hello"].format(name="Bob") in shown
         shown += chat.ask(QUESTION[language]) + chat.ask("/why") + chat.ask("/memory")
         assert TURNS[language][1] not in shown
-        assert words["nothing_recalled"] in shown
+        assert strings["nothing_recalled"] in shown
         chat.end()
 
 
@@ -173,7 +175,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_what_came(bank):
         chat.type("Tell me everything.")
         chat.see("more more more")
         chat.child.kill(signal.SIGINT)
-        assert WORDS["en"]["stopped"] in chat.prompt()
+        assert STRINGS["en"]["stopped"] in chat.prompt()
         assert server.hung_up.wait(10)
         ((query, response),) = said(bank, "Lena")
         assert query == "Tell me everything."
@@ -193,7 +195,7 @@ def test_ctrl_c_at_the_prompt_drops_the_line_and_goes_on(server, bank):
 
 
 @pytest.mark.parametrize("fault", ["401", "half", "empty", "stall"])
-def test_a_server_that_fails_is_told_of_and_the_next_turn_works(bank, fault):
+def test_a_server_that_fails_is_reported_and_the_next_turn_works(bank, fault):
     patience = 3 if fault == "stall" else 60
     options = ("--user", "Lena", "--patience", str(patience))
     with (
@@ -201,10 +203,10 @@ def test_a_server_that_fails_is_told_of_and_the_next_turn_works(bank, fault):
         chatting(server, bank, "en", *options) as chat,
     ):
         chat.prompt()
-        told = chat.ask("Are you there?")
-        assert "There is no answer: " in told
-        assert "Your message is kept" in told
-        assert "Traceback" not in told
+        output = chat.ask("Are you there?")
+        assert "No answer: " in output
+        assert "Your message is kept" in output
+        assert "Traceback" not in output
         assert said(bank, "Lena") == [("Are you there?", "")]
         assert "heard: Are you there?" in chat.ask("/again")
         chat.end()
@@ -220,12 +222,12 @@ def test_clear_asks_and_erases_everything_of_this_person_alone(server, bank):
         chat.prompt()
         chat.ask("My PIN is 74839.")
         chat.type("/clear")
-        chat.see("Erase all 1 memories of Lena, for good? [y/N]")
-        assert "Nothing was done." in chat.ask("n")
+        chat.see("Permanently erase all memories of Lena (1)? [y/N]")
+        assert "Cancelled." in chat.ask("n")
         assert len(said(bank, "Lena")) == 1
         chat.type("/clear")
         chat.see("[y/N]")
-        assert "Erased for good: 1 memories. 0 are left." in chat.ask("y")
+        assert "Memories erased: 1; left: 0." in chat.ask("y")
         assert "There are no memories yet." in chat.ask("/memory")
         chat.child.send("\x1b[A")  # no line to come back to with ↑
         assert "74839" not in chat.ask("/portrait")
@@ -235,20 +237,20 @@ def test_clear_asks_and_erases_everything_of_this_person_alone(server, bank):
     assert b"74839" not in b"".join(file.read_bytes() for file in bank.parent.iterdir())
 
 
-def test_commands_digest_let_go_and_begin_anew(server, bank):
+def test_commands_digest_forget_and_start_a_new_conversation(server, bank):
     with chatting(server, bank, "en", "--user", "Lena") as chat:
         chat.prompt()
         assert "Nothing was recalled yet" in chat.ask("/why")
         assert "Nothing was said in this conversation yet." in chat.ask("/again")
-        assert "Nothing is digested yet" in chat.ask("/portrait")
+        assert "There are no summaries yet" in chat.ask("/portrait")
         chat.ask("I paint small boats.")
         digested = chat.ask("/summarize")
-        assert "Days digested: 1" in digested
+        assert "Days summarized: 1" in digested
         assert "How I see you" in digested
-        assert "stay." in chat.ask("/forget")
-        assert "A new conversation." in chat.ask("/new")
+        assert "memories are kept." in chat.ask("/forget")
+        assert "New conversation." in chat.ask("/new")
         assert "recalled: I paint small boats." in chat.ask("What do I paint?")
-        assert "There is no /nonsense" in chat.ask("/nonsense")
+        assert "Unknown command: /nonsense" in chat.ask("/nonsense")
         shown = chat.ask("/help")
         assert all(f"/{name}" in shown for name in ("why", "memory", "clear", "stop"))
         chat.end()
@@ -273,10 +275,10 @@ def test_nothing_that_is_said_moves_the_terminal(bank):
         assert bad not in shown
 
 
-def run(*words, stdin="", **env):
-    clean = {key: it for key, it in os.environ.items() if not key.startswith("OPENAI")}
+def run(*arguments, stdin="", **env):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI")}
     return subprocess.run(
-        [sys.executable, "-m", "memorybank_langchain.siliconfriend", *words],
+        [sys.executable, "-m", "memorybank_langchain.siliconfriend", *arguments],
         input=stdin, capture_output=True, text=True, timeout=60,
         env={**clean, "PYTHONPATH": str(ROOT), **env}, check=False,
     )  # fmt: skip
@@ -297,7 +299,7 @@ class TestCommandLine:
             "from memorybank_langchain.siliconfriend.cli import main\n"
             "main()\n"
         )
-        clean = {key: it for key, it in os.environ.items() if not key.startswith("OPENAI")}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI")}
         done = subprocess.run(
             [sys.executable, "-c", code, "chat", "--bank", str(bank)],
             capture_output=True, text=True, timeout=60, check=False,
@@ -309,19 +311,19 @@ class TestCommandLine:
         assert not bank.exists()
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("arguments", "message"),
         [
             (("--llm", "/no/such/model"), "there is no folder /no/such/model"),
             (("--llm", "openai", "--device", "cpu"), "--device: only for a model on this machine"),
             (("--language", "fr"), "must be one of en, zh"),
-            (("--bank", "/no/such/folder/x.db"), "there is no folder /no/such/folder"),
+            (("--bank", "/no/such/folder/x.db"), "the folder /no/such/folder does not exist"),
         ],
     )
-    def test_what_cannot_be_is_one_line(self, server, tmp_path, words, told):
-        where = ("--bank", str(tmp_path / "x.db")) if "--bank" not in words else ()
-        done = run("chat", *where, *words, OPENAI_BASE_URL=server.base_url)
+    def test_what_cannot_be_is_one_line(self, server, tmp_path, arguments, message):
+        where = ("--bank", str(tmp_path / "x.db")) if "--bank" not in arguments else ()
+        done = run("chat", *where, *arguments, OPENAI_BASE_URL=server.base_url)
         assert done.returncode in (1, 2)
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
     @pytest.mark.parametrize("command", ["chat", "web"])

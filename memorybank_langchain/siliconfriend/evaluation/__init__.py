@@ -1,14 +1,13 @@
-"""The MemoryBank paper's evaluation of the companion: probing questions over simulated histories.
+"""Evaluation of the companion as in the MemoryBank paper: probing questions on simulated histories.
 
 Answers are scored as in section 4.3 of the paper (Zhong et al. 2023, arXiv 2305.10250): was the
 right memory retrieved {0, 1}, is the answer correct {0, 0.5, 1}, is it coherent {0, 0.5, 1}, and
 1/r for its rank r among the hosts. The paper's judges were people. A model as judge is cheaper
-and biased: towards its own answers and its family's, towards long and confident ones, and towards
-the answer that it reads first. So no judge here sees a host's name, answers change places from
-question to question, and figures judged by a model should not be held against the paper's as if
-people had judged.
+but biased: it prefers its own answers, long and confident answers, and the answer that it reads
+first. So judges do not see which host answered, the order of the answers changes from question to
+question, and scores by a model should not be compared with the paper's.
 
-Each name is imported when it is first asked for: a command's help needs none.
+Names are imported on first access, so that `siliconfriend --help` is fast.
 """
 
 from __future__ import annotations

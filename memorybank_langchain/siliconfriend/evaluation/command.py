@@ -1,4 +1,4 @@
-"""`siliconfriend eval`: the paper's evaluation, in the terminal."""
+"""Command `siliconfriend eval`: the evaluation of the paper, in the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from memorybank_core.cli import options
 from memorybank_core.terminal import clean, console, print_json, progress_bar
-from memorybank_langchain.siliconfriend.startup import loaded
+from memorybank_langchain.siliconfriend.startup import load_chat_model
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -26,47 +26,55 @@ HUMAN = "human"
 
 def evaluate_command(
     bank: Annotated[
-        Path, typer.Option("--bank", help="Simulated histories: the paper's memory JSON.")
+        Path, typer.Option("--bank", help="Simulated histories: a memory JSON as in the paper.")
     ],
-    gold: Annotated[Path, typer.Option("--gold", help="Questions with their evidence.")],
+    gold: Annotated[Path, typer.Option("--gold", help="Questions with their evidence, as JSON.")],
     llm: Annotated[
-        list[str] | None, typer.Option("--llm", help="A host, as for `chat`; repeat to compare.")
+        list[str] | None,
+        typer.Option("--llm", help="Host, as for `chat`; repeat to compare several."),
     ] = None,
     judge: Annotated[
-        str, typer.Option("--judge", help="human: you, here; or a model, as for --llm.")
+        str,
+        typer.Option(
+            "--judge", help="human: you judge, in this terminal; or a model, as for --llm."
+        ),
     ] = HUMAN,
     language: options.Language = "en",
     embedder: Annotated[
-        str | None, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Its name.")
+        str | None,
+        typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Name of the embedder."),
     ] = None,
     k: Annotated[
-        int | None, typer.Option("--k", help="How many memories are recalled; default by host.")
+        int | None,
+        typer.Option("--k", help="Maximum number of recalled memories; default by host."),
     ] = None,
     digest: Annotated[
-        bool, typer.Option("--digest", help="Each host first digests the days.")
+        bool, typer.Option("--digest", help="Let each host digest the days first.")
     ] = False,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only so many questions.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Maximum number of questions.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Probing questions over simulated histories, scored as in the MemoryBank paper.
+    """Ask probing questions on simulated histories, and score the answers as in the paper.
 
-    A model that judges is biased, above all where it judges its own answers; the paper's judges
-    were people (--judge human).
+    A model as judge is biased, above all towards its own answers; the paper's judges were people
+    (--judge human).
     """
     from memorybank_core.evaluation import read_conversations
-    from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - says what is missing
+    from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - names a missing package
 
     from .runner import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
-    hosts = {name: loaded(name) for name in _names(llm or ())}
-    judging = _judge(judge, hosts, language)
-    counted = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
-    with counted as advance:
+    hosts = {name: load_chat_model(name) for name in _host_names(llm or ())}
+    judge_of_answers = _find_judge(judge, hosts, language)
+    bar = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
+    with bar as advance:
         evaluation = evaluate(
             hosts,
             conversations,
-            judging,
+            judge_of_answers,
             language=language,
             embedder=embedder,
             k=k,
@@ -80,15 +88,18 @@ def evaluate_command(
         _print(evaluation)
 
 
-def _names(given: Sequence[str]) -> Sequence[str]:
-    """The hosts that were named, or the one that is taken where none is."""
-    from memorybank_langchain.siliconfriend.models import chosen
+def _host_names(names: Sequence[str]) -> Sequence[str]:
+    """Return `names`, or the default model if there are none."""
+    from memorybank_langchain.siliconfriend.models import default_model_name
 
-    return given or [chosen()]
+    return names or [default_model_name()]
 
 
-def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
-    """A person on stderr, which leaves stdout to the results, or a model: a host's, or another."""
+def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
+    """Return the judge of a name: a person, one of the hosts, or another model.
+
+    A person is asked on stderr, so that stdout has only the results.
+    """
     from memorybank_core.registry import LLMS, llm_named
     from memorybank_langchain import as_llm
 
@@ -102,7 +113,7 @@ def _judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judg
     kinds = {entry.name for entry in entry_points(group=LLMS)}
     kind, _, model = name.partition(":")
     is_plugin = kind in kinds and bool(model)
-    llm = llm_named(name) if is_plugin else as_llm(loaded(name), name=name)
+    llm = llm_named(name) if is_plugin else as_llm(load_chat_model(name), name=name)
     return ModelJudge(llm, language)
 
 
@@ -111,7 +122,7 @@ def _show(text: str) -> None:
 
 
 def _read(question: str) -> str:
-    typer.echo(f"{question} ", err=True, nl=False)  # typer.prompt writes to stdout, too
+    typer.echo(f"{question} ", err=True, nl=False)  # typer.prompt also writes to stdout
     line = sys.stdin.readline()
     if not line:
         raise typer.Abort

@@ -1,4 +1,4 @@
-"""A host is asked about histories: recalled, put into the companion's prompt, answered."""
+"""Answers of an evaluated host: memories recalled, put into the companion's prompt, answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.evaluation import Conversation, Question
 from memorybank_core.llm.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
-from memorybank_langchain.siliconfriend.models import budget, digester
+from memorybank_langchain.siliconfriend.models import budget, digest_llm
 from memorybank_langchain.siliconfriend.personas import persona
 from memorybank_langchain.siliconfriend.prompt_window import fitted
 from memorybank_langchain.siliconfriend.stoppable import StoppableModel
@@ -24,9 +24,9 @@ from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 from .judges import Submission
 
 K = 5
-"""How many memories are recalled, unless told otherwise or the host is small."""
+"""Default number of recalled memories; a small host gets fewer."""
 
-_PATIENCE = 600.0  # seconds of silence; nobody waits for the answer
+_PATIENCE = 600.0  # seconds without output; no user is waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,77 +34,82 @@ class HostAnswer:
     """A host's answer, before it is judged.
 
     Attributes:
-        user_id: Whose memory was asked.
-        case: What a judge sees of it.
-        recalled: The ids of the memories in the prompt, best first.
-        retrieval: 1.0 if a turn that answers the question is among them, else 0.0; None where it
-            is not known which do.
+        user_id: User whose memories were used.
+        submission: The part that a judge sees.
+        recalled: Ids of the memories in the prompt, best first.
+        retrieval: 1.0 if they include a turn that answers the question, else 0.0; None if the
+            question comes without evidence.
     """
 
     user_id: str
-    case: Submission
+    submission: Submission
     recalled: tuple[str, ...]
     retrieval: float | None
 
 
 class EvaluatedHost:
-    """One host over one bank.
+    """One host with one bank.
 
     Args:
         model: The host.
-        bank: Where the histories are. Asking writes nothing into it.
-        k: How many memories are recalled at most; None takes what suits the host.
+        bank: Bank with the histories; nothing is written to it.
+        k: Maximum number of recalled memories; None uses a number that suits the host.
     """
 
     def __init__(self, model: BaseChatModel, bank: MemoryBank, k: int | None = None) -> None:
-        fit = budget(model)
-        self._bank, self._brief = bank, bool(fit.get("brief"))
-        self._k, self._max_tokens = k or fit.get("k", K), fit.get("max_tokens", CONTEXT_TOKENS)
-        answering = StoppableModel(fitted(model), _PATIENCE, threading.Event())
-        self._chain = PROMPT | answering | StrOutputParser()
+        options = budget(model)
+        self._bank, self._brief = bank, bool(options.get("brief"))
+        self._k = k or options.get("k", K)
+        self._max_tokens = options.get("max_tokens", CONTEXT_TOKENS)
+        stoppable = StoppableModel(fitted(model), _PATIENCE, threading.Event())
+        self._chain = PROMPT | stoppable | StrOutputParser()
 
-    def ask(self, talk: Conversation, question: Question) -> HostAnswer:
-        """The host's answer to one question, on the day after the last turn.
+    def ask(self, conversation: Conversation, question: Question) -> HostAnswer:
+        """Return the host's answer to one question, asked on the day after the last turn.
 
-        The prompt is the companion's. `with_memory` is not around it: that would recall at the
-        present instead of that day, and remember each question for the next.
+        The prompt is the companion's, but without `with_memory`, which would recall at the present
+        time instead of that day and store each question as a turn.
 
         Raises:
-            LLMError: The host failed.
+            LLMError: If the host failed.
         """
-        context = self.recalled(talk, question)
-        truth, gold = _truth(talk, question, self._bank.language), _gold(question)
-        answer = self._answer(talk.user_id, context.text, question.text)
-        found = float(bool(gold & {*context.ids})) if gold else None
-        case = Submission(question.text, truth, context.text, answer)
-        return HostAnswer(talk.user_id, case, context.ids, found)
+        context = self.recall(conversation, question)
+        truth = _format_evidence(conversation, question, self._bank.language)
+        evidence = _evidence_ids(question)
+        answer = self._answer(conversation.user_id, context.text, question.text)
+        retrieval = float(not evidence.isdisjoint(context.ids)) if evidence else None
+        submission = Submission(question.text, truth, context.text, answer)
+        return HostAnswer(conversation.user_id, submission, context.ids, retrieval)
 
-    def recalled(self, talk: Conversation, question: Question) -> Context:
-        """What is recalled for a question, on the day after the last turn."""
+    def recall(self, conversation: Conversation, question: Question) -> Context:
+        """Return the context for a question, on the day after the last turn."""
         return self._bank.context(
             question.text,
-            user_id=talk.user_id,
+            user_id=conversation.user_id,
             k=self._k,
             max_tokens=self._max_tokens,
-            now=talk.asked_at,
+            now=conversation.asked_at,
         )
 
     def _answer(self, user_id: str, memory: str, question: str) -> str:
-        who = persona(self._bank.language, user=user_id, brief=self._brief)
-        told = {"persona": who, "history": [], "words": f"{memory}\n\n{question}".strip()}
-        said = ""
+        inputs = {
+            "persona": persona(self._bank.language, user=user_id, brief=self._brief),
+            "history": [],
+            "message": f"{memory}\n\n{question}".strip(),
+        }
+        answer = ""
         try:
-            for piece in self._chain.stream(told):
-                said += piece
-        except AnswerError:  # empty, refused or cut off: what there is of it is judged
+            for piece in self._chain.stream(inputs):
+                answer += piece
+        except AnswerError:  # empty, refused or cut off: the received part is judged
             pass
-        return said
+        return answer
 
 
 def ask_host(
     name: str,
     model: BaseChatModel,
-    talks: Sequence[Conversation],
+    conversations: Sequence[Conversation],
     *,
     language: str,
     embedder: Embedder,
@@ -112,49 +117,53 @@ def ask_host(
     digest: bool,
     progress: Callable[[int], object],
 ) -> list[HostAnswer]:
-    """The answers of a host to all questions, over a bank that is gone afterwards.
+    """Return the answers of a host to all questions, using a temporary bank.
 
     Raises:
-        LLMError: The host failed, at an answer or at a digest.
+        LLMError: If the host failed at an answer or at a digest.
     """
-    llm = digester(model) if digest else None
+    llm = digest_llm(model) if digest else None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "eval.db"
         with MemoryBank.open(path, embedder=embedder, llm=llm, language=language) as bank:
-            for talk in talks:
-                bank.add(talk.turns, user_id=talk.user_id)
+            for conversation in conversations:
+                bank.add(conversation.turns, user_id=conversation.user_id)
                 if digest:
-                    _digest(bank, name, talk)
-            asking, answers = EvaluatedHost(model, bank, k), []
-            for talk in talks:
-                for question in talk.questions:
-                    answers.append(_asked(asking, name, talk, question))
+                    _digest(bank, name, conversation)
+            host, answers = EvaluatedHost(model, bank, k), []
+            for conversation in conversations:
+                for question in conversation.questions:
+                    answers.append(_ask_named(host, name, conversation, question))
                     progress(1)
     return answers
 
 
-def _asked(asking: EvaluatedHost, name: str, talk: Conversation, question: Question) -> HostAnswer:
+def _ask_named(
+    host: EvaluatedHost, name: str, conversation: Conversation, question: Question
+) -> HostAnswer:
+    """Call `host.ask`; its errors name the host and the question."""
     try:
-        return asking.ask(talk, question)
+        return host.ask(conversation, question)
     except LLMError as error:
-        raise LLMError(f"{name} was asked {question.text!r}: {error}") from error
+        raise LLMError(f"{name} failed to answer {question.text!r}: {error}") from error
 
 
-def _digest(bank: MemoryBank, name: str, talk: Conversation) -> None:
-    failed = bank.summarize(user_id=talk.user_id, now=talk.asked_at).failed
+def _digest(bank: MemoryBank, name: str, conversation: Conversation) -> None:
+    user_id = conversation.user_id
+    failed = bank.summarize(user_id=user_id, now=conversation.asked_at).failed
     if failed:
-        raise LLMError(f"{name} could not digest {talk.user_id}'s days: {failed[0]}")
+        raise LLMError(f"{name} could not digest the days of {user_id}: {failed[0]}")
 
 
-def _gold(question: Question) -> set[str]:
+def _evidence_ids(question: Question) -> set[str]:
     return {*question.evidence, *question.alternatives}
 
 
-def _truth(talk: Conversation, question: Question, language: str) -> str:
-    """The turns that answer the question, with their days."""
-    words, gold = PROMPTS[language], _gold(question)
+def _format_evidence(conversation: Conversation, question: Question, language: str) -> str:
+    """Return the turns that answer the question, with their days."""
+    labels, evidence = PROMPTS[language], _evidence_ids(question)
     return "\n".join(
-        f"{turn.at:%Y-%m-%d}\n{words.user}: {turn.query}\n{words.companion}: {turn.response}"
-        for turn in talk.turns
-        if turn.id in gold
+        f"{turn.at:%Y-%m-%d}\n{labels.user}: {turn.query}\n{labels.companion}: {turn.response}"
+        for turn in conversation.turns
+        if turn.id in evidence
     )

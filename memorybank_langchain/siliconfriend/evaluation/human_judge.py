@@ -1,12 +1,12 @@
-"""A person who judges in the terminal, as the paper's annotators did."""
+"""HumanJudge: a person who judges in the terminal, as the paper's annotators did."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from .judges import FOUND, LEVELS, Grade, Submission, checked_ranks
-from .strings import wording_in
+from .judges import LEVELS, RETRIEVAL_LEVELS, Grade, Submission, valid_ranks
+from .strings import strings_in
 
 _T = TypeVar("_T")
 
@@ -15,12 +15,12 @@ class HumanJudge:
     """Shows a person each answer, without its host, and asks for its scores.
 
     Args:
-        show: Shows lines of text.
-        read: Asks for one line and returns it; ends the whole by raising.
-        language: "en" or "zh": in which the person is asked.
+        show: Prints a block of text.
+        read: Prints a question and returns the typed line; may raise to end the evaluation.
+        language: Language of the questions, "en" or "zh".
 
     Raises:
-        InvalidInputError: There are no words for a judge in that language.
+        InvalidInputError: If `language` is not supported.
     """
 
     name = "human"
@@ -28,48 +28,55 @@ class HumanJudge:
     def __init__(
         self, show: Callable[[str], object], read: Callable[[str], str], language: str = "en"
     ) -> None:
-        self._show, self._read, self._wording = show, read, wording_in(language)
+        self._show, self._read, self._strings = show, read, strings_in(language)
 
-    def grade(self, case: Submission) -> Grade:
-        words = self._wording
-        self._show_question(case)
-        self._show_part(words.recalled, case.recalled)
-        self._show_part(words.answer, case.answer)
-        retrieval = None if case.truth else self._score(words.retrieval, FOUND)
+    def grade(self, submission: Submission) -> Grade:
+        """Ask for the scores of an answer."""
+        strings = self._strings
+        self._show_question(submission)
+        self._show_section(strings.recalled, submission.recalled)
+        self._show_section(strings.answer, submission.answer)
+        retrieval = None
+        if not submission.truth:
+            retrieval = self._read_score(strings.retrieval, RETRIEVAL_LEVELS)
         return Grade(
-            self._score(words.correctness, LEVELS),
-            self._score(words.coherence, LEVELS),
+            self._read_score(strings.correctness, LEVELS),
+            self._read_score(strings.coherence, LEVELS),
             retrieval,
         )
 
-    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...]:
-        self._show_question(cases[0])
-        for number, case in enumerate(cases, 1):
-            self._show_part(f"{self._wording.answer} {number}", case.answer)
-        allowed = " ".join(map(str, range(1, len(cases) + 1)))
-        return self._asked(self._wording.ranks, allowed, lambda said: _ranks_in(said, len(cases)))
+    def rank(self, submissions: Sequence[Submission]) -> tuple[int, ...]:
+        """Ask for the rank of each answer."""
+        self._show_question(submissions[0])
+        for number, submission in enumerate(submissions, 1):
+            self._show_section(f"{self._strings.answer} {number}", submission.answer)
+        count = len(submissions)
+        allowed = " ".join(map(str, range(1, count + 1)))
+        return self._read_valid(
+            self._strings.ranks, allowed, lambda line: _parse_ranks(line, count)
+        )
 
-    def _show_question(self, case: Submission) -> None:
-        self._show_part(self._wording.question, case.question)
-        if case.truth:
-            self._show_part(self._wording.truth, case.truth)
+    def _show_question(self, submission: Submission) -> None:
+        self._show_section(self._strings.question, submission.question)
+        if submission.truth:
+            self._show_section(self._strings.truth, submission.truth)
 
-    def _show_part(self, heading: str, text: str) -> None:
+    def _show_section(self, heading: str, text: str) -> None:
         self._show(f"\n{heading}:\n{text.strip() or '-'}")
 
-    def _score(self, question: str, levels: Sequence[float]) -> float:
-        named = {f"{level:g}": level for level in levels}
-        return self._asked(question, " / ".join(named), lambda said: named.get(said.strip()))
+    def _read_score(self, question: str, levels: Sequence[float]) -> float:
+        scores = {f"{level:g}": level for level in levels}
+        return self._read_valid(question, " / ".join(scores), lambda line: scores.get(line.strip()))
 
-    def _asked(self, question: str, allowed: str, parse: Callable[[str], _T | None]) -> _T:
-        """What a person says, asked until it can be read."""
-        while (answer := parse(self._read(f"{question}:"))) is None:
-            self._show(self._wording.wrong.format(allowed=allowed))
-        return answer
+    def _read_valid(self, question: str, allowed: str, parse: Callable[[str], _T | None]) -> _T:
+        """Ask until `parse` accepts the typed line."""
+        while (value := parse(self._read(f"{question}:"))) is None:
+            self._show(self._strings.invalid.format(allowed=allowed))
+        return value
 
 
-def _ranks_in(said: str, count: int) -> tuple[int, ...] | None:
-    numbers = said.replace(",", " ").split()
+def _parse_ranks(line: str, count: int) -> tuple[int, ...] | None:
+    numbers = line.replace(",", " ").split()
     if not all(number.isascii() and number.isdigit() for number in numbers):
         return None
-    return checked_ranks([int(number) for number in numbers], count)
+    return valid_ranks([int(number) for number in numbers], count)

@@ -1,4 +1,4 @@
-"""Who judges the answers: the seam, and a language model behind it."""
+"""Judge: the interface of judges, and an implementation by a language model."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, Protocol, TypeVar
 
 from memorybank_core import LLM, AnswerError
 
-from .strings import wording_in
+from .strings import strings_in
 
 LEVELS = (0.0, 0.5, 1.0)
-"""Of correctness and coherence."""
-FOUND = (0.0, 1.0)
-"""Of retrieval."""
+"""Allowed values of correctness and coherence."""
+RETRIEVAL_LEVELS = (0.0, 1.0)
+"""Allowed values of retrieval."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An answer, as a judge sees it: without the name of its host.
+    """One answer as a judge sees it, without the name of the host.
 
     Attributes:
-        question: What was asked.
-        truth: The turns that answer it; "" where it is not known which do.
-        recalled: What the host was reminded of.
-        answer: What it said.
+        question: The question.
+        truth: The turns that answer it; "" if they are not known.
+        recalled: The recalled memories in the host's prompt.
+        answer: The host's answer.
     """
 
     question: str
@@ -38,12 +38,12 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What a judge says of one answer.
+    """A judge's scores of one answer.
 
     Attributes:
         correctness: 0, 0.5 or 1.
         coherence: 0, 0.5 or 1.
-        retrieval: 0 or 1, where the truth is not known; otherwise None.
+        retrieval: 0 or 1 if the truth is not known, otherwise None.
     """
 
     correctness: float
@@ -52,102 +52,109 @@ class Grade:
 
 
 class Judge(Protocol):
-    """Judges answers."""
+    """Interface of judges."""
 
     @property
     def name(self) -> str:
-        """Who it is."""
+        """Name in the results."""
         ...
 
-    def grade(self, case: Submission) -> Grade | None:
-        """What an answer is worth; None where the judgement cannot be read."""
+    def grade(self, submission: Submission) -> Grade | None:
+        """Return the scores of an answer; None if the judgement cannot be parsed."""
         ...
 
-    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...] | None:
-        """The place of each of several answers to one question, 1 for the best.
+    def rank(self, submissions: Sequence[Submission]) -> tuple[int, ...] | None:
+        """Return the rank of each of several answers to one question, 1 for the best.
 
-        Equal answers have equal numbers; only the order of the numbers counts. None where the
-        judgement cannot be read.
+        Equal answers have equal ranks; only the order of the numbers counts. Return None if the
+        judgement cannot be parsed.
         """
         ...
 
 
 class ModelJudge:
-    """A language model as judge: biased, above all where it judges its own answers.
+    """A language model as judge: biased, above all towards its own answers.
 
-    It answers with one JSON object and nothing else. What is none is asked for once more, and
-    then given up: nothing is guessed.
+    The model must answer with one JSON object and nothing else. An invalid answer is requested
+    once more and then dropped; scores are never guessed.
 
     Args:
         llm: The model.
-        language: "en" or "zh": in which it is asked.
+        language: Language of the prompts, "en" or "zh".
 
     Raises:
-        InvalidInputError: There are no words for a judge in that language.
+        InvalidInputError: If `language` is not supported.
         LLMError: From a judgement: the model failed.
     """
 
     def __init__(self, llm: LLM, language: str = "en") -> None:
-        self._llm, self._wording = llm, wording_in(language)
+        self._llm, self._strings = llm, strings_in(language)
         self.name = str(getattr(llm, "name", type(llm).__name__))
 
-    def grade(self, case: Submission) -> Grade | None:
-        task = self._wording.grade if case.truth else self._wording.grade_with_retrieval
-        return self._judged(task, asdict(case), lambda said: _grade_in(said, bool(case.truth)))
+    def grade(self, submission: Submission) -> Grade | None:
+        """Return the scores of an answer; None if both attempts were invalid."""
+        has_truth = bool(submission.truth)
+        prompt = self._strings.grade if has_truth else self._strings.grade_with_retrieval
+        return self._judge(prompt, asdict(submission), lambda value: _parse_grade(value, has_truth))
 
-    def rank(self, cases: Sequence[Submission]) -> tuple[int, ...] | None:
-        told = {
-            "question": cases[0].question,
-            "truth": cases[0].truth,
-            "answers": [{"recalled": case.recalled, "answer": case.answer} for case in cases],
+    def rank(self, submissions: Sequence[Submission]) -> tuple[int, ...] | None:
+        """Return the rank of each answer; None if both attempts were invalid."""
+        data = {
+            "question": submissions[0].question,
+            "truth": submissions[0].truth,
+            "answers": [
+                {"recalled": submission.recalled, "answer": submission.answer}
+                for submission in submissions
+            ],
         }
-        return self._judged(self._wording.rank, told, lambda said: _ranks_in(said, len(cases)))
+        count = len(submissions)
+        return self._judge(self._strings.rank, data, lambda value: _parse_ranks(value, count))
 
-    def _judged(
-        self, task: str, told: Mapping[str, Any], read: Callable[[Any], _T | None]
+    def _judge(
+        self, prompt: str, data: Mapping[str, Any], parse: Callable[[Any], _T | None]
     ) -> _T | None:
-        """What `read` makes of the model's answer; None where it makes nothing of two."""
-        material = json.dumps(told, ensure_ascii=False)  # quotes what might pose as instructions
-        for reminder in ("", f"\n\n{self._wording.again}"):
+        """Call the model up to twice; return the first answer that `parse` accepts, or None."""
+        quoted = json.dumps(data, ensure_ascii=False)  # so that no text can pose as instructions
+        for reminder in ("", f"\n\n{self._strings.again}"):
             messages = [
-                {"role": "system", "content": task},
-                {"role": "user", "content": material + reminder},
+                {"role": "system", "content": prompt},
+                {"role": "user", "content": quoted + reminder},
             ]
             try:
-                judgement = read(_parsed(self._llm.complete(messages)))
-            except AnswerError:  # empty, refused or cut off: as good as unreadable
+                judgement = parse(_parse_json(self._llm.complete(messages)))
+            except AnswerError:  # empty, refused or cut off counts as invalid
                 continue
             if judgement is not None:
                 return judgement
         return None
 
 
-def _parsed(said: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
-        return json.loads(said)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _grade_in(said: Any, knows_truth: bool) -> Grade | None:
+def _parse_grade(value: Any, has_truth: bool) -> Grade | None:
     allowed: dict[str, Sequence[float]] = {"correctness": LEVELS, "coherence": LEVELS}
-    if not knows_truth:
-        allowed["retrieval"] = FOUND
-    if not isinstance(said, dict) or said.keys() != allowed.keys():
+    if not has_truth:
+        allowed["retrieval"] = RETRIEVAL_LEVELS
+    if not isinstance(value, dict) or value.keys() != allowed.keys():
         return None
     if any(
-        type(said[name]) is bool or said[name] not in levels for name, levels in allowed.items()
+        type(value[name]) is bool or value[name] not in levels for name, levels in allowed.items()
     ):
         return None
-    return Grade(**{name: float(score) for name, score in said.items()})
+    return Grade(**{name: float(score) for name, score in value.items()})
 
 
-def _ranks_in(said: Any, count: int) -> tuple[int, ...] | None:
-    ranks = said["ranks"] if isinstance(said, dict) and said.keys() == {"ranks"} else None
-    return checked_ranks(ranks, count) if isinstance(ranks, list) else None
+def _parse_ranks(value: Any, count: int) -> tuple[int, ...] | None:
+    ranks = value["ranks"] if isinstance(value, dict) and value.keys() == {"ranks"} else None
+    return valid_ranks(ranks, count) if isinstance(ranks, list) else None
 
 
-def checked_ranks(ranks: Sequence[Any], count: int) -> tuple[int, ...] | None:
-    """`ranks`, if they are so many whole numbers from 1 to their count."""
-    right = all(type(rank) is int and 1 <= rank <= count for rank in ranks)
-    return tuple(ranks) if right and len(ranks) == count else None
+def valid_ranks(ranks: Sequence[Any], count: int) -> tuple[int, ...] | None:
+    """Return `ranks` if they are `count` integers from 1 to `count`, else None."""
+    is_valid = all(type(rank) is int and 1 <= rank <= count for rank in ranks)
+    return tuple(ranks) if is_valid and len(ranks) == count else None

@@ -1,4 +1,4 @@
-"""The evaluation: every host is asked every question, and each question's answers are judged."""
+"""Run of the evaluation: each host answers each question, and each question is judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memorybank_core.validation import require_k
 from .hosts import HostAnswer, ask_host
 from .judges import Grade, Judge
 from .scores import Evaluation, HostResult, ScoredAnswer, Scores
-from .verdicts import verdict_on
+from .verdicts import judge_question
 
 
 def evaluate(
@@ -30,32 +30,33 @@ def evaluate(
     limit: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """The paper's evaluation of hosts: retrieval, correctness, coherence and ranking.
+    """Run the paper's evaluation of hosts: retrieval, correctness, coherence and ranking.
 
-    Each host has a bank of its own for the time of the evaluation, is asked each question on the
-    day after the last turn, and remembers none. A judge does not see who answered, and answers
-    change places from question to question. A model that judges its own answers is biased; the
-    paper's judges were people.
+    Each host gets a temporary bank, is asked each question on the day after the last turn, and
+    stores none of them. A judge does not see which host answered, and the order of the answers
+    changes from question to question. A model that judges its own answers is biased; the paper's
+    judges were people.
 
     Args:
-        hosts: Name → chat model.
-        conversations: What is remembered, and asked; retrieval is judged where a question comes
-            without evidence.
-        judge: Who judges: a `ModelJudge`, a `HumanJudge`, or your own.
+        hosts: Chat models by name.
+        conversations: Histories with their questions. The judge also grades retrieval if a
+            question has no evidence.
+        judge: A `ModelJudge`, a `HumanJudge`, or another implementation of `Judge`.
         language: "en" or "zh".
-        embedder: A name or an embedder; None takes the best that is installed.
-        k: How many memories are recalled; None takes 5, and fewer for a small host.
-        digest: Each host first digests the days, and has the portrait and the summary.
-        limit: Only so many questions, going round the users; None asks all.
-        progress: Called with 1 after each answer, and after each question's judgement.
+        embedder: Name of an embedder, or an embedder; None uses the best one installed.
+        k: Maximum number of recalled memories; None uses 5, and fewer for a small host.
+        digest: Whether each host first digests the days, so that prompts have a portrait and a
+            summary.
+        limit: Maximum number of questions, taken from all users in turn; None asks all.
+        progress: Called with 1 after each answer, and after each question is judged.
 
     Raises:
-        ConfigurationError: There is no host, or no such embedder.
-        InvalidInputError: There is no question, or an argument is not what it must be.
-        LLMError: A host or the judge failed.
+        ConfigurationError: If there are no hosts, or the embedder does not exist.
+        InvalidInputError: If there are no questions, or an argument is invalid.
+        LLMError: If a host or the judge failed.
     """
-    talks = _first(conversations, limit)
-    _require(hosts, talks, k)
+    conversations = _limit_questions(conversations, limit)
+    _require_valid(hosts, conversations, k)
     if embedder is None or isinstance(embedder, str):
         embedder = embedder_named(embedder)
     report = progress or (lambda _: None)
@@ -63,7 +64,7 @@ def evaluate(
         ask_host(
             name,
             model,
-            talks,
+            conversations,
             language=language,
             embedder=embedder,
             k=k,
@@ -73,70 +74,75 @@ def evaluate(
         for name, model in hosts.items()
     ]
     verdicts = []
-    for place, row in enumerate(zip(*answers, strict=True)):
-        verdicts.append(verdict_on(judge, place, [asked.case for asked in row]))
+    for index, row in enumerate(zip(*answers, strict=True)):
+        verdicts.append(judge_question(judge, index, [answer.submission for answer in row]))
         report(1)
     return Evaluation(
         language=language,
         embedder=embedder.name,
         judge=judge.name,
         digested=digest,
-        users=len(talks),
+        users=len(conversations),
         questions=len(verdicts),
         unread_rankings=sum(verdict.ranking is None for verdict in verdicts),
         hosts=tuple(
-            _result(name, asked, [verdict.of(number) for verdict in verdicts])
-            for number, (name, asked) in enumerate(zip(hosts, answers, strict=True))
+            _host_result(name, answers_of_host, [verdict.of(number) for verdict in verdicts])
+            for number, (name, answers_of_host) in enumerate(zip(hosts, answers, strict=True))
         ),
     )
 
 
-def _result(
+def _host_result(
     name: str, answers: Sequence[HostAnswer], verdicts: Sequence[tuple[Grade | None, float | None]]
 ) -> HostResult:
-    answered = tuple(
+    scored = tuple(
         ScoredAnswer(
-            asked.user_id,
-            asked.case.question,
-            asked.case.answer,
-            asked.recalled,
-            _scores(asked, *v),
+            answer.user_id,
+            answer.submission.question,
+            answer.submission.answer,
+            answer.recalled,
+            _scores(answer, *verdict),
         )
-        for asked, v in zip(answers, verdicts, strict=True)
+        for answer, verdict in zip(answers, verdicts, strict=True)
     )
     unread = sum(grade is None for grade, _ in verdicts)
-    return HostResult(name, Scores.mean([one.scores for one in answered]), unread, answered)
+    return HostResult(name, Scores.mean([answer.scores for answer in scored]), unread, scored)
 
 
-def _scores(asked: HostAnswer, grade: Grade | None, ranking: float | None) -> Scores:
+def _scores(answer: HostAnswer, grade: Grade | None, ranking: float | None) -> Scores:
     if grade is None:
-        return Scores(asked.retrieval, None, None, ranking)
-    retrieval = grade.retrieval if asked.retrieval is None else asked.retrieval
+        return Scores(answer.retrieval, None, None, ranking)
+    retrieval = grade.retrieval if answer.retrieval is None else answer.retrieval
     return Scores(retrieval, grade.correctness, grade.coherence, ranking)
 
 
-def _first(conversations: Sequence[Conversation], limit: int | None) -> list[Conversation]:
-    """Those with a question, with so many of them in all: each user's first, then the second."""
+def _limit_questions(
+    conversations: Sequence[Conversation], limit: int | None
+) -> list[Conversation]:
+    """Keep at most `limit` questions: the first of each user, then the second, and so on.
+
+    Conversations without a question are dropped.
+    """
     if limit is not None:
         require_k(limit, "limit")
-    places = sorted(
-        (number, talk)
-        for talk, one in enumerate(conversations)
-        for number in range(len(one.questions))
+    positions = sorted(
+        (number, index)
+        for index, conversation in enumerate(conversations)
+        for number in range(len(conversation.questions))
     )
-    asked = Counter(talk for _, talk in places[:limit])
+    counts = Counter(index for _, index in positions[:limit])
     return [
-        replace(conversations[talk], questions=conversations[talk].questions[: asked[talk]])
-        for talk in sorted(asked)
+        replace(conversations[index], questions=conversations[index].questions[:count])
+        for index, count in sorted(counts.items())
     ]
 
 
-def _require(
-    hosts: Mapping[str, BaseChatModel], talks: Sequence[Conversation], k: int | None
+def _require_valid(
+    hosts: Mapping[str, BaseChatModel], conversations: Sequence[Conversation], k: int | None
 ) -> None:
     if not hosts:
-        raise ConfigurationError("there is no host to evaluate; name one or more")
-    if not talks:
+        raise ConfigurationError("there is no host to evaluate; name at least one")
+    if not conversations:
         raise InvalidInputError("there is no question to ask in these conversations")
     if k is not None:
         require_k(k)

@@ -1,4 +1,4 @@
-"""What an evaluation comes to: the four scores of every answer, and their means by host."""
+"""Results of an evaluation: the four scores of each answer, and their means by host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The paper's four; None where the judgement could not be read.
+    """The four scores of the paper; None if a judgement could not be parsed.
 
     Attributes:
         retrieval: Whether the right memory was retrieved, 0 or 1.
-        correctness: Of the answer: 0, 0.5 or 1.
-        coherence: Of the answer with the question and what was recalled: 0, 0.5 or 1.
-        ranking: 1/r for the answer's rank r among the hosts; equal ones share the better rank.
+        correctness: Correctness of the answer: 0, 0.5 or 1.
+        coherence: Coherence of the answer with question and memories: 0, 0.5 or 1.
+        ranking: 1/r for the answer's rank r among the hosts; equal answers share the better rank.
     """
 
     retrieval: float | None
@@ -25,23 +25,23 @@ class Scores:
     ranking: float | None
 
     @classmethod
-    def mean(cls, several: Sequence[Scores]) -> Scores:
-        """Of each score, over those that there are; None where there is none."""
-        columns = ([getattr(one, field.name) for one in several] for field in fields(cls))
-        known = ([score for score in column if score is not None] for column in columns)
+    def mean(cls, scores: Sequence[Scores]) -> Scores:
+        """Return the mean of each score, ignoring None; None if all values are None."""
+        columns = ([getattr(item, field.name) for item in scores] for field in fields(cls))
+        known = ([value for value in column if value is not None] for column in columns)
         return cls(*(round(fmean(column), 4) if column else None for column in known))
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """A host's answer to a question.
+    """A host's answer to a question, with its scores.
 
     Attributes:
-        user_id: Whose memory was asked.
+        user_id: User whose memories were used.
         question: The question.
-        answer: What the host said.
-        recalled: The ids of the memories in its prompt, best first.
-        scores: What it is worth.
+        answer: The host's answer.
+        recalled: Ids of the memories in the prompt, best first.
+        scores: Scores of the answer.
     """
 
     user_id: str
@@ -51,18 +51,18 @@ class ScoredAnswer:
     scores: Scores
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the values as plain JSON types."""
         return {**asdict(self), "recalled": list(self.recalled)}
 
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """How well a host did.
+    """Results of one host.
 
     Attributes:
-        host: Its name.
-        scores: The means over its answers.
-        unread: How many gradings of its answers could not be read; they count nowhere.
+        host: Name of the host.
+        scores: Mean scores of its answers.
+        unread: Number of gradings that could not be parsed; the means leave them out.
         answers: Its answers, in the order of the questions.
     """
 
@@ -72,7 +72,7 @@ class HostResult:
     answers: tuple[ScoredAnswer, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the values as plain JSON types."""
         return {
             "host": self.host,
             **asdict(self.scores),
@@ -83,17 +83,18 @@ class HostResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the hosts were asked, and how well they did.
+    """Settings and results of an evaluation.
 
     Attributes:
         language: "en" or "zh".
-        embedder: The name of what turned text into vectors.
-        judge: Who judged.
+        embedder: Name of the embedder.
+        judge: Name of the judge.
         digested: Whether the days were digested first.
-        users: How many were asked about.
-        questions: How many each host was asked.
-        unread_rankings: For how many of them the ranking could not be read; they have none.
-        hosts: The results, in the order in which the hosts were named.
+        users: Number of users with questions.
+        questions: Number of questions asked to each host.
+        unread_rankings: Number of questions whose ranking could not be parsed; they have no
+            ranking score.
+        hosts: Results by host, in the order of `hosts` in the call.
     """
 
     language: str
@@ -106,6 +107,6 @@ class Evaluation:
     hosts: tuple[HostResult, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        whole = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**whole, "hosts": [host.to_dict() for host in self.hosts]}
+        """Return the values as plain JSON types."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "hosts": [host.to_dict() for host in self.hosts]}

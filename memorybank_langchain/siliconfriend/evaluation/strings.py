@@ -1,4 +1,4 @@
-"""What a judge is told and asked, in English and Chinese: the paper's criteria in our own words."""
+"""Prompts for judges, in English and Chinese: the criteria of the paper, rephrased."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from memorybank_core import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """The words of one language.
+class JudgeStrings:
+    """Prompts and texts of one language.
 
     Attributes:
-        grade: A model's instruction for one answer.
-        grade_with_retrieval: The same where the truth is not known.
-        rank: Its instruction for several answers.
-        again: What is added when its answer could not be read.
-        question: The heading of the question, for a person; as are the next three.
-        truth: Of the turns that answer it.
-        recalled: Of what was recalled.
-        answer: Of the answer.
-        retrieval: What a person is asked; as are the next three.
-        correctness: See there.
-        coherence: See there.
-        ranks: See there.
-        wrong: What a person is told whose input is none; names `{allowed}`.
+        grade: System prompt for grading one answer.
+        grade_with_retrieval: The same if the truth is not known.
+        rank: System prompt for ranking several answers.
+        again: Reminder added after an invalid answer.
+        question: Heading of the question, for a person.
+        truth: Heading of the turns that answer the question, for a person.
+        recalled: Heading of the recalled memories, for a person.
+        answer: Heading of the answer, for a person.
+        retrieval: Question about retrieval, for a person.
+        correctness: Question about correctness, for a person.
+        coherence: Question about coherence, for a person.
+        ranks: Question about the ranks, for a person.
+        invalid: Message after an invalid input, with the field `{allowed}`, for a person.
     """
 
     grade: str
@@ -39,7 +39,7 @@ class Wording:
     correctness: str
     coherence: str
     ranks: str
-    wrong: str
+    invalid: str
 
 
 _ENGLISH_GRADE = """\
@@ -70,8 +70,8 @@ _GRADE = '{"correctness": N, "coherence": N}'
 _WITH_RETRIEVAL = '{"retrieval": N, "correctness": N, "coherence": N}'
 _RANKS = '{"ranks": [N, N]}'
 
-WORDING = {
-    "en": Wording(
+STRINGS = {
+    "en": JudgeStrings(
         grade=_ENGLISH_GRADE + _ENGLISH_ENDING + _GRADE,
         grade_with_retrieval=_ENGLISH_GRADE
         + "retrieval: is what the question is about among what was recalled? 0 is no, 1 yes.\n"
@@ -92,16 +92,16 @@ good get the same place.
         + _RANKS,
         again="Answer with that one line of JSON and nothing else.",
         question="Question",
-        truth="What was said",
+        truth="Evidence",
         recalled="Recalled",
         answer="Answer",
-        retrieval="Is what the question is about among what was recalled? 0 or 1",
+        retrieval="Do the recalled memories contain what the question is about? 0 or 1",
         correctness="Is the answer correct? 0, 0.5 or 1",
-        coherence="Is it natural, and coherent with the question and the memories? 0, 0.5 or 1",
-        ranks="Places of the answers in this order, 1 for the best, equal ones alike (like 1 2 2)",
-        wrong="please type {allowed}",
+        coherence="Is the answer natural, and coherent with question and memories? 0, 0.5 or 1",
+        ranks="Ranks of the answers in this order, 1 for the best, ties allowed (such as 1 2 2)",
+        invalid="please type {allowed}",
     ),
-    "zh": Wording(
+    "zh": JudgeStrings(
         grade=_CHINESE_GRADE + _CHINESE_ENDING + _GRADE,
         grade_with_retrieval=_CHINESE_GRADE
         + "retrieval（检索）：问题所涉及的内容是否在“recalled”之中？0为否，1为是。\n"
@@ -125,18 +125,18 @@ good get the same place.
         correctness="回答是否正确？0、0.5 或 1",
         coherence="回答是否自然，并与问题和记忆相衔接？0、0.5 或 1",
         ranks="按所列顺序写出名次，1为最好，同样好的名次相同（例如 1 2 2）",
-        wrong="请输入 {allowed}",
+        invalid="请输入 {allowed}",
     ),
 }
-"""The words by language."""
+"""Prompts and texts by language."""
 
 
-def wording_in(language: str) -> Wording:
-    """The words of a language.
+def strings_in(language: str) -> JudgeStrings:
+    """Return the prompts and texts of a language.
 
     Raises:
-        InvalidInputError: There are none.
+        InvalidInputError: If `language` is not supported.
     """
-    if language not in WORDING:
-        raise InvalidInputError(f"language must be one of {', '.join(WORDING)}, not {language!r}")
-    return WORDING[language]
+    if language not in STRINGS:
+        raise InvalidInputError(f"language must be one of {', '.join(STRINGS)}, not {language!r}")
+    return STRINGS[language]

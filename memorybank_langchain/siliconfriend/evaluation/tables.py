@@ -1,4 +1,4 @@
-"""The results as the paper's table, with the paper's own beside them."""
+"""Results as a table like the paper's, with the paper's own figures below."""
 
 from __future__ import annotations
 
@@ -20,48 +20,46 @@ PAPER = {
         "ChatGPT": Scores(0.711, 0.655, 0.675, 0.758),
     },
 }
-"""What the paper reports (Zhong et al. 2023, arXiv 2305.10250, section 4.3), by language."""
+"""Scores reported in the paper (Zhong et al. 2023, arXiv 2305.10250, section 4.3)."""
 
-SOURCE = (
-    "the paper's: Zhong et al. 2023, arXiv 2305.10250: 15 users, 194 questions, judged by people"
-)
+SOURCE = "paper: Zhong et al. 2023, arXiv 2305.10250: 15 users, 194 questions, judged by people"
 
 _COLUMNS = ("Retrieval", "Correctness", "Coherence", "Ranking")
 
 
 def as_table(evaluation: Evaluation) -> Table:
-    """Our hosts, then the paper's; a score that could not be judged at all is "-"."""
-    shown = table("", *_COLUMNS, numbers=_COLUMNS)
+    """Return a table of our hosts, then the paper's; a missing score is shown as "-"."""
+    result = table("", *_COLUMNS, numbers=_COLUMNS)
     for host in evaluation.hosts:
-        shown.add_row(one_line(host.host), *_cells(host.scores))
-    shown.add_section()
+        result.add_row(one_line(host.host), *_cells(host.scores))
+    result.add_section()
     for name, scores in PAPER[evaluation.language].items():
-        shown.add_row(f"{name} (paper)", *_cells(scores))
-    return shown
+        result.add_row(f"{name} (paper)", *_cells(scores))
+    return result
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What must be known to read the table: whose judgement it is, and what is missing."""
+    """Return notes for reading the table: sources, judges, and missing judgements."""
     by_model = evaluation.judge != "human"
-    told = [
+    lines = [
         SOURCE,
         f"ours: {times(evaluation.users, 'user')}, {times(evaluation.questions, 'question')}, "
         f"judged by {f'the model {one_line(evaluation.judge)}' if by_model else 'a person'}",
     ]
     if by_model:
-        told.append("a model is a biased judge, above all of its own answers")
+        lines.append("a model is a biased judge, above all of its own answers")
     if len(evaluation.hosts) == 1:
-        told.append("one host alone always ranks first")
+        lines.append("a single host always ranks first")
     for host in evaluation.hosts:
         if host.unread:
-            judgements = times(host.unread, "grading")
-            told.append(f"{one_line(host.host)}: {judgements} could not be read, and count nowhere")
+            gradings = times(host.unread, "grading")
+            lines.append(f"{one_line(host.host)}: {gradings} could not be parsed and left out")
     if evaluation.unread_rankings:
         rankings = times(evaluation.unread_rankings, "ranking")
-        told.append(f"{rankings} could not be read, and count nowhere")
-    return told
+        lines.append(f"{rankings} could not be parsed and left out")
+    return lines
 
 
 def _cells(scores: Scores) -> list[str]:
-    four = (scores.retrieval, scores.correctness, scores.coherence, scores.ranking)
-    return ["-" if score is None else f"{score:.3f}" for score in four]
+    values = (scores.retrieval, scores.correctness, scores.coherence, scores.ranking)
+    return ["-" if value is None else f"{value:.3f}" for value in values]

@@ -1,4 +1,4 @@
-"""What a judge says of all answers to a question."""
+"""Verdict: a judge's grades and ranking of all answers to one question."""
 
 from __future__ import annotations
 
@@ -10,34 +10,37 @@ from .judges import Grade, Judge, Submission
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was judged of a question's answers, in the order of the hosts.
+    """Grades and ranking of the answers to one question, in the order of the hosts.
 
     Attributes:
-        grades: Of each answer; None where it could not be read.
-        ranking: The scores 1/r; None where the ranking could not be read.
+        grades: Grade of each answer; None if the judgement could not be parsed.
+        ranking: Scores 1/r; None if the ranking could not be parsed.
     """
 
     grades: list[Grade | None]
     ranking: list[float] | None
 
     def of(self, host: int) -> tuple[Grade | None, float | None]:
-        """The grade and the ranking score of one host."""
+        """Return the grade and the ranking score of one host."""
         return self.grades[host], None if self.ranking is None else self.ranking[host]
 
 
-def verdict_on(judge: Judge, place: int, cases: Sequence[Submission]) -> Verdict:
-    """The verdict on the answers to the question at `place`, each shown first in its turn."""
-    count = len(cases)
-    shown = [(place + step) % count for step in range(count)]
-    grades = {host: judge.grade(cases[host]) for host in shown}
-    ranks = judge.rank([cases[host] for host in shown]) if count > 1 else (1,)
+def judge_question(judge: Judge, index: int, submissions: Sequence[Submission]) -> Verdict:
+    """Judge the answers to the question at `index`.
+
+    The answer that the judge sees first changes from question to question.
+    """
+    count = len(submissions)
+    order = [(index + step) % count for step in range(count)]
+    grades = {host: judge.grade(submissions[host]) for host in order}
+    ranks = judge.rank([submissions[host] for host in order]) if count > 1 else (1,)
     ranking = None
     if ranks is not None:
-        scores = dict(zip(shown, reciprocal_ranks(ranks), strict=True))
+        scores = dict(zip(order, reciprocal_ranks(ranks), strict=True))
         ranking = [scores[host] for host in range(count)]
     return Verdict([grades[host] for host in range(count)], ranking)
 
 
-def reciprocal_ranks(places: Sequence[int]) -> list[float]:
-    """The paper's ranking score 1/r of each place; equal ones share the better rank."""
-    return [1 / (1 + sum(other < place for other in places)) for place in places]
+def reciprocal_ranks(ranks: Sequence[int]) -> list[float]:
+    """Return the paper's ranking score 1/r of each rank; equal answers share the better rank."""
+    return [1 / (1 + sum(other < rank for other in ranks)) for rank in ranks]

@@ -1,11 +1,8 @@
 """SiliconFriend in the terminal."""
 
-from memorybank_core.errors import MissingDependencyError
+from memorybank_langchain.siliconfriend.dependencies import explain_missing_package
 
-try:
+with explain_missing_package():
     from .sign_in import talk
-except ModuleNotFoundError as error:
-    package = str(error.name).partition(".")[0]
-    raise MissingDependencyError.of(package, "siliconfriend") from error
 
 __all__ = ["talk"]

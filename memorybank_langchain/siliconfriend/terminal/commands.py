@@ -1,4 +1,4 @@
-"""The commands of a talk: what stands after a slash."""
+"""Slash commands of a conversation in the terminal."""
 
 from __future__ import annotations
 
@@ -13,111 +13,112 @@ from rich.text import Text
 from memorybank_core.terminal import one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 
-from .lines import Lines
-from .render import show_digests, show_fading, show_timeline, show_why
-from .strings import COMMANDS, WORDS
+from .lines import LineReader
+from .render import print_context, print_digests, print_fading, print_timeline
+from .strings import COMMANDS, STRINGS
 
 
 class Commands(ABC):
-    """What one person may ask for, a method each.
+    """The slash commands, one method each.
 
     Args:
-        companion: Who answers.
-        lines: What is typed.
-        out: Where to.
+        companion: The user's companion.
+        lines: Reader of typed lines.
+        out: Console to print to.
 
     Attributes:
-        in_view: How many turns of the conversation were read word for word for the last answer.
+        in_view: Number of turns included word for word in the prompt of the last answer.
     """
 
-    def __init__(self, companion: Companion, lines: Lines, out: Console) -> None:
+    def __init__(self, companion: Companion, lines: LineReader, out: Console) -> None:
         self.companion, self.lines, self.out = companion, lines, out
         self.bank, self.user_id = companion.bank, companion.user_id
         self.language = companion.bank.language
-        self.words = WORDS[self.language]
+        self.strings = STRINGS[self.language]
         self.in_view = 0
 
     @abstractmethod
-    def answer(self, pieces: Iterator[str]) -> None:
-        """Prints an answer as it comes."""
+    def print_answer(self, pieces: Iterator[str]) -> None:
+        """Print an answer while it is received."""
 
-    def say(self, phrase: str, /, **values: Any) -> None:
-        """Prints a phrase."""
-        self.out.print(Text(self.words[phrase].format(**values), "dim"), soft_wrap=True)
+    def print_string(self, key: str, /, **values: Any) -> None:
+        """Print one of the app's texts, formatted with `values`."""
+        self.out.print(Text(self.strings[key].format(**values), "dim"), soft_wrap=True)
 
     def help(self) -> None:
-        """Lists the commands."""
+        """List the commands."""
         width = max(map(len, COMMANDS))
         for name in COMMANDS:
             command = (f"  /{name:<{width}}  ", "bold")
-            self.out.print(Text.assemble(command, self.words[name]))
+            self.out.print(Text.assemble(command, self.strings[name]))
 
     def why(self) -> None:
-        """Says what was recalled for the last answer, and why."""
+        """Show what was recalled for the last answer, and why."""
         if self.companion.recalled is None:
-            self.say("nothing_asked")
+            self.print_string("no_answer_yet")
             return
-        show_why(self.out, self.companion.recalled, self.in_view, self.words, self.language)
+        print_context(self.out, self.companion.recalled, self.in_view, self.strings, self.language)
 
     def memory(self) -> None:
-        """Lists the memories day by day, with what is left of each."""
+        """List the memories by day, with the retention of each."""
         memories = self.bank.timeline(user_id=self.user_id, archived=True)
-        show_timeline(self.out, memories, self.bank.law, datetime.now(timezone.utc), self.words)
+        print_timeline(self.out, memories, self.bank.law, datetime.now(timezone.utc), self.strings)
 
     def portrait(self) -> None:
-        """Shows the portrait and the summary."""
-        show_digests(self.out, self.bank.digests(user_id=self.user_id), self.words)
+        """Show the portrait and the summary."""
+        print_digests(self.out, self.bank.digests(user_id=self.user_id), self.strings)
 
     def summarize(self) -> None:
-        """Digests what is new."""
-        with self.out.status(self.words["digesting"]):
+        """Digest new turns."""
+        with self.out.status(self.strings["digesting"]):
             report = self.bank.summarize(user_id=self.user_id)
-        self.say("digested", digested=report.digested, skipped=report.skipped)
+        self.print_string("digested", digested=report.digested, skipped=report.skipped)
         if report.failed:
             error = one_line(report.failed[0].error)
-            self.say("digest_failed", count=len(report.failed), error=error)
+            self.print_string("digest_failed", count=len(report.failed), error=error)
         else:
             self.portrait()
 
     def forget(self) -> None:
-        """Lets go of what has faded, once that is agreed to."""
+        """Archive faded memories, after confirmation."""
         report = self.bank.forget(user_id=self.user_id, dry_run=True)
-        gone, kept = len(report.forgotten), report.kept
-        if not gone:
-            self.say("nothing_fades", kept=kept)
+        fading, kept = report.forgotten, report.kept
+        if not fading:
+            self.print_string("nothing_faded", kept=kept)
             return
-        show_fading(self.out, report.forgotten, self.words, self.language)
-        if self._agreed("ask_forget", count=gone, all=gone + kept):
+        print_fading(self.out, fading, self.strings, self.language)
+        if self._confirm("ask_forget", count=len(fading), all=len(fading) + kept):
             done = self.bank.forget(user_id=self.user_id)
-            self.say("let_go", count=len(done.forgotten), kept=done.kept)
+            self.print_string("archived", count=len(done.forgotten), kept=done.kept)
 
     def clear(self) -> None:
-        """Erases everything of this person, once that is agreed to."""
+        """Permanently erase everything about this user, after confirmation."""
         count = self.bank.stats(user_id=self.user_id).memories
-        if not self._agreed("ask_clear", count=count, name=one_line(self.user_id)):
+        if not self._confirm("ask_clear", count=count, name=one_line(self.user_id)):
             return
         receipt = self.bank.delete(user_id=self.user_id)
-        self.companion.begin_anew()
-        self.lines.remember(())
-        self.say("cleared", count=receipt.memories, left=receipt.remaining)
+        self.companion.new_conversation()
+        self.lines.set_history(())
+        self.print_string("cleared", count=receipt.memories, left=receipt.remaining)
         if not receipt.erased:
-            self.say("not_wiped")
+            self.print_string("not_wiped")
 
     def new(self) -> None:
-        """Begins another conversation."""
-        self.companion.begin_anew()
-        self.say("begun")
+        """Start a new conversation."""
+        self.companion.new_conversation()
+        self.print_string("new_conversation")
 
     def again(self) -> None:
-        """Answers anew what was said last."""
-        if self.companion.said(last=1):
-            self.answer(self.companion.again())
+        """Answer the last message again."""
+        if self.companion.history(last=1):
+            self.print_answer(self.companion.again())
         else:
-            self.say("nothing_said")
+            self.print_string("no_turns")
 
-    def _agreed(self, question: str, **values: Any) -> bool:
-        asked = self.words[question].format(**values) + self.words["yes_or_no"]
-        agreed = self.lines.ask(asked).strip().lower() in self.words["yes"].split(",")
-        if not agreed:
-            self.say("left_alone")
-        return agreed
+    def _confirm(self, key: str, **values: Any) -> bool:
+        question = self.strings[key].format(**values) + self.strings["yes_or_no"]
+        answer = self.lines.ask(question).strip().lower()
+        confirmed = answer in self.strings["yes"].split(",")
+        if not confirmed:
+            self.print_string("cancelled")
+        return confirmed

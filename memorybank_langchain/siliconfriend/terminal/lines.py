@@ -1,57 +1,51 @@
-"""The lines that a person types: with a history that is their own memory, or from a pipe."""
+"""Typed lines, from a terminal with editing and history, or from a pipe."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from memorybank_core import MissingDependencyError
-
-try:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.history import InMemoryHistory
-except ModuleNotFoundError as error:
-    raise MissingDependencyError.of("prompt-toolkit", "siliconfriend") from error
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import InMemoryHistory
 
 
-class Lines:
-    """Reads lines; at a terminal they can be edited, and the earlier ones come back with ↑.
+class LineReader:
+    """Reader of lines from stdin; in a terminal they can be edited, and ↑ brings earlier ones.
 
-    No file keeps them: what was said in earlier talks is taken from the memory, where it is
-    erased with it.
+    No history file is written: earlier lines come from the memory, so erasing a memory erases
+    its line too.
     """
 
     def __init__(self) -> None:
         self._session: PromptSession[str] | None = None
-        self.remember(())
+        self.set_history(())
 
-    def remember(self, said: Sequence[str]) -> None:
-        """Makes these the earlier lines, the oldest first."""
+    def set_history(self, texts: Sequence[str]) -> None:
+        """Replace the earlier lines with `texts`, oldest first."""
         if sys.stdin.isatty():
-            one_line = [" ".join(text.split()) for text in said]
-            self._session = PromptSession(history=InMemoryHistory(one_line))
+            lines = [" ".join(text.split()) for text in texts]
+            self._session = PromptSession(history=InMemoryHistory(lines))
 
     def read(self, prompt: str) -> str:
-        """The next line.
+        """Read the next line.
 
         Raises:
-            EOFError: There is none.
-            KeyboardInterrupt: The person does not want to go on with this line.
+            EOFError: If the input has ended.
+            KeyboardInterrupt: If the user pressed Ctrl-C.
         """
         if self._session is not None:
             return str(self._session.prompt(prompt))
-        print(prompt, end="", flush=True)  # noqa: T201 - a pipe gets no colours
+        print(prompt, end="", flush=True)  # noqa: T201 - no colours in a pipe
         line = sys.stdin.readline()
         if not line:
             raise EOFError
         return line.rstrip("\n")
 
-    def ask(self, prompt: str) -> str:
-        """The answer to a question, which is no line to come back to; "" where there is none."""
-        session = self._session
+    def ask(self, question: str) -> str:
+        """Read the answer to a question, which is not added to the history; "" if none comes."""
         try:
-            if session is not None:
-                return str(PromptSession[str]().prompt(prompt))
-            return self.read(prompt)
+            if self._session is not None:
+                return str(PromptSession[str]().prompt(question))
+            return self.read(question)
         except (EOFError, KeyboardInterrupt):
             return ""

@@ -1,4 +1,4 @@
-"""The talk itself: what is typed is answered, or is a command."""
+"""Read-eval-print loop of the terminal app: answers messages and runs slash commands."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from memorybank_core.text import without_surrogates
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from .commands import Commands
-from .lines import Lines
+from .lines import LineReader
 from .strings import COMMANDS
 
 END = "/stop"
 
 
-class Talk(Commands):
-    """One person's talk with the companion, until they end it.
+class Repl(Commands):
+    """One user's conversation with the companion, until they end it.
 
     Args:
-        companion: Who answers.
-        lines: What is typed.
-        out: Where to.
-        recent: How many turns the companion reads word for word.
+        companion: The user's companion.
+        lines: Reader of typed lines.
+        out: Console to print to.
+        recent: Number of latest turns that the companion reads word for word.
     """
 
-    def __init__(self, companion: Companion, lines: Lines, out: Console, recent: int) -> None:
+    def __init__(self, companion: Companion, lines: LineReader, out: Console, recent: int) -> None:
         super().__init__(companion, lines, out)
         self._recent = recent
 
     def run(self) -> None:
-        """Reads and answers until /stop or the end of what is typed."""
-        while (line := self._line()) not in (None, END):
+        """Process lines until /stop or the end of the input."""
+        while (line := self._read_line()) not in (None, END):
             if line:
-                self._obey(line)
-        self.say("bye", name=self.user_id)
+                self._process(line)
+        self.print_string("bye", name=self.user_id)
 
-    def answer(self, pieces: Iterator[str]) -> None:
-        """Prints an answer as it comes; Ctrl-C ends it, not the program."""
-        self.in_view = len(self.companion.said(self._recent))
-        self.out.print(Text(f"{self.words['companion']}: ", "bold green"), end="")
+    def print_answer(self, pieces: Iterator[str]) -> None:
+        """Print an answer while it is received; Ctrl-C stops it but not the program."""
+        self.in_view = len(self.companion.history(self._recent))
+        self.out.print(Text(f"{self.strings['companion']}: ", "bold green"), end="")
         failure = ""
-        with self._stoppable() as was_stopped:
+        with self._stop_on_ctrl_c() as was_stopped:
             try:
                 for piece in pieces:
                     self.out.print(clean(without_surrogates(piece)), end="", soft_wrap=True)
@@ -56,46 +56,46 @@ class Talk(Commands):
                 failure = one_line(str(error)).rstrip(".")
         self.out.print()
         if failure:
-            said = self.words["failed"].format(error=failure)
-            self.out.print(Text(said, "red"), soft_wrap=True)
+            message = self.strings["failed"].format(error=failure)
+            self.out.print(Text(message, "red"), soft_wrap=True)
         elif was_stopped():
-            self.say("stopped")
+            self.print_string("stopped")
 
-    def _line(self) -> str | None:
-        """What is typed next, "" for nothing; None at the end."""
+    def _read_line(self) -> str | None:
+        """Return the next line, "" after Ctrl-C; None at the end of the input."""
         try:
-            return without_surrogates(self.lines.read(f"{self.words['you']}> ")).strip()
+            return without_surrogates(self.lines.read(f"{self.strings['you']}> ")).strip()
         except KeyboardInterrupt:
             return ""
         except EOFError:
             self.out.print()
             return None
 
-    def _obey(self, line: str) -> None:
+    def _process(self, line: str) -> None:
         word = line.split()[0]
         try:
             if not line.startswith("/"):
-                self.answer(self.companion.say(line))
+                self.print_answer(self.companion.say(line))
             elif word[1:] in COMMANDS:
                 getattr(self, word[1:])()
             else:
-                self.say("unknown", command=one_line(word))
+                self.print_string("unknown", command=one_line(word))
         except MemoryBankError as error:
             self.out.print(Text(f"error: {one_line(str(error))}", "red"), soft_wrap=True)
         except KeyboardInterrupt:
-            self.say("left_alone")
+            self.print_string("cancelled")
 
     @contextmanager
-    def _stoppable(self) -> Iterator[Callable[[], bool]]:
-        """Ctrl-C stops the answer meanwhile; gives what says whether it did."""
-        seen: list[int] = []
+    def _stop_on_ctrl_c(self) -> Iterator[Callable[[], bool]]:
+        """Let Ctrl-C stop the answer; yield a function that returns whether it did."""
+        signals: list[int] = []
 
         def stop(number: int, frame: Any) -> None:
-            seen.append(number)
+            signals.append(number)
             self.companion.stop()
 
-        before = signal.signal(signal.SIGINT, stop)
+        previous = signal.signal(signal.SIGINT, stop)
         try:
-            yield lambda: bool(seen)
+            yield lambda: bool(signals)
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous)

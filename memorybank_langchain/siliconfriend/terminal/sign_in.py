@@ -1,4 +1,4 @@
-"""Who it is that talks: asked, greeted and known again."""
+"""Start of a conversation in the terminal: ask for the user's name and greet them."""
 
 from __future__ import annotations
 
@@ -11,47 +11,51 @@ from memorybank_core.terminal import console, one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 from memorybank_langchain.siliconfriend.models import budget
 
-from .lines import Lines
-from .repl import Talk
-from .strings import WORDS, day_label
+from .lines import LineReader
+from .repl import Repl
+from .strings import STRINGS, day_label
 
-LONGEST_NAME = 100
-_LINES = 200  # how many earlier lines come back with ↑
-_RECENT = 6  # what `siliconfriend` shows unless told otherwise
+MAX_NAME_LENGTH = 100
+_HISTORY_LINES = 200  # earlier lines available with ↑
+_RECENT = 6  # default of `siliconfriend`
 
 
 def talk(
     bank: MemoryBank, model: BaseChatModel, *, user: str | None = None, patience: float = 120.0
 ) -> None:
-    """Talks in the terminal until the person ends it; in the bank's language.
+    """Run a conversation in the terminal, in the bank's language, until the user ends it.
 
     Args:
-        bank: Where the memories are.
-        model: Any chat model of LangChain's.
-        user: Who talks; None asks.
-        patience: Seconds without a piece of an answer after which it is given up.
+        bank: Bank with the memories.
+        model: Any LangChain chat model.
+        user: Name of the user; None asks for it.
+        patience: Seconds without output after which an answer is aborted.
 
     Raises:
-        InvalidInputError: `user` is no name.
+        InvalidInputError: If `user` is not a valid name.
     """
-    out, lines, words = console(), Lines(), WORDS[bank.language]
-    name = _named(user, bank.language) if user is not None else _asked(lines, out, bank.language)
+    out, lines, strings = console(), LineReader(), STRINGS[bank.language]
+    if user is None:
+        name = _ask_name(lines, out, bank.language)
+    else:
+        name = _require_name(user, bank.language)
     if not name:
         return
     _greet(bank, name, out)
-    said = bank.timeline(user_id=name, kind="turn", last=_LINES)
-    lines.remember([one.turn.query for one in said if one.turn and one.turn.query.strip()])
-    out.print(Text(words["hint"], "dim"), soft_wrap=True)
-    how = budget(model)
-    companion = Companion(model, bank, user_id=name, patience=patience, **how)
-    Talk(companion, lines, out, how.get("recent", _RECENT)).run()
+    memories = bank.timeline(user_id=name, kind="turn", last=_HISTORY_LINES)
+    queries = [memory.turn.query for memory in memories if memory.turn]
+    lines.set_history([query for query in queries if query.strip()])
+    out.print(Text(strings["hint"], "dim"), soft_wrap=True)
+    options = budget(model)
+    companion = Companion(model, bank, user_id=name, patience=patience, **options)
+    Repl(companion, lines, out, options.get("recent", _RECENT)).run()
 
 
-def _asked(lines: Lines, out: Console, language: str) -> str:
-    """The name that is typed; "" where nobody wants to say one."""
+def _ask_name(lines: LineReader, out: Console, language: str) -> str:
+    """Ask until a valid name is typed; return "" if the input ends."""
     while True:
         try:
-            return _named(lines.read(WORDS[language]["ask_name"]), language)
+            return _require_name(lines.read(STRINGS[language]["ask_name"]), language)
         except InvalidInputError as error:
             out.print(str(error))
         except (EOFError, KeyboardInterrupt):
@@ -59,25 +63,25 @@ def _asked(lines: Lines, out: Console, language: str) -> str:
             return ""
 
 
-def _named(typed: str, language: str) -> str:
-    """A name in one line, without control characters.
+def _require_name(typed: str, language: str) -> str:
+    """Return a name in one line, without control characters.
 
     Raises:
-        InvalidInputError: There is none, or it is too long.
+        InvalidInputError: If the name is empty or too long.
     """
     name = one_line(typed)
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise InvalidInputError(WORDS[language]["bad_name"].format(longest=LONGEST_NAME))
+    if not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise InvalidInputError(STRINGS[language]["bad_name"].format(longest=MAX_NAME_LENGTH))
     return name
 
 
 def _greet(bank: MemoryBank, name: str, out: Console) -> None:
-    words, language = WORDS[bank.language], bank.language
-    known = bank.timeline(user_id=name, kind="turn", archived=True)
-    if not known:
-        out.print(Text(words["hello"].format(name=name), "bold"), soft_wrap=True)
+    strings, language = STRINGS[bank.language], bank.language
+    turns = bank.timeline(user_id=name, kind="turn", archived=True)
+    if not turns:
+        out.print(Text(strings["hello"].format(name=name), "bold"), soft_wrap=True)
         return
-    count = words["turn" if len(known) == 1 else "turns"].format(count=len(known))
-    first, last = (day_label(one.day, language) for one in (known[0], known[-1]))
-    out.print(Text(words["hello_again"].format(name=name), "bold"), soft_wrap=True)
-    out.print(words["known"].format(first=first, turns=count, last=last), soft_wrap=True)
+    count = strings["turn" if len(turns) == 1 else "turns"].format(count=len(turns))
+    first, last = (day_label(memory.day, language) for memory in (turns[0], turns[-1]))
+    out.print(Text(strings["hello_again"].format(name=name), "bold"), soft_wrap=True)
+    out.print(strings["known"].format(first=first, turns=count, last=last), soft_wrap=True)

@@ -1,62 +1,61 @@
-"""What the terminal says, in English and Chinese."""
+"""Texts of the terminal app, in English and Chinese."""
 
 from __future__ import annotations
 
 from datetime import date
 
-WORDS = {
+STRINGS = {
     "en": {
-        "ask_name": "What are you called? ",
-        "bad_name": "Please write a name of at most {longest} letters.",
-        "hello": "Hello {name}, nice to meet you. I am SiliconFriend. What you tell me, "
-        "I remember.",
+        "ask_name": "What is your name? ",
+        "bad_name": "Please enter a name of 1 to {longest} characters.",
+        "hello": "Hello {name}, nice to meet you. I am SiliconFriend. I remember what you tell me.",
         "hello_again": "Hello {name}, good to see you again.",
-        "known": "We have known each other since {first}; {turns}, the last on {last}.",
+        "known": "We have known each other since {first}: {turns}, the last on {last}.",
         "turns": "{count:,} turns",
         "turn": "1 turn",
-        "hint": "/help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the talk.",
+        "hint": "/help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the conversation.",
         "you": "You",
         "companion": "SiliconFriend",
-        "stopped": "(stopped; what was said so far is kept)",
-        "failed": "There is no answer: {error}. Your message is kept; go on, or try /again.",
-        "unknown": "There is no {command}; /help lists the commands.",
+        "stopped": "(stopped; the answer so far is kept)",
+        "failed": "No answer: {error}. Your message is kept; continue, or try /again.",
+        "unknown": "Unknown command: {command}. /help lists the commands.",
         "bye": "Goodbye, {name}. I will remember.",
-        "help": "what there is to say",
+        "help": "list the commands",
         "why": "what was recalled for the last answer, and why",
-        "memory": "your memories by day, and what is left of each",
+        "memory": "your memories by day, and how much of each is retained",
         "portrait": "how I see you, and what we talked about",
-        "summarize": "digest what is new into that",
-        "forget": "let go of what has faded (it can be brought back)",
-        "clear": "erase everything of you, for good",
-        "new": "begin another conversation; nothing is forgotten",
-        "again": "another answer to what you said last",
-        "stop": "end the talk",
-        "nothing_asked": "Nothing was recalled yet: say something first.",
-        "nothing_recalled": "No memory was recalled for it.",
-        "in_view": "It also read the latest turns of this conversation, word for word: {count}.",
-        "no_room": "For {count} more there was no room.",
+        "summarize": "update the portrait and the summaries",
+        "forget": "archive faded memories (they can be restored)",
+        "clear": "permanently erase everything about you",
+        "new": "start a new conversation; memories are kept",
+        "again": "get another answer to your last message",
+        "stop": "end the conversation",
+        "no_answer_yet": "Nothing was recalled yet: say something first.",
+        "nothing_recalled": "No memories were recalled for the last answer.",
+        "in_view": "The companion also read the latest turns of this conversation: {count}.",
+        "no_room": "{count} more did not fit.",
         "no_memories": "There are no memories yet.",
         "head": "Memory,Strength,Retention,Recalls",
         "forgotten_mark": "forgotten",
         "pinned_mark": "pinned",
-        "no_portrait": "Nothing is digested yet: /summarize does that.",
+        "no_portrait": "There are no summaries yet: run /summarize.",
         "overall_portrait": "How I see you",
         "overall_summary": "What we talked about",
-        "digesting": "Digesting …",
-        "digested": "Days digested: {digested}; with nothing new: {skipped}.",
-        "digest_failed": "{count} could not be made ({error}). What was there is kept.",
-        "nothing_fades": "Nothing has faded far enough to be let go; {kept:,} memories stay.",
-        "fading": "These have faded:",
-        "ask_forget": "Let go of {count:,} of {all:,}?",
-        "let_go": "Let go of {count:,}; {kept:,} stay.",
-        "ask_clear": "Erase all {count:,} memories of {name}, for good?",
-        "cleared": "Erased for good: {count:,} memories. {left:,} are left.",
-        "not_wiped": "Their bytes leave a file with the next deletion, a database with VACUUM.",
-        "left_alone": "Nothing was done.",
+        "digesting": "Summarizing …",
+        "digested": "Days summarized: {digested}; unchanged: {skipped}.",
+        "digest_failed": "{count} failed ({error}). Earlier summaries are kept.",
+        "nothing_faded": "Nothing has faded enough to be archived; {kept:,} memories are kept.",
+        "faded": "These have faded:",
+        "ask_forget": "Archive {count:,} of {all:,} memories?",
+        "archived": "Archived: {count:,}; kept: {kept:,}.",
+        "ask_clear": "Permanently erase all memories of {name} ({count:,})?",
+        "cleared": "Memories erased: {count:,}; left: {left:,}.",
+        "not_wiped": "The erased bytes leave a file at the next deletion, a database at VACUUM.",
+        "cancelled": "Cancelled.",
         "yes_or_no": " [y/N] ",
         "yes": "y,yes",
-        "begun": "A new conversation. What we said before stays remembered.",
-        "nothing_said": "Nothing was said in this conversation yet.",
+        "new_conversation": "New conversation. Earlier ones stay in memory.",
+        "no_turns": "Nothing was said in this conversation yet.",
     },
     "zh": {
         "ask_name": "怎么称呼你？",
@@ -83,7 +82,7 @@ WORDS = {
         "new": "开始新的对话，什么也不会忘",
         "again": "重新回答你刚才说的话",
         "stop": "结束谈话",
-        "nothing_asked": "还没有想起什么：先说点什么吧。",
+        "no_answer_yet": "还没有想起什么：先说点什么吧。",
         "nothing_recalled": "没有为它想起任何记忆。",
         "in_view": "它还逐字读了这次对话最近的 {count} 轮。",
         "no_room": "另有 {count} 条放不下。",
@@ -97,28 +96,28 @@ WORDS = {
         "digesting": "正在整理……",
         "digested": "整理了 {digested} 天，{skipped} 天没有新内容。",
         "digest_failed": "有 {count} 项没能完成（{error}），原有的仍保留。",
-        "nothing_fades": "还没有淡忘到要放下的，{kept:,} 条记忆都留着。",
-        "fading": "这些已经淡忘：",
+        "nothing_faded": "还没有淡忘到要放下的，{kept:,} 条记忆都留着。",
+        "faded": "这些已经淡忘：",
         "ask_forget": "要放下 {all:,} 条中的 {count:,} 条吗？",
-        "let_go": "放下了 {count:,} 条，还留着 {kept:,} 条。",
+        "archived": "放下了 {count:,} 条，还留着 {kept:,} 条。",
         "ask_clear": "要永久删除{name}的全部 {count:,} 条记忆吗？",
         "cleared": "已永久删除 {count:,} 条记忆，剩余 {left:,} 条。",
         "not_wiped": "其字节稍后抹去：文件在下次删除时，数据库在 VACUUM 时。",
-        "left_alone": "什么也没有做。",
+        "cancelled": "什么也没有做。",
         "yes_or_no": " [是/否] ",
         "yes": "y,yes,是,是的",
-        "begun": "新的对话开始了。以前说过的都还记得。",
-        "nothing_said": "这次对话还没有说过什么。",
+        "new_conversation": "新的对话开始了。以前说过的都还记得。",
+        "no_turns": "这次对话还没有说过什么。",
     },
 }
-"""The wording by language."""
+"""Texts by language."""
 
 COMMANDS = tuple("help why memory portrait summarize forget clear new again stop".split())
-"""What may stand after a slash."""
+"""Names of the commands, without the slash."""
 
 
 def day_label(day: date, language: str) -> str:
-    """For example "9 March 2024" or "2024年3月9日"."""
+    """Format a day, such as "9 March 2024" or "2024年3月9日"."""
     if language == "zh":
         return f"{day.year}年{day.month}月{day.day}日"
     return f"{day.day} {day:%B %Y}"

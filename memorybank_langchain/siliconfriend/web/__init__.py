@@ -1,16 +1,13 @@
-"""SiliconFriend on a page of the browser's: the talk, and beside it the memory."""
+"""SiliconFriend as a web page: the conversation, and next to it the memory."""
 
 import os
 
-from memorybank_core.errors import MissingDependencyError
+from memorybank_langchain.siliconfriend.dependencies import explain_missing_package
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where gradio is imported
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads it on import
 
-try:
+with explain_missing_package():
     from .page import page
     from .server import serve, start
-except ModuleNotFoundError as error:
-    package = str(error.name).partition(".")[0]
-    raise MissingDependencyError.of(package, "siliconfriend") from error
 
 __all__ = ["page", "serve", "start"]
