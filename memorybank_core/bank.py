@@ -24,8 +24,8 @@ from .context import (
     require_max_tokens,
     token_counter,
 )
-from .digests.answers import Asker, Tally
-from .digests.run import Run, read_ledger
+from .digests.llm_client import CallCounter, LLMClient
+from .digests.runner import DigestRunner, load_digest_state
 from .digests.summarizer import Extractor, Summarizer
 from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
@@ -433,7 +433,9 @@ class MemoryBank:
         return [
             stale
             for user in self._users(user_id)
-            for stale in read_ledger(self.store, user).stale(has_model=self.llm is not None)
+            for stale in load_digest_state(self.store, user).find_stale(
+                has_model=self.llm is not None
+            )
         ]
 
     def digests(self, *, user_id: str) -> list[Digest]:
@@ -465,18 +467,20 @@ class MemoryBank:
         language: str | None = None,
     ) -> SummarizeReport:
         require_k(concurrency, "concurrency")
-        moment, users, tally = require_moment(now), self._users(user_id), Tally()
+        moment, users, counter = require_moment(now), self._users(user_id), CallCounter()
         chosen_language = require_language(language or self.language)
         chosen_llm = require_llm(llm) or self.llm
         prompts = self.prompts if self.prompts and not language else PROMPTS[chosen_language]
         writer: Extractor | Summarizer = (
-            Summarizer(Asker(chosen_llm, tally), prompts)
+            Summarizer(LLMClient(chosen_llm, counter), prompts)
             if chosen_llm
             else Extractor(self.store.vectors, chosen_language)
         )
         on_progress = progress or (lambda _: None)
-        run = Run(self.store, self.embedder, writer, now=moment, anew=rebuild, progress=on_progress)
-        return run.over(users, concurrency, tally)
+        runner = DigestRunner(
+            self.store, self.embedder, writer, now=moment, force=rebuild, on_progress=on_progress
+        )
+        return runner.run(users, concurrency, counter)
 
     def _users(self, user_id: str | None) -> list[str]:
         """Return this user or, for None, all users."""

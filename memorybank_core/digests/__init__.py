@@ -1,5 +1,6 @@
-"""Digests: what is made of the days, by a language model or without one.
+"""Digests: summaries and portraits, written by a language model or extracted from the dialogue.
 
-`ledger` says what is due, `run` has it made and stored, `summarizer` makes the texts: with a model
-(`answers` asks it) or by `extraction`, which quotes.
+`state` finds the digests that are missing or stale, `runner` makes and stores them. `summarizer`
+produces the texts: with a language model (called by `llm_client`), or without one by quoting the
+dialogue (`extraction`).
 """

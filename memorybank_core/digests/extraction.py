@@ -1,7 +1,7 @@
-"""Digests without a language model: what was said, chosen and quoted, never reworded.
+"""Digests without a language model: quotes selected from the dialogue, never reworded.
 
-Pure functions: no clock, no I/O, no randomness. Every quoted piece is a verbatim piece of a
-turn, so nothing can be invented; "…" marks where one was cut.
+Pure functions: no clock, no I/O, no randomness. Every quote is a verbatim piece of a turn, so
+nothing can be invented; "…" marks a cut.
 """
 
 from __future__ import annotations
@@ -17,117 +17,118 @@ from memorybank_core.protocols import Array, Matrix
 from memorybank_core.records import Memory
 from memorybank_core.text import estimate_tokens, sentences
 
-from .centrality import centrality, distinct, lexical_vectors, means, most_central
-from .statements import clip, fullness, statements, telling
+from .centrality import centrality, lexical_vectors, mean_vectors, most_central, select_distinct
+from .statements import clip, find_statements, length_weight, select_excerpt
 
-EVENTS = 5
-"""How many turns `events` quotes at most; a short day gets fewer."""
-EVENT_TOKENS = 140
-"""About how long the quotes of a day may be together, in estimated tokens."""
-LINES = 5
-"""How many statements `portrait` quotes at most."""
+MAX_EVENTS = 5
+"""Maximum number of turns that `extract_events` quotes; a short day gets fewer."""
+EVENTS_TOKENS = 140
+"""Approximate total length of a day's quotes, in estimated tokens."""
+MAX_LINES = 5
+"""Maximum number of statements that `extract_portrait` quotes."""
 LINE_TOKENS = 40
-"""About how long a line may be, in estimated tokens."""
-OVERALL = 12
-"""How many lines the overall summary and the overall portrait have at most."""
+"""Approximate maximum length of a line, in estimated tokens."""
+MAX_OVERALL_LINES = 12
+"""Maximum number of lines of the overall summary and of the overall portrait."""
 
 WORDING = {
     "en": {
         "user": "The user",
         "companion": "The companion",
-        "said": "{who} said: {quotes}",
-        "between": " ",
-        "named": "{who}: {piece}",
+        "quotes": "{speaker} said: {quotes}",
+        "separator": " ",
+        "speaker_line": "{speaker}: {quote}",
         "portrait": "In the user's own words:",
-        "dated": "{day}: {text}",
+        "day_line": "{day}: {text}",
         "summary": "Day by day:",
         "overall": "About the user:",
     },
     "zh": {
         "user": "用户",
         "companion": "AI伴侣",
-        "said": "{who}说：{quotes}",
-        "between": "",
-        "named": "{who}：{piece}",
+        "quotes": "{speaker}说：{quotes}",
+        "separator": "",
+        "speaker_line": "{speaker}：{quote}",
         "portrait": "用户的原话：",
-        "dated": "{day}：{text}",
+        "day_line": "{day}：{text}",
         "summary": "逐日概要：",
         "overall": "关于用户：",
     },
 }
-"""The words around the quotes."""
+"""The words around the quotes, by language."""
 
 NOTHING_KNOWN = {
     "en": "Nothing is known of the user from this day.",
     "zh": "这一天没有关于用户的信息。",
 }
-"""The portrait of a day on which the user said nothing."""
+"""The portrait of a day on which the user said nothing, by language."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _NEXT_QUOTE = re.compile(r"(?<=”)\s*(?=“)")
-_SIGNED = re.compile("[^“]+[:：] ?“.*”$")
+_SPEAKER_LINE = re.compile("[^“]+[:：] ?“.*”$")
 _HEADING = re.compile("[:：]\\**$")
-_PROSE = 3  # so many sentences of a portrait in prose are looked at
-_TOLD = 0.15  # a turn worth less has hardly anything to tell
+_PROSE_SENTENCES = 3  # leading sentences taken from a portrait in prose
+_MIN_WEIGHT = 0.15  # a turn of a lower weight has hardly any content
 
 
-class _Line(NamedTuple):
-    """A line that may stand in a portrait, and how much it tells as `Statement.of_self` does."""
+class _PortraitLine(NamedTuple):
+    """A candidate line of a portrait; `self_level` as in `StatementSpan`."""
 
     text: str
-    of_self: int
+    self_level: int
 
 
-def events(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
-    """What happened on a day: its most central turns, by their embeddings.
-
-    Args:
-        turns: The memories of the day's turns, at least one, in order of time.
-        vectors: The vectors of each turn's windows, float32 (windows, d), unit length.
-        language: "en" or "zh", for the words around the quotes.
-    """
-    said = [_heard(memory, WORDING[language]) for memory in turns]
-    worths = [_worth(words) for _, words in said]
-    count = min(EVENTS, 1 + sum(worth >= _TOLD for worth in worths) // 2)
-    rows = sorted(most_central(means(vectors), worths, count))
-    quotes = [(said[row][0], telling(said[row][1], EVENT_TOKENS / len(rows))) for row in rows]
-    return _narrated(list(dict.fromkeys(quotes)), WORDING[language])
-
-
-def portrait(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
-    """What the user says of themself on a day, a line each.
-
-    Where they say nothing of themself these are their most central words, and where they say
-    nothing at all it is `NOTHING_KNOWN`.
+def extract_events(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
+    """Return a day's event summary: quotes of its most central turns, by their embeddings.
 
     Args:
         turns: The memories of the day's turns, at least one, in order of time.
         vectors: The vectors of each turn's windows, float32 (windows, d), unit length.
         language: "en" or "zh", for the words around the quotes.
     """
-    told = [
-        (turn, rows)
-        for memory, rows in zip(turns, vectors, strict=True)
+    utterances = [_main_utterance(memory, WORDING[language]) for memory in turns]
+    weights = [_weight(text) for _, text in utterances]
+    count = min(MAX_EVENTS, 1 + sum(weight >= _MIN_WEIGHT for weight in weights) // 2)
+    rows = sorted(most_central(mean_vectors(vectors), weights, count))
+    limit = EVENTS_TOKENS / len(rows)
+    quotes = [(utterances[row][0], select_excerpt(utterances[row][1], limit)) for row in rows]
+    return _format_quotes(list(dict.fromkeys(quotes)), WORDING[language])
+
+
+def extract_portrait(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
+    """Return a day's portrait: the user's statements about themself, one a line.
+
+    Without such statements these are the user's most central sentences; if the user said nothing,
+    it is `NOTHING_KNOWN`.
+
+    Args:
+        turns: The memories of the day's turns, at least one, in order of time.
+        vectors: The vectors of each turn's windows, float32 (windows, d), unit length.
+        language: "en" or "zh", for the words around the quotes.
+    """
+    user_turns = [
+        (turn, windows)
+        for memory, windows in zip(turns, vectors, strict=True)
         if (turn := memory.turn) and turn.query.strip()
     ]
-    if not told:
+    if not user_turns:
         return NOTHING_KNOWN[language]
-    words = [turn.query for turn, _ in told]
-    center = means([rows for _, rows in told])
-    chosen = _self_statements(words, centrality(center, [1.0] * len(words)))
-    if not chosen:
-        central = sorted(most_central(center, [_worth(query) for query in words], 2))
-        chosen = [(row, telling(words[row], LINE_TOKENS)) for row in central]
-    several = len({turn.user_name for turn, _ in told}) > 1
-    names = [turn.user_name if several else None for turn, _ in told]
-    lines = [_signed(names[row], text, WORDING[language]) for row, text in chosen]
+    queries = [turn.query for turn, _ in user_turns]
+    means = mean_vectors([windows for _, windows in user_turns])
+    quotes = _self_statements(queries, centrality(means, [1.0] * len(queries)))
+    if not quotes:
+        rows = sorted(most_central(means, [_weight(query) for query in queries], 2))
+        quotes = [(row, select_excerpt(queries[row], LINE_TOKENS)) for row in rows]
+    has_several_speakers = len({turn.user_name for turn, _ in user_turns}) > 1
+    speakers = [turn.user_name if has_several_speakers else None for turn, _ in user_turns]
+    lines = [_format_line(speakers[row], quote, WORDING[language]) for row, quote in quotes]
     return "\n- ".join([WORDING[language]["portrait"], *dict.fromkeys(lines)])
 
 
-def overall_summary(days: Sequence[tuple[date, str]], language: str) -> str:
-    """A short account of the daily event summaries, whoever wrote them: a dated line each.
+def extract_overall_summary(days: Sequence[tuple[date, str]], language: str) -> str:
+    """Return a condensed account of daily event summaries by any author: a dated line a day.
 
-    Of many days those that stand best for the others are taken, and always the latest.
+    Of many days, the most representative ones are taken, and always the latest.
 
     Args:
         days: Each day with its summary, at least one.
@@ -135,38 +136,41 @@ def overall_summary(days: Sequence[tuple[date, str]], language: str) -> str:
     """
     days = sorted(days)
     rows = list(range(len(days)))
-    if len(days) > OVERALL:
-        texts = lexical_vectors([text for _, text in days])
-        rows = sorted(most_central(texts, [1.0] * len(days), OVERALL, taken=rows[-1:]))
+    if len(days) > MAX_OVERALL_LINES:
+        vectors = lexical_vectors([text for _, text in days])
+        weights = [1.0] * len(days)
+        rows = sorted(most_central(vectors, weights, MAX_OVERALL_LINES, required=rows[-1:]))
     wording = WORDING[language]
     lines = (
-        wording["dated"].format(day=days[row][0].isoformat(), text=_leading(days[row][1]))
+        wording["day_line"].format(
+            day=days[row][0].isoformat(), text=_leading_sentences(days[row][1])
+        )
         for row in rows
     )
     return "\n- ".join([wording["summary"], *lines])
 
 
-def overall_portrait(days: Sequence[tuple[date, str]], language: str) -> str:
-    """The most telling lines of the daily portraits, whoever wrote them, without repetitions.
+def extract_overall_portrait(days: Sequence[tuple[date, str]], language: str) -> str:
+    """Return the most informative lines of daily portraits by any author, without repetitions.
 
     Args:
         days: Each day with its portrait, at least one.
         language: "en" or "zh", for the words around them.
     """
-    told = [line for _, text in sorted(days) for line in _portrait_lines(text)]
-    if not told:
+    lines = [line for _, text in sorted(days) for line in _portrait_lines(text)]
+    if not lines:
         return NOTHING_KNOWN[language]
-    told = [line for line in told if line.of_self] or told
-    told.reverse()  # of two that say the same, the later is kept
-    texts = [line.text for line in told]
-    center = centrality(lexical_vectors(texts), [1.0] * len(texts))
-    scores = [_score(line, near) for line, near in zip(told, center, strict=True)]
-    chosen = sorted(distinct(texts, scores, OVERALL), reverse=True)
-    return "\n- ".join([WORDING[language]["overall"], *(texts[row] for row in chosen)])
+    lines = [line for line in lines if line.self_level] or lines
+    lines.reverse()  # of two equal lines, the later day's is kept
+    texts = [line.text for line in lines]
+    closeness = centrality(lexical_vectors(texts), [1.0] * len(texts))
+    scores = [_score(line, value) for line, value in zip(lines, closeness, strict=True)]
+    rows = sorted(select_distinct(texts, scores, MAX_OVERALL_LINES), reverse=True)
+    return "\n- ".join([WORDING[language]["overall"], *(texts[row] for row in rows)])
 
 
-def _heard(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
-    """Who speaks in a turn and the words: the user's, or the companion's where there are none."""
+def _main_utterance(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
+    """Return a turn's speaker and text: the user's, or the companion's if the user said nothing."""
     turn = memory.turn
     if turn is None:
         return wording["user"], memory.text
@@ -175,48 +179,50 @@ def _heard(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
     return turn.companion_name or wording["companion"], turn.response
 
 
-def _worth(words: str) -> float:
-    """How much the best statement of `words` tells; a little even where nothing is stated."""
-    return max((statement.worth for statement in statements(words)), default=0.02)
+def _weight(text: str) -> float:
+    """Return the weight of the best statement in `text`; a small one if nothing is stated."""
+    return max((statement.weight for statement in find_statements(text)), default=0.02)
 
 
-def _narrated(quotes: Sequence[tuple[str, str]], wording: Mapping[str, str]) -> str:
-    """Who said what, each speaker named once in a row of quotes."""
-    between = wording["between"]
-    return between.join(
-        wording["said"].format(who=who, quotes=between.join(f"“{piece}”" for _, piece in run))
-        for who, run in groupby(quotes, key=itemgetter(0))
+def _format_quotes(quotes: Sequence[tuple[str, str]], wording: Mapping[str, str]) -> str:
+    """Join quotes of (speaker, text); consecutive quotes of a speaker share one introduction."""
+    separator = wording["separator"]
+    return separator.join(
+        wording["quotes"].format(
+            speaker=speaker, quotes=separator.join(f"“{text}”" for _, text in group)
+        )
+        for speaker, group in groupby(quotes, key=itemgetter(0))
     )
 
 
-def _signed(name: str | None, piece: str, wording: Mapping[str, str]) -> str:
-    """A line of the portrait, with the speaker where there are several."""
-    if name is None:
-        return piece
-    return wording["named"].format(who=name, piece=f"“{piece}”")
+def _format_line(speaker: str | None, quote: str, wording: Mapping[str, str]) -> str:
+    """Return a line of the portrait, with its speaker if there are several."""
+    if speaker is None:
+        return quote
+    return wording["speaker_line"].format(speaker=speaker, quote=f"“{quote}”")
 
 
-def _self_statements(words: Sequence[str], center: Array) -> list[tuple[int, str]]:
-    """What the words tell of their speaker, the best in order of time, each with its row."""
-    told = [
-        (row, _Line(clip(query[found.start : found.end], LINE_TOKENS), found.of_self))
-        for row, query in enumerate(words)
-        for found in statements(query)
-        if found.of_self
+def _self_statements(queries: Sequence[str], closeness: Array) -> list[tuple[int, str]]:
+    """Return the best statements of speakers about themselves, in order, each with its row."""
+    candidates = [
+        (row, _PortraitLine(clip(query[span.start : span.end], LINE_TOKENS), span.self_level))
+        for row, query in enumerate(queries)
+        for span in find_statements(query)
+        if span.self_level
     ]
-    told = [(row, line) for row, line in told if line.of_self >= 2] or told
-    scores = [_score(line, center[row]) for row, line in told]
-    chosen = sorted(distinct([line.text for _, line in told], scores, LINES))
-    return [(row, line.text) for row, line in (told[i] for i in chosen)]
+    candidates = [(row, line) for row, line in candidates if line.self_level >= 2] or candidates
+    scores = [_score(line, closeness[row]) for row, line in candidates]
+    chosen = sorted(select_distinct([line.text for _, line in candidates], scores, MAX_LINES))
+    return [(row, line.text) for row, line in (candidates[i] for i in chosen)]
 
 
-def _score(line: _Line, central: float) -> float:
-    """How much a line belongs in a portrait: by what it tells, then by length and centrality."""
-    return line.of_self + 0.5 * fullness(line.text) + 0.5 * float(central)
+def _score(line: _PortraitLine, closeness: float) -> float:
+    """Rate a line for a portrait: by its self level, then by length and centrality."""
+    return line.self_level + 0.5 * length_weight(line.text) + 0.5 * float(closeness)
 
 
-def _leading(text: str) -> str:
-    """The first sentences of a summary, in one line; a quote that is cut is closed."""
+def _leading_sentences(text: str) -> str:
+    """Return the first sentences of a summary, on one line; an open quote is closed."""
     lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
     parts = [
         part for line in lines if not _HEADING.search(line) for part in _NEXT_QUOTE.split(line)
@@ -231,20 +237,21 @@ def _leading(text: str) -> str:
     return kept + "”" * (kept.count("“") - kept.count("”"))
 
 
-def _portrait_lines(text: str) -> list[_Line]:
-    """The lines of a portrait: the items of its list, or the leading sentences of prose.
+def _portrait_lines(text: str) -> list[_PortraitLine]:
+    """Return the lines of a portrait: its list items, or the leading sentences of prose.
 
-    A model speaks of the user in the third person and of nothing else: its lines tell most.
+    A model's portrait is about the user only, in the third person: its lines get the top level.
     """
     if text.strip() in NOTHING_KNOWN.values():
         return []
     lines = text.splitlines()
     items = [_BULLET.sub("", line).strip() for line in lines if _BULLET.match(line)]
     if lines and lines[0] in {wording["portrait"] for wording in WORDING.values()}:
-        quotes = [item if _SIGNED.match(item) else f"“{item}”" for item in items]
-        levels = [[found.of_self for found in statements(quote)] for quote in quotes]
+        quotes = [item if _SPEAKER_LINE.match(item) else f"“{item}”" for item in items]
+        levels = [[span.self_level for span in find_statements(quote)] for quote in quotes]
         return [
-            _Line(quote, max(level, default=0)) for quote, level in zip(quotes, levels, strict=True)
+            _PortraitLine(quote, max(level, default=0))
+            for quote, level in zip(quotes, levels, strict=True)
         ]
-    leading = items or [line for line in sentences(text) if not _HEADING.search(line)][:_PROSE]
-    return [_Line(clip(line, LINE_TOKENS), 3) for line in leading]
+    prose = [line for line in sentences(text) if not _HEADING.search(line)][:_PROSE_SENTENCES]
+    return [_PortraitLine(clip(line, LINE_TOKENS), 3) for line in items or prose]

@@ -1,8 +1,8 @@
-"""The texts of digests: by a language model where there is one, else extracted.
+"""Write the texts of digests: by a language model, or by extraction.
 
-Material that is longer than the model reads is digested in parts, and the parts are merged. Only
-the overall digests are always one call, whatever the number of days: where their days are too
-many, the longest of the days' digests are shortened.
+Material that exceeds the context window is digested in parts, and the parts are merged. An
+overall digest is always a single call, however many days there are: if they do not fit, the
+longest of the days' digests are shortened.
 """
 
 from __future__ import annotations
@@ -17,184 +17,187 @@ from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
 from memorybank_core.text import estimate_tokens, windows
 
 from . import extraction
-from .answers import Asker, joined
-from .ledger import Source
+from .llm_client import LLMClient, format_material
+from .state import Source
 
-_LEAST = 48
-"""Tokens below which a part is not divided any further."""
+_MIN_PART_TOKENS = 48
+"""Length below which a part is not divided any further."""
 
 
 class Extractor:
-    """Makes digests without a language model; see `extraction`.
+    """Writes digests without a language model; see `extraction`.
 
     Args:
-        vectors: Gives the vectors of a user's memories by their ids (`MemoryStore.vectors`).
-        language: Of the wording.
+        load_vectors: Returns the vectors of a user's memories by their ids
+            (`MemoryStore.vectors`).
+        language: "en" or "zh", for the words around the quotes.
     """
 
     name = EXTRACTIVE
 
     def __init__(
-        self, vectors: Callable[[str, Sequence[str]], Mapping[str, Matrix]], language: str
+        self, load_vectors: Callable[[str, Sequence[str]], Mapping[str, Matrix]], language: str
     ) -> None:
-        self._vectors, self._language = vectors, language
+        self._load_vectors, self._language = load_vectors, language
 
     def write(self, kind: DigestKind, day: date | None, source: Source) -> str:
-        """The digest of a day's turns, or, overall, of all days' digests of its kind.
+        """Return the digest of a day's turns or, overall, of all days' digests of its kind.
 
         Raises:
-            ConflictError: A turn was deleted meanwhile.
+            ConflictError: If a turn was deleted meanwhile.
         """
         if day is not None:
-            return self._of_day(kind, [turn for turn in source if isinstance(turn, Memory)])
-        make = extraction.overall_summary if kind == "summary" else extraction.overall_portrait
-        days = [(one.day, one.text) for one in source if one.day]
-        return make(days, self._language)
+            return self._write_day(kind, [turn for turn in source if isinstance(turn, Memory)])
+        days = [(piece.day, piece.text) for piece in source if piece.day]
+        if kind == "summary":
+            return extraction.extract_overall_summary(days, self._language)
+        return extraction.extract_overall_portrait(days, self._language)
 
-    def _of_day(self, kind: DigestKind, turns: Sequence[Memory]) -> str:
-        vectors = self._vectors(turns[0].user_id, [turn.id for turn in turns])
-        if len(vectors) < len(turns):
+    def _write_day(self, kind: DigestKind, turns: Sequence[Memory]) -> str:
+        by_id = self._load_vectors(turns[0].user_id, [turn.id for turn in turns])
+        if len(by_id) < len(turns):
             raise ConflictError("a turn was deleted while its day was digested")
-        make = extraction.events if kind == "summary" else extraction.portrait
-        return make(turns, [vectors[turn.id] for turn in turns], self._language)
+        extract = extraction.extract_events if kind == "summary" else extraction.extract_portrait
+        return extract(turns, [by_id[turn.id] for turn in turns], self._language)
 
 
 class Summarizer:
-    """Has a language model write the digests.
+    """Writes digests with a language model.
 
     Args:
-        asker: The model.
-        prompts: What it is asked.
+        client: The model.
+        prompts: The prompts it is sent.
     """
 
-    def __init__(self, asker: Asker, prompts: Prompts) -> None:
-        self._asker, self._prompts = asker, prompts
-        self.name = asker.name
+    def __init__(self, client: LLMClient, prompts: Prompts) -> None:
+        self._client, self._prompts = client, prompts
+        self.name = client.name
 
     def write(self, kind: DigestKind, day: date | None, source: Source) -> str:
-        """The digest of a day's turns, or, overall, of all days' digests of its kind.
+        """Return the digest of a day's turns or, overall, of all days' digests of its kind.
 
         Raises:
-            LLMError: The model gave none.
+            LLMError: If the model fails, or its answer is not a complete text.
         """
         task = self._prompts.task(kind, day)
-        told = [self._told(piece) for piece in source]
-        return self._overall(task, told) if day is None else self._digest(task, told)
+        texts = [self._format(piece) for piece in source]
+        return self._write_overall(task, texts) if day is None else self._write_parts(task, texts)
 
-    def _overall(self, task: str, told: Sequence[str]) -> str:
-        """The digest of all days, in one call."""
-        room = self._room(task)
+    def _write_overall(self, task: str, texts: Sequence[str]) -> str:
+        """Return the digest of all days, written in one call."""
+        limit = self._limit(task)
         while True:
             try:
-                return self._ask(task, self._shortened(told, room))
-            except ContextOverflowError:  # it reads less than it says, or than was guessed
-                room //= 2
-                if room < _LEAST:
+                return self._ask(task, self._shorten(texts, limit))
+            except ContextOverflowError:  # the context window is smaller than stated or assumed
+                limit //= 2
+                if limit < _MIN_PART_TOKENS:
                     raise
 
-    def _digest(self, task: str, pieces: Sequence[str]) -> str:
-        """One text that follows `task` for all pieces; in parts where they are too long."""
-        parts = self._packed(pieces, self._room(task))
+    def _write_parts(self, task: str, texts: Sequence[str]) -> str:
+        """Return one text that follows `task`, written in parts if the texts do not fit."""
+        parts = self._pack(texts, self._limit(task))
         if len(parts) == 1:
             try:
                 return self._ask(task, parts[0])
             except ContextOverflowError:
-                parts = self._halved(parts[0])
-        return self._merged(task, [self._digest(task, part) for part in parts])
+                parts = self._halve(parts[0])
+        return self._merge(task, [self._write_parts(task, part) for part in parts])
 
-    def _merged(self, task: str, texts: Sequence[str]) -> str:
-        """One text of several that each follow `task`; by groups where they are too many."""
+    def _merge(self, task: str, texts: Sequence[str]) -> str:
+        """Merge texts that each follow `task`; in groups if they do not fit together."""
         merge = self._prompts.merge.replace("{task}", task)
         while len(texts) > 1:
-            groups = self._packed(texts, self._room(merge))
+            groups = self._pack(texts, self._limit(merge))
             if len(groups) >= len(texts):  # not even two of them fit
-                texts = [self._ask(merge, self._shortened(texts, self._room(merge)))]
+                texts = [self._ask(merge, self._shorten(texts, self._limit(merge)))]
             else:
                 texts = [self._ask(merge, group) if group[1:] else group[0] for group in groups]
         return texts[0]
 
-    def _packed(self, pieces: Sequence[str], room: int) -> list[list[str]]:
-        """The pieces in groups that fit, in order; what is too long alone is cut at sentences."""
-        cut = [part for piece in pieces for part in self._cut(piece, room)]
+    def _pack(self, texts: Sequence[str], limit: int) -> list[list[str]]:
+        """Divide texts, in order, into groups of at most `limit` tokens; cut longer texts."""
         groups: list[list[str]] = [[]]
-        filled = 0.0
-        for piece in cut:
-            length = self._asker.count(piece)
-            if groups[-1] and filled + length > room:
+        used = 0.0
+        for part in (part for text in texts for part in self._cut(text, limit)):
+            length = self._client.count_tokens(part)
+            if groups[-1] and used + length > limit:
                 groups.append([])
-                filled = 0.0
-            groups[-1].append(piece)
-            filled += length
+                used = 0.0
+            groups[-1].append(part)
+            used += length
         return groups
 
-    def _cut(self, piece: str, room: int) -> list[str]:
-        if self._asker.count(piece) <= room:
-            return [piece]
-        size = room
-        while size > 1:  # windows are measured by an estimate, the room by the model's own count
-            parts = windows(piece, size, overlap=0)
-            if all(self._asker.count(part) <= room for part in parts):
+    def _cut(self, text: str, limit: int) -> list[str]:
+        """Cut a text at sentences into parts of at most `limit` tokens."""
+        if self._client.count_tokens(text) <= limit:
+            return [text]
+        size = limit
+        while size > 1:  # `windows` measures by an estimate, `limit` is in the model's own tokens
+            parts = windows(text, size, overlap=0)
+            if all(self._client.count_tokens(part) <= limit for part in parts):
                 return parts
             size //= 2
-        return windows(piece, size, overlap=0)
+        return windows(text, size, overlap=0)
 
-    def _halved(self, pieces: list[str]) -> list[list[str]]:
-        """The pieces in two groups.
+    def _halve(self, texts: list[str]) -> list[list[str]]:
+        """Divide texts into two groups.
 
         Raises:
-            ContextOverflowError: There is nothing left to divide.
+            ContextOverflowError: If nothing is left to divide.
         """
-        if len(pieces) > 1:
-            return [pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]]
-        size = estimate_tokens(pieces[0]) / 2
-        if size < _LEAST:
+        if len(texts) > 1:
+            return [texts[: len(texts) // 2], texts[len(texts) // 2 :]]
+        size = estimate_tokens(texts[0]) / 2
+        if size < _MIN_PART_TOKENS:
             raise ContextOverflowError(
-                f"{self.name} cannot read even {2 * size:.0f} tokens beside the instruction: "
-                "take a model with a longer context"
+                f"{self.name} cannot read even {2 * size:.0f} tokens in addition to the prompt: "
+                "use a model with a longer context window"
             )
-        return [[part] for part in windows(pieces[0], int(size), overlap=0)]
+        return [[part] for part in windows(texts[0], int(size), overlap=0)]
 
-    def _shortened(self, texts: Sequence[str], room: int) -> list[str]:
-        """The texts as whole as the room allows: the longest lose their ends first.
+    def _shorten(self, texts: Sequence[str], limit: int) -> list[str]:
+        """Cut the ends of the longest texts so that all fit into `limit` tokens.
 
-        Where not even a sentence of each would fit, only every other one is kept, or every
-        third, …, the last one always.
+        If not even a sentence of each would fit, only every second text is kept, or every third
+        and so on, and always the last one.
         """
-        step = -(-len(texts) * _LEAST // room)
+        step = -(-len(texts) * _MIN_PART_TOKENS // limit)
         texts = texts[::-1][::step][::-1]
-        lengths = [self._asker.count(text) for text in texts]
-        most = _level(lengths, room)
+        lengths = [self._client.count_tokens(text) for text in texts]
+        max_length = _common_limit(lengths, limit)
         return [
-            text if length <= most else self._cut(text, int(most))[0]
+            text if length <= max_length else self._cut(text, int(max_length))[0]
             for text, length in zip(texts, lengths, strict=True)
         ]
 
-    def _told(self, piece: Memory | Digest) -> str:
-        """A turn or a day's digest, as material for a prompt."""
+    def _format(self, piece: Memory | Digest) -> str:
+        """Return a turn or a day's digest as material for a prompt."""
         if not isinstance(piece, Memory):
             return f"{piece.day}: {piece.text}"
         turn = piece.turn
         if turn is None:
             return piece.text
-        said = (
+        utterances = (
             (turn.user_name or self._prompts.user, turn.query),
             (turn.companion_name or self._prompts.companion, turn.response),
         )
-        return "\n".join(f"{name}: {words}" for name, words in said if words.strip())
+        return "\n".join(f"{name}: {text}" for name, text in utterances if text.strip())
 
-    def _room(self, task: str) -> int:
-        return max(_LEAST, self._asker.room(self._prompts.system, task))
+    def _limit(self, task: str) -> int:
+        """Return how many tokens of material fit into a prompt with `task`."""
+        return max(_MIN_PART_TOKENS, self._client.available_tokens(self._prompts.system, task))
 
-    def _ask(self, task: str, pieces: Sequence[str]) -> str:
-        return self._asker.ask(self._prompts.system, f"{task}\n\n{joined(pieces)}")
+    def _ask(self, task: str, texts: Sequence[str]) -> str:
+        return self._client.ask(self._prompts.system, f"{task}\n\n{format_material(texts)}")
 
 
-def _level(lengths: Sequence[float], room: float) -> float:
-    """The length to which the longest must be cut for all to fit together."""
-    left, level = float(room), 0.0
+def _common_limit(lengths: Sequence[float], total: float) -> float:
+    """Return the length to which the longest must be cut so that the sum is at most `total`."""
+    remaining, limit = float(total), 0.0
     for position, length in enumerate(sorted(lengths)):
-        level = left / (len(lengths) - position)
-        if length > level:
-            return level
-        left -= length
-    return max(lengths, default=level)
+        limit = remaining / (len(lengths) - position)
+        if length > limit:
+            return limit
+        remaining -= length
+    return max(lengths, default=limit)

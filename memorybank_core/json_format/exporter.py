@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.digests.ledger import kind_of
+from memorybank_core.digests.state import digest_kind
 from memorybank_core.records import Digest, Memory, Portrait, Summary
 
 from .fields import chosen_users, iso
@@ -59,7 +59,7 @@ def _exported_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
 def _signature(digest: Digest, zone: ZoneInfo) -> dict[str, str | None]:
     """Who made a digest, when, and from what."""
     return {
-        "kind": kind_of(digest),
+        "kind": digest_kind(digest),
         "day": digest.day.isoformat() if digest.day else None,
         "made_by": digest.made_by,
         "made_at": iso(digest.made_at, zone),

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from memorybank_core.digests.ledger import RECORDS
+from memorybank_core.digests.state import DIGEST_TYPES
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import DigestKind
 from memorybank_core.text import without_surrogates
@@ -79,7 +79,7 @@ def as_text(value: Any) -> str:
 
 def as_kind(value: Any) -> DigestKind:
     """Either "summary" or "portrait"."""
-    kinds = {str(kind): kind for kind in RECORDS}
+    kinds = {str(kind): kind for kind in DIGEST_TYPES}
     if as_text(value) not in kinds:
         raise ValueError(value)
     return kinds[value]

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timezone
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from memorybank_core.digests.ledger import RECORDS, Ledger, hash_of
+from memorybank_core.digests.state import DIGEST_TYPES, DigestState, hash_source
 from memorybank_core.errors import FormatError, InvalidInputError
 from memorybank_core.ingest import to_memories
 from memorybank_core.records import Digest, DigestKind, Memory, Turn
@@ -98,13 +98,15 @@ class Plan:
 
         Where it does not, they were made from what the file has, by nobody knows whom, `now`.
         """
-        ledger = Ledger(self.user_id, self.memories.values(), ())
+        state = DigestState(self.user_id, self.memories.values(), ())
         signed: list[Digest] = []
         for (kind, day), text in sorted(self.digests.items(), key=lambda one: one[0][1] is None):
-            source = ledger.source(kind, day)
-            default = (None, now, hash_of(source) if source else None)
-            digest = RECORDS[kind](self.user_id, text, day, *self.made.get((kind, day), default))
-            ledger.known[kind, day] = digest
+            source = state.source(kind, day)
+            default = (None, now, hash_source(source) if source else None)
+            digest = DIGEST_TYPES[kind](
+                self.user_id, text, day, *self.made.get((kind, day), default)
+            )
+            state.digests[kind, day] = digest
             signed.append(digest)
         return signed
 

@@ -181,7 +181,7 @@ def test_a_day_that_never_rests_is_reported(fresh):
     fresh.llm = Restless(fresh, None)
     report = fresh.summarize(concurrency=1)
     assert {one.day for one in report.failed} == {date(2023, 5, 4)}
-    assert "time after time" in report.failed[0].error
+    assert "changed repeatedly" in report.failed[0].error
 
 
 def test_two_runs_at_once_end_with_whole_digests(fresh, tmp_path):

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memorybank_core import Memory, Turn
-from memorybank_core.digests.centrality import distinct, most_central
+from memorybank_core.digests.centrality import most_central, select_distinct
 from memorybank_core.digests.extraction import (
-    EVENTS,
-    LINES,
+    MAX_EVENTS,
+    MAX_LINES,
+    MAX_OVERALL_LINES,
     NOTHING_KNOWN,
-    OVERALL,
     WORDING,
-    events,
-    overall_portrait,
-    overall_summary,
-    portrait,
+    extract_events,
+    extract_overall_portrait,
+    extract_overall_summary,
+    extract_portrait,
 )
-from memorybank_core.digests.statements import clip, statements, telling
+from memorybank_core.digests.statements import clip, find_statements, select_excerpt
 
 EAST, NORTH = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
 MIDDLE = [0.70710677, 0.70710677, 0.0]
@@ -47,11 +47,11 @@ def apart(n):
 
 
 def events_of(*turns, language="en"):
-    return events(remembered(*turns), apart(len(turns)), language)
+    return extract_events(remembered(*turns), apart(len(turns)), language)
 
 
 def portrait_of(*turns, language="en"):
-    return portrait(remembered(*turns), apart(len(turns)), language)
+    return extract_portrait(remembered(*turns), apart(len(turns)), language)
 
 
 def lines_of(digest):
@@ -91,7 +91,7 @@ def test_of_two_turns_that_say_the_same_one_is_told():
         "Yesterday the car broke down on the road to Voss.",
         "My colleague Siri has just bought a sailing boat.",
     )
-    said = events(turns, directions(EAST, EAST, NORTH, MIDDLE), "en")
+    said = extract_events(turns, directions(EAST, EAST, NORTH, MIDDLE), "en")
     assert said.count("bread") == 1
 
 
@@ -127,8 +127,8 @@ def test_a_day_of_questions_and_thanks_still_has_a_summary():
 
 def test_a_long_day_is_told_by_a_few_short_quotes():
     queries = [f"Today I visited the town number {i}, which lies by the sea." for i in range(40)]
-    said = events(remembered(*queries), apart(40), "en")
-    assert said.count("“") == EVENTS
+    said = extract_events(remembered(*queries), apart(40), "en")
+    assert said.count("“") == MAX_EVENTS
     assert len(said.split()) <= 100
 
 
@@ -200,13 +200,13 @@ def test_the_text_decides_the_patterns_and_the_language_only_the_frame():
     ],
 )
 def test_what_tells_of_the_speaker(query, kept):
-    told = [query[s.start : s.end] for s in statements(query) if s.of_self]
+    told = [query[s.start : s.end] for s in find_statements(query) if s.self_level]
     assert told == kept
 
 
 def test_lasting_traits_come_before_plans_and_plans_before_deeds():
     levels = [
-        max(s.of_self for s in statements(query))
+        max(s.self_level for s in find_statements(query))
         for query in ("I hate coriander.", "I plan to sell the car.", "I went to the bank.")
     ]
     assert levels == [3, 2, 1]
@@ -216,7 +216,9 @@ def test_the_portrait_repeats_nothing_and_stays_short():
     queries = [f"I really love playing chess and drinking tea on day {i}." for i in range(3)]
     assert len(lines_of(portrait_of(*queries))) == 1
     words = "rowing chess tea cats jazz snow opera trams maps moss".split()
-    assert len(lines_of(portrait_of(*(f"I love {word} a great deal." for word in words)))) == LINES
+    assert (
+        len(lines_of(portrait_of(*(f"I love {word} a great deal." for word in words)))) == MAX_LINES
+    )
 
 
 def test_of_several_speakers_each_line_has_its_name():
@@ -229,7 +231,7 @@ def test_of_several_speakers_each_line_has_its_name():
 
 def test_a_portrait_without_self_statements_has_the_most_central_words():
     turns = remembered("The ferry was late.", "The ferry from Moss was late today.", "Snow fell.")
-    text = portrait(turns, directions(MIDDLE, MIDDLE, NORTH), "en")
+    text = extract_portrait(turns, directions(MIDDLE, MIDDLE, NORTH), "en")
     assert "- The ferry from Moss was late today." in text.splitlines()
 
 
@@ -238,8 +240,8 @@ def test_a_user_who_said_nothing(language):
     text = portrait_of(Turn("", "Good morning!", NOON), language=language)
     assert text == NOTHING_KNOWN[language]
     told = [(date(2023, 5, 4), text), (date(2023, 5, 5), portrait_of("I hate coriander."))]
-    assert lines_of(overall_portrait(told, "en")) == ["“I hate coriander.”"]
-    assert overall_portrait(told[:1], language) == text
+    assert lines_of(extract_overall_portrait(told, "en")) == ["“I hate coriander.”"]
+    assert extract_overall_portrait(told[:1], language) == text
 
 
 def test_the_overall_summary_has_a_dated_line_a_day_in_order():
@@ -247,27 +249,27 @@ def test_the_overall_summary_has_a_dated_line_a_day_in_order():
         (date(2023, 5, 5), "1. Nora moved to Bergen. She likes it. " + "More words follow. " * 20),
         (date(2023, 5, 4), events_of("Today I sold the car.")),
     ]
-    assert overall_summary(days, "en").splitlines() == [
+    assert extract_overall_summary(days, "en").splitlines() == [
         "Day by day:",
         "- 2023-05-04: The user said: “Today I sold the car.”",
         "- 2023-05-05: Nora moved to Bergen. She likes it. " + " ".join(["More words follow."] * 6),
     ]
-    assert overall_summary([(date(2023, 5, 4), "她搬到了杭州。\n她很开心。")], "zh") == (
+    assert extract_overall_summary([(date(2023, 5, 4), "她搬到了杭州。\n她很开心。")], "zh") == (
         "逐日概要：\n- 2023-05-04：她搬到了杭州。她很开心。"
     )
 
 
 def test_a_quote_that_is_cut_is_closed():
     text = "The user said: “" + "I walked to the harbour and back, " * 20 + "at last.”"
-    line = overall_summary([(date(2023, 5, 4), text)], "en")
+    line = extract_overall_summary([(date(2023, 5, 4), text)], "en")
     assert line.endswith("…”")
 
 
 def test_of_many_days_the_latest_is_always_told():
     days = [(date(2023, 5, i), f"The user walked with dog number {i}.") for i in range(1, 31)]
     days.append((date(2023, 6, 1), "Zebra."))
-    lines = lines_of(overall_summary(days, "en"))
-    assert 2 <= len(lines) <= OVERALL
+    lines = lines_of(extract_overall_summary(days, "en"))
+    assert 2 <= len(lines) <= MAX_OVERALL_LINES
     assert lines == sorted(lines)
     assert lines[-1] == "2023-06-01: Zebra."
 
@@ -282,7 +284,7 @@ def test_the_overall_portrait_takes_lists_prose_and_our_own_digests():
         (date(2023, 5, 6), "Personality:\n- Generous with friends\n* Afraid of dogs"),
         (date(2023, 5, 7), portrait_of("I love rowing on the fjord.", "我叫林雪。", language="zh")),
     ]
-    assert lines_of(overall_portrait(days, "en")) == [
+    assert lines_of(extract_overall_portrait(days, "en")) == [
         "“I hate coriander.”",
         "The user is shy.",
         "They work as a nurse.",
@@ -312,13 +314,13 @@ def test_the_most_central_row_comes_first_and_repetitions_not_at_all():
     assert most_central(vectors, [1.0] * 4, 4)[0] == 1
     assert 3 not in most_central(vectors, [1.0] * 4, 4)
     assert most_central(vectors, [0.01, 0.01, 1.0, 0.01], 4) == [2]
-    assert most_central(vectors, [1.0] * 4, 1, taken=[0]) == [0]
+    assert most_central(vectors, [1.0] * 4, 1, required=[0]) == [0]
 
 
 def test_distinct_lines():
     texts = ["red apples and green pears", "green pears and red apples", "blue plums"]
-    assert distinct(texts, [1.0, 2.0, 0.5], 3) == [1, 2]
-    assert distinct(texts, [1.0, 1.0, 3.0], 1) == [2]
+    assert select_distinct(texts, [1.0, 2.0, 0.5], 3) == [1, 2]
+    assert select_distinct(texts, [1.0, 1.0, 3.0], 1) == [2]
 
 
 said_words = st.one_of(
@@ -341,10 +343,10 @@ languages = st.sampled_from(["en", "zh"])
 
 @given(said_words)
 def test_every_statement_and_every_piece_is_verbatim(text):
-    for statement in statements(text):
+    for statement in find_statements(text):
         assert text[statement.start : statement.end].strip()
-        assert 0.0 < statement.worth <= 1.0
-    piece = telling(text, 20)
+        assert 0.0 < statement.weight <= 1.0
+    piece = select_excerpt(text, 20)
     assert piece in text or piece.removesuffix("…") in text
     assert len(piece.splitlines()) <= 1
     assert bool(piece) == bool(text.strip())
@@ -354,16 +356,19 @@ def test_every_statement_and_every_piece_is_verbatim(text):
 def test_digests_take_any_text_and_invent_nothing(pairs, language):
     turns = remembered(*(Turn(query, response, NOON) for query, response in pairs))
     vectors = apart(len(turns))
-    told, known = events(turns, vectors, language), portrait(turns, vectors, language)
-    assert told == events(turns, vectors, language)
+    told, known = (
+        extract_events(turns, vectors, language),
+        extract_portrait(turns, vectors, language),
+    )
+    assert told == extract_events(turns, vectors, language)
     for line in lines_of(known):
         assert any(line in query or line.removesuffix("…") in query for query, _ in pairs)
     quoted = re.fullmatch("(?s).*?“(.*)”", told)
     assert quoted
     assert len(told.splitlines()) == 1
     days = [(NOON.date(), told)]
-    assert overall_summary(days, language).startswith(WORDING[language]["summary"] + "\n- ")
-    assert overall_portrait([(NOON.date(), known)], language)
+    assert extract_overall_summary(days, language).startswith(WORDING[language]["summary"] + "\n- ")
+    assert extract_overall_portrait([(NOON.date(), known)], language)
 
 
 quotable = st.text(st.characters(exclude_characters="“”", exclude_categories=["Cs"]), max_size=60)
@@ -371,16 +376,16 @@ quotable = st.text(st.characters(exclude_characters="“”", exclude_categories
 
 @given(st.lists(quotable.filter(str.strip), min_size=1, max_size=8), languages)
 def test_every_quote_is_a_piece_of_a_turn(queries, language):
-    told = events(remembered(*queries), apart(len(queries)), language)
+    told = extract_events(remembered(*queries), apart(len(queries)), language)
     for piece in re.findall("“([^“”]*)”", told):
         assert any(piece in query or piece.removesuffix("…") in query for query in queries)
 
 
 @given(st.lists(st.tuples(st.dates(), st.text()), min_size=1, max_size=20), languages)
 def test_overall_digests_take_any_text(days, language):
-    assert overall_summary(days, language)
-    assert overall_portrait(days, language)
-    assert len(lines_of(overall_portrait(days, language))) <= OVERALL
+    assert extract_overall_summary(days, language)
+    assert extract_overall_portrait(days, language)
+    assert len(lines_of(extract_overall_portrait(days, language))) <= MAX_OVERALL_LINES
 
 
 @pytest.mark.parametrize(

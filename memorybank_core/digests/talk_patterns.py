@@ -1,7 +1,7 @@
-"""How people greet, ask, thank and comment in a conversation, in English and Chinese.
+"""Patterns of small talk: greetings, questions, thanks and comments, in English and Chinese.
 
-Every pattern knows both languages, so that mixed dialogue needs no setting. One line of a wording
-is one alternative; a backslash continues it on the next line.
+Every pattern matches both languages, so that mixed dialogue needs no setting. Each line is one
+alternative; a backslash continues it on the next line.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ _ADVERBS = (
 )
 
 
-def either(english: str, chinese: str, frame: str = "{}") -> re.Pattern[str]:
-    """A pattern of all the lines, set in `frame`; ADV stands for any adverbs, ' for ’ too."""
+def compile_lines(english: str, chinese: str, frame: str = "{}") -> re.Pattern[str]:
+    """Compile all lines into one pattern, in place of {} in `frame`.
+
+    ADV stands for any number of adverbs, and ' also matches ’.
+    """
     lines = re.sub(r"\\\n\s*", "", f"{english}\n{chinese}").splitlines()
-    wording = "|".join(line.strip() for line in lines if line.strip()).replace("ADV ", _ADVERBS)
-    return re.compile(frame.replace("{}", f"(?:{wording})").replace("'", "['’]"), re.IGNORECASE)
+    alternatives = "|".join(line.strip() for line in lines if line.strip()).replace(
+        "ADV ", _ADVERBS
+    )
+    return re.compile(
+        frame.replace("{}", f"(?:{alternatives})").replace("'", "['’]"), re.IGNORECASE
+    )
 
 
-OPENING = either(
+OPENING = compile_lines(
     r"""
     (?:hi|hello|hey|howdy|greetings|good (?:morning|afternoon|evening|day|night)|morning|yo)
     (?:oh|wow|well|so|ok|okay|alright|sure|right|yes|yeah|yep|yup|no|nope|hmm+|haha\w*|ah+|great)
@@ -39,16 +46,16 @@ OPENING = either(
     r"there|again|all|everyone|(?:my )?(?:dear )?(?:friend|buddy|companion|assistant)|"
     r"(?-i:AI|ai|[A-Z][a-z]{2,})|\W)*",
 )
-"""A clause that only opens: a greeting, a yes or no, a thank you."""
+"""A clause that only opens a sentence: a greeting, a yes or no, a thank you."""
 
-NAME = either(
+ADDRESS = compile_lines(
     r"(?:my )?(?:dear )?(?:friend|buddy|companion|AI|AI companion|(?-i:[A-Z]\w+))",
     r"(?:我的)?(?:亲爱的)?(?:AI)?(?:朋友|伴侣|助手|AI|机器人)",
     r"\W*{}\W*",
 )
-"""A clause that only addresses somebody."""
+"""A clause that only addresses the companion."""
 
-LINK = either(
+LINK = compile_lines(
     r"""
     (?:and|but|also|or),? (?=\S)|(?:plus|besides|anyway|by the way|btw|speaking of which), (?=\S)
     (?:so,?|however,) (?=(?:I|we|my|today)\b)
@@ -60,15 +67,15 @@ LINK = either(
     """,
     r"\W*{}",
 )
-"""What links a sentence to the talk before it and can be left away."""
+"""Words that link a sentence to the talk before it and can be omitted."""
 
 QUESTION = re.compile(r"""[?？]["”’')\]」』）]*$|[吗呢么][。.!！~～]*$""")
-"""A sentence that asks."""
+"""A question."""
 
-ASKS = either(
+ASKING = compile_lines(
     r"""
     (?:do|does|did|don't|can|could|would|will|what|how|which|who|why|whose|what's|how's|who's)\b
-    (?:is|are|am|was|were|has|had|should|shall|may|might|isn't|aren't|didn't|can't|won't|right)\b
+    (?:is|are|am|was|were|has|had|sh(?:ould|all)|may|might|isn't|aren't|didn't|can't|won't|right)\b
     (?:have|haven't) (?:you|we|they|i)\b
     (?:when|where) (?:do|does|did|should|can|could|is|are|was|were|will|would)\b
     (?:any|maybe some) (?:good |other |more |new )?(?:advice|suggest|idea|recommend|tip|thought)
@@ -84,11 +91,11 @@ ASKS = either(
     """,
     r"^\W*(?:(?:and|but|so|or|well|那|那么|但|但是|所以|另外) ?)?{}",
 )
-"""A clause that asks, within a sentence that does."""
+"""The asking clause of a question."""
 
 _PROMISE = r"\bI(?:'ll| will|'d)(?: \w+ly| also| go| go and)?"
 
-TALK = either(
+TALK = compile_lines(
     rf"""
     \b(?:thank you|thanks|thx|you're welcome|no problem|feel free|let me know|see you|good ?bye)\b
     \b(?:bye|good luck|please|ask you|let's)\b|^\W*(?:help me|(?:just )?tell me|good night)\b
@@ -138,15 +145,15 @@ TALK = either(
 )
 """Talk with the companion: thanks, requests, promises to try, comments on its advice."""
 
-FILLER = either(
+FILLER = compile_lines(
     r"not yet|not really|nothing(?: else)?|that's it|maybe|not bad|i'm fine|really|me too|lol",
     r"还没有?|没什么|暂时没有|还[好行]|不错|也许吧|真的|是吗|有意思|好吧|可以",
     r"\W*{}\W*",
 )
-"""Too little to be worth keeping."""
+"""Phrases with too little content to keep."""
 
-VAGUE = either(
+VAGUE = compile_lines(
     r"\b(?:some|a few|an?) (?:\w+ )?(?:things?|troubles?|questions?|problems?|difficult\w+)\b",
     r"一[些个件][小大]?(?:烦恼|事情?|问题|麻烦|困难|困惑|开心的事)|有[点些]?事",
 )
-"""Announces something without saying what."""
+"""Announcements without content: "I have some troubles"."""

@@ -1,8 +1,8 @@
-"""How people refer back and speak of themselves, in English and Chinese."""
+"""Patterns of back references and of statements about oneself, in English and Chinese."""
 
 from __future__ import annotations
 
-from .talk_wordings import either
+from .talk_patterns import compile_lines
 
 _SPAN = (
     r"(?:morning|afternoon|evening|week|weekend|month|year|summer|winter|spring|autumn|\w+day)\b"
@@ -11,7 +11,7 @@ _PERIOD = "天|周|次旅|个?月|几[天年周]|两天|学期|阵子|段时间|
 _WORDS = r"(?:(?: |-|')(?!(?:and|but|because|so|as|when|if|which)\b)\w+)"
 _START = r"^\W*(?:\w+, )?"
 
-BACK = either(
+BACK_REFERENCE = compile_lines(
     rf"""
     ^\W*(?:it|it's)\b(?! (?:is |was |has )?(?:my|our|been)\b)(?! (?:is |was )?(?:\w+ )?\w+ to\b)
     ^\W*(?:its|that|that's|those|these|they|they're|they've|he|she|he's|she's|his|her|their)\b
@@ -36,42 +36,42 @@ BACK = either(
     (?:它们?|那里|那儿|这个|那个|这样|那样|这里)[。！!.]*$
     """,
 )
-"""A sentence that leans on one before it: "It was great.", "这让我很开心。"."""
+"""A sentence that depends on the one before it: "It was great.", "这让我很开心。"."""
 
-SUBORDINATE = either(
+SUBORDINATE = compile_lines(
     r"(?:if|when|since|because|as|while|after|before|although|though|unless|until|in that case)\b"
     r"(?!.*,)",
     r"(?:如果|要是|假如|当|虽然|因为|既然|除了|只要|作为)[^，,]*[，,]?$",
     r"^\W*{}",
 )
-"""A clause whose main clause is missing."""
+"""A subordinate clause without its main clause."""
 
-FIRST_PERSON = either(
+FIRST_PERSON = compile_lines(
     r"\b(?:i|i'm|i've|i'd|i'll|my|me|mine|we|we're|we've|our|us|myself)\b", "我|咱|俺|本人"
 )
-SECOND_PERSON = either(r"\b(?:you|your|yours|you're|you've)\b", "你|您")
+SECOND_PERSON = compile_lines(r"\b(?:you|your|yours|you're|you've)\b", "你|您")
 
-TIME = either(
+TIME = compile_lines(
     rf"""
     \b(?:today|tonight|yesterday|tomorrow|recently|lately|just|finally|ago|started|decided)\b
     \b(?:this|last|next) {_SPAN}
     """,
     "今[天早晚年]|昨[天晚]|明[天年]|前天|最近|刚[刚才]?|[上下]个?[周月]|周末|去年|终于|开始|决定",
 )
-"""A time or a turn of events is named."""
+"""A time, or a change: started, decided, finally."""
 
-PROMISE = either(
+PROMISE = compile_lines(
     r"\bI(?:'ll| will)(?: \w+ly)? (?:try|consider|search|think|look)\b",
     "我[会将](?:去)?(?:试|尝试|尽力|努力|好好|认真|考虑)",
 )
-"""Says that advice will be taken: more polite than telling."""
+"""A promise to follow advice: polite rather than informative."""
 
-OPINION = either(
+OPINION = compile_lines(
     r"^\W*I (?:think|believe|guess|suppose|feel like (?!I)|feel that (?!I))(?! I\b)(?! my\b)",
     r"^\W*我(?:也|想|还是)?(?:觉得|认为|感觉)"
     r"(?!.{0,3}(?:我|自己|有些|有点|很|非常|压力|焦虑|累|孤独|难过))",
 )
-"""Says what somebody thinks of something, more than who they are."""
+"""An opinion about something, rather than a trait of the speaker."""
 
 _PEOPLE = (
     r"(?:wife|husband|partner|girl ?friend|boy ?friend|sons?|daughters?|kids?|child|children|"
@@ -84,7 +84,7 @@ _KIN = (
 )
 _AM = r"\bI(?:'m| am|'ve been| have been)(?: a bit| a little| under)?"
 
-_LASTING = either(
+_LASTING = compile_lines(
     rf"""
     \bI ADV (?:love|like|enjoy|prefer|adore|hate|dislike|fear|admire)\b(?! to (?:ask|know))
     \bI ADV (?:appreciate|value|work|live|study|teach|speak|play|collect|own|major|grew up)\b
@@ -105,7 +105,7 @@ _LASTING = either(
     我的(?:名字|爱好|兴趣|梦想|工作|职业|专业|性格|偶像|目标|理想|缺点|优点|弱点|生日|家乡|老家)
     """,
 )
-_STATE = either(
+_STATE = compile_lines(
     rf"""
     \bI(?:'ve| have)? ADV (?:feel|felt|been feeling|hope|want|plan|wish|intend)\b
     \bI(?:'ve| have)? ADV (?:dream|need|miss|worry)\b
@@ -126,5 +126,5 @@ _STATE = either(
     我觉得(?:自己|我|有些|有点|很|非常|压力)|我的(?:心情|身体|生活|压力|情绪|状态|技能|技巧)
     """,
 )
-SELF = ((3, _LASTING), (2, _STATE), (1, FIRST_PERSON))
-"""What tells of the speaker, most lasting first: traits and tastes; feelings, plans; anything."""
+SELF_LEVELS = ((3, _LASTING), (2, _STATE), (1, FIRST_PERSON))
+"""Patterns by self level, the highest first: traits and tastes; feelings and plans; anything."""

@@ -1,0 +1,163 @@
+"""Make and store digests, several at a time.
+
+Each digest is stored as soon as it is made, provided that its source has not changed meanwhile.
+An interrupted run therefore repeats only the calls that were in flight, and deleted turns do not
+come back in a digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from memorybank_core.errors import ConflictError, LLMError
+from memorybank_core.ingest import embed_windows
+from memorybank_core.protocols import Embedder, Filter, MemoryStore
+from memorybank_core.records import DigestKind
+from memorybank_core.reports import FailedDigest, SummarizeReport
+
+from .llm_client import CallCounter
+from .state import DIGEST_TYPES, DigestState, hash_source
+from .summarizer import Extractor, Summarizer
+
+_MAX_ATTEMPTS = 3
+"""Attempts at a digest whose turns change while it is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One digest to make; `error` is "" unless it failed."""
+
+    user_id: str
+    kind: DigestKind
+    day: date | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _UserOutcome:
+    """Outcome of one user's digests."""
+
+    days: int
+    waiting: int
+    jobs: list[_Job]
+
+
+def load_digest_state(store: MemoryStore, user_id: str) -> DigestState:
+    """Read a user's digests and their sources."""
+    memories = store.memories(user_id, Filter(archived=True))
+    return DigestState(user_id, memories, store.digests(user_id))
+
+
+class DigestRunner:
+    """One call of `summarize` or `rebuild`.
+
+    Args:
+        store: Holds the turns and takes the digests.
+        embedder: Embeds the event summaries.
+        writer: Writes the texts.
+        now: Creation time of the digests.
+        force: Make every digest, not only missing and stale ones.
+        on_progress: Called with 1 after each digest, made or failed.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        embedder: Embedder,
+        writer: Extractor | Summarizer,
+        *,
+        now: datetime,
+        force: bool,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self._store, self._embedder, self._writer = store, embedder, writer
+        self._now, self._force, self._on_progress = now, force, on_progress
+        self._has_model = isinstance(writer, Summarizer)
+
+    def run(
+        self, user_ids: Iterable[str], concurrency: int, counter: CallCounter
+    ) -> SummarizeReport:
+        """Make the digests of these users, at most `concurrency` at a time."""
+        pools = [ThreadPoolExecutor(concurrency, "memorybank-digest") for _ in ("users", "jobs")]
+        try:
+            futures = [pools[0].submit(self._run_user, user_id, pools[1]) for user_id in user_ids]
+            outcomes = [future.result() for future in as_completed(futures)]
+        finally:  # an error or Ctrl-C ends the run after the calls in flight
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)
+            for pool in pools:
+                pool.shutdown(wait=True)
+        jobs = [job for outcome in outcomes for job in outcome.jobs]
+        touched = {(job.user_id, job.day) for job in jobs if job.day}
+        failed = {(job.user_id, job.day) for job in jobs if job.error}
+        return SummarizeReport(
+            digested=len(touched - failed),
+            skipped=sum(outcome.days for outcome in outcomes) - len(touched),
+            failed=tuple(
+                FailedDigest(job.user_id, job.kind, job.day, job.error)
+                for job in sorted(jobs, key=lambda job: (job.user_id, str(job.day), job.kind))
+                if job.error
+            ),
+            waiting=sum(outcome.waiting for outcome in outcomes),
+            calls=counter.calls,
+            tokens=counter.tokens,
+        )
+
+    def _run_user(self, user_id: str, pool: ThreadPoolExecutor) -> _UserOutcome:
+        """Make one user's digests: the days first, then the overall digests made from them."""
+        state = load_digest_state(self._store, user_id)
+        jobs: list[_Job] = []
+        for days in (state.days, [None]):
+            if jobs:
+                state = load_digest_state(self._store, user_id)
+            pending = [
+                _Job(user_id, kind, day)
+                for day in days
+                for kind in DIGEST_TYPES
+                if self._must_make(state, kind, day)
+            ]
+            futures = [pool.submit(self._make, job, state) for job in pending]
+            jobs += [future.result() for future in futures]
+        waiting = 0 if self._has_model else load_digest_state(self._store, user_id).waiting
+        return _UserOutcome(len(state.days), waiting, jobs)
+
+    def _must_make(self, state: DigestState, kind: DigestKind, day: date | None) -> bool:
+        if self._force:
+            return bool(state.source(kind, day))
+        reason = state.stale_reason(kind, day, has_model=self._has_model)
+        digest = state.digests.get((kind, day))
+        return bool(reason) and (self._has_model or digest is None or digest.is_extractive)
+
+    def _make(self, job: _Job, state: DigestState) -> _Job:
+        """Make a digest and store it; return the job with its error, if any."""
+        error = "its turns changed repeatedly while the digest was made"
+        for attempt in range(_MAX_ATTEMPTS):
+            if attempt:
+                state = load_digest_state(self._store, job.user_id)
+            try:
+                self._make_once(job, state)
+                error = ""
+                break
+            except ConflictError:
+                continue
+            except LLMError as failure:
+                error = str(failure)
+                break
+        self._on_progress(1)
+        return _Job(job.user_id, job.kind, job.day, error)
+
+    def _make_once(self, job: _Job, state: DigestState) -> None:
+        source = state.source(job.kind, job.day)
+        if not source:  # it was deleted
+            return
+        text = self._writer.write(job.kind, job.day, source)
+        author, hash = self._writer.name, hash_source(source)
+        digest = DIGEST_TYPES[job.kind](job.user_id, text, job.day, author, self._now, hash)
+        events = [state.event_memory(digest)] if job.day and job.kind == "summary" else []
+        vectors = embed_windows([event.text for event in events], self._embedder) if events else []
+        self._store.set_digests(
+            job.user_id, [digest], made_from=source, events=events, vectors=vectors
+        )
