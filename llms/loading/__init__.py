@@ -1,4 +1,4 @@
-"""Loading a model: what its files hold, what becomes of them, and whether they fit."""
+"""Load a language model: locate its files, convert them if needed, and check the memory."""
 
 from .model_loader import load_model
 

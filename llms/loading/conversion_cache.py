@@ -1,4 +1,4 @@
-"""A converted model kept in a folder, so that it is converted once."""
+"""Cache of a converted model in a folder, so that it is converted only once."""
 
 from __future__ import annotations
 
@@ -18,83 +18,93 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import GlmConfig
 
-SOURCE = "converted_from.json"
-"""The file in the folder that tells what was converted, and how large the outcome is."""
+SOURCE_FILE = "converted_from.json"
+"""File in the cache folder: the fingerprint of the original and the sizes of the cached files."""
 
-_VERSION = 1  # another one has all folders made again
+_VERSION = 1  # increase it to convert all models again
 _SHARD_BYTES = 2_000_000_000
 
 
-def source_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells an original from another: its config.json, its files' sizes and times."""
+def fingerprint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what identifies an original model: config.json, and its files' sizes and times."""
     files = find_weight_files(folder)
     times = {path.name: path.stat().st_mtime_ns for path in files}
     return {"version": _VERSION, "config": dict(config), "files": _sizes(files), "times": times}
 
 
-def is_kept(folder: Path, source: Mapping[str, Any]) -> bool:
-    """Whether `folder` has all that was once made of `source`.
+def is_cached(folder: Path, source: Mapping[str, Any]) -> bool:
+    """Return whether `folder` has the complete conversion of the original `source`.
+
+    Args:
+        folder: The cache folder.
+        source: The `fingerprint` of the original.
 
     Raises:
-        ConfigurationError: The folder has other things in it, which are not to be overwritten.
+        ConfigurationError: If the folder contains other files, which must not be overwritten.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
-        note = read_json_object(folder / SOURCE)
+        record = read_json_object(folder / SOURCE_FILE)
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"{folder} has no readable {SOURCE}, so it was not made by converting a model: pass "
-            "an empty folder, or one that does not exist, as converted="
+            f"{folder} has no readable {SOURCE_FILE}, so it was not made by converting a model: "
+            "pass an empty folder, or one that does not exist, as converted="
         ) from error
-    there = _sizes(folder.iterdir())
-    made = {name: there.get(name) for name in note.get("made", {})}
-    return bool(note.get("source") == source and note.get("made") == made)
+    present = _sizes(folder.iterdir())
+    written = {name: present.get(name) for name in record.get("made", {})}
+    return bool(record.get("source") == source and record.get("made") == written)
 
 
-def keep(
+def write_cache(
     folder: Path, source: Mapping[str, Any], config: GlmConfig, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Writes the converted model; at any moment `folder` has all of one or none.
+    """Write a converted model; at any moment, `folder` is complete or does not exist.
+
+    Args:
+        folder: The cache folder; an older conversion in it is replaced.
+        source: The `fingerprint` of the original.
+        config: The converted configuration.
+        tensors: The converted weights.
 
     Raises:
-        ConfigurationError: It cannot be written there.
+        ConfigurationError: If the folder cannot be written.
     """
     folder = folder.absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
-            new = Path(beside) / "new"
-            _write(new, source, config, tensors)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            new = Path(temporary) / "new"
+            _write_model(new, source, config, tensors)
             if folder.exists():
-                folder.rename(Path(beside) / "old")
+                folder.rename(Path(temporary) / "old")
             new.rename(folder)
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written: {error}") from error
 
 
-def _write(
-    new: Path, source: Mapping[str, Any], config: GlmConfig, tensors: Mapping[str, Tensor]
+def _write_model(
+    folder: Path, source: Mapping[str, Any], config: GlmConfig, tensors: Mapping[str, Tensor]
 ) -> None:
     from safetensors.torch import save_file
 
-    new.mkdir()
+    folder.mkdir()
     config.architectures = ["GlmForCausalLM"]
-    config.save_pretrained(new)
-    places: dict[str, str] = {}
-    for number, names in zip(count(1), _shards(tensors)):
+    config.save_pretrained(folder)
+    weight_map: dict[str, str] = {}
+    for number, names in zip(count(1), _split_into_shards(tensors)):
         file = f"model-{number:05}.safetensors"
         shard = {name: tensors[name].clone().contiguous() for name in names}
-        save_file(shard, new / file, metadata={"format": "pt"})
-        places.update(dict.fromkeys(names, file))
+        save_file(shard, folder / file, metadata={"format": "pt"})
+        weight_map.update(dict.fromkeys(names, file))
     total = sum(tensor.nbytes for tensor in tensors.values())
-    index = {"metadata": {"total_size": total}, "weight_map": places}
-    _write_json(new / "model.safetensors.index.json", index)
-    _write_json(new / SOURCE, {"source": source, "made": _sizes(new.iterdir())})
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    _write_json(folder / "model.safetensors.index.json", index)
+    _write_json(folder / SOURCE_FILE, {"source": source, "made": _sizes(folder.iterdir())})
 
 
-def _shards(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Names of tensors that go into one file: as much as may lie in memory a second time."""
+def _split_into_shards(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
+    """Yield the names of the tensors of each file; a shard is copied in memory to be saved."""
     names: list[str] = []
     size = 0
     for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""GGUF files, read once: transformers reads one anew for each thing that it wants to know of it."""
+"""Cache for GGUF files: transformers reads a file again for every piece of information."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from importlib.util import find_spec
 from typing import Any
 
 _lock = threading.RLock()
-_names = ("GGUFReader", "get_tensor_name_map")
+_CACHED_FUNCTIONS = ("GGUFReader", "get_tensor_name_map")
 
 
 @contextmanager
 def cache_gguf_reads() -> Iterator[None]:
-    """Inside of it, what gguf reads of a file or makes of a kind of model is kept.
+    """Cache the files and tensor name maps that the package gguf reads inside the block.
 
-    Loading SmolLM2 takes 4 readings of a second or three each, and 397 equal maps of names.
+    Without it, loading SmolLM2 reads its file 4 times, one to three seconds each, and builds 397
+    equal name maps.
     """
     if find_spec("gguf") is None:
         yield
@@ -25,12 +26,12 @@ def cache_gguf_reads() -> Iterator[None]:
     import gguf
 
     module: Any = gguf
-    with _lock:  # one after another, so that each finds the module as it was
-        before = {name: getattr(module, name) for name in _names}
+    with _lock:  # only one thread at a time patches and restores the module
+        originals = {name: getattr(module, name) for name in _CACHED_FUNCTIONS}
         try:
-            for name, function in before.items():
+            for name, function in originals.items():
                 setattr(module, name, cache(function))
             yield
         finally:
-            for name, function in before.items():
+            for name, function in originals.items():
                 setattr(module, name, function)

@@ -1,7 +1,7 @@
-"""ChatGLM2-6B, ChatGLM3-6B and GLM-4-9B as transformers' own `glm`, number for number.
+"""Convert ChatGLM2-6B, ChatGLM3-6B and GLM-4-9B to the `glm` architecture of transformers.
 
-The three are one architecture, in which transformers has other names for the tensors, and has
-apart what the official code keeps in one: query, key and value.
+The three have the same architecture, and `glm` computes identical numbers. It uses other names for
+the tensors, and separate tensors for query, key and value, which the official code fuses in one.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from transformers import GlmConfig
 
 _THETA = 10_000.0
-_COMPUTED = "transformer.rotary_pos_emb.inv_freq"
+_FREQUENCIES = "transformer.rotary_pos_emb.inv_freq"
 _LAYER = re.compile(r"transformer\.encoder\.layers\.(\d+)\.")
-_OUTSIDE = {
+_OUTER_MODULES = {
     "transformer.embedding.word_embeddings": ["model.embed_tokens"],
     "transformer.encoder.final_layernorm": ["model.norm"],
     "transformer.output_layer": ["lm_head"],
 }
-_IN_LAYER = {
+_LAYER_MODULES = {
     "input_layernorm": ["input_layernorm"],
     "self_attention.query_key_value": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
     "self_attention.dense": ["self_attn.o_proj"],
     "post_attention_layernorm": ["post_attention_layernorm"],
-    "mlp.dense_h_to_4h": ["mlp.gate_up_proj"],  # the gate's rows first, in both
+    "mlp.dense_h_to_4h": ["mlp.gate_up_proj"],  # both have the gate's rows first
     "mlp.dense_4h_to_h": ["mlp.down_proj"],
 }
-_BUILT_IN = {  # what glm has no choice of, with the official default of each field
+_FIXED_FIELDS = {  # options that glm does not have, with their official defaults
     "rmsnorm": True,
     "post_layer_norm": True,
     "add_bias_linear": False,
@@ -46,26 +46,26 @@ _BUILT_IN = {  # what glm has no choice of, with the official default of each fi
 
 
 def convert_config(config: Mapping[str, Any]) -> GlmConfig:
-    """The configuration of the same model in transformers.
+    """Convert a configuration to that of transformers.
 
     Args:
-        config: The official config.json; a field that it leaves out has the official default.
+        config: The official config.json; missing fields have the official default.
 
     Raises:
-        ConfigurationError: The model has what `glm` cannot express; every such field is named.
+        ConfigurationError: If `glm` cannot express the model; the message lists all such fields.
     """
     from transformers import GlmConfig
 
     _require_expressible(config)
     heads = config.get("num_attention_heads", 32)
-    by_head = not config.get("multi_query_attention", False)
+    is_by_head = not config.get("multi_query_attention", False)
     fields: dict[str, Any] = {
         "vocab_size": config.get("padded_vocab_size", 65_024),
         "hidden_size": config.get("hidden_size", 4096),
         "intermediate_size": config.get("ffn_hidden_size", 13_696),
         "num_hidden_layers": config.get("num_layers", 28),
         "num_attention_heads": heads,
-        "num_key_value_heads": heads if by_head else config.get("multi_query_group_num", 1),
+        "num_key_value_heads": heads if is_by_head else config.get("multi_query_group_num", 1),
         "head_dim": config.get("kv_channels", 128),
         "attention_bias": bool(config.get("add_qkv_bias", False)),
         "attention_dropout": config.get("attention_dropout", 0.0),
@@ -82,7 +82,7 @@ def convert_config(config: Mapping[str, Any]) -> GlmConfig:
         "eos_token_id": config.get("eos_token_id", 2),
         "pad_token_id": config.get("pad_token_id", 0),
         "bos_token_id": config.get("bos_token_id"),
-        "fused_by_head": by_head,
+        "fused_by_head": is_by_head,
     }
     return GlmConfig(**fields)
 
@@ -90,17 +90,17 @@ def convert_config(config: Mapping[str, Any]) -> GlmConfig:
 def convert_weights(
     tensors: Mapping[str, Tensor], config: Mapping[str, Any] | GlmConfig
 ) -> dict[str, Tensor]:
-    """The weights under the names of `GlmForCausalLM`: views of `tensors` wherever that can be.
+    """Convert weights to those of `GlmForCausalLM`; they are views of `tensors` where possible.
 
     Args:
         tensors: The official weights by their official names.
-        config: The official config.json, or what `convert_config` made of it.
+        config: The official config.json, or the result of `convert_config`.
 
     Raises:
-        ConfigurationError: A tensor is not one of this architecture, or has another shape.
+        ConfigurationError: If a tensor does not belong to this architecture or has another shape.
     """
-    fused = _Fused.of(config)
-    unknown = [name for name in tensors if name != _COMPUTED and _places(name) is None]
+    layout = _FusedLayout.from_config(config)
+    unknown = [name for name in tensors if name != _FREQUENCIES and _find_modules(name) is None]
     if unknown:
         raise ConfigurationError(
             f"ChatGLM2, ChatGLM3 and GLM-4 have no tensor {', '.join(unknown[:3])}"
@@ -108,101 +108,104 @@ def convert_weights(
         )
     converted: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        if name != _COMPUTED:
-            converted.update(_converted(name, tensor, fused))
+        if name != _FREQUENCIES:
+            converted.update(_convert_tensor(name, tensor, layout))
     return converted
 
 
 def convert_lora(
     tensors: Mapping[str, Tensor], config: Mapping[str, Any] | GlmConfig
 ) -> dict[str, Tensor]:
-    """The tensors of a LoRA adapter of the official model, for the same model in transformers.
+    """Convert a LoRA adapter of the official model to one for `GlmForCausalLM`.
 
-    What query, key and value add is B·A, of which each takes its own rows of B and all of A.
+    The adapter adds B·A to the fused layer, so query, key and value each take their rows of B and
+    all of A.
 
     Args:
-        tensors: By names such as
+        tensors: Tensors by names such as
             "transformer.encoder.layers.0.self_attention.query_key_value.lora_A.weight".
         config: The official config.json, or the configuration of the model in transformers.
 
     Returns:
-        Tensors by names such as "model.layers.0.self_attn.q_proj.lora_A.weight", none of which
-        shares its memory with another.
+        Tensors by names such as "model.layers.0.self_attn.q_proj.lora_A.weight". No two of them
+        share memory.
 
     Raises:
-        ConfigurationError: A tensor is not one of this architecture, or has another shape.
+        ConfigurationError: If a tensor does not belong to this architecture or has another shape.
     """
     converted = convert_weights(tensors, config)
     return {name: tensor.clone() for name, tensor in converted.items()}
 
 
 @dataclass(frozen=True)
-class _Fused:
-    """How query, key and value lie in the one official tensor.
+class _FusedLayout:
+    """Layout of query, key and value in the fused official tensor.
 
     Attributes:
-        rows: How many are of the query, the key and the value.
-        heads: With multi-query attention None: all rows of the query come first. Without it, the
-            rows lie head by head, each with its own query, key and value.
+        rows: Number of rows of the query, the key and the value.
+        heads: None with multi-query attention: the rows of the query come first, then the key, then
+            the value. Otherwise the number of heads: the rows are grouped by head, each with its
+            query, key and value.
     """
 
     rows: tuple[int, int, int]
     heads: int | None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any] | GlmConfig) -> _Fused:
+    def from_config(cls, config: Mapping[str, Any] | GlmConfig) -> _FusedLayout:
         glm: Any = convert_config(config) if isinstance(config, Mapping) else config
         heads, width = glm.num_attention_heads, glm.head_dim
         keys = glm.num_key_value_heads * width
-        by_head = getattr(glm, "fused_by_head", False)
-        return cls((heads * width, keys, keys), heads if by_head else None)
+        is_by_head = getattr(glm, "fused_by_head", False)
+        return cls((heads * width, keys, keys), heads if is_by_head else None)
 
-    def apart(self, tensor: Tensor) -> list[Tensor]:
+    def split(self, tensor: Tensor) -> list[Tensor]:
+        """Return query, key and value of a fused tensor."""
         if self.heads is None:
             return list(tensor.split_with_sizes(self.rows))
         rest = tensor.shape[1:]
         return [part.reshape(-1, *rest) for part in tensor.view(self.heads, 3, -1, *rest).unbind(1)]
 
 
-def _converted(name: str, tensor: Tensor, fused: _Fused) -> dict[str, Tensor]:
-    modules, parameter = _places(name) or ([], name)
+def _convert_tensor(name: str, tensor: Tensor, layout: _FusedLayout) -> dict[str, Tensor]:
+    modules, parameter = _find_modules(name) or ([], name)
     if len(modules) == 1 or parameter.startswith("lora_A."):
         return {f"{module}.{parameter}": tensor for module in modules}
-    if tensor.shape[0] != sum(fused.rows):
-        parts = " + ".join(map(str, fused.rows))
+    if tensor.shape[0] != sum(layout.rows):
+        counts = " + ".join(map(str, layout.rows))
         raise ConfigurationError(
-            f"{name} has {tensor.shape[0]} rows, but query, key and value by config.json {parts} = "
-            f"{sum(fused.rows)}: the two do not belong together"
+            f"{name} has {tensor.shape[0]} rows, but query, key and value of config.json have "
+            f"{counts} = {sum(layout.rows)}: the weights belong to another model"
         )
-    apart = zip(modules, fused.apart(tensor), strict=True)
-    return {f"{module}.{parameter}": part for module, part in apart}
+    parts = zip(modules, layout.split(tensor), strict=True)
+    return {f"{module}.{parameter}": part for module, part in parts}
 
 
-def _places(name: str) -> tuple[list[str], str] | None:
-    """The modules that get an official tensor, and what it is in them; None if it is unknown."""
+def _find_modules(name: str) -> tuple[list[str], str] | None:
+    """Return the target modules and the parameter name of an official tensor; None if unknown."""
     layer = _LAYER.match(name)
-    known, inside = (_IN_LAYER, name[layer.end() :]) if layer else (_OUTSIDE, name)
+    targets, path = (_LAYER_MODULES, name[layer.end() :]) if layer else (_OUTER_MODULES, name)
     prefix = f"model.layers.{layer[1]}." if layer else ""
-    for official, modules in known.items():
-        if inside.startswith(f"{official}."):
-            return [prefix + module for module in modules], inside[len(official) + 1 :]
+    for official, modules in targets.items():
+        if path.startswith(f"{official}."):
+            return [prefix + module for module in modules], path[len(official) + 1 :]
     return None
 
 
 def _require_expressible(config: Mapping[str, Any]) -> None:
-    wrong = [
+    unsupported = [
         f"{field}={config[field]!r}"
-        for field, built_in in _BUILT_IN.items()
-        if bool(config.get(field, built_in)) != bool(built_in)
+        for field, default in _FIXED_FIELDS.items()
+        if bool(config.get(field, default)) != bool(default)
     ]
     origin, ratio = str(config.get("_name_or_path", "")), config.get("rope_ratio", 1)
-    if "chatglm2" in origin and ratio != 1:  # it divides positions; later ones multiply theta
-        wrong.append(f"rope_ratio={ratio!r} of {origin}")
+    if "chatglm2" in origin and ratio != 1:  # it scales positions; later models scale theta
+        unsupported.append(f"rope_ratio={ratio!r} of {origin}")
     heads, groups = config.get("num_attention_heads", 32), config.get("multi_query_group_num", 1)
     if config.get("multi_query_attention") and (groups < 1 or heads % groups):
-        wrong.append(f"multi_query_group_num={groups!r} with num_attention_heads={heads!r}")
-    if wrong:
+        unsupported.append(f"multi_query_group_num={groups!r} with num_attention_heads={heads!r}")
+    if unsupported:
         raise ConfigurationError(
-            f"config.json has {', '.join(wrong)}, which transformers' glm cannot express. Take the "
-            "plain ChatGLM2-6B, ChatGLM3-6B or GLM-4-9B, not quantized and without a prefix."
+            f"config.json has {', '.join(unsupported)}, which glm cannot express. Use the original "
+            "ChatGLM2-6B, ChatGLM3-6B or GLM-4-9B, not quantized and without a prefix."
         )

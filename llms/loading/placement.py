@@ -1,4 +1,4 @@
-"""Where a model goes, and in which numbers: the arguments that `from_pretrained` takes for it."""
+"""Device, dtype, quantization and attention implementation that a model is loaded with."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .memory_check import QUANTIZED_BYTES
 if TYPE_CHECKING:
     import torch
 
-_WIDEST = 4
+_WIDEST_ITEMSIZE = 4
 
 
 @dataclass(frozen=True)
-class Placing:
-    """Where a model goes, and in which numbers.
+class Placement:
+    """Device, dtype, quantization and attention implementation of a model.
 
     Attributes:
         device: The device.
-        dtype: Of the numbers; None for what the weights are in.
+        dtype: The dtype; None for the dtype of the weights.
         quantization: "8bit", "4bit" or None.
-        attention: The attention's implementation; None for transformers' choice.
+        attention: The attention implementation; None for the default of transformers.
     """
 
     device: torch.device
@@ -34,36 +34,35 @@ class Placing:
     attention: str | None
 
     @property
-    def name(self) -> str:
-        """The device's, for people."""
-        return str(self.device)
-
-    @property
     def itemsize(self) -> int:
-        """Bytes of a number; of the widest where that is not known yet."""
-        return self.dtype.itemsize if self.dtype else _WIDEST
+        """Bytes per number; those of the widest dtype if the dtype is not known yet."""
+        return self.dtype.itemsize if self.dtype else _WIDEST_ITEMSIZE
 
     @property
-    def free(self) -> int | None:
-        """The device's free bytes; None where nobody counts them."""
+    def free_bytes(self) -> int | None:
+        """Free memory of the device in bytes; None if the device does not report it."""
         import torch
 
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
 
     def with_dtype_of(
         self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
-    ) -> Placing:
-        """This one with a dtype: its own, or that of config.json, or that of the weights."""
+    ) -> Placement:
+        """Return this placement with a dtype: its own, that of config.json or of the weights."""
         if self.dtype is not None:
             return self
-        said = config.get("dtype") or config.get("torch_dtype")
-        if isinstance(said, str):
-            return replace(self, dtype=_dtype_named(said))
+        name = config.get("dtype") or config.get("torch_dtype")
+        if isinstance(name, str):
+            return replace(self, dtype=_parse_dtype(name))
         floating = (tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
         return replace(self, dtype=next(floating, None))
 
-    def arguments(self) -> dict[str, Any]:
-        """What `from_pretrained` is to be called with."""
+    def loading_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments for `from_pretrained`.
+
+        Raises:
+            MissingDependencyError: If accelerate is needed and not installed.
+        """
         arguments: dict[str, Any] = {"dtype": self.dtype or "auto"}
         if self.attention:
             arguments["attn_implementation"] = self.attention
@@ -72,16 +71,18 @@ class Placing:
                 raise MissingDependencyError.of("accelerate", "transformers")
             arguments["device_map"] = {"": self.device}
         if self.quantization:
-            arguments["quantization_config"] = _quantization(self.quantization, self.dtype)
+            arguments["quantization_config"] = _quantization_config(self.quantization, self.dtype)
         return arguments
 
 
-def placing(device: Any, dtype: Any, quantization: str | None, attention: str | None) -> Placing:
-    """What the arguments of `load_model` mean on this machine.
+def resolve_placement(
+    device: Any, dtype: Any, quantization: str | None, attention: str | None
+) -> Placement:
+    """Resolve the arguments of `load_model` to a placement on this machine.
 
     Raises:
-        ConfigurationError: A value is unknown, or the device is not there.
-        MissingDependencyError: bitsandbytes is not installed.
+        ConfigurationError: If a value is unknown, or the device does not exist.
+        MissingDependencyError: If bitsandbytes is needed and not installed.
     """
     if quantization is not None and quantization not in QUANTIZED_BYTES:
         known = ", ".join(map(repr, QUANTIZED_BYTES))
@@ -90,55 +91,57 @@ def placing(device: Any, dtype: Any, quantization: str | None, attention: str | 
         raise MissingDependencyError.of("bitsandbytes", "bitsandbytes")
     import torch
 
-    place = _device(device)
-    chosen: torch.dtype | None
-    if dtype is None and place.type == "cpu":
+    torch_device = _resolve_device(device)
+    torch_dtype: torch.dtype | None
+    if dtype is None and torch_device.type == "cpu":
         by_quantization = {"8bit": torch.float16, "4bit": torch.bfloat16}
-        chosen = by_quantization[quantization] if quantization else torch.float32
+        torch_dtype = by_quantization[quantization] if quantization else torch.float32
     else:
-        chosen = None if dtype in (None, "auto") else _dtype_named(dtype)
-    return Placing(place, chosen, quantization, attention)
+        torch_dtype = None if dtype in (None, "auto") else _parse_dtype(dtype)
+    return Placement(torch_device, torch_dtype, quantization, attention)
 
 
-def _device(device: Any) -> torch.device:
+def _resolve_device(device: Any) -> torch.device:
     import torch
 
     if device is None:
-        device = next((name for name, there in _there().items() if there), "cpu")
+        device = next((name for name, available in _accelerators().items() if available), "cpu")
     try:
-        place = torch.device(device)
+        torch_device = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ConfigurationError(f"device {device!r} is none that torch knows: {error}") from error
-    if not _there().get(place.type, True):
+        raise ConfigurationError(f"torch does not know the device {device!r}: {error}") from error
+    if not _accelerators().get(torch_device.type, True):
         raise ConfigurationError(
-            f"device {device!r} is not there: torch {torch.__version__} sees none. Leave device "
-            "out for what there is, or install a torch and a driver for it."
+            f"device {device!r} is not available: torch {torch.__version__} finds no such device. "
+            "Omit device to use the available one, or install a torch and a driver for it."
         )
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+    if torch_device.type == "cuda" and (torch_device.index or 0) >= torch.cuda.device_count():
         raise ConfigurationError(
-            f"there is no {place}: torch sees {torch.cuda.device_count()} devices, from cuda:0 on"
+            f"device {torch_device} does not exist: torch finds {torch.cuda.device_count()} CUDA "
+            "devices, numbered from 0"
         )
-    return place
+    return torch_device
 
 
-def _there() -> dict[str, bool]:
+def _accelerators() -> dict[str, bool]:
+    """Return the accelerators, the preferred one first, and whether each is available."""
     import torch
 
     return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 
 
-def _dtype_named(dtype: Any) -> torch.dtype:
+def _parse_dtype(dtype: Any) -> torch.dtype:
     import torch
 
-    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    parsed = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(parsed, torch.dtype) or not parsed.is_floating_point:
         raise ConfigurationError(
             f'dtype must be "float32", "float16", "bfloat16", "auto" or None, not {dtype!r}'
         )
-    return found
+    return parsed
 
 
-def _quantization(quantization: str, dtype: torch.dtype | None) -> Any:
+def _quantization_config(quantization: str, dtype: torch.dtype | None) -> Any:
     from transformers import BitsAndBytesConfig
 
     options: dict[str, dict[str, Any]] = {
@@ -149,5 +152,5 @@ def _quantization(quantization: str, dtype: torch.dtype | None) -> Any:
             "bnb_4bit_compute_dtype": dtype,
         },
     }
-    make: Any = BitsAndBytesConfig
-    return make(**options[quantization])
+    make_config: Any = BitsAndBytesConfig
+    return make_config(**options[quantization])

@@ -1,4 +1,4 @@
-"""The progress bars of transformers and the hub, shown or not while something loads."""
+"""Show or hide the progress bars of transformers and the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 
 @contextmanager
-def shown(wanted: bool) -> Iterator[None]:
-    """Hides the bars inside of it unless `wanted`, and leaves the setting as it was."""
+def show_progress_bars(visible: bool) -> Iterator[None]:
+    """Hide progress bars inside the block unless `visible`; restores the setting afterwards."""
     from transformers.utils import logging
 
-    bars: Any = logging
-    if wanted or not bars.is_progress_bar_enabled():
+    settings: Any = logging
+    if visible or not settings.is_progress_bar_enabled():
         yield
         return
-    bars.disable_progress_bar()
+    settings.disable_progress_bar()
     try:
-        with _gguf_bar_hidden():
+        with _hide_gguf_bar():
             yield
     finally:
-        bars.enable_progress_bar()
+        settings.enable_progress_bar()
 
 
 @contextmanager
-def _gguf_bar_hidden() -> Iterator[None]:
-    """The bar of transformers' GGUF reader asks no setting, so it is silenced where it stands."""
+def _hide_gguf_bar() -> Iterator[None]:
+    """Disable the bar of transformers' GGUF reader, which ignores the setting, by patching it."""
     from transformers import modeling_gguf_pytorch_utils as reader
 
     module: Any = reader

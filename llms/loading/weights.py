@@ -1,4 +1,4 @@
-"""The tensors of a model's folder, mapped from its files: read as data, and only when needed."""
+"""Memory-mapped tensors of a model's weight files; files are read as data, never executed."""
 
 from __future__ import annotations
 
@@ -15,102 +15,105 @@ from .model_files import read_json_object
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMATS = ("model.safetensors", "pytorch_model.bin")
-"""The names of whole weight files, the better format first; shards have an index beside them."""
+UNSHARDED_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Names of unsharded weight files, the preferred format first; shards have an index file."""
 
 
 def find_weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights, .safetensors where there are both kinds.
+    """Return the files with a folder's weights; .safetensors is preferred to .bin.
 
     Raises:
-        ConfigurationError: There are none, or shards that the index names are missing.
+        ConfigurationError: If the folder has no weights, or shards listed in the index are missing.
     """
-    for name in FORMATS:
+    for name in UNSHARDED_FILES:
         if (folder / name).is_file():
             return [folder / name]
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return _shards(index)
-    names = [kind for name in FORMATS for kind in (name, f"{name}.index.json")]
+            return _find_shards(index)
+    names = [file for name in UNSHARDED_FILES for file in (name, f"{name}.index.json")]
     raise ConfigurationError(f"{folder} has no weights: none of {', '.join(names)}")
 
 
 def open_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder by name, mapped from the files: 12 GB take no memory until used.
+    """Map all tensors of a folder by name; 12 GB of weights take no memory until they are used.
 
     Raises:
-        ConfigurationError: Files are missing or damaged, or hold anything else than tensors.
+        ConfigurationError: If files are missing or damaged, or contain anything but tensors.
     """
     tensors: dict[str, Tensor] = {}
     for path in find_weight_files(folder):
         tensors.update(open_weight_file(path))
     if not tensors:
-        raise ConfigurationError(f"{folder} has not one tensor in its weight files")
+        raise ConfigurationError(f"the weight files in {folder} contain no tensors")
     return tensors
 
 
 def open_weight_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of one .safetensors file, or of one that torch.save wrote, mapped.
+    """Map the tensors of one file by name, in the format of safetensors or of torch.save.
 
     Raises:
-        ConfigurationError: It is damaged, or holds anything else than tensors by name. Nothing in
-            it was executed.
+        ConfigurationError: If the file is damaged, or contains anything but tensors by name. No
+            code in it was executed.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if path.suffix != ".safetensors":
-        return _unpickled(path)
+        return _open_torch_file(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damage_error(path, str(error)) from error
     return tensors
 
 
-def _unpickled(path: Path) -> dict[str, Tensor]:
+def _open_torch_file(path: Path) -> dict[str, Tensor]:
     import torch
 
     if not zipfile.is_zipfile(path):
-        raise _damaged(path, "it is not what torch.save of torch 1.6 or later writes")
+        raise _damage_error(path, "it does not have the format of torch.save since torch 1.6")
     try:
         tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfigurationError(
-            f"{path} is damaged, or holds objects that only running code could make. Nothing in "
-            "it was executed. Take a .safetensors file, or one from whom you trust that has "
-            "tensors alone."
+            f"{path} is damaged, or contains objects that only running code can create. Nothing in "
+            "it was executed. Use a .safetensors file, or a file with tensors only, from a source "
+            "that you trust."
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damage_error(path, str(error)) from error
     if not isinstance(tensors, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor)
         for name, tensor in tensors.items()
     ):
-        raise ConfigurationError(f"{path} holds other things than tensors by name")
+        raise ConfigurationError(f"{path} contains objects other than tensors by name")
     return tensors
 
 
-def _damaged(path: Path, why: str) -> ConfigurationError:
+def _damage_error(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is truncated or not a weight file ({why or 'it ends too early'}). Nothing in it "
-        "was executed. Download it again and compare its size with the original's."
+        f"{path} is truncated or not a weight file ({reason or 'it ends too early'}). Nothing in "
+        "it was executed. Download it again and compare its size with the original's."
     )
 
 
-def _shards(index: Path) -> list[Path]:
-    """The files that an index names, each once."""
-    places = read_json_object(index).get("weight_map")
-    if not isinstance(places, dict) or not places:
+def _find_shards(index: Path) -> list[Path]:
+    """Return the files listed in an index, without duplicates."""
+    files = read_json_object(index).get("weight_map")
+    if not isinstance(files, dict) or not files:
         raise ConfigurationError(f'{index} has no "weight_map": download it again')
-    names = sorted(set(map(str, places.values())))
-    _refuse(index, "other folders' files", [name for name in names if Path(name).name != name])
+    names = sorted(set(map(str, files.values())))
+    outside = [name for name in names if Path(name).name != name]
+    _require_none(index, "files in other folders", outside)
     shards = [index.parent / name for name in names]
-    _refuse(index, "missing files", [path.name for path in shards if not path.is_file()])
+    _require_none(index, "missing files", [path.name for path in shards if not path.is_file()])
     return shards
 
 
-def _refuse(index: Path, what: str, names: Iterable[str]) -> None:
+def _require_none(index: Path, fault: str, names: Iterable[str]) -> None:
     listed = ", ".join(names)
     if listed:
-        raise ConfigurationError(f"{index} names {what}: {listed}. Download them into that folder.")
+        raise ConfigurationError(
+            f"{index} lists {fault}: {listed}. Download all files into that folder."
+        )

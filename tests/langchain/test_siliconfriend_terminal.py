@@ -313,7 +313,7 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--llm", "/no/such/model"), "there is no folder /no/such/model"),
+            (("--llm", "/no/such/model"), "the folder /no/such/model does not exist"),
             (("--llm", "openai", "--device", "cpu"), "--device: only for a model on this machine"),
             (("--language", "fr"), "must be one of en, zh"),
             (("--bank", "/no/such/folder/x.db"), "the folder /no/such/folder does not exist"),

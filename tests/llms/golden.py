@@ -1,4 +1,4 @@
-"""What the official ChatGLM code gives for tiny models, and ours asked for the same.
+"""Numbers of the official ChatGLM code for tiny models, and functions to compute ours.
 
 See tests/data/chatglm: config.json and weights as published, golden.safetensors with the numbers.
 """
@@ -15,15 +15,15 @@ DATA = Path(__file__).parents[1] / "data" / "chatglm"
 CASES = ["v1a", "v1prefix", "v2a", "v3a"]
 CONVERTED = ["v2a", "v3a"]
 IN_HALF = ["v1a", "v2a", "v3a"]
-EVERY = 8  # of the vocabulary's columns
+COLUMN_STEP = 8  # golden logits have every 8th column of the vocabulary
 CLOSE = 1e-4
 CLOSE_IN_HALF = 0.15
-LAST_BITS = 5e-6  # 0 on the processor of the golden numbers; others sum in another order
+LAST_BITS = 5e-6  # 0 on the processor that computed them; others add in another order
 
 
-def official(name, **how):
-    """The model with the official weights, in float32 on the CPU unless told otherwise."""
-    return load_model(DATA / name, **{"device": "cpu", "progress": False, **how})
+def official(name, **options):
+    """Load the model with the official weights, by default in float32 on the CPU."""
+    return load_model(DATA / name, **{"device": "cpu", "progress": False, **options})
 
 
 def numbers(name):
@@ -31,8 +31,8 @@ def numbers(name):
 
 
 def logits_differ(logits, golden):
-    """By how much the logits differ from golden ones at most."""
-    return (logits.float()[..., ::EVERY] - golden).abs().max().item()
+    """Return the largest difference between the logits and the golden ones."""
+    return (logits.float()[..., ::COLUMN_STEP] - golden).abs().max().item()
 
 
 def mask_of(model, ids):
@@ -40,7 +40,7 @@ def mask_of(model, ids):
 
 
 def positions_of(model, mask):
-    """What glm wants to know of a padded batch; ChatGLM-6B finds it out by itself."""
+    """Return the position ids that glm needs for a padded batch; ChatGLM-6B computes its own."""
     return {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0)} if is_glm(model) else {}
 
 
@@ -55,28 +55,28 @@ def logits_of(model, ids):
 
 
 @torch.no_grad()
-def one_by_one(model, ids, forced):
-    """The last position's logits after the prompt and after each token, by the cache: [B, T, V]."""
+def step_by_step(model, ids, forced):
+    """Return the last logits [B, T, V] after the prompt and each forced token, with a cache."""
     mask, cache, steps, new = mask_of(model, ids), None, [], ids
     for token in [*forced.T, None]:
         positions = {
-            name: places[:, -new.shape[1] :] for name, places in positions_of(model, mask).items()
+            name: values[:, -new.shape[1] :] for name, values in positions_of(model, mask).items()
         }
-        answer = model(
+        outputs = model(
             input_ids=new, attention_mask=mask, past_key_values=cache, use_cache=True, **positions
         )
-        steps.append(answer.logits[:, -1])
-        cache = answer.past_key_values
+        steps.append(outputs.logits[:, -1])
+        cache = outputs.past_key_values
         if token is not None:
             new = token[:, None]
             mask = torch.cat((mask, torch.ones_like(new)), -1)
     return torch.stack(steps, 1)
 
 
-def generated(model, ids, **how):
-    """The prompts with what follows them, at most 24 tokens of the greatest probability."""
-    how = {"max_new_tokens": 24, "do_sample": False, **how}
-    return model.generate(input_ids=ids, attention_mask=mask_of(model, ids), **how)
+def generated(model, ids, **options):
+    """Return the prompts with their greedy continuation, by default of 24 tokens."""
+    options = {"max_new_tokens": 24, "do_sample": False, **options}
+    return model.generate(input_ids=ids, attention_mask=mask_of(model, ids), **options)
 
 
 def config_of(name):

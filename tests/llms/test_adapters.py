@@ -360,7 +360,7 @@ class TestFiles:
     def test_other_things_than_tensors(self, tmp_path):
         folder = copied(CHATGLM, tmp_path)
         torch.save({"epoch": 3}, folder / "adapter_model.bin")
-        assert "other things than tensors" in refusal(chatglm(), folder)
+        assert "objects other than tensors" in refusal(chatglm(), folder)
 
     def test_what_is_missing(self, tmp_path):
         assert "none is not a folder" in refusal(chatglm(), tmp_path / "none")

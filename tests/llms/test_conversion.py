@@ -1,4 +1,4 @@
-"""ChatGLM2, ChatGLM3 and GLM-4 become transformers' glm: every row of every tensor at its place."""
+"""Conversion of ChatGLM2, ChatGLM3 and GLM-4 to glm: each row of each tensor is in its place."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def weights():
 
 
 def fused_rows(**fields):
-    """A fused matrix whose only column is the number of the row, and its three parts."""
+    """Convert a fused matrix whose only column is the row number, and return its three parts."""
     glm = convert_config(config(**fields))
     rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
     fused = {f"{FUSED}.weight": torch.arange(rows)[:, None]}
@@ -62,7 +62,7 @@ class TestWeights:
         ],
         ids=str,
     )
-    def test_the_model_has_a_place_for_each_and_all_shapes_fit(self, fields, weights):
+    def test_names_and_shapes_are_those_of_the_model(self, fields, weights):
         glm = convert_config(config(**fields))
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         for layer in range(3):
@@ -79,7 +79,7 @@ class TestWeights:
             name: tensor.shape for name, tensor in model.state_dict().items()
         }
 
-    def test_the_parts_are_views_of_what_was_read(self, weights):
+    def test_the_parts_are_views_of_the_original(self, weights):
         converted = convert_weights(weights, config())
         fused = weights[f"{FUSED}.weight"].untyped_storage().data_ptr()
         for part in PARTS:
@@ -107,7 +107,7 @@ class TestConfig:
 
     def test_the_frequencies_are_the_official_ones(self):
         model = official("v2a")
-        width = 16 // 2  # the official code turns half of each head
+        width = 16 // 2  # the official code rotates half of each head
         exact = 1.0 / (10_000 ** (torch.arange(0, width, 2, dtype=torch.float) / width))
         assert torch.equal(model.model.rotary_emb.inv_freq, exact)
 

@@ -1,4 +1,4 @@
-"""Each generation of ChatGLM gives what the official code gives, in every way of asking."""
+"""Each ChatGLM generation gives the numbers of the official code, however it is called."""
 
 import threading
 
@@ -21,7 +21,7 @@ from golden import (  # noqa: E402
     mask_of,
     numbers,
     official,
-    one_by_one,
+    step_by_step,
 )
 from transformers import TextIteratorStreamer  # noqa: E402
 
@@ -31,7 +31,7 @@ def case(request):
     return official(request.param), numbers(request.param)
 
 
-def asked(golden, name):
+def input_ids(golden, name):
     return golden[f"in.{name}.input_ids" if f"in.{name}.input_ids" in golden else f"in.{name}"]
 
 
@@ -39,7 +39,7 @@ def test_logits(case):
     model, golden = case
     for name in ("single", "train_like", "mid_mask"):
         if f"out.{name}" in golden:
-            logits = logits_of(model, asked(golden, name))
+            logits = logits_of(model, input_ids(golden, name))
             assert logits_differ(logits, golden[f"out.{name}"]) < CLOSE
 
 
@@ -51,7 +51,7 @@ def test_without_a_mask(case):
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_the_converted_ones_are_the_same_but_for_the_last_bits(name):
+def test_converted_models_differ_only_in_the_last_bits(name):
     model, golden = official(name), numbers(name)
     assert is_glm(model)
     logits = logits_of(model, golden["in.single.input_ids"])
@@ -75,7 +75,7 @@ def test_a_long_prompt(case):
 def test_token_by_token_with_a_cache(case, name):
     model, golden = case
     ids = golden[f"in.{name}.input_ids"]
-    logits = one_by_one(model, ids, golden["in.forced"][: len(ids)])
+    logits = step_by_step(model, ids, golden["in.forced"][: len(ids)])
     assert logits_differ(logits, golden[f"out.inc_{name}"]) < CLOSE
 
 
@@ -92,8 +92,8 @@ def test_beams(case):
     assert torch.equal(answer, golden["out.gen_beam"])
 
 
-class Spelling:
-    """A tokenizer whose text are the ids themselves."""
+class IdTokenizer:
+    """A tokenizer that writes ids as text."""
 
     def decode(self, ids, **_):
         return "".join(f"{int(number)} " for number in ids)
@@ -102,7 +102,7 @@ class Spelling:
 def test_streaming(case):
     model, golden = case
     ids = golden["in.single.input_ids"]
-    streamer = TextIteratorStreamer(Spelling(), timeout=60)
+    streamer = TextIteratorStreamer(IdTokenizer(), timeout=60)
     thread = threading.Thread(target=generated, args=(model, ids), kwargs={"streamer": streamer})
     thread.start()
     streamed = [int(number) for number in "".join(streamer).split()]
@@ -117,6 +117,6 @@ def test_in_half_precision(case):
     model, golden = official(case, dtype="float16"), numbers(case)
     for name in ("single", "long"):
         expected = golden[f"out.half_{name}"]
-        logits = logits_of(model, asked(golden, name))[:, -expected.shape[1] :]
+        logits = logits_of(model, input_ids(golden, name))[:, -expected.shape[1] :]
         assert logits.dtype == torch.float16
         assert logits_differ(logits, expected) < CLOSE_IN_HALF

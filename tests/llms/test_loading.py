@@ -1,4 +1,4 @@
-"""load_model: what loads, what is refused and with which words, and that nothing is executed."""
+"""load_model: supported formats, refused files and their messages, and no code execution."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from transformers.utils import logging  # noqa: E402
 
 from llms.families import find_by_config  # noqa: E402
 from llms.loading import load_model, placement  # noqa: E402
-from llms.loading.conversion_cache import SOURCE  # noqa: E402
+from llms.loading.conversion_cache import SOURCE_FILE  # noqa: E402
 from llms.loading.memory_check import require_memory, required_bytes  # noqa: E402
 from llms.loading.model_files import find_model_family  # noqa: E402
 from llms.loading.weights import open_weights  # noqa: E402
@@ -28,7 +28,7 @@ LLAMA = DATA.parent / "adapters" / "llama_tiny"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of the tiny ChatGLM2, to be spoilt."""
+    """A copy of the tiny ChatGLM2 to be modified."""
     return copied("v2a", tmp_path)
 
 
@@ -40,18 +40,18 @@ def copied(name, tmp_path):
     return folder
 
 
-def load(folder, **how):
-    return load_model(folder, **{"device": "cpu", "progress": False, **how})
+def load(folder, **options):
+    return load_model(folder, **{"device": "cpu", "progress": False, **options})
 
 
-def refused(folder, match, **how):
+def refused(folder, match, **options):
     with pytest.raises(ConfigurationError, match=match) as caught:
-        load(folder, **how)
+        load(folder, **options)
     return str(caught.value)
 
 
 def as_bin(folder, shards=0, **more):
-    """Puts .bin in the place of the .safetensors, in one file or so many shards."""
+    """Replace the .safetensors by .bin, in one file (`shards=0`) or in that number of shards."""
     tensors = {**load_file(folder / "model.safetensors"), **more}
     (folder / "model.safetensors").unlink()
     if not shards:
@@ -78,7 +78,7 @@ def is_right(model, name):
     return logits_differ(logits, golden["out.single"]) < CLOSE
 
 
-# What loads
+# Supported formats
 
 
 @pytest.mark.parametrize("name", ["v1a", "v2a"])
@@ -87,7 +87,7 @@ def test_bin_gives_the_same_as_safetensors(name, shards, tmp_path):
     assert is_right(load(as_bin(copied(name, tmp_path), shards)), name)
 
 
-def test_a_v1_file_with_its_output_beside_the_embedding(tmp_path):
+def test_a_v1_file_with_a_copy_of_the_embedding_as_output(tmp_path):
     folder = copied("v1a", tmp_path)
     tied = load_file(folder / "model.safetensors")["transformer.word_embeddings.weight"]
     assert is_right(load(as_bin(folder, **{"lm_head.weight": tied.clone()})), "v1a")
@@ -106,7 +106,7 @@ def test_sharded_safetensors(folder):
 
 
 def test_safetensors_are_preferred_to_bin(folder):
-    (folder / "pytorch_model.bin").write_bytes(b"never looked at")
+    (folder / "pytorch_model.bin").write_bytes(b"never read")
     assert is_right(load(folder), "v2a")
 
 
@@ -124,13 +124,13 @@ def test_a_gguf_file_or_a_folder_with_one(tmp_path, capfd):
         assert isinstance(model, LlamaForCausalLM)
         assert model.dtype == torch.float32
         assert find_model_family(path) is None
-        assert "GGUF" not in capfd.readouterr().err  # its bar is hidden, too
+        assert "GGUF" not in capfd.readouterr().err  # its bar is hidden too
         model.save_pretrained(tmp_path / "saved")  # transformers saves nothing that is quantized
-    refused(tmp_path, "quantized already", quantization="8bit") if has("bitsandbytes") else None
+    refused(tmp_path, "already quantized", quantization="8bit") if has("bitsandbytes") else None
     shutil.copy(tmp_path / "tiny.gguf", tmp_path / "other.gguf")
     refused(tmp_path, r"several GGUF files.*other\.gguf, tiny\.gguf")
     (tmp_path / "cut.gguf").write_bytes((tmp_path / "tiny.gguf").read_bytes()[:100])
-    refused(tmp_path / "cut.gguf", "cut off or no GGUF file")
+    refused(tmp_path / "cut.gguf", "truncated or not a GGUF file")
 
 
 def has(package):
@@ -203,48 +203,48 @@ def test_progress_is_silenced_for_one_call(capfd):
     assert "Loading" in capfd.readouterr().err
 
 
-# Converted models that are kept
+# Cached conversions
 
 
 def test_a_converted_model_is_kept_and_used_again(folder, tmp_path):
-    kept = tmp_path / "some" / "kept"
-    assert is_right(load(folder, converted=kept), "v2a")
-    written = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
-    assert is_right(load(folder, converted=kept), "v2a")
-    assert written == {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
-    assert [path.name for path in kept.parent.iterdir()] == ["kept"]
-    assert is_right(load(kept), "v2a")
-    assert json.loads((kept / "config.json").read_text())["model_type"] == "glm"
+    cache = tmp_path / "some" / "cache"
+    assert is_right(load(folder, converted=cache), "v2a")
+    written = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert is_right(load(folder, converted=cache), "v2a")
+    assert written == {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert [path.name for path in cache.parent.iterdir()] == ["cache"]
+    assert is_right(load(cache), "v2a")
+    assert json.loads((cache / "config.json").read_text())["model_type"] == "glm"
 
 
 def test_it_is_made_again_of_another_model(folder, tmp_path):
-    load(folder, converted=tmp_path / "kept")
+    load(folder, converted=tmp_path / "cache")
     shutil.copy(DATA / "v3a" / "model.safetensors", folder)
-    assert is_right(load(folder, converted=tmp_path / "kept"), "v3a")
+    assert is_right(load(folder, converted=tmp_path / "cache"), "v3a")
 
 
 def test_it_is_made_again_when_damaged(folder, tmp_path):
-    kept = tmp_path / "kept"
-    load(folder, converted=kept)
-    (weights,) = kept.glob("*.safetensors")
+    cache = tmp_path / "cache"
+    load(folder, converted=cache)
+    (weights,) = cache.glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert is_right(load(folder, converted=kept), "v2a")
+    assert is_right(load(folder, converted=cache), "v2a")
 
 
 def test_a_folder_of_something_else_is_never_overwritten(folder, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary.txt").write_text("dear diary")
     for mine in (tmp_path / "mine", folder):
-        refused(folder, f"has no readable {SOURCE}", converted=mine)
+        refused(folder, f"has no readable {SOURCE_FILE}", converted=mine)
     assert (tmp_path / "mine" / "diary.txt").read_text() == "dear diary"
 
 
-# What is refused
+# Refused files and arguments
 
 
 def test_what_is_not_there_is_named(folder, tmp_path):
-    refused(tmp_path / "nowhere", "there is no folder .*nowhere")
-    refused("nowhere", "there is no folder nowhere")
+    refused(tmp_path / "nowhere", "folder .*nowhere does not exist")
+    refused("nowhere", "folder nowhere does not exist")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "has no config.json")
     (folder / "model.safetensors").rename(folder / "weights.safetensors")
@@ -265,7 +265,7 @@ def test_an_index_may_not_lead_elsewhere(folder):
     as_bin(folder, shards=1)
     index = folder / "pytorch_model.bin.index.json"
     index.write_text(index.read_text().replace("part-0", "../part-0"))
-    refused(folder, r"other folders' files: \.\./part-0\.bin")
+    refused(folder, r"files in other folders: \.\./part-0\.bin")
     index.write_text("{}")
     refused(folder, 'no "weight_map"')
     index.write_text("{")
@@ -302,7 +302,7 @@ def test_objects_are_not_unpickled(name, write, tmp_path):
 
 def test_other_things_than_tensors(folder):
     as_bin(folder, epoch=3)
-    refused(folder, "other things than tensors")
+    refused(folder, "objects other than tensors")
 
 
 def test_code_in_the_folder_is_not_run(folder, tmp_path):
@@ -310,7 +310,7 @@ def test_code_in_the_folder_is_not_run(folder, tmp_path):
     code = {"AutoConfig": "modeling.C", "AutoModelForCausalLM": "modeling.M"}
     assert is_right(load(with_config(folder, auto_map=code)), "v2a")
     with_config(folder, model_type="shiny")
-    refused(folder, "has the model_type 'shiny', which is unknown here and brings its own code")
+    refused(folder, "model_type 'shiny', which is not supported and brings its own code")
     assert not (tmp_path / "executed").exists()
 
 
@@ -338,9 +338,9 @@ def test_weights_of_another_shape(name, tmp_path):
     assert "and 1 more" in message or name == "v1a"
 
 
-def test_a_config_that_is_no_models(folder):
+def test_an_invalid_config(folder):
     (folder / "config.json").write_text("[]")
-    refused(folder, "holds a list")
+    refused(folder, "contains a list")
     (folder / "config.json").write_text("{}")
     refused(folder, 'no "model_type"')
     (folder / "config.json").write_text('{"model_type": "chatglm"}')
@@ -352,18 +352,18 @@ def test_a_quantized_v1_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("how", "match"),
+    ("options", "match"),
     [
         ({"dtype": "int8"}, "dtype must be"),
         ({"dtype": "float99"}, "dtype must be"),
-        ({"device": "abacus"}, "none that torch knows"),
-        ({"device": "cuda:99"}, "no cuda:99|is not there"),
+        ({"device": "abacus"}, "torch does not know the device 'abacus'"),
+        ({"device": "cuda:99"}, "cuda:99 does not exist|is not available"),
         ({"quantization": "2bit"}, "quantization must be '8bit', '4bit' or None"),
     ],
     ids=str,
 )
-def test_arguments_that_cannot_work(how, match):
-    refused(DATA / "v2a", match, **how)
+def test_arguments_that_cannot_work(options, match):
+    refused(DATA / "v2a", match, **options)
 
 
 def test_without_a_network_a_name_on_the_hub_says_what_to_do(monkeypatch, tmp_path):
@@ -390,7 +390,7 @@ def test_8_bit_is_near(name):
     assert 0.01 < logits_differ(logits, golden["out.single"]) < 0.5
 
 
-# Does it fit
+# Memory
 
 
 SHAPES = {"model.embed_tokens.weight": (1000, 64), "model.layers.0.w": (1024, 64), "n": (64,)}
@@ -411,8 +411,8 @@ def test_what_does_not_fit_says_what_would():
     with pytest.raises(ConfigurationError) as caught:
         require_memory(large, 4, None, free=8 * 10**9, device="cuda:0")
     assert str(caught.value) == (
-        "the model needs 25.5 GB with its cache, but cuda:0 has 8.0 GB free. What would fit: "
-        'quantization="8bit" (7.5 GB), quantization="4bit" (4.9 GB), device="cpu".'
+        "the model needs 25.5 GB including its cache, but cuda:0 has 8.0 GB free. Options "
+        'that fit: quantization="8bit" (7.5 GB), quantization="4bit" (4.9 GB), device="cpu".'
     )
 
 

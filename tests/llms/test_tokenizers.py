@@ -368,8 +368,8 @@ def test_a_name_without_a_network(offline):
 
 
 def test_no_folder(tmp_path):
-    assert f"there is no folder {tmp_path / 'none'}" in refusal(tmp_path / "none")
-    assert "there is no folder none/at/all" in refusal("./none/at/all")
+    assert f"the folder {tmp_path / 'none'} does not exist" in refusal(tmp_path / "none")
+    assert "the folder none/at/all does not exist" in refusal("./none/at/all")
     assert "neither a folder nor" in refusal(PIECES)
 
 
