@@ -131,6 +131,6 @@ def _quoted(memory: Memory, language: str) -> str:
             (turn.user_name or wording["user"], turn.query),
             (turn.companion_name or wording["companion"], turn.response),
         ]
-    told = [wording["said"].format(name=name, words=words) for name, words in said if words]
+    told = [wording["line"].format(name=name, text=words) for name, words in said if words]
     plain = {"id": memory.id, "day": memory.day.isoformat(), "said": told}
     return without_markers(json.dumps(plain, ensure_ascii=False))

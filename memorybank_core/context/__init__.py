@@ -1,7 +1,7 @@
-"""What a chat application puts into its prompt: the portrait, the summary, recalled memories.
+"""Context for a prompt: the user's portrait, the summary and recalled memories.
 
-It stands in one marked block, so that `without_recalled` can take it out of whatever comes back:
-what was recalled is never stored as new memory. All functions here are pure.
+The context is one marked block, so that `without_recalled` can remove it from whatever is stored
+next: recalled text never becomes a new memory. All functions are pure.
 """
 
 from .block import Context, compose
