@@ -22,7 +22,7 @@ from common import FreeEmbedder, machine, questions, turns
 from pgvector.psycopg import register_vector
 
 from memorybank_core import MemoryBank
-from memorybank_core.locations import shown
+from memorybank_core.locations import without_password
 
 LARGE = "user-large"
 ROUND = 250  # users write in turns, so that their rows do not simply lie one user after another
@@ -143,7 +143,7 @@ def measured(
 def main(url: str, users: int = 1000, each: int = 1000, large: int = 100_000) -> None:
     with psycopg.connect(url) as db:
         version = db.info.server_version // 10000
-    print(f"{machine()}, PostgreSQL {version}, {shown(url)}")
+    print(f"{machine()}, PostgreSQL {version}, {without_password(url)}")
     print(json.dumps({k: round(v) for k, v in fill(url, users, each, large).items()}), flush=True)
     for name, work, of in (
         ("search", search, users),

@@ -27,13 +27,14 @@ from .context import (
 from .digests.llm_client import CallCounter, LLMClient
 from .digests.runner import DigestRunner, load_digest_state
 from .digests.summarizer import Extractor, Summarizer
+from .embedders import resolve_embedder
 from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Embedder, Filter, MemoryStore
 from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
-from .registry import llm_named, open_store
+from .registry import load_llm, open_store
 from .reports import (
     AddReceipt,
     DeletionReceipt,
@@ -107,7 +108,7 @@ class MemoryBank:
         self.timezone: ZoneInfo
         self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
         self.store, self.embedder = store, embedder
-        self.llm = require_llm(llm_named(llm) if isinstance(llm, str) else llm)
+        self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         self.language = language
         self.weights = weights or Weights()
         self.prompts = prompts
@@ -150,10 +151,10 @@ class MemoryBank:
             EmbedderMismatchError: If another embedder wrote the bank.
         """
         validate_configuration(language, timezone, law or Ebbinghaus())
-        llm = require_llm(llm_named(llm) if isinstance(llm, str) else llm)
-        store, loaded_embedder = open_store(path, embedder, **store_options)
+        llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
+        loaded_embedder = resolve_embedder(embedder, path)
         return cls(
-            store,
+            open_store(path, loaded_embedder, **store_options),
             loaded_embedder,
             llm=llm,
             language=language,

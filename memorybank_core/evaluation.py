@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from .bank import MemoryBank
 from .errors import ConfigurationError, FormatError
-from .locations import shown
+from .locations import without_password
 from .protocols import Embedder
 from .records import Kind, Turn
 from .search.ranking import Weights
@@ -130,7 +130,7 @@ def evaluate(
         place = store or str(Path(folder) / "eval.db")
         with MemoryBank.open(place, embedder=embedder, language=language) as bank:
             if any(bank.users()):
-                raise ConfigurationError(f"the bank at {shown(place)} is not empty")
+                raise ConfigurationError(f"the bank at {without_password(place)} is not empty")
             for talk in conversations:
                 _remember(bank, talk, progress)
             ways: dict[str, tuple[Weights, Kind | None]] = {

@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ConfigurationError, InvalidInputError
+from .errors import InvalidInputError
 from .records import Memory
 from .reports import Fading
 
@@ -137,22 +137,6 @@ _FSRS_W = (
 _FSRS_FACTOR = 0.9 ** (-1.0 / _FSRS_W[20]) - 1.0
 _FSRS_S0 = _FSRS_W[2]  # days until retention is 0.9 after a first review of grade 3, "good"
 _FSRS_DIFFICULTY = _FSRS_W[4] - math.exp(_FSRS_W[5] * 2) + 1.0  # D0 of grade 3, "good"
-
-
-LAWS = {"ebbinghaus": Ebbinghaus, "power": PowerLaw, "fsrs": FSRS}
-
-
-def law_named(name: str) -> ForgettingLaw:
-    """The law of this name with its default parameters.
-
-    Raises:
-        ConfigurationError: There is no such law.
-    """
-    try:
-        law: ForgettingLaw = LAWS[name]()
-    except KeyError:
-        raise ConfigurationError(f"no law {name!r}; there are: {', '.join(LAWS)}") from None
-    return law
 
 
 def retention_of(memory: Memory, law: ForgettingLaw, now: datetime) -> float:

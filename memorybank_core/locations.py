@@ -1,23 +1,33 @@
-"""Where a bank is: the path of a file, or the URL of a PostgreSQL database."""
+"""Locations of banks: the path of a file, or the URL of a database."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from os import PathLike, fspath
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-_SCHEMES = ("postgresql", "postgres")
+FILE = "file"
+"""The scheme of every location that is not a URL."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SECRETS = ("password", "sslpassword")
 
 
-def is_url(place: str | PathLike[str]) -> bool:
-    """Whether a place is the URL of a database."""
-    return fspath(place).startswith(tuple(f"{scheme}://" for scheme in _SCHEMES))
+def scheme_of(location: str | PathLike[str]) -> str:
+    """Return the scheme of a URL in lower case, or "file" for a path."""
+    match = _SCHEME.match(fspath(location))
+    return match[1].lower() if match else FILE
 
 
-def shown(place: str | PathLike[str]) -> str:
-    """A place as it may be shown and kept: of a URL, all but the passwords."""
-    text = fspath(place)
+def is_url(location: str | PathLike[str]) -> bool:
+    """Return whether a location is a URL rather than a path."""
+    return scheme_of(location) != FILE
+
+
+def without_password(location: str | PathLike[str]) -> str:
+    """Return a location that is safe to show and store: a URL without its passwords."""
+    text = fspath(location)
     if not is_url(text):
         return text
     parts = urlsplit(without_parameters(text, _SECRETS))
@@ -26,11 +36,11 @@ def shown(place: str | PathLike[str]) -> str:
 
 
 def parameters(url: str) -> list[tuple[str, str]]:
-    """The parameters of a URL, in their order."""
+    """Return the query parameters of a URL, in order."""
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def without_parameters(url: str, names: Collection[str]) -> str:
-    """The URL without the parameters of these names."""
+    """Return the URL without the query parameters of these names."""
     kept = [pair for pair in parameters(url) if pair[0] not in names]
     return urlunsplit(urlsplit(url)._replace(query=urlencode(kept, quote_via=quote, safe="/")))

@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from os import PathLike
 from typing import Any
 
-from .embedders.unloaded import Unloaded
+from .embedders.placeholder import EmbedderPlaceholder
 from .errors import ConfigurationError, StoreError
-from .locations import shown
+from .locations import without_password
 from .protocols import Item, ItemStore, MemoryStore, Stored
-from .registry import open_store, written_by
+from .registry import open_store, stored_embedder
 
 BATCH = 256
 """How many memories go over in one transaction."""
@@ -78,13 +78,13 @@ def move(
         StoreError: One of them cannot be read or written; or the two are not equal, because
             there was something else at `target`, or somebody wrote meanwhile.
     """
-    embedder = written_by(source)
+    embedder = stored_embedder(source)
     if embedder is None:
-        raise ConfigurationError(f"there is no bank at {shown(source)}")
+        raise ConfigurationError(f"there is no bank at {without_password(source)}")
     told = progress or (lambda _: None)
-    old, _ = open_store(source, Unloaded(*embedder))
+    old = open_store(source, EmbedderPlaceholder(*embedder))
     try:
-        new, _ = open_store(target, Unloaded(*embedder))
+        new = open_store(target, EmbedderPlaceholder(*embedder))
         try:
             now = datetime.now(timezone.utc)
             moved = _copy(old, new, told, batch)
@@ -92,15 +92,17 @@ def move(
             checksum, counts = _digest(old, now, told, batch)
             if _digest(new, now, lambda _: None, batch) != (checksum, counts):
                 raise StoreError(
-                    f"{shown(target)} is not equal to {shown(source)}: it had something else "
-                    "before, or somebody wrote meanwhile. Nothing was changed in the source; move "
-                    "again, to an empty place if that does not help."
+                    f"{without_password(target)} is not equal to {without_password(source)}: it "
+                    "held other data before the move, or a bank was written to during the move. "
+                    "The source is unchanged. Repeat the move, if necessary to an empty location."
                 )
         finally:
             new.close()
     finally:
         old.close()
-    return MoveReceipt(shown(source), shown(target), **counts, moved=moved, checksum=checksum)
+    return MoveReceipt(
+        without_password(source), without_password(target), **counts, moved=moved, checksum=checksum
+    )
 
 
 def _copy(old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], batch: int) -> int:

@@ -1,107 +1,156 @@
-"""Which store, which embedder and which language model a place or a name asks for."""
+"""Registry: stores, embedders, language models and laws of forgetting, by name.
+
+Each is an entry point, so that any package can add one by declaring it in its own metadata:
+
+| group | name | object |
+| --- | --- | --- |
+| memorybank.stores | the scheme of its URLs, or "file" for paths | a `StoreBackend`: a module |
+| memorybank.embedders | the name, up to a colon | a function that returns an `Embedder` |
+| memorybank.llms | the name, up to a colon | a function that returns an `LLM` |
+| memorybank.laws | the name | a function that returns a `ForgettingLaw` |
+
+The text after a colon is passed to the function: "openai:gpt-4o-mini" calls the function of the
+entry point "openai" with "gpt-4o-mini".
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+import inspect
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from os import PathLike, fspath
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from .embedders import embedder_named
 from .errors import ConfigurationError, MissingDependencyError
-from .locations import is_url, shown
-from .protocols import LLM, Embedder, MemoryStore
+from .forgetting import ForgettingLaw
+from .locations import is_url, scheme_of
+from .protocols import LLM, Embedder, MemoryStore, StoreBackend
 
-LLMS = "memorybank.llms"
-"""The group of entry points by which hosts of language models are found."""
-
-
-def open_store(
-    place: str | PathLike[str], embedder: str | Embedder | None, **options: Any
-) -> tuple[MemoryStore, Embedder]:
-    """The store at `place`, and the embedder to use with it.
-
-    Raises:
-        ConfigurationError: There is no such embedder, or none is installed.
-        MissingDependencyError: The place is a database, and its driver is not installed.
-        StoreError: It cannot be opened.
-    """
-    chosen = _choose(place, embedder)
-    store: MemoryStore
-    if is_url(place):
-        kind = postgres_stores().PostgresStore
-        store = kind(fspath(place), embedder=chosen.name, dimension=chosen.dimension, **options)
-    else:
-        from .stores.sqlite.store import (
-            LocalStore,  # brings FAISS, which `import memorybank_core` must not
-        )
-
-        store = LocalStore(place, embedder=chosen.name, dimension=chosen.dimension, **options)
-    return store, chosen
+STORES, EMBEDDERS = "memorybank.stores", "memorybank.embedders"
+LLMS, LAWS = "memorybank.llms", "memorybank.laws"
+_NOUNS = {STORES: "store", EMBEDDERS: "embedder", LLMS: "language model", LAWS: "law"}
 
 
-def written_by(place: str | PathLike[str]) -> tuple[str, int] | None:
-    """Name and dimension of the embedder that wrote a bank; None where there is no bank.
+def plugin_names(group: str) -> list[str]:
+    """Return the names of a group's entry points, sorted."""
+    return sorted(_plugins(group))
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """Return the object of an entry point.
 
     Raises:
-        StoreError: The server of a database cannot be reached, or what is there is no bank.
+        ConfigurationError: If the group has no such name.
+        MissingDependencyError: If a package that the object needs is not installed.
     """
-    if is_url(place):
-        writer: tuple[str, int] | None = postgres_stores().stored_embedder(fspath(place))
-        return writer
-    from .stores import sqlite
-
-    return sqlite.stored_embedder(fspath(place))
-
-
-def is_there(place: str | PathLike[str]) -> bool:
-    """Whether there is a bank, or for a path at least a file: to open it makes none.
-
-    Raises:
-        StoreError: As `written_by`.
-    """
-    return written_by(place) is not None if is_url(place) else Path(place).is_file()
-
-
-def llm_named(name: str) -> LLM:
-    """The language model that a name like "openai:gpt-4o-mini" stands for.
-
-    What stands before the colon is an entry point of the group "memorybank.llms": a class or
-    function that takes what stands behind it.
-
-    Raises:
-        ConfigurationError: There is no such host, or it cannot serve such a model.
-    """
-    host, _, model = name.partition(":")
-    hosts = {entry.name: entry for entry in entry_points(group=LLMS)}
-    if host not in hosts or not model:
-        known = ", ".join(f"{one}:MODEL" for one in sorted(hosts)) or "none is installed"
-        raise ConfigurationError(f"no language model {name!r}; there are: {known}")
-    llm: LLM = hosts[host].load()(model)
-    return llm
-
-
-def _choose(place: str | PathLike[str], embedder: str | Embedder | None) -> Embedder:
-    if embedder is not None:
-        return embedder_named(embedder) if isinstance(embedder, str) else embedder
-    writer = written_by(place)
-    name = writer and writer[0]
+    plugin = _plugins(group).get(name)
+    if plugin is None:
+        _scan.cache_clear()  # it may have been installed since the scan
+        plugin = _plugins(group).get(name)
+    if plugin is None:
+        known = ", ".join(plugin_names(group)) or "none is installed"
+        raise ConfigurationError(f"unknown {_NOUNS[group]} {name!r}; known: {known}")
     try:
-        return embedder_named(name)
-    except ConfigurationError as error:
-        if name is None:
-            raise
-        raise ConfigurationError(
-            f"{shown(place)} was written by the embedder {name!r}, which cannot be loaded by its "
-            f"name ({error}). Pass embedder= with that embedder."
+        return plugin.load()
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the {_NOUNS[group]} {name!r} ({plugin.value}) needs {error.name}, which is not "
+            f"installed. Run: pip install {error.name}"
         ) from error
 
 
-def postgres_stores() -> ModuleType:
-    """The store of databases, which an extra brings."""
+def call_plugin(group: str, name: str) -> Any:
+    """Call the function of an entry point with the text after the colon of `name`, if any.
+
+    Raises:
+        ConfigurationError: If the group has no such name, or the function needs such a text or
+            takes none.
+        MissingDependencyError: If a package that the object needs is not installed.
+    """
+    plugin, _, argument = name.partition(":")
+    function = load_plugin(group, plugin)
+    arguments = (argument,) if argument else ()
     try:
-        from .stores import postgres
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError.of(str(error.name), "postgres") from error
-    return postgres
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        rule = f"takes no argument: write {plugin!r}"
+        if not argument:
+            rule = f"needs an argument after a colon: write '{plugin}:…'"
+        raise ConfigurationError(f"the {_NOUNS[group]} {name!r} {rule}") from None
+    return function(*arguments)
+
+
+def load_llm(name: str) -> LLM:
+    """Return the language model of a name such as "openai:gpt-4o-mini".
+
+    Raises:
+        ConfigurationError: If the name is unknown, or the model cannot be used.
+    """
+    llm: LLM = call_plugin(LLMS, name)
+    return llm
+
+
+def load_law(name: str) -> ForgettingLaw:
+    """Return the law of forgetting of this name, with its default parameters.
+
+    Raises:
+        ConfigurationError: If the name is unknown.
+    """
+    law: ForgettingLaw = load_plugin(LAWS, name)()
+    return law
+
+
+def find_backend(location: str | PathLike[str]) -> StoreBackend:
+    """Return the store backend of a path or URL.
+
+    Raises:
+        ConfigurationError: If no store has the scheme of the URL.
+        MissingDependencyError: If the driver of the database is not installed.
+    """
+    backend: StoreBackend = load_plugin(STORES, scheme_of(location))
+    return backend
+
+
+def open_store(location: str | PathLike[str], embedder: Embedder, **options: Any) -> MemoryStore:
+    """Open the store at a path or URL, or create it.
+
+    Raises:
+        MissingDependencyError: If the driver of the database is not installed.
+        EmbedderMismatchError: If another embedder wrote its vectors.
+        StoreError: If it cannot be opened.
+    """
+    return find_backend(location).open_store(
+        fspath(location), embedder=embedder.name, dimension=embedder.dimension, **options
+    )
+
+
+def stored_embedder(location: str | PathLike[str]) -> tuple[str, int] | None:
+    """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
+
+    Raises:
+        StoreError: If a server cannot be reached, or what is stored there is not a bank.
+    """
+    return find_backend(location).stored_embedder(fspath(location))
+
+
+def bank_exists(location: str | PathLike[str]) -> bool:
+    """Return whether opening a location would not create a bank; any file counts as one.
+
+    Raises:
+        StoreError: If a server cannot be reached, or what is stored there is not a bank.
+    """
+    if is_url(location):
+        return stored_embedder(location) is not None
+    return Path(location).is_file()
+
+
+def _plugins(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of a group by name; the first on `sys.path` wins."""
+    return {plugin.name: plugin for plugin in reversed(list(_scan().select(group=group)))}
+
+
+@cache
+def _scan() -> Any:  # EntryPoints; before Python 3.12, SelectableGroups
+    """Read the metadata of every installed package once, which takes about ten milliseconds."""
+    return entry_points()

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
-from .forgetting import LAWS, ForgettingLaw, law_named
+from .forgetting import ForgettingLaw
 from .protocols import LLM, Filter, Matrix
 from .records import KINDS, Kind, Memory, SearchResult, require_aware
+from .registry import LAWS, load_law, plugin_names
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
@@ -143,22 +144,34 @@ def require_moment(moment: datetime | None, name: str = "now") -> datetime:
 
 
 def validate_configuration(
-    language: str, zone: str, law: ForgettingLaw | str
+    language: str, timezone_name: str, law: ForgettingLaw | str
 ) -> tuple[ZoneInfo, ForgettingLaw]:
-    """The time zone and the law; raises ConfigurationError that names all faults together."""
+    """Return the time zone and the law; raise ConfigurationError that lists every fault."""
     faults = []
     if language not in LANGUAGES:
         faults.append(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
     try:
-        found = ZoneInfo(zone)
+        zone = ZoneInfo(timezone_name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        faults.append(f"timezone must be an IANA name such as 'Asia/Shanghai', not {zone!r}")
-    known = law in LAWS if isinstance(law, str) else hasattr(law, "retention")
-    if not known:
-        faults.append(f"law must be one of {', '.join(LAWS)} or a law, not {law!r}")
+        faults.append(
+            f"timezone must be an IANA name such as 'Asia/Shanghai', not {timezone_name!r}"
+        )
+    try:
+        resolved_law = _resolve_law(law)
+    except ConfigurationError as error:
+        faults.append(str(error))
     if faults:
         raise ConfigurationError("; ".join(faults))
-    return found, law_named(law) if isinstance(law, str) else law
+    return zone, resolved_law
+
+
+def _resolve_law(law: ForgettingLaw | str) -> ForgettingLaw:
+    if isinstance(law, str):
+        return load_law(law)
+    if not hasattr(law, "retention"):
+        names = ", ".join(plugin_names(LAWS))
+        raise ConfigurationError(f"law must be one of {names} or a ForgettingLaw, not {law!r}")
+    return law
 
 
 def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:

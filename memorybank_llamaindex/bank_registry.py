@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakValueDictionary
 
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
-from memorybank_core.registry import is_there
+from memorybank_core.registry import bank_exists
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
 """By their files or URLs, the banks that were given to a memory or reopened by one."""
@@ -35,7 +35,7 @@ def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
         )
     bank = _OPEN.get(path)
     if bank is None or _is_closed(bank):
-        if not is_there(path):  # `open` would make an empty one
+        if not bank_exists(path):  # `open` would make an empty one
             raise ConfigurationError(f"the bank {path} of this memory is gone")
         bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank

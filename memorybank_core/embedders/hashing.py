@@ -34,3 +34,8 @@ class HashingEmbedder:
             vector[zlib.crc32(term.encode()) % self.dimension] += 1.0
         result: Vector = vector / np.float32(np.linalg.norm(vector))
         return result
+
+
+def hashing() -> HashingEmbedder:
+    """Return the embedder "hashing", of dimension 256."""
+    return HashingEmbedder()

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from os import PathLike, fspath
 
 from memorybank_core.embedders import embedder_named
-from memorybank_core.locations import is_url
-from memorybank_core.protocols import Embedder, StoreBackend
-from memorybank_core.registry import postgres_stores
+from memorybank_core.protocols import Embedder
+from memorybank_core.registry import find_backend
 
 
 def reembed(
@@ -37,11 +36,4 @@ def reembed(
     """
     if isinstance(embedder, str):
         embedder = embedder_named(embedder)
-    return _backend(path).reembed(fspath(path), embedder, progress, busy_timeout)
-
-
-def _backend(path: str | PathLike[str]) -> StoreBackend:
-    from . import sqlite
-
-    backend: StoreBackend = postgres_stores() if is_url(path) else sqlite
-    return backend
+    return find_backend(path).reembed(fspath(path), embedder, progress, busy_timeout)

@@ -353,7 +353,7 @@ def test_options(path, option):
 
 
 def test_unknown_embedder(path):
-    with pytest.raises(ConfigurationError, match="no embedder 'word2vec'; there are"):
+    with pytest.raises(ConfigurationError, match="unknown embedder 'word2vec'; known: "):
         MemoryBank.open(path, embedder="word2vec")
     assert not path.exists()
 

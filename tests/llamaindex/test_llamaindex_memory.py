@@ -40,7 +40,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.context import CLOSING, OPENING
-from memorybank_core.registry import written_by
+from memorybank_core.registry import stored_embedder
 from memorybank_llamaindex.memory import MemoryBankMemory
 
 pytestmark = [  # what LlamaIndex's own agents do
@@ -449,7 +449,7 @@ def test_a_bank_that_is_gone_from_its_database_is_not_made_anew(postgres):
         db.execute("DROP SCHEMA memorybank CASCADE")
     with pytest.raises(ConfigurationError, match="is gone"):
         revived(memory).get()
-    assert written_by(url) is None
+    assert stored_embedder(url) is None
 
 
 def test_json_names_the_database_and_the_schema_and_no_password(postgres):

@@ -30,7 +30,7 @@ from memorybank_core import (
 )
 from memorybank_core.cli.app import app
 from memorybank_core.json_format import export_json
-from memorybank_core.locations import shown
+from memorybank_core.locations import without_password
 from memorybank_core.moving import move
 from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
 from memorybank_core.stores.postgres.address import address_of
@@ -90,7 +90,7 @@ def test_a_password_is_shown_nowhere(postgres):
         assert "s3cret" not in str(caught.value)
     assert "s3cret" not in run("stats", url.replace("bank", "none"), code=1)
     away = "postgresql://me:s3cret@127.0.0.1:1/x?sslpassword=s3cret&connect_timeout=2"
-    assert shown(away) == "postgresql://me@127.0.0.1:1/x?connect_timeout=2"
+    assert without_password(away) == "postgresql://me@127.0.0.1:1/x?connect_timeout=2"
     assert "s3cret" not in run("stats", away, code=1)
 
 

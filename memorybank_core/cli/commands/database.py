@@ -11,8 +11,8 @@ from rich.table import Table
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import opened
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.locations import is_url, shown
-from memorybank_core.registry import postgres_stores
+from memorybank_core.locations import scheme_of, without_password
+from memorybank_core.registry import STORES, load_plugin
 from memorybank_core.terminal import console, memories, print_json, progress_bar, times
 
 Url = Annotated[
@@ -50,32 +50,34 @@ def init(
 
     _require_url(url)
     chosen = embedder_named(embedder)
-    postgres = postgres_stores()
+    postgres = load_plugin(STORES, "postgresql")
     split = postgres.PARTITIONS if partitions is None else partitions
     layout = postgres.Layout(
         chosen.name, chosen.dimension, 0 if citus else split, citus=citus, walls=walls
     )
     is_new = postgres.init(url, layout)
     if as_json:
-        print_json({"made": is_new, "url": shown(url), **(asdict(layout) if is_new else {})})
+        print_json(
+            {"made": is_new, "url": without_password(url), **(asdict(layout) if is_new else {})}
+        )
         return
     if not is_new:
-        told = f"there is a bank at {shown(url)} already; it was left as it is"
+        told = f"there is a bank at {without_password(url)} already; it was left as it is"
     else:
-        told = f"made a bank at {shown(url)} for {chosen.name}"
+        told = f"made a bank at {without_password(url)} for {chosen.name}"
     console().print(told, soft_wrap=True)
 
 
 def upgrade(url: Url, as_json: options.AsJson = False) -> None:
     """Bring the tables of a bank to what this version of the package needs."""
     _require_url(url)
-    postgres = postgres_stores()
+    postgres = load_plugin(STORES, "postgresql")
     before, after = postgres.upgrade(url)
     if as_json:
-        print_json({"url": shown(url), "before": before, "after": after})
+        print_json({"url": without_password(url), "before": before, "after": after})
         return
     told = f"upgraded from {before} to {after}" if before < after else "up to date"
-    console().print(f"{shown(url)}: schema version {after}, {told}", soft_wrap=True)
+    console().print(f"{without_password(url)}: schema version {after}, {told}", soft_wrap=True)
 
 
 def move(
@@ -107,7 +109,7 @@ def move(
 
 
 def _require_url(url: str) -> None:
-    if not is_url(url):
+    if scheme_of(url) not in ("postgres", "postgresql"):
         raise ConfigurationError(
             f"{url} is no URL of a PostgreSQL database: write postgresql://user@host/database"
         )

@@ -12,7 +12,7 @@ from rich.text import Text
 from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import opened
-from memorybank_core.locations import shown
+from memorybank_core.locations import without_password
 from memorybank_core.records import Digest, Portrait
 from memorybank_core.reports import SummarizeReport
 from memorybank_core.terminal import (
@@ -95,7 +95,7 @@ def digests(
         print_json({"digests": [one.to_dict() for one in found]})
         return
     if not found:
-        console().print(f"nothing is digested. Run: memorybank summarize {shown(path)}")
+        console().print(f"nothing is digested. Run: memorybank summarize {without_password(path)}")
     for one in found:
         _print_digest(one)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from memorybank_core.errors import MissingDependencyError
 from memorybank_core.protocols import MemoryStore
+
+try:
+    import pgvector  # noqa: F401
+    import psycopg  # noqa: F401
+    import psycopg_pool  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingDependencyError.of(str(error.name), "postgres") from error
 
 from .administration import init, stored_embedder, upgrade
 from .reembed import reembed

@@ -9,7 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.locations import parameters, shown, without_parameters
+from memorybank_core.locations import parameters, without_parameters, without_password
 
 SCHEMA = "memorybank"
 """The schema of the database that a bank's tables lie in, unless the URL names another."""
@@ -66,7 +66,7 @@ def address_of(url: str) -> Address:
             "postgresql://user@host:5432/database"
         ) from None  # the cause has the URL, and with it the password
     told = {name: value for name, value in _UNLESS_GIVEN.items() if name not in given}
-    return Address(make_conninfo(plain, **told), shown(url), schema)
+    return Address(make_conninfo(plain, **told), without_password(url), schema)
 
 
 def _without_password(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,7 +99,7 @@ def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) ->
 
     A person is asked on stderr, so that stdout has only the results.
     """
-    from memorybank_core.registry import LLMS, llm_named
+    from memorybank_core.registry import LLMS, load_llm, plugin_names
     from memorybank_langchain import as_llm
 
     from .human_judge import HumanJudge
@@ -110,10 +109,9 @@ def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) ->
         return HumanJudge(_show, _read, language)
     if name in hosts:
         return ModelJudge(as_llm(hosts[name], name=name), language)
-    kinds = {entry.name for entry in entry_points(group=LLMS)}
     kind, _, model = name.partition(":")
-    is_plugin = kind in kinds and bool(model)
-    llm = llm_named(name) if is_plugin else as_llm(load_chat_model(name), name=name)
+    is_plugin = kind in plugin_names(LLMS) and bool(model)
+    llm = load_llm(name) if is_plugin else as_llm(load_chat_model(name), name=name)
     return ModelJudge(llm, language)
 
 

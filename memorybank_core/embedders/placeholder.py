@@ -1,4 +1,4 @@
-"""A stand-in for an embedder, where nothing is embedded."""
+"""EmbedderPlaceholder: name and dimension of an embedder that is not loaded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from memorybank_core.errors import EmbedderError
 
 
 @dataclass(frozen=True, slots=True)
-class Unloaded:
-    """The name and dimension of the embedder that wrote a bank, and nothing that embeds.
+class EmbedderPlaceholder:
+    """Stands for the embedder that wrote a bank, for operations that embed nothing.
 
     Attributes:
         name: Its name.
@@ -21,9 +21,9 @@ class Unloaded:
     dimension: int
 
     def embed_documents(self, texts: list[str]) -> NoReturn:
-        """Raises EmbedderError."""
+        """Raise EmbedderError."""
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")
 
     def embed_query(self, text: str) -> NoReturn:
-        """Raises EmbedderError."""
+        """Raise EmbedderError."""
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")
