@@ -49,8 +49,8 @@ def require_bank(path: str) -> None:
     """Raises ConfigurationError where there is no bank: a typing error must not make one."""
     if not bank_exists(path):
         raise ConfigurationError(
-            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or memorybank "
-            "add"
+            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or "
+            "memorybank add"
         )
 
 

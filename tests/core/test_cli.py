@@ -201,7 +201,8 @@ class TestDigest:
         assert "用户" in run("digests", path, "-u", USER).stdout
 
     def test_an_unknown_model_is_named(self, path):
-        assert "nobody:x" in failure("summarize", path, "--llm", "nobody:x")
+        message = failure("summarize", path, "--llm", "nobody:x")
+        assert "unknown language model 'nobody'; known: local, openai" in message
 
     def test_context_prints_what_goes_into_a_prompt(self, path):
         run("summarize", path)
