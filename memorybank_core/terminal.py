@@ -1,4 +1,7 @@
-"""What commands print: one JSON document for programs, tables for people."""
+"""Output of the command-line programs: text and tables for people, JSON for programs.
+
+It needs the extra `cli`.
+"""
 
 from __future__ import annotations
 
@@ -20,93 +23,107 @@ from rich.text import Text
 from memorybank_core.records import Memory
 
 BAR = 8
-"""Cells of a retention bar."""
+"""Width of a retention bar, in columns."""
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def console() -> Console:
-    """stdout; what is printed is text, never markup."""
+    """Return a console on stdout that prints text as it is, without markup."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON document; records become objects, times ISO 8601."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    """Print one JSON document. Records become objects, times become ISO 8601 strings."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_json_value))
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def clean(text: str) -> str:
-    """`text` without the control characters that a terminal would obey."""
+    """Return `text` with each control character of terminals replaced by a space."""
     return _CONTROL.sub(" ", text)
 
 
 def one_line(text: str) -> str:
-    """`text` in one line."""
+    """Return `text` on one line, without control characters."""
     return " ".join(clean(text).split())
 
 
 def day_label(day: date) -> str:
-    """For example "Sat 9 Mar 2024"."""
+    """Return a day with its weekday, such as "Sat 9 Mar 2024"."""
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def times(count: int, what: str, plural: str | None = None) -> str:
-    """For example "1 memory", "2 memories"."""
-    return f"{count:,} {what if count == 1 else plural or what + 's'}"
+def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
+    """Return a count with its noun, such as "1 turn" or "2 turns"."""
+    return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
 
 
-def memories(count: int) -> str:
-    """For example "2 memories"."""
-    return times(count, "memory", "memories")
+def plural_memories(count: int) -> str:
+    """Return a count of memories, such as "2 memories"."""
+    return plural(count, "memory", "memories")
 
 
 def retention_bar(retention: float, width: int = BAR) -> Text:
-    """A bar with the number after it."""
+    """Return a bar for a retention in [0, 1], followed by the number."""
     eighths = round(retention * width * 8)
     bar = "█" * (eighths // 8) + (_BLOCKS[eighths % 8] if eighths % 8 else "")
     style = "green" if retention >= 0.5 else "yellow" if retention >= 0.2 else "red"
     return Text.assemble((bar.ljust(width), style), f" {retention:.2f}")
 
 
-def left_cell(
+def retention_cell(
     memory: Memory, retention: float, *, forgotten: str = "forgotten", pinned: str = "pinned"
 ) -> Text:
-    """What is left of a memory, as a bar; or why none is shown."""
+    """Return the retention bar of a memory, or a word if it is forgotten or pinned."""
     if memory.archived_at:
         return Text(forgotten, style="red")
     return Text(pinned, style="cyan") if memory.pinned else retention_bar(retention)
 
 
 def table(*columns: str, numbers: Collection[str] = (), memories: bool = False) -> Table:
-    """An empty table. `numbers` stand right; a first column of `memories` takes the room left."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=memories, header_style="bold")
+    """Return an empty table.
+
+    Args:
+        columns: Headings of the columns.
+        numbers: Columns to align to the right.
+        memories: Whether to add a first column "Memory", as wide as the terminal allows.
+    """
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=memories, header_style="bold")
     if memories:
-        made.add_column("Memory", no_wrap=True, overflow="ellipsis", ratio=1)
+        grid.add_column("Memory", no_wrap=True, overflow="ellipsis", ratio=1)
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
-    return made
+        grid.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
+    return grid
 
 
 def memory_cell(memory: Memory) -> Text:
-    """What was said, in one line, and the id below it."""
+    """Return the text of a memory on one line, with its id below."""
     return Text.assemble(one_line(memory.text), "\n", (clean(memory.id), "dim"))
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, where that is a terminal; gives what counts it on."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    shown = Console(stderr=True)
-    hidden = not shown.is_terminal
-    with Progress(*columns, console=shown, transient=True, disable=hidden) as progress:
-        task = progress.add_task(what, total=total)
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr if that is a terminal.
+
+    Args:
+        label: Text in front of the bar.
+        total: Number of steps; None if it is not known.
+
+    Yields:
+        A function that advances the bar by a number of steps.
+    """
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    stderr = Console(stderr=True)
+    hidden = not stderr.is_terminal
+    with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
+        task = progress.add_task(label, total=total)
         yield lambda count: progress.advance(task, count)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memorybank_core.cli.options import AsJson
-from memorybank_core.terminal import console, print_json, table, times
+from memorybank_core.terminal import console, plural, print_json, table
 
 from .report import FinetuneReport
 
@@ -112,7 +112,7 @@ def _print(report: FinetuneReport) -> None:
         if count:
             out.print(f"{count:,} {what}")
     resumed = f", resumed at {report.resumed_at:,}" if report.resumed_at else ""
-    learnt = f"{times(report.examples, 'example')} in {times(report.steps, 'step')}{resumed}"
+    learnt = f"{plural(report.examples, 'example')} in {plural(report.steps, 'step')}{resumed}"
     out.print(f"learnt {learnt}: {report.adapter}", soft_wrap=True)
 
 

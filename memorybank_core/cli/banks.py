@@ -1,4 +1,4 @@
-"""Opening a bank for a command, and the times that its options name."""
+"""Access of the commands to existing banks, and the moments that options name."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from memorybank_core.locations import without_password
 from memorybank_core.registry import bank_exists, stored_embedder
 
 NOON = time(12)
-BUSY_TIMEOUT = 30.0
+BUSY_TIMEOUT = 30.0  # seconds
 
 
 @contextmanager
-def opened(
+def open_existing(
     path: str, *, user: str | None = None, embeds: bool = False, **options: Any
 ) -> Iterator[MemoryBank]:
-    """The bank at `path`, which must exist; so must `user`, where one is given.
+    """Open a bank that must exist, and close it afterwards.
 
-    Its embedder is loaded only where the command `embeds`.
+    Args:
+        path: File or URL of the bank.
+        user: A user that the bank must know; None checks no user.
+        embeds: Whether the command embeds text; without it, no embedder is loaded.
+        options: Passed to `MemoryBank.open`.
 
     Raises:
-        ConfigurationError: There is no such bank or user.
-        StoreError: The bank cannot be opened.
+        ConfigurationError: If the bank or the user does not exist.
+        StoreError: If the bank cannot be opened.
     """
     if embeds:
         require_bank(path)
     else:
-        options["embedder"] = unloaded(path)
+        options["embedder"] = load_placeholder(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and not _is_known(bank, user):
             place = without_password(path)
@@ -46,42 +50,48 @@ def _is_known(bank: MemoryBank, user: str) -> bool:
 
 
 def require_bank(path: str) -> None:
-    """Raises ConfigurationError where there is no bank: a typing error must not make one."""
+    """Raise ConfigurationError if there is no bank at `path`: a typo must not create one."""
     if not bank_exists(path):
         raise ConfigurationError(
-            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or "
-            "memorybank add"
+            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or memorybank "
+            "add"
         )
 
 
-def moment_of(given: date | None, bank: MemoryBank) -> datetime:
-    """The moment that an option names: of a day, its noon in the bank's time zone; else now."""
-    if given is None:
+def resolve_moment(value: date | None, bank: MemoryBank) -> datetime:
+    """Return the moment that an option names.
+
+    Args:
+        value: A datetime; or a day, which stands for its noon in the bank's time zone; or None
+            for the present.
+        bank: The bank whose time zone counts.
+    """
+    if value is None:
         return datetime.now(timezone.utc)
-    if isinstance(given, datetime):
-        return given
-    return datetime.combine(given, NOON, bank.timezone)
+    if isinstance(value, datetime):
+        return value
+    return datetime.combine(value, NOON, bank.timezone)
 
 
-def unloaded(path: str) -> EmbedderPlaceholder:
-    """Stands for the embedder that wrote a bank, for commands that embed nothing.
+def load_placeholder(path: str) -> EmbedderPlaceholder:
+    """Return a placeholder for the embedder of a bank, for commands that embed nothing.
 
     Raises:
-        ConfigurationError: There is no bank, or nothing was ever written.
-        StoreError: The bank cannot be opened.
+        ConfigurationError: If there is no bank, or nothing was ever added to it.
+        StoreError: If the bank cannot be opened.
     """
     writer = stored_embedder(path)
     if writer is None:
         require_bank(path)
-        writer = _written_by_file(path)
+        writer = _read_writer(path)
     name, dimension = writer
     if not name:
         raise ConfigurationError(f"{without_password(path)} is empty: nothing was ever added to it")
     return EmbedderPlaceholder(name, dimension)
 
 
-def _written_by_file(path: str) -> tuple[str, int]:
-    """As `stored_embedder`, and says what is wrong with a file."""
+def _read_writer(path: str) -> tuple[str, int]:
+    """Return what `stored_embedder` does; raises StoreError if the file cannot be read as a bank."""
     from memorybank_core.stores.sqlite import queries
     from memorybank_core.stores.sqlite.connections import open_file
 

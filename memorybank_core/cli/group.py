@@ -1,4 +1,4 @@
-"""The group of commands: whatever goes wrong, one red line on stderr and an exit code."""
+"""Command group that reports every error as one red line on stderr, with an exit status."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from memorybank_core.errors import MemoryBankError
 UsageError: Any
 ClickException: Any
 UsageError, ClickException = typer.BadParameter.__mro__[1:3]
-"""Click's own, or those of the click inside Typer: which of them depends on Typer's version."""
+"""Classes of click, or of the copy of click inside Typer, depending on Typer's version."""
 
 
 class OneLineErrors(TyperGroup):
-    """Ends with 0, with 1 after an error, with 2 after a wrong command line; no traceback."""
+    """Command group without tracebacks.
+
+    The exit status is 0, 1 after an error, or 2 after an error in the command line.
+    """
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run a command and exit with its status."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except MemoryBankError as error:

@@ -1,4 +1,4 @@
-"""The arguments and options that commands share: one spelling, one meaning."""
+"""Arguments and options that several commands share, each with one spelling and one meaning."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 
-def _day(text: str) -> date:
-    """A calendar day."""
+def _parse_day(text: str) -> date:
+    """Parse a calendar day such as 2024-03-09."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day; write 2024-03-09") from None
+        raise typer.BadParameter(f"{text!r} is not a day; write 2024-03-09") from None
 
 
-def _moment(text: str) -> date:
-    """A day, or a datetime with its offset."""
+def _parse_moment(text: str) -> date:
+    """Parse a day, or a datetime with its UTC offset."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -26,7 +26,7 @@ def _moment(text: str) -> date:
         moment = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write 2024-03-09 or 2024-03-09T18:30+01:00"
+            f"{text!r} is not a time; write 2024-03-09 or 2024-03-09T18:30+01:00"
         ) from None
     if moment.utcoffset() is None:
         raise typer.BadParameter(f"{text!r} has no offset; write {text}+01:00, or {text}Z for UTC")
@@ -34,10 +34,10 @@ def _moment(text: str) -> date:
 
 
 BankPath = Annotated[
-    str, typer.Argument(metavar="BANK", help="The bank's file, or a postgresql:// URL.")
+    str, typer.Argument(metavar="BANK", help="File of the bank, or a postgresql:// URL.")
 ]
-User = Annotated[str, typer.Option("--user", "-u", help="Whose memory: the user id.")]
-MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="One user only.")]
+User = Annotated[str, typer.Option("--user", "-u", help="Id of the user.")]
+MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="This user only.")]
 Users = Annotated[
     list[str] | None, typer.Option("--user", "-u", help="Only this user; repeat for more.")
 ]
@@ -49,48 +49,57 @@ EmbedderName = Annotated[
     typer.Option(
         "--embedder",
         envvar="MEMORYBANK_EMBEDDER",
-        help="What turns text into vectors; default the one that wrote the bank.",
+        help="Embedder that turns text into vectors; default the one that wrote the bank.",
     ),
 ]
-Language = Annotated[str, typer.Option("--language", help="Of the wording: en or zh.")]
+Language = Annotated[str, typer.Option("--language", help="Language of the text: en or zh.")]
 LawName = Annotated[
     str | None,
     typer.Option(
         "--law",
         envvar="MEMORYBANK_LAW",
-        help="How memories fade: ebbinghaus (default), power or fsrs.",
+        help="Law of forgetting: ebbinghaus (default), power or fsrs.",
     ),
 ]
 Timezone = Annotated[
     str,
-    typer.Option("--timezone", envvar="MEMORYBANK_TIMEZONE", help="Where a day is a day (IANA)."),
+    typer.Option(
+        "--timezone", envvar="MEMORYBANK_TIMEZONE", help="Time zone of the days, an IANA name."
+    ),
 ]
 Now = Annotated[
     date | None,
     typer.Option(
         "--now",
-        parser=_moment,
+        parser=_parse_moment,
         metavar="TIME",
-        help="Instead of the present: ISO 8601 with offset, or a day (its noon).",
+        help="Time to use as the present: ISO 8601 with offset, or a day (its noon).",
     ),
 ]
 At = Annotated[
     date | None,
-    typer.Option("--at", parser=_moment, metavar="TIME", help="When it was said; default now."),
+    typer.Option(
+        "--at", parser=_parse_moment, metavar="TIME", help="Time of the turn; default now."
+    ),
 ]
-By = Annotated[date, typer.Option("--by", parser=_moment, metavar="TIME", help="Until when.")]
+By = Annotated[
+    date,
+    typer.Option("--by", parser=_parse_moment, metavar="TIME", help="Time to look ahead to."),
+]
 Day = Annotated[
-    date | None, typer.Option("--day", parser=_day, metavar="DAY", help="Everything of this day.")
+    date | None, typer.Option("--day", parser=_parse_day, metavar="DAY", help="This day only.")
 ]
 Since = Annotated[
-    date | None, typer.Option("--since", parser=_day, metavar="DAY", help="Nothing of before.")
+    date | None,
+    typer.Option("--since", parser=_parse_day, metavar="DAY", help="First day to include."),
 ]
 Until = Annotated[
-    date | None, typer.Option("--until", parser=_day, metavar="DAY", help="Nothing of after.")
+    date | None,
+    typer.Option("--until", parser=_parse_day, metavar="DAY", help="Last day to include."),
 ]
 Threshold = Annotated[
-    float, typer.Option("--threshold", help="Retention below which a memory is let go.")
+    float, typer.Option("--threshold", help="Retention below which a memory is forgotten.")
 ]
-Archived = Annotated[bool, typer.Option("--archived", help="Also what was forgotten.")]
-Kind = Annotated[str | None, typer.Option("--kind", help="turn or event only.")]
-Session = Annotated[str | None, typer.Option("--session", help="One conversation only.")]
+Archived = Annotated[bool, typer.Option("--archived", help="Include forgotten memories.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: turn or event.")]
+Session = Annotated[str | None, typer.Option("--session", help="Only this session.")]

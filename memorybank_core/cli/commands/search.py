@@ -1,4 +1,4 @@
-"""Looking into memory: search, context, timeline."""
+"""The commands `search`, `context` and `timeline`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import moment_of, opened
+from memorybank_core.cli.banks import open_existing, resolve_moment
 from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.records import Memory, SearchResult
@@ -18,24 +18,24 @@ from memorybank_core.terminal import (
     clean,
     console,
     day_label,
-    left_cell,
     memory_cell,
     print_json,
+    retention_cell,
     table,
 )
 
-INDENT = 4
+INDENT = 4  # columns
 
 
 def search(
     path: options.BankPath,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, or any words.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question or keywords.")],
     *,
     user: options.User,
-    k: Annotated[int, typer.Option("-k", help="How many at most.")] = 5,
-    why: Annotated[bool, typer.Option("--why", help="Say why each was found.")] = False,
+    k: Annotated[int, typer.Option("-k", help="Maximum number of memories.")] = 5,
+    why: Annotated[bool, typer.Option("--why", help="Explain the score of each memory.")] = False,
     reinforce: Annotated[
-        bool, typer.Option("--reinforce", help="Recall them: each grows stronger.")
+        bool, typer.Option("--reinforce", help="Count as a recall, which strengthens the memories.")
     ] = False,
     since: options.Since = None,
     until: options.Until = None,
@@ -49,32 +49,32 @@ def search(
     embedder: options.EmbedderName = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the memories that answer a question, best first."""
-    wanted: dict[str, Any] = {
-        "k": k, "since": since, "until": until, "kind": kind, "session": session,
+    """Search for the memories that answer a question, best first."""
+    filters: dict[str, Any] = {
+        "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
     }  # fmt: skip
     settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
-    with opened(path, user=user, embeds=True, **settings) as bank:
-        moment = moment_of(now, bank)
-        found = bank.search(question, user_id=user, now=moment, archived=archived, **wanted)
-        count = bank.reinforce(found, user_id=user, now=moment) if reinforce else 0
+    with open_existing(path, user=user, embeds=True, **settings) as bank:
+        moment = resolve_moment(now, bank)
+        results = bank.search(question, user_id=user, k=k, now=moment, **filters)
+        count = bank.reinforce(results, user_id=user, now=moment) if reinforce else 0
     if as_json:
-        results = [{**result.to_dict(), "why": result.why(language)} for result in found]
-        print_json({"results": results, "reinforced": count})
+        documents = [{**result.to_dict(), "why": result.why(language)} for result in results]
+        print_json({"results": documents, "reinforced": count})
         return
-    _print_results(found, language if why else None)
+    _print_results(results, language if why else None)
     if reinforce:
         console().print(f"reinforced: {count}")
 
 
 def context(
     path: options.BankPath,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the user says now.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="New message of the user.")],
     *,
     user: options.User,
-    k: Annotated[int, typer.Option("-k", help="How many memories at most.")] = 5,
+    k: Annotated[int, typer.Option("-k", help="Maximum number of memories.")] = 5,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", help="How long it may become; tokens are estimated.")
+        int, typer.Option("--max-tokens", help="Maximum length in tokens, which are estimated.")
     ] = CONTEXT_TOKENS,
     now: options.Now = None,
     law: options.LawName = None,
@@ -83,19 +83,19 @@ def context(
     embedder: options.EmbedderName = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print what goes into a prompt: the portrait, the summary, and what answers."""
+    """Print the context for a prompt: portrait, summary and relevant memories."""
     settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
-    with opened(path, user=user, embeds=True, **settings) as bank:
-        moment = moment_of(now, bank)
-        found = bank.context(query, user_id=user, k=k, max_tokens=max_tokens, now=moment)
+    with open_existing(path, user=user, embeds=True, **settings) as bank:
+        moment = resolve_moment(now, bank)
+        block = bank.context(query, user_id=user, k=k, max_tokens=max_tokens, now=moment)
     if as_json:
-        print_json(found.to_dict())
+        print_json(block.to_dict())
         return
     out = console()
-    out.print(clean(found.text) or "nothing is known", soft_wrap=True)
-    if not found.complete:
-        left = ", ".join(clean(one) for one in (*found.digests_left_out, *found.left_out))
-        out.print(Text(f"no room for: {left}", style="yellow"), soft_wrap=True)
+    out.print(clean(block.text) or "nothing is known", soft_wrap=True)
+    if not block.complete:
+        left_out = ", ".join(map(clean, (*block.digests_left_out, *block.left_out)))
+        out.print(Text(f"no room for: {left_out}", style="yellow"), soft_wrap=True)
 
 
 def timeline(
@@ -112,26 +112,29 @@ def timeline(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """List memories day by day, with what is left of each."""
-    wanted: dict[str, Any] = {"since": since, "until": until, "kind": kind, "session": session}
-    with opened(path, user=user, law=law, timezone=timezone) as bank:
-        moment = moment_of(now, bank)
-        found = bank.timeline(user_id=user, archived=archived, **wanted)
-        retentions = [retention_of(memory, bank.law, moment) for memory in found]
+    """List memories day by day, with the retention of each."""
+    filters: dict[str, Any] = {
+        "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
+    }  # fmt: skip
+    with open_existing(path, user=user, law=law, timezone=timezone) as bank:
+        moment = resolve_moment(now, bank)
+        memories = bank.timeline(user_id=user, **filters)
+        retentions = [retention_of(memory, bank.law, moment) for memory in memories]
     if as_json:
-        pairs = zip(found, retentions, strict=True)
+        pairs = zip(memories, retentions, strict=True)
         print_json({"memories": [{**memory.to_dict(), "retention": r} for memory, r in pairs]})
-    elif found:
-        _print_timeline(found, retentions)
+    elif memories:
+        _print_timeline(memories, retentions)
     else:
         console().print("no memories")
 
 
-def _print_results(found: Sequence[SearchResult], why: str | None) -> None:
+def _print_results(results: Sequence[SearchResult], language: str | None) -> None:
+    """Print search results; with a `language`, also the explanation of each score."""
     out = console()
-    if not found:
+    if not results:
         out.print("nothing found")
-    for rank, result in enumerate(found, 1):
+    for rank, result in enumerate(results, 1):
         memory = result.memory
         forgotten = ("  forgotten", "red") if memory.archived_at else ""
         out.print(
@@ -143,26 +146,26 @@ def _print_results(found: Sequence[SearchResult], why: str | None) -> None:
             )
         )
         out.print(Padding(Text(clean(memory.text)), (0, 0, 0, INDENT)))
-        if why:
-            out.print(Padding(Text(result.why(why), style="dim"), (0, 0, 0, INDENT)))
-        if rank < len(found):
+        if language:
+            out.print(Padding(Text(result.why(language), style="dim"), (0, 0, 0, INDENT)))
+        if rank < len(results):
             out.print()
 
 
-def _print_timeline(found: Sequence[Memory], retentions: Sequence[float]) -> None:
+def _print_timeline(memories: Sequence[Memory], retentions: Sequence[float]) -> None:
     columns = ("Strength", "Retention", "Recalls")
-    shown = table(*columns, numbers=("Strength", "Recalls"), memories=True)
+    rows = table(*columns, numbers=("Strength", "Recalls"), memories=True)
     day = None
-    for memory, retention in zip(found, retentions, strict=True):
+    for memory, retention in zip(memories, retentions, strict=True):
         if memory.day != day:
             if day:
-                shown.add_row()
+                rows.add_row()
             day = memory.day
-            shown.add_row(Text(day_label(day), style="bold cyan"))
-        shown.add_row(
+            rows.add_row(Text(day_label(day), style="bold cyan"))
+        rows.add_row(
             memory_cell(memory),
             f"{memory.strength:g}",
-            left_cell(memory, retention),
+            retention_cell(memory, retention),
             str(memory.recalls),
         )
-    console().print(shown)
+    console().print(rows)

@@ -1,4 +1,4 @@
-"""Memories in and out: add, import, export."""
+"""The commands `add`, `import` and `export`."""
 
 from __future__ import annotations
 
@@ -9,91 +9,96 @@ import typer
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import moment_of, opened
+from memorybank_core.cli.banks import open_existing, resolve_moment
 from memorybank_core.records import Turn
-from memorybank_core.terminal import console, print_json, progress_bar, times
+from memorybank_core.terminal import console, plural, print_json, progress_bar
 
-BATCH = 32  # turns between two steps of the progress bar
+BATCH = 32  # turns for each step of the progress bar
 
 
 def add(
     path: options.BankPath,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the user said.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Message of the user.")],
     response: Annotated[
-        str, typer.Argument(metavar="RESPONSE", help="What the companion answered.")
+        str, typer.Argument(metavar="RESPONSE", help="Answer of the companion.")
     ] = "",
     *,
     user: options.User,
     at: options.At = None,
     session: Annotated[
-        str | None, typer.Option("--session", help="The conversation; default the day's.")
+        str | None,
+        typer.Option("--session", help="Session; default one session for each day."),
     ] = None,
     id: Annotated[
-        str | None, typer.Option("--id", help="Unique for this user; default derived.")
+        str | None,
+        typer.Option("--id", help="Id, unique for this user; default a hash of the turn."),
     ] = None,
     embedder: options.EmbedderName = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Remember one turn. Makes the bank where there is none."""
+    """Add one turn; creates the bank if it does not exist."""
     with MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank:
-        turn = Turn(query, response, moment_of(at, bank), id, session)
+        turn = Turn(query, response, resolve_moment(at, bank), id, session)
         receipt = bank.add([turn], user_id=user)
     if as_json:
         print_json(receipt)
         return
     if not receipt.ids:
-        console().print("nothing to remember: that was recalled text")
+        console().print("nothing added: the text was recalled from memory")
         return
-    said = "remembered" if receipt.added else "known already"
-    console().print(f"{said}: {receipt.ids[0]}")
+    outcome = "added" if receipt.added else "already known"
+    console().print(f"{outcome}: {receipt.ids[0]}")
 
 
 def import_(
     path: options.BankPath,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Memory JSON of the original.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON of the original MemoryBank.")],
     users: options.Users = None,
     embedder: options.EmbedderName = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Read a memory JSON. Makes the bank where there is none; may be repeated."""
+    """Import a JSON file of the original MemoryBank; creates the bank if it does not exist.
+
+    Importing the same file again changes nothing.
+    """
     from memorybank_core.json_format import count_turns, import_json, load
 
     data = load(file)
     with (
         MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank,
-        progress_bar("Remembering", count_turns(data, users=users or None)) as advance,
+        progress_bar("Importing", count_turns(data, users=users or None)) as advance,
     ):
         report = import_json(bank, data, users=users or None, progress=advance, batch=BATCH)
     if as_json:
         print_json(report)
         return
     extras = [
-        f"{count:,} {what}"
-        for count, what in (
+        f"{count:,} {label}"
+        for count, label in (
             (report.events, "daily summaries"),
             (report.digests, "portraits and overall summaries"),
-            (report.unchanged, "known already"),
-            (report.empty, "empty and left out"),
+            (report.unchanged, "already known"),
+            (report.empty, "empty and skipped"),
         )
         if count
     ]
-    counts = ", ".join([times(report.turns, "turn"), *extras])
-    console().print(f"imported {times(report.users, 'user')}: {counts}")
+    counts = ", ".join([plural(report.turns, "turn"), *extras])
+    console().print(f"imported {plural(report.users, 'user')}: {counts}")
 
 
 def export(
     path: options.BankPath,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - is stdout.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output file; - for stdout.")],
     users: options.Users = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Write users' memories, archived ones too, as the original's memory JSON."""
+    """Export memories, archived ones included, as JSON of the original MemoryBank."""
     from memorybank_core.json_format import count_turns, dump, export_json
 
-    with opened(path, timezone=timezone) as bank:
+    with open_existing(path, timezone=timezone) as bank:
         data = export_json(bank, users=users or None)
     if str(file) == "-":
         print_json(data)
@@ -103,4 +108,4 @@ def export(
     if as_json:
         print_json({"file": str(file), "users": len(data), "turns": turns})
         return
-    console().print(f"exported {times(len(data), 'user')}, {times(turns, 'turn')} to {file}")
+    console().print(f"exported {plural(len(data), 'user')}, {plural(turns, 'turn')} to {file}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from memorybank_core.terminal import one_line, table, times
+from memorybank_core.terminal import one_line, plural, table
 
 from .scores import Evaluation, Scores
 
@@ -43,7 +43,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     by_model = evaluation.judge != "human"
     lines = [
         SOURCE,
-        f"ours: {times(evaluation.users, 'user')}, {times(evaluation.questions, 'question')}, "
+        f"ours: {plural(evaluation.users, 'user')}, {plural(evaluation.questions, 'question')}, "
         f"judged by {f'the model {one_line(evaluation.judge)}' if by_model else 'a person'}",
     ]
     if by_model:
@@ -52,10 +52,10 @@ def notes(evaluation: Evaluation) -> list[str]:
         lines.append("a single host always ranks first")
     for host in evaluation.hosts:
         if host.unread:
-            gradings = times(host.unread, "grading")
+            gradings = plural(host.unread, "grading")
             lines.append(f"{one_line(host.host)}: {gradings} could not be parsed and left out")
     if evaluation.unread_rankings:
-        rankings = times(evaluation.unread_rankings, "ranking")
+        rankings = plural(evaluation.unread_rankings, "ranking")
         lines.append(f"{rankings} could not be parsed and left out")
     return lines
 

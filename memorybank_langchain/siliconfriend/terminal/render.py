@@ -11,7 +11,7 @@ from rich.text import Text
 
 from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Portrait
 from memorybank_core.forgetting import retention_of
-from memorybank_core.terminal import clean, left_cell, one_line, table
+from memorybank_core.terminal import clean, one_line, retention_cell, table
 
 from .strings import day_label
 
@@ -56,7 +56,7 @@ def print_timeline(
         timeline.add_row(
             Text(one_line(memory.text)),
             f"{memory.strength:g}",
-            left_cell(
+            retention_cell(
                 memory,
                 retention_of(memory, law, now),
                 forgotten=strings["forgotten_mark"],
