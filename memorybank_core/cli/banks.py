@@ -53,8 +53,8 @@ def require_bank(path: str) -> None:
     """Raise ConfigurationError if there is no bank at `path`: a typo must not create one."""
     if not bank_exists(path):
         raise ConfigurationError(
-            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or memorybank "
-            "add"
+            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or "
+            "memorybank add"
         )
 
 
@@ -91,7 +91,7 @@ def load_placeholder(path: str) -> EmbedderPlaceholder:
 
 
 def _read_writer(path: str) -> tuple[str, int]:
-    """Return what `stored_embedder` does; raises StoreError if the file cannot be read as a bank."""
+    """Return the stored embedder of a file; raise StoreError if the file is not a bank."""
     from memorybank_core.stores.sqlite import queries
     from memorybank_core.stores.sqlite.connections import open_file
 
