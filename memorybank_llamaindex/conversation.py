@@ -1,6 +1,7 @@
-"""A conversation in progress: its latest turns, as messages, and where it stands.
+"""State of a conversation: its latest turns with their messages, and the current recall.
 
-Everything here is plain JSON and pure: a message gives a new conversation and what is to be kept.
+Everything here is plain JSON and pure: adding messages returns a new state, from which the caller
+stores the changed turns.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from pydantic import BaseModel, Field
 from memorybank_core import Memory, Turn
 from memorybank_core.context import without_recalled
 
-from .messages import answer_of, is_users, messages_of, size_of, text_of
+from .messages import answer_of, count_tokens, is_user_message, messages_of, text_of
 
 _NAME = re.compile(r"conversation-[0-9a-f]{12}(?=:)")
 
 
-class ShownTurn(BaseModel):
-    """A turn as it is shown: whole, with its tool calls and their results.
+class BufferedTurn(BaseModel):
+    """A turn with all its messages, including tool calls and their results.
 
     Attributes:
-        id: Its id in the bank; None where it is not kept there.
-        query: What the user said.
-        response: What was answered; "" while it is open.
-        at: When the user said it; None where that is not known.
-        messages: All its messages.
+        id: Id of the turn in the bank; None if it is not stored there.
+        query: The user's words.
+        response: The answer; "" while it is awaited.
+        at: Time of the user's message; None if unknown.
+        messages: All messages of the turn.
     """
 
     id: str | None = None
@@ -40,27 +41,27 @@ class ShownTurn(BaseModel):
 
     @property
     def is_open(self) -> bool:
-        """Whether the user waits for an answer."""
-        return not self.response and any(map(is_users, self.messages))
+        """Return whether the user's message has no answer yet."""
+        return not self.response and any(map(is_user_message, self.messages))
 
     @property
     def is_stored(self) -> bool:
-        """Whether the bank has it, unless it was deleted."""
+        """Return whether the bank stores the turn, unless it was deleted there."""
         return self.id is not None and bool((self.query + self.response).strip())
 
-    def as_kept(self, session: str | None) -> Turn:
-        """The turn as the bank keeps it."""
+    def to_turn(self, session: str | None) -> Turn:
+        """Return the turn as the bank stores it."""
         return Turn(self.query, self.response, self.at, self.id, session)
 
 
 class TurnRecall(BaseModel):
-    """What was recalled in a turn: it is looked up once.
+    """The recall of a turn, kept so that it happens once.
 
     Attributes:
-        turn: The id of the turn.
-        query: What was asked.
-        block: What goes into the prompt.
-        ids: The memories in it.
+        turn: Id of the turn.
+        query: The query of the recall.
+        block: The recalled text as it is inserted into the prompt.
+        ids: Ids of the memories in `block`.
     """
 
     turn: str
@@ -73,64 +74,76 @@ class ConversationState(BaseModel):
     """The latest turns of a conversation.
 
     Attributes:
-        name: Begins the ids of its turns, so that after a restart they are told from those before
-            a reset; "" before any reset.
-        opening: What came before any turn: system messages, as a rule.
+        name: Prefix of the ids of its turns, which separates them after a restart from the turns
+            before a reset; "" before the first reset.
+        opening: Messages before the first turn, usually system messages.
         turns: The turns, oldest first.
-        upcoming: The id of the next turn.
-        recall: What was recalled last.
+        upcoming: Id of the next turn.
+        recall: The last recall.
     """
 
     name: str = ""
     opening: list[ChatMessage] = Field(default_factory=list)
-    turns: list[ShownTurn] = Field(default_factory=list)
+    turns: list[BufferedTurn] = Field(default_factory=list)
     upcoming: str = ""
     recall: TurnRecall | None = None
 
-    def after(self, messages: Sequence[ChatMessage], now: datetime) -> ConversationState:
-        """The conversation with these messages at its end.
+    def with_messages(self, messages: Sequence[ChatMessage], now: datetime) -> ConversationState:
+        """Return the conversation with messages added at its end.
 
-        A message of the user begins a turn; the same one again, unanswered, is a retry of it.
-        Answers complete the turn, several of them a line each. All else goes with the turn in
-        which it came.
+        A user message begins a turn; the same message again without an answer is a retry of the
+        turn. Answers complete the turn, a line each. All other messages are added to the current
+        turn.
         """
-        grown = self.model_copy(update={"turns": list(self.turns), "opening": [*self.opening]})
+        state = self.model_copy(update={"turns": list(self.turns), "opening": [*self.opening]})
         for message in messages:
-            grown._take(message, now)
-        return grown
+            state._add(message, now)
+        return state
 
-    def since(self, earlier: ConversationState) -> list[ShownTurn]:
-        """The turns that are new or changed and have words: what is to be kept."""
-        known = {turn.id: turn for turn in earlier.turns}
-        return [one for one in self.turns if one.is_stored and not _same(known.get(one.id), one)]
+    def changes_since(self, earlier: ConversationState) -> list[BufferedTurn]:
+        """Return the turns to store: those with words that are new or changed."""
+        before = {turn.id: turn for turn in earlier.turns}
+        return [
+            turn
+            for turn in self.turns
+            if turn.is_stored and not _has_same_words(before.get(turn.id), turn)
+        ]
 
-    def within(self, limit: int, count: Callable[[str], int]) -> list[ShownTurn]:
-        """The latest turns that fit, whole, so that no call loses its result; one at least."""
-        room = limit - size_of(self.opening, count)
+    def latest_within(self, limit: int, count: Callable[[str], int]) -> list[BufferedTurn]:
+        """Return the latest turns that fit into `limit` tokens, and at least the last one.
+
+        Turns stay whole, so that no tool call loses its result.
+        """
+        remaining = limit - count_tokens(self.opening, count)
         first = len(self.turns)
         while first > 0:
-            room -= size_of(self.turns[first - 1].messages, count)
-            if room < 0 and first < len(self.turns):
+            remaining -= count_tokens(self.turns[first - 1].messages, count)
+            if remaining < 0 and first < len(self.turns):
                 break
             first -= 1
         return self.turns[first:]
 
     def without(self, ids: Collection[str]) -> ConversationState:
-        """The conversation without these turns; what answers the last of them begins its own."""
-        kept = [one for one in self.turns if one.id not in ids]
-        is_cut = bool(self.turns) and self.turns[-1].id in ids
-        return self.model_copy(update={"turns": [*kept, ShownTurn()] if is_cut else kept})
+        """Return the conversation without these turns.
 
-    def shortened(self, limit: int, count: Callable[[str], int]) -> ConversationState:
-        """Without what has no room and is found in the bank, of this conversation."""
-        shown = {turn.id for turn in self.within(limit, count)}
-        ours = (one for one in self.turns if one.is_stored and one.id not in shown)
-        return self.without({one.id for one in ours if one.id and one.id.startswith(self.name)})
+        If the last turn is removed, an empty one takes its place, so that an answer to it does not
+        complete the turn before.
+        """
+        turns = [turn for turn in self.turns if turn.id not in ids]
+        if self.turns and self.turns[-1].id in ids:
+            turns.append(BufferedTurn())
+        return self.model_copy(update={"turns": turns})
 
-    def asked(self, input: str | None) -> tuple[str, str, ShownTurn | None]:
-        """The turn of a question: its id, its words, and the turn unless it is yet to come.
+    def truncated(self, limit: int, count: Callable[[str], int]) -> ConversationState:
+        """Return the conversation without its stored turns that exceed `limit` tokens."""
+        fitting = {turn.id for turn in self.latest_within(limit, count)}
+        excess = {turn.id for turn in self.turns if turn.is_stored} - fitting
+        return self.without({id for id in excess if id and id.startswith(self.name)})
 
-        Agents ask without an input: then it is what the user said last.
+    def current_query(self, input: str | None) -> tuple[str, str, BufferedTurn | None]:
+        """Return the id and the query of the turn to recall for, and the turn if it has begun.
+
+        Without an input, as agents call it, that is the user's last message.
         """
         last = self.turns[-1] if self.turns else None
         words = None if input is None else without_recalled(input).strip()
@@ -138,114 +151,115 @@ class ConversationState(BaseModel):
             return last.id or self.upcoming, last.query.strip(), last
         return self.upcoming, words or "", None
 
-    def _take(self, message: ChatMessage, now: datetime) -> None:
+    def _add(self, message: ChatMessage, now: datetime) -> None:
         last = self.turns[-1] if self.turns else None
         answer = without_recalled(answer_of(message))
-        if is_users(message):
-            self._begin(message, last, now)
+        if is_user_message(message):
+            self._begin_turn(message, last, now)
         elif answer.strip() and (last is None or last.id is None):
-            self._append(ShownTurn(response=answer, at=now, messages=[message]))
+            self._append(BufferedTurn(response=answer, at=now, messages=[message]))
         elif last is None:
             self.opening.append(message)
         else:
-            said = [last.response, answer] if last.response and answer else [last.response + answer]
-            grown = {"response": "\n".join(said), "messages": [*last.messages, message]}
-            self.turns[-1] = last.model_copy(update=grown)
+            separator = "\n" if last.response and answer else ""
+            response = f"{last.response}{separator}{answer}"
+            update = {"response": response, "messages": [*last.messages, message]}
+            self.turns[-1] = last.model_copy(update=update)
 
-    def _begin(self, message: ChatMessage, last: ShownTurn | None, now: datetime) -> None:
+    def _begin_turn(self, message: ChatMessage, last: BufferedTurn | None, now: datetime) -> None:
         query = without_recalled(text_of(message))
         if last and last.id and last.is_open and last.query == query:
             self.turns[-1] = last.model_copy(update={"messages": [message]})
         else:
-            self._append(ShownTurn(query=query, at=now, messages=[message]))
+            self._append(BufferedTurn(query=query, at=now, messages=[message]))
 
-    def _append(self, turn: ShownTurn) -> None:
+    def _append(self, turn: BufferedTurn) -> None:
         self.turns.append(turn.model_copy(update={"id": self.upcoming}))
-        self.upcoming = new_id(self.name)
+        self.upcoming = new_turn_id(self.name)
 
 
-def messages_in(turns: Sequence[ShownTurn]) -> list[ChatMessage]:
-    """All messages of these turns."""
+def messages_in(turns: Sequence[BufferedTurn]) -> list[ChatMessage]:
+    """Return all messages of these turns."""
     return [message for turn in turns for message in turn.messages]
 
 
-def new_id(name: str) -> str:
-    """An id for a turn of the conversation of this name."""
+def new_turn_id(name: str) -> str:
+    """Return a new id for a turn of the conversation of this name."""
     return f"{name}:{uuid4().hex}" if name else uuid4().hex
 
 
-def begun() -> ConversationState:
-    """A new conversation, in which nothing was said."""
+def new_conversation() -> ConversationState:
+    """Return an empty conversation with a new name."""
     name = f"conversation-{uuid4().hex[:12]}"
-    return ConversationState(name=name, upcoming=new_id(name))
+    return ConversationState(name=name, upcoming=new_turn_id(name))
 
 
-def given(messages: Sequence[ChatMessage]) -> ConversationState:
-    """A new conversation in which all this was said before, as the caller has it: none is kept."""
-    shown = begun().after(messages, datetime.now(timezone.utc))
-    turns = [turn.model_copy(update={"id": None, "at": None}) for turn in shown.turns]
-    return shown.model_copy(update={"turns": turns})
+def conversation_from(messages: Sequence[ChatMessage]) -> ConversationState:
+    """Return a new conversation with earlier messages from the caller; its turns are not stored."""
+    state = new_conversation().with_messages(messages, datetime.now(timezone.utc))
+    turns = [turn.model_copy(update={"id": None, "at": None}) for turn in state.turns]
+    return state.model_copy(update={"turns": turns})
 
 
-def recognised(
-    talk: ConversationState, memories: Sequence[Memory], now: datetime
+def match_stored_turns(
+    state: ConversationState, memories: Sequence[Memory], now: datetime
 ) -> ConversationState:
-    """What was said by the caller's account, with the ids of those turns that the bank has.
+    """Return a conversation of the caller with the ids of the turns that the bank has.
 
-    A question that is still open is to be answered, so it is one of ours: the last turn of the
-    bank, if that waits for an answer to the same words, or else a new one.
+    A question at its end that awaits an answer is always stored: it is the bank's last turn if
+    that awaits an answer to the same words, and otherwise a new turn.
     """
-    known = {
+    stored = {
         (memory.turn.query, memory.turn.response): memory for memory in memories if memory.turn
     }
-    turns = [_identified(turn, known.get((turn.query, turn.response))) for turn in talk.turns]
+    turns = [_with_id_of(turn, stored.get((turn.query, turn.response))) for turn in state.turns]
     if not turns or not turns[-1].is_open:
-        return talk.model_copy(update={"turns": turns})
-    asked = talk.turns[-1].model_copy(update={"id": talk.upcoming, "at": now})
+        return state.model_copy(update={"turns": turns})
+    question = state.turns[-1].model_copy(update={"id": state.upcoming, "at": now})
     last = memories[-1].turn if memories else None
-    if last and not last.response and last.query == asked.query:
-        asked = _identified(asked, memories[-1])
-    return talk.model_copy(
-        update={"turns": [*turns[:-1], asked], "upcoming": new_id(talk.name)},
+    if last and not last.response and last.query == question.query:
+        question = _with_id_of(question, memories[-1])
+    return state.model_copy(
+        update={"turns": [*turns[:-1], question], "upcoming": new_turn_id(state.name)},
     )
 
 
-def resumed(memories: Sequence[Memory]) -> ConversationState:
-    """The conversation that these turns of the bank end with."""
-    names = [_name_of(memory) for memory in memories]
+def resume_conversation(memories: Sequence[Memory]) -> ConversationState:
+    """Return the last conversation in these turns of the bank."""
+    names = [_conversation_name(memory) for memory in memories]
     name = next((name for name in reversed(names) if name), "")
     return ConversationState(
         name=name,
-        turns=[_shown(memory) for memory in of_conversation(memories, name)],
-        upcoming=new_id(name),
+        turns=[_to_buffered(memory) for memory in select_conversation(memories, name)],
+        upcoming=new_turn_id(name),
     )
 
 
-def of_conversation(memories: Sequence[Memory], name: str) -> list[Memory]:
-    """Those from the first of this conversation on."""
+def select_conversation(memories: Sequence[Memory], name: str) -> list[Memory]:
+    """Return the memories from the first of the conversation of this name on; "" for all."""
     if not name:
         return list(memories)
-    places = (i for i, memory in enumerate(memories) if _name_of(memory) == name)
-    return list(memories[next(places, len(memories)) :])
+    positions = (i for i, memory in enumerate(memories) if _conversation_name(memory) == name)
+    return list(memories[next(positions, len(memories)) :])
 
 
-def _name_of(memory: Memory) -> str:
-    found = _NAME.match(memory.id)
-    return found[0] if found else ""
+def _conversation_name(memory: Memory) -> str:
+    match = _NAME.match(memory.id)
+    return match[0] if match else ""
 
 
-def _identified(turn: ShownTurn, memory: Memory | None) -> ShownTurn:
+def _with_id_of(turn: BufferedTurn, memory: Memory | None) -> BufferedTurn:
     if memory is None:
         return turn
     return turn.model_copy(update={"id": memory.id, "at": memory.created_at})
 
 
-def _shown(memory: Memory) -> ShownTurn:
+def _to_buffered(memory: Memory) -> BufferedTurn:
     turn = memory.turn
     query, response = (turn.query, turn.response) if turn else ("", "")
-    shown = ShownTurn(id=memory.id, query=query, response=response, at=memory.created_at)
-    return shown.model_copy(update={"messages": messages_of(memory)})
+    buffered = BufferedTurn(id=memory.id, query=query, response=response, at=memory.created_at)
+    return buffered.model_copy(update={"messages": messages_of(memory)})
 
 
-def _same(old: ShownTurn | None, new: ShownTurn) -> bool:
+def _has_same_words(old: BufferedTurn | None, new: BufferedTurn) -> bool:
     return old is not None and (old.query, old.response) == (new.query, new.response)

@@ -1,4 +1,4 @@
-"""What happens to a memory, as events of LlamaIndex's instrumentation."""
+"""Events of memory operations for LlamaIndex's instrumentation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _dispatcher = get_dispatcher(__name__)
 
 
 class MemoryEvent(BaseEvent):
-    """Something happened to memories; a handler at LlamaIndex's root dispatcher hears of it.
+    """Base class of the events, which reach any handler at LlamaIndex's root dispatcher.
 
     Attributes:
-        user_id: Whose memories.
-        ids: Which.
+        user_id: User the memories belong to.
+        ids: Ids of the memories.
     """
 
     user_id: str
@@ -23,15 +23,15 @@ class MemoryEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name of the event."""
+        """Return the name of the event."""
         return cls.__name__
 
 
 class MemoryRecalled(MemoryEvent):
-    """Memories were found, best first, and shown.
+    """Memories were found for a query and shown, best first.
 
     Attributes:
-        query: What was asked.
+        query: The query.
     """
 
     query: str
@@ -42,28 +42,28 @@ class MemoryStored(MemoryEvent):
 
 
 class MemoryReinforced(MemoryEvent):
-    """Memories grew stronger."""
+    """Memories were strengthened."""
 
 
 class MemoryErased(MemoryEvent):
-    """Memories were erased for good."""
+    """Memories were deleted permanently."""
 
 
-def recalled(user_id: str, query: str, ids: Iterable[str]) -> None:
-    """Tells that these memories were found for a query."""
+def emit_recalled(user_id: str, query: str, ids: Iterable[str]) -> None:
+    """Emit `MemoryRecalled`."""
     _dispatcher.event(MemoryRecalled(user_id=user_id, query=query, ids=tuple(ids)))
 
 
-def stored(user_id: str, ids: Iterable[str]) -> None:
-    """Tells that these memories were stored."""
+def emit_stored(user_id: str, ids: Iterable[str]) -> None:
+    """Emit `MemoryStored`."""
     _dispatcher.event(MemoryStored(user_id=user_id, ids=tuple(ids)))
 
 
-def reinforced(user_id: str, ids: Iterable[str]) -> None:
-    """Tells that these memories grew stronger."""
+def emit_reinforced(user_id: str, ids: Iterable[str]) -> None:
+    """Emit `MemoryReinforced`."""
     _dispatcher.event(MemoryReinforced(user_id=user_id, ids=tuple(ids)))
 
 
-def erased(user_id: str, ids: Iterable[str]) -> None:
-    """Tells that these memories were erased for good."""
+def emit_erased(user_id: str, ids: Iterable[str]) -> None:
+    """Emit `MemoryErased`."""
     _dispatcher.event(MemoryErased(user_id=user_id, ids=tuple(ids)))

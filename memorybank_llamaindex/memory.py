@@ -1,4 +1,4 @@
-"""The bank as the memory of LlamaIndex's chat engines, agents and agent workflows."""
+"""Memory for LlamaIndex chat engines, agents and agent workflows."""
 
 from __future__ import annotations
 
@@ -14,60 +14,63 @@ from pydantic import Field, PrivateAttr
 from memorybank_core import Memory, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, token_counter
 
-from .bank_registry import path_of, reopened
+from .bank_registry import find_bank, register_bank
 from .conversation import (
+    BufferedTurn,
     ConversationState,
-    ShownTurn,
     TurnRecall,
-    begun,
-    given,
+    conversation_from,
+    match_stored_turns,
     messages_in,
-    of_conversation,
-    recognised,
-    resumed,
+    new_conversation,
+    resume_conversation,
+    select_conversation,
 )
-from .messages import copied, messages_of, with_block
+from .messages import copy_messages, messages_of, with_block
 
 TOKEN_LIMIT = 3000
-"""How many tokens the latest messages may take, unless told otherwise."""
-_REOPENED = 100
-"""How many turns are looked at, at most, where a conversation goes on."""
+"""Default for the maximum length of the latest messages, in tokens."""
+_RESUME_TURNS = 100
+"""Number of latest turns that are read to resume a conversation."""
 
 
 class MemoryBankMemory(BaseMemory):
-    """Long-term memory for one user's conversation, kept in a bank.
+    """Long-term memory for a conversation of one user, stored in a bank.
 
-    `memory=MemoryBankMemory.from_defaults(bank=bank, user_id="alice@example.com")` goes where a
-    `ChatMemoryBuffer` or `Memory` went: into chat engines, agents and agent workflows, sync or
-    async.
+    `memory=MemoryBankMemory.from_defaults(bank=bank, user_id="alice@example.com")` replaces a
+    `ChatMemoryBuffer` or `Memory` in chat engines, agents and agent workflows, sync or async.
 
-    Every turn is stored at once: what the user says when it is put, the answer with it when that
-    is put, both under one id. Words are kept; tool calls, their results and images are shown as
-    long as they are recent. `get` gives the latest turns as they were, whole, and what is recalled
-    from all of this user's conversations: looked up once a turn and strengthened once, however
-    often an agent asks. It stands at the end of the user's message, after all that was said
-    before, so that prefix caches stay warm; or, where the engine adds that message later, at the
-    end of the first system message. What was deleted from the bank is no longer shown.
+    Every turn is stored immediately: the user's words when they are put, and the answer, under the
+    same id, when it is put. Only text is stored; tool calls, their results and images are shown
+    while they are recent.
 
-    It is for one conversation, one turn at a time, as every memory of LlamaIndex's. It is plain
-    JSON (`to_dict`, a workflow's `Context`): the bank is found again by its file or its URL, which
-    this process may have open, and is else opened with the embedder that wrote it, when it is
-    first needed. An error of the bank is raised; nothing is lost silently.
+    `get` returns the latest turns complete and verbatim, together with what is recalled from all
+    conversations of the user. Recall happens once a turn, and strengthens the memories once,
+    however often an agent calls `get`. The recalled text is appended to the user's message, after
+    all earlier messages, so that prefix caches stay warm. If the engine adds that message later,
+    the text is appended to the first system message. Turns deleted from the bank are no longer
+    shown.
+
+    As with every LlamaIndex memory, one instance serves one conversation, one turn at a time. It
+    serializes to plain JSON (`to_dict`, a workflow's `Context`). Afterwards the bank is looked up
+    by its file or URL among the open banks of the process, or opened on first use with the
+    embedder that wrote it. Errors of the bank are raised.
 
     Attributes:
-        user_id: Whose memory.
-        session: Which conversation: of it are the latest turns, and to it belong the new ones;
-            recall spans them all. None takes all of this user's turns for one conversation.
-        k: How many memories are recalled at most.
-        max_tokens: How long the recalled text may become; the latest messages come on top.
-        token_limit: How many tokens of the latest messages are shown; the last turn always is.
-        tokenizer: Counts the tokens, as in `MemoryBank.context`. It is not serialised.
-        path: The bank's file, or its URL without the password, which PGPASSWORD or .pgpass then
-            give; with `language` and `timezone`, for when it is opened again.
-        conversation: Where the conversation stands.
+        user_id: User whose memory it is.
+        session: Conversation of the latest turns and of new ones; recall covers all
+            conversations. None treats all turns of the user as one conversation.
+        k: Maximum number of recalled memories.
+        max_tokens: Maximum length of the recalled text, without the latest messages.
+        token_limit: Maximum length of the latest messages, in tokens; the last turn is always
+            shown.
+        tokenizer: Counts tokens, as in `MemoryBank.context`. It is not serialized.
+        path: The bank's file, or its URL without the password, which is then read from PGPASSWORD
+            or .pgpass. It is used with `language` and `timezone` to reopen the bank.
+        conversation: The state of the conversation.
 
     Raises:
-        ValidationError: An argument is not what it must be (also a ValueError).
+        ValidationError: If an argument is invalid (also a ValueError).
     """
 
     user_id: str = Field(min_length=1)
@@ -84,10 +87,11 @@ class MemoryBankMemory(BaseMemory):
 
     @classmethod
     def class_name(cls) -> str:
+        """Return the name under which LlamaIndex serializes the class."""
         return "MemoryBankMemory"
 
     @classmethod
-    def from_defaults(  # type: ignore[override]  # LlamaIndex's own name what they take, too
+    def from_defaults(  # type: ignore[override]  # subclasses in LlamaIndex change it too
         cls,
         bank: MemoryBank,
         user_id: str,
@@ -97,7 +101,7 @@ class MemoryBankMemory(BaseMemory):
         token_limit: int = TOKEN_LIMIT,
         tokenizer: Tokenizer | None = None,
     ) -> MemoryBankMemory:
-        """The memory of this user in this bank; the arguments are the attributes."""
+        """Return the memory of a user in a bank; the arguments are the attributes."""
         memory = cls(
             user_id=user_id,
             session=session,
@@ -105,7 +109,7 @@ class MemoryBankMemory(BaseMemory):
             max_tokens=max_tokens,
             token_limit=token_limit,
             tokenizer=tokenizer,
-            path=path_of(bank),
+            path=register_bank(bank),
             language=bank.language,
             timezone=bank.timezone.key,
         )
@@ -114,100 +118,104 @@ class MemoryBankMemory(BaseMemory):
 
     @property
     def bank(self) -> MemoryBank:
-        """Where the turns are kept; opened again where this memory came from JSON.
+        """Bank that stores the turns; reopened if this memory was deserialized.
 
         Raises:
-            ConfigurationError: It is gone, or its embedder cannot be loaded by its name: open the
-                bank with that embedder, and make any memory with it first.
-            StoreError: It cannot be opened.
+            ConfigurationError: If the bank no longer exists, or its embedder cannot be loaded by
+                name: then open the bank with that embedder and create a memory with it first.
+            StoreError: If the bank cannot be opened.
         """
         if self._bank is None:
-            self._bank = reopened(self.path, self.language, self.timezone)
+            self._bank = find_bank(self.path, self.language, self.timezone)
         return self._bank
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Plain JSON values, which `from_dict` takes."""
+        """Return plain JSON values for `from_dict`."""
         return self.model_dump(mode="json", **kwargs)
 
     def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:
-        """The latest messages, with what is known of the user and recalled for the question.
+        """Return the latest messages with the digests of the user and the recalled memories.
 
         Args:
-            input: What the user says now; None takes what they said last.
-            **kwargs: What LlamaIndex's engines pass to its own memories; unused.
+            input: The user's words; None uses their last message.
+            **kwargs: Arguments that LlamaIndex's engines pass to its own memories; ignored.
 
         Raises:
-            EmbedderError: The embedder gave a vector that cannot be used.
-            StoreError: It could not be read, or the recall not be noted.
+            EmbedderError: If the embedder returns an unusable vector.
+            StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
-        talk = self._current()
-        id, query, turn = talk.asked(input)
-        shown = talk.within(self.token_limit, token_counter(self.tokenizer))
-        recall = talk.recall
+        conversation = self._current()
+        id, query, turn = conversation.current_query(input)
+        latest = conversation.latest_within(self.token_limit, token_counter(self.tokenizer))
+        recall = conversation.recall
         if recall is None or (recall.turn, recall.query) != (id, query):
-            recall = self._recalled(id, query, shown)
-        self.conversation = talk.model_copy(update={"recall": recall})
-        told = copied([*talk.opening, *messages_in(shown)])
-        return with_block(told, recall.block, in_last=turn is not None)
+            recall = self._recall(id, query, latest)
+        self.conversation = conversation.model_copy(update={"recall": recall})
+        messages = copy_messages([*conversation.opening, *messages_in(latest)])
+        return with_block(messages, recall.block, in_last=turn is not None)
 
     def get_all(self) -> list[ChatMessage]:
-        """The whole conversation, as it was said; of turns long ago the words alone."""
-        talk = self._current()
-        shown = {turn.id for turn in talk.turns}
-        memories = of_conversation(self._latest(None), talk.name)
+        """Return the whole conversation verbatim; of older turns only the text."""
+        conversation = self._current()
+        buffered = {turn.id for turn in conversation.turns}
+        memories = select_conversation(self._latest(None), conversation.name)
         earlier = [
-            one for memory in memories if memory.id not in shown for one in messages_of(memory)
+            message
+            for memory in memories
+            if memory.id not in buffered
+            for message in messages_of(memory)
         ]
-        return copied([*talk.opening, *earlier, *messages_in(talk.turns)])
+        return copy_messages([*conversation.opening, *earlier, *messages_in(conversation.turns)])
 
     def put(self, message: ChatMessage) -> None:
-        """Takes in a message; otherwise like `put_messages`."""
+        """Add one message, as `put_messages` does."""
         self.put_messages([message])
 
     def put_messages(self, messages: list[ChatMessage]) -> None:
-        """Takes in messages. When it returns the words are on disk, in one transaction.
+        """Add messages. When it returns, their text is on disk, in one transaction.
 
         Raises:
-            EmbedderError: The embedder gave vectors that cannot be used.
-            StoreError: They could not be stored; nothing of this call was.
+            EmbedderError: If the embedder returns unusable vectors.
+            StoreError: If the store cannot be written; then nothing of this call was stored.
         """
-        talk = self._current(last=1)
-        grown = talk.after(copied(messages), datetime.now(timezone.utc))
-        self._keep(grown.since(talk))
-        self.conversation = grown.shortened(self.token_limit, token_counter(self.tokenizer))
+        before = self._current(last=1)
+        after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
+        self._store(after.changes_since(before))
+        self.conversation = after.truncated(self.token_limit, token_counter(self.tokenizer))
 
     def set(self, messages: list[ChatMessage]) -> None:
-        """Shows these messages in place of those said so far.
+        """Replace the messages of the conversation; nothing is deleted from the bank.
 
-        The caller says that they were said before, so they are not stored, except a question at
-        their end that waits for its answer. Nothing is forgotten.
+        The messages are taken as earlier ones and are not stored, except a question at their end
+        that awaits its answer.
 
         Raises:
-            EmbedderError: The embedder gave vectors that cannot be used.
-            StoreError: It could not be read or stored.
+            EmbedderError: If the embedder returns unusable vectors.
+            StoreError: If the store cannot be read or written.
         """
-        told = given(copied(messages))
-        latest = self._latest(_REOPENED) if told.turns else []
-        talk = recognised(told, latest, datetime.now(timezone.utc))
-        self._keep([turn for turn in talk.turns[-1:] if turn.is_open and turn.is_stored])
-        self.conversation = talk
+        conversation = conversation_from(copy_messages(messages))
+        latest = self._latest(_RESUME_TURNS) if conversation.turns else []
+        conversation = match_stored_turns(conversation, latest, datetime.now(timezone.utc))
+        last = conversation.turns[-1:]
+        self._store([turn for turn in last if turn.is_open and turn.is_stored])
+        self.conversation = conversation
 
     def reset(self) -> None:
-        """Begins a new conversation; nothing is forgotten (to erase: `clear`)."""
-        self.conversation = begun()
+        """Begin a new conversation; nothing is deleted (see `clear`)."""
+        self.conversation = new_conversation()
 
     def clear(self) -> None:
-        """Erases for good: with a `session` its turns, otherwise everything of this user.
+        """Delete permanently the turns of the `session`, or without one everything of this user.
 
-        With turns goes what was derived from them, the digests of their days.
+        The digests of the days of deleted turns are deleted with them.
 
         Raises:
-            StoreError: It could not be erased.
+            StoreError: If the store cannot be written.
         """
         if self.session is None:
             self.bank.delete(user_id=self.user_id)
-        elif doomed := self._latest(None):
-            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in doomed])
+        elif memories := self._latest(None):
+            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
         self.reset()
 
     async def aclear(self) -> None:
@@ -215,36 +223,38 @@ class MemoryBankMemory(BaseMemory):
         await asyncio.to_thread(self.clear)
 
     def _current(self, last: int = 0) -> ConversationState:
-        """Where the conversation stands, without what was deleted from the bank since.
+        """Return the conversation without the turns that were deleted from the bank.
 
-        Of all turns, or of the `last` so many, where no others matter.
+        Args:
+            last: Number of latest turns to check; 0 checks all.
         """
-        talk = self.conversation or resumed(self._latest(_REOPENED))
-        stored = {turn.id for turn in talk.turns[-last:] if turn.id and turn.is_stored}
-        used = stored.union(talk.recall.ids if talk.recall else ())
-        gone = used - self.bank.get(used, user_id=self.user_id).keys() if used else set()
-        if not gone:
-            return talk
-        return talk.without(gone).model_copy(update={"recall": None})
+        conversation = self.conversation or resume_conversation(self._latest(_RESUME_TURNS))
+        stored = {turn.id for turn in conversation.turns[-last:] if turn.id and turn.is_stored}
+        used = stored.union(conversation.recall.ids if conversation.recall else ())
+        deleted = used - self.bank.get(used, user_id=self.user_id).keys() if used else set()
+        if not deleted:
+            return conversation
+        return conversation.without(deleted).model_copy(update={"recall": None})
 
     def _latest(self, last: int | None) -> list[Memory]:
-        which: dict[str, Any] = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return self.bank.timeline(**which, archived=True, last=last)
+        return self.bank.timeline(
+            user_id=self.user_id, session=self.session, kind="turn", archived=True, last=last
+        )
 
-    def _keep(self, turns: Sequence[ShownTurn]) -> None:
+    def _store(self, turns: Sequence[BufferedTurn]) -> None:
         if turns:
-            told = [turn.as_kept(self.session) for turn in turns]
-            self.bank.add(told, user_id=self.user_id, replace=True)
+            stored = [turn.to_turn(self.session) for turn in turns]
+            self.bank.add(stored, user_id=self.user_id, replace=True)
 
-    def _recalled(self, id: str, query: str, shown: Sequence[ShownTurn]) -> TurnRecall:
-        """What is known and recalled for a turn, once; without what is shown as it was."""
+    def _recall(self, id: str, query: str, latest: Sequence[BufferedTurn]) -> TurnRecall:
+        """Recall for a turn, without the turns that are shown verbatim, and strengthen."""
         context = self.bank.context(
             query or None,
             user_id=self.user_id,
             k=self.k,
             max_tokens=self.max_tokens,
             tokenizer=self.tokenizer,
-            without={turn.id for turn in shown if turn.id},
+            without={turn.id for turn in latest if turn.id},
         )
         self.bank.reinforce(context.ids, user_id=self.user_id, turn=id)
         return TurnRecall(turn=id, query=query, block=context.text, ids=list(context.ids))

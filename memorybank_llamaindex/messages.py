@@ -1,4 +1,4 @@
-"""Between LlamaIndex's messages and the turns of the bank."""
+"""Conversion between LlamaIndex messages and the turns of a bank."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from llama_index.core.base.llms.types import (
 from memorybank_core import Memory
 
 MEDIA_TOKENS = 256
-"""What an image or a recording is taken to cost, as in LlamaIndex's own `Memory`."""
-_SPEAKERS = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
-_CALLS = ("tool_calls", "function_call")
-_REASONED = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
-"""What a ReAct agent puts before its answer: the last thought, and all steps before it."""
+"""Estimated tokens of an image or a recording, as in LlamaIndex's own `Memory`."""
+_ASSISTANT_ROLES = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
+_CALL_KEYS = ("tool_calls", "function_call")
+_REASONING = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
+"""Text of a ReAct agent before its answer: all earlier steps and the last thought."""
 
 
 def text_of(message: ChatMessage) -> str:
-    """The text of a message, of all its text blocks; "" where it has none (an image, a call)."""
+    """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
     return message.content or ""
 
 
 def answer_of(message: ChatMessage) -> str:
-    """The words of the companion in it, without a ReAct agent's reasoning; "" where it has none.
+    """Return the assistant's answer without a ReAct agent's reasoning; "" if it has none.
 
-    What goes with a tool call is a step on the way and not yet the answer.
+    Text next to a tool call is an intermediate step, not an answer.
     """
-    if message.role not in _SPEAKERS or _calls_tools(message):
+    if message.role not in _ASSISTANT_ROLES or _calls_tools(message):
         return ""
     text = text_of(message)
-    return _REASONED.sub("", text) if text.lstrip().startswith("Thought: ") else text
+    return _REASONING.sub("", text) if text.lstrip().startswith("Thought: ") else text
 
 
-def is_users(message: ChatMessage) -> bool:
-    """Whether the user said it."""
+def is_user_message(message: ChatMessage) -> bool:
+    """Return whether the message has the user's role."""
     return message.role == MessageRole.USER
 
 
 def messages_of(memory: Memory) -> list[ChatMessage]:
-    """What the two said in one turn."""
+    """Return the messages of a stored turn."""
     turn = memory.turn
-    said = [(MessageRole.USER, turn.query), (MessageRole.ASSISTANT, turn.response)] if turn else []
-    return [ChatMessage(words, role=role) for role, words in said if words.strip()]
+    texts = [(MessageRole.USER, turn.query), (MessageRole.ASSISTANT, turn.response)] if turn else []
+    return [ChatMessage(text, role=role) for role, text in texts if text.strip()]
 
 
-def copied(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Copies, which those who get them may change; agents do."""
+def copy_messages(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Return copies, which the caller may change, as agents do."""
     return [
         message.model_copy(
             update={
                 "blocks": [
-                    block.model_copy(deep=not isinstance(block, TextBlock))  # plain text is quick
+                    block.model_copy(deep=not isinstance(block, TextBlock))  # text needs no depth
                     for block in message.blocks
                 ],
                 "additional_kwargs": deepcopy(message.additional_kwargs),
@@ -70,44 +70,47 @@ def copied(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def with_block(messages: list[ChatMessage], block: str, *, in_last: bool) -> list[ChatMessage]:
-    """The messages with a block of text at the end of the user's last one, or of the system's.
+    """Return the messages with a block of text added.
 
-    Where there is none, the block is a system message of its own, the first.
+    Args:
+        messages: The messages of a prompt.
+        block: The text to add; "" adds nothing.
+        in_last: Append the block to the user's last message. If False, or without a user message,
+            it is appended to the first message if that is a system message, and is otherwise
+            inserted as a system message of its own at the start.
     """
-    users = [place for place, message in enumerate(messages) if is_users(message)]
     if not block:
         return messages
+    users = [i for i, message in enumerate(messages) if is_user_message(message)]
     if in_last and users:
-        return [
-            *messages[: users[-1]],
-            _longer(messages[users[-1]], block),
-            *messages[users[-1] + 1 :],
-        ]
+        last = users[-1]
+        return [*messages[:last], _append_text(messages[last], block), *messages[last + 1 :]]
     if messages and messages[0].role == MessageRole.SYSTEM:
-        return [_longer(messages[0], block), *messages[1:]]
+        return [_append_text(messages[0], block), *messages[1:]]
     return [ChatMessage(block, role=MessageRole.SYSTEM), *messages]
 
 
-def size_of(messages: Sequence[ChatMessage], count: Callable[[str], int]) -> int:
-    """How many tokens they take, tool calls and media included."""
-    calls = (one.additional_kwargs for one in messages if one.additional_kwargs)
-    return sum(_size_of(block, count) for one in messages for block in one.blocks) + sum(
+def count_tokens(messages: Sequence[ChatMessage], count: Callable[[str], int]) -> int:
+    """Return the tokens of the messages, including tool calls and media."""
+    blocks = (block for message in messages for block in message.blocks)
+    calls = (message.additional_kwargs for message in messages if message.additional_kwargs)
+    return sum(_count_block(block, count) for block in blocks) + sum(
         count(str(call)) for call in calls
     )
 
 
-def _longer(message: ChatMessage, addition: str) -> ChatMessage:
-    """A copy with more text at the end of its last text block, or in one of its own."""
+def _append_text(message: ChatMessage, addition: str) -> ChatMessage:
+    """Return a copy with more text in its last text block, or in a new one if it has none."""
     blocks = list(message.blocks)
-    for place in reversed(range(len(blocks))):
-        block = blocks[place]
+    for i in reversed(range(len(blocks))):
+        block = blocks[i]
         if isinstance(block, TextBlock):
-            blocks[place] = TextBlock(text=f"{block.text}\n\n{addition}")
+            blocks[i] = TextBlock(text=f"{block.text}\n\n{addition}")
             return message.model_copy(update={"blocks": blocks})
     return message.model_copy(update={"blocks": [*blocks, TextBlock(text=addition)]})
 
 
-def _size_of(block: ContentBlock, count: Callable[[str], int]) -> int:
+def _count_block(block: ContentBlock, count: Callable[[str], int]) -> int:
     if isinstance(block, TextBlock):
         return count(block.text)
     if isinstance(block, ToolCallBlock):
@@ -118,6 +121,6 @@ def _size_of(block: ContentBlock, count: Callable[[str], int]) -> int:
 
 
 def _calls_tools(message: ChatMessage) -> bool:
-    if any(message.additional_kwargs.get(key) for key in _CALLS):
+    if any(message.additional_kwargs.get(key) for key in _CALL_KEYS):
         return True
     return any(isinstance(block, ToolCallBlock) for block in message.blocks)

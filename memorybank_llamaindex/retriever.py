@@ -1,4 +1,4 @@
-"""MemoryBankRetriever: a user's memories as LlamaIndex's nodes."""
+"""Retriever that returns a user's memories as LlamaIndex nodes."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from memorybank_core import MemoryBank, SearchResult
+from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
 from memorybank_core.validation import build_filter, require_k, require_user
 
 from . import events
 
-_OF_MEMORY = ("day", "created_at", "kind", "session", "strength", "recalls")
-_OF_RESULT = ("score", "cosine", "retention", "parts")
-_TOLD = "day"
-"""What of the metadata a language model is shown beside the text; an embedding is shown nothing."""
+_LLM_METADATA = "day"
+"""The metadata that a language model sees with the text; embedding models see only the text."""
 
 
 class MemoryBankRetriever(BaseRetriever):
-    """Finds what answers a question, best first: for query engines, routers, fusion, rerankers.
+    """Finds the memories that answer a question, best first.
 
-    A node has the memory's text and id, and in its metadata plain JSON values: day, created_at,
-    kind, session, strength, recalls, score, cosine, retention, and the score's parts. A language
-    model is shown the text and the day. Scores are comparable within one search only, and may be
-    below 0: cut off by `retention` or `cosine`, or take a small `k`, rather than by a score.
+    Use it in query engines, routers, fusion retrievers and rerankers. A node has the text and the
+    id of the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
+    recalls, score, cosine, retention and the parts of the score. A language model sees the text
+    and the day. Scores are comparable only within one search and may be negative: to filter
+    results, use `retention` or `cosine`, or a small `k`, not the score.
 
     Args:
-        bank: Where the memories are.
-        user_id: Whose memory.
-        k: How many at most, 1 or more.
-        since: No memory of an earlier day.
-        until: No memory of a later day.
-        kind: "turn" or "event" only.
-        session: This conversation only.
-        archived: Also what was forgotten.
-        reinforce: Strengthen what is found; otherwise nothing is written.
-        callback_manager: LlamaIndex's, for its classic callbacks.
+        bank: Bank that holds the memories.
+        user_id: User whose memories are searched.
+        k: Maximum number of nodes, 1 or more.
+        since: First day to include.
+        until: Last day to include.
+        kind: Only "turn" or only "event" memories.
+        session: Only memories of this conversation.
+        archived: Include archived (forgotten) memories.
+        reinforce: Strengthen the memories found; otherwise nothing is written.
+        callback_manager: LlamaIndex's classic callbacks.
 
     Raises:
-        InvalidInputError: An argument is not what it must be; from a call: nothing is asked.
+        InvalidInputError: If an argument is invalid; from a call, if the query is empty.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class MemoryBankRetriever(BaseRetriever):
     ) -> None:
         require_user(user_id)
         require_k(k)
-        build_filter(since, until, kind, session, archived)
+        build_filter(since, until, kind, session, archived)  # raises on an invalid argument
         self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
-        self._asked: dict[str, Any] = {
+        self._search_options: dict[str, Any] = {
             "k": k,
             "since": since,
             "until": until,
@@ -77,32 +77,30 @@ class MemoryBankRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         query, user_id = query_bundle.query_str, self._user_id
-        found = self._bank.search(query, user_id=user_id, **self._asked)
-        ids = [result.memory.id for result in found]
-        events.recalled(user_id, query, ids)
-        if self._reinforce and found:
-            self._bank.reinforce(found, user_id=user_id)
-            events.reinforced(user_id, ids)
-        return [_node(result) for result in found]
+        results = self._bank.search(query, user_id=user_id, **self._search_options)
+        ids = [result.memory.id for result in results]
+        events.emit_recalled(user_id, query, ids)
+        if self._reinforce and results:
+            self._bank.reinforce(results, user_id=user_id)
+            events.emit_reinforced(user_id, ids)
+        return [_to_node(result) for result in results]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
 class _MemoryNode(TextNode):
-    """A node that stays the same one whatever was asked, so that fusion knows it again."""
+    """A node whose hash does not depend on the query, so that fusion merges equal memories."""
 
     @property
     def hash(self) -> str:
+        """Hash of the id and the text, without the metadata."""
         return hashlib.sha256(f"{self.id_}\n{self.text}".encode()).hexdigest()
 
 
-def _node(result: SearchResult) -> NodeWithScore:
-    plain = result.to_dict()
-    metadata = {name: plain["memory"][name] for name in _OF_MEMORY}
-    metadata |= {name: plain[name] for name in _OF_RESULT}
+def _to_node(result: SearchResult) -> NodeWithScore:
     node = _MemoryNode(id_=result.memory.id, text=result.memory.text)
-    node.metadata = metadata
-    node.excluded_llm_metadata_keys = [name for name in metadata if name != _TOLD]
+    node.metadata = metadata = result_metadata(result)
+    node.excluded_llm_metadata_keys = [name for name in metadata if name != _LLM_METADATA]
     node.excluded_embed_metadata_keys = list(metadata)
     return NodeWithScore(node=node, score=result.score)

@@ -1,7 +1,7 @@
-"""MemoryBankToolSpec: remember, recall and forget, for agents that decide for themselves."""
+"""Tools with which an agent itself remembers, recalls and forgets."""
 
-# No `from __future__ import annotations` here: LlamaIndex finds the parameter that takes the
-# workflow's context by its annotation itself, and a string is none.
+# No `from __future__ import annotations` here: LlamaIndex finds the parameter for the workflow's
+# context by its annotation, which must be the class and not a string.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -19,30 +19,32 @@ from memorybank_core.validation import require_user
 
 from . import events
 
-_Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class MemoryBankToolSpec(BaseToolSpec):
     """The tools `remember`, `recall` and `forget`, in the language of the bank.
 
-    `MemoryBankToolSpec(bank, user_id=...).to_tool_list()`, or `to_tool_list(["recall"])` for some.
+    `MemoryBankToolSpec(bank, user_id=...).to_tool_list()`, or `to_tool_list(["recall"])` for some
+    of them.
 
-    The model never says whose memory it is. `recall` strengthens what it finds, and gives it
-    marked, as data. `forget` erases, as `bank.delete` does, for that is what a user who says
-    "forget that" expects, and there is no way back: where a person should agree first, leave it
-    out. Where every turn is remembered anyway, `recall` and `forget` are enough.
+    The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
+    as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
+    that" expects it. If a person should confirm first, leave the tool out. If every turn is stored
+    anyway, `recall` and `forget` are enough.
 
     Args:
-        bank: Where the memories are.
-        user_id: Whose memory; None takes `user_id` of the workflow's context, set by
-            `await ctx.store.set("user_id", ...)`: the tools then work only where there is one.
-        session: The conversation that what is remembered belongs to; None means the day's.
-        k: How many memories `recall` gives at most, 1 or more.
-        max_tokens: How long they may be together.
+        bank: Bank that holds the memories.
+        user_id: User whose memories the tools work on; None reads `user_id` from the workflow's
+            context, set by `await ctx.store.set("user_id", ...)`. The tools then work only in a
+            workflow.
+        session: Conversation of the texts that `remember` stores; None uses one a day.
+        k: Maximum number of memories that `recall` returns, 1 or more.
+        max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:
-        InvalidInputError: An argument is not what it must be; from a tool: the context names no
-            user (LlamaIndex's agents tell the model of it and go on).
+        InvalidInputError: If an argument is invalid; from a tool, if the context names no user
+            (LlamaIndex's agents pass the error to the model and continue).
     """
 
     def __init__(
@@ -73,69 +75,70 @@ class MemoryBankToolSpec(BaseToolSpec):
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        """The tools, all or those of these names.
+        """Return the tools.
 
         Args:
-            spec_functions: The names.
-            func_to_metadata_mapping: By name, what takes the place of our own wording.
+            spec_functions: Names of the tools; None returns all.
+            func_to_metadata_mapping: Metadata by name of the tool, in place of the default wording.
         """
-        told = self._metadata | (func_to_metadata_mapping or {})
-        return super().to_tool_list(spec_functions, told)
+        metadata = self._metadata | (func_to_metadata_mapping or {})
+        return super().to_tool_list(spec_functions, metadata)
 
     def _remember(self, text: str, user_id: str) -> str:
-        told = self._tools.remember(text, user_id=user_id, session=self._session)
-        if told.ids:
-            events.stored(user_id, told.ids)
-        return told.text
+        result = self._tools.remember(text, user_id=user_id, session=self._session)
+        if result.ids:
+            events.emit_stored(user_id, result.ids)
+        return result.text
 
     def _recall(self, query: str, user_id: str) -> str:
-        told = self._tools.recall(query, user_id=user_id)
-        events.recalled(user_id, query, told.ids)
-        if told.ids:
-            events.reinforced(user_id, told.ids)
-        return told.text
+        result = self._tools.recall(query, user_id=user_id)
+        events.emit_recalled(user_id, query, result.ids)
+        if result.ids:
+            events.emit_reinforced(user_id, result.ids)
+        return result.text
 
     def _forget(self, id: str, user_id: str) -> str:
-        told = self._tools.forget(id, user_id=user_id)
-        if told.ids:
-            events.erased(user_id, told.ids)
-        return told.text
+        result = self._tools.forget(id, user_id=user_id)
+        if result.ids:
+            events.emit_erased(user_id, result.ids)
+        return result.text
 
     def _function(
-        self, name: str, act: Callable[[str, str], str], user_id: str | None
+        self, name: str, action: Callable[[str, str], str], user_id: str | None
     ) -> Callable[..., Any]:
-        """What LlamaIndex makes a tool of; what the model adds to its argument is dropped."""
+        """Return the function of a tool; additional arguments from the model are dropped."""
 
-        def of_user(*given: str, **told: Any) -> str:
-            return act(self._argument(name, given, told), str(user_id))
+        def run_for_user(*args: str, **kwargs: Any) -> str:
+            return action(self._parse_argument(name, args, kwargs), str(user_id))
 
-        async def of_run(*given: str, ctx: Context[Any], **told: Any) -> str:
-            whose = await _user_of(ctx)
-            return await asyncio.to_thread(act, self._argument(name, given, told), whose)
+        async def run_for_context(*args: str, ctx: Context[Any], **kwargs: Any) -> str:
+            context_user = await _context_user(ctx)
+            argument = self._parse_argument(name, args, kwargs)
+            return await asyncio.to_thread(action, argument, context_user)
 
-        return of_run if user_id is None else of_user
+        return run_for_context if user_id is None else run_for_user
 
-    def _argument(self, name: str, given: Sequence[str], told: Mapping[str, Any]) -> str:
-        """The argument of a tool, stripped; raises pydantic's error where it is none."""
+    def _parse_argument(self, name: str, args: Sequence[str], kwargs: Mapping[str, Any]) -> str:
+        """Return the stripped argument of a tool; raise pydantic's error if it is invalid."""
         argument, schema = ARGUMENTS[name], self._schemas[name]
-        by_name = {argument: given[0]} if given else told
-        return str(getattr(schema.model_validate(by_name), argument))
+        values = {argument: args[0]} if args else kwargs
+        return str(getattr(schema.model_validate(values), argument))
 
 
 def _schema(name: str, wording: Mapping[str, str]) -> type[BaseModel]:
-    """What the model is shown of a tool's one argument."""
+    """Return the schema of a tool's only argument."""
     argument = ARGUMENTS[name]
-    fields: dict[str, Any] = {argument: (_Words, Field(description=wording[argument]))}
+    fields: dict[str, Any] = {argument: (_Text, Field(description=wording[argument]))}
     return create_model(name, **fields)
 
 
-async def _user_of(ctx: object) -> str:
-    """The user of a workflow's run; raises InvalidInputError where it names none."""
+async def _context_user(ctx: object) -> str:
+    """Return the user of a workflow's context; raise InvalidInputError if it names none."""
     user_id = await ctx.store.get("user_id", default=None) if isinstance(ctx, Context) else None
     if user_id is None:
         raise InvalidInputError(
-            "whose memory? Pass user_id=... to MemoryBankToolSpec, or say it in the context of the "
-            'run: await ctx.store.set("user_id", ...)'
+            "user_id is missing: pass user_id=... to MemoryBankToolSpec, or set it in the context "
+            'of the run: await ctx.store.set("user_id", ...)'
         )
     require_user(user_id)
     return str(user_id)

@@ -288,7 +288,7 @@ def test_what_is_no_model_is_refused():
         def metadata(self):
             raise ValueError("Unknown model 'gpt-99'.")
 
-    with pytest.raises(ConfigurationError, match="language model"):
+    with pytest.raises(ConfigurationError, match="LlamaIndex LLM"):
         as_llm("gpt-4o-mini")
     with pytest.raises(ConfigurationError, match="gpt-99"):
         as_llm(Unknown())

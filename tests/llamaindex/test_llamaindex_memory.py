@@ -434,7 +434,7 @@ def test_a_file_that_is_gone_is_not_made_anew(tmp_path):
     with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
         memory = memory_of(bank)
     (tmp_path / "friend.db").unlink()
-    with pytest.raises(ConfigurationError, match="is gone"):
+    with pytest.raises(ConfigurationError, match="no longer exists"):
         revived(memory).get()
     assert list(tmp_path.glob("friend.db")) == []
 
@@ -447,7 +447,7 @@ def test_a_bank_that_is_gone_from_its_database_is_not_made_anew(postgres):
         memory = memory_of(bank)
     with psycopg.connect(url) as db:
         db.execute("DROP SCHEMA memorybank CASCADE")
-    with pytest.raises(ConfigurationError, match="is gone"):
+    with pytest.raises(ConfigurationError, match="no longer exists"):
         revived(memory).get()
     assert stored_embedder(url) is None
 

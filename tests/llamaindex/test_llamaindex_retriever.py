@@ -267,10 +267,10 @@ def test_events_tell_who_asked_what_and_what_was_found(bank, heard):
 
 
 def test_events_of_memories_are_one_line_each(heard):
-    events.recalled(ALICE, CELLO, ["cello"])
-    events.stored(ALICE, ["cello"])
-    events.reinforced(ALICE, ["cello"])
-    events.erased(ALICE, ["cello"])
+    events.emit_recalled(ALICE, CELLO, ["cello"])
+    events.emit_stored(ALICE, ["cello"])
+    events.emit_reinforced(ALICE, ["cello"])
+    events.emit_erased(ALICE, ["cello"])
     assert [event.class_name() for event in heard] == [
         "MemoryRecalled", "MemoryStored", "MemoryReinforced", "MemoryErased",
     ]  # fmt: skip

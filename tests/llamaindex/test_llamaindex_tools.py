@@ -201,7 +201,7 @@ def test_the_models_own_arguments_say_nothing_of_the_user(bank):
     recall = named(bank)["recall"]
     for answer in (call_tool(recall, forged), asyncio.run(acall_tool(recall, forged))):
         assert answer.is_error
-        assert "whose memory" in str(answer)
+        assert "user_id is missing" in str(answer)
 
 
 @pytest.mark.parametrize("user_id", [None, "", 7])
