@@ -88,7 +88,7 @@ class ChatLocalModel(Asking, BaseChatModel):
         """How many tokens the prompt has that `messages` become."""
         if tools:
             raise unusable("tools", self.host)
-        return len(self.host.frame.encode(self.host.tokenizer, _plain(messages, self.host)))
+        return len(self.host.prompt_format.encode(self.host.tokenizer, _plain(messages, self.host)))
 
     def _generate(
         self,

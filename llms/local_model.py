@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from .prompt_formats import Frame
+    from .prompt_formats import PromptFormat
 
 _LOOK = 0.05  # seconds after which a request that waits looks whether it was cancelled
 
@@ -59,27 +59,25 @@ class LocalModel:
         model: PreTrainedModel | PeftModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        frame: Frame | str | None = None,
+        frame: PromptFormat | str | None = None,
         name: str | None = None,
         sampling: Sampling | None = None,
         context_window: int | None = None,
         batch_size: int = 8,
     ) -> None:
         from .generation import FixedCache
-        from .prompt_formats import FRAMES, frame_for
+        from .prompt_formats import find_prompt_format, get_prompt_format
 
-        if isinstance(frame, str) and frame not in FRAMES:
-            raise ConfigurationError(f"no frame {frame!r}; there are: {', '.join(sorted(FRAMES))}")
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be 1 or more, not {batch_size!r}")
         self.tokenizer = tokenizer
         self.name = name or PurePath(model.config.name_or_path or "").name or type(model).__name__
-        self.frame: Frame = (
-            FRAMES[frame] if isinstance(frame, str) else frame or frame_for(tokenizer, model.config)
-        )
+        if isinstance(frame, str):
+            frame = get_prompt_format(frame)
+        self.prompt_format = frame or find_prompt_format(tokenizer, model.config)
         self.context_window = context_window or window_of(model)
         self._model: PreTrainedModel | PeftModel | None = model
-        self._ends = ends_of(model, self.frame.stop_ids(tokenizer))
+        self._ends = ends_of(model, self.prompt_format.stop_ids(tokenizer))
         self._sampling = sampling or Sampling()
         self._batch_size = batch_size
         self._cache = FixedCache()
@@ -373,9 +371,9 @@ class LocalModel:
     def _request(
         self, messages: Sequence[Mapping[str, str]], stop: str | Sequence[str] | None
     ) -> Request:
-        prompt = self.frame.encode(self.tokenizer, clean(messages))
+        prompt = self.prompt_format.encode(self.tokenizer, clean(messages))
         self._require_room(prompt, 1)
-        own = [*stops(stop), *self.frame.stop]
+        own = [*stops(stop), *self.prompt_format.stop]
         return Request(prompt, Writer(self.tokenizer, self._ends, own))
 
     def _fitting(
@@ -385,7 +383,7 @@ class LocalModel:
         wanted = min(limit(max_tokens), self.context_window // 4)
 
         def fitting(shown: Sequence[Message]) -> Sequence[Message]:
-            self._require_room(self.frame.encode(self.tokenizer, shown), wanted)
+            self._require_room(self.prompt_format.encode(self.tokenizer, shown), wanted)
             return shown
 
         return shortening(clean(messages), fitting)

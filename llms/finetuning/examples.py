@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from llms.prompt_formats import Frame
+    from llms.prompt_formats import PromptFormat
 
 IGNORED = -100
 """The label of a token that nothing is learnt from."""
@@ -70,7 +70,9 @@ class Cutter:
         max_length: Tokens of an example.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: Frame, max_length: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, frame: PromptFormat, max_length: int
+    ) -> None:
         self._tokenizer, self._frame, self._max_length = tokenizer, frame, max_length
 
     def cut(self, dialogues: Sequence[Dialogue]) -> Examples:
@@ -107,7 +109,9 @@ class Cutter:
         """
         best: Example | None = None
         for earlier in range(start, -1, -1):
-            ids, labels = self._frame.training(self._tokenizer, dialogue.messages(earlier, end))
+            ids, labels = self._frame.encode_training(
+                self._tokenizer, dialogue.messages(earlier, end)
+            )
             if len(ids) > self._max_length:
                 break
             start, best = earlier, Example(ids, labels)

@@ -191,12 +191,10 @@ def _examples(
     settings: Mapping[str, Any],
 ) -> tuple[Examples, Examples]:
     """What to learn from and what to measure on."""
-    from llms.prompt_formats import FRAMES, frame_for
+    from llms.prompt_formats import find_prompt_format, get_prompt_format
 
     name = settings["frame"]
-    if name is not None and name not in FRAMES:
-        raise ConfigurationError(f"no frame {name!r}; there are: {', '.join(sorted(FRAMES))}")
-    frame = FRAMES[name] if name else frame_for(tokenizer, model.config)
+    frame = get_prompt_format(name) if name else find_prompt_format(tokenizer, model.config)
     longest = settings["max_length"]
     cutter = Cutter(tokenizer, frame, longest)
     learnt, measured = (cutter.cut(part) for part in parts)

@@ -1,4 +1,4 @@
-"""A conversation before it becomes a prompt: turns of one role each, or rounds of two."""
+"""A conversation before it becomes a prompt: messages of alternating roles, or rounds."""
 
 from __future__ import annotations
 
@@ -7,91 +7,91 @@ from typing import NamedTuple
 
 from memorybank_core.errors import ConfigurationError
 
-UNTRAINED = -100
-"""The label of a token that is not learnt, as torch's cross entropy has it."""
+IGNORED_LABEL = -100
+"""Label of a token that is not trained on, as for torch's cross entropy."""
 ROLES = ("system", "user", "assistant")
 
 Messages = Sequence[Mapping[str, str]]
 
 
-class Turn(NamedTuple):
-    """What one role says at once."""
+class RoleMessage(NamedTuple):
+    """A message, or several of one role that were joined."""
 
     role: str
     text: str
 
 
 class Round(NamedTuple):
-    """A question and the answer that it got."""
+    """A question and its answer."""
 
     question: str
     answer: str
 
 
-def turns_of(messages: Messages) -> list[Turn]:
-    """The messages, with those of one role that follow each other joined by a newline.
+def join_roles(messages: Messages) -> list[RoleMessage]:
+    """Return the messages, with consecutive messages of one role joined by a newline.
 
     Raises:
-        ConfigurationError: There are none, or one has no known role or no text.
+        ConfigurationError: If there are no messages, or one has an unknown role or no text.
     """
-    turns: list[Turn] = []
+    joined: list[RoleMessage] = []
     for message in messages:
-        role, text = _checked(message)
-        if turns and turns[-1].role == role:
-            turns[-1] = Turn(role, f"{turns[-1].text}\n{text}")
+        role, text = _validate(message)
+        if joined and joined[-1].role == role:
+            joined[-1] = RoleMessage(role, f"{joined[-1].text}\n{text}")
         else:
-            turns.append(Turn(role, text))
-    if not turns:
+            joined.append(RoleMessage(role, text))
+    if not joined:
         raise ConfigurationError("there are no messages to answer")
-    return turns
+    return joined
 
 
-def asked(messages: Messages) -> list[Turn]:
-    """The turns of a conversation that is to be answered.
+def join_for_answer(messages: Messages) -> list[RoleMessage]:
+    """Return the joined messages of a conversation that the model is to answer.
 
     Raises:
-        ConfigurationError: As for `turns_of`, or the assistant has the last word.
+        ConfigurationError: As `join_roles`, or if the last message is the assistant's.
     """
-    turns = turns_of(messages)
-    if turns[-1].role == "assistant":
+    joined = join_roles(messages)
+    if joined[-1].role == "assistant":
         raise ConfigurationError("the last message is the assistant's: there is nothing to answer")
-    return turns
+    return joined
 
 
-def answered(messages: Messages) -> list[Turn]:
-    """The turns of a conversation to learn from.
+def join_for_training(messages: Messages) -> list[RoleMessage]:
+    """Return the joined messages of a conversation to train on.
 
     Raises:
-        ConfigurationError: As for `turns_of`, or its end is not an answer to something.
+        ConfigurationError: As `join_roles`, or if it does not end with an answer to a message.
     """
-    turns = turns_of(messages)
-    if turns[-1].role != "assistant" or len(turns) == 1:
+    joined = join_roles(messages)
+    if joined[-1].role != "assistant" or len(joined) == 1:
         raise ConfigurationError(
-            "a conversation to learn from must end with an answer of the assistant's to something"
+            "a conversation to train on must end with an answer of the assistant to a message"
         )
-    return turns
+    return joined
 
 
-def rounds_of(turns: Sequence[Turn]) -> tuple[list[Round], str]:
-    """The rounds that are over, and the question after them.
+def split_rounds(messages: Sequence[RoleMessage]) -> tuple[list[Round], str]:
+    """Return the completed rounds and the question after them.
 
-    A system message becomes a line of the question that it stands before, or after.
+    A system message becomes a line of the question that it precedes or follows.
     """
     rounds: list[Round] = []
     question: list[str] = []
-    for turn in turns:
-        if turn.role == "assistant":
-            rounds.append(Round("\n".join(question), turn.text))
+    for message in messages:
+        if message.role == "assistant":
+            rounds.append(Round("\n".join(question), message.text))
             question = []
         else:
-            question.append(turn.text)
+            question.append(message.text)
     return rounds, "\n".join(question)
 
 
-def _checked(message: Mapping[str, str]) -> Turn:
+def _validate(message: Mapping[str, str]) -> RoleMessage:
     role, text = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise ConfigurationError(f"no role {role!r}; there are: {', '.join(ROLES)}")
+        raise ConfigurationError(f"unknown role {role!r}; the roles are {', '.join(ROLES)}")
     if not isinstance(text, str):
-        raise ConfigurationError(f"the {role}'s message has no text but {text!r} as its content")
-    return Turn(role, text)
+        raise ConfigurationError(f"the content of a message ({role}) must be text, not {text!r}")
+    return RoleMessage(role, text)

@@ -1,5 +1,5 @@
-"""Tokenizers for ChatGLM, ChatGLM2, ChatGLM3, LLaMA and whatever transformers knows."""
+"""Tokenizers of ChatGLM, ChatGLM2, ChatGLM3 and LLaMA, and any other of transformers."""
 
-from .loading import load_tokenizer
+from .tokenizer_loader import load_tokenizer
 
 __all__ = ["load_tokenizer"]

@@ -12,19 +12,19 @@ from memorybank_core.errors import ConfigurationError
 
 from .base import PieceTokenizer
 
-_MOST_BLANKS = 80
-_BLANKS = re.compile(f" {{2,{_MOST_BLANKS}}}")
-_BLANK_PIECE = re.compile(r"<\|blank_([2-9]|[1-7]\d|80)\|>")
+_MAX_SPACES = 80
+_SPACES = re.compile(f" {{2,{_MAX_SPACES}}}")
+_SPACES_PIECE = re.compile(r"<\|blank_([2-9]|[1-7]\d|80)\|>")
 
 
 class ChatGLMTokenizer(PieceTokenizer):
     """ChatGLM-6B: a text, then [gMASK] and <sop>; a pair is a prompt and its answer with <eop>.
 
-    Lines, tabs and runs of 2 to 80 blanks have pieces of their own.
+    Newlines, tabs and runs of 2 to 80 spaces have their own pieces.
     """
 
-    vocab_files_names = {"vocab_file": "ice_text.model"}  # noqa: RUF012 - transformers' way
-    no_text: ClassVar[tuple[str, ...]] = (
+    vocab_files_names = {"vocab_file": "ice_text.model"}  # noqa: RUF012 - as in transformers
+    control_pieces: ClassVar[tuple[str, ...]] = (
         *("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
         *("<unused_0>", "<ENC>", "<dBLOCK>"),
     )
@@ -32,21 +32,21 @@ class ChatGLMTokenizer(PieceTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """The text, [gMASK] and <sop>, and the second text with <eop>."""
-        ids = [*token_ids_0, self.marks["[gMASK]"], self.marks["<sop>"]]
-        return ids if token_ids_1 is None else [*ids, *token_ids_1, self.marks["<eop>"]]
+        """Return the text, [gMASK] and <sop>, then the second text with <eop>."""
+        ids = [*token_ids_0, self.control_ids["[gMASK]"], self.control_ids["<sop>"]]
+        return ids if token_ids_1 is None else [*ids, *token_ids_1, self.control_ids["<eop>"]]
 
-    def _marks(self) -> dict[str, int]:
-        names = self.no_text[:5]
+    def _find_control_ids(self) -> dict[str, int]:
+        names = self.control_pieces[:5]
         missing = [name for name in names if self._convert_token_to_id(name) <= 0]
         if missing:
             raise ConfigurationError(
-                f"{self.vocab_file} has no pieces {', '.join(missing)}: it is not ChatGLM-6B's "
-                "ice_text.model"
+                f"{self.vocab_file} has no pieces {', '.join(missing)}: it is not the "
+                "ice_text.model of ChatGLM-6B"
             )
         return {name: self._convert_token_to_id(name) for name in names}
 
-    def _special(self) -> dict[str, str]:
+    def _special_tokens(self) -> dict[str, str]:
         return {
             "bos_token": "<sop>",
             "eos_token": "<eop>",
@@ -55,51 +55,51 @@ class ChatGLMTokenizer(PieceTokenizer):
             "unk_token": "<unk>",
         }
 
-    def _prepared(self, text: str) -> str:
+    def _preprocess(self, text: str) -> str:
         text = text.replace("\n", "<n>").replace("\t", "<|tab|>")
-        return _BLANKS.sub(lambda blanks: f"<|blank_{len(blanks[0])}|>", text)
+        return _SPACES.sub(lambda spaces: f"<|blank_{len(spaces[0])}|>", text)
 
-    def _restored(self, text: str) -> str:
+    def _postprocess(self, text: str) -> str:
         text = text.replace("<n>", "\n").replace("<|tab|>", "\t")
-        return _BLANK_PIECE.sub(lambda piece: " " * int(piece[1]), text)
+        return _SPACES_PIECE.sub(lambda piece: " " * int(piece[1]), text)
 
 
 class ChatGLM2Tokenizer(PieceTokenizer):
-    """ChatGLM2-6B: [gMASK] and <sop>, then a text. Gives position ids as well.
+    """ChatGLM2-6B: [gMASK] and <sop>, then a text. Also returns position ids.
 
     The official class spells <sop> and <eop> without brackets, as a text may do.
     """
 
     model_input_names = ["input_ids", "attention_mask", "position_ids"]  # noqa: RUF012
-    appended: ClassVar[tuple[str, ...]] = ("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>")
+    appended_tokens: ClassVar[tuple[str, ...]] = ("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>")
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """[gMASK] and <sop>, the text, and the second text with </s>."""
-        ids = [self.marks["[gMASK]"], self.marks["<sop>"], *token_ids_0]
+        """Return [gMASK] and <sop>, the text, then the second text with </s>."""
+        ids = [self.control_ids["[gMASK]"], self.control_ids["<sop>"], *token_ids_0]
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 
     def _pad(self, encoded_inputs: Any, *args: Any, **options: Any) -> Any:
-        """Positions count a text's own tokens; those of padding are 0."""
-        before = len(encoded_inputs["input_ids"])
-        mask = encoded_inputs.get("attention_mask") or [1] * before
+        """Pad position ids too: they count the tokens of the text; those of padding are 0."""
+        length = len(encoded_inputs["input_ids"])
+        mask = encoded_inputs.get("attention_mask") or [1] * length
         padded = super()._pad(encoded_inputs, *args, **options)
-        room = [0] * (len(padded["input_ids"]) - before)
-        seen = 0
-        places = []
-        for shown in mask:
-            seen += shown
-            places.append(max(seen - 1, 0) if shown else 0)
-        right = (options.get("padding_side") or self.padding_side) == "right"
-        padded["position_ids"] = [*places, *room] if right else [*room, *places]
+        padding = [0] * (len(padded["input_ids"]) - length)
+        count = 0
+        positions = []
+        for is_text in mask:
+            count += is_text
+            positions.append(max(count - 1, 0) if is_text else 0)
+        pads_right = (options.get("padding_side") or self.padding_side) == "right"
+        padded["position_ids"] = [*positions, *padding] if pads_right else [*padding, *positions]
         return padded
 
 
 class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
-    """ChatGLM3-6B: as ChatGLM2-6B, with a mark for each role."""
+    """ChatGLM3-6B: as ChatGLM2-6B, with a control token for each role."""
 
-    appended: ClassVar[tuple[str, ...]] = (
-        *ChatGLM2Tokenizer.appended,
+    appended_tokens: ClassVar[tuple[str, ...]] = (
+        *ChatGLM2Tokenizer.appended_tokens,
         *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
     )

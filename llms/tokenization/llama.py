@@ -1,4 +1,4 @@
-"""Tokenizer of LLaMA and of models trained on it, such as BELLE."""
+"""Tokenizer of the first LLaMA (2023) and of models trained on it, such as BELLE."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from .base import PieceTokenizer
 
 
 class PieceLlamaTokenizer(PieceTokenizer):
-    """LLaMA of 2023 and what was trained on it, such as BELLE: <s>, then a text.
+    """LLaMA: <s>, then a text.
 
-    transformers 5's own LlamaTokenizer gives other ids for leading and for repeated blanks.
+    The LlamaTokenizer of transformers 5 gives other ids for leading and for repeated spaces.
     """
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """<s> before each text."""
-        first = [self.bos_token_id, *token_ids_0]
-        return first if token_ids_1 is None else [*first, self.bos_token_id, *token_ids_1]
+        """Return each text with <s> before it."""
+        ids = [self.bos_token_id, *token_ids_0]
+        return ids if token_ids_1 is None else [*ids, self.bos_token_id, *token_ids_1]

@@ -1,4 +1,4 @@
-"""Sentencepiece files: read as a whole, and changed so that no text can spell a mark."""
+"""Sentencepiece files, changed while loading so that text cannot become a control token."""
 
 from __future__ import annotations
 
@@ -10,56 +10,61 @@ from sentencepiece import SentencePieceProcessor
 
 from memorybank_core.errors import ConfigurationError
 
-_POINTER = b"version https://git-lfs"
+_LFS_POINTER = b"version https://git-lfs"
 _TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 _CONTROL = b"\x03"
 
 
 def is_tiktoken(model: bytes) -> bool:
-    """Whether these are lines of base64 and a rank, which GLM-4-9B calls tokenizer.model too."""
+    """Return whether the file is tiktoken's: lines of base64 and a rank.
+
+    GLM-4-9B calls such a file tokenizer.model too.
+    """
     return _TIKTOKEN.match(model) is not None
 
 
-def processor_of(
-    model: bytes, marks: Sequence[str], path: Path | str = "the file"
+def load_processor(
+    model: bytes, control_tokens: Sequence[str], path: Path | str = "the file"
 ) -> SentencePieceProcessor:
-    """The processor of a sentencepiece file, for which `marks` in a text are only text.
+    """Load a sentencepiece processor that encodes `control_tokens` in a text as ordinary text.
 
     Args:
         model: The content of the file.
-        marks: Pieces that are no text, such as "[gMASK]".
-        path: Where it was read, for messages.
+        control_tokens: Pieces that text must not become, such as "[gMASK]".
+        path: The file, for error messages.
 
     Raises:
-        ConfigurationError: It is no sentencepiece file, or damaged.
+        ConfigurationError: If it is not a sentencepiece file, or damaged.
     """
-    if model.startswith(_POINTER):
+    if model.startswith(_LFS_POINTER):
         raise ConfigurationError(
-            f"{path} is a pointer of git-lfs, not the file itself: run `git lfs pull` there"
+            f"{path} is a git-lfs pointer, not the file itself: run `git lfs pull` in its folder"
         )
     try:
-        processor = SentencePieceProcessor(model_proto=_without_spelling(model, marks) or b"-")
+        processor = SentencePieceProcessor(model_proto=_mark_control(model, control_tokens) or b"-")
     except RuntimeError as error:
         raise ConfigurationError(
-            f"{path} ({len(model):,} bytes) is no sentencepiece file, damaged or cut short: "
-            f"download it again ({error})"
+            f"{path} ({len(model):,} bytes) is not a sentencepiece file, or is damaged or "
+            f"truncated: download it again ({error})"
         ) from error
-    for mark in marks:
-        if processor.piece_to_id(mark) in set(processor.encode(mark)) - {processor.unk_id()}:
-            raise ConfigurationError(f"{path}: a user could write {mark!r} as text; take another")
+    for token in control_tokens:
+        if processor.piece_to_id(token) in set(processor.encode(token)) - {processor.unk_id()}:
+            raise ConfigurationError(
+                f"{path}: text could spell the control token {token!r}; use another file"
+            )
     return processor
 
 
-def _without_spelling(model: bytes, marks: Sequence[str]) -> bytes:
-    """The file with the marks of the type CONTROL, which text never becomes.
+def _mark_control(model: bytes, control_tokens: Sequence[str]) -> bytes:
+    """Return the file with these tokens as type CONTROL, which text never becomes.
 
-    A piece is stored as its name, a float and a type. ChatGLM-6B's file has its marks as
-    USER_DEFINED, which match wherever a text contains them.
+    A piece is stored as its name, a float and a type. The file of ChatGLM-6B has its control
+    tokens as USER_DEFINED, which matches wherever a text contains them.
     """
-    for mark in marks:
-        name = mark.encode()
-        stored = re.escape(b"\n" + bytes([len(name)]) + name) + rb"\x15.{4}\x18"
+    for token in control_tokens:
+        name = token.encode()
+        piece = re.escape(b"\n" + bytes([len(name)]) + name) + rb"\x15.{4}\x18"
         model = re.sub(
-            b"(" + stored + rb")\x04", lambda found: found[1] + _CONTROL, model, flags=re.DOTALL
+            b"(" + piece + rb")\x04", lambda match: match[1] + _CONTROL, model, flags=re.DOTALL
         )
     return model

@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 from llms import Sampling, families, load_tokenizer
 from llms.finetuning.recipe import Recipe
 from llms.loading.model_files import find_model_family
-from llms.prompt_formats import FRAMES, frame_for
+from llms.prompt_formats import PROMPT_FORMATS, find_prompt_format
 from memorybank_core import ConfigurationError
 
 PIECES = Path(__file__).parents[1] / "data" / "chatglm" / "tiny_sentencepiece.model"
@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 def test_a_row_chooses_tokenizer_prompt_format_and_defaults(folder, add_row):
     assert load_tokenizer(folder).family == "llama"
-    assert frame_for(load_tokenizer(folder)).name == "plain"
+    assert find_prompt_format(load_tokenizer(folder)).name == "plain"
     row = add_row(
         name="vicuna",
         title="Vicuna",
@@ -50,7 +50,7 @@ def test_a_row_chooses_tokenizer_prompt_format_and_defaults(folder, add_row):
         lora=families.LoraDefaults(("o_proj",), alpha=4.0, dropout=0.2),
     )
     assert load_tokenizer(folder).family == "vicuna"
-    assert frame_for(load_tokenizer(folder)) is FRAMES["belle"]
+    assert find_prompt_format(load_tokenizer(folder)) is PROMPT_FORMATS["belle"]
     assert find_model_family(folder) is row
     settings = Recipe().for_model("vicuna", 512)
     assert (settings["targets"], settings["alpha"], settings["dropout"]) == (["o_proj"], 4.0, 0.2)
@@ -68,12 +68,12 @@ def test_a_row_may_be_recognized_by_the_names_of_its_models_alone(folder, add_ro
     )
     tokenizer = load_tokenizer(folder)
     assert tokenizer.family == "llama"
-    assert frame_for(tokenizer) is FRAMES["chatglm2"]
+    assert find_prompt_format(tokenizer) is PROMPT_FORMATS["chatglm2"]
 
 
 def test_rows_name_what_exists():
     names = [row.name for row in families.FAMILIES]
     assert len(names) == len(set(names))
     for row in families.FAMILIES:
-        assert row.prompt_format is None or row.prompt_format in FRAMES
+        assert row.prompt_format is None or row.prompt_format in PROMPT_FORMATS
         assert row.has_config or row.name_pattern

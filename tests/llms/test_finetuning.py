@@ -28,7 +28,7 @@ from llms.finetuning.examples import IGNORED, Collator, Cutter, Example
 from llms.finetuning.report import epoch_losses
 from llms.loading import load_model
 from llms.local_model import LocalModel
-from llms.prompt_formats import FRAMES
+from llms.prompt_formats import PROMPT_FORMATS
 from llms.tokenization import load_tokenizer
 from memorybank_core import ConfigurationError, FormatError
 
@@ -99,10 +99,10 @@ def assert_same(one, other):
 # What is learnt.
 
 
-@pytest.fixture(params=sorted(FRAMES))
+@pytest.fixture(params=sorted(PROMPT_FORMATS))
 def framed(request, bases):
     """A frame, with a tokenizer that it is for."""
-    frame = FRAMES[request.param]
+    frame = PROMPT_FORMATS[request.param]
     if request.param == "template":
         return frame, tiny_bases.template_tokenizer()
     return frame, load_tokenizer(bases(request.param))
@@ -138,7 +138,7 @@ class TestLabels:
             through = next(
                 end
                 for end in (2, 4, 6)
-                if len(frame.training(tokenizer, TALK[:end])[0]) >= len(example.ids)
+                if len(frame.encode_training(tokenizer, TALK[:end])[0]) >= len(example.ids)
             )
             for back, (start, _) in enumerate(reversed(taught)):
                 prompt = frame.encode(tokenizer, TALK[: through - 1 - 2 * back])
@@ -185,7 +185,7 @@ def test_filling_leaves_the_labels_as_they_are():
 def test_a_batch_has_the_loss_of_its_examples(bases, lines, family):
     model = load_model(bases(family), device="cpu", progress=False)
     tokenizer = load_tokenizer(bases(family))
-    cutter = Cutter(tokenizer, FRAMES[family], 512)
+    cutter = Cutter(tokenizer, PROMPT_FORMATS[family], 512)
     examples = sorted(cutter.cut(read_dialogues(lines[1])).all, key=lambda one: len(one.ids))
     collator = Collator(tokenizer.pad_token_id, left=family == "chatglm")
     with torch.no_grad():
@@ -439,7 +439,7 @@ def _chat(query, response):
         ({"max_length": 4}, "raise max_length"),
         ({"dtype": "float16"}, "dtype on cpu must be one of float32, bfloat16"),
         ({"targets": ["no_such"]}, "no_such"),
-        ({"frame": "none"}, "no frame 'none'"),
+        ({"frame": "none"}, "unknown prompt format 'none'"),
         ({"evaluation": 1.5}, "a share in"),
     ],
 )
@@ -460,8 +460,12 @@ def test_what_does_not_fit_is_counted(bases, lines, tmp_path):
     file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": TALK}])
     options = {"epochs": 1, "max_length": 80, "evaluation": lines[1]}
     report = trained(bases("belle"), file, tmp_path / "new", **options)
-    own = Cutter(load_tokenizer(bases("belle")), FRAMES["belle"], 80).cut(read_dialogues(file))
-    held = Cutter(load_tokenizer(bases("belle")), FRAMES["belle"], 80).cut(read_dialogues(lines[1]))
+    own = Cutter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).cut(
+        read_dialogues(file)
+    )
+    held = Cutter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).cut(
+        read_dialogues(lines[1])
+    )
     assert own.left_out >= 1
     assert own.shortened >= 1
     assert report.left_out == own.left_out + held.left_out

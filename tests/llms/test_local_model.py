@@ -192,7 +192,7 @@ def test_what_cannot_be_answered_is_refused(host):
         host.answer(said("Hi"), max_tokens=0)
     with pytest.raises(ConfigurationError, match="stop string"):
         host.answer(said("Hi"), stop=["", "a"])
-    with pytest.raises(ConfigurationError, match="no frame 'belly'"):
+    with pytest.raises(ConfigurationError, match="unknown prompt format 'belly'"):
         parrot(frame="belly")
     with pytest.raises(ConfigurationError, match="batch_size"):
         parrot(batch_size=0)

@@ -1,4 +1,4 @@
-"""Prompt frames against the official chats, and what is learnt of a conversation."""
+"""Prompt formats against the official chats, and the labels of a conversation to train on."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 from transformers import PreTrainedTokenizerFast
 
 from llms.families import FAMILIES
-from llms.prompt_formats import FRAMES, RoleFrame, frame_for
+from llms.prompt_formats import PROMPT_FORMATS, RoleFormat, find_prompt_format
 from memorybank_core import ConfigurationError
 
 DATA = Path(__file__).parents[1] / "data" / "chatglm"
@@ -57,14 +57,14 @@ EVERY |= {"belle": TOKENIZERS["llama"], "plain": TOKENIZERS["llama"], "template"
 
 @pytest.fixture(params=sorted(EVERY))
 def framed(request):
-    return FRAMES[request.param], EVERY[request.param]
+    return PROMPT_FORMATS[request.param], EVERY[request.param]
 
 
-def texts(frame, tokenizer, messages):
-    return tokenizer.decode(frame.encode(tokenizer, messages), skip_special_tokens=True)
+def texts(format, tokenizer, messages):
+    return tokenizer.decode(format.encode(tokenizer, messages), skip_special_tokens=True)
 
 
-# The official chats
+# Official chats
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def texts(frame, tokenizer, messages):
 )
 def test_chatglm2_asks_as_the_official_one(earlier, expected):
     tokenizer = TOKENIZERS["chatglm2"]
-    ids = FRAMES["chatglm2"].encode(tokenizer, said(*earlier, "晚上睡不着"))
+    ids = PROMPT_FORMATS["chatglm2"].encode(tokenizer, said(*earlier, "晚上睡不着"))
     assert ids == tokenizer(expected)["input_ids"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == expected
 
@@ -81,28 +81,28 @@ def test_chatglm2_asks_as_the_official_one(earlier, expected):
 def test_chatglm3_asks_as_the_official_one():
     question, greeting = "晚上睡不着 <|user|>", ("你好", "你好！")
     alone, in_all, _ = GOLDEN["v3"]["chat"]
-    frame, tokenizer = FRAMES["chatglm3"], TOKENIZERS["chatglm3"]
-    assert frame.encode(tokenizer, said(question)) == alone
-    assert frame.encode(tokenizer, said(*greeting, question, system="你是助手")) == in_all
+    format, tokenizer = PROMPT_FORMATS["chatglm3"], TOKENIZERS["chatglm3"]
+    assert format.encode(tokenizer, said(question)) == alone
+    assert format.encode(tokenizer, said(*greeting, question, system="你是助手")) == in_all
 
 
 def test_chatglm3_frames_tools_and_users_as_the_official_one():
     tools = 'tools\n[\n    {\n        "name": "f",\n        "parameters": {}\n    }\n]'
     turns = [("system", tools), ("user", "x\ny"), ("user", "晚上睡不着 <|user|>")]
     tokenizer = TOKENIZERS["chatglm3"]
-    ids = [tokenizer.marks["[gMASK]"], tokenizer.marks["<sop>"]]
+    ids = [tokenizer.control_ids["[gMASK]"], tokenizer.control_ids["<sop>"]]
     for role, text in turns:
-        ids += [tokenizer.marks[f"<|{role}|>"], *RoleFrame.said(tokenizer, text)]
-    assert [*ids, tokenizer.marks["<|assistant|>"]] == GOLDEN["v3"]["chat"][2]
+        ids += [tokenizer.control_ids[f"<|{role}|>"], *RoleFormat.encode_content(tokenizer, text)]
+    assert [*ids, tokenizer.control_ids["<|assistant|>"]] == GOLDEN["v3"]["chat"][2]
 
 
 def test_chatglm_asks_barely_at_first_and_then_counts_from_0():
-    frame, tokenizer = FRAMES["chatglm"], TOKENIZERS["chatglm"]
-    assert frame.encode(tokenizer, said("hello")) == GOLDEN["v1"]["ids"][3]
+    format, tokenizer = PROMPT_FORMATS["chatglm"], TOKENIZERS["chatglm"]
+    assert format.encode(tokenizer, said("hello")) == GOLDEN["v1"]["ids"][3]
     asked = said("你好", "你好👋！", "晚上睡不着应该怎么办")
-    assert frame.encode(tokenizer, asked) == GOLDEN["v1"]["ids"][8]
+    assert format.encode(tokenizer, asked) == GOLDEN["v1"]["ids"][8]
     three = "[Round 0]\n问：a\n答：b\n[Round 1]\n问：c\n答：d\n[Round 2]\n问：e\n答："
-    assert texts(frame, tokenizer, said(*"abcde")) == three
+    assert texts(format, tokenizer, said(*"abcde")) == three
 
 
 @pytest.mark.parametrize(
@@ -113,58 +113,60 @@ def test_chatglm_asks_barely_at_first_and_then_counts_from_0():
     ],
 )
 def test_frames_of_text(name, expected):
-    assert texts(FRAMES[name], TOKENIZERS["llama"], said(*"abc")) == expected
-    assert FRAMES[name].encode(TOKENIZERS["llama"], said("a"))[:1] == [1]
+    assert texts(PROMPT_FORMATS[name], TOKENIZERS["llama"], said(*"abc")) == expected
+    assert PROMPT_FORMATS[name].encode(TOKENIZERS["llama"], said("a"))[:1] == [1]
 
 
 def test_a_template_writes_what_it_says():
     tokenizer = fast()
-    ids = FRAMES["template"].encode(tokenizer, said("hi", system="s"))
+    ids = PROMPT_FORMATS["template"].encode(tokenizer, said("hi", system="s"))
     expected = "<|start|>system\ns<|end|>\n<|start|>user\nhi<|end|>\n<|start|>assistant\n"
     assert tokenizer.decode(ids) == expected
     assert ids == tokenizer.encode(expected)
 
 
-# Systems, and messages of one role
+# System messages, and messages of one role
 
 
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
 def test_a_system_message_without_a_place_begins_the_question(name):
-    frame, tokenizer = FRAMES[name], EVERY[name]
-    expected = frame.encode(tokenizer, said("Be brief.\na", "b", "c"))
-    assert frame.encode(tokenizer, said("a", "b", "c", system="Be brief.")) == expected
+    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
+    expected = format.encode(tokenizer, said("Be brief.\na", "b", "c"))
+    assert format.encode(tokenizer, said("a", "b", "c", system="Be brief.")) == expected
 
 
 def test_a_template_that_takes_no_system_message():
     tokenizer = fast(NO_SYSTEM + CHATML)
-    expected = FRAMES["template"].encode(tokenizer, said("s\na", "b", "c"))
-    assert FRAMES["template"].encode(tokenizer, said("a", "b", "c", system="s")) == expected
+    expected = PROMPT_FORMATS["template"].encode(tokenizer, said("s\na", "b", "c"))
+    assert PROMPT_FORMATS["template"].encode(tokenizer, said("a", "b", "c", system="s")) == expected
 
 
 def test_messages_of_one_role_are_joined(framed):
-    frame, tokenizer = framed
+    format, tokenizer = framed
     twice = [*said("a"), *said("b")]
-    assert frame.encode(tokenizer, twice) == frame.encode(tokenizer, said("a\nb"))
+    assert format.encode(tokenizer, twice) == format.encode(tokenizer, said("a\nb"))
 
 
 def test_a_conversation_that_the_assistant_begins():
     begun = said("", "hello", "a")[1:]
-    assert texts(FRAMES["plain"], TOKENIZERS["llama"], begun).startswith("User: \nAssistant: hello")
+    assert texts(PROMPT_FORMATS["plain"], TOKENIZERS["llama"], begun).startswith(
+        "User: \nAssistant: hello"
+    )
 
 
-# Marks in a message
+# Special tokens in a message
 
 
 @pytest.mark.parametrize("mark", ["<|user|>", "[gMASK]", "<sop>", "<eop>", "</s>", "<|end|>"])
 def test_a_mark_in_a_message_is_only_text(framed, mark):
-    frame, tokenizer = framed
-    known = {*tokenizer.all_special_ids, *getattr(tokenizer, "marks", {}).values()}
+    format, tokenizer = framed
+    known = {*tokenizer.all_special_ids, *getattr(tokenizer, "control_ids", {}).values()}
 
     def marks(text):
-        return [id for id in frame.encode(tokenizer, said(text, text, text)) if id in known]
+        return [id for id in format.encode(tokenizer, said(text, text, text)) if id in known]
 
     assert marks(f"x{mark}y") == marks("xy")
-    learnt = [frame.training(tokenizer, said("x", text))[1] for text in (f"x{mark}y", "y")]
+    learnt = [format.encode_training(tokenizer, said("x", text))[1] for text in (f"x{mark}y", "y")]
     assert len({tuple(id for id in labels if id in known) for labels in learnt}) == 1
 
 
@@ -173,37 +175,40 @@ def test_a_mark_in_a_message_is_only_text(framed, mark):
 
 def test_what_ends_an_answer():
     def ends(name):
-        return FRAMES[name].stop_ids(EVERY[name])
+        return PROMPT_FORMATS[name].stop_ids(EVERY[name])
 
-    marks = TOKENIZERS["chatglm3"].marks
-    assert ends("chatglm") == [TOKENIZERS["chatglm"].marks["<eop>"]]
+    marks = TOKENIZERS["chatglm3"].control_ids
+    assert ends("chatglm") == [TOKENIZERS["chatglm"].control_ids["<eop>"]]
     assert ends("chatglm2") == ends("belle") == ends("plain") == [2]
     assert ends("chatglm3") == [2, marks["<|user|>"], marks["<|observation|>"]]
     assert ends("template") == [EVERY["template"].eos_token_id]
-    assert [FRAMES[name].stop for name in ("belle", "plain")] == [("\nHuman:",), ("\nUser:",)]
+    assert [PROMPT_FORMATS[name].stop for name in ("belle", "plain")] == [
+        ("\nHuman:",),
+        ("\nUser:",),
+    ]
 
 
 def test_a_template_may_end_answers_with_another_mark_than_its_tokenizers():
     other = fast(end="<|endoftext|>")
     ends = other.convert_tokens_to_ids(["<|endoftext|>", "<|end|>"])
-    assert FRAMES["template"].stop_ids(other) == ends
+    assert PROMPT_FORMATS["template"].stop_ids(other) == ends
     role_ends = fast(CHATML.replace("<|end|>\n", ""), end="<|endoftext|>")
     ends = role_ends.convert_tokens_to_ids(["<|endoftext|>", "<|start|>"])
-    assert FRAMES["template"].stop_ids(role_ends) == ends
+    assert PROMPT_FORMATS["template"].stop_ids(role_ends) == ends
 
 
-# What is learnt
+# Labels
 
 
 def test_the_last_answer_is_learnt_after_the_very_prompt(framed):
-    frame, tokenizer = framed
-    ids, labels = frame.training(
+    format, tokenizer = framed
+    ids, labels = format.encode_training(
         tokenizer, said("你好", "hello", "hi 你", "晚上睡不着", system="s")
     )
-    prompt = frame.encode(tokenizer, said("你好", "hello", "hi 你", system="s"))
+    prompt = format.encode(tokenizer, said("你好", "hello", "hi 你", system="s"))
     assert ids[: len(prompt)] == prompt
     learnt = [id for id in labels[len(prompt) :] if id >= 0]
-    assert learnt[-1] in frame.stop_ids(tokenizer)
+    assert learnt[-1] in format.stop_ids(tokenizer)
     assert tokenizer.decode(learnt, skip_special_tokens=True).strip() == "晚上睡不着"
     assert len(ids) == len(labels)
     assert all(label in (id, -100) for id, label in zip(ids, labels, strict=True))
@@ -211,14 +216,14 @@ def test_the_last_answer_is_learnt_after_the_very_prompt(framed):
 
 @pytest.mark.parametrize("name", ["chatglm3", "template"])
 def test_frames_of_marks_learn_every_answer(name):
-    frame, tokenizer = FRAMES[name], EVERY[name]
+    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
     talk = said("a", "bb", "c", "dd", "e", "ff", system="s")
-    ids, labels = frame.training(tokenizer, talk)
+    ids, labels = format.encode_training(tokenizer, talk)
     starts = [place for place in range(1, len(ids)) if labels[place] >= 0 and labels[place - 1] < 0]
     assert [ids[:start] for start in starts] == [
-        frame.encode(tokenizer, talk[:end]) for end in (2, 4, 6)
+        format.encode(tokenizer, talk[:end]) for end in (2, 4, 6)
     ]
-    ends = frame.stop_ids(tokenizer)
+    ends = format.stop_ids(tokenizer)
     assert sum(label in ends for label in labels) == 3
     learnt = tokenizer.decode([id for id in labels if id >= 0], skip_special_tokens=True)
     assert "".join(learnt.split()) == "bbddff"
@@ -226,8 +231,8 @@ def test_frames_of_marks_learn_every_answer(name):
 
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
 def test_frames_of_text_learn_the_last_answer_alone(name):
-    frame, tokenizer = FRAMES[name], EVERY[name]
-    ids, labels = frame.training(tokenizer, said("a", "bb", "c", "dd"))
+    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
+    ids, labels = format.encode_training(tokenizer, said("a", "bb", "c", "dd"))
     answer = [*tokenizer.encode("dd", add_special_tokens=False), tokenizer.eos_token_id]
     assert [id for id in labels if id >= 0] == answer
     assert labels == [-100] * (len(ids) - len(answer)) + answer
@@ -235,36 +240,40 @@ def test_frames_of_text_learn_the_last_answer_alone(name):
 
 def test_chatglm_learns_as_its_official_training():
     tokenizer = TOKENIZERS["chatglm"]
-    ids, _ = FRAMES["chatglm"].training(tokenizer, said(GOLDEN["texts"][1], GOLDEN["texts"][7]))
+    ids, _ = PROMPT_FORMATS["chatglm"].encode_training(
+        tokenizer, said(GOLDEN["texts"][1], GOLDEN["texts"][7])
+    )
     assert ids == GOLDEN["v1"]["pair"]
 
 
 def test_a_blank_stands_before_an_answer_whosever_tokenizer_it_is():
-    ids, labels = FRAMES["plain"].training(fast(), said("a", "b"))
+    ids, labels = PROMPT_FORMATS["plain"].encode_training(fast(), said("a", "b"))
     assert fast().decode(ids) == "User: a\nAssistant: b<|end|>"
     assert fast().decode([id for id in labels if id >= 0]) == " b<|end|>"
 
 
 def test_a_template_without_an_end_gets_one():
     tokenizer = fast("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
-    ids, labels = FRAMES["template"].training(tokenizer, said("a", "b"))
+    ids, labels = PROMPT_FORMATS["template"].encode_training(tokenizer, said("a", "b"))
     assert ids[-1] == labels[-1] == tokenizer.eos_token_id
 
 
 def test_a_template_that_changes_what_was_said_is_told_of():
-    with pytest.raises(ConfigurationError, match="changes what was said before"):
-        FRAMES["template"].training(fast(FORGETFUL), said("a", "b", "c", "d"))
+    with pytest.raises(ConfigurationError, match="renders earlier messages differently"):
+        PROMPT_FORMATS["template"].encode_training(fast(FORGETFUL), said("a", "b", "c", "d"))
 
 
-# Which frame
+# Detection
 
 
 def test_each_tokenizer_has_its_frame():
     for name in ("chatglm", "chatglm2", "chatglm3"):
-        assert frame_for(TOKENIZERS[name]).name == name
-    assert frame_for(fast()).name == "template"
-    assert frame_for(TOKENIZERS["llama"]).name == "plain"
-    assert {name: frame.name for name, frame in FRAMES.items()} == {name: name for name in FRAMES}
+        assert find_prompt_format(TOKENIZERS[name]).name == name
+    assert find_prompt_format(fast()).name == "template"
+    assert find_prompt_format(TOKENIZERS["llama"]).name == "plain"
+    assert {name: format.name for name, format in PROMPT_FORMATS.items()} == {
+        name: name for name in PROMPT_FORMATS
+    }
 
 
 @pytest.mark.parametrize(
@@ -281,11 +290,11 @@ def test_belle_is_known_by_its_name(path, expected):
     class Config:
         name_or_path = path
 
-    assert frame_for(tokenizer).name == expected
-    assert frame_for(TOKENIZERS["llama"], Config()).name == expected
+    assert find_prompt_format(tokenizer).name == expected
+    assert find_prompt_format(TOKENIZERS["llama"], Config()).name == expected
 
 
-# What cannot be framed
+# Refusals
 
 
 def refusal(call, *arguments):
@@ -295,29 +304,34 @@ def refusal(call, *arguments):
 
 
 def test_messages_that_cannot_be_used(framed):
-    frame, tokenizer = framed
-    for call in (frame.encode, frame.training):
+    format, tokenizer = framed
+    for call in (format.encode, format.encode_training):
         assert "there are no messages" in refusal(call, tokenizer, [])
         tool = [{"role": "tool", "content": "x"}]
         assert (
-            refusal(call, tokenizer, tool) == "no role 'tool'; there are: system, user, assistant"
+            refusal(call, tokenizer, tool)
+            == "unknown role 'tool'; the roles are system, user, assistant"
         )
         nothing = [{"role": "user", "content": None}]
-        assert "the user's message has no text but None" in refusal(call, tokenizer, nothing)
-    assert "nothing to answer" in refusal(frame.encode, tokenizer, said("a", "b"))
-    assert "must end with an answer" in refusal(frame.training, tokenizer, said("a"))
-    assert "must end with an answer" in refusal(frame.training, tokenizer, said("", "b")[1:])
+        assert "the content of a message (user) must be text, not None" in refusal(
+            call, tokenizer, nothing
+        )
+    assert "nothing to answer" in refusal(format.encode, tokenizer, said("a", "b"))
+    assert "must end with an answer" in refusal(format.encode_training, tokenizer, said("a"))
+    assert "must end with an answer" in refusal(
+        format.encode_training, tokenizer, said("", "b")[1:]
+    )
 
 
 def test_a_frame_of_another_model():
-    message = refusal(FRAMES["chatglm3"].encode, TOKENIZERS["chatglm2"], said("a"))
-    assert "needs the mark <|user|>, which ChatGLM2Tokenizer lacks" in message
-    message = refusal(FRAMES["template"].encode, TOKENIZERS["llama"], said("a"))
+    message = refusal(PROMPT_FORMATS["chatglm3"].encode, TOKENIZERS["chatglm2"], said("a"))
+    assert "needs the token <|user|>, which ChatGLM2Tokenizer lacks" in message
+    message = refusal(PROMPT_FORMATS["template"].encode, TOKENIZERS["llama"], said("a"))
     assert "has no chat template" in message
 
 
 def test_a_template_that_refuses_a_conversation():
     tokenizer = fast("{{ raise_exception('never') }}")
-    assert "takes no such conversation: never" in refusal(
-        FRAMES["template"].encode, tokenizer, said("a")
+    assert "refuses the conversation: never" in refusal(
+        PROMPT_FORMATS["template"].encode, tokenizer, said("a")
     )

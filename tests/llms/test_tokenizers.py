@@ -104,7 +104,7 @@ def test_a_batch_is_padded_as_the_official_one(family):
     batch = tokenizer(TEXTS[1:6], padding=True)
     assert batch["input_ids"] == official["batch"]
     if tokenizer.family == "chatglm":
-        marks = tokenizer.marks
+        marks = tokenizer.control_ids
         rows = zip(batch["input_ids"], batch["attention_mask"], strict=True)
         official_rows = zip(official["batch_pos"], official["batch_mask"], strict=True)
         for (ids, mask), (positions, (hidden,)) in zip(rows, official_rows, strict=True):
@@ -139,7 +139,7 @@ def test_the_sizes_of_the_published_files_give_the_published_ids():
         def __init__(self):
             self._size = 64_789
 
-    assert Published()._marks() == {
+    assert Published()._find_control_ids() == {
         "[MASK]": 64_789,
         "[gMASK]": 64_790,
         "[sMASK]": 64_791,
@@ -156,13 +156,13 @@ def test_the_sizes_of_the_published_files_give_the_published_ids():
 def test_chatglms_marks_are_those_in_its_file(folder):
     tokenizer = load_tokenizer(folder, generation="chatglm")
     file = SentencePieceProcessor(model_file=str(PIECES))
-    assert tokenizer.marks == {name: file.piece_to_id(name) for name in MARKS[:5]}
-    assert (tokenizer.pad_token_id, tokenizer.eos_token_id) == (3, tokenizer.marks["<eop>"])
+    assert tokenizer.control_ids == {name: file.piece_to_id(name) for name in MARKS[:5]}
+    assert (tokenizer.pad_token_id, tokenizer.eos_token_id) == (3, tokenizer.control_ids["<eop>"])
 
 
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_mark_in_a_text_is_only_text(tokenizer, mark):
-    known = {*tokenizer.marks.values(), *tokenizer.all_special_ids}
+    known = {*tokenizer.control_ids.values(), *tokenizer.all_special_ids}
     for text in (mark, f"a{mark}b", f"{mark}{mark}", f" {mark} \n{mark}"):
         ids = tokenizer.encode(text, add_special_tokens=False)
         assert not known & set(ids)
@@ -179,7 +179,7 @@ def test_a_token_that_was_added_is_not_found_in_text_either(folder):
 
 
 def test_marks_are_known_by_name_and_shown_on_demand(tokenizer):
-    for name, id in tokenizer.marks.items():
+    for name, id in tokenizer.control_ids.items():
         assert tokenizer.convert_tokens_to_ids(name) == id
         assert tokenizer.convert_ids_to_tokens(id) == name
         assert tokenizer.decode([id]) == name
@@ -403,7 +403,7 @@ def test_a_folder_without_a_tokenizer(tmp_path):
 def test_a_damaged_file(tmp_path, content):
     folder = folder_with(tmp_path, CHATGLM2)
     (folder / "tokenizer.model").write_bytes(content)
-    assert f"({len(content):,} bytes) is no sentencepiece file, damaged" in refusal(folder)
+    assert f"({len(content):,} bytes) is not a sentencepiece file, or is damaged" in refusal(folder)
 
 
 def test_a_pointer_of_git_lfs(tmp_path):
@@ -424,13 +424,16 @@ def test_glm4_for_remote_code_names_the_way(tmp_path):
 def test_more_tokens_than_the_model_has_room_for(tmp_path):
     folder = folder_with(tmp_path, {**CHATGLM2, "padded_vocab_size": 3008})
     message = refusal(folder)
-    assert "has 3009 tokens, but the model in that folder has room for 3008" in message
+    assert (
+        "has 3009 tokens, but the vocabulary of the model in that folder has only 3008" in message
+    )
 
 
 def test_marks_at_other_places_than_the_models(tmp_path):
     config = {"model_type": "chatglm", "inner_hidden_size": 1, "gmask_token_id": 150_001}
     message = refusal(folder_with(tmp_path, config, "ice_text.model"))
-    assert "has [gMASK] at 6, the model in that folder at 150001" in message
+    assert "[gMASK] is 6 in" in message
+    assert "but 150001 in the model's config.json" in message
 
 
 def test_a_file_without_chatglms_marks(tmp_path):
