@@ -1,15 +1,15 @@
-"""The original MemoryBank's memory JSON, in and out.
+"""Import and export of the original MemoryBank's memory JSON.
 
 {user: {"name", "summary", "personality", "overall_history", "overall_personality",
         "history": {"2023-04-27": [{"query", "response"}, …]}, "meta_information"}}
 
-It is taken as it comes: stray spaces around users and days, values missing, null or empty, a
-text bare or as {"content": text}. A turn or a summary may bring its "memory_strength",
-"last_recall_date" and "memory_id". What the original has no place for stands in keys of our own,
-which it ignores: "time", "session", "user_name", "companion_name", "recalls", "recalled_at",
-"archived_at", "pinned" and, for an id with spaces around it, "user_id"; a second summary of one day
-makes a list of the two. "digests" says who made each digest, when, and from what. So a bank that is
-exported and imported comes out the same.
+Import is lenient: spaces around users and days, missing, null or empty values, and texts given
+directly or as {"content": text} are accepted. A turn or a summary may have "memory_strength",
+"last_recall_date" and "memory_id". Everything else is stored in additional keys, which the original
+ignores: "time", "session", "user_name", "companion_name", "recalls", "recalled_at", "archived_at",
+"pinned" and, for an id with spaces around it, "user_id"; several summaries of one day are a list.
+"digests" records the author, time and source of each digest. An export followed by an import into
+another bank is therefore an exact round trip.
 """
 
 from .exporter import export_json

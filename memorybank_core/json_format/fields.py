@@ -1,4 +1,4 @@
-"""Single values of the format, checked: each parser raises TypeError or ValueError."""
+"""Parse and format single values; every parser raises TypeError or ValueError."""
 
 from __future__ import annotations
 
@@ -15,78 +15,78 @@ from memorybank_core.records import DigestKind
 from memorybank_core.text import without_surrogates
 
 FIRST_TURN = time(9)
-"""When a day's first turn was said, for the format has only days; each next is a minute later."""
+"""Time of a day's first turn, since the format has only days; the others follow by the minute."""
 DAY_END = time(23, 59)
-"""When a day's summary was made."""
+"""Time of a day's summary."""
 
-_LAST_MINUTE = 898  # of a day's turns, counted from the first: 23:58
-_SHOWN = 80  # characters of a value, in a message
+_LAST_MINUTE = 898  # from the first turn of a day to 23:58
+_MAX_SHOWN = 80  # characters of a value in a message
 _REPR = reprlib.Repr()
-_REPR.maxstring = _SHOWN
+_REPR.maxstring = _MAX_SHOWN
 
 
-def user_id_of(key: Any, entry: Any) -> Any:
-    """The key without spaces around it, unless the entry says that they belong to the id."""
+def resolve_user_id(key: Any, entry: Any) -> Any:
+    """Return the key without spaces around it, unless the entry's own "user_id" has them."""
     id = key.strip() if isinstance(key, str) else key
     own = entry.get("user_id") if isinstance(entry, Mapping) else None
     return own if isinstance(own, str) and own.strip() == id else id
 
 
-def chosen_users(there: Collection[str], users: Collection[str] | None) -> list[str]:
-    """The users asked for, in the order in which they are there.
+def select_users(existing: Collection[str], users: Collection[str] | None) -> list[str]:
+    """Return `users`, by default all, in the order of `existing`.
 
     Raises:
-        InvalidInputError: One of them is not.
+        InvalidInputError: If a user does not exist.
     """
     if isinstance(users, str):
         raise InvalidInputError(f"users must be a list of ids, not the string {users!r}")
-    wanted = set(there if users is None else users)
-    missing = sorted(wanted.difference(there))
+    selected = set(existing if users is None else users)
+    missing = sorted(selected.difference(existing))
     if missing:
         raise InvalidInputError(f"no such users: {', '.join(map(repr, missing))}")
-    return [user_id for user_id in there if user_id in wanted]
+    return [user_id for user_id in existing if user_id in selected]
 
 
-def turn_time(day: date, index: int, zone: ZoneInfo) -> datetime:
-    """When a turn was said that has no time: a minute apart, at the day's end a microsecond."""
+def default_turn_time(day: date, index: int, zone: ZoneInfo) -> datetime:
+    """Return a time for a turn without one: a minute apart, at the day's end a microsecond."""
     minutes = min(index, _LAST_MINUTE)
-    since = timedelta(minutes=minutes, microseconds=index - minutes)
-    return (datetime.combine(day, FIRST_TURN, zone) + since).astimezone(timezone.utc)
+    offset = timedelta(minutes=minutes, microseconds=index - minutes)
+    return (datetime.combine(day, FIRST_TURN, zone) + offset).astimezone(timezone.utc)
 
 
-def utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """A clock's time on a day in a zone."""
+def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Return the UTC time of a local day and time in `zone`."""
     return datetime.combine(day, clock, zone).astimezone(timezone.utc)
 
 
-def iso(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    """ISO 8601 with the zone's offset."""
+def format_time(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    """Return `moment` in ISO 8601, with the offset of `zone`."""
     return None if moment is None else moment.astimezone(zone).isoformat()
 
 
-def as_datetime(value: Any) -> datetime:
-    """A date and time in ISO 8601, with or without an offset."""
-    text = as_text(value).strip()
+def parse_datetime(value: Any) -> datetime:
+    """Parse a date and time in ISO 8601, with or without an offset."""
+    text = parse_text(value).strip()
     return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
 
 
-def as_text(value: Any) -> str:
-    """A string, torn emoji mended."""
+def parse_text(value: Any) -> str:
+    """Return a string with lone surrogates replaced."""
     if not isinstance(value, str):
         raise TypeError(value)
     return without_surrogates(value)
 
 
-def as_kind(value: Any) -> DigestKind:
-    """Either "summary" or "portrait"."""
+def parse_kind(value: Any) -> DigestKind:
+    """Return "summary" or "portrait"."""
     kinds = {str(kind): kind for kind in DIGEST_TYPES}
-    if as_text(value) not in kinds:
+    if parse_text(value) not in kinds:
         raise ValueError(value)
     return kinds[value]
 
 
-def as_strength(value: Any) -> float:
-    """A positive finite number."""
+def parse_strength(value: Any) -> float:
+    """Return a positive finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(value)
     if not 0.0 < float(value) < math.inf:
@@ -94,8 +94,8 @@ def as_strength(value: Any) -> float:
     return float(value)
 
 
-def as_count(value: Any) -> int:
-    """A whole number of 0 or more that SQLite can hold."""
+def parse_count(value: Any) -> int:
+    """Return an integer of 0 or more that SQLite can store."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(value)
     if not 0 <= value < 2**63:
@@ -103,14 +103,14 @@ def as_count(value: Any) -> int:
     return value
 
 
-def as_flag(value: Any) -> bool:
-    """True or false, and no number that stands for one."""
+def parse_flag(value: Any) -> bool:
+    """Return True or False; numbers are not accepted."""
     if not isinstance(value, bool):
         raise TypeError(value)
     return value
 
 
-def shortened(value: Any) -> str:
-    """A value as a message shows it."""
+def shorten(value: Any) -> str:
+    """Return the repr of `value`, shortened for a message."""
     text = _REPR.repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

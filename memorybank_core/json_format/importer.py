@@ -1,4 +1,4 @@
-"""From the original's JSON into a bank."""
+"""Import the original's JSON into a bank."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from memorybank_core.errors import ConflictError, InvalidInputError
 from memorybank_core.records import Memory, Portrait
 from memorybank_core.validation import require_moment
 
-from .fields import shortened, user_id_of
-from .parser import Plan, read_plans
+from .fields import resolve_user_id, shorten
+from .parser import UserEntry, parse_entries
 
 BATCH = 256
-"""How many memories are stored in one transaction."""
+"""Number of memories stored in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What `import_json` did.
+    """Result of `import_json`.
 
     Attributes:
-        users: Users that were read.
+        users: Users read.
         turns: Turns added.
-        unchanged: Turns that were there already.
+        unchanged: Turns that the bank already had.
         events: Daily summaries added.
         digests: Portraits and overall summaries stored, new or with a new text.
-        empty: Turns left out because nobody said anything in them.
+        empty: Turns left out because they contain no text.
     """
 
     users: int = 0
@@ -41,11 +41,11 @@ class ImportReport:
 
 
 def count_turns(data: Mapping[str, Any], *, users: Collection[str] | None = None) -> int:
-    """How many turns `import_json` will report to `progress`; malformed entries count for none."""
+    """Return how many turns `import_json` will report to `progress`, ignoring malformed entries."""
     return sum(
         any(str(turn.get(name) or "").strip() for name in ("query", "response"))
         for key, entry in data.items()
-        if isinstance(entry, Mapping) and (users is None or user_id_of(key, entry) in users)
+        if isinstance(entry, Mapping) and (users is None or resolve_user_id(key, entry) in users)
         if isinstance(history := entry.get("history"), Mapping)
         for turns in history.values()
         if isinstance(turns, list)
@@ -63,99 +63,104 @@ def import_json(
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> ImportReport:
-    """Stores what the original's JSON holds. Turns that the bank knows it leaves as they are.
+    """Store the contents of the original's JSON; turns that the bank already has stay as they are.
 
-    Summaries and portraits take the place of the bank's. Everything is checked before anything
-    is stored. Interrupted later, it can be called again.
+    Summaries and portraits replace the bank's. Everything is checked before anything is stored.
+    An interrupted import can be repeated.
 
     Args:
-        bank: Where to; its time zone is that of the days.
-        data: The parsed JSON, as `load` gives it.
-        users: The ids of the users to read, without spaces around them; default all. Others
-            are not looked at.
-        now: When the digests were made that do not say; default the present.
-        progress: Called with how many turns were just stored, or found to be there.
-        batch: How many memories are stored in one transaction.
+        bank: The bank; days are in its time zone.
+        data: The entry JSON, as `load` returns it.
+        users: Ids of the users to import, without spaces around them; default all. Other users'
+            entries are ignored.
+        now: Creation time of digests without one; default the present.
+        progress: Called with the number of turns just stored, or already present.
+        batch: Number of memories stored in one transaction.
 
     Raises:
-        FormatError: Entries are malformed; names up to ten. Nothing was imported.
-        ConflictError: The bank has another turn under an id. Nothing was imported.
-        InvalidInputError: An argument is not what it must be.
-        EmbedderError: The embedder gave vectors that cannot be used.
-        StoreError: It could not be stored; the transactions before it were.
+        FormatError: If entries are malformed; up to ten are named. Nothing is imported.
+        ConflictError: If the bank has another turn with an id. Nothing is imported.
+        InvalidInputError: If an argument is not valid.
+        EmbedderError: If the embedder returns invalid vectors.
+        StoreError: If storing fails; the transactions before are kept.
     """
     moment = require_moment(now)
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise InvalidInputError(f"batch must be a whole number of 1 or more, not {batch!r}")
-    plans = read_plans(data, bank.timezone, users)
-    known = [_known(bank, plan) for plan in plans]
+    entries = parse_entries(data, bank.timezone, users)
+    known = [_known_ids(bank, entry) for entry in entries]
     reports = [
-        _store(bank, plan, ids, moment, batch, progress or (lambda _: None))
-        for plan, ids in zip(plans, known, strict=True)
+        _store_user(bank, entry, ids, moment, batch, progress or (lambda _: None))
+        for entry, ids in zip(entries, known, strict=True)
     ]
     names = [field.name for field in fields(ImportReport)]
-    return ImportReport(*(sum(getattr(one, name) for one in reports) for name in names))
+    return ImportReport(*(sum(getattr(report, name) for report in reports) for name in names))
 
 
-def _known(bank: MemoryBank, plan: Plan) -> set[str]:
-    """Those ids that the bank has already, with the same text.
+def _known_ids(bank: MemoryBank, entry: UserEntry) -> set[str]:
+    """Return the ids that the bank already has with the same text.
 
     Raises:
-        ConflictError: It has another, and not of an event summary, which may be made anew.
+        ConflictError: If it has another text; an event summary may differ and is replaced.
     """
-    known = bank.store.known(plan.user_id, plan.memories.keys())
-    changed = {id for id, memory in known.items() if memory.text != plan.memories[id].text}
+    known = bank.store.known(entry.user_id, entry.memories.keys())
+    changed = {id for id, memory in known.items() if memory.text != entry.memories[id].text}
     for id in changed:
         memory = known[id]
-        if {memory.kind, plan.memories[id].kind} != {"event"}:
+        if {memory.kind, entry.memories[id].kind} != {"event"}:
             raise ConflictError(
                 f"nothing was imported: the bank has another text under the id {id!r} of user "
-                f"{plan.user_id!r}, {shortened(memory.text)}. Give the entry an own memory_id."
+                f"{entry.user_id!r}, {shorten(memory.text)}. Give the entry another memory_id."
             )
     return known.keys() - changed
 
 
-def _store(
+def _store_user(
     bank: MemoryBank,
-    plan: Plan,
+    entry: UserEntry,
     known: set[str],
     now: datetime,
     batch: int,
     progress: Callable[[int], None],
 ) -> ImportReport:
-    """Stores what is new of a user, the earliest first."""
-    before = bank.profile(user_id=plan.user_id)
-    profile = {**before, **plan.profile}
-    if profile != before or not plan.memories:
-        bank.set_profile(profile, user_id=plan.user_id)
-    new = [memory for id, memory in plan.memories.items() if id not in known]
+    """Store the new memories and digests of a user, the earliest first."""
+    before = bank.profile(user_id=entry.user_id)
+    profile = {**before, **entry.profile}
+    if profile != before or not entry.memories:
+        bank.set_profile(profile, user_id=entry.user_id)
+    new = [memory for id, memory in entry.memories.items() if id not in known]
     new.sort(key=lambda memory: memory.created_at)
-    turns = _turns_in(new)
-    if plan.turns > turns:
-        progress(plan.turns - turns)
+    turns = _count_turns(new)
+    if entry.turns > turns:
+        progress(entry.turns - turns)
     for start in range(0, len(new), batch):
         part = new[start : start + batch]
-        bank.add_memories(part, user_id=plan.user_id, recalled=plan.recalled, replace=True)
-        if _turns_in(part):
-            progress(_turns_in(part))
+        bank.add_memories(part, user_id=entry.user_id, recalled=entry.recalls, replace=True)
+        if _count_turns(part):
+            progress(_count_turns(part))
     return ImportReport(
         users=1,
         turns=turns,
-        unchanged=plan.turns - turns,
+        unchanged=entry.turns - turns,
         events=len(new) - turns,
-        digests=_store_digests(bank, plan, now),
-        empty=plan.empty,
+        digests=_store_digests(bank, entry, now),
+        empty=entry.empty,
     )
 
 
-def _store_digests(bank: MemoryBank, plan: Plan, now: datetime) -> int:
-    """Stores the digests whose text is new; returns how many beside the daily summaries."""
-    known = {(type(one), one.day, one.text) for one in bank.store.digests(plan.user_id)}
-    new = [one for one in plan.signed(now) if (type(one), one.day, one.text) not in known]
+def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
+    """Store the digests with a new text; return how many of them are not daily summaries."""
+    stored = bank.store.digests(entry.user_id)
+    known = {(type(digest), digest.day, digest.text) for digest in stored}
+    new = [
+        digest
+        for digest in entry.make_digests(now)
+        if (type(digest), digest.day, digest.text) not in known
+    ]
     if new:
-        bank.store.set_digests(plan.user_id, new)
-    return sum(isinstance(one, Portrait) or one.day is None for one in new)
+        bank.store.set_digests(entry.user_id, new)
+    return sum(isinstance(digest, Portrait) or digest.day is None for digest in new)
 
 
-def _turns_in(memories: Iterable[Memory]) -> int:
+def _count_turns(memories: Iterable[Memory]) -> int:
     return sum(memory.kind == "turn" for memory in memories)

@@ -1,12 +1,12 @@
-"""What is to be stored of a file, and everything that is wrong with it."""
+"""Parse the original's JSON into memories, digests and profiles, and check all of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import date, datetime, time, timezone
-from typing import Any, TypeVar
+from datetime import date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from memorybank_core.digests.state import DIGEST_TYPES, DigestState, hash_source
@@ -18,313 +18,233 @@ from memorybank_core.validation import require_user
 
 from .fields import (
     DAY_END,
-    FIRST_TURN,
-    as_count,
-    as_datetime,
-    as_flag,
-    as_kind,
-    as_strength,
-    as_text,
-    chosen_users,
-    shortened,
-    turn_time,
-    user_id_of,
-    utc,
+    default_turn_time,
+    parse_count,
+    parse_flag,
+    parse_kind,
+    parse_strength,
+    parse_text,
+    resolve_user_id,
+    select_users,
+    shorten,
+    to_utc,
 )
+from .reader import EntryReader
 
-T = TypeVar("T")
-
-_FAULTS_SHOWN = 10
-_EMPTY: tuple[Any, ...] = (None, "", {})
-_EXPECTED = {
-    "memory_strength": "a positive finite number",
-    "last_recall_date": "a day written YYYY-MM-DD, or a date and time in ISO 8601",
-    "time": "a date and time in ISO 8601 with its offset from UTC",
-    "recalls": "a whole number of 0 or more",
-    "archived_at": "a date and time in ISO 8601",
-    "pinned": "true or false",
-    "recalled_at": "a list of dates and times in ISO 8601",
-    "kind": "summary or portrait",
-    "day": "a calendar day written YYYY-MM-DD",
-    "made_at": "a date and time in ISO 8601 with its offset from UTC",
-}
-"""What a field must be, where that is not a string."""
+_MAX_FAULTS = 10  # named in a message
 _OVERALL: dict[str, DigestKind] = {"overall_history": "summary", "overall_personality": "portrait"}
 
 
-class Plan:
-    """What is to be stored of one user; notes what is wrong instead of stopping there."""
+class UserEntry(EntryReader):
+    """One user's entry, parsed into memories, digests and a profile.
+
+    Args:
+        user_id: The user.
+        zone: The bank's time zone.
+
+    Attributes:
+        faults: A message for each malformed value.
+        profile: The user's profile.
+        memories: Turns and daily summaries by id.
+        recalls: Times of the recalls of each memory, by its id.
+        turns: Number of turns.
+        empty: Number of turns left out because they contain no text.
+    """
 
     def __init__(self, user_id: str, zone: ZoneInfo) -> None:
-        self.user_id, self.zone = user_id, zone
-        self.faults: list[str] = []
+        super().__init__(user_id, zone)
         self.profile: dict[str, Any] = {}
-        self.memories: dict[str, Memory] = {}  # by id
-        self.digests: dict[tuple[DigestKind, date | None], str] = {}
-        self.made: dict[
+        self.memories: dict[str, Memory] = {}
+        self.recalls: dict[str, list[datetime]] = {}
+        self.turns = self.empty = 0
+        self._digests: dict[tuple[DigestKind, date | None], str] = {}
+        self._provenance: dict[
             tuple[DigestKind, date | None], tuple[str | None, datetime, str | None]
         ] = {}
-        self.recalled: dict[str, list[datetime]] = {}  # by id
-        self.turns = self.empty = 0
-        self._places: dict[str, str] = {}  # where an id was met first
+        self._places: dict[str, str] = {}  # where each id occurs first
 
-    def read(self, entry: Any) -> None:
-        """Takes over a user's whole entry."""
+    def parse(self, entry: Any) -> None:
+        """Parse the user's whole entry."""
         try:
             require_user(self.user_id)
         except InvalidInputError:
-            self._fault("", self.user_id, "a user id: a string, not blank, that UTF-8 can hold")
-        entry = self._object("", entry)
-        self._read_profile(entry)
-        for day, turns in self._days(entry, "history"):
-            for index, turn in enumerate(self._list(f"history, {day}", turns)):
-                self._read_turn(day, index, turn)
-        for day, events in self._days(entry, "summary"):
+            self.add_fault("", self.user_id, "a user id: a non-blank string in valid UTF-8")
+        entry = self.read_object("", entry)
+        self._parse_profile(entry)
+        for day, turns in self.read_days(entry, "history"):
+            for index, turn in enumerate(self.read_list(f"history, {day}", turns)):
+                self._parse_turn(day, index, turn)
+        for day, events in self.read_days(entry, "summary"):
             for index, event in enumerate(events if isinstance(events, list) else [events]):
-                self._read_event(day, index, event)
-        for day, text in self._days(entry, "personality"):
-            self._read_digest("portrait", day, f"personality, {day}", text)
+                self._parse_event(day, index, event)
+        for day, text in self.read_days(entry, "personality"):
+            self._parse_digest("portrait", day, f"personality, {day}", text)
         for name, kind in _OVERALL.items():
-            self._read_digest(kind, None, name, entry.get(name))
-        for index, made in enumerate(self._list("digests", entry.get("digests"), "objects")):
-            self._read_made(f"digests, {index}", made)
-        if isinstance(entry.get("digests"), list):  # ours: a summary that it does not name is none
-            unnamed = [key for key in self.digests if key[0] == "summary" and key not in self.made]
-            for key in unnamed:
-                del self.digests[key]
+            self._parse_digest(kind, None, name, entry.get(name))
+        provenance = self.read_list("digests", entry.get("digests"), "objects")
+        for index, item in enumerate(provenance):
+            self._parse_provenance(f"digests, {index}", item)
+        if isinstance(entry.get("digests"), list):
+            # our own export lists every digest: an event that it does not list has no summary
+            for key in list(self._digests):
+                if key[0] == "summary" and key not in self._provenance:
+                    del self._digests[key]
 
-    def signed(self, now: datetime) -> list[Digest]:
-        """The digests, with who made them, when and from what, where the file says.
+    def make_digests(self, now: datetime) -> list[Digest]:
+        """Return the digests with their author, time and source.
 
-        Where it does not, they were made from what the file has, by nobody knows whom, `now`.
+        If the file does not record them: an unknown author, `now`, and the turns or digests of
+        the file.
         """
         state = DigestState(self.user_id, self.memories.values(), ())
-        signed: list[Digest] = []
-        for (kind, day), text in sorted(self.digests.items(), key=lambda one: one[0][1] is None):
+        digests: list[Digest] = []
+        for (kind, day), text in sorted(self._digests.items(), key=lambda item: item[0][1] is None):
             source = state.source(kind, day)
             default = (None, now, hash_source(source) if source else None)
-            digest = DIGEST_TYPES[kind](
-                self.user_id, text, day, *self.made.get((kind, day), default)
-            )
+            provenance = self._provenance.get((kind, day), default)
+            digest = DIGEST_TYPES[kind](self.user_id, text, day, *provenance)
             state.digests[kind, day] = digest
-            signed.append(digest)
-        return signed
+            digests.append(digest)
+        return digests
 
-    def _read_profile(self, entry: Mapping[str, Any]) -> None:
-        profile = dict(self._object("meta_information", entry.get("meta_information")))
-        name = self._field("", entry, "name", as_text)
+    def _parse_profile(self, entry: Mapping[str, Any]) -> None:
+        meta = entry.get("meta_information")
+        profile = dict(self.read_object("meta_information", meta))
+        name = self.read_field("", entry, "name", parse_text)
         if name:
             profile["name"] = name
         try:
-            plain = json.dumps(profile, ensure_ascii=False, allow_nan=False)
+            text = json.dumps(profile, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            self._fault("meta_information", profile, "values that JSON knows")
+            self.add_fault("meta_information", profile, "values that JSON can represent")
         else:
-            self.profile = json.loads(without_surrogates(plain))
+            self.profile = json.loads(without_surrogates(text))
 
-    def _read_turn(self, day: date, index: int, entry: Any) -> None:
+    def _parse_turn(self, day: date, index: int, entry: Any) -> None:
         where = f"history, {day}, turn {index}"
         if not isinstance(entry, Mapping):
-            self._fault(where, entry, "an object with query and response")
+            self.add_fault(where, entry, "an object with query and response")
             return
-        query = self._field(where, entry, "query", as_text) or ""
-        response = self._field(where, entry, "response", as_text) or ""
+        query = self.read_field(where, entry, "query", parse_text) or ""
+        response = self.read_field(where, entry, "response", parse_text) or ""
         if not (query + response).strip():
             self.empty += 1
             return
-        at = self._field(where, entry, "time", self._time) or turn_time(day, index, self.zone)
+        explicit_time = self.read_field(where, entry, "time", self.parse_time)
+        at = explicit_time or default_turn_time(day, index, self.zone)
         if at.astimezone(self.zone).date() != day:
             expected = f"a time on {day} in {self.zone.key}, the time zone of the bank"
-            self._fault(f"{where}, time", entry.get("time"), expected)
+            self.add_fault(f"{where}, time", entry.get("time"), expected)
         turn = Turn(
             query,
             response,
             at,
-            self._field(where, entry, "memory_id", as_text) or f"{day}#{index}",
-            self._field(where, entry, "session", as_text),
-            self._field(where, entry, "user_name", as_text),
-            self._field(where, entry, "companion_name", as_text),
+            self.read_field(where, entry, "memory_id", parse_text) or f"{day}#{index}",
+            self.read_field(where, entry, "session", parse_text),
+            self.read_field(where, entry, "user_name", parse_text),
+            self.read_field(where, entry, "companion_name", parse_text),
         )
         memories = to_memories([turn], self.user_id, at, self.zone)
-        if not memories:  # recalled text alone
+        if not memories:  # nothing but recalled text
             self.empty += 1
             return
         self.turns += 1
-        self._keep(where, entry, memories[0])
+        self._add_memory(where, entry, memories[0])
 
-    def _read_event(self, day: date, index: int, entry: Any) -> None:
+    def _parse_event(self, day: date, index: int, entry: Any) -> None:
         name = f"event-{index + 1}" if index else "event"
         where = f"summary, {day}, {name}" if index else f"summary, {day}"
-        text = self._content(where, entry)
+        text = self.read_content(where, entry)
         if not text.strip():
             return
         entry = entry if isinstance(entry, Mapping) else {}
+        created_at = self.read_field(where, entry, "time", self.parse_time)
         event = Memory(
-            id=self._field(where, entry, "memory_id", as_text) or f"{day}#{name}",
+            id=self.read_field(where, entry, "memory_id", parse_text) or f"{day}#{name}",
             user_id=self.user_id,
             kind="event",
             text=text,
-            created_at=self._field(where, entry, "time", self._time)
-            or utc(day, DAY_END, self.zone),
+            created_at=created_at or to_utc(day, DAY_END, self.zone),
             day=day,
-            session=self._field(where, entry, "session", as_text) or day.isoformat(),
+            session=self.read_field(where, entry, "session", parse_text) or day.isoformat(),
         )
-        self._keep(where, entry, event)
-        self.digests.setdefault(("summary", day), text)
+        self._add_memory(where, entry, event)
+        self._digests.setdefault(("summary", day), text)
 
-    def _keep(self, where: str, entry: Mapping[str, Any], memory: Memory) -> None:
-        """Notes a memory with its strength and recalls, under an id that must be its own."""
+    def _add_memory(self, where: str, entry: Mapping[str, Any], memory: Memory) -> None:
+        """Add a memory with its strength and recalls; its id must be unique."""
         memory = replace(
             memory,
-            strength=self._field(where, entry, "memory_strength", as_strength) or 1.0,
-            recalls=self._field(where, entry, "recalls", as_count) or 0,
-            archived_at=self._field(where, entry, "archived_at", self._moment),
-            pinned=self._field(where, entry, "pinned", as_flag) or False,
+            strength=self.read_field(where, entry, "memory_strength", parse_strength) or 1.0,
+            recalls=self.read_field(where, entry, "recalls", parse_count) or 0,
+            archived_at=self.read_field(where, entry, "archived_at", self.parse_moment),
+            pinned=self.read_field(where, entry, "pinned", parse_flag) or False,
         )
-        memory = replace(memory, last_recalled_at=self._last_recall(where, entry, memory))
-        self.recalled[memory.id] = self._field(where, entry, "recalled_at", self._moments) or []
+        memory = replace(memory, last_recalled_at=self._parse_last_recall(where, entry, memory))
+        recalls = self.read_field(where, entry, "recalled_at", self.parse_moments)
+        self.recalls[memory.id] = recalls or []
         other: Memory = self.memories.setdefault(memory.id, memory)
         place = self._places.setdefault(memory.id, where)
         if (other.text, other.day, other.kind) != (memory.text, memory.day, memory.kind):
-            expected = f"an id of its own (this is that of another text: {place})"
-            self._fault(f"{where}, memory_id", memory.id, expected)
+            expected = f"a unique id (another text has it: {place})"
+            self.add_fault(f"{where}, memory_id", memory.id, expected)
 
-    def _last_recall(self, where: str, entry: Mapping[str, Any], memory: Memory) -> datetime | None:
-        found = self._field(where, entry, "last_recall_date", self._day_or_moment)
-        if found is None or isinstance(found, datetime):
-            return found
-        if found == memory.day and memory.strength == 1.0:
-            return None  # the original dates a memory like this when it makes it
-        return max(utc(found, time.min, self.zone), memory.created_at)
+    def _parse_last_recall(
+        self, where: str, entry: Mapping[str, Any], memory: Memory
+    ) -> datetime | None:
+        recall = self.read_field(where, entry, "last_recall_date", self.parse_day_or_moment)
+        if recall is None or isinstance(recall, datetime):
+            return recall
+        if recall == memory.day and memory.strength == 1.0:
+            return None  # the original sets this date when it creates a memory
+        return max(to_utc(recall, time.min, self.zone), memory.created_at)
 
-    def _read_digest(self, kind: DigestKind, day: date | None, where: str, entry: Any) -> None:
-        text = self._content(where, entry)
+    def _parse_digest(self, kind: DigestKind, day: date | None, where: str, entry: Any) -> None:
+        text = self.read_content(where, entry)
         if text.strip():
-            self.digests[kind, day] = text
+            self._digests[kind, day] = text
 
-    def _read_made(self, where: str, entry: Any) -> None:
-        """Who made a digest, when, and the hash of what it was made from."""
+    def _parse_provenance(self, where: str, entry: Any) -> None:
+        """Parse the author and time of a digest, and the hash of its source."""
         if not isinstance(entry, Mapping):
-            self._fault(where, entry, "an object with kind, day, made_by, made_at and source")
+            self.add_fault(where, entry, "an object with kind, day, made_by, made_at and source")
             return
-        kind = self._field(where, entry, "kind", as_kind)
-        day = self._field(where, entry, "day", lambda value: self._day(as_text(value)))
-        made_at = self._field(where, entry, "made_at", self._time)
-        made_by = self._field(where, entry, "made_by", as_text)
-        source = self._field(where, entry, "source", as_text)
+        kind = self.read_field(where, entry, "kind", parse_kind)
+        day = self.read_field(where, entry, "day", self.parse_day)
+        made_at = self.read_field(where, entry, "made_at", self.parse_time)
+        made_by = self.read_field(where, entry, "made_by", parse_text)
+        source = self.read_field(where, entry, "source", parse_text)
         if kind and made_at:
-            self.made[kind, day] = made_by, made_at, source
-
-    def _days(self, entry: Mapping[str, Any], name: str) -> Iterator[tuple[date, Any]]:
-        """The days of an object that has a key for each, in its order."""
-        seen = set()
-        for key, value in self._object(name, entry.get(name)).items():
-            try:
-                day = self._day(key.strip())
-            except (AttributeError, ValueError, OverflowError):
-                self._fault(name, key, "a calendar day written YYYY-MM-DD")
-                continue
-            if day in seen:
-                self._fault(name, key, "each day once")
-            seen.add(day)
-            yield day, value
-
-    def _object(self, where: str, value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) and value not in _EMPTY:
-            self._fault(where, value, "an object")
-            return {}
-        return value or {}
-
-    def _list(self, where: str, value: Any, what: str = "turns") -> Sequence[Any]:
-        if not isinstance(value, list) and value not in _EMPTY:
-            self._fault(where, value, f"a list of {what}")
-            return []
-        return value or []
-
-    def _content(self, where: str, value: Any) -> str:
-        """A text, bare or in an object."""
-        if isinstance(value, Mapping):
-            return self._field(where, value, "content", as_text) or ""
-        if value is None or isinstance(value, str):
-            return without_surrogates(value or "")
-        self._fault(where, value, "a string, or an object with content")
-        return ""
-
-    def _field(
-        self, where: str, entry: Mapping[str, Any], name: str, parse: Callable[[Any], T]
-    ) -> T | None:
-        """A field's value; None where it is missing, empty or wrong."""
-        value = entry.get(name)
-        if value is None or value == "":
-            return None
-        try:
-            return parse(value)
-        except (TypeError, ValueError, OverflowError):
-            expected = _EXPECTED.get(name, "a string")
-            self._fault(", ".join(filter(None, (where, name))), value, expected)
-            return None
-
-    def _fault(self, where: str, value: Any, expected: str) -> None:
-        place = ", ".join(filter(None, (f"user {shortened(self.user_id)}", where)))
-        self.faults.append(f"{place}: got {shortened(value)}, expected {expected}")
-
-    def _day(self, text: str) -> date:
-        """A day that exists in the zone, in which some have skipped one."""
-        day = date.fromisoformat(text)
-        clocks = (time.min, FIRST_TURN, DAY_END)
-        days = {utc(day, clock, self.zone).astimezone(self.zone).date() for clock in clocks}
-        if day.isoformat() != text or days != {day}:
-            raise ValueError(text)
-        return day
-
-    def _day_or_moment(self, value: Any) -> date:
-        try:
-            return self._day(as_text(value).strip())
-        except ValueError:
-            return self._moment(value)
-
-    def _moment(self, value: Any) -> datetime:
-        """In UTC; what has no zone is in the bank's, in which it must be writable, too."""
-        found = as_datetime(value)
-        found = found if found.tzinfo else found.replace(tzinfo=self.zone)
-        return found.astimezone(self.zone).astimezone(timezone.utc)
-
-    def _moments(self, value: Any) -> list[datetime]:
-        if not isinstance(value, list):
-            raise TypeError(value)
-        return [self._moment(each) for each in value]
-
-    def _time(self, value: Any) -> datetime:
-        if as_datetime(value).tzinfo is None:
-            raise ValueError(value)
-        return self._moment(value)
+            self._provenance[kind, day] = made_by, made_at, source
 
 
-def read_plans(
+def parse_entries(
     data: Mapping[str, Any], zone: ZoneInfo, users: Collection[str] | None
-) -> list[Plan]:
-    """What is to be stored.
+) -> list[UserEntry]:
+    """Parse the entries of `users`, by default all.
 
     Raises:
-        FormatError: Anything is malformed.
+        FormatError: If anything is malformed.
+        InvalidInputError: If one of `users` is not in `data`.
     """
     if not isinstance(data, Mapping):
-        raise FormatError(f"got {shortened(data)}, expected an object with a key per user")
-    ids = [user_id_of(key, entry) for key, entry in data.items()]
-    chosen = set(chosen_users(ids, users))
-    plans: dict[str, Plan] = {}
+        raise FormatError(f"got {shorten(data)}, expected an object with a key per user")
+    ids = [resolve_user_id(key, value) for key, value in data.items()]
+    selected = set(select_users(ids, users))
+    entries: dict[str, UserEntry] = {}
     faults: list[str] = []
-    for user_id, (key, entry) in zip(ids, data.items(), strict=True):
-        if user_id in plans:
+    for user_id, (key, value) in zip(ids, data.items(), strict=True):
+        if user_id in entries:
             faults.append(
-                f"user {shortened(user_id)}: got {shortened(key)}, too, expected each user once"
+                f"user {shorten(user_id)}: got {shorten(key)} as well, expected each user once"
             )
-        elif user_id in chosen:
-            plans[user_id] = Plan(user_id, zone)
-            plans[user_id].read(entry)
-            faults += plans[user_id].faults
+        elif user_id in selected:
+            entries[user_id] = UserEntry(user_id, zone)
+            entries[user_id].parse(value)
+            faults += entries[user_id].faults
     if faults:
-        more = len(faults) - _FAULTS_SHOWN
-        lines = [*faults[:_FAULTS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-        raise FormatError("\n- ".join(["nothing was imported, for entries are malformed:", *lines]))
-    return list(plans.values())
+        more = len(faults) - _MAX_FAULTS
+        lines = [*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else [])]
+        heading = "nothing was imported because entries are malformed:"
+        raise FormatError("\n- ".join([heading, *lines]))
+    return list(entries.values())

@@ -37,7 +37,7 @@ class Prompts:
     companion: str
 
     def task(self, kind: DigestKind, day: object | None) -> str:
-        """Return the prompt for a digest of `kind`: of a day, or overall if `day` is None."""
+        """Return the prompt for a digest of `kind`: of a day, or overall (None)."""
         if day is None:
             return self.overall_summary if kind == "summary" else self.overall_portrait
         of_day = self.day_summary if kind == "summary" else self.day_portrait

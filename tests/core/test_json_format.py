@@ -231,10 +231,13 @@ def test_the_demo_dialogues_come_in_whole(bank, language):
         ({"  ": {}}, "user '': got '', expected a user id"),
         ({"a\0": {}}, "expected a user id"),
         ({5: {}}, "user 5: got 5, expected a user id"),
-        ({"Ann": {}, " Ann": {}}, "user 'Ann': got ' Ann', too, expected each user once"),
+        ({"Ann": {}, " Ann": {}}, "user 'Ann': got ' Ann' as well, expected each user once"),
         (one_user(name=5), "user 'Ann', name: got 5, expected a string"),
         (one_user(meta_information="shy"), "meta_information: got 'shy', expected an object"),
-        (one_user(meta_information={"age": float("nan")}), "expected values that JSON knows"),
+        (
+            one_user(meta_information={"age": float("nan")}),
+            "expected values that JSON can represent",
+        ),
         (one_user(history=[]), "user 'Ann', history: got [], expected an object"),
         (one_user(history={"27.4.23": []}), "history: got '27.4.23', expected a calendar day"),
         (one_user(history={"20230427": []}), "got '20230427', expected a calendar day"),
@@ -543,7 +546,7 @@ def test_a_link_still_leads_to_the_file_written(tmp_path):
 def test_a_file_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(StoreWriteError, match="No such file or directory"):
         dump({}, tmp_path / "missing" / "memory.json")
-    with pytest.raises(StoreWriteError, match="is no file"):
+    with pytest.raises(StoreWriteError, match="not a regular file"):
         dump({}, tmp_path)
     with pytest.raises(TypeError):
         dump({"Ann": object()}, tmp_path / "memory.json")
@@ -556,9 +559,9 @@ def test_a_file_that_cannot_be_written_says_so(tmp_path):
         (b"", "line 1, column 1"),
         (b'{"Ann": {\n  "name": }}', "line 2, column 11"),
         (b"[]", "got [], expected an object with a key per user"),
-        (b"\xff\xfe{}", "cannot be taken as JSON in UTF-8"),
-        (b'{"Ann": {}, "Ann": {}}', "the key 'Ann' stands twice in one object"),
-        (b'{"Ann": ' + b"[" * 200_000, "cannot be taken as JSON in UTF-8"),
+        (b"\xff\xfe{}", "cannot be read as JSON in UTF-8"),
+        (b'{"Ann": {}, "Ann": {}}', "the key 'Ann' appears twice in one object"),
+        (b'{"Ann": ' + b"[" * 200_000, "cannot be read as JSON in UTF-8"),
     ],
 )
 def test_a_broken_file_is_refused(tmp_path, content, words):
