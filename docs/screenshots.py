@@ -28,7 +28,7 @@ from rich.text import Text
 
 from memorybank_core import MemoryBank, Turn
 from memorybank_langchain.siliconfriend.web import page, start
-from memorybank_langchain.siliconfriend.web.strings import WORDS
+from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, PORT = 1280, 800, 7869
@@ -116,7 +116,7 @@ def remembered(folder: Path, language: str) -> MemoryBank:
 
 def of_page(browser: Browser, folder: Path, language: str) -> None:
     """English by day with what was recalled, Chinese by night with the memories."""
-    words, name = WORDS[language], NAMES[language]
+    strings, name = STRINGS[language], NAMES[language]
     with remembered(folder, language) as bank:
         blocks = page(bank, Scripted(answers=dict(TALK[language])), language=language, recent=2)
         shown = browser.new_page(
@@ -132,7 +132,7 @@ def of_page(browser: Browser, folder: Path, language: str) -> None:
             expect(shown.locator("#sf-chat")).to_contain_text(answer)
             expect(shown.locator("#sf-send")).to_be_visible()
         if language == "zh":
-            _open(shown, words["timeline"], LAKE[language])
+            _open(shown, strings["timeline"], LAKE[language])
         shown.wait_for_timeout(500)
         shown.screenshot(path=IMAGES / f"siliconfriend-web-{language}.png")
         blocks.close(verbose=False)

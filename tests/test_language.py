@@ -47,6 +47,11 @@ DEPRECATED = {
     ("memorybank_langchain/siliconfriend/companion.py", "said"),
 }
 """Old public names that are kept for one version."""
+PROMPTS = {
+    ("memorybank_langchain/siliconfriend/evaluation/strings.py", "is no"),
+    ("memorybank_langchain/siliconfriend/personas.py", "are no"),
+}
+"""Words of prompts for models, which change what is measured."""
 
 
 def is_pending(path):
@@ -97,6 +102,7 @@ def test_code_is_plain_english(path):
         f"{path}:{line}: {match.group()!r}"
         for line, text in texts(source)
         for match in BANNED.finditer(text)
+        if (path, match.group()) not in PROMPTS
     ]
     faults += [
         f"{path}:{line}: a docstring begins with a question word: {text.splitlines()[0]!r}"

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
 from memorybank_langchain.siliconfriend.web import page, start
-from memorybank_langchain.siliconfriend.web.strings import WORDS
+from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -64,7 +64,7 @@ EVIL_NAME = "Eve <img src=x onerror=alert(4)>${alert(5)}{{value}}"
 
 
 class Friend(BaseChatModel):
-    """Echoes what is said; some words make it slow, silent, empty or broken."""
+    """Echoes the message; some words make it slow, silent, empty or broken."""
 
     heard: list = Field(default_factory=list)
 
@@ -76,24 +76,24 @@ class Friend(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage("Hm."))])
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        said = messages[-1].text.splitlines()[-1]
-        self.heard.append((said, kwargs))
-        if "broken" in said:
+        message = messages[-1].text.splitlines()[-1]
+        self.heard.append((message, kwargs))
+        if "broken" in message:
             raise ConnectionError("the model <b>cannot</b> be reached")
-        if "stall" in said:
+        if "stall" in message:
             time.sleep(2 * PATIENCE)
-        answer = WHOLE if "slow" in said else "" if "empty" in said else f"Heard: {said}"
+        answer = WHOLE if "slow" in message else "" if "empty" in message else f"Heard: {message}"
         for word in re.findall(r"\S+\s*", answer) or [""]:
-            if "slow" in said:
+            if "slow" in message:
                 time.sleep(0.05)
             yield ChatGenerationChunk(message=AIMessageChunk(word))
 
 
 class Served:
-    """A page of its own, on its own bank."""
+    """A page with its own bank."""
 
     def __init__(self, folder, language, **options):
-        self.language, self.words, self._context = language, WORDS[language], None
+        self.language, self.strings, self._context = language, STRINGS[language], None
         self.model = Friend()
         self.bank = MemoryBank.open(folder / "friend.db", embedder="hashing", language=language)
         options = {"recent": 2, "patience": PATIENCE, **options}
@@ -101,7 +101,7 @@ class Served:
         self.url = start(self.blocks, port=_free_port(), guarded="password" in options)
 
     def context_of(self, browser):
-        """A browser's context that keeps gradio's files, which takes less time than new ones."""
+        """Return a shared browser context: its cached files of gradio save time."""
         self._context = self._context or browser.new_context()
         return self._context
 
@@ -117,10 +117,10 @@ def _free_port():
 
 
 class Person:
-    """Somebody with a browser of their own."""
+    """A user with a browser page."""
 
     def __init__(self, context, served):
-        self.served, self.words, self.context = served, served.words, context
+        self.served, self.strings, self.context = served, served.strings, context
         self.page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.dialogs, self.outside = [], []
@@ -160,7 +160,7 @@ class Person:
         expect(self.find("#sf-send")).to_be_visible()
 
     def tab(self, name):
-        self.find("button[role=tab]", has_text=self.words[name]).click()
+        self.find("button[role=tab]", has_text=self.strings[name]).click()
 
     def noticed(self, text):
         expect(self.find("#sf-notice")).to_contain_text(text)
@@ -195,7 +195,7 @@ def served(request, tmp_path_factory):
 
 @pytest.fixture
 def visitor(browser, served):
-    """Opens a browser for each person; at the end nothing was executed or loaded from outside."""
+    """Open a page per user; afterwards check that nothing was executed or loaded from outside."""
     people = []
 
     def opened():
@@ -261,7 +261,7 @@ def test_an_answer_can_be_stopped_half_way(visitor, served):
 
 def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
     bob = visitor().sign_in("Bob").inside()
-    failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "nothing"}
+    failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "empty answer"}
     for text, why in failing.items():
         bob.say(text, why)
         expect(bob.find(".sf-bubble.user").last).to_have_text(text)
@@ -275,69 +275,69 @@ def test_markup_in_messages_and_names_is_text(visitor, served):
     expect(eve.find("#sf-hello")).to_contain_text(EVIL_NAME)
     eve.say(EVIL)
     expect(eve.find(".sf-bubble.user").last).to_have_text(EVIL)
-    eve.find("#sf-anew").click()
+    eve.find("#sf-new-conversation").click()
     eve.say("What was that about value?")
     expect(eve.find("#sf-recalled")).to_contain_text(EVIL)
     eve.press(EVIL, "delete")
-    expect(eve.find("#sf-question")).to_contain_text(EVIL)
+    expect(eve.find("#sf-confirmation")).to_contain_text(EVIL)
     assert eve.page.locator(".gradio-container img[src=x]").count() == 0
     assert list(served.bank.users()).count(EVIL_NAME) == 1
 
 
-def test_a_memory_is_strengthened_pinned_forgotten_found_again_and_deleted(visitor, served):
+def test_a_memory_is_strengthened_pinned_forgotten_restored_and_deleted(visitor, served):
     kim = visitor().sign_in("Kim").inside()
     kim.say("I paint small boats.")
     kim.say("I am allergic to walnuts.")
     kim.press("boats", "strengthen")
-    kim.noticed(kim.words["strengthened"])
+    kim.noticed(kim.strings["strengthened"])
     expect(kim.memory("boats").locator("svg.curve .dot")).to_have_count(1)
     kim.press("boats", "pin")
-    kim.noticed(kim.words["pinned"])
-    expect(kim.memory("boats")).to_contain_text(kim.words["stays"])
+    kim.noticed(kim.strings["pinned"])
+    expect(kim.memory("boats")).to_contain_text(kim.strings["no_curve"])
     assert kim.memory("boats").locator("[data-do=forget]").count() == 0
     kim.press("boats", "unpin")
-    kim.noticed(kim.words["unpinned"])
+    kim.noticed(kim.strings["unpinned"])
     kim.press("boats", "forget")
-    kim.noticed(kim.words["forgotten"])
+    kim.noticed(kim.strings["forgotten"])
     expect(kim.memory("boats")).to_have_count(0)
-    kim.page.get_by_label(kim.words["archived"]).check()
+    kim.page.get_by_label(kim.strings["archived"]).check()
     kim.press("boats", "restore")
-    kim.noticed(kim.words["restored"])
+    kim.noticed(kim.strings["restored"])
     kim.press("boats", "delete")
     kim.find("#sf-decline").click()
-    expect(kim.find("#sf-question")).to_be_hidden()
+    expect(kim.find("#sf-confirmation")).to_be_hidden()
     kim.press("boats", "delete")
     kim.find("#sf-confirm").click()
     expect(kim.memory("boats")).to_have_count(0)
     assert "boats" not in kim.find("#sf-chat").inner_text()
-    assert [one.turn.query for one in served.bank.timeline(user_id="Kim", archived=True)] == [
+    assert [memory.turn.query for memory in served.bank.timeline(user_id="Kim", archived=True)] == [
         "I am allergic to walnuts."
     ]
 
 
 @ENGLISH
-def test_answers_are_given_anew_and_turns_taken_back(visitor, served):
+def test_answers_are_repeated_and_turns_taken_back(visitor, served):
     pat = visitor().sign_in("Pat").inside()
     pat.find("#sf-again").click()
-    pat.noticed(pat.words["nothing_said"])
+    pat.noticed(pat.strings["no_turns"])
     pat.say("One.")
     pat.say("Two, slow.", "word39")
-    pat.find("text=" + pat.words["settings"]).click()
-    pat.page.get_by_label(pat.words["own"]).uncheck()
+    pat.find("text=" + pat.strings["settings"]).click()
+    pat.page.get_by_label(pat.strings["use_defaults"]).uncheck()
     expect(pat.find("input[type=number]").first).to_be_enabled()
     before = len(served.model.heard)
     pat.find("#sf-again").click()
     expect(pat.find("#sf-stop")).to_be_visible()
     pat.ready()
     expect(pat.find(".sf-bubble")).to_have_count(4)
-    said, settings = served.model.heard[before]
-    assert said == "Two, slow."
+    message, settings = served.model.heard[before]
+    assert message == "Two, slow."
     assert settings == {"temperature": 0.95, "top_p": 0.7, "max_tokens": 512}
     pat.find("#sf-take-back").click()
     expect(pat.find(".sf-bubble")).to_have_count(2)
-    pat.find("#sf-anew").click()
+    pat.find("#sf-new-conversation").click()
     expect(pat.find(".sf-bubble")).to_have_count(0)
-    assert [one.turn.query for one in served.bank.timeline(user_id="Pat")] == ["One."]
+    assert [memory.turn.query for memory in served.bank.timeline(user_id="Pat")] == ["One."]
 
 
 @ENGLISH
@@ -346,8 +346,8 @@ def test_digests_export_and_the_deletion_of_everything(visitor, served):
     sam.say("I walk by the sea every Sunday, it makes me calm.")
     sam.tab("digests")
     sam.find("#sf-digest").click()
-    sam.noticed(sam.words["digested"].format(digested=1, skipped=0))
-    expect(sam.find("#sf-digests article").first).to_contain_text(sam.words["extractive"])
+    sam.noticed(sam.strings["digested"].format(digested=1, skipped=0))
+    expect(sam.find("#sf-digests article").first).to_contain_text(sam.strings["extractive"])
     sam.tab("data")
     with sam.page.expect_download() as download:
         sam.find("#sf-export").click()
@@ -356,9 +356,9 @@ def test_digests_export_and_the_deletion_of_everything(visitor, served):
     assert "by the sea" in json.dumps(data)
     sam.find("#sf-delete-all").click()
     sam.find("#sf-confirm").click()
-    expect(sam.find("#sf-question")).to_be_hidden()
+    expect(sam.find("#sf-confirmation")).to_be_hidden()
     sam.tab("timeline")
-    expect(sam.find("#sf-timeline")).to_contain_text(sam.words["timeline_none"])
+    expect(sam.find("#sf-timeline")).to_contain_text(sam.strings["timeline_none"])
     assert served.bank.timeline(user_id="Sam", archived=True) == []
 
 
@@ -373,8 +373,8 @@ def test_twins_in_two_windows_and_many_at_once_keep_to_their_own(visitor, served
         person.ready()
     assert "secret1" not in people[0].page.content()
     assert "secret0" not in people[1].page.content()
-    said = {one.turn.query for one in served.bank.timeline(user_id="Ida")}
-    assert said == {"slow secret0", "slow secret2"}
+    queries = {memory.turn.query for memory in served.bank.timeline(user_id="Ida")}
+    assert queries == {"slow secret0", "slow secret2"}
 
 
 def test_a_password_guards_the_page(browser, tmp_path):
@@ -382,7 +382,7 @@ def test_a_password_guards_the_page(browser, tmp_path):
     try:
         person = Person(browser.new_context(), served)
         person.sign_in("Lena", "open")
-        expect(person.find("#sf-refused")).to_contain_text(WORDS["en"]["wrong_password"])
+        expect(person.find("#sf-refused")).to_contain_text(STRINGS["en"]["wrong_password"])
         person.sign_in("Lena", "open sesame").inside()
         person.page.reload()
         expect(person.find("#sf-name").locator("input, textarea")).to_have_value("Lena")
@@ -393,34 +393,34 @@ def test_a_password_guards_the_page(browser, tmp_path):
 
 
 @ENGLISH
-def test_nothing_is_told_to_who_is_not_signed_in(served):
-    """Every act but those at the gate, called past the page with a visit that is made up."""
-    names = {id: act.name for id, act in served.blocks.fns.items() if act.name}
-    open_to_all = {"come_back", "enter", "leave", "choose_settings", "keep"}
-    asked = {id: name for id, name in names.items() if name not in open_to_all and id >= 0}
-    assert {"say", "export", "delete", "press", "digest"} <= set(asked.values())
-    for id, name in asked.items():
-        act = served.blocks.fns[id]
-        if act.fn is None or name == "<lambda>":
+def test_handlers_reveal_nothing_without_a_session(served):
+    """Call every handler directly, with an invented session, except those of the sign-in form."""
+    names = {id: fn.name for id, fn in served.blocks.fns.items() if fn.name}
+    public = {"restore_session", "sign_in", "sign_out", "toggle_settings", "cancel_deletion"}
+    protected = {id: name for id, name in names.items() if name not in public and id >= 0}
+    assert {"say", "export", "delete", "press", "digest"} <= set(protected.values())
+    for id, name in protected.items():
+        handler = served.blocks.fns[id]
+        if handler.fn is None or name == "<lambda>":
             continue
-        told = _call(served.url, id, [{"user_id": "Lena"}] + ["x"] * (len(act.inputs) - 1))
-        assert "Nora" not in told
-        assert "诺拉" not in told
+        answer = _call(served.url, id, [{"user_id": "Lena"}] + ["x"] * (len(handler.inputs) - 1))
+        assert "Nora" not in answer
+        assert "诺拉" not in answer
 
 
-def _call(url, act, data):
-    """What the server says to a call without a browser."""
-    body = {"fn_index": act, "data": data, "session_hash": f"intruder{act}", "event_data": None}
+def _call(url, id, data):
+    """Return the server's response to a call without a browser."""
+    body = {"fn_index": id, "data": data, "session_hash": f"intruder{id}", "event_data": None}
     headers = {"Content-Type": "application/json"}
     join = Request(f"{url}gradio_api/queue/join", json.dumps(body).encode(), headers)
     urlopen(join, timeout=10).close()
-    with urlopen(f"{url}gradio_api/queue/data?session_hash=intruder{act}", timeout=20) as stream:
-        told = ""
+    with urlopen(f"{url}gradio_api/queue/data?session_hash=intruder{id}", timeout=20) as stream:
+        answer = ""
         for line in stream:
-            told += line.decode()
-            if "process_completed" in told or "close_stream" in told:
-                return told
-    return told
+            answer += line.decode()
+            if "process_completed" in answer or "close_stream" in answer:
+                return answer
+    return answer
 
 
 @ENGLISH
@@ -440,7 +440,7 @@ def test_what_the_page_does_not_use_is_closed(served):
 def test_an_open_address_without_a_password_is_warned_of(tmp_path):
     with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
         with (
-            pytest.warns(UserWarning, match="give a password"),
+            pytest.warns(UserWarning, match="set a password"),
             pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"),
         ):
             start(page(bank, Friend()), host="192.0.2.1", port=_free_port())
@@ -449,7 +449,7 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
     gc.collect()  # uvicorn leaves its loop open where it cannot listen
 
 
-def test_wordings_say_the_same_things():
-    assert WORDS["en"].keys() == WORDS["zh"].keys()
-    for key, text in WORDS["en"].items():
-        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", WORDS["zh"][key])), key
+def test_texts_of_both_languages_have_the_same_fields():
+    assert STRINGS["en"].keys() == STRINGS["zh"].keys()
+    for key, text in STRINGS["en"].items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", STRINGS["zh"][key])), key

@@ -88,7 +88,7 @@ def evaluate_command(
 
 
 def _host_names(names: Sequence[str]) -> Sequence[str]:
-    """Return `names`, or the default model if there are none."""
+    """Return `names`, or the default model if it is empty."""
     from memorybank_langchain.siliconfriend.models import default_model_name
 
     return names or [default_model_name()]

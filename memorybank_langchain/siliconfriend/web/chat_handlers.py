@@ -1,4 +1,4 @@
-"""What the page does with a conversation."""
+"""Event handlers of the conversation."""
 
 from __future__ import annotations
 
@@ -8,67 +8,73 @@ from typing import Any
 import gradio as gr
 
 from . import markup
-from .handlers import Changes, PageHandlers, shown, shown_live
+from .handlers import Changes, PageHandlers, with_session, with_session_streaming
 from .session import Message, UserSession
 
 
 class ChatHandlers(PageHandlers):
-    """Saying, stopping, taking back."""
+    """Sending, stopping and taking back messages."""
 
-    @shown_live
-    def say(self, visit: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
-        """Answers what is in the box."""
+    @with_session_streaming
+    def say(self, session: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
+        """Answer the message in the box."""
         if text.strip():
-            states = visit.say(text, _settings(*settings))
-            yield from self._answering(visit, states, {self.at.box: ""})
+            states = session.say(text, _sampling(*settings))
+            yield from self._stream_answer(session, states, {self.layout.box: ""})
 
-    @shown_live
-    def again(self, visit: UserSession, *settings: Any) -> Iterator[Changes]:
-        """Answers anew what was said last."""
-        yield from self._answering(visit, visit.again(_settings(*settings)), {})
+    @with_session_streaming
+    def again(self, session: UserSession, *settings: Any) -> Iterator[Changes]:
+        """Answer the last message again."""
+        yield from self._stream_answer(session, session.again(_sampling(*settings)), {})
 
-    def _answering(
-        self, visit: UserSession, states: Iterator[list[Message]], changes: Changes
+    def _stream_answer(
+        self, session: UserSession, states: Iterator[list[Message]], changes: Changes
     ) -> Iterator[Changes]:
-        """Shows an answer as it grows, with a button that stops it, and then the memory."""
-        at = self.at
-        changes |= {at.send: gr.update(visible=False), at.stop: gr.update(visible=True)}
+        """Show an answer as it grows, with a stop button; then update the memory."""
+        layout = self.layout
+        changes |= {layout.send: gr.update(visible=False), layout.stop: gr.update(visible=True)}
         for messages in states:
-            yield {at.chat: markup.talk(messages, self.words), **changes}
+            yield {layout.chat: markup.conversation(messages, self.strings), **changes}
             changes = {}
-        yield {**self.answered(), **self.memory(visit)}
+        yield {**self.show_send_button(), **self.show_memory(session)}
 
-    def answered(self) -> Changes:
-        """Something can be said again."""
-        return {self.at.send: gr.update(visible=True), self.at.stop: gr.update(visible=False)}
+    def show_send_button(self) -> Changes:
+        """Show the send button in place of the stop button."""
+        return {
+            self.layout.send: gr.update(visible=True),
+            self.layout.stop: gr.update(visible=False),
+        }
 
-    @shown
-    def stop(self, visit: UserSession) -> Changes:
-        """Ends the answer under way."""
-        visit.stop()
+    @with_session
+    def stop(self, session: UserSession) -> Changes:
+        """Stop the current answer."""
+        session.stop()
         return {}
 
-    @shown
-    def take_back(self, visit: UserSession) -> Changes:
-        """Erases the last turn."""
-        visit.take_back()
-        told = self.notice(self.words["taken_back"])
-        return {**self.talk(visit), **self.memory(visit), **told}
+    @with_session
+    def take_back(self, session: UserSession) -> Changes:
+        """Erase the last turn."""
+        session.take_back()
+        notice = self.show_notice(self.strings["taken_back"])
+        return {**self.show_conversation(session), **self.show_memory(session), **notice}
 
-    @shown
-    def begin_anew(self, visit: UserSession) -> Changes:
-        """Begins another conversation."""
-        visit.begin_anew()
-        return {**self.talk(visit), **self.memory(visit)}
+    @with_session
+    def new_conversation(self, session: UserSession) -> Changes:
+        """Start a new conversation."""
+        session.new_conversation()
+        return {**self.show_conversation(session), **self.show_memory(session)}
 
-    def choose_settings(self, own: bool) -> Changes:
-        """Lets the sliders be moved, or not."""
-        sliders = (self.at.temperature, self.at.top_p, self.at.max_tokens)
-        return dict.fromkeys(sliders, gr.update(interactive=not own))
+    def toggle_settings(self, use_defaults: bool) -> Changes:
+        """Enable the sliders, unless the model's defaults are used."""
+        layout = self.layout
+        sliders = (layout.temperature, layout.top_p, layout.max_tokens)
+        return dict.fromkeys(sliders, gr.update(interactive=not use_defaults))
 
 
-def _settings(own: bool, temperature: float, top_p: float, max_tokens: float) -> dict[str, Any]:
-    """What the model is told of its sampling; nothing where it is left to it."""
-    if own:
+def _sampling(
+    use_defaults: bool, temperature: float, top_p: float, max_tokens: float
+) -> dict[str, Any]:
+    """Return the sampling parameters; none if the model's defaults are used."""
+    if use_defaults:
         return {}
     return {"temperature": temperature, "top_p": top_p, "max_tokens": int(max_tokens)}

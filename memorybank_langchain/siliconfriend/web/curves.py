@@ -1,4 +1,4 @@
-"""A memory's curve of forgetting as a small picture in a page: no file, and any background."""
+"""Forgetting curve of a memory as inline SVG, for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memorybank_core.records import Memory
 WIDTH, HEIGHT = 600.0, 132.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 14.0, 586.0, 10.0, 106.0
 _POINTS = 48
-_FURTHEST = timedelta(days=365)
+_MAX_SPAN = timedelta(days=365)
 
 
 def curve_svg(
@@ -21,15 +21,18 @@ def curve_svg(
     now: datetime,
     label: dict[str, str],
 ) -> str:
-    """Retention from when it was said, over now, to when it will have faded; dots are recalls.
+    """Draw the retention of a memory from its creation until it has faded; dots are recalls.
 
     Args:
-        memory: Whose curve.
-        recalls: When it was recalled, oldest first.
-        law: How it fades.
-        now: Where what was ends and what will be, if nothing recalls it, begins.
-        label: What stands below the start, "now", the end ("until") and at the "threshold":
-            safe HTML.
+        memory: The memory.
+        recalls: Times of its recalls, oldest first.
+        law: Forgetting law.
+        now: Present time; the curve after it assumes no further recall.
+        label: Labels of the points "start", "now" and "until" (the end) and of the "threshold",
+            as safe HTML.
+
+    Returns:
+        The SVG element.
     """
     history = History.of(memory, recalls)
     start, until = history.created_at, _end(memory, law, now)
@@ -61,20 +64,21 @@ def curve_svg(
 
 
 class _Scale:
-    """From times and retentions to places in the picture."""
+    """Mapping from times and retentions to coordinates of the picture."""
 
     def __init__(self, start: datetime, until: datetime) -> None:
         self._start, self._span = start, until - start
 
     def at(self, time: datetime, level: float) -> tuple[float, float]:
+        """Return the coordinates of a time and a retention."""
         share = min(max((time - self._start) / self._span, 0.0), 1.0)
         return _LEFT + share * (_RIGHT - _LEFT), _BOTTOM - level * (_BOTTOM - _TOP)
 
 
 def _end(memory: Memory, law: ForgettingLaw, now: datetime) -> datetime:
-    """A little after it has faded, if that is not too far off."""
-    fades = fades_at(memory, law, THRESHOLD) or now + _FURTHEST
-    return max(min(fades, now + _FURTHEST), now + timedelta(days=1)) + timedelta(hours=12)
+    """Return a time shortly after the memory has faded, at most a year away."""
+    fades = fades_at(memory, law, THRESHOLD) or now + _MAX_SPAN
+    return max(min(fades, now + _MAX_SPAN), now + timedelta(days=1)) + timedelta(hours=12)
 
 
 def _path(points: list[tuple[float, float]]) -> str:
@@ -82,7 +86,7 @@ def _path(points: list[tuple[float, float]]) -> str:
 
 
 def _dates(here: float, label: dict[str, str]) -> str:
-    """The start, now and the end below the axis; the start is left out where now would touch it."""
+    """Label start, now and end below the axis; labels that would overlap "now" are left out."""
     y = HEIGHT - 8
     anchor = "start" if here < _LEFT + 30 else "end" if here > _RIGHT - 30 else "middle"
     texts = [f'<text x="{here:.1f}" y="{y}" text-anchor="{anchor}">{label["now"]}</text>']

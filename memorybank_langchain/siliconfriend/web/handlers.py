@@ -1,7 +1,7 @@
-"""What is common to all that is pressed on the page, and who is let in.
+"""Base of the page's event handlers: sign-in, sign-out, and errors shown on the page.
 
-An act returns what changes on the page. Who it happens to is read from the visit that the server
-keeps for the browser's session, never from what the browser sends.
+A handler returns the changes of the page. The user comes from the session that the server keeps
+for the browser, never from what the browser sends.
 """
 
 from __future__ import annotations
@@ -19,138 +19,143 @@ from memorybank_core import MemoryBank, MemoryBankError
 
 from . import markup
 from .page_layout import PageLayout
-from .session import UserSession, called
-from .strings import WORDS
+from .session import UserSession, clean_name
+from .strings import STRINGS
 
-_GUESSING = 1.0  # seconds that a wrong password costs
+_WRONG_PASSWORD_DELAY = 1.0  # seconds
 Changes = dict[Any, Any]
 
 
-def shown(act: Callable[..., Changes]) -> Callable[..., Changes]:
-    """`act` of a visit; where it fails, that is shown, and without a visit nothing is done."""
+def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
+    """Decorate a handler: show its errors on the page, and require a session."""
 
-    @wraps(act)
-    def safe(self: PageHandlers, visit: UserSession | None, *args: Any) -> Changes:
-        if visit is None:
-            return self.turned_away(self.words["lost"])
+    @wraps(handler)
+    def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Changes:
+        if session is None:
+            return self.show_sign_in(self.strings["lost"])
         try:
-            return {self.at.notice: "", **act(self, visit, *args)}
+            return {self.layout.notice: "", **handler(self, session, *args)}
         except (LookupError, MemoryBankError) as error:
-            return self.notice(str(error))
+            return self.show_notice(str(error))
 
-    return safe
+    return wrapper
 
 
-def shown_live(act: Callable[..., Iterator[Changes]]) -> Callable[..., Iterator[Changes]]:
-    """The same for one that changes the page step by step."""
+def with_session_streaming(
+    handler: Callable[..., Iterator[Changes]],
+) -> Callable[..., Iterator[Changes]]:
+    """Decorate a handler that changes the page step by step, as `with_session` does."""
 
-    @wraps(act)
-    def safe(self: PageHandlers, visit: UserSession | None, *args: Any) -> Iterator[Changes]:
-        if visit is None:
-            yield self.turned_away(self.words["lost"])
+    @wraps(handler)
+    def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Iterator[Changes]:
+        if session is None:
+            yield self.show_sign_in(self.strings["lost"])
             return
         try:
-            yield {self.at.notice: ""}
-            yield from act(self, visit, *args)
+            yield {self.layout.notice: ""}
+            yield from handler(self, session, *args)
         except (LookupError, MemoryBankError) as error:
-            yield self.notice(str(error))
+            yield self.show_notice(str(error))
 
-    return safe
+    return wrapper
 
 
 class PageHandlers:
-    """The gate, and what every act may show.
+    """Sign-in and sign-out, and the changes that several handlers share.
 
     Args:
-        bank: Where the memories are.
-        model: What answers.
-        at: The parts of the page.
+        bank: Bank with the memories.
+        model: Chat model that answers.
+        layout: Components of the page.
         language: "en" or "zh".
-        password: What everyone must know who wants in; None asks for none.
-        options: The keywords of `Companion`.
+        password: Password that visitors must enter; None asks for none.
+        options: Keyword arguments of `Companion`.
     """
 
     def __init__(
         self,
         bank: MemoryBank,
         model: BaseChatModel,
-        at: PageLayout,
+        layout: PageLayout,
         language: str,
         password: str | None,
         options: dict[str, Any],
     ) -> None:
-        self.words, self.at = WORDS[language], at
+        self.strings, self.layout = STRINGS[language], layout
         self._bank, self._model, self._language = bank, model, language
         self._password, self._options = password, options
 
-    def come_back(self, remembered: object) -> Changes:
-        """Where no password is asked, a browser comes back as who it was."""
+    def restore_session(self, remembered: object) -> Changes:
+        """Sign in a returning browser; with a password, only fill in the name."""
         if not isinstance(remembered, str) or not remembered:
-            return self.turned_away("")
+            return self.show_sign_in("")
         if self._password is not None:
-            return {self.at.name: remembered}
-        return self.enter(remembered, "")
+            return {self.layout.name: remembered}
+        return self.sign_in(remembered, "")
 
-    def enter(self, name: str, password: str) -> Changes:
-        """Lets a person in, and shows them what is theirs."""
+    def sign_in(self, name: str, password: str) -> Changes:
+        """Sign in a user and show their conversation and memories."""
         if self._password is not None and not hmac.compare_digest(
             (password or "").encode(), self._password.encode()
         ):
-            time.sleep(_GUESSING)
-            return self.turned_away(self.words["wrong_password"])
+            time.sleep(_WRONG_PASSWORD_DELAY)
+            return self.show_sign_in(self.strings["wrong_password"])
         try:
-            user = called(name or "", self.words)
-            visit = UserSession(self._model, self._bank, user, self.words, **self._options)
+            user = clean_name(name or "", self.strings)
+            session = UserSession(self._model, self._bank, user, self.strings, **self._options)
         except MemoryBankError as error:
-            return self.turned_away(str(error))
-        at = self.at
+            return self.show_sign_in(str(error))
+        layout = self.layout
         return {
-            at.visit: visit,
-            at.remembered: user,
-            at.gate: gr.update(visible=False),
-            at.inside: gr.update(visible=True),
-            at.name: "",
-            at.password: "",
-            **self.talk(visit),
-            **self.memory(visit),
-            at.digests: visit.digests(),
-            **dict.fromkeys((at.refused, at.notice), ""),
+            layout.session: session,
+            layout.remembered: user,
+            layout.gate: gr.update(visible=False),
+            layout.inside: gr.update(visible=True),
+            layout.name: "",
+            layout.password: "",
+            **self.show_conversation(session),
+            **self.show_memory(session),
+            layout.digests: session.digests(),
+            **dict.fromkeys((layout.sign_in_error, layout.notice), ""),
         }
 
-    def leave(self, visit: UserSession | None) -> Changes:
-        """Forgets who it was."""
-        if visit is not None:
-            visit.stop()
-        return {self.at.remembered: "", **self.turned_away("")}
+    def sign_out(self, session: UserSession | None) -> Changes:
+        """Sign out: forget the name, and show the sign-in form."""
+        if session is not None:
+            session.stop()
+        return {self.layout.remembered: "", **self.show_sign_in("")}
 
-    def turned_away(self, why: str) -> Changes:
-        """Shows the gate, and nothing of anybody."""
-        at = self.at
-        texts = (at.head, at.chat, at.recalled, at.timeline, at.digests, at.notice, at.quote)
+    def show_sign_in(self, error: str) -> Changes:
+        """Show the sign-in form, and remove all content."""
+        layout = self.layout
+        contents = (
+            layout.head, layout.chat, layout.recalled, layout.timeline, layout.digests,
+            layout.notice, layout.quote,
+        )  # fmt: skip
         return {
-            at.visit: None,
-            at.doomed: None,
-            at.gate: gr.update(visible=True),
-            at.inside: gr.update(visible=False),
-            at.question: gr.update(visible=False),
-            at.archived: False,
-            at.refused: markup.notice(why),
-            **dict.fromkeys(texts, ""),
+            layout.session: None,
+            layout.to_delete: None,
+            layout.gate: gr.update(visible=True),
+            layout.inside: gr.update(visible=False),
+            layout.confirmation: gr.update(visible=False),
+            layout.archived: False,
+            layout.sign_in_error: markup.notice(error),
+            **dict.fromkeys(contents, ""),
         }
 
-    def notice(self, text: str) -> Changes:
-        """Says what was done, or why not."""
-        return {self.at.notice: markup.notice(text)}
+    def show_notice(self, text: str) -> Changes:
+        """Show a message about the last action."""
+        return {self.layout.notice: markup.notice(text)}
 
-    def talk(self, visit: UserSession) -> Changes:
-        """The conversation as it is."""
-        return {self.at.chat: visit.talk()}
+    def show_conversation(self, session: UserSession) -> Changes:
+        """Show the current conversation."""
+        return {self.layout.chat: session.conversation()}
 
-    def memory(self, visit: UserSession) -> Changes:
-        """The memory as it is."""
-        at = self.at
+    def show_memory(self, session: UserSession) -> Changes:
+        """Show the greeting, the last recall and the timeline."""
+        layout = self.layout
         return {
-            at.head: visit.head(),
-            at.recalled: visit.recalled(self._language),
-            at.timeline: visit.timeline(),
+            layout.head: session.head(),
+            layout.recalled: session.recalled(self._language),
+            layout.timeline: session.timeline(),
         }

@@ -1,4 +1,4 @@
-"""The memory as HTML. What people and models wrote is text in it, whatever it looks like."""
+"""The conversation and the memory as HTML. Texts of users and models are escaped."""
 
 from __future__ import annotations
 
@@ -14,81 +14,81 @@ from memorybank_core.records import WHY
 
 from .curves import curve_svg
 
-Words = Mapping[str, str]
+Strings = Mapping[str, str]
 
 ACTIONS = ("strengthen", "pin", "unpin", "forget", "restore")
-"""What is done with a memory at once; deleting it is asked about first."""
+"""Actions that run at once; a deletion is confirmed first."""
 
-_TEMPLATE_MARKS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
-
-
-def escaped(text: str) -> str:
-    """`text` as HTML, also for gradio's templates, which read `${…}` and `{{…}}`."""
-    return html.escape(text).translate(_TEMPLATE_MARKS)
+_TEMPLATE_CHARACTERS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
 
-def day_text(day: date, words: Words) -> str:
-    """A day as one writes it in the language."""
-    month = words["months"].split()[day.month - 1]
-    return words["date"].format(day=day.day, month=month, year=day.year)
+def escape(text: str) -> str:
+    """Escape `text` for HTML and for gradio's templates, which interpret `${…}` and `{{…}}`."""
+    return html.escape(text).translate(_TEMPLATE_CHARACTERS)
+
+
+def day_text(day: date, strings: Strings) -> str:
+    """Format a day in the language of the page."""
+    month = strings["months"].split()[day.month - 1]
+    return strings["date"].format(day=day.day, month=month, year=day.year)
 
 
 def empty(text: str) -> str:
-    """What stands where there is nothing to show."""
-    return f'<p class="sf-empty">{escaped(text)}</p>'
+    """Return a placeholder for empty content."""
+    return f'<p class="sf-empty">{escape(text)}</p>'
 
 
 def notice(text: str) -> str:
-    """A word on what was done; nothing where nothing was."""
-    return f'<p class="sf-notice" role="status">{escaped(text)}</p>' if text else ""
+    """Return a message about the last action; "" for an empty text."""
+    return f'<p class="sf-notice" role="status">{escape(text)}</p>' if text else ""
 
 
-def head(user: str, bank: MemoryBank, words: Words) -> str:
-    """The greeting, and how much is known."""
+def head(user: str, bank: MemoryBank, strings: Strings) -> str:
+    """Return the greeting and the number of memories."""
     stats = bank.stats(user_id=user)
-    hello = words["hello_again" if stats.memories else "hello"].format(name=user)
+    greeting = strings["hello_again" if stats.memories else "hello"].format(name=user)
     known = ""
     if stats.memories and stats.first_day:
-        wording = words["known_one" if stats.memories == 1 else "known"]
-        known = wording.format(count=stats.memories, day=day_text(stats.first_day, words))
-    return f'<h1 class="sf-hello">{escaped(hello)}</h1><p class="sf-known">{escaped(known)}</p>'
+        template = strings["known_one" if stats.memories == 1 else "known"]
+        known = template.format(count=stats.memories, day=day_text(stats.first_day, strings))
+    return f'<h1 class="sf-hello">{escape(greeting)}</h1><p class="sf-known">{escape(known)}</p>'
 
 
-def talk(messages: Iterable[Mapping[str, str]], words: Words) -> str:
-    """A conversation."""
-    said = "".join(
-        f'<div class="sf-bubble {message["role"]}">{escaped(message["content"])}</div>'
+def conversation(messages: Iterable[Mapping[str, str]], strings: Strings) -> str:
+    """Return a conversation."""
+    bubbles = "".join(
+        f'<div class="sf-bubble {message["role"]}">{escape(message["content"])}</div>'
         for message in messages
     )
-    label = escaped(words["chat"])
-    hint = empty(words["chat_none"]) if not said else ""
-    return f'<div class="sf-talk" role="log" aria-label="{label}">{said}{hint}</div>'
+    label = escape(strings["chat"])
+    hint = empty(strings["chat_none"]) if not bubbles else ""
+    return f'<div class="sf-talk" role="log" aria-label="{label}">{bubbles}{hint}</div>'
 
 
-def recalled(context: Context | None, words: Words, language: str) -> str:
-    """What was recalled for the last answer, and why: the parts of each score."""
+def recalled(context: Context | None, strings: Strings, language: str) -> str:
+    """Return the memories recalled for the last answer, with the parts of their scores."""
     if context is None:
-        return empty(words["recalled_none"])
+        return empty(strings["recalled_none"])
     if not context.results:
-        return empty(words["recalled_nothing"])
-    cards = "".join(_result(result, words, language) for result in context.results)
-    more = words["left_out"].format(count=len(context.left_out)) if context.left_out else ""
+        return empty(strings["recalled_nothing"])
+    cards = "".join(_result(result, strings, language) for result in context.results)
+    more = strings["left_out"].format(count=len(context.left_out)) if context.left_out else ""
     return f'<div class="sf-list">{cards}</div>{notice(more)}'
 
 
-def _result(result: SearchResult, words: Words, language: str) -> str:
+def _result(result: SearchResult, strings: Strings, language: str) -> str:
     memory, names = result.memory, WHY[language]
     parts = "".join(
-        f'<span class="sf-part{" minus" if part < 0 else ""}">{escaped(names[name])} '
+        f'<span class="sf-part{" minus" if part < 0 else ""}">{escape(names[name])} '
         f"<b>{part:+.2f}</b></span>"
         for name, part in asdict(result.parts).items()
         if abs(part) >= 0.005
     )
     return (
-        f'<article class="sf-memory"><header><time>{escaped(day_text(memory.day, words))}</time>'
-        f'<span class="sf-score">{escaped(words["score"])} {result.score:.2f}</span></header>'
-        f'{_said(memory, words)}<div class="sf-parts">{parts}</div>'
-        f"{_bar(result.retention, words)}</article>"
+        f'<article class="sf-memory"><header><time>{escape(day_text(memory.day, strings))}</time>'
+        f'<span class="sf-score">{escape(strings["score"])} {result.score:.2f}</span></header>'
+        f'{_lines(memory, strings)}<div class="sf-parts">{parts}</div>'
+        f"{_bar(result.retention, strings)}</article>"
     )
 
 
@@ -96,43 +96,46 @@ def timeline(
     memories: Iterable[Memory],
     bank: MemoryBank,
     now: datetime,
-    words: Words,
+    strings: Strings,
     *,
     more: bool,
-    opened: str | None = None,
+    open_id: str | None = None,
 ) -> str:
-    """Memories by day, the latest first; each opens to its curve and to what can be done."""
+    """Return memories by day, latest first; each opens to its forgetting curve and its buttons."""
     latest = sorted(memories, key=lambda memory: (memory.created_at, memory.id), reverse=True)
     if not latest:
-        return empty(words["timeline_none"])
+        return empty(strings["timeline_none"])
     days = "".join(
-        f'<h3 class="sf-day">{escaped(day_text(day, words))}</h3>'
+        f'<h3 class="sf-day">{escape(day_text(day, strings))}</h3>'
         + "".join(
-            _memory(memory, bank, now, words, is_open=memory.id == opened) for memory in of_day
+            _card(memory, bank, now, strings, is_open=memory.id == open_id)
+            for memory in memories_of_day
         )
-        for day, of_day in groupby(latest, key=lambda memory: memory.day)
+        for day, memories_of_day in groupby(latest, key=lambda memory: memory.day)
     )
-    button = _button("more", "", words) if more else ""
+    button = _button("more", "", strings) if more else ""
     return f'<div class="sf-list">{days}{button}</div>'
 
 
-def _memory(memory: Memory, bank: MemoryBank, now: datetime, words: Words, *, is_open: bool) -> str:
-    wording = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
-    buttons = "".join(_button(do, memory.id, words) for do in _actions(memory))
-    state, opened = " archived" if memory.archived_at else "", " open" if is_open else ""
+def _card(
+    memory: Memory, bank: MemoryBank, now: datetime, strings: Strings, *, is_open: bool
+) -> str:
+    recalls = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
+    buttons = "".join(_button(action, memory.id, strings) for action in _actions(memory))
+    state, is_open_mark = " archived" if memory.archived_at else "", " open" if is_open else ""
     pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
     return (
-        f'<details class="sf-memory{state}"{opened}><summary>{pin}'
-        f"{_said(memory, words)}{_bar(retention_of(memory, bank.law, now), words)}</summary>"
-        f"{_fading(memory, bank, now, words)}"
-        f'<p class="sf-known">{escaped(words[wording].format(count=memory.recalls))} · '
-        f"{escaped(words['strength'])} {memory.strength:.3g}</p>"
+        f'<details class="sf-memory{state}"{is_open_mark}><summary>{pin}'
+        f"{_lines(memory, strings)}{_bar(retention_of(memory, bank.law, now), strings)}</summary>"
+        f"{_curve(memory, bank, now, strings)}"
+        f'<p class="sf-known">{escape(strings[recalls].format(count=memory.recalls))} · '
+        f"{escape(strings['strength'])} {memory.strength:.3g}</p>"
         f'<div class="sf-actions">{buttons}</div></details>'
     )
 
 
 def _actions(memory: Memory) -> tuple[str, ...]:
-    """What can be done with a memory as it is."""
+    """Return the actions that apply to a memory in its present state."""
     if memory.archived_at:
         return ("restore", "pin", "delete")
     if memory.pinned:
@@ -140,70 +143,70 @@ def _actions(memory: Memory) -> tuple[str, ...]:
     return ("strengthen", "pin", "forget", "delete")
 
 
-def _fading(memory: Memory, bank: MemoryBank, now: datetime, words: Words) -> str:
-    """A memory's curve of forgetting; or that it does not fade."""
+def _curve(memory: Memory, bank: MemoryBank, now: datetime, strings: Strings) -> str:
+    """Return the forgetting curve of a memory, or a note that it is pinned."""
     if memory.pinned:
-        return f'<p class="sf-known">{escaped(words["stays"])}</p>'
+        return f'<p class="sf-known">{escape(strings["no_curve"])}</p>'
     recalls = bank.recalls(memory.id, user_id=memory.user_id) if memory.recalls else []
     fades = fades_at(memory, bank.law, THRESHOLD)
     label = {
-        "start": escaped(day_text(bank.day_of(memory.created_at), words)),
-        "until": escaped(day_text(bank.day_of(fades), words)) if fades else "",
-        "now": escaped(words["now"]),
-        "threshold": escaped(words["threshold"]),
+        "start": escape(day_text(bank.day_of(memory.created_at), strings)),
+        "until": escape(day_text(bank.day_of(fades), strings)) if fades else "",
+        "now": escape(strings["now"]),
+        "threshold": escape(strings["threshold"]),
     }
     return curve_svg(memory, recalls, bank.law, now, label)
 
 
-def quoted(memory: Memory, words: Words) -> str:
-    """A memory as it is shown before it is deleted."""
-    return f'<blockquote class="sf-quote">{_said(memory, words)}</blockquote>'
+def quote(memory: Memory, strings: Strings) -> str:
+    """Return a memory as shown in the confirmation of its deletion."""
+    return f'<blockquote class="sf-quote">{_lines(memory, strings)}</blockquote>'
 
 
-def _said(memory: Memory, words: Words) -> str:
-    """Who said what, a line each; or the summary of the day."""
-    said = [(words["event"], memory.text)]
+def _lines(memory: Memory, strings: Strings) -> str:
+    """Return the lines of a turn with their speakers, or the summary of a day."""
+    lines = [(strings["event"], memory.text)]
     if memory.turn is not None:
-        said = [(words["you"], memory.turn.query), (words["companion"], memory.turn.response)]
+        lines = [(strings["you"], memory.turn.query), (strings["companion"], memory.turn.response)]
     return "".join(
-        f'<p class="sf-said"><b>{escaped(name)}</b> {escaped(text)}</p>'
-        for name, text in said
+        f'<p class="sf-said"><b>{escape(name)}</b> {escape(text)}</p>'
+        for name, text in lines
         if text.strip()
     )
 
 
-def _bar(retention: float, words: Words) -> str:
-    """How much of a memory is left, as a bar."""
+def _bar(retention: float, strings: Strings) -> str:
+    """Return the retention as a bar."""
     share = min(max(retention, 0.0), 1.0)
     return (
-        f'<div class="sf-left" title="{escaped(words["retention"])} {share:.2f}">'
+        f'<div class="sf-left" title="{escape(strings["retention"])} {share:.2f}">'
         f'<i style="width:{share:.0%}"></i></div>'
     )
 
 
-def _button(do: str, memory_id: str, words: Words) -> str:
+def _button(action: str, memory_id: str, strings: Strings) -> str:
     return (
-        f'<button type="button" class="sf-do {do}" data-do="{do}" '
-        f'data-id="{escaped(memory_id)}">{escaped(words[do])}</button>'
+        f'<button type="button" class="sf-do {action}" data-do="{action}" '
+        f'data-id="{escape(memory_id)}">{escape(strings[action])}</button>'
     )
 
 
-def digests(found: list[Digest], words: Words) -> str:
-    """The portrait, the summary of all days, and those of single days, the latest first."""
-    if not found:
-        return empty(words["digest_none"])
-    overall = sorted((one for one in found if one.day is None), key=_summaries_last)
-    daily = [one for one in found if one.day is not None]
-    daily.sort(key=lambda one: (one.day or date.min, not _summaries_last(one)), reverse=True)
-    parts = [_digest(one, words[_kind(one)], words) for one in overall]
+def digests(all_digests: list[Digest], strings: Strings) -> str:
+    """Return the portrait, the global summary, and the digests of days, latest first."""
+    if not all_digests:
+        return empty(strings["digest_none"])
+    overall = sorted((digest for digest in all_digests if digest.day is None), key=_is_summary)
+    daily = [digest for digest in all_digests if digest.day is not None]
+    daily.sort(key=lambda digest: (digest.day or date.min, not _is_summary(digest)), reverse=True)
+    parts = [_digest(digest, strings[_kind(digest)], strings) for digest in overall]
     if daily:
-        days = "".join(_digest(one, _daily_title(one, words), words) for one in daily)
-        parts.append(f'<details class="sf-days"><summary>{escaped(words["days"])}</summary>{days}')
+        days = "".join(_digest(digest, _daily_title(digest, strings), strings) for digest in daily)
+        parts.append(f'<details class="sf-days"><summary>{escape(strings["days"])}</summary>{days}')
         parts.append("</details>")
     return f'<div class="sf-list">{"".join(parts)}</div>'
 
 
-def _summaries_last(digest: Digest) -> bool:
+def _is_summary(digest: Digest) -> bool:
     return not isinstance(digest, Portrait)
 
 
@@ -211,16 +214,16 @@ def _kind(digest: Digest) -> str:
     return "portrait" if isinstance(digest, Portrait) else "summary"
 
 
-def _daily_title(digest: Digest, words: Words) -> str:
-    day = day_text(digest.day, words) if digest.day else ""
-    return f"{day} · {words[_kind(digest)]}"
+def _daily_title(digest: Digest, strings: Strings) -> str:
+    day = day_text(digest.day, strings) if digest.day else ""
+    return f"{day} · {strings[_kind(digest)]}"
 
 
-def _digest(digest: Digest, title: str, words: Words) -> str:
-    maker = words["made_by"].format(model=digest.made_by) if digest.made_by else ""
-    by = words["extractive"] if digest.is_extractive else maker
+def _digest(digest: Digest, title: str, strings: Strings) -> str:
+    author = strings["made_by"].format(model=digest.made_by) if digest.made_by else ""
+    source = strings["extractive"] if digest.is_extractive else author
     return (
-        f'<article class="sf-memory"><h3>{escaped(title)}</h3>'
-        f'<p class="sf-said">{escaped(digest.text)}</p><p class="sf-known">{escaped(by)}</p>'
+        f'<article class="sf-memory"><h3>{escape(title)}</h3>'
+        f'<p class="sf-said">{escape(digest.text)}</p><p class="sf-known">{escape(source)}</p>'
         "</article>"
     )

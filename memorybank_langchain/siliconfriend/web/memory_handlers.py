@@ -1,4 +1,4 @@
-"""What the page does with memories."""
+"""Event handlers of the memories."""
 
 from __future__ import annotations
 
@@ -9,83 +9,96 @@ import gradio as gr
 from memorybank_core import Memory
 
 from . import markup
-from .handlers import Changes, PageHandlers, shown
+from .handlers import Changes, PageHandlers, with_session
 from .session import UserSession
-from .user_memory import SHOWN
+from .user_memory import PAGE_SIZE
 
 _EVERYTHING = "*"
 
 
 class MemoryHandlers(PageHandlers):
-    """Strengthening, pinning, forgetting, deleting, digesting, taking along."""
+    """Strengthening, pinning, forgetting, deleting, digesting and exporting memories."""
 
-    @shown
-    def show_archived(self, visit: UserSession, archived: bool) -> Changes:
-        """Shows what was forgotten, or hides it."""
-        visit.archived = bool(archived)
-        return {self.at.timeline: visit.timeline()}
+    @with_session
+    def show_archived(self, session: UserSession, archived: bool) -> Changes:
+        """Show or hide archived memories."""
+        session.archived = bool(archived)
+        return {self.layout.timeline: session.timeline()}
 
-    @shown
-    def fade(self, visit: UserSession) -> Changes:
-        """Forgets what has faded."""
-        told = self.notice(visit.fade())
-        return {**self.memory(visit), **told}
+    @with_session
+    def forget_faded(self, session: UserSession) -> Changes:
+        """Archive all faded memories."""
+        notice = self.show_notice(session.forget_faded())
+        return {**self.show_memory(session), **notice}
 
-    def press(self, visit: UserSession | None, event: gr.EventData) -> Changes:
-        """Does what a button beside a memory says."""
-        verb, memory = (getattr(event, name, None) for name in ("verb", "memory"))
-        changes: Changes = self._press(visit, verb, memory)
+    def press(self, session: UserSession | None, event: gr.EventData) -> Changes:
+        """Handle a click on a button of a memory."""
+        action, memory_id = (getattr(event, name, None) for name in ("action", "memory"))
+        changes: Changes = self._press(session, action, memory_id)
         return changes
 
-    @shown
-    def _press(self, visit: UserSession, verb: object, memory_id: object) -> Changes:
-        if verb == "more":
-            visit.shown += SHOWN
-            return {self.at.timeline: visit.timeline()}
-        memory = visit.find(memory_id)
-        if verb == "delete":
-            quote = markup.quoted(memory, self.words)
-            return self._question(memory.id, self.words["sure"], quote)
-        if verb not in markup.ACTIONS:
+    @with_session
+    def _press(self, session: UserSession, action: object, memory_id: object) -> Changes:
+        if action == "more":
+            session.max_shown += PAGE_SIZE
+            return {self.layout.timeline: session.timeline()}
+        memory = session.find(memory_id)
+        if action == "delete":
+            quote = markup.quote(memory, self.strings)
+            return self._ask_to_delete(memory.id, self.strings["sure"], quote)
+        if action not in markup.ACTIONS:
             return {}
-        visit.opened = memory.id
-        act: Callable[[Memory], str] = getattr(visit, verb)
-        told = self.notice(act(memory))
-        return {**self.memory(visit), **told}
+        session.open_id = memory.id
+        apply: Callable[[Memory], str] = getattr(session, action)
+        notice = self.show_notice(apply(memory))
+        return {**self.show_memory(session), **notice}
 
-    @shown
-    def doom_all(self, visit: UserSession) -> Changes:
-        """Asks whether everything shall go."""
-        return self._question(_EVERYTHING, self.words["sure_all"], "")
+    @with_session
+    def ask_to_delete_all(self, session: UserSession) -> Changes:
+        """Ask for confirmation to delete everything."""
+        return self._ask_to_delete(_EVERYTHING, self.strings["sure_all"], "")
 
-    def _question(self, doomed: str, asked: str, quote: str) -> Changes:
-        at = self.at
-        shown = gr.update(visible=True)
-        return {at.doomed: doomed, at.question: shown, at.quote: markup.notice(asked) + quote}
+    def _ask_to_delete(self, target: str, question: str, quote: str) -> Changes:
+        layout = self.layout
+        return {
+            layout.to_delete: target,
+            layout.confirmation: gr.update(visible=True),
+            layout.quote: markup.notice(question) + quote,
+        }
 
-    @shown
-    def delete(self, visit: UserSession, doomed: str | None) -> Changes:
-        """Erases what was asked about."""
-        if doomed is None:
-            return self.keep()
-        everything = doomed == _EVERYTHING
-        done = visit.delete_all() if everything else visit.delete(visit.find(doomed).id)
-        told = self.notice(done)
-        shown = {**self.talk(visit), **self.memory(visit), self.at.digests: visit.digests()}
-        return {**self.keep(), **shown, **told}
+    @with_session
+    def delete(self, session: UserSession, target: str | None) -> Changes:
+        """Permanently delete a memory, or everything, once confirmed."""
+        if target is None:
+            return self.cancel_deletion()
+        if target == _EVERYTHING:
+            message = session.delete_all()
+        else:
+            message = session.delete(session.find(target).id)
+        return {
+            **self.cancel_deletion(),
+            **self.show_conversation(session),
+            **self.show_memory(session),
+            self.layout.digests: session.digests(),
+            **self.show_notice(message),
+        }
 
-    def keep(self) -> Changes:
-        """Erases nothing."""
-        at = self.at
-        return {at.doomed: None, at.question: gr.update(visible=False), at.quote: ""}
+    def cancel_deletion(self) -> Changes:
+        """Close the confirmation."""
+        layout = self.layout
+        return {
+            layout.to_delete: None,
+            layout.confirmation: gr.update(visible=False),
+            layout.quote: "",
+        }
 
-    @shown
-    def digest(self, visit: UserSession) -> Changes:
-        """Digests what is new."""
-        told = self.notice(visit.digest())
-        return {self.at.digests: visit.digests(), **self.memory(visit), **told}
+    @with_session
+    def digest(self, session: UserSession) -> Changes:
+        """Digest new turns."""
+        notice = self.show_notice(session.digest())
+        return {self.layout.digests: session.digests(), **self.show_memory(session), **notice}
 
-    @shown
-    def export(self, visit: UserSession) -> Changes:
-        """Everything of theirs, on its way into a file of their browser's."""
-        return {self.at.exported: visit.export()}
+    @with_session
+    def export(self, session: UserSession) -> Changes:
+        """Send everything stored about the user, for the browser to save as a file."""
+        return {self.layout.exported: session.export()}

@@ -1,4 +1,4 @@
-"""The page: what is done where something is pressed."""
+"""The page: components connected to their event handlers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from memorybank_core.validation import require_language
 
 from .chat_handlers import ChatHandlers
 from .memory_handlers import MemoryHandlers
-from .page_layout import PageLayout, laid_out
-from .strings import WORDS
-from .theme import DOWNLOAD, FORGET_ME, THEME_SWITCH
+from .page_layout import PageLayout, build_layout
+from .strings import STRINGS
+from .theme import DOWNLOAD, FORGET_NAME, THEME_SWITCH
 
 
-class _All(ChatHandlers, MemoryHandlers):
-    """Everything that can be pressed."""
+class _AllHandlers(ChatHandlers, MemoryHandlers):
+    """All event handlers of the page."""
 
 
 def page(
@@ -30,55 +30,62 @@ def page(
     password: str | None = None,
     **options: Any,
 ) -> gr.Blocks:
-    """SiliconFriend's page; `start` serves it.
+    """Build SiliconFriend's page; `start` serves it.
 
     Args:
-        bank: Where the memories are; people see their own alone.
-        model: Any chat model of LangChain's.
-        language: "en" or "zh": the page's; the companion speaks the bank's.
-        password: What everyone must know who wants in; None asks for none.
-        options: The keywords of `Companion` and `siliconfriend`, but for whose memory it is.
+        bank: Bank with the memories; users see only their own.
+        model: Any LangChain chat model.
+        language: Language of the page, "en" or "zh"; the companion speaks the bank's.
+        password: Password that visitors must enter; None asks for none.
+        options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
-        InvalidInputError: There is no wording in that language.
+        InvalidInputError: If `language` is not supported.
     """
-    words = WORDS[require_language(language)]
-    blocks: gr.Blocks = gr.Blocks(title=words["title"], analytics_enabled=False, fill_width=True)
+    strings = STRINGS[require_language(language)]
+    blocks: gr.Blocks = gr.Blocks(title=strings["title"], analytics_enabled=False, fill_width=True)
     with blocks:
-        layout = laid_out(words, asks_password=password is not None)
-        acts = _All(bank, model, layout, language, password, options)
-        _wire(blocks, layout, acts)
+        layout = build_layout(strings, asks_password=password is not None)
+        handlers = _AllHandlers(bank, model, layout, language, password, options)
+        _connect(blocks, layout, handlers)
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
 
 
-def _wire(blocks: gr.Blocks, at: PageLayout, acts: _All) -> None:
-    """Says what each button does."""
+def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> None:
+    """Connect the events of the components to the handlers."""
 
-    def on(trigger: Any, act: Callable[..., Any] | None, *inputs: Any, **more: Any) -> Any:
-        kinds = {"outputs": at.all(), "show_progress": "hidden", "api_visibility": "private"}
-        return gr.on(trigger, act, inputs=list(inputs), **{**kinds, **more})
+    def on(trigger: Any, handler: Callable[..., Any] | None, *inputs: Any, **options: Any) -> Any:
+        defaults = {
+            "outputs": layout.all(), "show_progress": "hidden", "api_visibility": "private"
+        }  # fmt: skip
+        return gr.on(trigger, handler, inputs=list(inputs), **{**defaults, **options})
 
-    settings = (at.own, at.temperature, at.top_p, at.max_tokens)
-    on(blocks.load, acts.come_back, at.remembered)
-    on([at.enter.click, at.name.submit, at.password.submit], acts.enter, at.name, at.password)
-    on(at.theme.click, None, outputs=None, js=THEME_SWITCH)
-    on(at.leave.click, acts.leave, at.visit)
-    on(at.leave.click, None, outputs=None, js=FORGET_ME)
-    saying = on([at.send.click, at.box.submit], acts.say, at.visit, at.box, *settings)
-    again = on(at.again.click, acts.again, at.visit, *settings)
-    for answering in (saying, again):
-        answering.failure(acts.answered, None, [at.send, at.stop], api_visibility="private")
-    on(at.stop.click, acts.stop, at.visit, queue=False)
-    on(at.take_back.click, acts.take_back, at.visit)
-    on(at.anew.click, acts.begin_anew, at.visit)
-    on(at.own.change, acts.choose_settings, at.own)
-    on(at.archived.input, acts.show_archived, at.visit, at.archived)
-    on(at.fade.click, acts.fade, at.visit)
-    on(at.timeline.click, acts.press, at.visit)
-    on(at.delete_all.click, acts.doom_all, at.visit)
-    on(at.confirm.click, acts.delete, at.visit, at.doomed)
-    on(at.decline.click, acts.keep)
-    on(at.digest_now.click, acts.digest, at.visit, show_progress="minimal")
-    exporting = on(at.export.click, acts.export, at.visit)
-    exporting.success(None, at.exported, at.exported, js=DOWNLOAD, api_visibility="private")
+    session = layout.session
+    settings = (layout.use_defaults, layout.temperature, layout.top_p, layout.max_tokens)
+    on(blocks.load, handlers.restore_session, layout.remembered)
+    submits = [layout.sign_in.click, layout.name.submit, layout.password.submit]
+    on(submits, handlers.sign_in, layout.name, layout.password)
+    on(layout.theme.click, None, outputs=None, js=THEME_SWITCH)
+    on(layout.sign_out.click, handlers.sign_out, session)
+    on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
+    sends = [layout.send.click, layout.box.submit]
+    saying = on(sends, handlers.say, session, layout.box, *settings)
+    again = on(layout.again.click, handlers.again, session, *settings)
+    for answer in (saying, again):
+        answer.failure(
+            handlers.show_send_button, None, [layout.send, layout.stop], api_visibility="private"
+        )
+    on(layout.stop.click, handlers.stop, session, queue=False)
+    on(layout.take_back.click, handlers.take_back, session)
+    on(layout.new_conversation.click, handlers.new_conversation, session)
+    on(layout.use_defaults.change, handlers.toggle_settings, layout.use_defaults)
+    on(layout.archived.input, handlers.show_archived, session, layout.archived)
+    on(layout.forget_faded.click, handlers.forget_faded, session)
+    on(layout.timeline.click, handlers.press, session)
+    on(layout.delete_all.click, handlers.ask_to_delete_all, session)
+    on(layout.confirm.click, handlers.delete, session, layout.to_delete)
+    on(layout.decline.click, handlers.cancel_deletion)
+    on(layout.digest_now.click, handlers.digest, session, show_progress="minimal")
+    export = on(layout.export.click, handlers.export, session)
+    export.success(None, layout.exported, layout.exported, js=DOWNLOAD, api_visibility="private")

@@ -1,4 +1,4 @@
-"""What the server answers nobody, and what a browser may do with its answers."""
+"""SecurityLayer: middleware that blocks unused endpoints and adds security headers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_CLOSED = ("/upload", "/file", "/proxy", "/stream", "/process_recording", "/deep_link", "/runs")
-"""Parts of gradio's that the page does not use: files and their like."""
+_BLOCKED = ("/upload", "/file", "/proxy", "/stream", "/process_recording", "/deep_link", "/runs")
+"""Paths of gradio that the page does not use, such as files."""
 _POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # gradio's own are both
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # gradio needs both
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
@@ -32,23 +32,24 @@ _HEADERS = {
 
 
 class SecurityLayer:
-    """Closes what the page does not use, and lets a browser load nothing from elsewhere."""
+    """ASGI middleware that blocks unused endpoints and content from other origins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path = str(scope["path"]).removeprefix("/gradio_api")
-        if path.startswith(_CLOSED):
-            await PlainTextResponse("not here", 404)(scope, receive, send)
+        if path.startswith(_BLOCKED):
+            await PlainTextResponse("not found", 404)(scope, receive, send)
             return
 
-        async def with_headers(message: MutableMapping[str, Any]) -> None:
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, receive, send_with_headers)

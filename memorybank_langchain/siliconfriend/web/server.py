@@ -1,4 +1,4 @@
-"""Serving the page: on this machine alone, unless told otherwise."""
+"""Server of the page, by default on this machine only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from memorybank_core.terminal import console
 
 from .page import page
 from .security import SecurityLayer
-from .strings import WORDS
+from .strings import STRINGS
 from .theme import CSS, theme
 
 HOST, PORT = "127.0.0.1", 7860
 _LOCAL = ["localhost", "127.0.0.1"]
-_UPLOADS = 1  # bytes: there is nothing to upload
+_MAX_UPLOAD = 1  # bytes; the page uploads nothing
 
 
 def serve(
@@ -34,24 +34,24 @@ def serve(
     password: str | None = None,
     **options: Any,
 ) -> None:
-    """Serves SiliconFriend's page until Ctrl-C.
+    """Serve SiliconFriend's page until Ctrl-C.
 
     Args:
-        bank: Where the memories are; people see their own alone.
-        model: Any chat model of LangChain's.
-        host: Where to listen; from another machine it can be reached at "0.0.0.0" only.
-        port: Where to listen.
-        language: "en" or "zh": the page's; the companion speaks the bank's.
-        password: What everyone must know who wants in; None asks for none.
-        options: The keywords of `Companion` and `siliconfriend`, but for whose memory it is.
+        bank: Bank with the memories; users see only their own.
+        model: Any LangChain chat model.
+        host: Address to listen on; "0.0.0.0" makes the page reachable from other machines.
+        port: Port to listen on.
+        language: Language of the page, "en" or "zh"; the companion speaks the bank's.
+        password: Password that visitors must enter; None asks for none.
+        options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
-        ConfigurationError: The port is taken, or the host is not this machine's.
-        InvalidInputError: There is no wording in that language.
+        ConfigurationError: If the port is in use, or the host is not an address of this machine.
+        InvalidInputError: If `language` is not supported.
     """
     blocks = page(bank, model, language=language, password=password, **options)
     url = start(blocks, host=host, port=port, guarded=password is not None)
-    console().print(WORDS[language]["running"].format(url=url))
+    console().print(STRINGS[language]["running"].format(url=url))
     try:
         blocks.block_thread()
     finally:
@@ -59,32 +59,35 @@ def serve(
 
 
 def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: bool = False) -> str:
-    """Begins to serve a page and returns its address; `blocks.close()` ends it.
+    """Start to serve a page in the background; `blocks.close()` ends it.
 
     Args:
         blocks: The page.
-        host: Where to listen.
-        port: Where to listen.
-        guarded: Whether it asks for a password.
+        host: Address to listen on.
+        port: Port to listen on.
+        guarded: Whether the page asks for a password.
+
+    Returns:
+        The URL of the page.
 
     Raises:
-        ConfigurationError: The port is taken, or the host is not this machine's.
+        ConfigurationError: If the port is in use, or the host is not an address of this machine.
     """
-    local = _is_loopback(host)
-    if not local and not guarded:
+    is_local = _is_loopback(host)
+    if not is_local and not guarded:
         warnings.warn(
-            f"anyone who reaches {host}:{port} can sign in by any name and read what is "
-            "remembered of it: give a password, or serve on 127.0.0.1",
+            f"anyone who can reach {host}:{port} can sign in under any name and read that user's "
+            "memories: set a password, or serve on 127.0.0.1",
             stacklevel=2,
         )
-    layers = [Middleware(SecurityLayer)]
-    if local and ":" not in host:
-        layers.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL, host]))
+    middleware = [Middleware(SecurityLayer)]
+    if is_local and ":" not in host:
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL, host]))
     try:
         _, url, _ = blocks.launch(
             server_name=host,
             server_port=port,
-            app_kwargs={"middleware": layers},
+            app_kwargs={"middleware": middleware},
             theme=theme(),
             css=CSS,
             prevent_thread_lock=True,
@@ -96,12 +99,13 @@ def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: boo
             enable_monitoring=False,
             mcp_server=False,
             pwa=False,
-            max_file_size=_UPLOADS,
+            max_file_size=_MAX_UPLOAD,
             inbrowser=False,
         )
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error}). Take another port, or end what has it"
+            f"cannot listen on {host}:{port} ({error}). Use another port, or stop the program that "
+            "uses it"
         ) from error
     return url
 

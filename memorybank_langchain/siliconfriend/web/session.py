@@ -1,7 +1,7 @@
-"""A visit: one person on the page, their companion, and what they see of their memory.
+"""UserSession: one user on the page, with their companion and their view of the memory.
 
-Each browser session has one of its own on the server. Whatever a browser sends, it reads and
-changes the memories of this person alone.
+The server keeps one session for each browser session. It reads and changes only the memories of
+its user, whatever the browser sends.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from .user_memory import UserMemory
 
 Message = dict[str, str]
 
-LONGEST_NAME = 100
-_LONGEST_ERROR = 500
+MAX_NAME_LENGTH = 100
+_MAX_ERROR_LENGTH = 500
 
 
-def called(name: str, words: markup.Words) -> str:
-    """The name as it is used.
+def clean_name(name: str, strings: markup.Strings) -> str:
+    """Return the name with single spaces.
 
     Raises:
-        InvalidInputError: There is none, or it cannot be one.
+        InvalidInputError: If the name is empty, too long, or has control characters.
     """
     name = " ".join(name.split())
     if not name:
-        raise InvalidInputError(words["no_name"])
-    if len(name) > LONGEST_NAME or any(unicodedata.category(mark)[0] == "C" for mark in name):
-        raise InvalidInputError(words["bad_name"])
+        raise InvalidInputError(strings["no_name"])
+    if len(name) > MAX_NAME_LENGTH or any(unicodedata.category(mark)[0] == "C" for mark in name):
+        raise InvalidInputError(strings["bad_name"])
     return name
 
 
 class UserSession(UserMemory):
-    """One person on the page.
+    """One user on the page.
 
     Args:
-        model: What answers.
-        bank: Where the memories are.
-        name: Who it is; their `user_id`.
-        words: The wording of the page.
-        options: The keywords of `Companion`.
+        model: Chat model that answers.
+        bank: Bank with the memories.
+        name: Name of the user, used as `user_id`.
+        strings: Texts of the page.
+        options: Keyword arguments of `Companion`.
     """
 
     def __init__(
@@ -61,92 +61,92 @@ class UserSession(UserMemory):
         model: BaseChatModel,
         bank: MemoryBank,
         name: str,
-        words: markup.Words,
+        strings: markup.Strings,
         **options: Any,
     ) -> None:
-        session = _session_of_today(bank, name)
-        companion = Companion(model, bank, user_id=name, session=session, **options)
-        super().__init__(companion, words)
+        conversation = _todays_conversation(bank, name)
+        companion = Companion(model, bank, user_id=name, session=conversation, **options)
+        super().__init__(companion, strings)
         self._answering = threading.Lock()
 
     def messages(self) -> list[Message]:
-        """This conversation, as it is remembered."""
-        return [message for memory in self.companion.said() for message in _messages(memory)]
+        """Return the messages of the current conversation."""
+        return [message for memory in self.companion.history() for message in _messages(memory)]
 
     def say(self, text: str, settings: dict[str, Any]) -> Iterator[list[Message]]:
-        """The conversation with `text` and the answer, as that grows.
+        """Yield the conversation with `text` and the growing answer.
 
         Raises:
-            InvalidInputError: An answer is under way.
+            InvalidInputError: If another answer is in progress.
         """
-        shown = [*self.messages(), _message("user", text)]
-        yield from self._answered(shown, lambda: self.companion.say(text, **settings))
+        messages = [*self.messages(), _message("user", text)]
+        yield from self._stream_answer(messages, lambda: self.companion.say(text, **settings))
 
     def again(self, settings: dict[str, Any]) -> Iterator[list[Message]]:
-        """The conversation with another answer to what was said last.
+        """Yield the conversation with another, growing answer to the last message.
 
         Raises:
-            LookupError: Nothing was said in this conversation.
-            InvalidInputError: An answer is under way.
+            LookupError: If this conversation has no turns.
+            InvalidInputError: If another answer is in progress.
         """
-        last = self._last()
-        shown = [*self.messages()[: -len(_messages(last))], *_messages(last)[:1]]
-        yield from self._answered(shown, lambda: self.companion.again(**settings))
+        last = _messages(self._require_last())
+        messages = [*self.messages()[: -len(last)], *last[:1]]
+        yield from self._stream_answer(messages, lambda: self.companion.again(**settings))
 
-    def _answered(
-        self, shown: list[Message], ask: Callable[[], Iterator[str]]
+    def _stream_answer(
+        self, messages: list[Message], ask: Callable[[], Iterator[str]]
     ) -> Iterator[list[Message]]:
-        self._begin()
+        self._lock()
         answer = ""
         try:
-            yield [*shown, _message("assistant", self.words["thinking"])]
+            yield [*messages, _message("assistant", self.strings["thinking"])]
             for piece in ask():
                 answer += piece
-                yield [*shown, _message("assistant", answer)]
-            yield [*shown, _message("assistant", answer)] if answer.strip() else shown
+                yield [*messages, _message("assistant", answer)]
+            yield [*messages, _message("assistant", answer)] if answer.strip() else messages
         except MemoryBankError as error:
-            told = " ".join(str(error).split())[:_LONGEST_ERROR]
-            failure = self.words["failed"].format(error=told)
-            yield [*shown, _message("assistant", failure)]
+            reason = " ".join(str(error).split())[:_MAX_ERROR_LENGTH]
+            failure = self.strings["failed"].format(error=reason)
+            yield [*messages, _message("assistant", failure)]
         finally:
             self._answering.release()
 
     def stop(self) -> None:
-        """Ends the answer under way; what had come of it is kept."""
+        """Stop the current answer; the part received so far is stored."""
         self.companion.stop()
 
     def take_back(self) -> None:
-        """Erases the last turn of this conversation.
+        """Permanently erase the last turn of this conversation.
 
         Raises:
-            LookupError: Nothing was said in this conversation.
-            InvalidInputError: An answer is under way.
+            LookupError: If this conversation has no turns.
+            InvalidInputError: If an answer is in progress.
         """
-        self._last()
-        self._begin()
+        self._require_last()
+        self._lock()
         try:
             self.companion.take_back()
         finally:
             self._answering.release()
 
-    def begin_anew(self) -> None:
-        """Begins another conversation; what was said stays remembered."""
+    def new_conversation(self) -> None:
+        """Start a new conversation; earlier ones stay in memory."""
         self.stop()
-        self.companion.begin_anew()
+        self.companion.new_conversation()
 
-    def _begin(self) -> None:
+    def _lock(self) -> None:
         if not self._answering.acquire(blocking=False):
-            raise InvalidInputError(self.words["busy"])
+            raise InvalidInputError(self.strings["busy"])
 
-    def _last(self) -> Memory:
-        said = self.companion.said(last=1)
-        if not said:
-            raise LookupError(self.words["nothing_said"])
-        return said[0]
+    def _require_last(self) -> Memory:
+        turns = self.companion.history(last=1)
+        if not turns:
+            raise LookupError(self.strings["no_turns"])
+        return turns[0]
 
-    def talk(self) -> str:
-        """This conversation, as HTML."""
-        return markup.talk(self.messages(), self.words)
+    def conversation(self) -> str:
+        """Return the current conversation as HTML."""
+        return markup.conversation(self.messages(), self.strings)
 
 
 def _message(role: str, text: str) -> Message:
@@ -154,14 +154,14 @@ def _message(role: str, text: str) -> Message:
 
 
 def _messages(memory: Memory) -> list[Message]:
-    """A turn as the messages that it has."""
+    """Return the messages of a turn, without empty ones."""
     turn = memory.turn
-    said = (("user", turn.query), ("assistant", turn.response)) if turn else ()
-    return [_message(role, text) for role, text in said if text.strip()]
+    texts = (("user", turn.query), ("assistant", turn.response)) if turn else ()
+    return [_message(role, text) for role, text in texts if text.strip()]
 
 
-def _session_of_today(bank: MemoryBank, user_id: str) -> str | None:
-    """The conversation to go on with: the last one, if something was said in it today."""
+def _todays_conversation(bank: MemoryBank, user_id: str) -> str | None:
+    """Return the user's last conversation if it has a turn of today, else None."""
     latest = bank.timeline(user_id=user_id, kind="turn", last=1)
     today = bank.day_of(datetime.now(timezone.utc))
     return latest[0].session if latest and latest[0].day == today else None

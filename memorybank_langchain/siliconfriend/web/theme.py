@@ -1,4 +1,4 @@
-"""How the page looks: fonts of the system, colours for light and dark, and nothing from outside."""
+"""Theme, styles and scripts of the page; nothing is loaded from other servers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _MONOSPACE = ("ui-monospace", "Noto Sans Mono", "monospace")
 
 
 def theme() -> gr.themes.Base:
-    """Warm greys and a green, in both lights."""
-    made: gr.themes.Base = gr.themes.Soft(
+    """Return the page's theme: warm greys and teal, for light and dark mode."""
+    base: gr.themes.Base = gr.themes.Soft(
         primary_hue=gr.themes.colors.teal,
         secondary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,
@@ -18,7 +18,7 @@ def theme() -> gr.themes.Base:
         font=[gr.themes.Font(name) for name in _FONTS],
         font_mono=[gr.themes.Font(name) for name in _MONOSPACE],
     )
-    return made.set(checkbox_border_color="*neutral_400", checkbox_border_color_dark="*neutral_500")
+    return base.set(checkbox_border_color="*neutral_400", checkbox_border_color_dark="*neutral_500")
 
 
 CSS = """
@@ -113,17 +113,17 @@ svg.curve .dot { fill: var(--primary-500); }
 
 THEME_SWITCH = "() => { document.body.classList.toggle('dark'); }"
 
-REMEMBERED = "siliconfriend"
-"""Where a browser keeps the name of who was here."""
-FORGET_ME = f"() => {{ localStorage.removeItem('{REMEMBERED}'); }}"
+STORAGE_KEY = "siliconfriend"
+"""Key under which the browser stores the user's name."""
+FORGET_NAME = f"() => {{ localStorage.removeItem('{STORAGE_KEY}'); }}"
 
 ACTIONS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
-  if (button) trigger('click', { verb: button.dataset.do, memory: button.dataset.id });
+  if (button) trigger('click', { action: button.dataset.do, memory: button.dataset.id });
 });
 """
-"""Tells the server which button of which memory was pressed."""
+"""Sends the server which button of which memory was clicked."""
 
 DOWNLOAD = """(text) => {
   const link = document.createElement('a');
@@ -133,4 +133,4 @@ DOWNLOAD = """(text) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   return '';
 }"""
-"""Saves a text as a file, without one on the server."""
+"""Saves a text as a file in the browser; the server writes no file."""

@@ -1,4 +1,4 @@
-"""What a person has in memory, and what they can do with it."""
+"""UserMemory: one user's memories as HTML, and the actions on them."""
 
 from __future__ import annotations
 
@@ -12,121 +12,126 @@ from memorybank_langchain.siliconfriend.companion import Companion
 
 from . import markup
 
-SHOWN = 30
-"""How many memories are shown at first, and how many more each time."""
+PAGE_SIZE = 30
+"""Number of memories shown at first, and added by each click on "more"."""
 
 
 class UserMemory:
-    """The memories of one person, and of nobody else.
+    """The memories of one user. Each action returns a message about its result.
 
     Args:
-        companion: Theirs.
-        words: The wording of the page.
+        companion: The user's companion.
+        strings: Texts of the page.
 
     Attributes:
-        shown: How many memories are shown at most.
-        archived: Whether what was forgotten is shown, too.
-        opened: The id of the memory that is shown with its curve.
+        max_shown: Maximum number of memories shown.
+        archived: Whether archived memories are shown too.
+        open_id: Id of the memory that is shown with its forgetting curve.
     """
 
-    def __init__(self, companion: Companion, words: markup.Words) -> None:
-        self.companion, self.words = companion, words
+    def __init__(self, companion: Companion, strings: markup.Strings) -> None:
+        self.companion, self.strings = companion, strings
         self.bank: MemoryBank = companion.bank
         self.user_id: str = companion.user_id
-        self.shown, self.archived = SHOWN, False
-        self.opened: str | None = None
+        self.max_shown, self.archived = PAGE_SIZE, False
+        self.open_id: str | None = None
 
     def find(self, memory_id: object) -> Memory:
-        """This person's memory of an id that a browser sent.
+        """Return the user's memory with an id sent by the browser.
 
         Raises:
-            LookupError: They have none such.
+            LookupError: If the user has no such memory.
         """
-        memories = self.bank.timeline(user_id=self.user_id, archived=True)
-        found = next((memory for memory in memories if memory.id == memory_id), None)
-        if found is None:
-            raise LookupError(self.words["gone"])
-        return found
+        ids = [memory_id] if isinstance(memory_id, str) else []
+        memories = list(self.bank.get(ids, user_id=self.user_id).values())
+        if not memories:
+            raise LookupError(self.strings["gone"])
+        return memories[0]
 
     def strengthen(self, memory: Memory) -> str:
-        """Recalls a memory, and says so."""
+        """Recall a memory."""
         self.bank.reinforce([memory], user_id=self.user_id)
-        return self.words["strengthened"]
+        return self.strings["strengthened"]
 
     def forget(self, memory: Memory) -> str:
-        """Archives a memory, and says so."""
-        self.bank.store.archive(self.user_id, [memory.id], datetime.now(timezone.utc))
-        return self.words["forgotten"]
+        """Archive a memory."""
+        self.bank.archive([memory], user_id=self.user_id)
+        return self.strings["forgotten"]
 
     def restore(self, memory: Memory) -> str:
-        """Brings a memory back, and says so."""
+        """Make an archived memory active again."""
         self.bank.restore([memory], user_id=self.user_id)
-        return self.words["restored"]
+        return self.strings["restored"]
 
     def pin(self, memory: Memory) -> str:
-        """Keeps a memory from fading, and says so."""
+        """Keep a memory from fading."""
         self.bank.pin([memory], user_id=self.user_id)
-        return self.words["pinned"]
+        return self.strings["pinned"]
 
     def unpin(self, memory: Memory) -> str:
-        """Lets a memory fade again, and says so."""
+        """Let a memory fade again."""
         self.bank.unpin([memory], user_id=self.user_id)
-        return self.words["unpinned"]
+        return self.strings["unpinned"]
 
     def delete(self, memory_id: str) -> str:
-        """Erases a memory, and says so."""
-        return self._deleted(self.companion.erase([memory_id]))
+        """Permanently delete a memory."""
+        return self._deletion_message(self.companion.erase([memory_id]))
 
     def delete_all(self) -> str:
-        """Erases everything of theirs, also what an answer under way would keep."""
+        """Permanently delete everything about the user, including a turn being answered."""
         self.companion.stop()
-        self.companion.begin_anew()
+        self.companion.new_conversation()
         memories = self.bank.timeline(user_id=self.user_id, archived=True)
         erased = self.companion.erase([memory.id for memory in memories])
         rest = self.bank.delete(user_id=self.user_id)
-        return self._deleted(replace(rest, memories=erased.memories + rest.memories))
+        return self._deletion_message(replace(rest, memories=erased.memories + rest.memories))
 
-    def _deleted(self, receipt: DeletionReceipt) -> str:
-        told = self.words["deleted"].format(count=receipt.memories)
-        return told if receipt.erased else told + self.words["not_erased"]
+    def _deletion_message(self, receipt: DeletionReceipt) -> str:
+        message = self.strings["deleted"].format(count=receipt.memories)
+        return message if receipt.erased else message + self.strings["not_erased"]
 
-    def fade(self) -> str:
-        """Archives what has faded, and says how much that was."""
+    def forget_faded(self) -> str:
+        """Archive all faded memories."""
         report = self.bank.forget(user_id=self.user_id)
-        return self.words["faded"].format(gone=len(report.forgotten), kept=report.kept)
+        return self.strings["faded"].format(gone=len(report.forgotten), kept=report.kept)
 
     def digest(self) -> str:
-        """Digests what is new, and says what was done."""
+        """Digest new turns."""
         report = self.bank.summarize(user_id=self.user_id)
-        told = self.words["digested"].format(digested=report.digested, skipped=report.skipped)
+        message = self.strings["digested"].format(digested=report.digested, skipped=report.skipped)
         if report.failed:
             error = report.failed[0].error
-            told += self.words["digest_failed"].format(count=len(report.failed), error=error)
-        return told
+            message += self.strings["digest_failed"].format(count=len(report.failed), error=error)
+        return message
 
     def export(self) -> str:
-        """Everything that is remembered of them, as JSON; see `memorybank_core.json_format`."""
-        known = self.user_id in self.bank.users()
-        data = export_json(self.bank, users=[self.user_id]) if known else {}
+        """Return everything stored about the user as JSON; see `memorybank_core.json_format`."""
+        exists = self.user_id in self.bank.users()
+        data = export_json(self.bank, users=[self.user_id]) if exists else {}
         return json.dumps(data, ensure_ascii=False, indent=2)
 
     def head(self) -> str:
-        """The greeting, as HTML, as the following."""
-        return markup.head(self.user_id, self.bank, self.words)
+        """Return the greeting as HTML."""
+        return markup.head(self.user_id, self.bank, self.strings)
 
     def recalled(self, language: str) -> str:
-        """What was recalled for the last answer, and why."""
-        return markup.recalled(self.companion.recalled, self.words, language)
+        """Return the memories recalled for the last answer, with their scores, as HTML."""
+        return markup.recalled(self.companion.recalled, self.strings, language)
 
     def timeline(self) -> str:
-        """Their memories by day, the latest first."""
+        """Return the memories by day, latest first, as HTML."""
         memories = self.bank.timeline(
-            user_id=self.user_id, archived=self.archived, last=self.shown + 1
+            user_id=self.user_id, archived=self.archived, last=self.max_shown + 1
         )
-        more, latest = len(memories) > self.shown, memories[-self.shown :]
-        now = datetime.now(timezone.utc)
-        return markup.timeline(latest, self.bank, now, self.words, more=more, opened=self.opened)
+        return markup.timeline(
+            memories[-self.max_shown :],
+            self.bank,
+            datetime.now(timezone.utc),
+            self.strings,
+            more=len(memories) > self.max_shown,
+            open_id=self.open_id,
+        )
 
     def digests(self) -> str:
-        """Their portrait and summaries."""
-        return markup.digests(self.bank.digests(user_id=self.user_id), self.words)
+        """Return the portrait and the summaries as HTML."""
+        return markup.digests(self.bank.digests(user_id=self.user_id), self.strings)

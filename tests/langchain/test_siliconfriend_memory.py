@@ -1,0 +1,68 @@
+"""Actions on one user's memories on SiliconFriend's page, without a browser."""
+
+import json
+
+import pytest
+
+pytest.importorskip("langchain_core", reason="langchain is not installed")
+pytest.importorskip("gradio", reason="gradio is not installed")
+
+from langchain_core.language_models import FakeListChatModel
+
+from memorybank_core import MemoryBank, Turn, embedder_named
+from memorybank_core.stores import LocalStore
+from memorybank_langchain.siliconfriend import Companion
+from memorybank_langchain.siliconfriend.web.strings import STRINGS
+from memorybank_langchain.siliconfriend.web.user_memory import UserMemory
+
+TURNS = [Turn("I paint small boats.", "Lovely.", id="boats"), Turn("Tea?", "Yes.", id="tea")]
+
+
+class CountingStore(LocalStore):
+    """Counts the reads of a user's memories."""
+
+    reads = 0
+
+    def memories(self, *args, **options):
+        self.reads += 1
+        return super().memories(*args, **options)
+
+
+@pytest.fixture
+def user_memory(tmp_path):
+    embedder = embedder_named("hashing")
+    store = CountingStore(
+        tmp_path / "friend.db", embedder=embedder.name, dimension=embedder.dimension
+    )
+    with MemoryBank(store, embedder) as bank:
+        bank.add(TURNS, user_id="Kim")
+        bank.add([Turn("Secret.", "", id="secret")], user_id="Lena")
+        companion = Companion(FakeListChatModel(responses=["Hm."]), bank, user_id="Kim")
+        yield UserMemory(companion, STRINGS["en"])
+
+
+def test_a_click_on_a_memory_reads_no_timeline(user_memory):
+    for action in ("strengthen", "pin", "unpin", "forget", "restore"):
+        memory = user_memory.find("boats")
+        assert getattr(user_memory, action)(memory)
+    user_memory.delete(user_memory.find("boats").id)
+    assert user_memory.bank.store.reads == 0
+    user_memory.timeline()
+    assert user_memory.bank.store.reads == 1
+
+
+def test_an_archived_memory_is_found_and_restored(user_memory):
+    user_memory.forget(user_memory.find("boats"))
+    assert user_memory.find("boats").archived_at is not None
+    user_memory.restore(user_memory.find("boats"))
+    assert user_memory.find("boats").archived_at is None
+
+
+@pytest.mark.parametrize("id", ["secret", "missing", "", None, 7, ["boats"], {"id": "boats"}])
+def test_other_ids_are_not_found(user_memory, id):
+    with pytest.raises(LookupError, match="no longer exists"):
+        user_memory.find(id)
+
+
+def test_the_export_has_this_users_memories_only(user_memory):
+    assert list(json.loads(user_memory.export())) == ["Kim"]
