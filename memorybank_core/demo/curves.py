@@ -13,58 +13,73 @@ from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.plots import History, can_write, plot_forgetting
 from memorybank_core.records import Memory
 
-from .charts import curve_rows, dates_row
-from .scene import AGAIN_ON, ASKED_ON, FORGET_ON, HORIZON, WIDTH, Scene, moment
+from .charts import curve_rows, label_row
+from .scene import (
+    FORECAST_DAY,
+    FORGET_DAY,
+    QUESTION_DAY,
+    REPEAT_DAYS,
+    WIDTH,
+    Scene,
+    after_noon,
+)
 
 _STYLES = ("yellow", "blue", "green")
-_LABEL = 30  # columns of a label
+_LABEL_COLUMNS = 30
 
 
 def tell_curves(scene: Scene, png: Path) -> None:
-    """Draws the memories recalled most, once and never."""
-    chosen = _chosen(scene)
-    quotes = [scene.word("quote", text=scene.gist(memory, _LABEL)) for memory in chosen]
-    histories = _histories(scene, chosen, quotes)
-    start = min(history.created_at for history in histories)
-    until = moment(HORIZON)
-    width = min(scene.out.width, WIDTH)
-    for history, memory, style in zip(histories, chosen, _STYLES, strict=False):
-        said = scene.word("quote", text=scene.gist(memory, width // 2))
-        scene.say(Text.assemble((said, "bold"), "  ", (_recalls(scene, memory), style)))
-        law = scene.bank.law
-        for row in curve_rows(history, law, start, until, THRESHOLD, width, style):
-            scene.say(row)
-    marks = [start, *(moment(day) for day in (ASKED_ON, *AGAIN_ON, FORGET_ON, HORIZON))]
-    labels = {mark: scene.day(scene.bank.day_of(mark)) for mark in marks}
-    scene.say(dates_row(start, until, width, labels))
-    scene.say(scene.word("legend", threshold=THRESHOLD), "dim")
-    scene.say("")
-    teller = scene
+    """Draw the curves of a memory recalled often, of one recalled once, and of one never recalled.
+
+    Args:
+        scene: The person whose memories are drawn.
+        png: File for the picture.
+    """
+    memories = _choose_memories(scene)
+    quotes = [scene.phrase("quote", text=scene.shorten(it, _LABEL_COLUMNS)) for it in memories]
+    histories = _histories(scene, memories, quotes)
+    _draw_in_terminal(scene, memories, histories)
+    scene.print("")
+    author = scene
     try:
-        if not can_write("".join(quotes)):  # no Chinese font: in English, by the ids
-            teller = replace(scene, language="en")
-            histories = _histories(teller, chosen, [memory.id for memory in chosen])
-        _picture(teller, histories).savefig(png)
+        if not can_write("".join(quotes)):  # no Chinese font: label in English, with the ids
+            author = replace(scene, language="en")
+            histories = _histories(author, memories, [memory.id for memory in memories])
+        _draw_figure(author, histories).savefig(png)
     except (MissingDependencyError, OSError, ValueError) as error:
-        scene.say(scene.word("no_png", error=error), "yellow")
+        scene.print(scene.phrase("no_png", error=error), "yellow")
     else:
-        scene.say(scene.word("drawn", path=png))
+        scene.print(scene.phrase("drawn", path=png))
 
 
-def _chosen(scene: Scene) -> list[Memory]:
-    """A memory that was recalled most often, one recalled once, one never."""
+def _draw_in_terminal(scene: Scene, memories: list[Memory], histories: list[History]) -> None:
+    start = min(history.created_at for history in histories)
+    until = after_noon(FORECAST_DAY)
+    width = min(scene.out.width, WIDTH)
+    for history, memory, style in zip(histories, memories, _STYLES, strict=False):
+        quote = scene.phrase("quote", text=scene.shorten(memory, width // 2))
+        scene.print(Text.assemble((quote, "bold"), "  ", (_describe_recalls(scene, memory), style)))
+        for row in curve_rows(history, scene.bank.law, start, until, THRESHOLD, width, style):
+            scene.print(row)
+    days = (QUESTION_DAY, *REPEAT_DAYS, FORGET_DAY, FORECAST_DAY)
+    moments = [start, *map(after_noon, days)]
+    labels = {moment: scene.format_day(scene.bank.day_of(moment)) for moment in moments}
+    scene.print(label_row(start, until, width, labels))
+    scene.print(scene.phrase("legend", threshold=THRESHOLD), "dim")
+
+
+def _choose_memories(scene: Scene) -> list[Memory]:
+    """Return the memory recalled most often, one recalled once, and one never recalled."""
     memories = scene.bank.timeline(user_id=scene.user, archived=True)
-    most = max(memory.recalls for memory in memories)
+    top = max(memories, key=lambda memory: memory.recalls)
     first = {count: next((m for m in memories if m.recalls == count), None) for count in (1, 0)}
-    top = next(memory for memory in memories if memory.recalls == most)
-    others = [memory for memory in first.values() if memory and memory.id != top.id]
-    return [top, *others]
+    return [top, *[memory for memory in first.values() if memory and memory.id != top.id]]
 
 
 def _histories(scene: Scene, memories: list[Memory], names: list[str]) -> list[History]:
     return [
         History(
-            f"{name}\n{_recalls(scene, memory)}",
+            f"{name}\n{_describe_recalls(scene, memory)}",
             memory.created_at,
             scene.bank.recalls(memory.id, user_id=scene.user),
         )
@@ -72,17 +87,17 @@ def _histories(scene: Scene, memories: list[Memory], names: list[str]) -> list[H
     ]
 
 
-def _recalls(scene: Scene, memory: Memory) -> str:
+def _describe_recalls(scene: Scene, memory: Memory) -> str:
     name = {0: "never", 1: "once"}.get(memory.recalls, "often")
-    return scene.word(name, count=memory.recalls, strength=memory.strength)
+    return scene.phrase(name, count=memory.recalls, strength=memory.strength)
 
 
-def _picture(scene: Scene, histories: list[History]) -> Any:
-    """The same curves as a figure."""
+def _draw_figure(scene: Scene, histories: list[History]) -> Any:
+    """Return the curves as a figure of matplotlib."""
     return plot_forgetting(
         histories,
         scene.bank.law,
-        until=moment(HORIZON),
-        title=scene.word("curves"),
-        caption=scene.word("caption", threshold=THRESHOLD),
+        until=after_noon(FORECAST_DAY),
+        title=scene.phrase("curves"),
+        caption=scene.phrase("caption", threshold=THRESHOLD),
     )

@@ -1,4 +1,4 @@
-"""The chapter of digests: what the days say of a person, without a language model."""
+"""The chapter on digests: portrait and event summaries, made without a language model."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from rich.text import Text
 
 from .scene import Scene
 
-_SHOWN = 3  # so many of the days
+_SHOWN = 3  # days
 
 
 def tell_digests(scene: Scene) -> None:
-    """Digests the days, and shows the portrait and the last days' summaries."""
+    """Digest the days, and show the portrait and the summaries of the last days."""
     report = scene.bank.rebuild(user_id=scene.user, language=scene.language)
     scene.digested = report.digested
-    scene.say(scene.word("digested", days=report.digested), "dim")
-    scene.say("")
+    scene.print(scene.phrase("digested", days=report.digested), "dim")
+    scene.print("")
     portrait = scene.bank.portrait(user_id=scene.user)
     if portrait:
-        scene.say(Text(scene.word("portrait", user=scene.user), "bold"))
-        scene.indented(Text(portrait.text))
-    scene.say("")
-    scene.say(Text(scene.word("last_days"), "bold"))
+        scene.print(Text(scene.phrase("portrait", user=scene.user), "bold"))
+        scene.print_indented(Text(portrait.text))
+    scene.print("")
+    scene.print(Text(scene.phrase("last_days"), "bold"))
     for event in scene.bank.timeline(user_id=scene.user, kind="event", last=_SHOWN):
-        day = Text(f"{scene.day(event.day)}  ", "cyan")
-        scene.indented(day + Text(event.text))
-    scene.say(scene.word("with_a_model"), "dim")
+        day = Text(f"{scene.format_day(event.day)}  ", "cyan")
+        scene.print_indented(day + Text(event.text))
+    scene.print(scene.phrase("with_a_model"), "dim")

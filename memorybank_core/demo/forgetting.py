@@ -1,6 +1,8 @@
-"""The chapter of forgetting: some things are asked again, the rest fades, one comes back."""
+"""The chapter on forgetting: repeated questions, fading, forecast, and one memory restored."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,109 +14,119 @@ from memorybank_core.reports import Fading
 from memorybank_core.terminal import one_line, retention_bar
 
 from .recall import show_memory
-from .scene import AGAIN_ON, FORGET_ON, HORIZON, K, Scene, moment
+from .scene import FORECAST_DAY, FORGET_DAY, REPEAT_DAYS, K, Scene, after_noon
 
-_AGAIN = 2  # questions that come up again
-_SHOWN = 4
+_REPEATED = 2  # questions that come up again
+_SHOWN = 4  # memories
+_QUERY_COLUMNS = 60
 
 
 def tell_forgetting(scene: Scene) -> None:
-    """Lets days pass, forgets, looks ahead, and brings one memory back."""
-    _ask_again(scene)
+    """Let days pass, forget, forecast, and restore one memory."""
+    _repeat_questions(scene)
     forgotten = _forget(scene)
     _show_kept(scene)
-    _look_ahead(scene)
-    _bring_back(scene, forgotten)
+    _show_forecast(scene)
+    _restore_answer(scene, forgotten)
 
 
-def _ask_again(scene: Scene) -> None:
-    for day in AGAIN_ON:
-        for number, question in enumerate(scene.questions[:_AGAIN]):
-            now = moment(day, number)
-            found = scene.bank.search(question.text, user_id=scene.user, k=K, now=now)
-            scene.bank.reinforce(found, user_id=scene.user, now=now, turn=f"{day}-{number}")
-    scene.say(scene.word("again", count=_AGAIN, days=scene.days(AGAIN_ON)))
+def _repeat_questions(scene: Scene) -> None:
+    for day in REPEAT_DAYS:
+        for number, question in enumerate(scene.questions[:_REPEATED]):
+            now = after_noon(day, number)
+            results = scene.bank.search(question.text, user_id=scene.user, k=K, now=now)
+            scene.bank.reinforce(results, user_id=scene.user, now=now, turn=f"{day}-{number}")
+    scene.print(scene.phrase("repeated", count=_REPEATED, days=scene.format_days(REPEAT_DAYS)))
 
 
 def _forget(scene: Scene) -> dict[str, Fading]:
-    """Forgets, first in a dry run; returns what went, by id."""
-    now = moment(FORGET_ON)
-    would = scene.bank.forget(user_id=scene.user, now=now, dry_run=True)
-    counts = {"forgotten": len(would.forgotten), "all": len(would.forgotten) + would.kept}
-    day = scene.day(FORGET_ON)
-    scene.say(scene.word("dry_run", day=day, threshold=THRESHOLD, **counts))
+    """Forget, after a dry run, and return the forgotten memories by id."""
+    now = after_noon(FORGET_DAY)
+    preview = scene.bank.forget(user_id=scene.user, now=now, dry_run=True)
+    counts = {"forgotten": len(preview.forgotten), "all": len(preview.forgotten) + preview.kept}
+    day = scene.format_day(FORGET_DAY)
+    scene.print(scene.phrase("dry_run", day=day, threshold=THRESHOLD, **counts))
     report = scene.bank.forget(user_id=scene.user, now=now)
     scene.forgotten, scene.kept = len(report.forgotten), report.kept
-    scene.say(scene.word("really"))
-    step = max(1, len(report.forgotten) // _SHOWN)
-    _show_rows(scene, list(report.forgotten[::step][:_SHOWN]))
+    scene.print(scene.phrase("forgotten"))
+    _show_rows(scene, _sample(report.forgotten))
     return {fading.memory.id: fading for fading in report.forgotten}
 
 
 def _show_kept(scene: Scene) -> None:
-    now, law = moment(FORGET_ON), scene.bank.law
-    kept = [memory for memory in scene.bank.timeline(user_id=scene.user) if memory.recalls]
-    kept.sort(key=lambda memory: (-memory.strength, memory.created_at))
-    scene.say("")
-    scene.say(scene.word("kept", kept=scene.kept))
-    step = max(1, len(kept) // _SHOWN)
-    rows = [Fading(memory, retention_of(memory, law, now), None) for memory in kept[::step]]
-    _show_rows(scene, rows[:_SHOWN])
+    now, law = after_noon(FORGET_DAY), scene.bank.law
+    recalled = [memory for memory in scene.bank.timeline(user_id=scene.user) if memory.recalls]
+    recalled.sort(key=lambda memory: (-memory.strength, memory.created_at))
+    scene.print("")
+    scene.print(scene.phrase("kept", kept=scene.kept))
+    rows = [Fading(memory, retention_of(memory, law, now), None) for memory in recalled]
+    _show_rows(scene, _sample(rows))
 
 
-def _look_ahead(scene: Scene) -> None:
-    fading = scene.bank.forecast(moment(HORIZON), user_id=scene.user)
-    scene.fading = len(fading)
-    said = Text(scene.word("forecast", day=scene.day(HORIZON), count=len(fading)))
-    if fading and fading[0].fades_at:
-        first = scene.bank.day_of(fading[0].fades_at)
-        said.append(scene.word("first_to_fade", day=scene.day(first)))
-    scene.say("")
-    scene.say(said)
+def _show_forecast(scene: Scene) -> None:
+    forecast = scene.bank.forecast(after_noon(FORECAST_DAY), user_id=scene.user)
+    scene.fading = len(forecast)
+    day = scene.format_day(FORECAST_DAY)
+    text = Text(scene.phrase("forecast", day=day, count=len(forecast)))
+    if forecast and forecast[0].fades_at:
+        first = scene.bank.day_of(forecast[0].fades_at)
+        text.append(scene.phrase("first_to_fade", day=scene.format_day(first)))
+    scene.print("")
+    scene.print(text)
 
 
-def _bring_back(scene: Scene, forgotten: dict[str, Fading]) -> None:
-    """Asks for a forgotten thing, in vain; restores it; asks again."""
-    question = _question_for(scene, forgotten)
+def _restore_answer(scene: Scene, forgotten: dict[str, Fading]) -> None:
+    """Search for a forgotten memory, restore it, and search again."""
+    question = _choose_question(scene, forgotten)
     answers = (*question.evidence, *question.alternatives)
-    scene.say("")
-    scene.say(scene.word("try_forgotten"))
-    scene.say(Text(f"? {question.text}", "bold"))
-    before = _rank(_find(scene, question), question)
-    lost = scene.word("lost") if before is None else scene.word("still_found", rank=before)
-    scene.indented(Text(lost, "red"))
-    count = scene.bank.restore(answers, user_id=scene.user, now=moment(FORGET_ON))
-    found = _find(scene, question)
-    scene.restored_rank = _rank(found, question)
+    scene.print("")
+    scene.print(scene.phrase("ask_forgotten", user=scene.user))
+    scene.print(Text(f"? {question.text}", "bold"))
+    rank = _rank_of_answer(_search(scene, question), question)
+    text = scene.phrase("lost") if rank is None else scene.phrase("still_found", rank=rank)
+    scene.print_indented(Text(text, "red"))
+    count = scene.bank.restore(answers, user_id=scene.user, now=after_noon(FORGET_DAY))
+    results = _search(scene, question)
+    scene.restored_rank = _rank_of_answer(results, question)
     if scene.restored_rank is None:
-        scene.indented(Text(scene.word("not_restored", count=count, k=K), "red"))
+        text = scene.phrase("not_restored", count=count, k=K)
+        scene.print_indented(Text(text, "red"))
         return
-    scene.indented(Text(scene.word("restored", count=count, rank=scene.restored_rank), "green"))
-    show_memory(scene, found[scene.restored_rank - 1], question.text, is_answer=True)
+    text = scene.phrase("restored", count=count, rank=scene.restored_rank)
+    scene.print_indented(Text(text, "green"))
+    show_memory(scene, results[scene.restored_rank - 1], question.text, is_answer=True)
 
 
-def _question_for(scene: Scene, forgotten: dict[str, Fading]) -> Question:
-    """The spare question, if all that answers it is forgotten; else a forgotten turn's words."""
+def _choose_question(scene: Scene, forgotten: dict[str, Fading]) -> Question:
+    """Return the spare question if all its answers are forgotten, else one about a forgotten turn.
+
+    That one quotes the beginning of the turn.
+    """
     answers = {*scene.spare.evidence, *scene.spare.alternatives}
     if answers <= forgotten.keys() or not forgotten:
         return scene.spare
     memory = next(iter(forgotten.values())).memory
-    return Question(scene.gist(memory, 60), (memory.id,))
+    return Question(scene.shorten(memory, _QUERY_COLUMNS), (memory.id,))
 
 
-def _find(scene: Scene, question: Question) -> list[SearchResult]:
-    now = moment(FORGET_ON)
+def _search(scene: Scene, question: Question) -> list[SearchResult]:
+    now = after_noon(FORGET_DAY)
     return scene.bank.search(question.text, user_id=scene.user, k=K, now=now)
 
 
-def _rank(found: list[SearchResult], question: Question) -> int | None:
+def _rank_of_answer(results: list[SearchResult], question: Question) -> int | None:
     answers = {*question.evidence, *question.alternatives}
-    ranks = (rank for rank, result in enumerate(found, 1) if result.memory.id in answers)
+    ranks = (rank for rank, result in enumerate(results, 1) if result.memory.id in answers)
     return next(ranks, None)
 
 
+def _sample(rows: Sequence[Fading]) -> list[Fading]:
+    """Return a few rows, evenly spaced."""
+    return list(rows[:: max(1, len(rows) // _SHOWN)][:_SHOWN])
+
+
 def _show_rows(scene: Scene, rows: list[Fading]) -> None:
-    """A line each: the day, what was said, what is left of it, how strong it is."""
+    """Print one line for each memory: its day, text, retention and strength."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=2)
     grid.add_column(width=7, style="cyan", no_wrap=True)
@@ -125,9 +137,9 @@ def _show_rows(scene: Scene, rows: list[Fading]) -> None:
         memory = fading.memory
         grid.add_row(
             "",
-            scene.day(memory.day),
+            scene.format_day(memory.day),
             one_line(memory.text),
             retention_bar(fading.retention),
-            scene.word("strength", strength=memory.strength),
+            scene.phrase("strength", strength=memory.strength),
         )
     scene.out.print(grid)

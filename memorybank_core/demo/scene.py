@@ -1,8 +1,8 @@
-"""What the chapters of the demo share: the stage, the calendar, the manner of printing."""
+"""State that the chapters of the demo share, and its days."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 
 from rich.cells import cell_len, set_cell_size
@@ -14,44 +14,45 @@ from memorybank_core.bank import MemoryBank
 from memorybank_core.evaluation import Question
 from memorybank_core.records import Memory
 
-from .strings import WORDS, day_label, listed
+from .strings import STRINGS, format_day, join
 
-ASKED_ON = date(2024, 3, 25)
-AGAIN_ON = (date(2024, 3, 29), date(2024, 4, 2))
-FORGET_ON = date(2024, 4, 5)
-HORIZON = date(2024, 5, 5)
+QUESTION_DAY = date(2024, 3, 25)
+REPEAT_DAYS = (date(2024, 3, 29), date(2024, 4, 2))
+FORGET_DAY = date(2024, 4, 5)
+FORECAST_DAY = date(2024, 5, 5)
 
 K = 3
-WIDTH = 100
-INDENT = 2
-_LONG_WORD = 12
-PASSAGE, ASIDE = 420, 150  # columns shown of a memory that answers, and of another
+WIDTH = 100  # columns
+INDENT = 2  # columns
+_LONG_WORD = 12  # letters
+ANSWER_COLUMNS, OTHER_COLUMNS = 420, 150
+"""Columns that are shown of a memory that answers a question, and of another memory."""
 
 
-def moment(day: date, minutes: int = 0) -> datetime:
-    """Some minutes after noon of a day."""
+def after_noon(day: date, minutes: int = 0) -> datetime:
+    """Return the moment a number of minutes after noon, UTC."""
     return datetime.combine(day, time(12), timezone.utc) + timedelta(minutes=minutes)
 
 
 @dataclass
 class Scene:
-    """One person on the stage.
+    """One person's part of the demo: the bank, the questions, and counts for the tests.
 
     Attributes:
-        out: Where it is told.
-        bank: The memory.
-        language: "en" or "zh": the person's, and that of the telling.
-        user: Whose memory it is.
-        questions: What is asked in the demo.
-        spare: A question that is kept for a thing forgotten.
-        asked: How many were asked.
-        found: For how many of them all evidence was found.
-        partly: For how many some was.
-        forgotten: How many memories were archived.
-        kept: How many stayed.
-        fading: How many of these the forecast names.
-        restored_rank: Where the forgotten one was found again; None if it was not.
-        digested: How many days were digested.
+        out: Console to print on.
+        bank: The bank.
+        language: "en" or "zh", of the diary and of the text around it.
+        user: Id of the person.
+        questions: Questions that the demo asks.
+        spare: Question about something that is forgotten.
+        question_count: Number of questions asked.
+        answered: Number of questions with all their evidence among the first K results.
+        partly_answered: Number of questions with part of it.
+        forgotten: Number of memories archived.
+        kept: Number of memories not archived.
+        fading: Number of memories in the forecast.
+        restored_rank: Rank of the restored memory in the search; None if not among the results.
+        digested: Number of days digested.
     """
 
     out: Console
@@ -60,37 +61,37 @@ class Scene:
     user: str
     questions: list[Question]
     spare: Question
-    asked: int = 0
-    found: int = 0
-    partly: int = 0
+    question_count: int = 0
+    answered: int = 0
+    partly_answered: int = 0
     forgotten: int = 0
     kept: int = 0
     fading: int = 0
-    restored_rank: int | None = field(default=None)
+    restored_rank: int | None = None
     digested: int = 0
 
-    def word(self, name: str, **values: object) -> str:
-        """A phrase in the language of this scene."""
-        return WORDS[self.language][name].format(**values)
+    def phrase(self, name: str, **values: object) -> str:
+        """Return a phrase in the language of this scene, with its values filled in."""
+        return STRINGS[self.language][name].format(**values)
 
-    def say(self, text: str | Text, style: str = "") -> None:
-        """Prints a paragraph."""
+    def print(self, text: str | Text, style: str = "") -> None:
+        """Print a paragraph."""
         self.out.print(text, style=style)
 
-    def indented(self, text: Text, by: int = INDENT) -> None:
-        """Prints a paragraph that stands in."""
-        self.out.print(Padding(text, (0, 0, 0, by)))
+    def print_indented(self, text: Text) -> None:
+        """Print an indented paragraph."""
+        self.out.print(Padding(text, (0, 0, 0, INDENT)))
 
-    def day(self, day: date, weekday: bool = False) -> str:
-        """A day as one says it."""
-        return day_label(day, self.language, weekday)
+    def format_day(self, day: date, weekday: bool = False) -> str:
+        """Return a day in the language of this scene."""
+        return format_day(day, self.language, weekday)
 
-    def days(self, days: tuple[date, ...]) -> str:
-        """Several days as one says them."""
-        return listed([self.day(day) for day in days], self.language)
+    def format_days(self, days: tuple[date, ...]) -> str:
+        """Return several days as a list in the language of this scene."""
+        return join([self.format_day(day) for day in days], self.language)
 
-    def gist(self, memory: Memory, width: int) -> str:
-        """The beginning of what was said, whole words, in at most `width` columns."""
+    def shorten(self, memory: Memory, width: int) -> str:
+        """Return the beginning of a memory's text: whole words, at most `width` columns."""
         words = " ".join(memory.text.split())
         if cell_len(words) <= width:
             return words

@@ -1,12 +1,12 @@
-"""The demo's story: diaries remembered, recalled, forgotten, brought back; all of it computed."""
+"""The story of the demo. Every number in it is computed when it runs."""
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -25,15 +25,15 @@ from .digests import tell_digests
 from .forgetting import tell_forgetting
 from .recall import tell_recall
 from .scene import Scene
-from .strings import WORDS
+from .strings import STRINGS
 
 DATA = Path(__file__).parent / "data"
-ASKED = {"en": (1, 2, 3, 4, 5, 6), "zh": (0, 1, 2, 3, 5, 6)}
-"""Which of the data's questions are asked, one of each kind at least."""
-SPARE = {"en": 0, "zh": 4}
-"""Which is kept for a thing forgotten."""
+QUESTIONS = {"en": (1, 2, 3, 4, 5, 6), "zh": (0, 1, 2, 3, 5, 6)}
+"""Indices of the questions that the demo asks, at least one of each kind."""
+SPARE_QUESTION = {"en": 0, "zh": 4}
+"""Index of the question about something that is forgotten."""
 
-_BATCH = 8  # turns between two steps of the progress bar
+_BATCH = 8  # turns for each step of the progress bar
 
 
 def tell(
@@ -44,43 +44,46 @@ def tell(
     png: Path,
     keep: Path | None = None,
 ) -> list[Scene]:
-    """Tells the story, and returns what was counted in it, for each person.
+    """Print the story.
 
     Args:
-        out: Where to.
-        languages: "en", "zh" or both: whose diaries.
-        embedder: Its name.
-        png: Where the forgetting curves are drawn.
-        keep: The file of the bank; None uses one that is gone afterwards.
+        out: Console to print on.
+        languages: Languages of the diaries: "en", "zh" or both.
+        embedder: Name of the embedder.
+        png: File for the picture of the forgetting curves.
+        keep: File of the bank; None uses a temporary file.
+
+    Returns:
+        One scene for each language, with the counts that were printed.
 
     Raises:
-        ConfigurationError: The embedder is not installed.
-        StoreError: The bank cannot be written.
+        ConfigurationError: If the embedder is not installed.
+        StoreError: If the bank cannot be written.
     """
-    with _place(keep) as path, MemoryBank.open(path, embedder=embedder) as bank:
+    with _bank_file(keep) as path, MemoryBank.open(path, embedder=embedder) as bank:
         scenes = [_scene(out, bank, language) for language in languages]
-        chapter = _chapters(out)
-        words = WORDS[languages[0]]
-        out.print(Text(words["greeting"], "bold"))
-        chapter(" · ".join(WORDS[language]["remember"] for language in languages))
+        print_title = _numbered_titles(out)
+        strings = STRINGS[languages[0]]
+        out.print(Text(strings["greeting"], "bold"))
+        print_title(" · ".join(STRINGS[language]["remember"] for language in languages))
         _remember(scenes)
         for scene in scenes:
-            chapter(scene.word("recall", user=scene.user))
+            print_title(scene.phrase("recall", user=scene.user))
             tell_recall(scene)
-            chapter(scene.word("forget", user=scene.user))
+            print_title(scene.phrase("forget", user=scene.user))
             tell_forgetting(scene)
-            chapter(scene.word("digest", user=scene.user))
+            print_title(scene.phrase("digest", user=scene.user))
             tell_digests(scene)
-        chapter(words["curves"])
+        print_title(strings["curves"])
         tell_curves(scenes[0], png)
         if keep:
-            out.print(scenes[0].word("kept_bank", path=keep, user=scenes[0].user))
+            out.print(scenes[0].phrase("kept_bank", path=keep, user=scenes[0].user))
     return scenes
 
 
 @contextmanager
-def _place(keep: Path | None) -> Iterator[Path]:
-    """Where the bank lies: the file to keep, or one in a folder that is removed."""
+def _bank_file(keep: Path | None) -> Iterator[Path]:
+    """Yield the file of the bank: `keep`, or a file in a temporary folder."""
     if keep:
         yield keep
         return
@@ -89,34 +92,34 @@ def _place(keep: Path | None) -> Iterator[Path]:
 
 
 def _scene(out: Console, bank: MemoryBank, language: str) -> Scene:
-    talk = _conversation(language)
-    questions = [talk.questions[number] for number in ASKED[language]]
-    return Scene(out, bank, language, talk.user_id, questions, talk.questions[SPARE[language]])
+    diary = _read_diary(language)
+    questions = [diary.questions[index] for index in QUESTIONS[language]]
+    spare = diary.questions[SPARE_QUESTION[language]]
+    return Scene(out, bank, language, diary.user_id, questions, spare)
 
 
-def _conversation(language: str) -> Conversation:
+def _read_diary(language: str) -> Conversation:
     files = (DATA / f"dialogues_{language}.json", DATA / f"questions_{language}.json")
     return read_conversations("memorybank", *files)[0]
 
 
-def _chapters(out: Console) -> Callable[[str], None]:
-    """What prints the title of each chapter, with its number."""
-    numbers = count(1)
+def _numbered_titles(out: Console) -> Callable[[str], None]:
+    """Return a function that prints the title of the next chapter, with its number."""
+    numbers = itertools.count(1)
 
-    def title(text: str) -> None:
+    def print_title(text: str) -> None:
         out.print()
         out.rule(Text(f"{next(numbers)}  {text}", "bold cyan"), align="left", style="dim")
 
-    return title
+    return print_title
 
 
 def _remember(scenes: Sequence[Scene]) -> None:
-    """Reads the diaries into the bank, and says how many turns and how long it took."""
+    """Import the diaries into the bank, and print the number of turns and the time."""
     first = scenes[0]
-    talks = [_conversation(scene.language) for scene in scenes]
-    turns = sum(len(talk.turns) for talk in talks)
-    first.say(first.word("importing", turns=turns, embedder=first.bank.embedder.name), "dim")
-    began = time.monotonic()
+    turns = sum(len(_read_diary(scene.language).turns) for scene in scenes)
+    first.print(first.phrase("importing", turns=turns, embedder=first.bank.embedder.name), "dim")
+    start = time.monotonic()
     columns = (BarColumn(), MofNCompleteColumn())
     hidden = not first.out.is_terminal
     with Progress(*columns, console=first.out, transient=True, disable=hidden) as progress:
@@ -126,20 +129,20 @@ def _remember(scenes: Sequence[Scene]) -> None:
             import_json(
                 scene.bank, data, progress=lambda done: progress.advance(task, done), batch=_BATCH
             )
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     _show_people(scenes)
     stats = first.bank.stats()
     size = filesize.decimal(stats.file_bytes)
-    first.say(first.word("stored", turns=stats.memories, seconds=seconds, size=size))
+    first.print(first.phrase("stored", turns=stats.memories, seconds=seconds, size=size))
 
 
 def _show_people(scenes: Sequence[Scene]) -> None:
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("who", "turns", "days", "from", "to"):
         justify: Literal["right", "left"] = "right" if name in ("turns", "days") else "left"
-        shown.add_column(scenes[0].word(name), justify=justify)
+        rows.add_column(scenes[0].phrase(name), justify=justify)
     for scene in scenes:
         days = [memory.day for memory in scene.bank.timeline(user_id=scene.user)]
         counts = (str(len(days)), str(len(set(days))))
-        shown.add_row(scene.user, *counts, str(min(days)), str(max(days)))
-    scenes[0].out.print(shown)
+        rows.add_row(scene.user, *counts, str(min(days)), str(max(days)))
+    scenes[0].out.print(rows)

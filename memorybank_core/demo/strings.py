@@ -1,14 +1,14 @@
-"""What the demo says, in English and in Chinese."""
+"""Text of the demo in English and Chinese."""
 
 from __future__ import annotations
 
 from datetime import date
 
-WORDS = {
+STRINGS = {
     "en": {
-        "greeting": "MemoryBank: memory that remembers, recalls and fades like a person's",
+        "greeting": "MemoryBank: a memory that remembers, recalls and forgets like a person",
         "remember": "Remember",
-        "importing": "Reading {turns} turns, embedding them on this machine ({embedder}) …",
+        "importing": "Reading {turns} turns and embedding them on this machine ({embedder}) …",
         "who": "Who",
         "turns": "Turns",
         "days": "Days",
@@ -17,43 +17,55 @@ WORDS = {
         "stored": "{turns} turns on disk after {seconds:.0f} s, in one file of {size}.",
         "recall": "Recall: {user} asks",
         "asking": (
-            "{day}. The search is given the question and nothing else. ● marks the turn that "
-            "answers,\n✓ that all it needs is among the first three, ◐ only some of it, ✗ none."
+            "{day}. The search sees the question and nothing else. ● marks a turn that answers "
+            "it.\n✓ all the evidence is among the first three results, ◐ part of it, ✗ none."
         ),
-        "summary": "Evidence found in the first three for {found} of {asked} questions.",
-        "partly": " For {partly} more, part of it.",
-        "further": "what answers it came further down, at rank {rank}:",
-        "missed": "what answers it is not among the first {k} either.",
-        "recalled": " {count} memories recalled, now stronger.",
+        "summary": (
+            "The first three results held all the evidence for {answered} of {count} questions."
+        ),
+        "partly": " For {count} more they held part of it.",
+        "lower": "the answer came further down, at rank {rank}:",
+        "missed": "the answer is not among the first {k} either.",
+        "recalled": " {count} memories were recalled and are stronger now.",
         "forget": "Forget: time passes for {user}",
-        "again": "{count} of the questions come up again on {days}; what they find grows stronger.",
-        "dry_run": (
-            "On {day} a dry run says: {forgotten} of {all} memories have faded below {threshold:g}."
+        "repeated": (
+            "{count} of the questions come up again on {days}; the memories that they recall get "
+            "stronger."
         ),
-        "really": "forget() archives them; none is destroyed. Some of them, least retained first:",
-        "kept": "{kept} stay. What recall kept alive, the strongest first:",
+        "dry_run": (
+            "On {day}, a dry run reports: {forgotten} of {all} memories have faded below "
+            "{threshold:g}."
+        ),
+        "forgotten": (
+            "forget() archives them and destroys nothing. Some of them, the most faded first:"
+        ),
+        "kept": "{kept} memories stay. Some that recall kept alive, the strongest first:",
         "strength": "strength {strength:g}",
         "forecast": "By {day}, if nothing is recalled, {count} of these will have faded",
         "first_to_fade": ", the first on {day}.",
-        "try_forgotten": "And if a forgotten thing is asked for?",
-        "lost": "not found: what answers it is forgotten.",
-        "still_found": "found all the same, at rank {rank}.",
-        "restored": "restore() brings back {count}, and the same question finds it at rank {rank}:",
-        "not_restored": "restore() brings back {count}; it is not among the first {k}.",
-        "digest": "Digest: what the days say of {user}",
-        "digested": "summarize() digests {days} days, here without a language model: it quotes.",
+        "ask_forgotten": "What if {user} asks about something forgotten?",
+        "lost": "not found: the memory that answers it is forgotten.",
+        "still_found": "still found, at rank {rank}.",
+        "restored": (
+            "restore() brings back {count}, and the same question finds the answer at rank {rank}:"
+        ),
+        "not_restored": "restore() brings back {count}, but the answer is not among the first {k}.",
+        "digest": "Digest: what the days tell about {user}",
+        "digested": (
+            "summarize() digests {days} days. Without a language model it quotes the diary."
+        ),
         "portrait": "The portrait of {user}, from all days:",
         "last_days": "What happened on the last days:",
-        "with_a_model": "With a language model these are written, not quoted.",
+        "with_a_model": "With a language model, these texts are written instead of quoted.",
         "curves": "How three of these memories fade",
-        "legend": "▲ recalled   ╌ below {threshold:g}: forget() lets it go",
+        "legend": "▲ recalled   ╌ below {threshold:g}: forget() archives it",
         "caption": "●  recalled\n╌╌  forgotten below {threshold:g}",
         "never": "never recalled",
         "once": "recalled once",
         "often": "recalled {count} times, strength {strength:g}",
         "drawn": "The same curves as a picture: {path}",
         "no_png": "No picture was drawn: {error}",
-        "kept_bank": 'The bank is yours: memorybank search {path} --user "{user}" "…" --why',
+        "kept_bank": 'The bank is kept. Try: memorybank search {path} --user "{user}" "…" --why',
         "quote": "“{text}”",
     },
     "zh": {
@@ -71,20 +83,20 @@ WORDS = {
             "{day}。检索只看问题本身。● 是回答了问题的那一轮；\n"
             "✓ 所需的全在前三条里，◐ 只有一部分，✗ 没有。"
         ),
-        "summary": "{asked} 个问题中，有 {found} 个在前三条里找到了依据。",
-        "partly": "另有 {partly} 个找到了一部分。",
-        "further": "能回答它的排在后面，第 {rank}：",
+        "summary": "{count} 个问题中，有 {answered} 个在前三条里找到了依据。",
+        "partly": "另有 {count} 个找到了一部分。",
+        "lower": "能回答它的排在后面，第 {rank}：",
         "missed": "前 {k} 条里也没有能回答它的。",
         "recalled": "共想起 {count} 条记忆，它们变得更牢固了。",
         "forget": "遗忘：{user}的日子一天天过去",
-        "again": "其中 {count} 个问题在{days}又被问起，被想起的记忆随之增强。",
+        "repeated": "其中 {count} 个问题在{days}又被问起，被想起的记忆随之增强。",
         "dry_run": "{day}先试算一次：{all} 条记忆中有 {forgotten} 条的保持率已低于 {threshold:g}。",
-        "really": "forget() 把它们归档，一条也不销毁。其中几条（保持率最低的在前）：",
+        "forgotten": "forget() 把它们归档，一条也不销毁。其中几条（保持率最低的在前）：",
         "kept": "还剩 {kept} 条。因被想起而留下的（最强的在前）：",
         "strength": "强度 {strength:g}",
         "forecast": "到{day}，若再无人提起，其中还会淡忘 {count} 条",
         "first_to_fade": "，最早的在{day}。",
-        "try_forgotten": "如果问起一件已经忘了的事呢？",
+        "ask_forgotten": "如果问起一件已经忘了的事呢？",
         "lost": "找不到：能回答它的那一条已被遗忘。",
         "still_found": "仍然找到了，排在第 {rank}。",
         "restored": "restore() 恢复 {count} 条，同一个问题便又找到了它，排在第 {rank}：",
@@ -110,13 +122,13 @@ WORDS = {
 _WEEKDAYS = "一二三四五六日"
 
 
-def day_label(day: date, language: str, weekday: bool = False) -> str:
-    """For example "9 March" or "3月9日", "Saturday 9 March" or "3月9日星期六"."""
+def format_day(day: date, language: str, weekday: bool = False) -> str:
+    """Return a day such as "9 Mar" or "3月9日", or "Saturday 9 March" with its weekday."""
     if language == "zh":
         return f"{day.month}月{day.day}日" + (f"星期{_WEEKDAYS[day.weekday()]}" if weekday else "")
     return f"{day:%A} {day.day} {day:%B}" if weekday else f"{day.day} {day:%b}"
 
 
-def listed(items: list[str], language: str) -> str:
-    """For example "a and b"."""
+def join(items: list[str], language: str) -> str:
+    """Join items into a list such as "a and b"."""
     return ("和" if language == "zh" else " and ").join(items)

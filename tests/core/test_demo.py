@@ -18,10 +18,11 @@ from rich.console import Console
 
 import memorybank_core
 from memorybank_core import Ebbinghaus, HashingEmbedder, MemoryBank
-from memorybank_core.demo.charts import HEIGHT, curve_rows, dates_row, passage
-from memorybank_core.demo.scene import FORGET_ON, HORIZON, moment
-from memorybank_core.demo.story import ASKED, SPARE, tell
-from memorybank_core.demo.strings import WORDS
+from memorybank_core.demo.charts import HEIGHT, curve_rows, label_row
+from memorybank_core.demo.passages import best_passage
+from memorybank_core.demo.scene import FORECAST_DAY, FORGET_DAY, after_noon
+from memorybank_core.demo.story import QUESTIONS, SPARE_QUESTION, tell
+from memorybank_core.demo.strings import STRINGS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.plots import History
 
@@ -72,7 +73,7 @@ class TestStory:
             ("1", "Remember · 记住"),
             ("2", "Recall: Imogen asks"),
             ("3", "Forget: time passes for Imogen"),
-            ("4", "Digest: what the days say of Imogen"),
+            ("4", "Digest: what the days tell about Imogen"),
             ("5", "回忆：郭一帆提问"),
             ("6", "遗忘：郭一帆的日子一天天过去"),
             ("7", "消化：从这些日子看郭一帆"),
@@ -89,26 +90,26 @@ class TestStory:
 
     def test_speaks_the_language_of_the_person(self, one):
         (language,) = one.languages
-        other = WORDS["zh" if language == "en" else "en"]
-        for name in ("really", "try_forgotten", "lost"):
+        other = STRINGS["zh" if language == "en" else "en"]
+        for name in ("forgotten", "lost", "with_a_model"):
             assert other[name] not in one.text
-            assert name == "lost" or WORDS[language][name] in one.text
+            assert name == "lost" or STRINGS[language][name] in one.text
         assert USERS[language] in one.text
 
     def test_asks_six_questions_of_several_kinds(self, both):
         for scene in both.scenes:
-            assert scene.asked == 6 == len(ASKED[scene.language])
-            assert SPARE[scene.language] not in ASKED[scene.language]
+            assert scene.question_count == 6 == len(QUESTIONS[scene.language])
+            assert SPARE_QUESTION[scene.language] not in QUESTIONS[scene.language]
             for question in scene.questions:
                 assert re.search(rf"^[✓◐✗] {re.escape(question.text)}$", both.text, re.M)
 
     def test_marks_agree_with_the_counts(self, both):
-        marks = re.findall(r"^([✓◐✗]) ", both.text.replace("✓ that", "").replace("✓ 所", ""), re.M)
-        assert marks.count("✓") == sum(scene.found for scene in both.scenes)
-        assert marks.count("◐") == sum(scene.partly for scene in both.scenes)
+        marks = re.findall(r"^([✓◐✗]) ", both.text.replace("✓ all", "").replace("✓ 所", ""), re.M)
+        assert marks.count("✓") == sum(scene.answered for scene in both.scenes)
+        assert marks.count("◐") == sum(scene.partly_answered for scene in both.scenes)
         assert len(marks) == 12
         english = both.scenes[0]
-        assert f"first three for {english.found} of 6 questions" in both.text
+        assert f"all the evidence for {english.answered} of 6 questions" in both.text
 
     def test_says_why(self, both):
         assert both.text.count("score ") == 6
@@ -128,7 +129,7 @@ class TestCounts:
                 assert stats.archived == scene.forgotten - restored
         english = both.scenes[0]
         assert f"{english.forgotten} of 81 memories have faded" in both.text
-        assert f"{english.kept} stay." in both.text
+        assert f"{english.kept} memories stay." in both.text
         assert f"{both.scenes[1].forgotten} 条的保持率" in both.text
 
     def test_forecast_is_what_the_bank_says(self, both):
@@ -136,11 +137,13 @@ class TestCounts:
             for scene in both.scenes:
                 fading = [
                     item
-                    for item in bank.forecast(moment(HORIZON), user_id=scene.user)
+                    for item in bank.forecast(after_noon(FORECAST_DAY), user_id=scene.user)
                     if item.memory.kind == "turn"
                 ]
-                # what was restored in the end was not there when the forecast was told
-                late = [item for item in fading if item.memory.refreshed_at == moment(FORGET_ON)]
+                # the memory restored at the end was not part of the forecast
+                late = [
+                    item for item in fading if item.memory.refreshed_at == after_noon(FORGET_DAY)
+                ]
                 assert scene.fading <= len(fading) <= scene.fading + max(len(late), 1)
 
     def test_recall_kept_memories_alive(self, both):
@@ -149,7 +152,7 @@ class TestCounts:
                 recalled = [m for m in bank.timeline(user_id=scene.user) if m.recalls]
                 strongest = max(recalled, key=lambda memory: memory.strength)
                 assert strongest.strength >= 4.0
-                retention = retention_of(strongest, bank.law, moment(FORGET_ON))
+                retention = retention_of(strongest, bank.law, after_noon(FORGET_DAY))
                 assert f"{retention:.2f}" in both.text
 
     def test_what_was_forgotten_comes_back(self, both):
@@ -217,26 +220,26 @@ class TestDrawing:
 
     def test_dates_stand_below_their_time_and_never_over_each_other(self):
         days = {START + timedelta(days=day): f"d{day}" for day in (0, 1, 30, 60)}
-        row = dates_row(START, START + timedelta(days=60), 63, days).plain
+        row = label_row(START, START + timedelta(days=60), 63, days).plain
         assert row.split() == ["d0", "d30", "d60"]
         assert row.index("d30") == 32
-        wide = dates_row(START, START + timedelta(days=60), 63, {START: "3月4日"}).plain
+        wide = label_row(START, START + timedelta(days=60), 63, {START: "3月4日"}).plain
         assert wide.strip() == "3月4日"
 
     def test_passage_keeps_the_sentences_that_answer(self):
         text = "We had tea. The cello is old. It was raining all day. Felix slept."
         embedder = HashingEmbedder()
-        assert passage(text, "cello", embedder, 200) == text
-        short = passage(text, "Who plays the cello?", embedder, 45)
+        assert best_passage(text, "cello", embedder, 200) == text
+        short = best_passage(text, "Who plays the cello?", embedder, 45)
         assert short == "… The cello is old. It was raining all day. …"
-        apart = passage(f"{text} A new cello!", "the old, new cello", embedder, 60)
+        apart = best_passage(f"{text} A new cello!", "the old, new cello", embedder, 60)
         assert apart == "… The cello is old. It was raining all day. … A new cello!"
 
     def test_passage_of_one_long_sentence_is_its_beginning(self):
-        assert passage("花" * 100, "花", HashingEmbedder(), 20) == "花" * 9 + " …"
+        assert best_passage("花" * 100, "花", HashingEmbedder(), 20) == "花" * 9 + " …"
 
     def test_passage_reads_chinese_sentences(self):
         text = "今天下雨。奶奶的收音机修好了。我们吃了面。晚上排练。"
-        best = passage(text, "收音机修好了吗", HashingEmbedder(), 34)
+        best = best_passage(text, "收音机修好了吗", HashingEmbedder(), 34)
         assert best == "… 奶奶的收音机修好了。我们吃了面。 …"
-        assert passage(text, "排练", HashingEmbedder(), 20) == "… 晚上排练。"
+        assert best_passage(text, "排练", HashingEmbedder(), 20) == "… 晚上排练。"
