@@ -1,6 +1,6 @@
-"""Fine-tuning: a LoRA adapter for a language model of this machine, learnt from dialogues.
+"""Fine-tune a LoRA adapter for a local language model on dialogues.
 
-Imports torch, transformers and peft only where it trains.
+Imports torch, transformers and peft only when training starts.
 """
 
 from .recipe import Recipe

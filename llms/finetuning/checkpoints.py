@@ -1,7 +1,8 @@
-"""The folder of a fine-tuning: what it was begun with, and its checkpoints.
+"""Output folder of a fine-tuning run: its settings and its checkpoints.
 
-A checkpoint is several files, and a process may die between them: last of all comes a list of
-the files with their sizes, and a folder that does not match its list is torn.
+A checkpoint consists of several files, and the process may be killed between them. A list of the
+files with their sizes is therefore written last; a checkpoint that does not match its list is
+incomplete.
 """
 
 from __future__ import annotations
@@ -14,94 +15,105 @@ from typing import Any
 
 from memorybank_core.errors import ConfigurationError
 
-from .recipe import differences
+from .recipe import list_differences
 
-BEGUN = "finetuning.json"
-"""What a fine-tuning was begun with."""
-WHOLE = "whole.json"
-"""The list of a checkpoint's files."""
+SETTINGS_FILE = "finetuning.json"
+"""Settings that the run was started with."""
+FILE_LIST = "whole.json"
+"""Names and sizes of a checkpoint's files."""
 
 _PREFIX = "checkpoint-"
 
 
-def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> Path | None:
-    """Readies a folder for a training, and says which checkpoint it goes on from.
+def prepare_output(output: Path, settings: Mapping[str, Any], *, resume: bool) -> Path | None:
+    """Prepare the output folder and return the checkpoint to resume from; None to start.
 
-    What is torn is removed, and where a training is not to go on, all its checkpoints.
+    Incomplete checkpoints are deleted, and without `resume` all checkpoints.
 
     Args:
-        output: Where the training saves.
-        settings: All that its result depends on.
-        resume: Whether to go on with a training that was begun there.
+        output: The output folder.
+        settings: Everything that the result depends on.
+        resume: Whether to continue a run that was started in this folder.
 
     Raises:
-        ConfigurationError: It was begun otherwise, or something else is in the folder.
+        ConfigurationError: If that run had other settings, or the folder contains other files.
     """
-    begun = _read(output / BEGUN)
-    if begun is None and output.exists() and any(_foreign(output)):
+    saved_settings = _read_object(output / SETTINGS_FILE)
+    if saved_settings is None and output.exists() and any(_other_files(output)):
         raise ConfigurationError(
-            f"{output} is not empty, and no fine-tuning was begun there: name a new folder"
+            f"{output} is not empty and has no fine-tuning run: pass a new folder"
         )
-    if resume and begun is not None and (different := differences(begun, settings)):
-        raise ConfigurationError(
-            f"the fine-tuning in {output} was begun otherwise: {'; '.join(different)}. Go on with "
-            "what it was begun with, name another output, or begin anew with resume=False."
-        )
+    if resume and saved_settings is not None:
+        _require_same(saved_settings, settings, output)
     output.mkdir(parents=True, exist_ok=True)
-    whole = [path for path in _checkpoints(output) if resume and is_complete(path)]
-    for path in _checkpoints(output):
-        if path not in whole:
+    usable = [path for path in _find_checkpoints(output) if resume and is_complete(path)]
+    for path in _find_checkpoints(output):
+        if path not in usable:
             shutil.rmtree(path)
-    _write(output / BEGUN, settings)
-    return whole[-1] if whole else None
+    _write_object(output / SETTINGS_FILE, settings)
+    return usable[-1] if usable else None
 
 
-def mark_whole(checkpoint: Path) -> None:
-    """Says that all files of a checkpoint are written."""
-    _write(checkpoint / WHOLE, _sizes(checkpoint))
+def mark_complete(checkpoint: Path) -> None:
+    """Record that all files of a checkpoint are written."""
+    _write_object(checkpoint / FILE_LIST, _file_sizes(checkpoint))
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint has all its files, at their full sizes."""
-    listed = _read(checkpoint / WHOLE)
-    return bool(listed) and listed == _sizes(checkpoint)
+    """Return whether a checkpoint has all its files with their full sizes."""
+    sizes = _read_object(checkpoint / FILE_LIST)
+    return bool(sizes) and sizes == _file_sizes(checkpoint)
 
 
-def step_of(checkpoint: Path) -> int:
-    """After how many steps a checkpoint was saved."""
+def saved_step(checkpoint: Path) -> int:
+    """Return the training step after which a checkpoint was saved."""
     return int(checkpoint.name.removeprefix(_PREFIX))
 
 
-def _checkpoints(output: Path) -> list[Path]:
-    """The oldest first."""
-    found = [path for path in output.glob(f"{_PREFIX}*") if path.name[len(_PREFIX) :].isdecimal()]
-    return sorted(found, key=step_of)
+def _require_same(
+    saved_settings: Mapping[str, Any], settings: Mapping[str, Any], output: Path
+) -> None:
+    if differences := list_differences(saved_settings, settings):
+        raise ConfigurationError(
+            f"the fine-tuning run in {output} was started with other settings: "
+            f"{'; '.join(differences)}. Continue with the same settings, pass another output "
+            "folder, or restart with resume=False."
+        )
 
 
-def _foreign(output: Path) -> list[Path]:
-    """What is in a folder beside a beginning that was not finished."""
-    return [path for path in output.iterdir() if path != (output / BEGUN).with_suffix(".new")]
+def _find_checkpoints(output: Path) -> list[Path]:
+    """Return the checkpoint folders, the oldest first."""
+    folders = output.glob(f"{_PREFIX}*")
+    return sorted(
+        (path for path in folders if path.name[len(_PREFIX) :].isdecimal()), key=saved_step
+    )
 
 
-def _sizes(folder: Path) -> dict[str, int]:
+def _other_files(output: Path) -> list[Path]:
+    """Return the content of a folder except a settings file that was not written completely."""
+    unfinished = (output / SETTINGS_FILE).with_suffix(".new")
+    return [path for path in output.iterdir() if path != unfinished]
+
+
+def _file_sizes(folder: Path) -> dict[str, int]:
     return {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != WHOLE
+        if path.is_file() and path.name != FILE_LIST
     }
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    """The JSON object of a file; None where there is none."""
+def _read_object(file: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file; None if the file does not have one."""
     try:
-        told = json.loads(file.read_text("utf-8"))
+        value = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _write(file: Path, told: Mapping[str, Any]) -> None:
-    """In one step: the file is the old one or the new one."""
+def _write_object(file: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically."""
     new = file.with_suffix(".new")
-    new.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    new.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
     new.replace(file)

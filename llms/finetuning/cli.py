@@ -1,4 +1,4 @@
-"""The command `memorybank finetune`, which memorybank_core finds by an entry point."""
+"""The command `memorybank finetune`, registered with memorybank_core as an entry point."""
 
 from __future__ import annotations
 
@@ -14,50 +14,59 @@ from .report import FinetuneReport
 
 
 def finetune(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Dialogues, as JSON lines.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="File of dialogues, as JSON lines.")],
     *,
-    model: Annotated[str, typer.Option("--model", help="A folder, or a name on the hub.")],
-    output: Annotated[Path, typer.Option("--output", help="The folder for the adapter.")],
+    model: Annotated[
+        str, typer.Option("--model", help="A folder, or a name on the Hugging Face hub.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the adapter.")],
     evaluation: Annotated[
-        str, typer.Option("--evaluation", help="A share to hold out, a file of others, or none.")
+        str,
+        typer.Option(
+            "--evaluation", help="Share of the dialogues to hold out, another file, or none."
+        ),
     ] = "0.1",
     frame: Annotated[
-        str | None, typer.Option("--frame", help="How dialogues become prompts, such as belle.")
+        str | None, typer.Option("--frame", help="Prompt format, for example belle.")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="How often all is learnt.")] = 3,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its highest.")] = 2e-4,
-    r: Annotated[int, typer.Option("--r", help="The adapter's rank.")] = 8,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the dialogues.")] = 3,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Peak learning rate.")
+    ] = 2e-4,
+    r: Annotated[int, typer.Option("--r", help="Rank of the adapter.")] = 8,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", help="Default 32 for ChatGLM, 16 for others.")
+        float | None, typer.Option("--alpha", help="Default 32 for ChatGLM, 16 for other models.")
     ] = None,
     dropout: Annotated[
-        float | None, typer.Option("--dropout", help="Default 0.1 for ChatGLM, 0.05 for others.")
+        float | None,
+        typer.Option("--dropout", help="Default 0.1 for ChatGLM, 0.05 for other models."),
     ] = None,
     target: Annotated[
         list[str] | None, typer.Option("--target", help="A layer to adapt; repeat for more.")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option("--max-length", help="Tokens of an example; default 1024.")
+        int | None, typer.Option("--max-length", help="Tokens per example; default 1024.")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Examples at once.")] = 4,
-    accumulate: Annotated[int, typer.Option("--accumulate", help="Batches of a step.")] = 4,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Examples per batch.")] = 4,
+    accumulate: Annotated[int, typer.Option("--accumulate", help="Batches per step.")] = 4,
     gradient_checkpointing: Annotated[
-        bool, typer.Option(help="Less memory for a quarter more time.")
+        bool, typer.Option(help="Save memory; takes about a quarter more time.")
     ] = True,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="cuda or cpu.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of all that is left to chance.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")] = 0,
     save_steps: Annotated[
-        int | None, typer.Option("--save-steps", help="Steps between checkpoints; else epochs.")
+        int | None,
+        typer.Option("--save-steps", help="Steps between checkpoints; default one per epoch."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--anew", help="Go on from the last checkpoint.")
+        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a model to answer as in dialogues (LoRA); may be stopped and repeated."""
+    """Train a LoRA adapter on dialogues; an interrupted run continues when repeated."""
     from . import run
 
     targets = target[0] if target == ["all-linear"] else tuple(target or ()) or None
@@ -65,7 +74,7 @@ def finetune(
         model,
         data,
         output,
-        evaluation=_evaluation(evaluation),
+        evaluation=_parse_evaluation(evaluation),
         dtype=dtype,
         device=device,
         resume=resume,
@@ -86,35 +95,38 @@ def finetune(
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        _print_report(report)
 
 
-def _evaluation(told: str) -> float | str | None:
-    """A share where it is a number; none, or a file."""
-    if told == "none":
+def _parse_evaluation(text: str) -> float | str | None:
+    """Return the share, the file, or None for "none"."""
+    if text == "none":
         return None
     try:
-        return float(told)
+        return float(text)
     except ValueError:
-        return told
+        return text
 
 
-def _print(report: FinetuneReport) -> None:
+def _print_report(report: FinetuneReport) -> None:
     out = console()
-    shown = table("Epoch", "Training", "Held out", numbers=("Epoch", "Training", "Held out"))
-    for one in report.losses:
-        shown.add_row(str(one.epoch), _number(one.training), _number(one.held_out))
-    out.print(shown)
-    for count, what in (
-        (report.shortened, "lost their oldest turns, which did not fit --max-length"),
-        (report.left_out, "left out: too long for --max-length by themselves"),
+    losses = table("Epoch", "Training", "Held out", numbers=("Epoch", "Training", "Held out"))
+    for loss in report.losses:
+        losses.add_row(str(loss.epoch), _format_loss(loss.training), _format_loss(loss.held_out))
+    out.print(losses)
+    for count, message in (
+        (
+            report.shortened,
+            "examples without their oldest turns, which did not fit into --max-length",
+        ),
+        (report.left_out, "answers left out: with their question, longer than --max-length"),
     ):
         if count:
-            out.print(f"{count:,} {what}")
+            out.print(f"{count:,} {message}")
     resumed = f", resumed at {report.resumed_at:,}" if report.resumed_at else ""
-    learnt = f"{plural(report.examples, 'example')} in {plural(report.steps, 'step')}{resumed}"
-    out.print(f"learnt {learnt}: {report.adapter}", soft_wrap=True)
+    work = f"{plural(report.examples, 'example')} in {plural(report.steps, 'step')}{resumed}"
+    out.print(f"trained on {work}: {report.adapter}", soft_wrap=True)
 
 
-def _number(loss: float | None) -> str:
+def _format_loss(loss: float | None) -> str:
     return "" if loss is None else f"{loss:.3f}"

@@ -1,7 +1,7 @@
-"""Dialogues to learn from: JSON lines, one dialogue a line.
+"""Read training dialogues: JSON lines, one dialogue per line.
 
-Either {"turns": [{"query": "…", "response": "…"}, …], "system": "…"}, where "system" may be left
-out, or {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", …}, …]}.
+A line is either {"turns": [{"query": "…", "response": "…"}, …], "system": "…"}, with an optional
+"system", or {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", …}, …]}.
 """
 
 from __future__ import annotations
@@ -21,99 +21,120 @@ Message = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Questions, each with its answer.
+    """Questions and their answers.
 
     Attributes:
-        exchanges: Pairs of a user's message and the answer to it, at least one.
-        system: Instructions that stand before them; empty for none.
+        exchanges: Pairs of a user's message and its answer; at least one.
+        system: Instructions before the dialogue; empty for none.
     """
 
     exchanges: tuple[tuple[str, str], ...]
     system: str = ""
 
     def messages(self, start: int, end: int) -> list[Message]:
-        """Some of the exchanges as a chat, the instructions before them."""
-        told = [{"role": "system", "content": self.system}] if self.system else []
+        """Return the exchanges from `start` to `end` (exclusive) as chat messages.
+
+        The instructions come first.
+        """
+        messages = [{"role": "system", "content": self.system}] if self.system else []
         for query, response in self.exchanges[start:end]:
-            told += [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
-        return told
+            messages.append({"role": "user", "content": query})
+            messages.append({"role": "assistant", "content": response})
+        return messages
 
 
 def read_dialogues(file: Path) -> list[Dialogue]:
-    """The dialogues of a file, in its order; empty lines are passed over.
+    """Read the dialogues of a file in order; empty lines are skipped.
 
     Raises:
-        FormatError: The file cannot be read or has no dialogue, or a line is none; says which.
+        FormatError: If the file cannot be read, a line is not a dialogue, or there are no
+            dialogues. The message names the line.
     """
     try:
         lines = file.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{file} cannot be read: {error}") from error
-    found = []
+    dialogues = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                found.append(_dialogue(line))
+                dialogues.append(_parse_dialogue(line))
             except FormatError as error:
                 raise FormatError(f"{file}, line {number}: {error}") from error.__cause__
-    if not found:
-        raise FormatError(f'{file} has no dialogue; a line is {{"turns": [{{"query": …}}, …]}}')
-    return found
+    if not dialogues:
+        raise FormatError(
+            f'{file} has no dialogues; expected lines such as {{"turns": [{{"query": …}}, …]}}'
+        )
+    return dialogues
 
 
-def digest_of(dialogues: Sequence[Dialogue]) -> str:
-    """A hash that changes with any word of the dialogues, and with their order."""
-    plain = [[one.system, *one.exchanges] for one in dialogues]
-    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+def hash_dialogues(dialogues: Sequence[Dialogue]) -> str:
+    """Return a hash of the texts of the dialogues and of their order."""
+    content = [[dialogue.system, *dialogue.exchanges] for dialogue in dialogues]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _dialogue(line: str) -> Dialogue:
+def _parse_dialogue(line: str) -> Dialogue:
     try:
-        told = json.loads(line)
+        value = json.loads(line)
     except ValueError as error:
-        raise FormatError(f"no JSON: {error}") from error
-    if not isinstance(told, dict) or ("turns" in told) == ("messages" in told):
+        raise FormatError(f"not valid JSON: {error}") from error
+    if not isinstance(value, dict) or ("turns" in value) == ("messages" in value):
         raise FormatError('a dialogue is an object with either "turns" or "messages"')
-    if "messages" in told:
-        return _of_messages(_list(told, "messages"))
-    system = told.get("system")
-    turns = _list(told, "turns")
-    pairs = [
-        (_text(turn, "query", f"turn {at}"), _text(turn, "response", f"turn {at}"))
-        for at, turn in enumerate(turns, 1)
+    if "messages" in value:
+        return _parse_messages(_require_list(value, "messages"))
+    system = value.get("system")
+    turns = _require_list(value, "turns")
+    exchanges = [
+        (
+            _require_text(turn, "query", f"turn {number}"),
+            _require_text(turn, "response", f"turn {number}"),
+        )
+        for number, turn in enumerate(turns, 1)
     ]
-    return Dialogue(tuple(pairs), "" if system is None else _text(told, "system", "the dialogue"))
+    return Dialogue(
+        tuple(exchanges), "" if system is None else _require_text(value, "system", "the dialogue")
+    )
 
 
-def _of_messages(messages: list[Any]) -> Dialogue:
-    """The dialogue of a chat: an instruction perhaps, then user and assistant by turns."""
-    told = [_text(one, "content", f"message {at}") for at, one in enumerate(messages, 1)]
-    roles = [one.get("role") for one in messages]
-    first = 1 if roles[0] == "system" else 0
-    for at, role in enumerate(roles[first:]):
-        due = ("user", "assistant")[at % 2]
-        if role != due:
+def _parse_messages(messages: list[Any]) -> Dialogue:
+    """Parse chat messages: an optional "system", then "user" and "assistant" alternately."""
+    texts = [
+        _require_text(message, "content", f"message {number}")
+        for number, message in enumerate(messages, 1)
+    ]
+    roles = [message.get("role") for message in messages]
+    start = 1 if roles[0] == "system" else 0
+    for index, role in enumerate(roles[start:]):
+        expected = ("user", "assistant")[index % 2]
+        if role != expected:
             raise FormatError(
-                f"message {at + first + 1} has the role {role!r}; {due!r} is due: after one "
-                '"system" at most, "user" and "assistant" take turns'
+                f"message {index + start + 1} has the role {role!r} instead of {expected!r}: after "
+                'at most one "system", "user" and "assistant" must alternate'
             )
-    if not told[first:] or len(told[first:]) % 2:
-        raise FormatError("the last message is the user's: there is no answer to learn from")
-    pairs = zip(told[first::2], told[first + 1 :: 2], strict=True)
-    return Dialogue(tuple(pairs), told[0] if first else "")
+    if not texts[start:] or len(texts[start:]) % 2:
+        raise FormatError("the last message is the user's: there is no answer to train on")
+    exchanges = zip(texts[start::2], texts[start + 1 :: 2], strict=True)
+    return Dialogue(tuple(exchanges), texts[0] if start else "")
 
 
-def _list(told: Mapping[str, Any], key: str) -> list[Any]:
-    if not isinstance(told[key], list) or not told[key]:
-        raise FormatError(f'"{key}" must be a list with something in it, not {told[key]!r:.80}')
-    return list(told[key])
+def _require_list(value: Mapping[str, Any], key: str) -> list[Any]:
+    if not isinstance(value[key], list) or not value[key]:
+        raise FormatError(f'"{key}" must be a non-empty list, not {value[key]!r:.80}')
+    return list(value[key])
 
 
-def _text(told: Any, key: str, where: str) -> str:
-    """What an object says under a key, which must not be nothing."""
-    if not isinstance(told, dict):
-        raise FormatError(f"{where} must be an object, not {told!r:.80}")
-    text = told.get(key)
+def _require_text(value: Any, key: str, name: str) -> str:
+    """Return the text in an object's field; it must not be blank.
+
+    Args:
+        value: The object.
+        key: The field.
+        name: Name of the object, for messages.
+    """
+    if not isinstance(value, dict):
+        raise FormatError(f"{name} must be an object, not {value!r:.80}")
+    text = value.get(key)
     if not isinstance(text, str) or not text.strip():
-        raise FormatError(f'{where} must have a text in "{key}", not {text!r:.80}')
+        raise FormatError(f'{name} must have a text in "{key}", not {text!r:.80}')
     return without_surrogates(text)

@@ -1,4 +1,4 @@
-"""Dialogues as examples: token ids, and which of them are learnt."""
+"""Training examples made from dialogues: token ids, and labels for the tokens of answers."""
 
 from __future__ import annotations
 
@@ -17,151 +17,159 @@ if TYPE_CHECKING:
     from llms.prompt_formats import PromptFormat
 
 IGNORED = -100
-"""The label of a token that nothing is learnt from."""
+"""Label of a token that does not count in the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A piece of a dialogue, as the model reads and writes it.
+    """Part of a dialogue as the model's input, with labels.
 
     Attributes:
-        ids: Its tokens.
-        labels: The same where an answer is, the token that ends it included; else `IGNORED`.
+        ids: Token ids.
+        labels: The id for tokens of an answer and the token that ends it; otherwise `IGNORED`.
     """
 
     ids: list[int]
     labels: list[int]
 
     @property
-    def taught(self) -> int:
-        """How many tokens are learnt."""
+    def target_count(self) -> int:
+        """Number of tokens with a label."""
         return sum(label != IGNORED for label in self.labels)
 
     @property
-    def answers(self) -> int:
-        """How many answers are learnt: the last so many."""
-        learnt = [label != IGNORED for label in self.labels]
+    def answer_count(self) -> int:
+        """Number of answers with labels; they are the last ones of the example."""
+        has_label = [label != IGNORED for label in self.labels]
         return sum(
-            now and not before for before, now in zip([False, *learnt], learnt, strict=False)
+            current and not previous
+            for previous, current in zip([False, *has_label], has_label, strict=False)
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """What became of some dialogues.
+class ExampleSet:
+    """Examples made from several dialogues.
 
     Attributes:
-        all: The examples, in the order of the dialogues.
-        shortened: How many of them lack the oldest turns of their dialogue, which did not fit.
-        left_out: How many answers are in none: with their question alone they do not fit.
+        examples: The examples, in the order of the dialogues.
+        shortened: Number of examples without the oldest turns of their dialogue, which did not fit.
+        left_out: Number of answers in no example: they do not fit even with only their question.
     """
 
-    all: list[Example]
+    examples: list[Example]
     shortened: int
     left_out: int
 
 
-class Cutter:
-    """Cuts dialogues into examples of so many tokens at most; every answer is learnt once.
+class DialogueSplitter:
+    """Splits dialogues into examples of limited length, with labels for every answer once.
 
     Args:
-        tokenizer: The model's.
-        frame: Makes of a dialogue what the model reads, with its labels.
-        max_length: Tokens of an example.
+        tokenizer: The model's tokenizer.
+        prompt_format: Turns messages into token ids and labels.
+        max_length: Maximum number of tokens of an example.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, frame: PromptFormat, max_length: int
+        self, tokenizer: PreTrainedTokenizerBase, prompt_format: PromptFormat, max_length: int
     ) -> None:
-        self._tokenizer, self._frame, self._max_length = tokenizer, frame, max_length
+        self._tokenizer = tokenizer
+        self._prompt_format = prompt_format
+        self._max_length = max_length
 
-    def cut(self, dialogues: Sequence[Dialogue]) -> Examples:
-        """The examples of all dialogues.
+    def split(self, dialogues: Sequence[Dialogue]) -> ExampleSet:
+        """Return the examples of all dialogues.
 
-        From its last turn backwards, a dialogue's turns are put into one example until it is
-        full. The last answer of which it teaches nothing ends the next example: the one before
-        its turns, or, by frames of text, the one before its last.
+        A dialogue is split from its end: an example takes turns backwards until it is full. The
+        next example then ends with the last answer that has no labels yet. That is the turn before
+        the example or, with prompt formats that label only the last answer, the turn before its
+        last one.
         """
-        found: list[Example] = []
+        examples: list[Example] = []
         shortened = left_out = 0
         for dialogue in dialogues:
-            own: list[Example] = []
+            reversed_examples: list[Example] = []
             start = end = len(dialogue.exchanges)
             while end:
-                start, example = self._ending_at(dialogue, min(start, end - 1), end)
+                start, example = self._longest_example(dialogue, min(start, end - 1), end)
                 if example is None:
                     left_out += 1
                     end -= 1
                     continue
-                own.append(example)
+                reversed_examples.append(example)
                 shortened += start > 0
-                end -= example.answers
-            found += reversed(own)
-        return Examples(found, shortened, left_out)
+                end -= example.answer_count
+            examples += reversed(reversed_examples)
+        return ExampleSet(examples, shortened, left_out)
 
-    def _ending_at(self, dialogue: Dialogue, start: int, end: int) -> tuple[int, Example | None]:
-        """The longest example that fits and ends before turn `end`, and the turn it starts with.
+    def _longest_example(
+        self, dialogue: Dialogue, start: int, end: int
+    ) -> tuple[int, Example | None]:
+        """Return the longest example that fits and ends before turn `end`, and its first turn.
 
         Args:
-            dialogue: Of which it is.
-            start: A turn with which it fits, if any example does.
-            end: The turn after it.
+            dialogue: The dialogue.
+            start: A first turn with which the example fits, if any example does.
+            end: The turn after the example.
         """
-        best: Example | None = None
-        for earlier in range(start, -1, -1):
-            ids, labels = self._frame.encode_training(
-                self._tokenizer, dialogue.messages(earlier, end)
+        longest: Example | None = None
+        for first in range(start, -1, -1):
+            ids, labels = self._prompt_format.encode_training(
+                self._tokenizer, dialogue.messages(first, end)
             )
             if len(ids) > self._max_length:
                 break
-            start, best = earlier, Example(ids, labels)
-        return start, best
+            start, longest = first, Example(ids, labels)
+        return start, longest
 
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Makes a batch of examples, and leaves their labels as they are.
+    """Makes a padded batch of examples; labels are kept as they are.
 
     Attributes:
-        pad_id: Fills the shorter ones.
-        left: Whether they are filled on the left.
+        pad_id: Id of the padding token.
+        pad_left: Whether to pad on the left.
     """
 
     pad_id: int
-    left: bool
+    pad_left: bool
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """int64 [B, S] each: input_ids, attention_mask, labels."""
+        """Return input_ids, attention_mask and labels, int64 [B, S] each."""
         import torch
 
         length = max(len(example.ids) for example in examples)
-        rows: dict[str, list[list[int]]] = {
-            "input_ids": [self._filled(one.ids, self.pad_id, length) for one in examples],
-            "attention_mask": [self._filled([1] * len(one.ids), 0, length) for one in examples],
-            "labels": [self._filled(one.labels, IGNORED, length) for one in examples],
+        rows = {
+            "input_ids": [self._pad(example.ids, self.pad_id, length) for example in examples],
+            "attention_mask": [
+                self._pad([1] * len(example.ids), 0, length) for example in examples
+            ],
+            "labels": [self._pad(example.labels, IGNORED, length) for example in examples],
         }
         return {name: torch.tensor(row) for name, row in rows.items()}
 
-    def _filled(self, row: list[int], filler: int, length: int) -> list[int]:
-        rest = [filler] * (length - len(row))
-        return rest + row if self.left else row + rest
+    def _pad(self, row: list[int], value: int, length: int) -> list[int]:
+        padding = [value] * (length - len(row))
+        return padding + row if self.pad_left else row + padding
 
 
-def check_examples(examples: Examples, max_length: int, model: Any) -> None:
-    """That there is something to learn, of tokens that the model knows.
+def require_trainable(example_set: ExampleSet, max_length: int, model: Any) -> None:
+    """Require that there are examples, and that the model knows all their tokens.
 
     Raises:
-        ConfigurationError: There is not.
+        ConfigurationError: If the set is empty, or the model does not know a token id.
     """
-    if not examples.all:
+    if not example_set.examples:
         raise ConfigurationError(
-            f"no turn fits into max_length, {max_length} tokens, with its answer "
-            f"({examples.left_out} were tried): raise max_length"
+            f"max_length, {max_length} tokens, is too short for every question with its answer "
+            f"({example_set.left_out} turns): raise max_length"
         )
-    rows = model.get_input_embeddings().weight.shape[0]
-    highest = max(max(example.ids) for example in examples.all)
-    if highest >= rows:
+    vocabulary_size = model.get_input_embeddings().weight.shape[0]
+    highest = max(max(example.ids) for example in example_set.examples)
+    if highest >= vocabulary_size:
         raise ConfigurationError(
-            f"the tokenizer gives ids up to {highest}, the model knows {rows}: they do not belong "
-            "together"
+            f"the tokenizer uses ids up to {highest}, but the model has {vocabulary_size} "
+            "embeddings: the tokenizer is of another model"
         )

@@ -1,4 +1,4 @@
-"""How to fine-tune: every number that the result depends on."""
+"""Hyperparameters of a fine-tuning run."""
 
 from __future__ import annotations
 
@@ -9,36 +9,41 @@ from typing import Any
 from llms.families import LoraDefaults, find_by_loaded_type
 from memorybank_core.errors import ConfigurationError
 
-_LENGTH = 1024
+_DEFAULT_MAX_LENGTH = 1024
 
-_UNCHANGING = ("save_steps", "gradient_checkpointing")
-"""What may differ from one run to the one that goes on with it: the result is the same."""
+_WITHOUT_EFFECT = ("save_steps", "gradient_checkpointing")
+"""Settings that may differ when a run is resumed, because the result is the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to fine-tune; the defaults are those of the published SiliconFriend adapters.
+    """Hyperparameters; the defaults are those of the published SiliconFriend adapters.
 
     Attributes:
         r: Rank of the adapter's matrices.
-        alpha: The adapter counts alpha / r times; None for 32 with ChatGLM and 16 with others.
-        dropout: Share of what goes into the adapter that is left out by chance while it learns;
-            None for 0.1 with ChatGLM and 0.05 with others.
+        alpha: The adapter's output is scaled by alpha / r; None for 32 with ChatGLM and 16 with
+            other models.
+        dropout: Dropout on the adapter's input while training; None for 0.1 with ChatGLM and 0.05
+            with other models.
         targets: Names of the layers that get an adapter, or "all-linear"; None for
-            query_key_value of ChatGLM, for all of LLaMA's but o_proj, for every linear layer of
-            any other model.
-        frame: The name of the frame that makes dialogues prompts; None for the model's own.
-        epochs: How often everything is learnt.
-        batch_size: How many examples are computed at once.
-        accumulate: How many batches make one step.
-        learning_rate: At its highest; it rises over the first 3 % of the steps and falls to 0.
-        max_length: Tokens of the longest example; None for what the model reads, 1,024 at most.
-        gradient_checkpointing: Less memory for a quarter more time.
-        seed: Of the adapter's start, of the order of examples, of what is held out, of dropout.
-        save_steps: Also saves a checkpoint after every so many steps; None after epochs alone.
+            query_key_value of ChatGLM, all layers of LLaMA except o_proj, and every linear layer
+            of other models.
+        frame: Name of the prompt format; None for the model's own.
+        epochs: Number of passes over the examples.
+        batch_size: Number of examples per batch.
+        accumulate: Number of batches per optimizer step.
+        learning_rate: Peak learning rate; it rises over the first 3 % of the steps, then falls to
+            0.
+        max_length: Maximum number of tokens of an example; None for the model's context window, but
+            at most 1,024.
+        gradient_checkpointing: Whether to save memory at the cost of about a quarter more time.
+        seed: Seed for the initial adapter, the order of examples, the held-out dialogues and
+            dropout.
+        save_steps: Number of steps between checkpoints within an epoch; None to save only after
+            each epoch.
 
     Raises:
-        ConfigurationError: A value cannot work; names all that cannot.
+        ConfigurationError: If values are invalid; the message lists all of them.
     """
 
     r: int = 8
@@ -56,12 +61,13 @@ class Recipe:
     save_steps: int | None = None
 
     def __post_init__(self) -> None:
-        whole = ("r", "epochs", "batch_size", "accumulate", "max_length", "save_steps")
-        given = {name: getattr(self, name) for name in whole}
+        counts = ("r", "epochs", "batch_size", "accumulate", "max_length", "save_steps")
+        optional = ("max_length", "save_steps")
+        values = {name: getattr(self, name) for name in counts}
         faults = [
             f"{name} must be a whole number of 1 or more, not {value!r}"
-            for name, value in given.items()
-            if not (value is None and name in ("max_length", "save_steps")) and not _counts(value)
+            for name, value in values.items()
+            if not (value is None and name in optional) and not _is_count(value)
         ]
         if not 0.0 <= (self.dropout or 0.0) < 1.0:
             faults.append(f"dropout must be in [0, 1), not {self.dropout!r}")
@@ -76,18 +82,18 @@ class Recipe:
             raise ConfigurationError("; ".join(faults))
 
     def for_model(self, family: str, window: int) -> dict[str, Any]:
-        """All values, with those that depend on the model.
+        """Return all values, with the defaults for a model filled in.
 
         Args:
-            family: The `model_type` of its configuration.
-            window: How many tokens it reads.
+            family: The `model_type` of the loaded model's configuration.
+            window: The model's context window in tokens.
 
         Raises:
-            ConfigurationError: `max_length` is more than the model reads.
+            ConfigurationError: If `max_length` exceeds the context window.
         """
         if (self.max_length or 0) > window:
             raise ConfigurationError(
-                f"max_length must be at most {window}, which is what the model reads, not "
+                f"max_length must be at most {window}, the model's context window, not "
                 f"{self.max_length}"
             )
         row = find_by_loaded_type(family)
@@ -97,14 +103,14 @@ class Recipe:
             **asdict(self),
             "alpha": self.alpha or defaults.alpha,
             "dropout": defaults.dropout if self.dropout is None else self.dropout,
-            "max_length": self.max_length or min(_LENGTH, window),
+            "max_length": self.max_length or min(_DEFAULT_MAX_LENGTH, window),
             "targets": targets if isinstance(targets, str) else list(targets),
         }
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What of two runs' settings differs and would change the result, in words."""
-    names = [name for name in sorted({*before, *now}) if name not in _UNCHANGING]
+def list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Describe the differences between two runs' settings that change the result."""
+    names = [name for name in sorted({*before, *now}) if name not in _WITHOUT_EFFECT]
     return [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in names
@@ -112,16 +118,16 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def recipe_of(options: Mapping[str, Any]) -> Recipe:
-    """The recipe of these keywords.
+def make_recipe(options: Mapping[str, Any]) -> Recipe:
+    """Make a recipe from keyword arguments.
 
     Raises:
-        ConfigurationError: There is no such keyword, or a value cannot work.
+        ConfigurationError: If a keyword is unknown or a value is invalid.
     """
     known = [field.name for field in fields(Recipe)]
     if unknown := sorted(options.keys() - set(known)):
         raise ConfigurationError(
-            f"fine-tuning knows no {', '.join(unknown)}; it takes {', '.join(known)}"
+            f"fine-tuning has no option {', '.join(unknown)}; the options are {', '.join(known)}"
         )
     targets = options.get("targets")
     if isinstance(targets, Sequence) and not isinstance(targets, str):
@@ -129,5 +135,5 @@ def recipe_of(options: Mapping[str, Any]) -> Recipe:
     return Recipe(**options)
 
 
-def _counts(value: object) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1

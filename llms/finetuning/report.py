@@ -1,4 +1,4 @@
-"""What became of a fine-tuning."""
+"""Report of a fine-tuning run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EpochLoss:
-    """How well the answers were known after an epoch: nats a token, less is better.
+    """Losses of an epoch, in nats per token of the answers; lower is better.
 
     Attributes:
-        epoch: 0 is before training.
-        training: The mean while the epoch was learnt; None before training.
-        held_out: That of the dialogues that nothing was learnt from; None where there are none.
+        epoch: Number of the epoch; 0 is before training.
+        training: Mean training loss during the epoch; None before training.
+        held_out: Loss on the held-out dialogues after the epoch; None without held-out dialogues.
     """
 
     epoch: int
@@ -25,18 +25,19 @@ class EpochLoss:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneReport:
-    """What was learnt, from how much, and how well.
+    """Report of a fine-tuning run.
 
     Attributes:
         adapter: The folder with the adapter.
-        examples: How many examples were learnt from, an epoch.
-        held_out: How many were held out, to measure on.
-        shortened: How many of both lost their oldest turns, which did not fit `max_length`.
-        left_out: How many answers are in no example: with their question they do not fit.
-        tokens: How many tokens of answers an epoch teaches, the ends of answers included.
-        steps: How often the adapter was changed, in all.
-        resumed_at: The step of the checkpoint that training went on from; 0 from the beginning.
-        losses: Before training and after each epoch.
+        examples: Number of training examples in an epoch.
+        held_out: Number of held-out examples.
+        shortened: Number of examples of both kinds without the oldest turns of their dialogue,
+            which did not fit into `max_length`.
+        left_out: Number of answers in no example: they do not fit even with only their question.
+        tokens: Number of tokens of answers in an epoch, including those that end the answers.
+        steps: Number of optimizer steps in total.
+        resumed_at: Step of the checkpoint that training was resumed from; 0 if it was not resumed.
+        losses: Losses before training and after each epoch.
     """
 
     adapter: str
@@ -51,25 +52,25 @@ class FinetuneReport:
 
 
 def epoch_losses(history: Sequence[Mapping[str, Any]]) -> tuple[EpochLoss, ...]:
-    """The losses by epoch.
+    """Return the losses by epoch.
 
     Args:
-        history: The log of transformers' Trainer, which may have several means in an epoch, each
-            over the steps since the one before.
+        history: The log of transformers' Trainer. It may have several mean losses in an epoch, each
+            over the steps since the previous one.
     """
     sums: dict[int, float] = {}
     counts: dict[int, int] = {}
     held_out: dict[int, float] = {}
-    last = 0
+    last_step = 0
     for entry in history:
         epoch = math.ceil(entry["epoch"])
         if "eval_loss" in entry:
             held_out[epoch] = entry["eval_loss"]
         if "loss" in entry:
-            steps = entry["step"] - last
+            steps = entry["step"] - last_step
             sums[epoch] = sums.get(epoch, 0.0) + steps * entry["loss"]
             counts[epoch] = counts.get(epoch, 0) + steps
-            last = entry["step"]
+            last_step = entry["step"]
     return tuple(
         EpochLoss(
             epoch, sums[epoch] / counts[epoch] if epoch in sums else None, held_out.get(epoch)

@@ -1,4 +1,4 @@
-"""Fine-tuning from a folder with a model and a file of dialogues to a folder with an adapter."""
+"""Fine-tuning run: from a model and a file of dialogues to a folder with an adapter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from llms.families import find_by_loaded_type
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .checkpoints import begin, step_of
-from .dialogues import Dialogue, digest_of, read_dialogues
-from .examples import Collator, Cutter, Examples, check_examples
-from .recipe import recipe_of
+from .checkpoints import prepare_output, saved_step
+from .dialogues import Dialogue, hash_dialogues, read_dialogues
+from .examples import Collator, DialogueSplitter, ExampleSet, require_trainable
+from .recipe import make_recipe
 from .report import FinetuneReport, epoch_losses
 
 if TYPE_CHECKING:
@@ -33,99 +33,102 @@ def finetune(
     progress: bool = True,
     **recipe: Any,
 ) -> FinetuneReport:
-    """Teaches a model to answer as in dialogues; what it learns is a LoRA adapter.
+    """Train a LoRA adapter on dialogues and save it.
 
-    Only the tokens of answers are learnt, and those that end them, after the very prompt that
-    `LocalModel` makes of a conversation. Killed and called again with the same arguments, it goes
-    on from its last checkpoint, and gives what it would have given (on a GPU: as far as its sums
-    come out the same twice).
+    Only the tokens of answers and those that end them count in the loss; they follow the same
+    prompt that `LocalModel` makes of a conversation. If the process is killed, the same call
+    continues from the last checkpoint and gives the same result (on a GPU, as far as its sums are
+    reproducible).
 
     Args:
-        model: What `load_model` takes.
-        data: JSON lines, a dialogue a line: {"turns": [{"query", "response"}, ...]}, with a
-            "system" or without, or {"messages": [{"role", "content"}, ...]}.
-        output: The folder for the adapter and for the checkpoints. `load_adapter` takes both, and
-            so does peft.
-        evaluation: What to measure on before training and after each epoch: a share of the
-            dialogues, which are held out, or a file of others; None measures nothing.
-        dtype: float32, bfloat16 or float16; None for bfloat16 on CUDA where the card has it, else
-            float16, and for float32 on any other device.
-        device: None for CUDA where there is one, else the CPU.
-        resume: Whether to go on with a fine-tuning that was begun in `output`. False begins anew.
-        progress: Whether to show a bar.
-        recipe: The fields of `Recipe`: r, epochs, learning_rate and others.
+        model: A folder or name, as for `load_model`.
+        data: JSON lines, one dialogue per line: {"turns": [{"query", "response"}, ...]} with an
+            optional "system", or {"messages": [{"role", "content"}, ...]}.
+        output: The folder for the adapter and the checkpoints. `load_adapter` and peft can load
+            both.
+        evaluation: Data for measuring the loss before training and after each epoch: a share of the
+            dialogues, which are held out, or another file; None for no evaluation.
+        dtype: "float32", "bfloat16" or "float16". None selects bfloat16 on CUDA devices that
+            support it, float16 on other CUDA devices, and float32 elsewhere.
+        device: The device; None for CUDA if available, otherwise the CPU.
+        resume: Whether to continue a run that was started in `output`; False restarts it.
+        progress: Whether to show a progress bar.
+        recipe: The fields of `Recipe`, such as r, epochs and learning_rate.
 
     Raises:
-        FormatError: A line of the data is no dialogue; nothing was trained.
-        ConfigurationError: An argument cannot work, a fine-tuning in `output` was begun with other
-            ones, the memory of the device is too small, or the training diverged.
-        MissingDependencyError: torch, transformers or peft is not installed.
+        FormatError: If a line of the data is not a dialogue; nothing was trained.
+        ConfigurationError: If an argument is invalid, the run in `output` was started with other
+            settings, the device's memory is too small, or the training diverged.
+        MissingDependencyError: If torch, transformers or peft is not installed.
     """
-    chosen = recipe_of(recipe)
-    dialogues, held_out = _split(read_dialogues(Path(data)), evaluation, chosen.seed)
+    hyperparameters = make_recipe(recipe)
+    dialogues = read_dialogues(Path(data))
+    training, held_out = _split(dialogues, evaluation, hyperparameters.seed)
     try:
         import peft  # noqa: F401
         import torch
     except ImportError as error:
         raise MissingDependencyError.of(str(error.name), "lora") from error
-    place, kind = device_and_dtype(device, dtype)
-    base = _loaded(model, place, kind, progress=progress)
+    device, dtype = choose_device_and_dtype(device, dtype)
+    base = _load_base(model, device, dtype, progress=progress)
     settings = {
-        **chosen.for_model(base.config.model_type, _window(base)),
+        **hyperparameters.for_model(base.config.model_type, _context_window(base)),
         "model": fspath(model),
-        "data": digest_of(dialogues),
-        "held_out": digest_of(held_out),
-        "dtype": kind,
+        "data": hash_dialogues(training),
+        "held_out": hash_dialogues(held_out),
+        "dtype": dtype,
     }
     try:
-        return _trained(base, dialogues, held_out, settings, Path(output), resume, progress)
+        return _train(base, training, held_out, settings, Path(output), resume, progress)
     except torch.OutOfMemoryError as error:
         raise ConfigurationError(
-            f"the memory of {place} is too small: lower batch_size (and raise accumulate) or "
+            f"the memory of {device} is too small: lower batch_size (and raise accumulate) or "
             f"max_length, or keep gradient_checkpointing ({error})"
         ) from error
 
 
-def device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Where to train, and in which numbers.
+def choose_device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
+    """Return the device and the dtype to train with.
 
     Raises:
-        ConfigurationError: There is no such dtype, or not on this device.
+        ConfigurationError: If the dtype is unknown or not supported on this device.
     """
     import torch
 
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    cuda = place.startswith("cuda")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    is_cuda = device.startswith("cuda")
     if dtype is None:
         dtype = "float32"
-        if cuda:
+        if is_cuda:
             dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    kinds = ("float32", "bfloat16", "float16") if cuda else ("float32", "bfloat16")
-    if dtype not in kinds:
-        raise ConfigurationError(f"dtype on {place} must be one of {', '.join(kinds)}, not {dtype}")
-    return place, dtype
+    supported = ("float32", "bfloat16", "float16") if is_cuda else ("float32", "bfloat16")
+    if dtype not in supported:
+        raise ConfigurationError(
+            f"dtype on {device} must be one of {', '.join(supported)}, not {dtype}"
+        )
+    return device, dtype
 
 
 def _split(
     dialogues: list[Dialogue], evaluation: float | str | PathLike[str] | None, seed: int
 ) -> tuple[list[Dialogue], list[Dialogue]]:
-    """The dialogues to learn from, and those to measure on."""
+    """Return the dialogues for training and those for evaluation."""
     if evaluation is None:
         return dialogues, []
     if not isinstance(evaluation, (int, float)):
         return dialogues, read_dialogues(Path(evaluation))
     if not 0.0 < evaluation < 1.0 or len(dialogues) < 2:
         raise ConfigurationError(
-            f"evaluation must be a share in (0, 1) of several dialogues, a file of others, or None "
+            "evaluation must be a share in (0, 1) of two or more dialogues, another file, or None "
             f"for no evaluation; not {evaluation!r} of {len(dialogues)}"
         )
     count = min(max(1, round(evaluation * len(dialogues))), len(dialogues) - 1)
-    chosen = set(random.Random(seed).sample(range(len(dialogues)), count))  # noqa: S311
-    rest = [one for at, one in enumerate(dialogues) if at not in chosen]
-    return rest, [dialogues[at] for at in sorted(chosen)]
+    held_out = set(random.Random(seed).sample(range(len(dialogues)), count))  # noqa: S311
+    training = [dialogue for index, dialogue in enumerate(dialogues) if index not in held_out]
+    return training, [dialogues[index] for index in sorted(held_out)]
 
 
-def _loaded(
+def _load_base(
     model: str | PathLike[str], device: str, dtype: str, *, progress: bool
 ) -> PreTrainedModel:
     import torch
@@ -135,15 +138,15 @@ def _loaded(
     return load_model(model, dtype=getattr(torch, dtype), device=device, progress=progress)
 
 
-def _window(model: PreTrainedModel) -> int:
+def _context_window(model: PreTrainedModel) -> int:
     from llms.local_model import window_of
 
     return window_of(model)
 
 
-def _trained(
+def _train(
     base: PreTrainedModel,
-    dialogues: Sequence[Dialogue],
+    training: Sequence[Dialogue],
     held_out: Sequence[Dialogue],
     settings: Mapping[str, Any],
     output: Path,
@@ -152,64 +155,64 @@ def _trained(
 ) -> FinetuneReport:
     from llms.tokenization import load_tokenizer
 
-    from .trainer import AdapterTrainer, check_finite, with_adapter
+    from .trainer import AdapterTrainer, add_lora_adapter, require_finite
 
     tokenizer = load_tokenizer(settings["model"])
-    learnt, measured = _examples(base, tokenizer, (dialogues, held_out), settings)
-    learning = with_adapter(base, settings, settings["model"])
-    checkpoint = begin(output, settings, resume=resume)
+    train_set, held_out_set = _make_examples(base, tokenizer, (training, held_out), settings)
+    model = add_lora_adapter(base, settings, settings["model"])
+    checkpoint = prepare_output(output, settings, resume=resume)
     trainer = AdapterTrainer(
-        learning,
-        learnt.all,
-        measured.all,
-        _collator(base, tokenizer),
+        model,
+        train_set.examples,
+        held_out_set.examples,
+        _make_collator(base, tokenizer),
         settings,
         output,
-        begins=checkpoint is None,
+        is_new=checkpoint is None,
         progress=progress,
     )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    check_finite(learning)
+    require_finite(model)
     trainer.save_model()
     return FinetuneReport(
         adapter=str(output),
-        examples=len(learnt.all),
-        held_out=len(measured.all),
-        shortened=learnt.shortened + measured.shortened,
-        left_out=learnt.left_out + measured.left_out,
-        tokens=sum(example.taught for example in learnt.all),
+        examples=len(train_set.examples),
+        held_out=len(held_out_set.examples),
+        shortened=train_set.shortened + held_out_set.shortened,
+        left_out=train_set.left_out + held_out_set.left_out,
+        tokens=sum(example.target_count for example in train_set.examples),
         steps=trainer.state.global_step,
-        resumed_at=step_of(checkpoint) if checkpoint else 0,
+        resumed_at=saved_step(checkpoint) if checkpoint else 0,
         losses=epoch_losses(trainer.state.log_history),
     )
 
 
-def _examples(
+def _make_examples(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     parts: tuple[Sequence[Dialogue], Sequence[Dialogue]],
     settings: Mapping[str, Any],
-) -> tuple[Examples, Examples]:
-    """What to learn from and what to measure on."""
+) -> tuple[ExampleSet, ExampleSet]:
+    """Return the examples for training and for evaluation."""
     from llms.prompt_formats import find_prompt_format, get_prompt_format
 
     name = settings["frame"]
-    frame = get_prompt_format(name) if name else find_prompt_format(tokenizer, model.config)
-    longest = settings["max_length"]
-    cutter = Cutter(tokenizer, frame, longest)
-    learnt, measured = (cutter.cut(part) for part in parts)
-    check_examples(learnt, longest, model)
+    prompt_format = get_prompt_format(name) if name else find_prompt_format(tokenizer, model.config)
+    max_length = settings["max_length"]
+    splitter = DialogueSplitter(tokenizer, prompt_format, max_length)
+    train_set, held_out_set = (splitter.split(part) for part in parts)
+    require_trainable(train_set, max_length, model)
     if parts[1]:
-        check_examples(measured, longest, model)
-    return learnt, measured
+        require_trainable(held_out_set, max_length, model)
+    return train_set, held_out_set
 
 
-def _collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Collator:
-    pad = tokenizer.pad_token_id
-    return Collator(tokenizer.eos_token_id if pad is None else pad, _reads_both_ways(model))
+def _make_collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Collator:
+    pad_id = tokenizer.pad_token_id
+    return Collator(tokenizer.eos_token_id if pad_id is None else pad_id, _pads_left(model))
 
 
-def _reads_both_ways(model: PreTrainedModel) -> bool:
-    """Whether it is ChatGLM-6B, which takes what is on the left for padding, and nothing else."""
+def _pads_left(model: PreTrainedModel) -> bool:
+    """Return whether the model is ChatGLM-6B, which supports padding only on the left."""
     family = find_by_loaded_type(model.config.model_type)
     return family is not None and family.bidirectional_prompt

@@ -1,6 +1,6 @@
-"""Training a LoRA adapter with transformers' Trainer.
+"""Train a LoRA adapter with the Trainer of transformers.
 
-Needs torch, transformers and peft from its first line on.
+Imports torch, transformers and peft at once.
 """
 
 from __future__ import annotations
@@ -25,29 +25,32 @@ from transformers import (
 
 from memorybank_core.errors import ConfigurationError
 
-from .checkpoints import mark_whole
-from .examples import Collator, Example
+from .checkpoints import mark_complete
+from .examples import IGNORED, Collator, Example
 
-_WARMING = 0.03  # of all steps
-_KEPT = 2  # checkpoints
+_WARMUP_SHARE = 0.03  # of all steps
+_MAX_CHECKPOINTS = 2
 
 
 def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
-    """Has a model forget what it can compute again; 5.23 has a new name for the switch."""
-    new: Any = getattr(model, "activation_checkpointing_enable", None)
-    (new or model.gradient_checkpointing_enable)({"use_reentrant": False})
+    """Recompute activations in the backward pass instead of storing them.
+
+    The method has a new name since transformers 5.23.
+    """
+    enable: Any = getattr(model, "activation_checkpointing_enable", None)
+    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def with_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str) -> PeftModel:
-    """The model with a new LoRA adapter in it, which alone learns.
+def add_lora_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str) -> PeftModel:
+    """Add a new LoRA adapter to the model; only the adapter is trainable.
 
     Args:
-        model: Is changed in place.
-        settings: As `Recipe.for_model` gives them.
-        base: What the adapter's configuration shall name as its model.
+        model: The base model, which is changed in place.
+        settings: The result of `Recipe.for_model`.
+        base: Name of the base model, saved in the adapter's configuration.
 
     Raises:
-        ConfigurationError: The model has no such layers.
+        ConfigurationError: If the model does not have the target layers.
     """
     torch.manual_seed(settings["seed"])
     if settings["gradient_checkpointing"]:
@@ -62,36 +65,38 @@ def with_adapter(model: PreTrainedModel, settings: Mapping[str, Any], base: str)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            learning = get_peft_model(model, config)
+            adapted = get_peft_model(model, config)
     except ValueError as error:
-        raise ConfigurationError(f"no adapter for {settings['targets']}: {error}") from error
-    learning.peft_config["default"].base_model_name_or_path = base
-    return learning
+        raise ConfigurationError(
+            f"cannot add an adapter to {settings['targets']}: {error}"
+        ) from error
+    adapted.peft_config["default"].base_model_name_or_path = base
+    return adapted
 
 
-def check_finite(model: PeftModel) -> None:
-    """That what was learnt are numbers.
+def require_finite(model: PeftModel) -> None:
+    """Require that all trained weights are finite.
 
     Raises:
-        ConfigurationError: Some are infinite or none: the training diverged.
+        ConfigurationError: If one is not: the training diverged.
     """
     for weight in model.parameters():
         if weight.requires_grad and not weight.isfinite().all():
-            raise ConfigurationError("the training diverged: lower learning_rate, and begin anew")
+            raise ConfigurationError("the training diverged: lower learning_rate and restart")
 
 
 class AdapterTrainer(Trainer):
-    """Saves the adapter alone, and measures a loss for each token that counts the same.
+    """Trainer that saves only the adapter, and weighs all tokens equally in the evaluation loss.
 
     Args:
-        model: As `with_adapter` gives it.
-        examples: To learn from.
-        held_out: To measure on; empty for not at all.
-        collator: Makes batches.
-        settings: As `Recipe.for_model` gives them, with "dtype".
-        output: Where checkpoints are saved.
-        begins: Whether nothing was learnt yet.
-        progress: Whether to show a bar.
+        model: The result of `add_lora_adapter`.
+        examples: Examples for training.
+        held_out: Examples for evaluation; empty for no evaluation.
+        collator: Makes batches of examples.
+        settings: The result of `Recipe.for_model`, with "dtype".
+        output: The folder for checkpoints.
+        is_new: Whether training starts from the beginning, so that the loss is evaluated first.
+        progress: Whether to show a progress bar.
     """
 
     def __init__(
@@ -103,44 +108,44 @@ class AdapterTrainer(Trainer):
         settings: Mapping[str, Any],
         output: Path,
         *,
-        begins: bool,
+        is_new: bool,
         progress: bool,
     ) -> None:
-        arguments = _arguments(model, len(examples), settings, output)
+        arguments = _make_arguments(model, len(examples), settings, output)
         arguments.disable_tqdm = not progress
         if held_out:
             arguments.eval_strategy = "epoch"
-            arguments.eval_on_start = begins
-        self._learning = model
+            arguments.eval_on_start = is_new
+        self._adapted = model
         super().__init__(
             model=model,
             args=arguments,
             data_collator=collator,
             train_dataset=examples,
             eval_dataset=held_out or None,
-            callbacks=[_Keeper(settings["seed"], settings["save_steps"])],
+            callbacks=[_CheckpointCallback(settings["seed"], settings["save_steps"])],
         )
         self.remove_callback(ProgressCallback if progress else PrinterCallback)
         if progress:
-            self.add_callback(_Bar)
+            self.add_callback(_ProgressBar)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Saves the adapter; as it is asked here, peft asks the hub for nothing."""
-        self._learning.save_pretrained(
+        """Save the adapter only; without embedding layers, peft does not access the hub."""
+        self._adapted.save_pretrained(
             output_dir or str(self.args.output_dir), save_embedding_layers=False
         )
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The mean loss of the held-out answers' tokens; batches are of unequal length."""
-        self._learning.eval()
+        """Return the mean loss per held-out token, weighted because batches differ in length."""
+        self._adapted.eval()
         total, tokens = 0.0, 0
         loader = self.get_eval_dataloader()
         for batch in loader:
             inputs = self._prepare_inputs(batch)
-            count = int((inputs["labels"][:, 1:] != -100).sum())
+            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
             with self.compute_loss_context_manager():
-                total += float(self._learning(**inputs).loss) * count
+                total += float(self._adapted(**inputs).loss) * count
             tokens += count
             self.control = self.callback_handler.on_prediction_step(
                 self.args, self.state, self.control
@@ -153,22 +158,24 @@ class AdapterTrainer(Trainer):
         return metrics
 
 
-class _Keeper(TrainerCallback):
-    """Makes a run that was killed and goes on give what one gives that was not.
+class _CheckpointCallback(TrainerCallback):
+    """Saves checkpoints so that a resumed run gives the result of an uninterrupted one.
 
-    Dropout follows from the seed and the step alone, whatever was drawn before; checkpoints are
-    saved after an epoch was measured, and, between, after every so many steps.
+    Dropout depends only on the seed and the step. Checkpoints are saved after the evaluation of an
+    epoch and, within an epoch, every `save_steps` steps.
     """
 
     def __init__(self, seed: int, save_steps: int | None) -> None:
         self._seed, self._save_steps = seed, save_steps
 
     def on_step_begin(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:
+        """Seed the random numbers of the step."""
         torch.manual_seed((self._seed << 32) + state.global_step)
 
     def on_step_end(
         self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
+        """Save a checkpoint within an epoch."""
         ends_epoch = float(state.epoch or 0.0).is_integer()
         if self._save_steps and state.global_step % self._save_steps == 0 and not ends_epoch:
             control.should_save = control.should_log = True
@@ -177,24 +184,26 @@ class _Keeper(TrainerCallback):
     def on_epoch_end(
         self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
+        """Save a checkpoint after the epoch."""
         control.should_save = True
         return control
 
     def on_save(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:
-        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        """Record that the checkpoint is complete."""
+        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
-class _Bar(ProgressCallback):
-    """A bar alone: losses are told at the end."""
+class _ProgressBar(ProgressCallback):
+    """Progress bar with the latest losses, without log lines."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Show the latest losses in the bar."""
         bar: Any = self.training_bar
         if bar is not None:
-            told = {name: logs[name] for name in ("loss", "eval_loss") if name in logs}
-            bar.set_postfix(told)
+            bar.set_postfix({name: logs[name] for name in ("loss", "eval_loss") if name in logs})
 
 
-def _arguments(
+def _make_arguments(
     model: PeftModel, examples: int, settings: Mapping[str, Any], output: Path
 ) -> TrainingArguments:
     device = model.device.type
@@ -206,14 +215,14 @@ def _arguments(
         gradient_accumulation_steps=settings["accumulate"],
         num_train_epochs=settings["epochs"],
         learning_rate=settings["learning_rate"],
-        warmup_steps=int(_WARMING * steps),
+        warmup_steps=int(_WARMUP_SHARE * steps),
         optim="adamw_torch",
         bf16=settings["dtype"] == "bfloat16",
         fp16=settings["dtype"] == "float16",
         seed=settings["seed"],
         data_seed=settings["seed"],
-        save_strategy="no",  # it is up to `_Keeper`
-        save_total_limit=_KEPT,
+        save_strategy="no",  # `_CheckpointCallback` decides
+        save_total_limit=_MAX_CHECKPOINTS,
         logging_strategy="epoch",
         report_to="none",
         remove_unused_columns=False,
@@ -221,6 +230,6 @@ def _arguments(
         use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda",
     )
-    arguments.device  # noqa: B018 - counts the devices; several would share each batch
+    arguments.device  # noqa: B018 - sets n_gpu; with more, Trainer would split batches
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

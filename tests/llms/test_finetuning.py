@@ -1,4 +1,4 @@
-"""Fine-tuning: what is learnt, label by label; that it helps; that a killed run goes on."""
+"""Fine-tuning: the labels of examples, the effect of training, and resuming a killed run."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ from llms.adapters import load_adapter
 from llms.finetuning import EpochLoss, finetune
 from llms.finetuning.checkpoints import is_complete
 from llms.finetuning.dialogues import Dialogue, read_dialogues
-from llms.finetuning.examples import IGNORED, Collator, Cutter, Example
+from llms.finetuning.examples import IGNORED, Collator, DialogueSplitter, Example
 from llms.finetuning.report import epoch_losses
 from llms.loading import load_model
 from llms.local_model import LocalModel
@@ -52,7 +52,7 @@ QUICK = {"epochs": 2, "batch_size": 4, "accumulate": 2, "learning_rate": 5e-3, "
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Tiny models are slower with more, and sums come out the same for all processes."""
+    """Use one thread: faster for tiny models, and sums are the same in all processes."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -61,7 +61,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
-    """The folders of the models, made when they are first asked for."""
+    """Return the folder of a family's model, which is made on first use."""
     root = tmp_path_factory.mktemp("bases")
 
     def base(family):
@@ -73,7 +73,7 @@ def bases(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
-    """A file of a hundred dialogues, and one of twenty."""
+    """A file of a hundred dialogues and one of twenty."""
     folder = tmp_path_factory.mktemp("lines")
     dialogues = hundred_dialogues()
     return (
@@ -90,79 +90,85 @@ def tensors_of(output):
     return load_file(Path(output) / "adapter_model.safetensors")
 
 
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
+def assert_same(tensors, expected):
+    assert tensors.keys() == expected.keys()
+    for name in tensors:
+        assert torch.equal(tensors[name], expected[name]), name
 
 
-# What is learnt.
+# Labels.
 
 
 @pytest.fixture(params=sorted(PROMPT_FORMATS))
-def framed(request, bases):
-    """A frame, with a tokenizer that it is for."""
-    frame = PROMPT_FORMATS[request.param]
+def format_and_tokenizer(request, bases):
+    """A prompt format and a tokenizer for it."""
+    prompt_format = PROMPT_FORMATS[request.param]
     if request.param == "template":
-        return frame, tiny_bases.template_tokenizer()
-    return frame, load_tokenizer(bases(request.param))
+        return prompt_format, tiny_bases.template_tokenizer()
+    return prompt_format, load_tokenizer(bases(request.param))
 
 
 def spans(labels):
-    """Where runs of labels begin and end."""
-    learnt = [False, *(label != IGNORED for label in labels), False]
-    edges = [at for at in range(len(labels) + 1) if learnt[at] != learnt[at + 1]]
+    """Return the start and end of each run of labels."""
+    has_label = [False, *(label != IGNORED for label in labels), False]
+    edges = [index for index in range(len(labels) + 1) if has_label[index] != has_label[index + 1]]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 class TestLabels:
-    def test_they_are_the_tokens_of_each_answer_and_its_end(self, framed):
-        frame, tokenizer = framed
+    def test_they_are_the_tokens_of_each_answer_and_its_end(self, format_and_tokenizer):
+        prompt_format, tokenizer = format_and_tokenizer
         answers = {}
-        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
-            found = spans(example.labels)
-            assert len(found) == example.answers
-            for start, end in found:
+        for example in (
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+        ):
+            answer_spans = spans(example.labels)
+            assert len(answer_spans) == example.answer_count
+            for start, end in answer_spans:
                 labels = example.labels[start:end]
                 assert labels == example.ids[start:end]
-                assert labels[-1] in frame.stop_ids(tokenizer)
-                assert not set(labels[:-1]) & set(frame.stop_ids(tokenizer))
+                assert labels[-1] in prompt_format.stop_ids(tokenizer)
+                assert not set(labels[:-1]) & set(prompt_format.stop_ids(tokenizer))
                 text = tokenizer.decode(labels[:-1], skip_special_tokens=True).strip()
                 answers[text] = example.ids[:start]
         assert list(answers) == [message["content"] for message in TALK[1::2]]
 
-    def test_before_them_is_what_the_host_asks(self, framed):
-        frame, tokenizer = framed
-        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
-            taught = spans(example.labels)
+    def test_before_them_is_the_prompt_of_the_host(self, format_and_tokenizer):
+        prompt_format, tokenizer = format_and_tokenizer
+        for example in (
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+        ):
+            answer_spans = spans(example.labels)
             through = next(
                 end
                 for end in (2, 4, 6)
-                if len(frame.encode_training(tokenizer, TALK[:end])[0]) >= len(example.ids)
+                if len(prompt_format.encode_training(tokenizer, TALK[:end])[0]) >= len(example.ids)
             )
-            for back, (start, _) in enumerate(reversed(taught)):
-                prompt = frame.encode(tokenizer, TALK[: through - 1 - 2 * back])
+            for back, (start, _) in enumerate(reversed(answer_spans)):
+                prompt = prompt_format.encode(tokenizer, TALK[: through - 1 - 2 * back])
                 assert example.ids[:start] == prompt
 
-    def test_the_text_begins_once(self, framed):
-        frame, tokenizer = framed
-        for example in Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)]).all:
+    def test_the_text_begins_once(self, format_and_tokenizer):
+        prompt_format, tokenizer = format_and_tokenizer
+        for example in (
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+        ):
             begins = {getattr(tokenizer, "marks", {}).get("<sop>", tokenizer.bos_token_id)} - {None}
             for id in begins:
                 assert example.ids.count(id) == 1
                 assert example.labels.count(id) == 0
 
-    def test_each_answer_is_learnt_once_however_little_fits(self, framed):
-        frame, tokenizer = framed
-        whole = Cutter(tokenizer, frame, 4096).cut([_dialogue(TALK)])
-        longest = max(len(example.ids) for example in whole.all)
+    def test_each_answer_has_labels_once_however_little_fits(self, format_and_tokenizer):
+        prompt_format, tokenizer = format_and_tokenizer
+        whole = DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)])
+        longest = max(len(example.ids) for example in whole.examples)
         assert (whole.shortened, whole.left_out) == (0, 0)
         for fits in range(longest, 20, -7):
-            cut = Cutter(tokenizer, frame, fits).cut([_dialogue(TALK)])
-            assert sum(example.answers for example in cut.all) + cut.left_out == 3
-            assert all(len(example.ids) <= fits for example in cut.all)
+            cut = DialogueSplitter(tokenizer, prompt_format, fits).split([_dialogue(TALK)])
+            assert sum(example.answer_count for example in cut.examples) + cut.left_out == 3
+            assert all(len(example.ids) <= fits for example in cut.examples)
             assert cut.shortened + cut.left_out > 0 or fits == longest
-        assert Cutter(tokenizer, frame, 5).cut([_dialogue(TALK)]).left_out == 3
+        assert DialogueSplitter(tokenizer, prompt_format, 5).split([_dialogue(TALK)]).left_out == 3
 
 
 def _dialogue(messages):
@@ -185,20 +191,23 @@ def test_filling_leaves_the_labels_as_they_are():
 def test_a_batch_has_the_loss_of_its_examples(bases, lines, family):
     model = load_model(bases(family), device="cpu", progress=False)
     tokenizer = load_tokenizer(bases(family))
-    cutter = Cutter(tokenizer, PROMPT_FORMATS[family], 512)
-    examples = sorted(cutter.cut(read_dialogues(lines[1])).all, key=lambda one: len(one.ids))
-    collator = Collator(tokenizer.pad_token_id, left=family == "chatglm")
+    splitter = DialogueSplitter(tokenizer, PROMPT_FORMATS[family], 512)
+    examples = sorted(
+        splitter.split(read_dialogues(lines[1])).examples, key=lambda example: len(example.ids)
+    )
+    collator = Collator(tokenizer.pad_token_id, pad_left=family == "chatglm")
     with torch.no_grad():
         alone = [
-            model(**collator([one]), use_cache=False).loss for one in (examples[0], examples[-1])
+            model(**collator([example]), use_cache=False).loss
+            for example in (examples[0], examples[-1])
         ]
         both = model(**collator([examples[0], examples[-1]]), use_cache=False).loss
-    counts = [examples[0].taught, examples[-1].taught]
+    counts = [examples[0].target_count, examples[-1].target_count]
     mean = sum(loss * count for loss, count in zip(alone, counts, strict=True)) / sum(counts)
     assert both.item() == pytest.approx(mean.item(), rel=1e-5)
 
 
-# That it helps.
+# The effect of training.
 
 GLM = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head")
 LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head")
@@ -228,17 +237,17 @@ def test_a_hundred_dialogues_halve_the_loss_of_others_and_the_host_answers_other
     assert (report.examples, report.held_out, report.left_out, report.steps) == (80, 20, 0, 80)
     before, after = report.losses[0].held_out, report.losses[-1].held_out
     assert after <= before / 2
-    assert [one.epoch for one in report.losses] == [0, 1, 2, 3, 4]
+    assert [loss.epoch for loss in report.losses] == [0, 1, 2, 3, 4]
     options = {"device": "cpu", "progress": False}
     with (
         LocalModel.load(bases(family), **options) as plain,
         LocalModel.load(bases(family), adapter=tmp_path, **options) as taught,
     ):
-        asked = {"max_tokens": 24, "temperature": 0.0}
-        assert plain.answer(TALK[:1], **asked).text != taught.answer(TALK[:1], **asked).text
+        options = {"max_tokens": 24, "temperature": 0.0}
+        assert plain.answer(TALK[:1], **options).text != taught.answer(TALK[:1], **options).text
 
 
-# Killed and gone on with.
+# Resuming.
 
 CHILD = """
 import sys, torch
@@ -250,7 +259,7 @@ finetune(*sys.argv[1:4], device="cpu", progress=False, save_steps=2, **{options!
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["chatglm", "belle"])
-def test_a_killed_run_gives_what_one_gives_that_was_not(bases, lines, tmp_path, family):
+def test_a_killed_run_gives_the_result_of_an_uninterrupted_one(bases, lines, tmp_path, family):
     whole = trained(bases(family), lines[1], tmp_path / "whole", save_steps=2, **QUICK)
     killed = tmp_path / "killed"
     words = [sys.executable, "-c", CHILD.format(options=QUICK)]
@@ -268,14 +277,14 @@ def test_a_killed_run_gives_what_one_gives_that_was_not(bases, lines, tmp_path, 
 
 @pytest.fixture(scope="module")
 def finished(bases, lines, tmp_path_factory):
-    """A fine-tuning that came to its end, and its report."""
+    """The output folder of a finished run, and its report."""
     output = tmp_path_factory.mktemp("finished") / "adapter"
     return output, trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
 
 
 @pytest.fixture
 def output(finished, tmp_path):
-    """A copy of it, to be spoilt."""
+    """A copy of the finished output to be modified."""
     import shutil
 
     return Path(shutil.copytree(finished[0], tmp_path / "adapter"))
@@ -294,7 +303,7 @@ def checkpoints(output):
         lambda newest: (newest / "adapter_model.safetensors").unlink(),
     ],
 )
-def test_a_torn_checkpoint_is_passed_over(bases, lines, finished, output, tear):
+def test_an_incomplete_checkpoint_is_skipped(bases, lines, finished, output, tear):
     before, newest = checkpoints(output)
     tear(newest)
     assert is_complete(before)
@@ -304,14 +313,14 @@ def test_a_torn_checkpoint_is_passed_over(bases, lines, finished, output, tear):
     assert report.losses == finished[1].losses
 
 
-def test_what_is_finished_is_finished(bases, lines, finished, output):
+def test_a_finished_run_is_not_trained_again(bases, lines, finished, output):
     again = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
     assert again.resumed_at == again.steps == finished[1].steps
     assert again.losses == finished[1].losses
     assert_same(tensors_of(output), tensors_of(finished[0]))
 
 
-def test_begun_anew_it_comes_to_the_same(bases, lines, finished, output):
+def test_a_restarted_run_gives_the_same_result(bases, lines, finished, output):
     (output / "checkpoint-1").mkdir()
     again = trained(bases("belle"), lines[1], output, save_steps=2, resume=False, **QUICK)
     assert again == replace(finished[1], adapter=str(output))
@@ -327,14 +336,14 @@ def test_begun_anew_it_comes_to_the_same(bases, lines, finished, output):
         ({"evaluation": None}, "held_out was"),
     ],
 )
-def test_it_does_not_go_on_otherwise(bases, lines, output, changes, words):
-    with pytest.raises(ConfigurationError, match="begun otherwise") as caught:
+def test_it_does_not_resume_with_other_settings(bases, lines, output, changes, words):
+    with pytest.raises(ConfigurationError, match="started with other settings") as caught:
         trained(bases("belle"), lines[1], output, **{**QUICK, **changes})
     assert words in str(caught.value)
     assert "resume=False" in str(caught.value)
 
 
-def test_it_does_not_go_on_with_other_dialogues(bases, lines, output):
+def test_it_does_not_resume_with_other_dialogues(bases, lines, output):
     with pytest.raises(ConfigurationError, match="data was"):
         trained(bases("belle"), lines[0], output, **QUICK)
 
@@ -346,7 +355,7 @@ def test_a_folder_with_other_things_is_left_alone(bases, lines, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]
 
 
-# What is saved.
+# Saved files.
 
 
 def test_checkpoints_rotate_and_hold_the_adapter_alone(finished):
@@ -378,24 +387,24 @@ def test_our_loader_and_peft_take_it_and_give_the_same(bases, lines, tmp_path, f
         assert (ours(ids).logits - before).abs().max() > 0.1
 
 
-# What goes wrong.
+# Errors.
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("[]", 'either "turns" or "messages"'),
         ('{"turns": [], "messages": []}', 'either "turns" or "messages"'),
-        ('{"turns": []}', "must be a list with something in it, not []"),
+        ('{"turns": []}', "must be a non-empty list, not []"),
         ('{"turns": ["x"]}', "turn 1 must be an object, not 'x'"),
         ('{"turns": [{"query": "x", "response": " "}]}', 'turn 1 must have a text in "response"'),
         ('{"turns": [{"query": 5, "response": "x"}]}', 'in "query", not 5'),
         ('{"system": 1, "turns": [{"query": "x", "response": "y"}]}', 'in "system", not 1'),
-        ('{"messages": [{"role": "user", "content": "x"}]}', "no answer to learn from"),
-        ('{"messages": [{"role": "system", "content": "x"}]}', "no answer to learn from"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "no answer to train on"),
+        ('{"messages": [{"role": "system", "content": "x"}]}', "no answer to train on"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "message 1 has the role"),
-        ('{"messages": [{"role": "tool", "content": "x"}]}', "'user' is due"),
+        ('{"messages": [{"role": "tool", "content": "x"}]}', "instead of 'user'"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_trained(bases, tmp_path, line, words):
@@ -408,11 +417,11 @@ def test_a_bad_line_is_named_and_nothing_is_trained(bases, tmp_path, line, words
     assert not (tmp_path / "new").exists()
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_without_dialogues(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
         read_dialogues(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(FormatError, match="has no dialogue"):
+    with pytest.raises(FormatError, match="has no dialogues"):
         read_dialogues(tmp_path / "empty.jsonl")
 
 
@@ -420,9 +429,9 @@ def test_both_ways_to_write_a_dialogue(tmp_path):
     turns = {"system": "Be kind.", "turns": [{"query": "a", "response": "b"}]}
     messages = {"messages": [{"role": "system", "content": "Be kind."}, *_chat("a", "b")]}
     plain = {"messages": _chat("茶", "c\u2028d")}
-    found = read_dialogues(write_lines(tmp_path / "both.jsonl", [turns, messages, plain]))
-    assert found[0] == found[1] == Dialogue((("a", "b"),), "Be kind.")
-    assert found[2].messages(0, 1) == plain["messages"]
+    dialogues = read_dialogues(write_lines(tmp_path / "both.jsonl", [turns, messages, plain]))
+    assert dialogues[0] == dialogues[1] == Dialogue((("a", "b"),), "Be kind.")
+    assert dialogues[2].messages(0, 1) == plain["messages"]
 
 
 def _chat(query, response):
@@ -434,7 +443,7 @@ def _chat(query, response):
     [
         ({"r": 0, "epochs": -1}, "r must be .*; epochs must be"),
         ({"dropout": 1.0}, "dropout must be in"),
-        ({"rank": 8}, "knows no rank; it takes r, alpha"),
+        ({"rank": 8}, "no option rank; the options are r, alpha"),
         ({"max_length": 4096}, "at most 512"),
         ({"max_length": 4}, "raise max_length"),
         ({"dtype": "float16"}, "dtype on cpu must be one of float32, bfloat16"),
@@ -460,17 +469,17 @@ def test_what_does_not_fit_is_counted(bases, lines, tmp_path):
     file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": TALK}])
     options = {"epochs": 1, "max_length": 80, "evaluation": lines[1]}
     report = trained(bases("belle"), file, tmp_path / "new", **options)
-    own = Cutter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).cut(
+    own = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
         read_dialogues(file)
     )
-    held = Cutter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).cut(
+    held = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
         read_dialogues(lines[1])
     )
     assert own.left_out >= 1
     assert own.shortened >= 1
     assert report.left_out == own.left_out + held.left_out
     assert report.shortened == own.shortened + held.shortened
-    assert (report.examples, report.held_out) == (len(own.all), len(held.all))
+    assert (report.examples, report.held_out) == (len(own.examples), len(held.examples))
 
 
 def test_losses_of_an_epoch_are_put_together():
@@ -504,7 +513,7 @@ def test_the_command(bases, lines, tmp_path):
         [*words, "--seed", "7"], capture_output=True, encoding="utf-8", check=False, timeout=120
     )
     assert failed.returncode == 1
-    assert "begun otherwise" in failed.stderr
+    assert "started with other settings" in failed.stderr
 
 
 def test_its_help_imports_nothing_heavy():

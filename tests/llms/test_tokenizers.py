@@ -363,7 +363,7 @@ def refusal(where, **options):
 
 def test_a_name_without_a_network(offline):
     message = refusal("THUDM/chatglm2-6b")
-    assert "THUDM/chatglm2-6b is no folder here" in message
+    assert "THUDM/chatglm2-6b is not a local folder" in message
     assert "download the model's folder elsewhere and pass its path" in message
 
 

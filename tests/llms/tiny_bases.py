@@ -1,7 +1,7 @@
-"""Tiny random models of every family with the project's own dialogues to learn from.
+"""Tiny random models of every family, and training dialogues from the demo.
 
-Their pieces are the letters of English and single bytes: of so few, a hundred short dialogues
-teach something that holds for others.
+Their pieces are the letters of English and single bytes. With a vocabulary this small, training on
+a hundred short dialogues also lowers the loss on others.
 """
 
 import io
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import memorybank_core.demo
 
-DIARIES = Path(memorybank_core.demo.__file__).parent / "data"
-ROWS = 400  # of the embeddings; there are 335 pieces, and ChatGLM2's marks follow
+DEMO_DATA = Path(memorybank_core.demo.__file__).parent / "data"
+ROWS = 400  # of the embedding: 335 pieces, followed by the special tokens of ChatGLM2
 SYMBOLS = ["<n>", "[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", "<ENC>"]
 SYMBOLS += ["<dBLOCK>", "<|tab|>", "<|blank_2|>", "<|blank_3|>", "<|blank_4|>"]
-MARKS = {"bos_token_id": 9, "eos_token_id": 10, "mask_token_id": 5, "gmask_token_id": 6}
+SPECIAL_IDS = {"bos_token_id": 9, "eos_token_id": 10, "mask_token_id": 5, "gmask_token_id": 6}
 WIDTHS = {"hidden_size": 64, "num_attention_heads": 4, "num_layers": 2}
 TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>\n{% endfor %}"
@@ -23,26 +23,26 @@ TEMPLATE = (
 
 
 def turns_of(language):
-    """All turns of the demo's diary in that language."""
-    told = json.loads((DIARIES / f"dialogues_{language}.json").read_text("utf-8"))
-    days = [day for user in told.values() for day in user["history"].values()]
+    """Return all turns of the demo's dialogues in that language."""
+    users = json.loads((DEMO_DATA / f"dialogues_{language}.json").read_text("utf-8"))
+    days = [day for user in users.values() for day in user["history"].values()]
     return [turn for day in days for turn in day]
 
 
 def hundred_dialogues():
-    """Half in English, half in Chinese, of one turn each, the shortest of the diaries."""
+    """Return the shortest turns of the demo as dialogues, half in English, half in Chinese."""
     size = lambda turn: len((turn["query"] + turn["response"]).encode())  # noqa: E731
     chosen = [turn for lang in ("en", "zh") for turn in sorted(turns_of(lang), key=size)[:50]]
     return [{"turns": [turn]} for turn in chosen]
 
 
 def write_lines(path, dialogues):
-    path.write_text("".join(json.dumps(one) + "\n" for one in dialogues), "utf-8")
+    path.write_text("".join(json.dumps(dialogue) + "\n" for dialogue in dialogues), "utf-8")
     return path
 
 
 def piece_file():
-    """The content of a sentencepiece file: marks, bytes, and the letters of the English diary."""
+    """Return a sentencepiece model of special tokens, bytes and the letters of the English demo."""
     from sentencepiece import SentencePieceTrainer
 
     out = io.BytesIO()
@@ -66,13 +66,13 @@ def piece_file():
 
 
 def chatglm(folder, std=0.2):
-    """ChatGLM-6B, with its tied output."""
+    """Save a ChatGLM-6B with tied output layer."""
     import torch
 
     from llms.chatglm import ChatGLMConfig, ChatGLMForCausalLM
 
     torch.manual_seed(0)
-    sizes = {**WIDTHS, **MARKS, "vocab_size": ROWS, "max_sequence_length": 512}
+    sizes = {**WIDTHS, **SPECIAL_IDS, "vocab_size": ROWS, "max_sequence_length": 512}
     config = ChatGLMConfig(**sizes, inner_hidden_size=256, initializer_range=std)
     ChatGLMForCausalLM(config).save_pretrained(folder)
     (folder / "ice_text.model").write_bytes(piece_file())
@@ -80,7 +80,7 @@ def chatglm(folder, std=0.2):
 
 
 def chatglm2(folder, std=0.1):
-    """ChatGLM2-6B or ChatGLM3-6B, by the name of the folder, with the names of official files."""
+    """Save a ChatGLM2-6B or ChatGLM3-6B, depending on the folder's name, as official files."""
     import torch
     from safetensors.torch import save_file
 
@@ -119,7 +119,7 @@ def chatglm2(folder, std=0.1):
 
 
 def llama(folder, std=0.1):
-    """LLaMA, with the tokenizer of 2023; BELLE if the folder's name says so."""
+    """Save a LLaMA with the tokenizer of 2023, or a BELLE, depending on the folder's name."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -139,7 +139,7 @@ def llama(folder, std=0.1):
 
 
 def template_tokenizer():
-    """One of transformers' own, of bytes, with a chat template."""
+    """Return a byte-level tokenizer of transformers with a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -147,10 +147,10 @@ def template_tokenizer():
     pieces = Tokenizer(models.BPE({letter: id for id, letter in enumerate(letters)}, []))
     pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     pieces.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=pieces, eos_token="<|end|>", pad_token="<|end|>"
     )
     roles = ["<|user|>", "<|assistant|>", "<|system|>"]
-    made.add_special_tokens({"additional_special_tokens": roles})
-    made.chat_template = TEMPLATE
-    return made
+    tokenizer.add_special_tokens({"additional_special_tokens": roles})
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
