@@ -15,7 +15,7 @@ from memorybank_core.cli.group import OneLineErrors
 
 from .evaluation.command import evaluate_command
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -99,8 +99,8 @@ def chat(
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
     bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
-    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory, model):
-        talk(memory, model, user=user, patience=patience)
+    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
+        talk(memory_bank, model, user=user, patience=patience)
 
 
 @app.command()
@@ -133,11 +133,11 @@ def web(
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
     bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
-    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory, model):
+    with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
         from .models import budget
 
         serve(
-            memory,
+            memory_bank,
             model,
             host=host,
             port=port,
@@ -148,8 +148,3 @@ def web(
 
 
 app.command("eval")(evaluate_command)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -47,7 +48,7 @@ class StoppableModel(Runnable[Any, Any]):
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
         """Stream the answer."""
-        reader = _StreamReader(self._model, input, config, kwargs)
+        reader = _StreamReader(partial(self._model.stream, input, config, **kwargs))
         try:
             while (piece := self._next_piece(reader)) is not None:
                 yield piece
@@ -77,32 +78,15 @@ class StoppableModel(Runnable[Any, Any]):
 class _StreamReader:
     """Background thread that reads one answer into a queue."""
 
-    def __init__(
-        self,
-        model: Runnable[Any, Any],
-        input: Any,
-        config: RunnableConfig | None,
-        kwargs: dict[str, Any],
-    ) -> None:
+    def __init__(self, open_stream: Callable[[], Any]) -> None:
         self.pieces: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.cancelled = threading.Event()
-        threading.Thread(
-            target=self._read,
-            args=(model, input, config, kwargs),
-            name="siliconfriend stream reader",
-            daemon=True,
-        ).start()
+        self._open_stream = open_stream
+        threading.Thread(target=self._read, name="siliconfriend reader", daemon=True).start()
 
-    def _read(
-        self,
-        model: Runnable[Any, Any],
-        input: Any,
-        config: RunnableConfig | None,
-        kwargs: dict[str, Any],
-    ) -> None:
+    def _read(self) -> None:
         try:
-            stream: Any = model.stream(input, config, **kwargs)
-            with closing(stream):
+            with closing(self._open_stream()) as stream:
                 for piece in stream:
                     if self.cancelled.is_set():
                         return

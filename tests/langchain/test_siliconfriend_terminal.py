@@ -296,7 +296,7 @@ class TestCommandLine:
         code = (
             "from memorybank_langchain.siliconfriend import models\n"
             "models._WHEEL = 'no-such-wheel'\n"
-            "from memorybank_langchain.siliconfriend.cli import main\n"
+            "from memorybank_langchain.siliconfriend.__main__ import main\n"
             "main()\n"
         )
         clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI")}
@@ -330,7 +330,7 @@ class TestCommandLine:
     def test_without_langchain_it_says_what_to_install(self, command, bank):
         code = (
             "import sys; sys.modules['langchain_core'] = None\n"
-            "from memorybank_langchain.siliconfriend.cli import main; main()"
+            "from memorybank_langchain.siliconfriend.__main__ import main; main()"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, command, "--bank", str(bank)],
