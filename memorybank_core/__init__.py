@@ -1,4 +1,4 @@
-"""MemoryBank: long-term memory that remembers, recalls and fades like a person's.
+"""MemoryBank: long-term memory for language models that recalls and forgets like a person.
 
 from memorybank_core import MemoryBank, Turn
 """

@@ -719,7 +719,7 @@ class MemoryBank:
             found: Search results, memories or ids; None takes the `k` strongest memories.
             user_id: The user.
             now: End of the plot, which may be in the future; default the present.
-            k: Number of memories if `found` is None.
+            k: Number of memories to plot without `found`.
             title: Title of the plot.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The async twin of a method: the same method, in a thread, so that it never blocks the loop."""
+"""Async twins: methods that run in a thread, so that they never block the event loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ R = TypeVar("R")
 def in_thread(
     method: Callable[Concatenate[S, P], R],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
-    """A coroutine method with the arguments, the result and the errors of `method`.
+    """Return a coroutine method with the arguments, result and errors of `method`.
 
-    Cancelling it stops the waiting, not the work: a write that had begun still ends whole.
+    Cancelling the coroutine stops waiting for the thread, not the thread: a write that has begun
+    completes.
     """
 
     @functools.wraps(method)

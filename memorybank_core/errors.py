@@ -1,82 +1,82 @@
-"""What can go wrong, as one tree.
+"""Errors, as one tree.
 
 MemoryBankError
-├── InvalidInputError        an argument is not what it must be (also a ValueError)
-├── ConfigurationError       a name, path or option that cannot work here
+├── InvalidInputError        an argument is not valid (also a ValueError)
+├── ConfigurationError       a name, path or option cannot be used
 │   └── MissingDependencyError   an optional package is not installed (also an ImportError)
 ├── ConflictError            a turn id is taken by another text
-├── FormatError              an import file is malformed; says which entry
+├── FormatError              an import file is malformed; the message names the entry
 ├── LLMError                 the language model failed; nothing was stored
-│   ├── ContextOverflowError     the prompt is longer than the model reads
-│   └── AnswerError              its answer is empty, refused or cut off
-├── EmbedderError            the embedder failed, or gave vectors that cannot be used
-│   └── EmbedderMismatchError    the bank was written by another embedder
-└── StoreError               the store could not do it; nothing of the call was kept
-    ├── NotABankError        the file is no memory bank, or is damaged
+│   ├── ContextOverflowError     the prompt is longer than the context window
+│   └── AnswerError              the answer is empty, refused or cut off
+├── EmbedderError            the embedder failed, or returned vectors that cannot be used
+│   └── EmbedderMismatchError    another embedder wrote the bank
+└── StoreError               the store failed; nothing of the call was stored
+    ├── NotABankError        the file is not a memory bank, or is damaged
     ├── SchemaTooNewError    a newer version of the package wrote it
-    ├── SchemaTooOldError    an older one did, and the database is to be upgraded first
+    ├── SchemaTooOldError    an older version wrote it, and the database must be upgraded first
     ├── StoreBusyError       another process holds the lock
     ├── StoreUnavailableError    the database server cannot be reached
     ├── StoreWriteError      the disk is full, failing or read-only
-    └── StoreClosedError     it was closed
+    └── StoreClosedError     the store was closed
 """
 
 
 class MemoryBankError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """Base class of all errors of this package."""
 
 
 class InvalidInputError(MemoryBankError, ValueError):
-    """An argument is not what it must be; nothing was read or written."""
+    """An argument is not valid; nothing was read or written."""
 
 
 class ConfigurationError(MemoryBankError):
-    """A name, path or option that cannot work here."""
+    """A name, path or option cannot be used."""
 
 
 class MissingDependencyError(ConfigurationError, ImportError):
-    """An optional package is not installed; the message has the command that installs it."""
+    """An optional package is not installed; the message says how to install it."""
 
     @classmethod
     def of(cls, package: str, extra: str) -> "MissingDependencyError":
-        """The error for `package`, which the extra `extra` brings."""
+        """Return the error for `package`, which the extra `extra` installs."""
         return cls(f'{package} is not installed. Run: pip install "memorybank[{extra}]"')
 
 
 class ConflictError(MemoryBankError):
-    """A turn id is already taken by a turn with another text."""
+    """A turn id is already taken by another text."""
 
 
 class FormatError(MemoryBankError):
-    """An import file is malformed; the message names the entry and what is wrong with it."""
+    """An import file is malformed; the message names the entry and the fault."""
 
 
 class LLMError(MemoryBankError):
-    """The language model could not be reached, failed, or gave nothing that can be used."""
+    """The language model could not be reached, failed, or returned nothing usable."""
 
 
 class ContextOverflowError(LLMError):
-    """The prompt is longer than the model reads; a shorter one may do."""
+    """The prompt is longer than the model's context window; a shorter one may fit."""
 
 
 class AnswerError(LLMError):
-    """The model's answer is empty, a refusal, or was cut off."""
+    """The model's answer is empty, a refusal, or cut off."""
 
 
 class EmbedderError(MemoryBankError):
-    """The embedder failed, or gave vectors that cannot be used; nothing was stored."""
+    """The embedder failed, or returned vectors that cannot be used; nothing was stored."""
 
 
 class EmbedderMismatchError(EmbedderError):
-    """The bank's vectors were written by another embedder."""
+    """Another embedder wrote the bank's vectors."""
 
 
 class StoreError(MemoryBankError):
-    """The store could not do what was asked; nothing of the call was kept."""
+    """The store failed; nothing of the call was stored."""
 
 
 class NotABankError(StoreError):
-    """The file is no memory bank, or is damaged."""
+    """The file is not a memory bank, or is damaged."""
 
 
 class SchemaTooNewError(StoreError):
@@ -84,15 +84,15 @@ class SchemaTooNewError(StoreError):
 
 
 class SchemaTooOldError(StoreError):
-    """An older version of the package made the tables; they are to be upgraded first."""
+    """An older version of the package made the tables; they must be upgraded first."""
 
 
 class StoreBusyError(StoreError):
-    """Another process held the lock for longer than the time-out."""
+    """Another process held the lock for longer than the timeout."""
 
 
 class StoreUnavailableError(StoreError):
-    """The database server could not be reached in the time that a call may take."""
+    """The database server could not be reached within the timeout."""
 
 
 class StoreWriteError(StoreError):
@@ -100,4 +100,4 @@ class StoreWriteError(StoreError):
 
 
 class StoreClosedError(StoreError):
-    """The bank or its store was closed."""
+    """The bank or its store was closed before the call."""

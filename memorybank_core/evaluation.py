@@ -1,12 +1,12 @@
-"""How well recall works: questions with known evidence, asked through the public API.
+"""Evaluation of search: recall@k on questions with known evidence, through the public API.
 
-Two formats are read:
+It reads two formats:
 
 - "memorybank": the memory JSON of the MemoryBank paper with its probing questions and the turns
-  that answer them ("day#index"). Recall@k of a question is 1 where an alternative is among the
-  first k turns, else the share of min(evidence, k) found.
-- "locomo": LoCoMo conversations (Maharana et al. 2024, arXiv 2402.17753), one memory an
-  utterance. Recall@k is the share of the evidence found, over categories 1 to 4.
+  that answer them ("day#index"). Recall@k of a question is 1 if an alternative is among the first
+  k turns, else the share of min(evidence, k) among them.
+- "locomo": LoCoMo conversations (Maharana et al. 2024, arXiv 2402.17753), one memory per
+  utterance. Recall@k is the share of the evidence among the first k, over categories 1 to 4.
 """
 
 from __future__ import annotations
@@ -29,22 +29,25 @@ from .search.ranking import Weights
 
 Format = Literal["memorybank", "locomo"]
 
-_NOTHING = Weights(0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0)
-DENSE_ALONE = replace(_NOTHING, similarity=1.0)
-"""Only the cosine: what a plain vector store would return."""
-BM25_ALONE = replace(_NOTHING, lexical=1.0)
-"""Only the words."""
+_ZERO = Weights(0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0)
+DENSE_ALONE = replace(_ZERO, similarity=1.0)
+"""Cosine similarity only, as in a plain vector store."""
+BM25_ALONE = replace(_ZERO, lexical=1.0)
+"""BM25 only."""
 
 _MORNING = time(9, tzinfo=timezone.utc)
-_CATEGORIES = range(1, 5)  # 5 is adversarial: nothing answers it
+_CATEGORIES = range(1, 5)  # category 5 is adversarial: its questions have no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question and the ids of the turns that answer it.
 
-    `evidence` are needed together, each of `alternatives` suffices alone; `is_capped` divides
-    by min(evidence, k) instead of by the evidence.
+    Attributes:
+        text: The question.
+        evidence: Ids of turns that together answer it.
+        alternatives: Ids of turns of which each answers it alone.
+        is_capped: Whether recall divides by min(evidence, k) instead of by the evidence.
     """
 
     text: str
@@ -53,17 +56,17 @@ class Question:
     is_capped: bool = False
 
     def recall(self, found: Sequence[str], k: int) -> float:
-        """Recall@k of the turn ids `found`, best first."""
+        """Return recall@k of the turn ids `found`, best first."""
         first = set(found[:k])
         if first & set(self.alternatives):
             return 1.0
-        whole = len(self.evidence)
-        return len(first & set(self.evidence)) / (min(whole, k) if self.is_capped else whole)
+        total = len(self.evidence)
+        return len(first & set(self.evidence)) / (min(total, k) if self.is_capped else total)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One user's turns, and questions about them."""
+    """The turns of one user, and questions about them."""
 
     user_id: str
     turns: list[Turn]
@@ -71,25 +74,25 @@ class Conversation:
 
     @property
     def asked_at(self) -> datetime:
-        """The day after the last turn: when the questions are asked."""
+        """Time of the questions: one day after the last turn."""
         return max(turn.at for turn in self.turns if turn.at) + timedelta(days=1)
 
 
 def read_conversations(format: Format, bank: Path, gold: Path | None) -> list[Conversation]:
-    """The conversations of a file (or, for LoCoMo, a folder of files).
+    """Read the conversations of a file or, for LoCoMo, of a folder of files.
 
     Raises:
-        ConfigurationError: The format is unknown, or needs a gold file.
-        FormatError: A file cannot be read, or is not of this format.
+        ConfigurationError: If the format is unknown, or a gold file is missing.
+        FormatError: If a file cannot be read, or has another format.
     """
     try:
         if format == "memorybank":
             if gold is None:
                 raise ConfigurationError("the memorybank format needs the gold questions: --gold")
-            return list(_memorybank(_read(bank), _read(gold)))
+            return list(_parse_memorybank(_read_json(bank), _read_json(gold)))
         if format == "locomo":
             files = sorted(bank.glob("*.json")) if bank.is_dir() else [bank]
-            return [_locomo(file.stem, _read(file)) for file in files]
+            return [_parse_locomo(file.stem, _read_json(file)) for file in files]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(f"{bank} is not in the {format} format: {error!r}") from error
     raise ConfigurationError(f"format must be memorybank or locomo, not {format!r}")
@@ -106,43 +109,46 @@ def evaluate(
     store: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Mean recall@k over all questions, for each way of weighing the signals.
+    """Return mean recall@k over all questions, for each set of weights.
 
-    With `digest`, event summaries are extracted before anything is asked; "events too" is the
-    recall of turns where such summaries, which count as nothing found, may take their places.
+    With `digest`, event summaries are extracted before the questions are asked. The row "events
+    too" is then the recall of a search of turns and event summaries, in which a summary counts as
+    a miss.
 
     Args:
-        conversations: What is remembered, and asked.
+        conversations: The turns to store and the questions to ask.
         embedder: A name or an embedder.
-        ks: The cut-offs.
-        language: Of the bank.
-        weights: Name → weights; default the package's own, as "memorybank".
-        digest: Also digest the days.
-        store: Where the bank is made and left: the URL of an empty database; default a temporary
+        ks: The cut-offs k.
+        language: Language of the bank.
+        weights: Weights by name; default `Weights()`, as "memorybank".
+        digest: Whether to digest the days as well.
+        store: URL of an empty database in which the bank is created and kept; default a temporary
             file.
-        progress: Called with the number of turns or questions just done.
+        progress: Called with the number of turns or questions just processed.
 
     Raises:
-        ConfigurationError: There is a bank with users at `store`.
+        ConfigurationError: If there is a bank with users at `store`.
     """
     scores: dict[str, list[list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        place = store or str(Path(folder) / "eval.db")
-        with MemoryBank.open(place, embedder=embedder, language=language) as bank:
+        location = store or str(Path(folder) / "eval.db")
+        with MemoryBank.open(location, embedder=embedder, language=language) as bank:
             if any(bank.users()):
-                raise ConfigurationError(f"the bank at {without_password(place)} is not empty")
-            for talk in conversations:
-                _remember(bank, talk, progress)
-            ways: dict[str, tuple[Weights, Kind | None]] = {
-                name: (weighing, "turn")
-                for name, weighing in (weights or {"memorybank": Weights()}).items()
+                raise ConfigurationError(f"the bank at {without_password(location)} is not empty")
+            for conversation in conversations:
+                _store(bank, conversation, progress)
+            settings: dict[str, tuple[Weights, Kind | None]] = {
+                name: (value, "turn")
+                for name, value in (weights or {"memorybank": Weights()}).items()
             }
             if digest:
                 bank.summarize()
-                ways["events too"] = Weights(), None
-            for name, (bank.weights, kind) in ways.items():
+                settings["events too"] = Weights(), None
+            for name, (bank.weights, kind) in settings.items():
                 scores[name] = [
-                    row for talk in conversations for row in _ask(bank, talk, ks, kind, progress)
+                    row
+                    for conversation in conversations
+                    for row in _ask(bank, conversation, ks, kind, progress)
                 ]
     return {
         name: {
@@ -166,28 +172,38 @@ def evaluate_files(
     store: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """What `memorybank eval retrieval` prints: counts and recall@k, baselines when asked for.
+    """Return counts and recall@k of files, as `memorybank eval retrieval` prints them.
 
-    See `evaluate` for what `digest` and `store` do.
+    Args:
+        format: "memorybank" or "locomo".
+        bank_path: The file with the conversations or, for LoCoMo, a folder of files.
+        gold_path: The file with the questions, for the format "memorybank".
+        embedder: Name of the embedder.
+        language: Language of the bank.
+        ks: The cut-offs k.
+        baselines: Whether to include recall@k of cosine similarity alone and of BM25 alone.
+        digest: As in `evaluate`.
+        store: As in `evaluate`.
+        progress: As in `evaluate`.
 
     Raises:
-        ConfigurationError: The format or the embedder is unknown.
-        FormatError: A file cannot be read, or has no question with evidence.
+        ConfigurationError: If the format or the embedder is unknown.
+        FormatError: If a file cannot be read, or has no question with evidence.
     """
     gold = None if gold_path is None else Path(gold_path)
     conversations = read_conversations(format, Path(bank_path), gold)
-    questions = sum(len(talk.questions) for talk in conversations)
+    questions = sum(len(conversation.questions) for conversation in conversations)
     if not questions:
         raise FormatError(f"{bank_path} has no question with evidence")
-    ways = {"memorybank": Weights()}
+    weights = {"memorybank": Weights()}
     if baselines:
-        ways |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
+        weights |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
     recalls = evaluate(
         conversations,
         embedder,
         ks=ks,
         language=language,
-        weights=ways,
+        weights=weights,
         digest=digest,
         store=store,
         progress=progress,
@@ -197,41 +213,47 @@ def evaluate_files(
         "embedder": embedder,
         "language": language,
         "users": len(conversations),
-        "turns": sum(len(talk.turns) for talk in conversations),
+        "turns": sum(len(conversation.turns) for conversation in conversations),
         "questions": questions,
         **recalls.pop("memorybank"),
         **({"baselines": recalls} if recalls else {}),
     }
 
 
-def _remember(bank: MemoryBank, talk: Conversation, progress: Callable[[int], None] | None) -> None:
-    for start in range(0, len(talk.turns), 32):
-        batch = talk.turns[start : start + 32]
-        bank.add(batch, user_id=talk.user_id)
+def _store(
+    bank: MemoryBank, conversation: Conversation, progress: Callable[[int], None] | None
+) -> None:
+    for start in range(0, len(conversation.turns), 32):
+        batch = conversation.turns[start : start + 32]
+        bank.add(batch, user_id=conversation.user_id)
         if progress:
             progress(len(batch))
 
 
 def _ask(
     bank: MemoryBank,
-    talk: Conversation,
+    conversation: Conversation,
     ks: Sequence[int],
     kind: Kind | None,
     progress: Callable[[int], None] | None,
 ) -> Iterator[list[float]]:
-    """The recall of each question at each k."""
-    for question in talk.questions:
+    """Yield the recall of each question at each k."""
+    for question in conversation.questions:
         results = bank.search(
-            question.text, user_id=talk.user_id, k=max(ks), now=talk.asked_at, kind=kind
+            question.text,
+            user_id=conversation.user_id,
+            k=max(ks),
+            now=conversation.asked_at,
+            kind=kind,
         )
-        found = [result.memory.id for result in results]
-        yield [question.recall(found, k) for k in ks]
+        ids = [result.memory.id for result in results]
+        yield [question.recall(ids, k) for k in ks]
         if progress:
             progress(1)
 
 
-def _memorybank(data: Mapping[str, Any], gold: Mapping[str, Any]) -> Iterator[Conversation]:
-    asked = {user.strip(): questions for user, questions in gold.items()}
+def _parse_memorybank(data: Mapping[str, Any], gold: Mapping[str, Any]) -> Iterator[Conversation]:
+    questions_of = {user.strip(): questions for user, questions in gold.items()}
     for user, record in data.items():
         turns = [
             Turn(
@@ -246,29 +268,29 @@ def _memorybank(data: Mapping[str, Any], gold: Mapping[str, Any]) -> Iterator[Co
         ]
         questions = [
             Question(q["q"], tuple(q["evidence"]), tuple(q.get("alternatives", ())), True)
-            for q in asked.get(user.strip(), ())
+            for q in questions_of.get(user.strip(), ())
             if q["evidence"]
         ]
         if turns:
             yield Conversation(user.strip(), turns, questions)
 
 
-def _locomo(name: str, data: Mapping[str, Any]) -> Conversation:
+def _parse_locomo(name: str, data: Mapping[str, Any]) -> Conversation:
     talk = data.get("conversation", data)
     turns = []
     number = 1
     while f"session_{number}_date_time" in talk:
-        told = talk[f"session_{number}_date_time"]
-        began = datetime.strptime(f"{told} +0000", "%I:%M %p on %d %B, %Y %z")
-        for i, said in enumerate(talk.get(f"session_{number}", ())):
-            caption = f" [{said['blip_caption']}]" if said.get("blip_caption") else ""
+        date_time = talk[f"session_{number}_date_time"]
+        start = datetime.strptime(f"{date_time} +0000", "%I:%M %p on %d %B, %Y %z")
+        for i, utterance in enumerate(talk.get(f"session_{number}", ())):
+            caption = f" [{utterance['blip_caption']}]" if utterance.get("blip_caption") else ""
             turns.append(
                 Turn(
-                    said["text"] + caption,
-                    at=began + timedelta(seconds=30 * i),
-                    id=said["dia_id"],
+                    utterance["text"] + caption,
+                    at=start + timedelta(seconds=30 * i),
+                    id=utterance["dia_id"],
                     session=f"session_{number}",
-                    user_name=said["speaker"],
+                    user_name=utterance["speaker"],
                 )
             )
         number += 1
@@ -281,7 +303,7 @@ def _locomo(name: str, data: Mapping[str, Any]) -> Conversation:
     return Conversation(name, turns, questions)
 
 
-def _read(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

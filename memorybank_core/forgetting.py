@@ -1,12 +1,12 @@
-"""The law of forgetting: how much of a memory is left, and what a recall does to it.
+"""Laws of forgetting: the retention of a memory over time, and the effect of a recall.
 
 Pure functions of their arguments. Time is in days, strength is S, retention is R in [0, 1].
-Retention takes floats and numpy arrays alike, so that a search weighs all candidates at once.
+`retention` accepts floats and numpy arrays, so that a search can compute it for all candidates.
 
 Source: MemoryBank (Zhong et al. 2023, arXiv 2305.10250), section 2.3, after Ebbinghaus (1885):
 R = exp(-t / S), S grows by 1 and t restarts with each recall. The paper's published code
-multiplied by S where the paper divides, so that what was recalled often faded faster; here
-retention rises with strength, for every law.
+multiplies by S where the paper divides, so that memories recalled often fade faster; here
+retention rises with strength in every law.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ THRESHOLD = 0.05
 
 
 class ForgettingLaw(Protocol):
-    """How a memory fades. Retention falls with time and rises with strength."""
+    """A law of forgetting: retention falls with time and rises with strength."""
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
-        """R in [0, 1], `days` after creation or last recall; 1 at 0 days."""
+        """Return R in [0, 1], `days` after creation or the last recall; 1 at 0 days."""
         ...
 
     def strengthened(self, strength: float, days: float) -> float:
-        """The strength after a recall that comes `days` after the one before."""
+        """Return the strength after a recall that follows creation or the last one by `days`."""
         ...
 
     def days_until(self, retention: float, strength: float) -> float:
-        """The inverse of `retention` in time: when R falls to `retention`, in (0, 1]."""
+        """Return the days until R falls to `retention`, in (0, 1]: the inverse of `retention`."""
         ...
 
 
@@ -52,7 +52,7 @@ class ForgettingLaw(Protocol):
 class Ebbinghaus:
     """The paper's law, R = exp(-days / (scale_days · S)); a recall adds 1 to S.
 
-    The paper has scale_days = 1.
+    The paper uses scale_days = 1.
     """
 
     scale_days: float = 5.0
@@ -61,13 +61,16 @@ class Ebbinghaus:
         _require_positive(scale_days=self.scale_days)
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
+        """Return R in [0, 1], `days` after creation or the last recall."""
         retention: Floats = np.exp(-days / (self.scale_days * strength))
         return retention
 
     def strengthened(self, strength: float, days: float) -> float:
+        """Return the strength after a recall."""
         return strength + 1.0
 
     def days_until(self, retention: float, strength: float) -> float:
+        """Return the days until R falls to `retention`."""
         return -math.log(retention) * self.scale_days * strength
 
 
@@ -75,8 +78,8 @@ class Ebbinghaus:
 class PowerLaw:
     """R = (1 + days / (scale_days · S)) ** -exponent; a recall adds 1 to S.
 
-    The form that fits long-term retention in Wixted & Ebbesen (1991): quick at first, with a
-    long tail that an exponential does not have.
+    The form that fits long-term retention in Wixted & Ebbesen (1991): it falls quickly at first
+    and, unlike an exponential, has a long tail.
     """
 
     scale_days: float = 5.0
@@ -86,13 +89,16 @@ class PowerLaw:
         _require_positive(scale_days=self.scale_days, exponent=self.exponent)
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
+        """Return R in [0, 1], `days` after creation or the last recall."""
         retention: Floats = (1.0 + days / (self.scale_days * strength)) ** -self.exponent
         return retention
 
     def strengthened(self, strength: float, days: float) -> float:
+        """Return the strength after a recall."""
         return strength + 1.0
 
     def days_until(self, retention: float, strength: float) -> float:
+        """Return the days until R falls to `retention`."""
         return float((retention ** (-1.0 / self.exponent) - 1.0) * self.scale_days * strength)
 
 
@@ -101,18 +107,20 @@ class FSRS:
     """FSRS-6 of Open Spaced Repetition, with its published default weights.
 
     Strength 1.0 is the stability after a first review graded "good"; every recall counts as
-    "good" and difficulty stays at its initial value. A recall a moment after another adds
-    little, one just before the memory would have faded adds much.
+    "good" and difficulty keeps its initial value. A recall soon after the last one adds little
+    strength; a recall just before the memory fades adds much.
 
-    Source: the "FSRS-6" formulas of the open-spaced-repetition project; the numbers agree with
+    Source: the FSRS-6 formulas of the open-spaced-repetition project. The values equal those of
     its `fsrs` package.
     """
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
+        """Return R in [0, 1], `days` after creation or the last recall."""
         retention: Floats = (1.0 + _FSRS_FACTOR * days / (strength * _FSRS_S0)) ** -_FSRS_W[20]
         return retention
 
     def strengthened(self, strength: float, days: float) -> float:
+        """Return the strength after a recall."""
         stability = strength * _FSRS_S0
         if days < 1.0:
             growth = max(1.0, math.exp(_FSRS_W[17] * _FSRS_W[18]) * stability ** -_FSRS_W[19])
@@ -127,6 +135,7 @@ class FSRS:
         return float(strength * growth)
 
     def days_until(self, retention: float, strength: float) -> float:
+        """Return the days until R falls to `retention`."""
         return float((retention ** (-1 / _FSRS_W[20]) - 1) * strength * _FSRS_S0 / _FSRS_FACTOR)
 
 

@@ -1,4 +1,4 @@
-"""From one store to another: everything of a bank, row by row, and compared when it is there."""
+"""Move a bank: copy it from one store to another, and compare the two row by row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from os import PathLike
@@ -18,26 +19,26 @@ from .protocols import Item, ItemStore, MemoryStore, Stored
 from .registry import open_store, stored_embedder
 
 BATCH = 256
-"""How many memories go over in one transaction."""
+"""Default number of memories copied in one transaction."""
 
-_EVERY = 1_000_000_000
+_NO_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class MoveReceipt:
-    """What two banks have in common after a move: everything.
+    """Counts of what both banks hold after a move.
 
     Attributes:
-        source: Where from, without a password.
-        target: Where to.
-        users: How many users.
-        memories: How many memories, each with its strength, archive and pin.
-        vectors: Vectors of their windows.
-        recalls: Times that they were recalled.
-        digests: Summaries and portraits.
-        items: Values under keys.
-        moved: How many of the memories this call wrote; the others were there.
-        checksum: SHA-256 over all of it, read back from either bank.
+        source: Location of the source, without a password.
+        target: Location of the target, without a password.
+        users: Number of users.
+        memories: Number of memories, each with its strength, archive and pin.
+        vectors: Number of vectors of their windows.
+        recalls: Number of their recalls.
+        digests: Number of summaries and portraits.
+        items: Number of values under keys.
+        moved: Number of memories that this call wrote; the target already had the others.
+        checksum: SHA-256 of all contents; it is the same when read from either bank.
     """
 
     source: str
@@ -59,66 +60,63 @@ def move(
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> MoveReceipt:
-    """Copies a bank to another place, and compares the two row by row; the source stays.
+    """Copy a bank to another location and compare the two row by row; the source stays.
 
-    Goes on where it was cut off, when it is called again: what is there and the same is not
-    written again. Nobody should write to the source meanwhile. Of items, the vectors are not
-    taken along (who searches them next embeds them), and their time to live starts anew.
+    After an interruption, call this again: it skips what the target already has. Do not write to
+    the source during the move. Vectors of items are not copied (the next search of the items
+    embeds them), and the time to live of items starts again.
 
     Args:
         source: A file, or the URL of a database.
-        target: Another, empty or begun by an earlier call.
-        progress: Called with the number of memories just copied or compared: in all, twice their
-            number.
-        batch: How many memories go over in one transaction.
+        target: Another location, either empty or from an interrupted move.
+        progress: Called with the number of memories just copied or compared; in total, twice the
+            number of memories.
+        batch: Number of memories copied in one transaction.
 
     Raises:
-        ConfigurationError: There is no bank at `source`.
-        EmbedderMismatchError: Another embedder wrote what is at `target`.
-        StoreError: One of them cannot be read or written; or the two are not equal, because
-            there was something else at `target`, or somebody wrote meanwhile.
+        ConfigurationError: If there is no bank at `source`.
+        EmbedderMismatchError: If another embedder wrote the bank at `target`.
+        StoreError: If a bank cannot be read or written, or the two differ after the copy, because
+            the target held other data or a bank was written to during the move.
     """
     embedder = stored_embedder(source)
     if embedder is None:
         raise ConfigurationError(f"there is no bank at {without_password(source)}")
-    told = progress or (lambda _: None)
-    old = open_store(source, EmbedderPlaceholder(*embedder))
-    try:
-        new = open_store(target, EmbedderPlaceholder(*embedder))
-        try:
-            now = datetime.now(timezone.utc)
-            moved = _copy(old, new, told, batch)
-            _copy_items(old.items, new.items, now)
-            checksum, counts = _digest(old, now, told, batch)
-            if _digest(new, now, lambda _: None, batch) != (checksum, counts):
-                raise StoreError(
-                    f"{without_password(target)} is not equal to {without_password(source)}: it "
-                    "held other data before the move, or a bank was written to during the move. "
-                    "The source is unchanged. Repeat the move, if necessary to an empty location."
-                )
-        finally:
-            new.close()
-    finally:
-        old.close()
-    return MoveReceipt(
-        without_password(source), without_password(target), **counts, moved=moved, checksum=checksum
-    )
+    placeholder, on_progress = EmbedderPlaceholder(*embedder), progress or (lambda _: None)
+    with (
+        closing(open_store(source, placeholder)) as old,
+        closing(open_store(target, placeholder)) as new,
+    ):
+        now = datetime.now(timezone.utc)
+        moved = _copy_memories(old, new, on_progress, batch)
+        _copy_items(old.items, new.items, now)
+        checksum, counts = _checksum(old, now, on_progress, batch)
+        if _checksum(new, now, lambda _: None, batch) != (checksum, counts):
+            raise StoreError(
+                f"{without_password(target)} is not equal to {without_password(source)}: it "
+                "held other data before the move, or a bank was written to during the move. "
+                "The source is unchanged. Repeat the move, if necessary to an empty location."
+            )
+    source, target = without_password(source), without_password(target)
+    return MoveReceipt(source, target, **counts, moved=moved, checksum=checksum)
 
 
-def _copy(old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], batch: int) -> int:
-    """Copies what is missing or different; returns how many memories that were."""
-    moved, entered = 0, set(new.users())
+def _copy_memories(
+    old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], batch: int
+) -> int:
+    """Copy users, memories and digests that are missing or differ; return how many memories."""
+    moved, existing_users = 0, set(new.users())
     for user_id in old.users():
         profile = old.profile(user_id)
-        if user_id not in entered or profile != new.profile(user_id):
+        if user_id not in existing_users or profile != new.profile(user_id):
             new.set_profile(user_id, profile)
-        for some in _batches(old, user_id, batch):
-            known = new.known(user_id, [one.memory.id for one in some])
-            missing = [one for one in some if known.get(one.memory.id) != one.memory]
+        for stored in _batches(old, user_id, batch):
+            known = new.known(user_id, [row.memory.id for row in stored])
+            missing = [row for row in stored if known.get(row.memory.id) != row.memory]
             if missing:
                 new.put(user_id, missing)
             moved += len(missing)
-            progress(len(some))
+            progress(len(stored))
         if (digests := old.digests(user_id)) != new.digests(user_id):
             new.set_digests(user_id, digests)
     return moved
@@ -126,52 +124,50 @@ def _copy(old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], b
 
 def _batches(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
     after = 0
-    while some := store.scan(user_id, after=after, limit=batch):
-        yield some
-        after = some[-1].key
+    while stored := store.scan(user_id, after=after, limit=batch):
+        yield stored
+        after = stored[-1].key
 
 
 def _copy_items(old: ItemStore, new: ItemStore, now: datetime) -> None:
-    for items in _items(old, now):
+    for items in _items_by_namespace(old, now):
         new.write(items, [None] * len(items), [], now)
         new.refresh(items, now)
 
 
-def _items(store: ItemStore, now: datetime) -> Iterator[list[Item]]:
-    """Every item, namespace by namespace."""
+def _items_by_namespace(store: ItemStore, now: datetime) -> Iterator[list[Item]]:
     for namespace in sorted(store.namespaces((), now)):
-        under = store.search(namespace, now, limit=_EVERY)
-        yield sorted(
-            (item for item, _ in under if item.namespace == namespace), key=lambda item: item.key
-        )
+        results = store.search(namespace, now, limit=_NO_LIMIT)
+        items = [item for item, _ in results if item.namespace == namespace]
+        yield sorted(items, key=lambda item: item.key)
 
 
-def _digest(
+def _checksum(
     store: MemoryStore, now: datetime, progress: Callable[[int], None], batch: int
 ) -> tuple[str, dict[str, int]]:
-    """A checksum over all that a store has, and how much that is."""
-    total = hashlib.sha256()
+    """Return a checksum of all contents of a store, and their counts."""
+    checksum = hashlib.sha256()
     counts = Counter(users=0, memories=0, vectors=0, recalls=0, digests=0, items=0)
 
-    def note(*what: Any) -> None:
-        total.update(json.dumps(what, default=str).encode(errors="surrogatepass"))
+    def update(*values: Any) -> None:
+        checksum.update(json.dumps(values, default=str).encode(errors="surrogatepass"))
 
     for user_id in store.users():
         counts["users"] += 1
-        note("user", user_id, store.profile(user_id))
-        for some in _batches(store, user_id, batch):
-            for one in some:
-                note(one.memory.to_dict(), one.recalls)
-                total.update(one.vectors.tobytes())
-                counts["vectors"] += len(one.vectors)
-                counts["recalls"] += len(one.recalls)
-            counts["memories"] += len(some)
-            progress(len(some))
+        update("user", user_id, store.profile(user_id))
+        for stored in _batches(store, user_id, batch):
+            for row in stored:
+                update(row.memory.to_dict(), row.recalls)
+                checksum.update(row.vectors.tobytes())
+                counts["vectors"] += len(row.vectors)
+                counts["recalls"] += len(row.recalls)
+            counts["memories"] += len(stored)
+            progress(len(stored))
         digests = store.digests(user_id)
         counts["digests"] += len(digests)
-        note([digest.to_dict() for digest in digests])
-    for items in _items(store.items, now):
+        update([digest.to_dict() for digest in digests])
+    for items in _items_by_namespace(store.items, now):
         counts["items"] += len(items)
         for item in items:
-            note(item.namespace, item.key, item.value, item.created_at, item.updated_at, item.ttl)
-    return total.hexdigest(), dict(counts)
+            update(item.namespace, item.key, item.value, item.created_at, item.updated_at, item.ttl)
+    return checksum.hexdigest(), dict(counts)

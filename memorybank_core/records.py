@@ -1,4 +1,4 @@
-"""The records that go into a bank and come out of it: frozen, typed, JSON both ways."""
+"""Records: the frozen, typed values that a bank takes and returns, with a JSON round trip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def require_aware(moment: datetime, name: str) -> datetime:
-    """`moment` in UTC.
+    """Return `moment` in UTC.
 
     Raises:
-        InvalidInputError: It is no datetime, or a naive one.
+        InvalidInputError: If it is not a datetime, or a naive one.
     """
     if not isinstance(moment, datetime):
         raise InvalidInputError(f"{name} must be a datetime, not {type(moment).__name__}")
@@ -43,13 +43,16 @@ class Turn:
 
     Attributes:
         query: What the user said.
-        response: What the companion answered; may be empty (so may `query`, not both).
-        at: When, with a time zone; None means the moment it is added.
-        id: Unique for this user; adding the same id and text again changes nothing. None
-            derives one from the content and the time.
-        session: The conversation it belongs to; None means the day's.
-        user_name: Who says `query`, where that matters for recall.
-        companion_name: Who says `response`.
+        response: The companion's answer. Either of the two may be empty, but not both.
+        at: Time of the exchange, with a time zone; None means the time at which it is added.
+        id: Id, unique per user; adding the same id and text again changes nothing. None derives
+            an id from content and time.
+        session: The conversation it belongs to; None means one conversation per day.
+        user_name: Name of the speaker of `query`, if it matters for search.
+        companion_name: Name of the speaker of `response`.
+
+    Raises:
+        InvalidInputError: If a field is not valid, or query and response are both empty.
     """
 
     query: str
@@ -76,17 +79,17 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The exchange as it is embedded and searched: who said what, a line each."""
-        said = ((self.user_name, self.query), (self.companion_name, self.response))
-        return "\n".join(f"{name}: {words}" if name else words for name, words in said if words)
+        """The exchange as it is embedded and searched: one line per speaker."""
+        lines = ((self.user_name, self.query), (self.companion_name, self.response))
+        return "\n".join(f"{name}: {text}" if name else text for name, text in lines if text)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return plain_fields(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Turn:
-        """The turn that `to_dict` gave."""
+        """Return the turn that `to_dict` was called on."""
         at = data.get("at")
         return cls(**{**data, "at": None if at is None else datetime.fromisoformat(at)})
 
@@ -96,18 +99,18 @@ class Memory:
     """One stored, embedded, searchable piece.
 
     Attributes:
-        id: Unique for this user.
-        user_id: Whose memory it is.
+        id: Id, unique per user.
+        user_id: The user.
         kind: "turn" or "event" (a daily event summary).
-        text: What is searched.
-        created_at: When it was said, in UTC.
-        day: The calendar day of that, in the user's time zone.
+        text: The text that is embedded and searched.
+        created_at: Time of the exchange, in UTC.
+        day: Calendar day of `created_at` in the user's time zone.
         session: The conversation it belongs to.
         strength: S of the law of forgetting; 1.0 at first, grows with each recall.
-        recalls: How often it was recalled (reinforced).
-        last_recalled_at: When it was last recalled, in UTC.
-        archived_at: When it was forgotten (decay), in UTC; None while it is active.
-        turn: The exchange itself, for kind "turn".
+        recalls: Number of recalls (`reinforce`).
+        last_recalled_at: Time of the last recall, in UTC.
+        archived_at: Time at which `forget` or `archive` archived it, in UTC; None if active.
+        turn: The exchange, for kind "turn".
         pinned: Whether it is kept from fading: its retention is 1.
     """
 
@@ -127,16 +130,16 @@ class Memory:
 
     @property
     def refreshed_at(self) -> datetime:
-        """The moment from which it fades: the later of creation and last recall."""
+        """The time from which it fades: the later of creation and last recall."""
         return max(self.created_at, self.last_recalled_at or self.created_at)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return plain_fields(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Memory:
-        """The memory that `to_dict` gave."""
+        """Return the memory that `to_dict` was called on."""
         moments = {
             name: None if data.get(name) is None else datetime.fromisoformat(data[name])
             for name in ("created_at", "last_recalled_at", "archived_at")
@@ -163,16 +166,16 @@ class _Digest:
 
     @property
     def is_extractive(self) -> bool:
-        """Whether it was made without a language model."""
+        """True if it was made without a language model."""
         return self.made_by == EXTRACTIVE
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return plain_fields(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The digest that `to_dict` gave."""
+        """Return the digest that `to_dict` was called on."""
         day, made_at = data["day"], datetime.fromisoformat(data["made_at"])
         return cls(
             **{**data, "day": None if day is None else date.fromisoformat(day), "made_at": made_at}
@@ -181,18 +184,24 @@ class _Digest:
 
 @dataclass(frozen=True, slots=True)
 class Summary(_Digest):
-    """What happened, on one day or overall (`day=None`).
+    """Summary of the events of one day, or of all days (`day=None`).
 
-    `made_by` names the model that wrote it ("extractive": none did; None: unknown, imported),
-    `made_at` says when, `source` is a hash of what it was made from (None: unknown).
+    Attributes:
+        user_id: The user.
+        text: The summary.
+        day: The day; None for all days.
+        made_by: Name of the model that wrote it; "extractive" if no model did, None if unknown
+            (imported).
+        made_at: Time of writing.
+        source: Hash of the texts it was made from; None if unknown.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait(_Digest):
-    """The user's personality with the advised response strategy, of one day or overall.
+    """The user's personality and the advised response strategy, of one day or overall.
 
-    `made_by`, `made_at` and `source` are as in `Summary`.
+    The attributes are those of `Summary`.
     """
 
 
@@ -205,16 +214,16 @@ EXTRACTIVE = "extractive"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a score is made of: the parts add up to it.
+    """The parts of a score, which is their sum.
 
     Attributes:
         similarity: Cosine to the query, standardised over the candidates.
         lexical: BM25, standardised over the candidates.
-        date: The lift of a day that the query names.
-        speaker: The lift of what was said by the one speaker whom the query names.
-        context: What the neighbours in the conversation lend; less than 0 for an event summary,
-            which gives way to the turns that it tells of.
-        retention: How fresh it is, softly weighed.
+        date: Bonus if the query names the memory's day.
+        speaker: Bonus if the query names its speaker, and no other.
+        context: Share of the scores of its neighbours in the conversation; below 0 for an event
+            summary, so that it ranks after the turns it summarizes.
+        retention: Weighted retention.
     """
 
     similarity: float
@@ -226,20 +235,20 @@ class Parts:
 
     @property
     def total(self) -> float:
-        """Their sum, which is the score."""
+        """The sum of the parts: the score."""
         signals = self.similarity + self.lexical + self.date + self.speaker
         return signals + self.context + self.retention
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A memory, its score, and the parts the score was made of.
+    """A memory with its score and the parts of the score.
 
     Attributes:
-        memory: What was found.
-        score: The higher the better; comparable within one search only.
+        memory: The memory.
+        score: The score; higher is better. Comparable only within one search.
         parts: The summands of the score.
-        cosine: The raw similarity to the query, in [-1, 1].
+        cosine: Cosine similarity to the query, in [-1, 1].
         retention: R of the law of forgetting at the search's `now`, in [0, 1].
     """
 
@@ -250,7 +259,7 @@ class SearchResult:
     retention: float
 
     def why(self, language: str = "en") -> str:
-        """One line that says why it was found, in English ("en") or Chinese ("zh")."""
+        """Return one line that explains the score, in English ("en") or Chinese ("zh")."""
         wording = WHY[language]
         parts = plain_fields(self.parts).items()
         summands = [f"{wording[name]} {part:+.2f}" for name, part in parts if abs(part) >= 0.005]
@@ -263,12 +272,12 @@ class SearchResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return plain_fields(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchResult:
-        """The result that `to_dict` gave."""
+        """Return the result that `to_dict` was called on."""
         memory, parts = Memory.from_dict(data["memory"]), Parts(**data["parts"])
         return cls(**{**data, "memory": memory, "parts": parts})
 
@@ -297,16 +306,16 @@ WHY = {
         "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",
     },
 }
-"""The wording of `SearchResult.why`; a summand that is nearly 0 is left out."""
+"""The wording of `SearchResult.why`, which omits summands close to 0."""
 
 
 def plain_fields(record: Any) -> dict[str, Any]:
-    """A record's fields as JSON knows them."""
+    """Return the fields of a record as JSON values."""
     return {field.name: _to_plain(getattr(record, field.name)) for field in fields(record)}
 
 
 def _to_plain(value: Any) -> Any:
-    """`value` as JSON knows it: records become objects, times ISO 8601."""
+    """Return `value` as a JSON value: records become objects, times ISO 8601 strings."""
     if is_dataclass(value):
         return plain_fields(value)
     if isinstance(value, (datetime, date)):

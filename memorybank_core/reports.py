@@ -1,4 +1,4 @@
-"""Receipts, reports and statistics: what the verbs of a bank return besides memories."""
+"""Receipts, reports and statistics: the results of a bank's methods other than memories."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Reason = Literal["missing", "changed", "extractive"]
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A digest that the next `summarize` makes.
+    """A missing or outdated digest, which the next `summarize` makes.
 
     Attributes:
-        user_id: Whose.
+        user_id: The user.
         kind: "summary" or "portrait".
-        day: Of which day; None for the overall one.
-        reason: "missing"; "changed": what it was made from has; "extractive": a language model
-            can make a better one.
+        day: The day; None for the overall digest.
+        reason: "missing"; "changed" if its turns changed since; "extractive" if it was made
+            without a language model and one is available now.
     """
 
     user_id: str
@@ -31,7 +31,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class FailedDigest:
-    """A digest that could not be made, and why; what was there before is there still."""
+    """A digest that could not be made, with the error. A previous digest is kept."""
 
     user_id: str
     kind: DigestKind
@@ -41,16 +41,17 @@ class FailedDigest:
 
 @dataclass(frozen=True, slots=True)
 class SummarizeReport:
-    """What `summarize` did.
+    """Result of `summarize`.
 
     Attributes:
-        digested: Days of which a digest was made.
-        skipped: Days that had nothing new.
-        failed: The digests that could not be made; the next call tries them again.
-        waiting: Digests by a language model that are out of date and were kept, for there was
-            no model now to make better ones.
-        calls: Calls of the language model.
-        tokens: What they took, prompts included; None where the model does not say.
+        digested: Number of days for which a digest was made.
+        skipped: Number of days without changes.
+        failed: Digests that could not be made; the next call tries again.
+        waiting: Number of outdated digests of a language model that were kept because no model
+            was available to replace them.
+        calls: Number of calls of the language model.
+        tokens: Tokens used by these calls, prompts included; None if the model does not report
+            them.
     """
 
     digested: int
@@ -67,9 +68,13 @@ class SummarizeReport:
 
 @dataclass(frozen=True, slots=True)
 class AddReceipt:
-    """What `add` did: the ids of the turns it kept, in their order, and how many were new.
+    """Result of `add`.
 
-    A turn that held only recalled text is not kept.
+    Attributes:
+        ids: Ids of the turns in their order, without turns that held only recalled text.
+        added: Number of new memories.
+        unchanged: Number of turns that were stored already.
+        replaced: Number of memories whose text was replaced.
     """
 
     ids: tuple[str, ...]
@@ -80,9 +85,13 @@ class AddReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Fading:
-    """A memory on its way out: its retention at a given time and when it crosses the threshold.
+    """A memory with its retention at a certain time.
 
-    `fades_at` is None when that lies beyond the calendar.
+    Attributes:
+        memory: The memory.
+        retention: R of the law of forgetting at that time, in [0, 1].
+        fades_at: Time at which retention falls to the threshold; None for never, or beyond the
+            calendar.
     """
 
     memory: Memory
@@ -92,7 +101,13 @@ class Fading:
 
 @dataclass(frozen=True, slots=True)
 class ForgetReport:
-    """What `forget` archived, or would archive in a dry run."""
+    """Result of `forget`.
+
+    Attributes:
+        forgotten: The memories archived, or that would be archived without `dry_run`.
+        kept: Number of memories that stay active.
+        dry_run: Whether nothing was written.
+    """
 
     forgotten: tuple[Fading, ...]
     kept: int
@@ -101,19 +116,20 @@ class ForgetReport:
 
 @dataclass(frozen=True, slots=True)
 class DeletionReceipt:
-    """What a deletion on request removed, and the proof that it is gone.
+    """Result of `delete`: the number of rows removed, and whether their bytes are erased.
 
     Attributes:
-        memories: Rows of memories removed.
-        vectors: Rows of vectors removed.
-        recalls: Rows of the recall history removed.
-        digests: Digests removed, because they were made from what was removed.
-        remaining: Memories of this user that are left.
-        erased: Whether the bytes are gone from the file and its write-ahead log too. False
-            where a reader of an old state, other writers or the disk stood in the way: the rows
-            are gone all the same, and the next `delete` or `compact` wipes the bytes. A database
-            server keeps them until it writes over them, and in its log: there it is False
-            wherever anything was deleted.
+        user_id: The user.
+        memories: Memories removed.
+        vectors: Vectors removed.
+        recalls: Entries of the recall history removed.
+        digests: Digests removed because they were made from removed memories.
+        remaining: Memories of this user that remain.
+        erased: Whether the bytes are also erased from the file and its write-ahead log. False if
+            a reader of an older state, another writer or the disk prevented that: the rows are
+            removed regardless, and the next `delete` or `compact` erases the bytes. A database
+            server keeps the bytes until it overwrites them, and in its log: with a database it
+            is False whenever anything was deleted.
     """
 
     user_id: str
@@ -127,7 +143,7 @@ class DeletionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts over one user, or over the whole bank."""
+    """Counts for one user, or for the whole bank."""
 
     users: int
     memories: int

@@ -1,6 +1,6 @@
-"""Text of any script: windows for embedding, sentences, an estimate of tokens.
+"""Text in English, Chinese or both: windows for embedding, sentences, an estimate of tokens.
 
-Nothing here needs to know the language: English and Chinese are recognised by their characters.
+No function needs to know the language: the script of each character decides.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _STOP = re.compile(rf"(?:[。｡！？!?]+|[.…]+|(?<=[{CJK}])[~～]+)[”’\"'」』）)\]》〉】»]*")
 _INSIDE = re.compile(r"[^“”]{1,200}”|[^《》]{0,40}》|[^（）]{0,80}）|[^()]{0,80}\)")
-_NAMING = re.compile(
+_TITLE = re.compile(
     r"(?:^|[^\w.])(?:(?i:mrs?|ms|dr|prof|st|sr|jr|vs|approx|e\.g|i\.e)|[A-HJ-Z])\.$"
 )
-_SHORTENED = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE)
 
 WINDOW = 220
 """Length of an embedding window, in estimated tokens (MiniLM reads 256, e5 512)."""
 OVERLAP = 40
-"""How much two neighbouring windows share, in estimated tokens."""
+"""Length of the text that two neighbouring windows share, in estimated tokens."""
 
 
 def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
-    """`text` in pieces of about `size` tokens that overlap, cut at sentence ends or spaces.
+    """Split `text` into overlapping windows of about `size` tokens, at sentence ends or spaces.
 
-    A text up to a quarter longer than `size` stays whole. Joined without their overlaps the
-    pieces give the text back, so that nothing in it goes unembedded.
+    A text up to a quarter longer than `size` stays whole. The windows, joined without their
+    overlaps, equal the text, so that every part of it is embedded.
     """
     if estimate_tokens(text) <= size * 1.25:
         return [text]
@@ -53,10 +53,11 @@ def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text`, verbatim and in order, without the space around them.
+    """Return the sentences of `text`, verbatim and in order, without surrounding space.
 
-    A line ends a sentence. So does a mark of either script, with the quotes and brackets that it
-    closes; not so within quotes, brackets and titles, nor in "Mr.", "e.g." or "3.5".
+    A sentence ends at a line break or at an English or Chinese punctuation mark, including the
+    quotes and brackets that close there; but not within quotes, brackets or titles, nor in "Mr.",
+    "e.g." or "3.5".
     """
     result = []
     for line in _LINE.findall(text):
@@ -70,18 +71,18 @@ def sentences(text: str) -> list[str]:
 
 
 def estimate_tokens(text: str) -> float:
-    """About how many tokens a multilingual model reads: one a CJK character, else a quarter."""
+    """Estimate the tokens of a multilingual model: 1 per CJK character, 1/4 per other one."""
     cjk = len(CJK_CHARACTER.findall(text))
     return cjk + (len(text) - cjk) / 4
 
 
 def without_surrogates(text: str) -> str:
-    """`text` with halves of torn emoji replaced by U+FFFD: they fit no UTF-8 file."""
+    """Return `text` with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
-    """Whether the sentence that began at `start` ends with these marks."""
+    """Return whether the sentence that begins at `start` ends with these marks."""
     mark, end = stop.group()[0], stop.end()
     after = line[end : end + 1]
     if not after or _INSIDE.match(line, end):
@@ -90,15 +91,15 @@ def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
         return not stop.group().startswith(("…", ".."))
     if not after.isspace():
         return after in "“‘「『《（(" if mark in ".…" else after.isupper()
-    goes_on = line[end : end + 8].lstrip()[:1].islower()
+    continues = line[end : end + 8].lstrip()[:1].islower()
     if mark == ".":
-        said = line[max(start, stop.start() - 8) : end]
-        if _NAMING.search(said) or (goes_on and _SHORTENED.search(said)):
+        preceding = line[max(start, stop.start() - 8) : end]
+        if _TITLE.search(preceding) or (continues and _ABBREVIATION.search(preceding)):
             return False
-    return not goes_on or (stop.group()[-1] in ".!?" and not stop.group().endswith(".."))
+    return not continues or (stop.group()[-1] in ".!?" and not stop.group().endswith(".."))
 
 
 def _chop(part: str, size: int) -> list[str]:
-    """`part` in pieces that fit, where it has no place to break at."""
+    """Split `part`, which has no place to break at, into pieces of `size` tokens."""
     step = size if CJK_CHARACTER.search(part) else size * 4
     return [part[i : i + step] for i in range(0, len(part), step)]

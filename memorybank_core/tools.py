@@ -1,4 +1,4 @@
-"""MemoryTools: remember, recall and forget, as an agent's tools do and tell it."""
+"""MemoryTools: the tools remember, recall and forget of an agent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .bank import MemoryBank
 from .context import CLOSING, CONTEXT_TOKENS, OPENING, require_max_tokens, token_counter
 from .context.markers import without_markers
-from .context.strings import WORDING as OF_CONTEXT
+from .context.strings import WORDING as CONTEXT_STRINGS
 from .records import Memory, SearchResult, Turn
 from .validation import require_k
 
@@ -31,7 +31,7 @@ WORDING = {
         "remembered": "Remembered with the id {id}.",
         "nothing_new": "Nothing was remembered: that is in the memory already.",
         "unknown": "Nothing is remembered about that.",
-        "left_out": "{count} more fit, but have no room here. Ask for something narrower.",
+        "left_out": "{count} more memories match, but exceed the limit. Narrow the query.",
         "erased": "Erased for good: {id}.",
         "no_such": "There is no memory with the id {id}. recall gives the ids.",
     },
@@ -52,26 +52,26 @@ WORDING = {
         "no_such": "没有编号为 {id} 的记忆。编号由 recall 给出。",
     },
 }
-"""What the model is told, by language: of the tools and by them."""
+"""The texts for the model, by language: descriptions and replies of the tools."""
 
 
-class Told(NamedTuple):
-    """What a tool tells the model, and the ids of the memories that it found, stored or erased."""
+class ToolReply(NamedTuple):
+    """A tool's text for the model, and the ids of the memories it found, stored or erased."""
 
     text: str
     ids: tuple[str, ...] = ()
 
 
 class MemoryTools:
-    """What the tools do, in the language of the bank; the caller says whose memory it is.
+    """The functions behind the tools; the caller passes the user. Replies use the bank's language.
 
     Args:
-        bank: Where the memories are.
-        k: How many memories `recall` gives at most, 1 or more.
-        max_tokens: How long they may be together.
+        bank: The bank.
+        k: Maximum number of memories that `recall` returns, 1 or more.
+        max_tokens: Maximum total length of these memories.
 
     Raises:
-        InvalidInputError: An argument is not what it must be.
+        InvalidInputError: If an argument is not valid.
     """
 
     def __init__(self, bank: MemoryBank, *, k: int = 5, max_tokens: int = CONTEXT_TOKENS) -> None:
@@ -80,57 +80,58 @@ class MemoryTools:
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._wording = WORDING[bank.language]
 
-    def remember(self, text: str, *, user_id: str, session: str | None = None) -> Told:
-        """Remembers `text` as said now by the user; the same words only once a day."""
+    def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
+        """Store `text` as a message of the user; the same text only once a day."""
         now = datetime.now(timezone.utc)
-        said = json.dumps([self._bank.day_of(now).isoformat(), text])
-        id = f"remembered-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+        content = json.dumps([self._bank.day_of(now).isoformat(), text])
+        id = f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
         turn = Turn(text, at=now, id=id, session=session)
-        kept = self._bank.add([turn], user_id=user_id).ids
-        return Told(self._wording["remembered" if kept else "nothing_new"].format(id=id), kept)
+        ids = self._bank.add([turn], user_id=user_id).ids
+        return ToolReply(self._wording["remembered" if ids else "nothing_new"].format(id=id), ids)
 
-    def recall(self, query: str, *, user_id: str) -> Told:
-        """Tells what answers `query`, marked and as data, and strengthens what it tells."""
-        found = self._bank.search(query, user_id=user_id, k=self._k)
-        shown = self._with_room(found)
-        self._bank.reinforce([result for result, _ in shown], user_id=user_id)
-        lines = [line for _, line in shown]
+    def recall(self, query: str, *, user_id: str) -> ToolReply:
+        """Return the memories for `query` as one marked block, and reinforce them."""
+        results = self._bank.search(query, user_id=user_id, k=self._k)
+        fitting = self._select_fitting(results)
+        self._bank.reinforce([result for result, _ in fitting], user_id=user_id)
+        lines = [line for _, line in fitting]
         if lines:
-            intro = OF_CONTEXT[self._bank.language]["intro"]
+            intro = CONTEXT_STRINGS[self._bank.language]["intro"]
             lines = [OPENING, intro, *lines, CLOSING]
-        if len(shown) < len(found):
-            lines.append(self._wording["left_out"].format(count=len(found) - len(shown)))
-        ids = tuple(result.memory.id for result, _ in shown)
-        return Told("\n".join(lines) or self._wording["unknown"], ids)
+        if len(fitting) < len(results):
+            omitted = len(results) - len(fitting)
+            lines.append(self._wording["left_out"].format(count=omitted))
+        ids = tuple(result.memory.id for result, _ in fitting)
+        return ToolReply("\n".join(lines) or self._wording["unknown"], ids)
 
-    def forget(self, id: str, *, user_id: str) -> Told:
-        """Erases one memory for good."""
+    def forget(self, id: str, *, user_id: str) -> ToolReply:
+        """Erase one memory permanently."""
         receipt = self._bank.delete(user_id=user_id, ids=[id])
         if not receipt.memories:
-            return Told(self._wording["no_such"].format(id=id))
-        return Told(self._wording["erased"].format(id=id), (id,))
+            return ToolReply(self._wording["no_such"].format(id=id))
+        return ToolReply(self._wording["erased"].format(id=id), (id,))
 
-    def _with_room(self, found: Sequence[SearchResult]) -> list[tuple[SearchResult, str]]:
-        """The results for which there is room, whole, and what is told of each."""
+    def _select_fitting(self, results: Sequence[SearchResult]) -> list[tuple[SearchResult, str]]:
+        """Return the results that fit into `max_tokens`, each with its line of the reply."""
         count = token_counter(getattr(self._bank.llm, "count_tokens", None))
-        room, shown = self._max_tokens, []
-        for result in found:
-            line = _quoted(result.memory, self._bank.language)
-            if (tokens := count(line)) <= room:
-                room -= tokens
-                shown.append((result, line))
-        return shown
+        remaining, fitting = self._max_tokens, []
+        for result in results:
+            line = _to_json_line(result.memory, self._bank.language)
+            if (tokens := count(line)) <= remaining:
+                remaining -= tokens
+                fitting.append((result, line))
+        return fitting
 
 
-def _quoted(memory: Memory, language: str) -> str:
-    """A memory as one line of JSON, which nothing in it can break out of."""
-    wording, turn = OF_CONTEXT[language], memory.turn
-    said = [(wording["event"], memory.text)]
+def _to_json_line(memory: Memory, language: str) -> str:
+    """Return a memory as one line of JSON, which its text cannot break out of."""
+    wording, turn = CONTEXT_STRINGS[language], memory.turn
+    parts = [(wording["event"], memory.text)]
     if turn is not None:
-        said = [
+        parts = [
             (turn.user_name or wording["user"], turn.query),
             (turn.companion_name or wording["companion"], turn.response),
         ]
-    told = [wording["line"].format(name=name, text=words) for name, words in said if words]
-    plain = {"id": memory.id, "day": memory.day.isoformat(), "said": told}
-    return without_markers(json.dumps(plain, ensure_ascii=False))
+    lines = [wording["line"].format(name=name, text=text) for name, text in parts if text]
+    fields = {"id": memory.id, "day": memory.day.isoformat(), "said": lines}
+    return without_markers(json.dumps(fields, ensure_ascii=False))

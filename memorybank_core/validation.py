@@ -1,4 +1,4 @@
-"""What the bank accepts: each check says what was wrong, with the value, and what to do."""
+"""Validation of arguments: each error names the wrong value and what is expected instead."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ LANGUAGES = ("en", "zh")
 
 
 def require_user(user_id: str) -> None:
-    """Raises InvalidInputError where there is no user."""
+    """Raise InvalidInputError unless `user_id` is a non-empty string that can be stored."""
     if not isinstance(user_id, str) or not user_id.strip():
         raise InvalidInputError(f"user_id must be a non-empty string, not {user_id!r}")
     if "\0" in user_id or without_surrogates(user_id) != user_id:
-        raise InvalidInputError(f"user_id {user_id!r} has a character that cannot be stored")
+        raise InvalidInputError(f"user_id {user_id!r} contains a character that cannot be stored")
 
 
 def require_query(query: str, name: str = "query") -> None:
-    """Raises InvalidInputError where nothing is asked."""
+    """Raise InvalidInputError unless `query` is a non-empty string."""
     if not isinstance(query, str) or not query.strip():
         raise InvalidInputError(f"{name} must be a non-empty string, not {query!r}")
 
 
 def require_k(k: int, name: str = "k") -> None:
-    """Raises InvalidInputError unless k is 1 or more."""
+    """Raise InvalidInputError unless `k` is a whole number of 1 or more."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InvalidInputError(f"{name} must be a whole number of 1 or more, not {k!r}")
 
 
 def require_kind(kind: Kind | None) -> Kind | None:
-    """Raises InvalidInputError on an unknown kind."""
+    """Return `kind`; raise InvalidInputError if it is unknown."""
     if kind is not None and kind not in KINDS:
         raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     return kind
 
 
 def require_day(day: date | None, name: str) -> date | None:
-    """Raises InvalidInputError on what is no calendar day; a datetime is none."""
+    """Return `day`; raise InvalidInputError if it is a datetime or another type."""
     if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
         raise InvalidInputError(
             f"{name} must be a datetime.date, not {day!r}; bank.day_of(moment) gives a moment's day"
@@ -88,30 +88,30 @@ def collect_ids(memories: Iterable[SearchResult | Memory | str], user_id: str) -
 
 
 def require_language(language: str) -> str:
-    """Raises InvalidInputError on a language that has no wording."""
+    """Return `language`; raise InvalidInputError if it is not supported."""
     if language not in LANGUAGES:
         raise InvalidInputError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
     return language
 
 
 def require_llm(llm: LLM | None) -> LLM | None:
-    """Raises ConfigurationError on what has no `complete`."""
+    """Return `llm`; raise ConfigurationError if it has no method `complete`."""
     if llm is not None and not callable(getattr(llm, "complete", None)):
         raise ConfigurationError(
-            f"llm must have a method complete(messages), which {type(llm).__name__} has not; "
-            "llms.as_llm makes one of a function"
+            f"llm must have a method complete(messages); {type(llm).__name__} has none. To use a "
+            "function as a language model, wrap it in llms.as_llm"
         )
     return llm
 
 
 def require_threshold(threshold: float) -> None:
-    """Raises InvalidInputError unless the threshold lies in (0, 1]."""
+    """Raise InvalidInputError unless the threshold is in (0, 1]."""
     if not isinstance(threshold, (int, float)) or not 0.0 < threshold <= 1.0:
         raise InvalidInputError(f"threshold must be in (0, 1], not {threshold!r}")
 
 
 def require_memories(memories: Sequence[Memory], user_id: str) -> None:
-    """Raises InvalidInputError unless all are whole memories of this user."""
+    """Raise InvalidInputError unless all are complete memories of this user."""
     for memory in memories:
         if not isinstance(memory, Memory):
             raise InvalidInputError(f"memories must be Memory records, not {memory!r}")
@@ -128,7 +128,7 @@ def require_memories(memories: Sequence[Memory], user_id: str) -> None:
 
 
 def profile_json(profile: dict[str, Any]) -> str:
-    """`profile` as JSON; raises InvalidInputError unless it is a JSON object."""
+    """Return `profile` as JSON; raise InvalidInputError unless it is a JSON object."""
     if not isinstance(profile, dict):
         raise InvalidInputError(f"profile must be a JSON object, not {profile!r}")
     try:
@@ -139,7 +139,7 @@ def profile_json(profile: dict[str, Any]) -> str:
 
 
 def require_moment(moment: datetime | None, name: str = "now") -> datetime:
-    """`moment` in UTC, the present for None; raises InvalidInputError on a naive one."""
+    """Return `moment` in UTC, or the present for None; raise InvalidInputError if it is naive."""
     return datetime.now(timezone.utc) if moment is None else require_aware(moment, name)
 
 
@@ -175,30 +175,30 @@ def _resolve_law(law: ForgettingLaw | str) -> ForgettingLaw:
 
 
 def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
-    """`vectors` as float32 (count, dimension) of unit length.
+    """Return `vectors` as float32 (count, dimension), scaled to unit length.
 
     Raises:
-        EmbedderError: The embedder broke its promise: wrong shape, NaN, infinity or zeros.
+        EmbedderError: If they have another shape, or contain NaN, infinity or a vector of zeros.
     """
     try:
         matrix = np.asarray(vectors, np.float32)
     except (TypeError, ValueError) as error:
         raise EmbedderError(
-            f"the embedder gave no array of numbers: {error}. Nothing was stored."
+            f"the embedder returned something else than numbers: {error}. Nothing was stored."
         ) from error
     if count == 1 and matrix.ndim == 1:
         matrix = matrix[None, :]
     if matrix.shape != (count, dimension):
         raise EmbedderError(
-            f"the embedder gave an array of shape {matrix.shape} for {count} texts; "
-            f"({count}, {dimension}) was due. Nothing was stored."
+            f"the embedder returned an array of shape {matrix.shape} for {count} texts; "
+            f"expected ({count}, {dimension}). Nothing was stored."
         )
     lengths = np.linalg.norm(matrix, axis=1)
     for row, length in enumerate(lengths.tolist()):
         if not math.isfinite(length) or length == 0.0:
             raise EmbedderError(
-                f"the embedder gave a vector that is not finite or all zeros (text {row + 1} of "
-                f"{count}). Nothing was stored."
+                f"the embedder returned a vector that is not finite or all zeros (text {row + 1} "
+                f"of {count}). Nothing was stored."
             )
     if np.abs(lengths - 1.0).max(initial=0.0) > 1e-3:
         matrix = matrix / lengths[:, None]

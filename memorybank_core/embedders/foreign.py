@@ -1,4 +1,4 @@
-"""Embedders of other frameworks behind `Embedder`."""
+"""ForeignEmbedder: an embedder of another framework as an `Embedder`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from memorybank_core.validation import unit_vectors
 
 
 class ForeignEmbedder:
-    """An embedder that asks a foreign one, first when its `dimension` is asked for.
+    """An embedder made of two functions of another framework.
+
+    Its first call embeds one word, to learn the dimension.
 
     Args:
-        documents: Embeds texts. Both may raise anything, and give vectors of any length.
-        query: Embeds a question.
+        documents: Embeds texts. It may raise any exception and return vectors of any length.
+        query: Embeds a query, likewise.
         name: Identifies the vectors.
     """
 
@@ -29,22 +31,25 @@ class ForeignEmbedder:
 
     @cached_property
     def dimension(self) -> int:
-        return len(self._asked(self._query, "memory"))
+        """The length of the vectors."""
+        return len(self._call(self._query, "memory"))
 
     def embed_documents(self, texts: list[str]) -> Matrix:
+        """Return float32, shape (len(texts), dimension), rows of unit length."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        return unit_vectors(self._asked(self._documents, texts), len(texts), self.dimension)
+        return unit_vectors(self._call(self._documents, texts), len(texts), self.dimension)
 
     def embed_query(self, text: str) -> Vector:
-        vector: Vector = unit_vectors(self._asked(self._query, text), 1, self.dimension)[0]
+        """Return float32, shape (dimension,), unit length."""
+        vector: Vector = unit_vectors(self._call(self._query, text), 1, self.dimension)[0]
         return vector
 
     def __repr__(self) -> str:
         return f"as_embedder({self.name!r})"
 
-    def _asked(self, embed: Callable[[Any], Any], told: str | list[str]) -> Any:
+    def _call(self, embed: Callable[[Any], Any], text: str | list[str]) -> Any:
         try:
-            return embed(told)
-        except Exception as error:  # a foreign model may raise whatever it likes
+            return embed(text)
+        except Exception as error:  # the other framework may raise any exception
             raise EmbedderError(f"{self.name} failed: {type(error).__name__}: {error}") from error

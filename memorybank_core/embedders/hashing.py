@@ -1,4 +1,4 @@
-"""HashingEmbedder: words hashed into a vector. No model, no download, no meaning beyond words."""
+"""HashingEmbedder: words hashed into a vector, without a model or a download."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from memorybank_core.search.tokenize import tokenize
 
 
 class HashingEmbedder:
-    """Each term of a text adds 1 to the number that its checksum points at.
+    """Bag of words: each term of a text adds 1 to the dimension that its checksum selects.
 
-    Texts with the same words are near each other; synonyms are not. For tests, trials and
-    machines on which no model fits.
+    Texts that share words are similar; synonyms are not. For tests, trials and machines too small
+    for a model.
+
+    Args:
+        dimension: The length of the vectors.
     """
 
     def __init__(self, dimension: int = 256) -> None:
@@ -22,13 +25,13 @@ class HashingEmbedder:
         self.name = "hashing" if dimension == 256 else f"hashing-{dimension}"
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """float32, shape (len(texts), dimension), rows of unit length."""
+        """Return float32, shape (len(texts), dimension), rows of unit length."""
         return np.array([self.embed_query(text) for text in texts], np.float32).reshape(
             len(texts), self.dimension
         )
 
     def embed_query(self, text: str) -> Vector:
-        """float32, shape (dimension,), unit length."""
+        """Return float32, shape (dimension,), unit length."""
         vector = np.zeros(self.dimension, np.float32)
         for term in tokenize(text) or [""]:
             vector[zlib.crc32(term.encode()) % self.dimension] += 1.0

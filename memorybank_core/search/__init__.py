@@ -1,1 +1,1 @@
-"""Search: terms, dates named in a question, and the ranking; pure functions."""
+"""Search: tokens, dates in a query, ranking, and the pipeline that combines them."""

@@ -1,9 +1,9 @@
-"""The ways of writing a date, in English and in Chinese: a table of patterns and their readers.
+"""Patterns of dates in English and Chinese: a table of regular expressions and their readers.
 
-Each row of `ROWS` reads one way of writing a date into *parts*: a small dict with some of `year`,
+Each row of `ROWS` reads one way of writing a date into *parts*: a dict with some of `year`,
 `month`, `day` (and `until`, a later day of that month), `week` (the ordinal of its Monday),
-`weekday`, or `ordinal` (and `length`, in days). What a date leaves open has no part. The rows
-stand in order of priority.
+`weekday`, or `ordinal` (and `length`, in days). An incomplete date lacks parts. The rows are in
+order of priority.
 """
 
 import re
@@ -38,11 +38,11 @@ _ALSO_VERBS = {"may", "march", "mar"}
 TOKEN = re.compile(r"[a-z]+|[\d/.-]|[^\x00-\x7f]", re.ASCII)
 
 Parts = dict[str, int]
-"""What a date names: "year", "month", "day" and so on, as numbers."""
+"""The parts of a date: "year", "month", "day" and so on, as numbers."""
 
 
 class Known(NamedTuple):
-    """What relative words refer to."""
+    """The days that relative words refer to."""
 
     today: date
     first_day: date | None
@@ -65,7 +65,7 @@ def _which(match: re.Match[str]) -> str:
 
 
 def shifted(today: date, unit: str, away: int) -> Parts:
-    """The day, week, month or year that lies `away` of them from today's."""
+    """Return the day, week, month or year that is `away` units after that of today."""
     week = today.toordinal() - today.weekday() + 7 * away
     year, month = divmod(today.year * 12 + today.month - 1 + away, 12)
     units: dict[str, Parts] = {
@@ -78,8 +78,8 @@ def shifted(today: date, unit: str, away: int) -> Parts:
     return units[_UNITS.get(unit, unit)]
 
 
-def _written(match: re.Match[str], known: Known) -> Parts:
-    """The groups of the match that are named after parts, as numbers."""
+def _read_parts(match: re.Match[str], known: Known) -> Parts:
+    """Return the groups of the match that are named after parts, as numbers."""
     parts = {
         key: _number(text[:3].lower() if key == "month" else text)
         for key, text in match.groupdict().items()
@@ -90,27 +90,27 @@ def _written(match: re.Match[str], known: Known) -> Parts:
     return parts
 
 
-def _month_first(match: re.Match[str], known: Known) -> Parts:
-    parts = _written(match, known)
+def _read_month_first(match: re.Match[str], known: Known) -> Parts:
+    parts = _read_parts(match, known)
     if parts["month"] > 12:
         parts["month"], parts["day"] = parts["day"], parts["month"]
     return parts
 
 
-def _month_day(match: re.Match[str], known: Known) -> Parts:
-    """In lower case "may 4" is a date only as "on may 4", "may 4th" or "may 4 2023"."""
+def _read_month_day(match: re.Match[str], known: Known) -> Parts:
+    """Read month and day; "may 4" in lower case only as "on may 4", "may 4th" or "may 4 2023"."""
     lead = f" {match.string[max(0, match.start() - 8) : match.start()].lower()}"
     certain = match["th"] or match["year"] or lead.endswith((" on ", " from ", " to ", " since "))
-    return {} if match["month"] in _ALSO_VERBS and not certain else _written(match, known)
+    return {} if match["month"] in _ALSO_VERBS and not certain else _read_parts(match, known)
 
 
-def _month_alone(match: re.Match[str], known: Known) -> Parts:
-    """A verb in disguise ("this may help") is told by its case and by what follows."""
+def _read_month(match: re.Match[str], known: Known) -> Parts:
+    """Read a month; case and the next character distinguish it from a verb ("this may help")."""
     following = match.string[match.end() : match.end() + 1]
     is_name = match["month"].istitle() or match["month"].lower() not in _ALSO_VERBS
     if not is_name and following not in "?.!,;":
         return {}
-    parts, year, month = _written(match, known), known.today.year, known.today.month
+    parts, year, month = _read_parts(match, known), known.today.year, known.today.month
     match _which(match):
         case "last":
             parts["year"] = year - (parts["month"] >= month)
@@ -121,29 +121,29 @@ def _month_alone(match: re.Match[str], known: Known) -> Parts:
     return parts
 
 
-def _weekday(match: re.Match[str], known: Known) -> Parts:
-    """A day of the week; "last Sunday", unlike 上周日, is the most recent one in any week."""
+def _read_weekday(match: re.Match[str], known: Known) -> Parts:
+    """Read a weekday; "last Sunday", unlike 上周日, is the most recent one of any week."""
     name, which = match["weekday"].lower(), _which(match)
     week = {} if which in ("", "last") else shifted(known.today, "week", _AWAY[which])
     return week | {"weekday": 6 if name in "日天" else _NUMBERS[name] - 1}
 
 
-def _away(match: re.Match[str], known: Known) -> Parts:
+def _read_relative(match: re.Match[str], known: Known) -> Parts:
     return shifted(known.today, match.groupdict().get("unit", "day").lower(), _AWAY[_which(match)])
 
 
-def _ago(match: re.Match[str], known: Known) -> Parts:
+def _read_ago(match: re.Match[str], known: Known) -> Parts:
     return shifted(known.today, match["unit"].lower(), -_number(match["count"].lower()))
 
 
-def _conversation(match: re.Match[str], known: Known) -> Parts:
+def _read_conversation(match: re.Match[str], known: Known) -> Parts:
     is_first = match.group(match.lastindex or 0).lower() in ("first", "第一", "首", "初")
     day = known.first_day if is_first else known.last_day
     return {"ordinal": day.toordinal()} if day else {}
 
 
-def _nothing(match: re.Match[str], known: Known) -> Parts:
-    """Habits and vague counts are read so that no other row reads a piece of them."""
+def _read_nothing(match: re.Match[str], known: Known) -> Parts:
+    """Read a habit or a vague count as no date, so that no other row matches a part of it."""
     return {}
 
 
@@ -151,10 +151,10 @@ _Reader = Callable[[re.Match[str], Known], Parts]
 
 
 class _Row(NamedTuple):
-    hints: frozenset[str]  # a text with none of these tokens is not worth scanning
+    hints: frozenset[str]  # a text without any of these tokens cannot match
     pattern: re.Pattern[str]
     read: _Reader
-    weak: bool  # means a day only beside another mention: "May", "the 5th", "Monday", "2022"
+    weak: bool  # names a day only next to another mention: "May", "the 5th", "Monday", "2022"
 
 
 def _row(hints: str, pattern: str, read: _Reader, weak: bool = False) -> _Row:
@@ -197,127 +197,131 @@ _Z_WEEK = r"(?:周|星期|礼拜)"
 _Z_TALK = r"(?:我们?|咱们?|[和跟与]?你)*(?:对话|谈话|交谈|说话|聊(?:天|(?=[了的什时?,。!]|到哪|$)))"
 
 ROWS = (
-    # Habits, counts and vague words come first, so that no other row reads a piece of them.
+    # Habits, counts and vague words come first, so that no other row matches a part of them.
     _row(
         "every each",
         r"\b(?:every|each) (?:other )?(?:(?:year|month|week) )?(?:(?:on|in) )?(?:the )?(?:"
         rf"{_WEEKDAY}(?:(?:,? and|,| or) {_WEEKDAY})*|{_MONTH}(?: \d{{1,2}})?|\d+(?:st|nd|rd|th))",
-        _nothing,
+        _read_nothing,
     ),
-    _row("每", rf"每个?(?:年|月|{_Z_WEEK})[一二三四五六七八九十\d年月日号天末的]*", _nothing),
+    _row("每", rf"每个?(?:年|月|{_Z_WEEK})[一二三四五六七八九十\d年月日号天末的]*", _read_nothing),
     _row(
         "周期拜",
         rf"[\d一二两三四五六几]个?{_Z_WEEK}[一二三四五六](?=[次回趟顿节遍餐]|天(?!气))",
-        _nothing,
+        _read_nothing,
     ),
-    _row("ago", rf"\b{_COUNT}(?: or | to | ?[-–] ?){_COUNT}{_AGO}", _nothing),
+    _row("ago", rf"\b{_COUNT}(?: or | to | ?[-–] ?){_COUNT}{_AGO}", _read_nothing),
     # Absolute dates.
     *(
-        _row(hints, lead + days + _Y + _CLOSE, _month_day)
+        _row(hints, lead + days + _Y + _CLOSE, _read_month_day)
         for hints, lead, to in _SPANS
         for days in (rf"{_M} (?:the )?{_D}{to}{_U}", rf"{_OPEN}{_D}{to}{_U}(?: of)? {_M}")
     ),
-    _row(_HAS_MONTH, rf"{_M} (?:the )?{_D}{_Y}{_CLOSE}", _month_day),
-    _row(_HAS_MONTH, rf"(?:\bthe )?{_OPEN}{_D}(?: of)? {_M}{_Y}{_CLOSE}", _month_day),
-    _row(_HAS_MONTH, rf"{_M}(?:, ?| of | )(?P<year>\d{{4}}){_Y_CLOSE}", _written),
+    _row(_HAS_MONTH, rf"{_M} (?:the )?{_D}{_Y}{_CLOSE}", _read_month_day),
+    _row(_HAS_MONTH, rf"(?:\bthe )?{_OPEN}{_D}(?: of)? {_M}{_Y}{_CLOSE}", _read_month_day),
+    _row(_HAS_MONTH, rf"{_M}(?:, ?| of | )(?P<year>\d{{4}}){_Y_CLOSE}", _read_parts),
     _row(
         _HAS_MONTH,
         rf"\b(?:(?:{_LAST}|in|during|since|around) (?:the )?{_PART}?|{_PART}){_M}",
-        _month_alone,
+        _read_month,
     ),
-    _row(_FULL_MONTHS, rf"\b(?P<month>{_FULL_MONTHS.replace(' ', '|')})\b", _month_alone),
+    _row(_FULL_MONTHS, rf"\b(?P<month>{_FULL_MONTHS.replace(' ', '|')})\b", _read_month),
     _row(
         "in during since of year",
         rf"\b(?:in|during|since|(?:end|start|year|summer|winter|spring|fall|autumn) of|year)"
         rf" (?P<year>\d{{4}}){_Y_CLOSE}",
-        _written,
+        _read_parts,
     ),
     _row(
         "-/.",
         r"(?<!\d)(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})(?!\.?\d)",
-        _written,
+        _read_parts,
     ),
     _row(
         "-/",
         r"(?<![\d/])(?P<month>\d{1,2})(?P<sep>[/-])(?P<day>\d{1,2})(?P=sep)"
         r"(?P<year>\d{4}|(?<=/)\d\d)(?![\d/])",
-        _month_first,
+        _read_month_first,
     ),
-    _row("/", r"\bon (?P<month>\d{1,2})/(?P<day>\d{1,2})(?![\d/])", _month_first),
+    _row("/", r"\bon (?P<month>\d{1,2})/(?P<day>\d{1,2})(?![\d/])", _read_month_first),
     _row(
         "月",
         rf"{_ZM} ?{_ZD}(?: ?[日号])?[-–—~到至] ?(?P<until>\d{{1,2}}|{_ZN}) ?[日号]",
-        _written,
+        _read_parts,
     ),
     _row(
         "月",
         rf"{_ZM} ?(?:(?P<day>(?:\d{{1,2}}|{_ZN})(?= ?[日号])|\d{{1,2}}{_Z_BARE}))(?: ?[日号])?",
-        _written,
+        _read_parts,
     ),
-    _row("月", rf"{_ZM}份?(?!天)", _written),
+    _row("月", rf"{_ZM}份?(?!天)", _read_parts),
     _row(
         "年",
         r"(?<!\d)(?P<year>\d{4}|[一二][零〇一二三四五六七八九]{3}|\d\d(?= ?年 ?\d{1,2} ?月)) ?年",
-        _written,
+        _read_parts,
     ),
     # Relative dates.
-    _row("ago", rf"(?<![\w.,-])(?P<count>{_COUNT}){_AGO}", _ago),
+    _row("ago", rf"(?<![\w.,-])(?P<count>{_COUNT}){_AGO}", _read_ago),
     _row(
         "today tonight yesterday tomorrow last this before",
         r"\b(?:the )?(?P<which>day before yesterday|night before last|yesterday|today|tonight"
         r"|tomorrow|last night|last evening|this (?:morning|afternoon|evening))\b",
-        _away,
+        _read_relative,
     ),
-    _row("last", r"\b(?:the )?(?P<unit>week|month|year|weekend) (?P<which>before last)\b", _away),
-    _row("last this next", rf"\b{_LAST} (?P<unit>weekend|week|month|year)\b", _away),
-    _row(_HAS_WEEKDAY, rf"\b(?:{_LAST}|on|since|past) {_W}", _weekday),
+    _row(
+        "last",
+        r"\b(?:the )?(?P<unit>week|month|year|weekend) (?P<which>before last)\b",
+        _read_relative,
+    ),
+    _row("last this next", rf"\b{_LAST} (?P<unit>weekend|week|month|year)\b", _read_relative),
+    _row(_HAS_WEEKDAY, rf"\b(?:{_LAST}|on|since|past) {_W}", _read_weekday),
     _row(
         _HAS_WEEKDAY,
         rf"\b{_W}(?= (?:morning|afternoon|evening|night)\b| ?\?|$)",
-        _weekday,
+        _read_weekday,
     ),
     _row(
         "前",
         rf"{_Z_OPEN}(?P<count>\d{{1,4}}|{_ZN}|两) ?个?"
         rf"(?P<unit>天|日|年|周|星期|礼拜|(?<=个)月)(?:以|之)?前(?!后)",
-        _ago,
+        _read_ago,
     ),
     _row(
         "天日晚夜早晨",
         r"(?P<which>大前|(?<![以之从目])前(?!天气)|昨|今|明(?![日夜晨]))[天日晚夜早晨]",
-        _away,
+        _read_relative,
     ),
     _row(
         "年",
         r"(?P<which>大前|(?<![以之从目])前|(?<!过)去|今|明)(?P<unit>年)(?![轻代纪龄级])",
-        _away,
+        _read_relative,
     ),
-    _row("月", rf"{_Z_LAST}(?P<unit>月)份?(?![球亮台光饼])", _away),
+    _row("月", rf"{_Z_LAST}(?P<unit>月)份?(?![球亮台光饼])", _read_relative),
     _row(
         "周期拜",
         rf"(?:{_Z_LAST})?{_Z_WEEK}(?P<weekday>[一二三四五六日]|(?<=[期拜])天)",
-        _weekday,
+        _read_weekday,
     ),
-    _row("周期拜", rf"{_Z_LAST}(?P<unit>周末?|星期|礼拜)(?![围边年期岁刊报遭])", _away),
-    # The first and the last conversation; not the first one about something.
+    _row("周期拜", rf"{_Z_LAST}(?P<unit>周末?|星期|礼拜)(?![围边年期岁刊报遭])", _read_relative),
+    # The first and the last conversation, but not the first about a topic.
     _row(
         "first last",
         rf"\b(?:(first|last) (?:time (?:that )?(?:we|i) (?:ever )?{_TALK}|(?:conversation|chat)"
         rf"(?: with you)?)|our (?:very )?(first|last) talk|we (first|last) {_TALK})\b"
         r"(?! (?:about|with|to|on)\b)",
-        _conversation,
+        _read_conversation,
     ),
-    _row("次回", rf"(?:(第一|首|初)次|(上一?|最后一|最近一)[次回]){_Z_TALK}", _conversation),
-    # Days of the month alone, and names that need company.
-    _row("on", rf"\bon the (?P<day>\d{{1,2}})(?:st|nd|rd|th){_SENTENCE}", _written),
+    _row("次回", rf"(?:(第一|首|初)次|(上一?|最后一|最近一)[次回]){_Z_TALK}", _read_conversation),
+    # Days of the month alone, and names that count only next to another mention.
+    _row("on", rf"\bon the (?P<day>\d{{1,2}})(?:st|nd|rd|th){_SENTENCE}", _read_parts),
     _row(
         "日号",
         rf"(?<![第路街巷弄道]){_Z_OPEN}(?P<day>(?:\d{{1,2}}|{_ZN})(?=号(?![楼线房室店门机馆位院码公电选员]))"
         rf"|(?:\d{{1,2}}|[二三]?十[一二三四五六七八九]|[二三]十)(?=日(?![游内后元本])))[日号]",
-        _written,
+        _read_parts,
     ),
-    _row("st nd rd th", r"\bthe (?P<day>\d{1,2})(?:st|nd|rd|th)\b", _written, weak=True),
-    _row(_HAS_WEEKDAY, rf"\b{_W}", _weekday, weak=True),
-    _row(_HAS_MONTH, _M, _month_alone, weak=True),
-    _row(_HAS_DIGIT, rf"{_OPEN}(?P<year>(?:19|2[01])\d\d){_Y_CLOSE}", _written, weak=True),
+    _row("st nd rd th", r"\bthe (?P<day>\d{1,2})(?:st|nd|rd|th)\b", _read_parts, weak=True),
+    _row(_HAS_WEEKDAY, rf"\b{_W}", _read_weekday, weak=True),
+    _row(_HAS_MONTH, _M, _read_month, weak=True),
+    _row(_HAS_DIGIT, rf"{_OPEN}(?P<year>(?:19|2[01])\d\d){_Y_CLOSE}", _read_parts, weak=True),
 )

@@ -1,8 +1,8 @@
-"""The days that a question names, in English and in Chinese.
+"""Dates in a query: the days that it names, in English and in Chinese.
 
-`date_wordings` reads each mention into parts. Parts side by side are merged ("last year" +
-"May 4"), a word like "to" joins two into a range, and only then does `today` decide what was left
-open. A match that overlaps one of an earlier row is dropped.
+`date_patterns` reads each mention into parts. Adjacent parts are merged ("last year" + "May 4"), a
+word such as "to" joins two into a range, and then `today` completes what a date leaves open. A
+match that overlaps a match of an earlier pattern is dropped.
 """
 
 import re
@@ -21,21 +21,21 @@ _TRADITIONAL = str.maketrans(
 )
 _SHAPES = {frozenset(shape.split()) for shape in ("year month", "month day", "year month day")}
 _SHAPES |= {frozenset(("week", "weekday"))}
-_BESIDE = {"", " ", ",", ", ", " of ", " in ", " on ", "的", " 的 ", "(", " ("}
+_ADJACENT = {"", " ", ",", ", ", " of ", " in ", " on ", "的", " 的 ", "(", " ("}
 _TO = re.compile(r" ?(?:[-–—~]|(?:一?直)?[到至]) ?| (?:up )?(?:to|until|till|through|thru) ")
 _AND = {"and", "和", "与", "跟"}
 
 
 @dataclass(frozen=True, slots=True)
 class DayRange:
-    """Days first..last, both included."""
+    """The days from `first` to `last`, both included."""
 
     first: date
     last: date
 
     @property
     def days(self) -> int:
-        """How many days these are."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def __contains__(self, day: date) -> bool:
@@ -49,10 +49,10 @@ class _Mention(NamedTuple):
     weak: bool
 
 
-def _mentions(text: str, known: Known) -> list[_Mention]:
+def _find_mentions(text: str, known: Known) -> list[_Mention]:
     tokens = set(TOKEN.findall(text.lower()))
     taken = bytearray(len(text))
-    found = []
+    mentions = []
     for row in ROWS:
         if row.hints.isdisjoint(tokens):
             continue
@@ -60,14 +60,14 @@ def _mentions(text: str, known: Known) -> list[_Mention]:
             start, end = match.span()
             if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
-                found.append(_Mention(start, end, row.read(match, known), row.weak))
-    return sorted(found, key=lambda mention: mention.start)
+                mentions.append(_Mention(start, end, row.read(match, known), row.weak))
+    return sorted(mentions, key=lambda mention: mention.start)
 
 
-def _folded(
+def _fold(
     mentions: list[_Mention], combine: Callable[[_Mention, _Mention], _Mention | None]
 ) -> list[_Mention]:
-    """The mentions with neighbours combined, from the left, wherever they can be."""
+    """Return the mentions with neighbours combined, from the left, where `combine` allows it."""
     folded: list[_Mention] = []
     for mention in mentions:
         combined = combine(folded[-1], mention) if folded else None
@@ -78,9 +78,9 @@ def _folded(
     return folded
 
 
-def _merged(left: _Mention, right: _Mention, text: str) -> _Mention | None:
-    """Two mentions side by side as the one date that they name together."""
-    if text[left.end : right.start] not in _BESIDE:
+def _merge(left: _Mention, right: _Mention, text: str) -> _Mention | None:
+    """Merge two adjacent mentions into the date they name together, if they do."""
+    if text[left.end : right.start] not in _ADJACENT:
         return None
     parts = left.parts | right.parts
     for weekday, day in ((left.parts, right.parts), (right.parts, left.parts)):
@@ -94,8 +94,8 @@ def _merged(left: _Mention, right: _Mention, text: str) -> _Mention | None:
     return _Mention(left.start, right.end, parts, left.weak and right.weak)
 
 
-def _joined(left: _Mention, right: _Mention, text: str, today: date) -> _Mention | None:
-    """The days of "`left` to `right`"; what one side leaves open follows from the other."""
+def _join_range(left: _Mention, right: _Mention, text: str, today: date) -> _Mention | None:
+    """Return the range "`left` to `right`"; each side completes what the other leaves open."""
     before, gap = text[max(0, left.start - 8) : left.start].lower(), text[left.end : right.start]
     between = before.endswith("between ") or text.startswith(("之间", "间"), right.end)
     if not (_TO.fullmatch(gap) or (between and gap.strip() in _AND)):
@@ -104,10 +104,10 @@ def _joined(left: _Mention, right: _Mention, text: str, today: date) -> _Mention
         return None
     continues = "month" in left.parts and "month" not in right.parts  # "from May 2 to the 5th"
     if _is_open(left.parts) and not continues:
-        end = _resolved(right.parts, today)
+        end = _resolve(right.parts, today)
         start = end and _nearest(left.parts, end.last, -1)
     else:
-        start = _resolved(left.parts, today)
+        start = _resolve(left.parts, today)
         end = start and _nearest(right.parts, start.first, 1)
     if not (start and end):
         return None
@@ -116,8 +116,8 @@ def _joined(left: _Mention, right: _Mention, text: str, today: date) -> _Mention
     return _Mention(left.start, right.end, parts, False)
 
 
-def _placed(parts: Parts) -> DayRange | None:
-    """The days of parts that leave nothing open; None where the calendar has no such days."""
+def _complete(parts: Parts) -> DayRange | None:
+    """Return the days of complete parts; None if the calendar has no such days."""
     try:
         if "year" in parts:
             year, month = parts["year"], parts.get("month", 12)
@@ -141,9 +141,9 @@ def _is_open(parts: Parts) -> bool:
 
 
 def _nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
-    """Open parts placed at their last start up to `anchor` (-1), or first one from it on (1)."""
+    """Return the last (-1) or first (1) days before or after `anchor` that open parts fit."""
     if not parts or not _is_open(parts):
-        return _placed(parts) if parts else None
+        return _complete(parts) if parts else None
     if "weekday" in parts:
         choices = [shifted(anchor, "week", away) for away in (0, direction)]
     elif "month" in parts:
@@ -152,14 +152,14 @@ def _nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
     else:
         choices = [shifted(anchor, "month", direction * away) for away in range(3)]
     for choice in choices:
-        days = _placed(parts | choice)
+        days = _complete(parts | choice)
         if days and (days.first >= anchor if direction > 0 else days.first <= anchor):
             return days
     return None
 
 
-def _resolved(parts: Parts, today: date) -> DayRange | None:
-    """The most recent days that fit; a weekday is never today itself."""
+def _resolve(parts: Parts, today: date) -> DayRange | None:
+    """Return the most recent days that fit; a weekday never means today."""
     if parts.keys() == {"weekday"} and today > date.min:
         today -= timedelta(1)
     return _nearest(parts, today, -1)
@@ -168,12 +168,11 @@ def _resolved(parts: Parts, today: date) -> DayRange | None:
 def find_days(
     text: str, *, today: date, first_day: date | None = None, last_day: date | None = None
 ) -> tuple[DayRange, ...]:
-    """Days that `text` names, in the order of their mention, without duplicates.
+    """Return the days that `text` names, in the order of their mention, without duplicates.
 
-    Whatever a date leaves open is read as the most recent past: a month and a day that this year
-    has not reached yet are last year's, and a weekday is the last one before today. Vague words
-    ("recently", 前几天), habits ("every Monday"), impossible dates and years outside 1900 to 2200
-    name no day.
+    An incomplete date means the most recent past: a month and day that are still ahead this year
+    belong to last year, and a weekday is the last one before today. Vague words ("recently",
+    前几天), habits ("every Monday"), impossible dates and years outside 1900 to 2200 are ignored.
 
     Args:
         text: A question in English, Chinese, or both.
@@ -184,8 +183,8 @@ def find_days(
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
     text = " ".join(text.split())
-    mentions = _mentions(text, Known(today, first_day, last_day))
-    mentions = _folded(mentions, lambda left, right: _merged(left, right, text))
-    mentions = _folded(mentions, lambda left, right: _joined(left, right, text, today))
-    resolved = (_resolved(mention.parts, today) for mention in mentions if not mention.weak)
+    mentions = _find_mentions(text, Known(today, first_day, last_day))
+    mentions = _fold(mentions, lambda left, right: _merge(left, right, text))
+    mentions = _fold(mentions, lambda left, right: _join_range(left, right, text, today))
+    resolved = (_resolve(mention.parts, today) for mention in mentions if not mention.weak)
     return tuple(dict.fromkeys(days for days in resolved if days))

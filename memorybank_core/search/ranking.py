@@ -1,15 +1,15 @@
-"""One transparent score out of several signals. Pure: no clock, no store, no randomness.
+"""Ranking: one explainable score from several signals. Pure: no clock, store or randomness.
 
 score = similarity + lexical + date + speaker + context + retention
 
-- similarity and lexical are standardised over the candidates (mean 0, deviation 1) and added;
-- a memory of a day that the query names gets a lift, a smaller one where it names a longer span;
-- so does what was said by the one speaker whom the query names;
-- what stands near a good candidate in the conversation is lent part of its score, less with
-  every utterance of distance: an answer often follows the words that the query resembles;
-  an event summary, which has no neighbours, gives way to the turns that it tells of;
-- retention (R of the law of forgetting) weighs softly and has a floor, so that what is old
-  yields to what is fresh among equals but an exact match is never buried.
+- similarity and lexical: standardised over the candidates (mean 0, deviation 1);
+- date: a bonus for memories of a day that the query names, smaller if it names a longer span;
+- speaker: a bonus for memories of the speaker whom the query names, if it names exactly one;
+- context: a share of the scores of the neighbours in the conversation, smaller with each
+  utterance of distance, since an answer often follows the words that the query resembles. An event
+  summary, which has no neighbours, gets a penalty, so that it ranks after the turns it summarizes;
+- retention: R of the law of forgetting with a small weight and a floor, so that among equal
+  memories the fresh one ranks first, but an old exact match still ranks high.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _LOWEST = -3.0
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each signal counts, in standard deviations of the candidates' scores.
+    """Weights of the search signals, in standard deviations of the candidates' scores.
 
     Attributes:
-        similarity: Of the cosine.
-        lexical: Of BM25.
-        date: The lift of a day that the query names.
-        span: By how much that lift shrinks for a span of n days: date / (1 + span · ln n).
-        speaker: The lift of what the one speaker whom the query names said.
-        before: What the utterance just before a memory lends it, as a share of its own score.
-        after: The same for the utterance just after.
-        fade: By what factor lending shrinks with each further utterance.
-        reach: How many utterances away a neighbour still lends.
-        event: By how much an event summary gives way to the turns that it tells of.
-        retention: The difference between a fresh and a wholly faded memory, before the floor.
-        floor: Retention below this counts as this.
+        similarity: Weight of the cosine similarity.
+        lexical: Weight of BM25.
+        date: Bonus of a day that the query names.
+        span: Reduction of that bonus for a span of n days: date / (1 + span · ln n).
+        speaker: Bonus of the one speaker whom the query names.
+        before: Share of its score that the utterance just before a memory adds to it.
+        after: Share of its score that the utterance just after a memory adds to it.
+        fade: Factor by which these shares shrink with each further utterance.
+        reach: Maximum distance of a neighbour, in utterances.
+        event: Penalty of an event summary, which then ranks after the turns it summarizes.
+        retention: Difference between a fresh and a completely faded memory, before the floor.
+        floor: Minimum retention used in the score.
     """
 
     similarity: float = 1.0
@@ -59,26 +59,26 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Candidates in their final order: rows of the `Candidates`, and their scores."""
+    """The best candidates in order: rows of the `Candidates`, and the parts of their scores."""
 
     rows: list[int]
     parts: list[Parts]
 
 
 def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> Ranking:
-    """The best `k` candidates, best first; ties go to the newer, then to the later written.
+    """Return the k best candidates, best first; ties go to the newer, then the later written.
 
     Args:
-        candidates: What the store found, n rows.
+        candidates: The candidates of the store, n rows.
         retention: float64 (n,), R of each row at the search's `now`.
-        k: How many to return at most.
-        weights: How much each signal counts.
+        k: Maximum number of results.
+        weights: The weights of the signals.
     """
     similarity = weights.similarity * _standardise(candidates.similarity, candidates.pooled)
     lexical = weights.lexical * _standardise(candidates.lexical, candidates.pooled)
-    date = _date_lift(candidates.named, weights)
+    date = _date_bonus(candidates.named, weights)
     speaker = weights.speaker * candidates.spoken.astype(np.float64)
-    context = _lent(similarity + lexical, candidates, weights)
+    context = _neighbour_share(similarity + lexical, candidates, weights)
     context -= weights.event * (candidates.session < 0)
     fresh = weights.retention * np.maximum(retention, weights.floor)
     columns = (similarity, lexical, date, speaker, context, fresh)
@@ -89,10 +89,10 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
 
 
 def _standardise(values: Array, pooled: Array) -> Array:
-    """`values` with the pooled ones' mean 0 and deviation 1; zeros where all are alike.
+    """Scale `values` so that the pooled ones have mean 0 and deviation 1; zeros if all are equal.
 
-    One that lies far below a crowd of near-equals counts as `_LOWEST`, so that it cannot undo
-    what another signal says for it.
+    Values below `_LOWEST` are raised to it: among nearly equal candidates, one outlier must not
+    outweigh the other signals.
     """
     pool = values[pooled]
     if pool.size == 0 or (deviation := float(pool.std())) < 1e-9:
@@ -101,18 +101,18 @@ def _standardise(values: Array, pooled: Array) -> Array:
     return result
 
 
-def _date_lift(named: Array, weights: Weights) -> Array:
-    """The lift of each row, by the length in days of the span that names it (0: none)."""
-    lift: Array = weights.date / (1.0 + weights.span * np.log(np.maximum(named, 1)))
-    return np.where(named > 0, lift, 0.0)
+def _date_bonus(named: Array, weights: Weights) -> Array:
+    """Return the bonus of each row by the length of the span that names its day (0: no span)."""
+    bonus: Array = weights.date / (1.0 + weights.span * np.log(np.maximum(named, 1)))
+    return np.where(named > 0, bonus, 0.0)
 
 
-def _lent(score: Array, candidates: Candidates, weights: Weights) -> Array:
-    """What each row gets from its neighbours in the conversation; only good scores are lent."""
+def _neighbour_share(score: Array, candidates: Candidates, weights: Weights) -> Array:
+    """Return what the neighbours of each row add to its score; only positive scores count."""
     order = np.lexsort((candidates.place, candidates.session))
     session, place = candidates.session[order], candidates.place[order]
-    lendable = np.maximum(score[order], 0.0)
-    lent = np.zeros_like(lendable)
+    positive = np.maximum(score[order], 0.0)
+    added = np.zeros_like(positive)
     for offset in range(1, min(weights.reach, len(order) - 1) + 1):
         distance = place[offset:] - place[:-offset]
         near = (session[offset:] == session[:-offset]) & (session[offset:] >= 0)
@@ -120,8 +120,8 @@ def _lent(score: Array, candidates: Candidates, weights: Weights) -> Array:
         if not near.any():
             break
         share = np.where(near, weights.fade ** (np.maximum(distance, 1) - 1.0), 0.0)
-        lent[offset:] += weights.before * share * lendable[:-offset]
-        lent[:-offset] += weights.after * share * lendable[offset:]
-    result = np.empty_like(lent)
-    result[order] = lent
+        added[offset:] += weights.before * share * positive[:-offset]
+        added[:-offset] += weights.after * share * positive[offset:]
+    result = np.empty_like(added)
+    result[order] = added
     return result

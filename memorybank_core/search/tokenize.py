@@ -1,8 +1,8 @@
-"""Terms for lexical search, from English and Chinese text.
+"""Tokenizer of lexical search for English and Chinese text.
 
-Words of alphabetic scripts are stemmed (English Snowball). Runs of Chinese, Japanese kana included,
-become their characters and pairs of characters, which needs no dictionary and finds names that no
-dictionary has.
+Words of alphabetic scripts are stemmed (English Snowball). Runs of Chinese characters or Japanese
+kana become single characters and pairs of characters: this needs no dictionary and also finds names
+that are in no dictionary.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ STOP_WORDS = frozenset(
     these those what which who whom how when where why s t d m ll re ve not
     """.split()
 )
-"""English words that carry no topic; questions are full of them."""
+"""Frequent English words that carry no topic."""
 
 
 def tokenize(text: str) -> list[str]:
-    """The terms of `text` for lexical search, in order, with repetitions."""
+    """Return the terms of `text` for lexical search, in order, with repetitions."""
     terms: list[str] = []
     for run in _RUN.findall(_fold(text)):
         if CJK_CHARACTER.match(run):
@@ -42,7 +42,7 @@ def tokenize(text: str) -> list[str]:
 
 
 def _fold(text: str) -> str:
-    """Lower case, full-width forms made plain, accents off."""
+    """Return `text` in lower case, without full-width forms and accents."""
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())

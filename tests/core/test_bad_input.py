@@ -300,9 +300,9 @@ def test_vectors_that_cannot_be_used(path, answer):
     with MemoryBank.open(path, embedder=embedder) as bank:
         bank.add([Turn("tea", id="a")], **ADA)
         embedder.answer = answer
-        with refused(bank, EmbedderError, match="the embedder gave"):
+        with refused(bank, EmbedderError, match="the embedder returned"):
             bank.add([Turn("one"), Turn("two")], **ADA)
-        with refused(bank, EmbedderError, match="the embedder gave"):
+        with refused(bank, EmbedderError, match="the embedder returned"):
             bank.search("tea", **ADA)
         embedder.answer = None
         assert bank.search("tea", **ADA)[0].memory.id == "a"
