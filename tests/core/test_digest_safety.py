@@ -1,4 +1,4 @@
-"""Digests beside deletion, other writers and crashes: nothing deleted comes back."""
+"""Digests during deletions, concurrent writes and crashes: deleted text never comes back."""
 
 import json
 import subprocess
@@ -36,12 +36,12 @@ def bytes_of(bank):
 
 
 def everything(bank):
-    """All that the bank says of Ada by any way, and what lies on disk."""
+    """Return everything about Ada: from every call of the bank, and the bytes on disk."""
     parts = [
         json.dumps(export_json(bank), ensure_ascii=False),
-        *(one.text for one in bank.digests(user_id=ADA)),
-        *(one.text for one in bank.timeline(user_id=ADA, archived=True)),
-        *(one.memory.text for one in bank.search("canary Narvik", user_id=ADA, k=50)),
+        *(digest.text for digest in bank.digests(user_id=ADA)),
+        *(memory.text for memory in bank.timeline(user_id=ADA, archived=True)),
+        *(result.memory.text for result in bank.search("canary Narvik", user_id=ADA, k=50)),
         bank.context("canary Narvik", user_id=ADA, k=50, max_tokens=10_000).text,
         bytes_of(bank).decode(errors="replace"),
     ]
@@ -75,16 +75,16 @@ def test_a_deleted_fact_is_found_nowhere(bank):
     assert "canary" not in everything(bank)
 
 
-def test_a_deleted_day_leaves_nothing_to_digest_of_it(bank):
+def test_a_deleted_day_is_not_digested_again(bank):
     bank.delete(user_id=ADA, day=date(2023, 5, 4))
     assert "canary" not in everything(bank)
     assert {stale.day for stale in bank.verify()} == {None}
     bank.summarize()
-    assert {one.day for one in bank.digests(user_id=ADA)} == {None, date(2023, 5, 5)}
+    assert {digest.day for digest in bank.digests(user_id=ADA)} == {None, date(2023, 5, 5)}
     assert "canary" not in everything(bank)
 
 
-def test_with_an_event_goes_its_summary_until_it_is_made_anew(bank):
+def test_deleting_an_event_deletes_its_summary_until_it_is_remade(bank):
     bank.delete(user_id=ADA, ids=["2023-05-04#event"])
     assert bank.summary(user_id=ADA, day=date(2023, 5, 4)) is bank.summary(user_id=ADA) is None
     assert bank.portrait(user_id=ADA, day=date(2023, 5, 4))
@@ -103,29 +103,29 @@ def test_a_text_that_was_replaced_is_stale(bank):
     assert "sings" not in str(bank.digests(user_id=ADA))
 
 
-# Others write meanwhile
+# Concurrent writes
 
 
 class Meddler:
-    """Does something to the bank while it is asked, the first time that a word is told."""
+    """Changes the bank during the first call whose prompt contains a word."""
 
     name = "meddler"
 
-    def __init__(self, bank, deed, word="canary"):
-        self.bank, self.deed, self.word = bank, deed, word
+    def __init__(self, bank, change, word="canary"):
+        self.bank, self.change, self.word = bank, change, word
 
     def complete(self, messages, *, max_tokens=None, stop=None):
-        if self.word in messages[-1]["content"] and self.deed:
-            deed, self.deed = self.deed, None
-            deed(self.bank)
+        if self.word in messages[-1]["content"] and self.change:
+            change, self.change = self.change, None
+            change(self.bank)
         return echo(messages)
 
 
-def forget_it(bank):
+def delete_secret(bank):
     bank.delete(user_id=ADA, ids=["secret"])
 
 
-def change_it(bank):
+def replace_secret(bank):
     bank.add([Turn("Nothing.", at=on(4), id="secret")], user_id=ADA, replace=True)
 
 
@@ -137,24 +137,24 @@ def fresh(tmp_path):
         yield bank
 
 
-@pytest.mark.parametrize("deed", [forget_it, change_it])
+@pytest.mark.parametrize("change", [delete_secret, replace_secret])
 @pytest.mark.parametrize("word", ["canary", "2023-05-04: Told:"])
-def test_what_is_deleted_while_it_is_digested_does_not_come_back(fresh, deed, word):
-    fresh.llm = Meddler(fresh, deed, word)
+def test_a_turn_deleted_during_its_digest_does_not_come_back(fresh, change, word):
+    fresh.llm = Meddler(fresh, change, word)
     report = fresh.summarize(concurrency=1)
     assert report.failed == ()
     fresh.summarize()
     assert fresh.verify() == []
     assert "canary" not in str(fresh.digests(user_id=ADA))
-    fresh.delete(user_id=ADA, ids=["unknown"])  # wipes what lay in the file between the two
+    fresh.delete(user_id=ADA, ids=["unknown"])  # erases what was in the file in between
     assert "canary" not in everything(fresh)
 
 
-def test_what_is_added_while_its_day_is_digested_is_digested_next_time(fresh):
-    def go_on(bank):
+def test_a_turn_added_during_its_digest_is_digested_next_time(fresh):
+    def add_turn(bank):
         bank.add([Turn("I sleep.", at=on(4, 23))], user_id=ADA)
 
-    fresh.llm = Meddler(fresh, go_on)
+    fresh.llm = Meddler(fresh, add_turn)
     assert fresh.summarize(concurrency=1).failed == ()
     assert fresh.summary(user_id=ADA, day=date(2023, 5, 4))
     assert fresh.verify()[0].reason == "changed"
@@ -170,21 +170,21 @@ def test_a_whole_user_deleted_meanwhile_stays_deleted(fresh):
     assert fresh.digests(user_id=ADA) == []
 
 
-def test_a_day_that_never_rests_is_reported(fresh):
-    class Restless(Meddler):
+def test_a_day_that_keeps_changing_is_reported(fresh):
+    class Changing(Meddler):
         def complete(self, messages, *, max_tokens=None, stop=None):
             word = f"{len(self.bank.timeline(user_id=ADA))} {id(messages)}"
             turn = Turn(f"canary {word}", at=on(4), id="secret")
             self.bank.add([turn], user_id=ADA, replace=True)
             return echo(messages)
 
-    fresh.llm = Restless(fresh, None)
+    fresh.llm = Changing(fresh, None)
     report = fresh.summarize(concurrency=1)
-    assert {one.day for one in report.failed} == {date(2023, 5, 4)}
+    assert {failure.day for failure in report.failed} == {date(2023, 5, 4)}
     assert "changed repeatedly" in report.failed[0].error
 
 
-def test_two_runs_at_once_end_with_whole_digests(fresh, tmp_path):
+def test_two_concurrent_runs_end_with_complete_digests(fresh, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
     fresh.llm = FakeLLM(echo)
@@ -216,7 +216,7 @@ def test_a_killed_run_repeats_at_most_the_calls_in_flight(tmp_path, concurrency)
     with MemoryBank.open(path, embedder=HashingEmbedder()) as bank:
         assert bank.verify() == []
         assert {user: bank.timeline(user_id=user, kind="turn") for user in bank.users()} == turns
-        kinds = [type(one) for one in bank.digests(user_id="ada")]
+        kinds = [type(digest) for digest in bank.digests(user_id="ada")]
         assert kinds == [Portrait] * 8 + [Summary] * 8
 
 
@@ -225,15 +225,15 @@ def test_a_killed_run_repeats_at_most_the_calls_in_flight(tmp_path, concurrency)
 
 def test_a_model_replaces_what_was_extracted(fresh):
     fresh.summarize()
-    assert all(one.is_extractive for one in fresh.digests(user_id=ADA))
+    assert all(digest.is_extractive for digest in fresh.digests(user_id=ADA))
     assert fresh.verify() == []
     fresh.llm = FakeLLM(echo)
     assert {stale.reason for stale in fresh.verify()} == {"extractive"}
     assert fresh.summarize().calls == 6
-    assert {one.made_by for one in fresh.digests(user_id=ADA)} == {"fake"}
+    assert {digest.made_by for digest in fresh.digests(user_id=ADA)} == {"fake"}
 
 
-def test_what_a_model_wrote_waits_for_a_model(fresh):
+def test_only_a_model_replaces_a_models_digest(fresh):
     fresh.llm = FakeLLM(echo)
     fresh.summarize()
     fresh.llm = None
@@ -244,5 +244,5 @@ def test_what_a_model_wrote_waits_for_a_model(fresh):
     assert fresh.summary(user_id=ADA).made_by == "fake"
     assert Stale(ADA, "summary", None, "changed") in fresh.verify()
     report = fresh.rebuild()
-    assert all(one.is_extractive for one in fresh.digests(user_id=ADA))
+    assert all(digest.is_extractive for digest in fresh.digests(user_id=ADA))
     assert (report.waiting, fresh.verify()) == (0, [])

@@ -1,4 +1,4 @@
-"""Digests: what is made of which turns, when it is made again, and what becomes of it."""
+"""Digests: which turns they are made from, when they are remade, and how failures are handled."""
 
 import re
 import threading
@@ -32,16 +32,16 @@ def on(day, hour=12):
 
 
 def turns(day, *words):
-    return [Turn(said, f"About {said}", on(day, 9 + i)) for i, said in enumerate(words)]
+    return [Turn(word, f"About {word}", on(day, 9 + i)) for i, word in enumerate(words)]
 
 
 def material(messages):
-    """What a prompt is about."""
+    """Return the material of a prompt."""
     return re.search(r"<material>\n(.*)\n</material>", messages[-1]["content"], re.DOTALL)[1]
 
 
 def echo(messages):
-    """An answer that shows its material, in one line."""
+    """Return an answer that repeats the material on one line."""
     return "made of " + " | ".join(material(messages).split("\n"))
 
 
@@ -62,7 +62,7 @@ def bank(tmp_path, llm):
 
 
 def texts(bank, user_id=ADA):
-    return {(type(one), one.day): one.text for one in bank.digests(user_id=user_id)}
+    return {(type(digest), digest.day): digest.text for digest in bank.digests(user_id=user_id)}
 
 
 def test_days_are_digested_then_all_days_together(bank, llm):
@@ -74,16 +74,16 @@ def test_days_are_digested_then_all_days_together(bank, llm):
     assert made[Summary, date(2023, 5, 4)] == made[Portrait, date(2023, 5, 4)] == fourth
     overall = f"made of 2023-05-04: {fourth} |  | 2023-05-05: made of User: rain | AI: About rain"
     assert made[Summary, None] == made[Portrait, None] == overall
-    assert {one.made_by for one in bank.digests(user_id=ADA)} == {"fake"}
-    assert {one.made_at for one in bank.digests(user_id=ADA)} == {on(9)}
+    assert {digest.made_by for digest in bank.digests(user_id=ADA)} == {"fake"}
+    assert {digest.made_at for digest in bank.digests(user_id=ADA)} == {on(9)}
     assert bank.verify() == []
 
 
 def test_each_task_has_its_own_instruction(bank, llm):
     bank.summarize(concurrency=1)
-    asked = [messages[-1]["content"].partition("\n\n<material>")[0] for messages in llm.asked]
+    tasks = [messages[-1]["content"].partition("\n\n<material>")[0] for messages in llm.asked]
     days = ["2023-05-04", "2023-05-05"]
-    assert sorted(asked) == sorted(
+    assert sorted(tasks) == sorted(
         [ENGLISH.overall_summary, ENGLISH.overall_portrait]
         + [ENGLISH.day_summary.replace("{day}", day) for day in days]
         + [ENGLISH.day_portrait.replace("{day}", day) for day in days]
@@ -97,8 +97,8 @@ def test_an_event_summary_is_a_memory(bank):
     assert [event.id for event in events] == ["2023-05-04#event", "2023-05-05#event"]
     assert events[0].text == bank.summary(user_id=ADA, day=FIRST).text
     assert (events[0].created_at, events[0].day) == (on(4, 10), FIRST)
-    found = bank.search("soup", user_id=ADA, kind="event", now=on(6))
-    assert found[0].memory.id == "2023-05-04#event"
+    results = bank.search("soup", user_id=ADA, kind="event", now=on(6))
+    assert results[0].memory.id == "2023-05-04#event"
     report = bank.forget(user_id=ADA, now=on(30))
     assert "2023-05-04#event" in {fading.memory.id for fading in report.forgotten}
     assert bank.portrait(user_id=ADA, day=FIRST)
@@ -107,9 +107,9 @@ def test_an_event_summary_is_a_memory(bank):
 
 def test_nothing_new_costs_no_call(bank, llm):
     bank.summarize()
-    asked = len(llm.asked)
+    calls = len(llm.asked)
     report = bank.summarize()
-    assert (report.digested, report.skipped, report.calls, len(llm.asked)) == (0, 2, 0, asked)
+    assert (report.digested, report.skipped, report.calls, len(llm.asked)) == (0, 2, 0, calls)
     assert report.tokens == 0
     bank.reinforce([memory.id for memory in bank.timeline(user_id=ADA)], user_id=ADA)
     bank.forget(user_id=ADA, now=on(30))
@@ -130,7 +130,7 @@ def test_one_new_turn_costs_four_calls(bank):
     assert "snow" in bank.timeline(user_id=ADA, kind="event")[-1].text
 
 
-def test_a_digest_made_anew_leaves_one_event_with_its_strength(bank):
+def test_a_remade_digest_keeps_its_event_and_the_strength(bank):
     bank.summarize()
     bank.reinforce(["2023-05-05#event"], user_id=ADA, now=on(6))
     bank.add([Turn("snow", at=on(5, 20))], user_id=ADA)
@@ -149,17 +149,17 @@ def test_users_are_digested_apart(bank, llm):
     assert "piano" not in str(texts(bank))
 
 
-def test_tokens_are_counted_where_the_model_says(tmp_path):
+def test_tokens_are_counted_if_the_model_reports_them(tmp_path):
     with open_bank(tmp_path, FakeLLM(lambda _: Completion("Fine.", 10))) as bank:
         bank.add(turns(4, "cello"), user_id=ADA)
         assert bank.summarize().tokens == 40
 
 
-# What fails
+# Failures
 
 
 class Failing:
-    """Fails for what mentions a word, as often as asked to; echoes otherwise."""
+    """Fails on the first `times` prompts that contain `word`; echoes all others."""
 
     name = "failing"
 
@@ -194,17 +194,17 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: repr(failure)[:40])
-def test_what_fails_is_reported_and_tried_again(tmp_path, failure):
+def test_failures_are_reported_and_retried(tmp_path, failure):
     llm = Failing("rain", failure, times=2)
     with open_bank(tmp_path, llm) as bank:
         bank.add(turns(4, "cello") + turns(5, "rain"), user_id=ADA)
         before = bank.timeline(user_id=ADA)
         report = bank.summarize()
         assert (report.digested, report.skipped) == (1, 0)
-        assert [(one.user_id, one.kind, one.day) for one in report.failed] == [
+        assert [(failure.user_id, failure.kind, failure.day) for failure in report.failed] == [
             (ADA, kind, date(2023, 5, 5)) for kind in ("portrait", "summary")
         ]
-        assert all(one.error for one in report.failed)
+        assert all(failure.error for failure in report.failed)
         assert bank.timeline(user_id=ADA, kind="turn") == before
         assert "rain" not in str(texts(bank))
         report = bank.summarize()
@@ -219,27 +219,27 @@ def test_a_failed_day_keeps_its_last_digest(bank):
     bank.add([Turn("snow", at=on(5, 20))], user_id=ADA)
     bank.llm = Failing("", LLMError("away"))
     report = bank.summarize()
-    assert [(one.kind, one.day) for one in report.failed] == [
+    assert [(failure.kind, failure.day) for failure in report.failed] == [
         ("portrait", date(2023, 5, 5)), ("summary", date(2023, 5, 5)),
     ]  # fmt: skip
     assert texts(bank) == before
 
 
-def test_a_model_that_cannot_work_at_all_ends_the_run(bank):
+def test_a_configuration_error_ends_the_run(bank):
     bank.llm = Failing("", ConfigurationError("no key"))
     with pytest.raises(ConfigurationError, match="no key"):
         bank.summarize()
     assert bank.digests(user_id=ADA) == []
 
 
-def test_what_a_model_thinks_aloud_is_no_part_of_its_answer(tmp_path):
+def test_reasoning_is_not_part_of_the_digest(tmp_path):
     with open_bank(tmp_path, FakeLLM(lambda _: "<think>\nHm.\n</think>\n\nAll is well.\n")) as bank:
         bank.add(turns(4, "cello"), user_id=ADA)
         bank.summarize()
         assert set(texts(bank).values()) == {"All is well."}
 
 
-def test_a_digest_may_speak_of_what_cannot_be(tmp_path):
+def test_a_digest_may_contain_the_words_of_a_refusal(tmp_path):
     text = "The user said: I'm sorry, I can't come. The AI was unable to help."
     with open_bank(tmp_path, FakeLLM(lambda _: text)) as bank:
         bank.add(turns(4, "cello"), user_id=ADA)
@@ -250,29 +250,29 @@ def test_a_digest_may_speak_of_what_cannot_be(tmp_path):
 
 
 class Reader(FakeLLM):
-    """Reads so many characters and no more; says so beforehand or only afterwards."""
+    """Accepts at most `limit` characters; `states_limit` tells whether it has a context_window."""
 
-    def __init__(self, most, *, says=True):
-        super().__init__(self._answer, context_window=most if says else None)
-        self.most = most
+    def __init__(self, limit, *, states_limit=True):
+        super().__init__(self._answer, context_window=limit if states_limit else None)
+        self.limit = limit
 
     def count_tokens(self, text):
         return len(text)
 
     def _answer(self, messages):
-        if sum(len(message["content"]) for message in messages) > self.most:
+        if sum(len(message["content"]) for message in messages) > self.limit:
             raise ContextOverflowError("too long")
         return "saw " + " ".join(dict.fromkeys(re.findall(r"\bw\d+\b", material(messages))))
 
 
-@pytest.mark.parametrize("says", [True, False])
-def test_a_day_that_is_too_long_is_digested_in_parts(tmp_path, says):
+@pytest.mark.parametrize("states_limit", [True, False])
+def test_a_day_that_is_too_long_is_digested_in_parts(tmp_path, states_limit):
     words = [f"w{number}" for number in range(60)]
-    llm = Reader(6000, says=says)
+    llm = Reader(6000, states_limit=states_limit)
     with open_bank(tmp_path, llm) as bank:
         for minute, word in enumerate(words):
-            said = Turn(f"{word} {'talk ' * 60}", at=on(4) + timedelta(minutes=minute))
-            bank.add([said], user_id=ADA)
+            turn = Turn(f"{word} {'talk ' * 60}", at=on(4) + timedelta(minutes=minute))
+            bank.add([turn], user_id=ADA)
         report = bank.summarize()
         assert report.failed == ()
         assert bank.summary(user_id=ADA, day=FIRST).text == "saw " + " ".join(words)
@@ -282,34 +282,34 @@ def test_a_day_that_is_too_long_is_digested_in_parts(tmp_path, says):
 def test_a_turn_that_is_too_long_is_cut_at_its_sentences(tmp_path):
     words = [f"w{number}" for number in range(300)]
     with open_bank(tmp_path, Reader(6000)) as bank:
-        told = ". ".join(f"{word} was here, and so on" for word in words)
-        bank.add([Turn(told, at=on(4))], user_id=ADA)
+        text = ". ".join(f"{word} was here, and so on" for word in words)
+        bank.add([Turn(text, at=on(4))], user_id=ADA)
         assert bank.summarize().failed == ()
         assert bank.summary(user_id=ADA, day=FIRST).text == "saw " + " ".join(words)
 
 
-def test_a_model_that_reads_nothing_fails_and_the_run_ends(tmp_path):
-    with open_bank(tmp_path, Reader(100, says=False)) as bank:
+def test_a_model_with_a_tiny_limit_fails_and_the_run_ends(tmp_path):
+    with open_bank(tmp_path, Reader(100, states_limit=False)) as bank:
         bank.add(turns(4, "cello " * 300), user_id=ADA)
         report = bank.summarize()
-        assert {one.kind for one in report.failed} == {"summary", "portrait"}
+        assert {failure.kind for failure in report.failed} == {"summary", "portrait"}
         assert "longer context" in report.failed[0].error
         assert report.calls < 100
 
 
-@pytest.mark.parametrize("says", [True, False])
-def test_a_long_life_costs_one_call_for_each_overall_digest(tmp_path, says):
+@pytest.mark.parametrize("states_limit", [True, False])
+def test_many_days_cost_one_call_for_each_overall_digest(tmp_path, states_limit):
     with open_bank(tmp_path, FakeLLM(lambda _: "It was a day. " + "Much was said. " * 20)) as bank:
         long = [Turn(f"day {n}", at=on(1) + timedelta(days=n)) for n in range(200)]
         bank.add(long, user_id=ADA)
         bank.summarize(concurrency=8)
         bank.add([Turn("one more", at=on(1) + timedelta(days=199, hours=1))], user_id=ADA)
-        bank.llm = Reader(6000, says=says)
+        bank.llm = Reader(6000, states_limit=states_limit)
         bank.llm._answers = lambda messages: Reader._answer(bank.llm, messages) and "Fine."
         report = bank.summarize()
         assert report.failed == ()
-        assert report.calls == 4 if says else report.calls <= 12
-        assert "2023-11-16: " in material(bank.llm.asked[-1])  # the last day, whatever is left out
+        assert report.calls == 4 if states_limit else report.calls <= 12
+        assert "2023-11-16: " in material(bank.llm.asked[-1])  # the last day is always kept
 
 
 # Languages, prompts, models
@@ -323,11 +323,11 @@ def test_prompts_are_in_the_language_of_the_bank(tmp_path, llm):
         assert material(llm.asked[0]) == "用户: 我养了一只猫。\nAI: 真好！"
 
 
-def test_prompts_of_ones_own(tmp_path, llm):
+def test_custom_prompts(tmp_path, llm):
     from dataclasses import replace
 
-    own = replace(ENGLISH, day_summary="What of {day}?")
-    with open_bank(tmp_path, llm, prompts=own) as bank:
+    custom = replace(ENGLISH, day_summary="What of {day}?")
+    with open_bank(tmp_path, llm, prompts=custom) as bank:
         bank.add(turns(4, "cello"), user_id=ADA)
         bank.summarize(concurrency=1)
         assert llm.asked[0][-1]["content"].startswith("What of 2023-05-04?\n\n<material>")
@@ -340,18 +340,18 @@ def test_the_dialogue_cannot_end_the_material(tmp_path, llm):
         assert all(m[-1]["content"].count("</material>") == 1 for m in llm.asked)
 
 
-def test_rebuild_makes_everything_anew_with_another_model_and_language(bank):
+def test_rebuild_remakes_everything_with_another_model_and_language(bank):
     bank.summarize()
     other = FakeLLM(lambda _: "全新。", name="other")
     report = bank.rebuild(user_id=ADA, llm=other, language="zh")
     assert (report.digested, report.skipped, report.calls) == (2, 0, 6)
     assert set(texts(bank).values()) == {"全新。"}
-    assert {one.made_by for one in bank.digests(user_id=ADA)} == {"other"}
+    assert {digest.made_by for digest in bank.digests(user_id=ADA)} == {"other"}
     assert {messages[0]["content"] for messages in other.asked} == {CHINESE.system}
     assert bank.verify() == []
 
 
-def test_names_of_speakers_are_told(tmp_path, llm):
+def test_speaker_names_are_in_the_prompt(tmp_path, llm):
     with open_bank(tmp_path, llm) as bank:
         bank.add([Turn("Hi!", "", on(4), user_name="Caroline")], user_id=ADA)
         bank.summarize()
@@ -364,9 +364,9 @@ def test_concurrency_must_be_a_number(bank, wrong):
         bank.summarize(concurrency=wrong)
 
 
-def test_the_model_must_be_one(tmp_path):
+def test_llm_must_have_complete_or_a_known_name(tmp_path):
     with pytest.raises(ConfigurationError, match="complete"):
         open_bank(tmp_path, llm=lambda messages: "hi")
-    with pytest.raises(ConfigurationError, match="there are"):
+    with pytest.raises(ConfigurationError, match="unknown language model 'nobody'; known: "):
         open_bank(tmp_path, llm="nobody:x")
     assert not (tmp_path / "bank.db").exists()

@@ -1,4 +1,4 @@
-"""Digests without a language model: what is chosen, that it is verbatim, that it stands alone."""
+"""Digests without a language model: selected, verbatim, standalone quotes."""
 
 import re
 from datetime import date, datetime, timezone
@@ -29,7 +29,7 @@ NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 
 
 def remembered(*turns):
-    """Turns, or plain queries, as memories."""
+    """Return turns, or plain queries, as memories."""
     turns = [Turn(turn, at=NOON) if isinstance(turn, str) else turn for turn in turns]
     return [
         Memory(str(i), "ada", "turn", turn.text, NOON, NOON.date(), "s", turn=turn)
@@ -42,7 +42,7 @@ def directions(*vectors):
 
 
 def apart(n):
-    """Vectors that are equally far from each other."""
+    """Return n orthogonal vectors."""
     return [row[None] for row in np.eye(n, dtype=np.float32)]
 
 
@@ -59,21 +59,21 @@ def lines_of(digest):
 
 
 def test_events_are_quoted_in_order_of_time_without_greetings_and_questions():
-    said = events_of(
+    text = events_of(
         "Hi there!",
         "Good morning! Yesterday my brother Olav moved to Tromsø. What do you think?",
         "Thanks for your advice.",
         "Today I planted three apple trees behind the house.",
         "Okay, bye!",
     )
-    assert said == (
+    assert text == (
         "The user said: “Yesterday my brother Olav moved to Tromsø.” "
         "“Today I planted three apple trees behind the house.”"
     )
 
 
 def test_events_in_chinese():
-    said = events_of(
+    text = events_of(
         "你好！",
         "你好，昨天我弟弟搬到了杭州，你觉得怎么样？",
         "谢谢你的建议。",
@@ -81,18 +81,18 @@ def test_events_in_chinese():
         "再见！",
         language="zh",
     )
-    assert said == "用户说：“昨天我弟弟搬到了杭州”“今天我在院子里种了三棵苹果树。”"
+    assert text == "用户说：“昨天我弟弟搬到了杭州”“今天我在院子里种了三棵苹果树。”"
 
 
-def test_of_two_turns_that_say_the_same_one_is_told():
+def test_of_two_similar_turns_one_is_quoted():
     turns = remembered(
         "Today I baked rye bread with my aunt in Bergen.",
         "Today my aunt and I were baking some rye bread in Bergen.",
         "Yesterday the car broke down on the road to Voss.",
         "My colleague Siri has just bought a sailing boat.",
     )
-    said = extract_events(turns, directions(EAST, EAST, NORTH, MIDDLE), "en")
-    assert said.count("bread") == 1
+    text = extract_events(turns, directions(EAST, EAST, NORTH, MIDDLE), "en")
+    assert text.count("bread") == 1
 
 
 def test_the_companion_is_quoted_only_where_the_user_said_nothing():
@@ -103,21 +103,21 @@ def test_the_companion_is_quoted_only_where_the_user_said_nothing():
 
 
 def test_speakers_with_names_are_named():
-    said = events_of(
+    text = events_of(
         Turn("Yesterday I ran ten kilometres in the rain.", at=NOON, user_name="Kari"),
         Turn("Today my twins started school in Bodø.", at=NOON, user_name="Per"),
     )
-    assert said == (
+    assert text == (
         "Kari said: “Yesterday I ran ten kilometres in the rain.” "
         "Per said: “Today my twins started school in Bodø.”"
     )
 
 
-def test_a_sentence_that_leans_on_another_comes_with_it():
-    said = events_of(
+def test_a_dependent_sentence_is_quoted_with_the_one_before():
+    text = events_of(
         "We watched an old film called “Ikiru”. It made us both cry. Have you seen it?"
     )
-    assert said == ("The user said: “We watched an old film called “Ikiru”. It made us both cry.”")
+    assert text == ("The user said: “We watched an old film called “Ikiru”. It made us both cry.”")
 
 
 def test_a_day_of_questions_and_thanks_still_has_a_summary():
@@ -125,11 +125,11 @@ def test_a_day_of_questions_and_thanks_still_has_a_summary():
     assert events_of("😀") == "The user said: “😀”"
 
 
-def test_a_long_day_is_told_by_a_few_short_quotes():
+def test_a_long_day_has_a_few_short_quotes():
     queries = [f"Today I visited the town number {i}, which lies by the sea." for i in range(40)]
-    said = extract_events(remembered(*queries), apart(40), "en")
-    assert said.count("“") == MAX_EVENTS
-    assert len(said.split()) <= 100
+    text = extract_events(remembered(*queries), apart(40), "en")
+    assert text.count("“") == MAX_EVENTS
+    assert len(text.split()) <= 100
 
 
 def test_the_portrait_keeps_what_the_user_says_of_themself():
@@ -199,14 +199,14 @@ def test_the_text_decides_the_patterns_and_the_language_only_the_frame():
         ("这几天我总是失眠。", ["这几天我总是失眠。"]),
     ],
 )
-def test_what_tells_of_the_speaker(query, kept):
-    told = [query[s.start : s.end] for s in find_statements(query) if s.self_level]
-    assert told == kept
+def test_statements_about_the_speaker(query, kept):
+    spans = [span for span in find_statements(query) if span.self_level]
+    assert [query[span.start : span.end] for span in spans] == kept
 
 
 def test_lasting_traits_come_before_plans_and_plans_before_deeds():
     levels = [
-        max(s.self_level for s in find_statements(query))
+        max(span.self_level for span in find_statements(query))
         for query in ("I hate coriander.", "I plan to sell the car.", "I went to the bank.")
     ]
     assert levels == [3, 2, 1]
@@ -239,9 +239,9 @@ def test_a_portrait_without_self_statements_has_the_most_central_words():
 def test_a_user_who_said_nothing(language):
     text = portrait_of(Turn("", "Good morning!", NOON), language=language)
     assert text == NOTHING_KNOWN[language]
-    told = [(date(2023, 5, 4), text), (date(2023, 5, 5), portrait_of("I hate coriander."))]
-    assert lines_of(extract_overall_portrait(told, "en")) == ["“I hate coriander.”"]
-    assert extract_overall_portrait(told[:1], language) == text
+    days = [(date(2023, 5, 4), text), (date(2023, 5, 5), portrait_of("I hate coriander."))]
+    assert lines_of(extract_overall_portrait(days, "en")) == ["“I hate coriander.”"]
+    assert extract_overall_portrait(days[:1], language) == text
 
 
 def test_the_overall_summary_has_a_dated_line_a_day_in_order():
@@ -265,7 +265,7 @@ def test_a_quote_that_is_cut_is_closed():
     assert line.endswith("…”")
 
 
-def test_of_many_days_the_latest_is_always_told():
+def test_of_many_days_the_latest_is_always_kept():
     days = [(date(2023, 5, i), f"The user walked with dog number {i}.") for i in range(1, 31)]
     days.append((date(2023, 6, 1), "Zebra."))
     lines = lines_of(extract_overall_summary(days, "en"))
@@ -323,7 +323,7 @@ def test_distinct_lines():
     assert select_distinct(texts, [1.0, 1.0, 3.0], 1) == [2]
 
 
-said_words = st.one_of(
+dialogue_texts = st.one_of(
     st.text(max_size=80),
     st.lists(
         st.sampled_from(
@@ -334,14 +334,16 @@ said_words = st.one_of(
     ).map("".join),
 )
 days_of_turns = st.lists(
-    st.tuples(said_words, said_words).filter(lambda pair: any(words.strip() for words in pair)),
+    st.tuples(dialogue_texts, dialogue_texts).filter(
+        lambda pair: any(words.strip() for words in pair)
+    ),
     min_size=1,
     max_size=8,
 )
 languages = st.sampled_from(["en", "zh"])
 
 
-@given(said_words)
+@given(dialogue_texts)
 def test_every_statement_and_every_piece_is_verbatim(text):
     for statement in find_statements(text):
         assert text[statement.start : statement.end].strip()
@@ -356,19 +358,17 @@ def test_every_statement_and_every_piece_is_verbatim(text):
 def test_digests_take_any_text_and_invent_nothing(pairs, language):
     turns = remembered(*(Turn(query, response, NOON) for query, response in pairs))
     vectors = apart(len(turns))
-    told, known = (
-        extract_events(turns, vectors, language),
-        extract_portrait(turns, vectors, language),
-    )
-    assert told == extract_events(turns, vectors, language)
-    for line in lines_of(known):
+    summary = extract_events(turns, vectors, language)
+    portrait = extract_portrait(turns, vectors, language)
+    assert summary == extract_events(turns, vectors, language)
+    for line in lines_of(portrait):
         assert any(line in query or line.removesuffix("…") in query for query, _ in pairs)
-    quoted = re.fullmatch("(?s).*?“(.*)”", told)
+    quoted = re.fullmatch("(?s).*?“(.*)”", summary)
     assert quoted
-    assert len(told.splitlines()) == 1
-    days = [(NOON.date(), told)]
+    assert len(summary.splitlines()) == 1
+    days = [(NOON.date(), summary)]
     assert extract_overall_summary(days, language).startswith(WORDING[language]["summary"] + "\n- ")
-    assert extract_overall_portrait([(NOON.date(), known)], language)
+    assert extract_overall_portrait([(NOON.date(), portrait)], language)
 
 
 quotable = st.text(st.characters(exclude_characters="“”", exclude_categories=["Cs"]), max_size=60)
@@ -376,8 +376,8 @@ quotable = st.text(st.characters(exclude_characters="“”", exclude_categories
 
 @given(st.lists(quotable.filter(str.strip), min_size=1, max_size=8), languages)
 def test_every_quote_is_a_piece_of_a_turn(queries, language):
-    told = extract_events(remembered(*queries), apart(len(queries)), language)
-    for piece in re.findall("“([^“”]*)”", told):
+    summary = extract_events(remembered(*queries), apart(len(queries)), language)
+    for piece in re.findall("“([^“”]*)”", summary):
         assert any(piece in query or piece.removesuffix("…") in query for query in queries)
 
 

@@ -38,7 +38,7 @@ DEMO = Path(memorybank_core.__file__).parent / "demo" / "data"
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = "2023-04-27"
 
-# Everything that the original writes, and the ways in which it leaves things out.
+# Everything that the original writes, with missing, null and empty values.
 ORIGINAL = {
     " Jason ": {
         "name": "Jason Wu",
@@ -90,21 +90,21 @@ def bank(tmp_path):
 
 @contextmanager
 def two_banks(zone: str = "UTC"):
-    """A bank and a copy-to-be, in a folder that goes with them."""
+    """Yield two empty banks in a temporary folder."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_bank(Path(folder), "one", timezone=zone) as one,
-        open_bank(Path(folder), "other", timezone=zone) as other,
+        open_bank(Path(folder), "source", timezone=zone) as source,
+        open_bank(Path(folder), "target", timezone=zone) as target,
     ):
-        yield one, other
+        yield source, target
 
 
 def contents(bank: MemoryBank) -> dict:
-    """Everything that a round trip must keep."""
+    """Return everything that a round trip must preserve."""
     return {
         user_id: (
             bank.timeline(user_id=user_id, archived=True),
-            [(type(one), one.day, one.text) for one in bank.store.digests(user_id)],
+            [(type(digest), digest.day, digest.text) for digest in bank.store.digests(user_id)],
             bank.profile(user_id=user_id),
         )
         for user_id in bank.users()
@@ -119,7 +119,7 @@ def one_turn(**turn) -> dict:
     return one_user(history={DAY: [{"query": "hi", **turn}]})
 
 
-# In
+# Import
 
 
 def test_the_originals_fields_find_their_places(bank):
@@ -127,11 +127,11 @@ def test_the_originals_fields_find_their_places(bank):
     assert report == ImportReport(users=3, turns=3, unchanged=0, events=2, digests=4, empty=1)
     assert bank.users() == ["Jason", "Nobody", "李雪"]
     slept, swam = "Jason_2023-04-27_1", "Jason_2023-04-27_summary"
-    found = [
+    rows = [
         (memory.id, memory.kind, f"{memory.created_at:%d %H:%M}", memory.strength)
         for memory in bank.timeline(user_id="Jason")
     ]
-    assert found == [
+    assert rows == [
         ("2023-04-27#0", "turn", "27 09:00", 1.0),
         (slept, "turn", "27 09:01", 3.0),
         ("2023-04-27#3", "turn", "27 09:03", 1.0),
@@ -156,7 +156,7 @@ def test_the_originals_fields_find_their_places(bank):
     ]
 
 
-def test_what_is_imported_is_found(bank):
+def test_imported_memories_can_be_searched(bank):
     import_json(bank, ORIGINAL)
     assert bank.search("swimming", user_id="Jason", k=1)[0].memory.id == "2023-04-27#0"
     assert bank.search("游泳", user_id="Jason", k=1)[0].memory.kind == "event"
@@ -178,7 +178,7 @@ def test_days_are_those_of_the_banks_zone(tmp_path):
     [
         (DAY, 1, None),  # written by the original when it makes a memory
         (DAY, 2, "2023-04-27T09:00:00+00:00"),
-        ("2023-04-01", 2, "2023-04-27T09:00:00+00:00"),  # never before it was said
+        ("2023-04-01", 2, "2023-04-27T09:00:00+00:00"),  # never before its turn
         ("2023-04-28", 1, "2023-04-28T00:00:00+00:00"),
         ("2023-04-28 12:30:00", 2, "2023-04-28T12:30:00+00:00"),
         ("2023-04-28T12:30:00+02:00", 2, "2023-04-28T10:30:00+00:00"),
@@ -189,19 +189,19 @@ def test_days_are_those_of_the_banks_zone(tmp_path):
 )
 def test_the_last_recall(bank, recalled, strength, expected):
     import_json(bank, one_turn(memory_strength=strength, last_recall_date=recalled))
-    found = bank.timeline(user_id="Ann")[0].last_recalled_at
-    assert (found and found.isoformat()) == expected
+    last_recall = bank.timeline(user_id="Ann")[0].last_recalled_at
+    assert (last_recall and last_recall.isoformat()) == expected
 
 
 def test_a_thousand_turns_stay_on_their_day_and_in_order(bank):
-    said = [str(index) for index in range(1000)]
-    import_json(bank, one_user(history={DAY: [{"query": words} for words in said]}))
+    texts = [str(index) for index in range(1000)]
+    import_json(bank, one_user(history={DAY: [{"query": text} for text in texts]}))
     timeline = bank.timeline(user_id="Ann")
-    assert [memory.text for memory in timeline] == said
+    assert [memory.text for memory in timeline] == texts
     assert {memory.day for memory in timeline} == {date(2023, 4, 27)}
 
 
-def test_only_the_users_asked_for_are_looked_at(bank):
+def test_only_the_selected_users_are_read(bank):
     data = {"u1": {"history": {DAY: [{"query": "one"}]}}, " u10": {"history": "broken"}}
     assert import_json(bank, data, users=["u1"]).users == 1
     assert bank.users() == ["u1"]
@@ -212,12 +212,12 @@ def test_only_the_users_asked_for_are_looked_at(bank):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_demo_dialogues_come_in_whole(bank, language):
+def test_the_demo_dialogues_are_imported_completely(bank, language):
     data = load(DEMO / f"dialogues_{language}.json")
     assert import_json(bank, data).turns == count_turns(data) > 0
     ((user_id, entry),) = data.items()
-    said = [turn["query"] for turns in entry["history"].values() for turn in turns]
-    assert [memory.turn.query for memory in bank.timeline(user_id=user_id)] == said
+    queries = [turn["query"] for turns in entry["history"].values() for turn in turns]
+    assert [memory.turn.query for memory in bank.timeline(user_id=user_id)] == queries
 
 
 # Faults
@@ -278,7 +278,7 @@ def test_a_fault_is_named_and_nothing_imported(bank, data, words):
     assert bank.users() == []
 
 
-def test_an_id_of_two_texts_is_a_fault(bank):
+def test_a_duplicate_id_is_a_fault(bank):
     turns = [{"query": "one", "memory_id": "x"}, {"query": "two", "memory_id": "x"}]
     with pytest.raises(FormatError, match=r"turn 1, memory_id: got 'x', .* turn 0"):
         import_json(bank, one_user(history={DAY: turns}))
@@ -304,7 +304,7 @@ def test_faults_are_named_together_up_to_ten_and_shortened(bank):
     assert max(map(len, lines)) < 200
 
 
-def test_a_text_that_the_bank_has_otherwise_stops_the_import_before_it_begins(bank):
+def test_an_id_with_another_text_stops_the_import_before_it_begins(bank):
     bank.add([Turn("mine", id="2023-04-27#0", at=NOW)], user_id="Ann")
     before = contents(bank)
     with pytest.raises(ConflictError, match=r"'2023-04-27#0' of user 'Ann', 'mine'"):
@@ -318,7 +318,7 @@ def test_a_batch_must_be_a_number(bank, batch):
         import_json(bank, {}, batch=batch)
 
 
-# Again
+# Repeated import
 
 
 def test_a_second_import_changes_nothing(bank):
@@ -391,7 +391,7 @@ def test_an_imported_summary_takes_the_place_of_the_banks(bank):
     assert bank.verify(user_id="Jason") == []
 
 
-def test_who_made_a_digest_survives_the_trip(bank, tmp_path):
+def test_a_round_trip_preserves_the_author_of_a_digest(bank, tmp_path):
     import_json(bank, {"Ann": ORIGINAL[" Jason "]}, now=NOW)
     bank.rebuild(llm=FakeLLM(lambda _: "New.", name="fake-1"), now=NOW)
     with open_bank(tmp_path, "other") as other:
@@ -401,7 +401,7 @@ def test_who_made_a_digest_survives_the_trip(bank, tmp_path):
         assert other.verify() == []
 
 
-# Out, and in again
+# Round trip
 
 
 def test_the_export_has_the_originals_keys(bank):
@@ -433,7 +433,7 @@ def test_the_export_has_the_originals_keys(bank):
         export_json(bank, users=["Jas"])
 
 
-def test_a_lived_in_bank_survives_the_trip():
+def test_a_round_trip_preserves_a_used_bank():
     turns = [
         Turn("Late thoughts", "Sleep!", datetime(2023, 4, 27, 15, 30, 1, 5, timezone.utc)),
         Turn(
@@ -446,20 +446,20 @@ def test_a_lived_in_bank_survives_the_trip():
         Memory(name, " a@b.c", "event", f"Event {name}", NOW, day, session)
         for name, session in (("e1", "2023-04-28"), ("e2", "elsewhere"))
     ]
-    with two_banks("Asia/Shanghai") as (one, other):
-        one.add(turns, user_id=" a@b.c")
-        one.add_memories(events, user_id=" a@b.c")
-        one.add(turns[:1], user_id="a@b.c")
-        one.reinforce(["a", "b"], user_id=" a@b.c", now=NOW)
-        one.forget(user_id=" a@b.c", now=NOW + timedelta(days=12))
-        one.set_profile({"name": 5, "tags": ["x", None]}, user_id=" a@b.c")
-        exported = export_json(one)
-        assert len({memory.archived_at for memory in contents(one)[" a@b.c"][0]}) == 2
+    with two_banks("Asia/Shanghai") as (source, target):
+        source.add(turns, user_id=" a@b.c")
+        source.add_memories(events, user_id=" a@b.c")
+        source.add(turns[:1], user_id="a@b.c")
+        source.reinforce(["a", "b"], user_id=" a@b.c", now=NOW)
+        source.forget(user_id=" a@b.c", now=NOW + timedelta(days=12))
+        source.set_profile({"name": 5, "tags": ["x", None]}, user_id=" a@b.c")
+        exported = export_json(source)
+        assert len({memory.archived_at for memory in contents(source)[" a@b.c"][0]}) == 2
         assert set(exported[" a@b.c"]["history"]) == {DAY, "2023-04-28", "2024-01-01"}
-        import_json(other, json.loads(json.dumps(exported)))
-        assert contents(other) == contents(one)
-        assert other.recalls("b", user_id=" a@b.c") == [NOW]
-        assert export_json(other) == exported
+        import_json(target, json.loads(json.dumps(exported)))
+        assert contents(target) == contents(source)
+        assert target.recalls("b", user_id=" a@b.c") == [NOW]
+        assert export_json(target) == exported
 
 
 def test_a_bank_once_opened_in_another_zone_can_be_imported(tmp_path):
@@ -510,17 +510,17 @@ user_ids = st.sampled_from(["a@b.c", " u1", "u10 ", "李 雪", "u" * 5000, "../x
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "America/Sao_Paulo"]),
 )
 def test_every_round_trip_is_exact(data, zone):
-    with two_banks(zone) as (one, other):
+    with two_banks(zone) as (source, target):
         counted = []
-        report = import_json(one, data, now=NOW, progress=counted.append, batch=3)
+        report = import_json(source, data, now=NOW, progress=counted.append, batch=3)
         assert report.turns == sum(counted) == count_turns(data)
-        assert report.turns + report.events == one.stats().memories
-        exported = export_json(one)
-        import_json(other, json.loads(json.dumps(exported)))
-        assert contents(other) == contents(one)
-        assert export_json(other) == exported
-        import_json(one, data)
-        assert export_json(one) == exported
+        assert report.turns + report.events == source.stats().memories
+        exported = export_json(source)
+        import_json(target, json.loads(json.dumps(exported)))
+        assert contents(target) == contents(source)
+        assert export_json(target) == exported
+        import_json(source, data)
+        assert export_json(source) == exported
 
 
 # Files

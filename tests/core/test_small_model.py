@@ -30,14 +30,14 @@ SIMPLE = Prompts(
     user="User",
     companion="AI",
 )
-"""So small a model understands only plain words."""
+"""Prompts in simple words, for a very small model."""
 
 
 def test_a_week_is_digested_end_to_end(tmp_path):
     with MemoryBank.open(
         tmp_path / "bank.db", embedder=HashingEmbedder(), llm=smollm2(), prompts=SIMPLE
     ) as bank:
-        turns = [Turn(*said, at=MONDAY + timedelta(days=day)) for day, said in enumerate(WEEK)]
+        turns = [Turn(*texts, at=MONDAY + timedelta(days=day)) for day, texts in enumerate(WEEK)]
         bank.add(turns, user_id="ada")
         report = bank.summarize(user_id="ada")
         assert (report.digested, report.failed, report.calls) == (7, (), 16)
@@ -48,10 +48,10 @@ def test_a_week_is_digested_end_to_end(tmp_path):
             assert digest.made_by == "SmolLM2-135M-Instruct"
             assert len(digest.text.split()) >= 5
         days = bank.timeline(user_id="ada")
-        told = {memory.day: set(tokenize(memory.text)) for memory in days if memory.turn}
+        terms = {memory.day: set(tokenize(memory.text)) for memory in days if memory.turn}
         events = [memory for memory in days if not memory.turn]
-        right = [event for event in events if len(told[event.day] & set(tokenize(event.text))) > 1]
-        assert len(right) >= 4  # so small a model makes things up, but not all
+        right = [event for event in events if len(terms[event.day] & set(tokenize(event.text))) > 1]
+        assert len(right) >= 4  # so small a model invents some things
         context = bank.context("What is my new job?", user_id="ada", max_tokens=600)
         assert context.tokens <= 600
         assert "nurse" in context.text

