@@ -520,7 +520,9 @@ class MemoryBank:
         memories = self.store.memories(user_id, Filter())
         forgotten = select_forgotten(memories, self.law, moment, threshold, seed)
         if forgotten and not dry_run:
-            self.store.archive(user_id, [fading.memory.id for fading in forgotten], moment)
+            self.store.change_state(
+                user_id, [fading.memory.id for fading in forgotten], "archive", moment
+            )
         return ForgetReport(tuple(forgotten), kept=len(memories) - len(forgotten), dry_run=dry_run)
 
     def forecast(self, by: datetime, *, user_id: str, threshold: float = THRESHOLD) -> list[Fading]:
@@ -549,7 +551,7 @@ class MemoryBank:
         """
         require_user(user_id)
         ids = collect_ids(found, user_id)
-        return self.store.archive(user_id, ids, require_moment(now)) if ids else 0
+        return self.store.change_state(user_id, ids, "archive", require_moment(now)) if ids else 0
 
     def restore(
         self,
@@ -570,7 +572,7 @@ class MemoryBank:
         """
         require_user(user_id)
         ids = collect_ids(found, user_id)
-        return self.store.restore(user_id, ids, require_moment(now)) if ids else 0
+        return self.store.change_state(user_id, ids, "restore", require_moment(now)) if ids else 0
 
     def pin(self, found: Iterable[SearchResult | Memory | str], *, user_id: str) -> int:
         """Keep memories from fading: their retention is 1 until `unpin`.
@@ -582,7 +584,7 @@ class MemoryBank:
         """
         require_user(user_id)
         ids = collect_ids(found, user_id)
-        return self.store.pin(user_id, ids) if ids else 0
+        return self.store.change_state(user_id, ids, "pin", require_moment(None)) if ids else 0
 
     def unpin(
         self,
@@ -594,7 +596,7 @@ class MemoryBank:
         """Let pinned memories fade again, from `now` on; return how many."""
         require_user(user_id)
         ids = collect_ids(found, user_id)
-        return self.store.unpin(user_id, ids, require_moment(now)) if ids else 0
+        return self.store.change_state(user_id, ids, "unpin", require_moment(now)) if ids else 0
 
     # Delete
 

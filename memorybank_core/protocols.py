@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -252,6 +252,10 @@ class ItemStore(Protocol):
         ...
 
 
+StateChange = Literal["archive", "restore", "pin", "unpin"]
+"""A change of the state of memories; see `MemoryStore.change_state`."""
+
+
 class MemoryStore(Protocol):
     """Where memories live and are searched. Every call names one user.
 
@@ -320,20 +324,16 @@ class MemoryStore(Protocol):
         """
         ...
 
-    def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Archives active memories as of `now`, but for pinned ones; returns how many changed."""
-        ...
+    def change_state(
+        self, user_id: str, ids: Collection[str], change: StateChange, now: datetime
+    ) -> int:
+        """Archive, restore, pin or unpin memories; return how many changed.
 
-    def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Brings archived memories back, to fade anew from `now`; returns how many changed."""
-        ...
-
-    def pin(self, user_id: str, ids: Collection[str]) -> int:
-        """Keeps memories from fading, archived ones are brought back; returns how many changed."""
-        ...
-
-    def unpin(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Lets pinned memories fade, anew from `now`; returns how many changed."""
+        - "archive": active memories are archived as of `now`, except for pinned ones.
+        - "restore": archived memories become active and fade from `now`.
+        - "pin": memories no longer fade; archived ones become active.
+        - "unpin": pinned memories fade from `now`.
+        """
         ...
 
     def recalls(self, user_id: str, id: str) -> list[datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -20,24 +21,33 @@ POOL_SHARE = 4
 """Each signal contributes a quarter of the memories, within the limits of the probe."""
 
 
-def require_embedder(location: object, stored: tuple[str, int], expected: tuple[str, int]) -> None:
-    """Check that the vectors of a bank were written by the expected embedder.
+@dataclass(frozen=True, slots=True)
+class ExpectedEmbedder:
+    """The embedder that a store was opened with.
 
-    Args:
-        location: The path or URL to name in the error.
-        stored: Name and dimension of the embedder that wrote the bank.
-        expected: Name and dimension of the embedder that the store was opened with.
-
-    Raises:
-        EmbedderMismatchError: If they differ.
+    Attributes:
+        location: The path or URL of the bank, for the error.
+        name: Its name.
+        dimension: Length of its vectors.
     """
-    if stored != expected:
-        (name, dimension), (new_name, new_dimension) = stored, expected
-        raise EmbedderMismatchError(
-            f"{location} was written by the embedder {name!r} (dimension {dimension}), not by "
-            f"{new_name!r} ({new_dimension}). Open it with embedder={name!r}, or embed its "
-            f"memories again: memorybank reembed {location} --embedder {new_name}"
-        )
+
+    location: str
+    name: str
+    dimension: int
+
+    def require(self, name: str, dimension: int) -> None:
+        """Check that it is the embedder that wrote the bank.
+
+        Raises:
+            EmbedderMismatchError: If an embedder of another name or dimension wrote it.
+        """
+        if (name, dimension) != (self.name, self.dimension):
+            raise EmbedderMismatchError(
+                f"{self.location} was written by the embedder {name!r} (dimension {dimension}), "
+                f"not by {self.name!r} ({self.dimension}). Open it with embedder={name!r}, or "
+                f"embed its memories again: memorybank reembed {self.location} "
+                f"--embedder {self.name}"
+            )
 
 
 def require_unchanged(

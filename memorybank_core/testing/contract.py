@@ -120,7 +120,7 @@ class StoreContract(ItemContract):
     def test_the_last_memories_still_come_oldest_first(self) -> None:
         late, early = said("late", hours=2, session="s"), said("early", session="s")
         with self.stored(late, early, event("middle", hours=1), said("gone", hours=3)) as store:
-            store.archive(ADA, ["gone"], NOON)
+            store.change_state(ADA, ["gone"], "archive", NOON)
             assert ids(store.memories(ADA, Filter(), last=2)) == ["middle", "late"]
             assert ids(store.memories(ADA, Filter(), last=9)) == ["early", "middle", "late"]
             assert ids(store.memories(ADA, Filter(kind="turn"), last=2)) == ["early", "late"]
@@ -129,7 +129,7 @@ class StoreContract(ItemContract):
     def test_filters(self) -> None:
         old, new = said("old", session="s"), said("new", hours=48)
         with self.stored(old, new, event("sum", hours=24), said("gone")) as store:
-            store.archive(ADA, ["gone"], NOON)
+            store.change_state(ADA, ["gone"], "archive", NOON)
             for wanted, expected in (
                 (Filter(), {"old", "new", "sum"}),
                 (ALL, {"old", "new", "sum", "gone"}),
@@ -247,7 +247,7 @@ class StoreContract(ItemContract):
             assert found(two, ADA, probe())["b"]["similarity"] == 0.0
             one.strengthen(ADA, ["a"], NOON, None, LAW)
             assert found(two, ADA, probe())["a"]["strength"] == 2.0
-            one.archive(ADA, ["a"], NOON)
+            one.change_state(ADA, ["a"], "archive", NOON)
             assert found(two, ADA, probe()).keys() == {"b"}
             one.add(ADA, [said("b changed")], [EAST], replace=True)
             assert found(two, ADA, probe())["b"]["similarity"] == 1.0
@@ -292,35 +292,35 @@ class StoreContract(ItemContract):
     def test_archive_and_restore(self) -> None:
         later = NOON + timedelta(days=9)
         with self.stored(said("a"), said("b")) as store:
-            assert store.archive(ADA, ["a", "unknown"], NOON) == 1
-            assert store.archive(ADA, ["a"], later) == 0
-            assert store.archive(ADA, [], later) == 0
+            assert store.change_state(ADA, ["a", "unknown"], "archive", NOON) == 1
+            assert store.change_state(ADA, ["a"], "archive", later) == 0
+            assert store.change_state(ADA, [], "archive", later) == 0
             assert store.known(ADA, ["a"])["a"].archived_at == NOON
             assert ids(store.memories(ADA, Filter())) == ["b"]
-            assert store.restore(ADA, ["a", "b"], later) == 1
+            assert store.change_state(ADA, ["a", "b"], "restore", later) == 1
             a, b = store.memories(ADA, Filter())
             assert (a.archived_at, a.refreshed_at, b.refreshed_at) == (None, later, NOON)
 
     def test_what_is_pinned_neither_fades_nor_is_archived(self) -> None:
         later = NOON + timedelta(days=9)
         with self.stored(said("a"), said("b"), said("c")) as store:
-            store.archive(ADA, ["a"], NOON)
-            assert store.pin(ADA, ["a", "b", "unknown"]) == 2
-            assert store.pin(ADA, ["a"]) == 0
-            assert store.pin(BOB, ["a"]) == 0
-            assert store.archive(ADA, ["a", "b", "c"], NOON) == 1
+            store.change_state(ADA, ["a"], "archive", NOON)
+            assert store.change_state(ADA, ["a", "b", "unknown"], "pin", NOON) == 2
+            assert store.change_state(ADA, ["a"], "pin", NOON) == 0
+            assert store.change_state(BOB, ["a"], "pin", NOON) == 0
+            assert store.change_state(ADA, ["a", "b", "c"], "archive", NOON) == 1
             a, b = store.memories(ADA, Filter())
             assert (a.pinned, a.archived_at, a.strength, b.pinned) == (True, None, 1.0, True)
             rows = found(store, ADA, probe("a"))
             assert {id: row["refreshed"] for id, row in rows.items()} == {"a": inf, "b": inf}
-            assert store.unpin(ADA, ["a", "c"], later) == 1
-            assert store.unpin(ADA, ["a"], later) == 0
+            assert store.change_state(ADA, ["a", "c"], "unpin", later) == 1
+            assert store.change_state(ADA, ["a"], "unpin", later) == 0
             assert store.known(ADA, ["a"])["a"].refreshed_at == later
             assert found(store, ADA, probe("a"))["a"]["refreshed"] == later.timestamp()
 
     def test_a_replaced_text_stays_pinned(self) -> None:
         with self.stored(said("a")) as store:
-            store.pin(ADA, ["a"])
+            store.change_state(ADA, ["a"], "pin", NOON)
             store.add(ADA, [said("a new words")], [EAST], replace=True)
             assert store.known(ADA, ["a"])["a"].pinned
 
@@ -401,7 +401,7 @@ class StoreContract(ItemContract):
             keys = store.candidates("u1", probe()).key.tolist()
             assert [memory.user_id for memory in store.fetch("u1", keys).values()] == ["u1"]
             store.strengthen("u1", ["a"], NOON, "t", LAW)
-            store.archive("u1", ["a"], NOON)
+            store.change_state("u1", ["a"], "archive", NOON)
             store.delete("u1", ids=["a"])
             assert store.memories("u10", ALL) == [said("a", user="u10", hours=24)]
             assert store.recalls("u10", "a") == []
@@ -409,8 +409,8 @@ class StoreContract(ItemContract):
     def test_users_are_sorted_and_only_writing_makes_one(self) -> None:
         with self.stored(said("a", user="b"), said("a", user="A"), said("a", user="茶")) as store:
             store.strengthen("stranger", ["a"], NOON, None, LAW)
-            store.archive("stranger", ["a"], NOON)
-            store.restore("stranger", ["a"], NOON)
+            store.change_state("stranger", ["a"], "archive", NOON)
+            store.change_state("stranger", ["a"], "restore", NOON)
             store.delete("stranger", ids=["a"])
             store.candidates("stranger", probe())
             assert list(store.users()) == ["A", "b", "茶"]
@@ -457,7 +457,7 @@ class StoreContract(ItemContract):
         with self.stored(said("a")) as store:
             (a,) = store.memories(ADA, ALL)
             store.strengthen(ADA, ["a"], NOON, None, LAW)
-            store.archive(ADA, ["a"], NOON)
+            store.change_state(ADA, ["a"], "archive", NOON)
             store.set_digests(ADA, [Portrait(ADA, "shy", day(4), "m", NOON)], made_from=[a])
             assert len(store.digests(ADA)) == 1
 
@@ -479,7 +479,7 @@ class StoreContract(ItemContract):
             store.add(ADA, [said("early", hours=-9)], [np.concatenate([UP, NORTH])])
             store.strengthen(ADA, ["b"], later, "t", LAW)
             store.strengthen(ADA, ["b"], NOON, None, LAW)
-            store.pin(ADA, ["early"])
+            store.change_state(ADA, ["early"], "pin", NOON)
             found = store.scan(ADA)
             assert [one.memory.id for one in found] == ["late", "b", "e", "early"]
             known = store.known(ADA, ["late", "b", "e", "early"])
@@ -514,7 +514,7 @@ class StoreContract(ItemContract):
     def test_stats(self) -> None:
         with self.stored(said("a"), said("b", hours=48), said("c", user=BOB)) as store:
             store.strengthen(ADA, ["a"], NOON, None, LAW)
-            store.archive(ADA, ["b"], NOON)
+            store.change_state(ADA, ["b"], "archive", NOON)
             every, mine, none = store.stats(), store.stats(ADA), store.stats("nobody")
             assert (every.users, every.memories, every.archived, every.recalls) == (2, 3, 1, 1)
             assert (mine.users, mine.memories, mine.first_day, mine.last_day) == (

@@ -27,7 +27,8 @@ def step(rng, bank, ids):
     elif deed == "recall":
         bank.reinforce(rng.sample(ids, 3), user_id="ada")
     elif deed == "archive":
-        bank.store.archive("ada", rng.sample(ids, 1), bank.timeline(user_id="ada")[-1].created_at)
+        now = bank.timeline(user_id="ada")[-1].created_at
+        bank.archive(rng.sample(ids, 1), user_id="ada", now=now)
     elif rng.random() < 0.3:
         bank.delete(user_id="ada", ids=[ids[-1]])
 

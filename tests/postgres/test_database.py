@@ -313,7 +313,7 @@ def test_two_banks_that_are_not_equal_are_told_of(postgres, tmp_path):
     source, url = filled(tmp_path / "a.db", count=3), postgres.new()
     with MemoryBank.open(url, embedder="hashing") as bank:
         bank.add([Turn("of before", at=MONDAY)], user_id="ada")
-    with pytest.raises(StoreError, match="had something else before"):
+    with pytest.raises(StoreError, match="held other data before"):
         move(source, url)
     with pytest.raises(ConfigurationError, match="no bank at"):
         move(tmp_path / "none.db", url)

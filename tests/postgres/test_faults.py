@@ -20,6 +20,7 @@ from postgres_servers import installs, name_of, running
 from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 from memorybank_core.errors import StoreBusyError, StoreUnavailableError
 from memorybank_core.stores.postgres import PostgresStore
+from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.testing.examples import ADA, ALL, EAST, LAW, NOON, ids, probe, said
 
 CLIENTS = 4
@@ -48,12 +49,14 @@ class Load:
     def __init__(self, url):
         self.url, self.added, self.recalled, self.failed = url, set(), 0, []
         self._over, self._lock = threading.Event(), threading.Lock()
+        self._opened = threading.Barrier(CLIENTS + 1, timeout=60)
         with closing(opened(url)) as store:
             store.add(ADA, [said("shared")], [EAST])
 
     def __enter__(self):
         self._threads = ThreadPoolExecutor(CLIENTS)
         self._runs = [self._threads.submit(self._run, number) for number in range(CLIENTS)]
+        self._opened.wait()  # opening a store is not retried
         return self
 
     def __exit__(self, *_):
@@ -65,6 +68,7 @@ class Load:
 
     def _run(self, client):
         with closing(opened(self.url, pool_size=2)) as store:
+            self._opened.wait()
             number = 0
             while not self._over.is_set():
                 id = f"{client}-{number}"
@@ -150,31 +154,31 @@ def test_an_acknowledgement_that_is_lost(server, url, monkeypatch):
     """The connection breaks just after the commit: the call is not repeated, and returns."""
     store = opened(url)
     store.add(ADA, [said("a")], [EAST])
-    send = store._connections._execute
+    send = Session._send
     cut = []
 
-    def lost_after_commit(db, batch):
-        found = send(db, batch)
-        if batch[0].text == "COMMIT" and not cut:
-            cut.append(db)
-            db.close()
+    def lost_after_commit(session, *statements):
+        results = send(session, *statements)
+        if statements[0].text == "COMMIT" and not cut:
+            cut.append(session)
+            session._db.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
-        return found
+        return results
 
-    monkeypatch.setattr(store._connections, "_execute", lost_after_commit)
+    monkeypatch.setattr(Session, "_send", lost_after_commit)
     assert store.strengthen(ADA, ["a"], NOON, None, LAW) == 1
     assert cut
     assert store.known(ADA, ["a"])["a"].recalls == 1
     cut.clear()
 
-    def lost_before_commit(db, batch):
-        if batch[0].text == "COMMIT" and not cut:
-            cut.append(db)
-            db.close()
+    def lost_before_commit(session, *statements):
+        if statements[0].text == "COMMIT" and not cut:
+            cut.append(session)
+            session._db.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
-        return send(db, batch)
+        return send(session, *statements)
 
-    monkeypatch.setattr(store._connections, "_execute", lost_before_commit)
+    monkeypatch.setattr(Session, "_send", lost_before_commit)
     assert store.strengthen(ADA, ["a"], NOON, None, LAW) == 1
     assert cut
     assert store.known(ADA, ["a"])["a"].recalls == 2
@@ -206,7 +210,7 @@ def test_who_waits_too_long_for_another_is_told(url):
     ):
         store.add(ADA, [said("a")], [EAST])
         other.execute("SELECT FROM memorybank.users WHERE user_id = %s FOR UPDATE", (ADA,))
-        with pytest.raises(StoreBusyError, match="in the way"):
+        with pytest.raises(StoreBusyError, match="blocked this one"):
             store.add(ADA, [said("b")], [EAST])
         other.rollback()
         store.add(ADA, [said("b")], [EAST])

@@ -13,7 +13,9 @@ pytest.importorskip("psycopg", reason="psycopg is not installed")
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Portrait, Summary
 from memorybank_core.search.dates import DayRange
-from memorybank_core.stores.postgres import PostgresStore, connections
+from memorybank_core.stores.postgres import PostgresStore
+from memorybank_core.stores.postgres import statements as sql
+from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.testing.examples import ALL, EAST, LAW, NOON, NORTH, day, event, probe, said
 from memorybank_core.testing.items import item
 
@@ -42,21 +44,23 @@ def url(postgres):
 def plans(url, monkeypatch):
     """A store, and the plans of its statements: (text, plan) of each that was sent."""
     seen = []
-    send = connections.Connections._sent
 
-    def explained(self, db, statement):
+    def explain(db, statement):
         values = statement.values
-        one = values if isinstance(values, Mapping) else values[0]
+        first = values if isinstance(values, Mapping) else values[0]
         text = statement.text
         if text.lstrip().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
-            found = db.execute(f"EXPLAIN (FORMAT JSON) {text}", dict(one)).fetchone()
-            seen.append((text, found[0][0]["Plan"]))
-        return send(self, db, statement)
+            row = db.execute(f"EXPLAIN (FORMAT JSON) {text}", dict(first)).fetchone()
+            seen.append((text, row[0][0]["Plan"]))
 
-    def alone(self, db, batch):
-        return [connections._rows(explained(self, db, statement)) for statement in batch]
+    def send_one_by_one(session, *statements):
+        results = []
+        for statement in statements:
+            explain(session._db, statement)
+            results += sql.send(session._db, session._schema, [statement])
+        return results
 
-    monkeypatch.setattr(connections.Connections, "_execute", alone)
+    monkeypatch.setattr(Session, "_send", send_one_by_one)
     with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
         yield store, seen
 
@@ -124,10 +128,10 @@ CALLS = {
     "span": lambda store: store.span(USER),
     "strengthen": lambda store: store.strengthen(USER, ["1", "2"], NOON, "turn", LAW),
     "recalls": lambda store: store.recalls(USER, "1"),
-    "archive": lambda store: store.archive(USER, ["4"], NOON),
-    "restore": lambda store: store.restore(USER, ["4"], NOON),
-    "pin": lambda store: store.pin(USER, ["4"]),
-    "unpin": lambda store: store.unpin(USER, ["4"], NOON),
+    "archive": lambda store: store.change_state(USER, ["4"], "archive", NOON),
+    "restore": lambda store: store.change_state(USER, ["4"], "restore", NOON),
+    "pin": lambda store: store.change_state(USER, ["4"], "pin", NOON),
+    "unpin": lambda store: store.change_state(USER, ["4"], "unpin", NOON),
     "vectors": lambda store: store.vectors(USER, ["1", "2"]),
     "digests": digests,
     "read digests": lambda store: (store.digests(USER), store.digests(USER, days=False)),

@@ -61,7 +61,7 @@ def step(rng, banks, ids):
         elif deed == "recall":
             bank.reinforce(chosen, user_id="ada", now=NOON + timedelta(days=9))
         elif deed == "archive":
-            bank.store.archive("ada", chosen, NOON)
+            bank.store.change_state("ada", chosen, "archive", NOON)
         elif deed == "pin":
             bank.pin(chosen[:1], user_id="ada")
         else:

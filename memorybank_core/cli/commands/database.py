@@ -58,7 +58,11 @@ def init(
     if partitions is None:
         partitions = postgres.PARTITIONS
     layout = postgres.Layout(
-        model.name, model.dimension, 0 if citus else partitions, citus=citus, walls=row_security
+        model.name,
+        model.dimension,
+        0 if citus else partitions,
+        citus=citus,
+        row_security=row_security,
     )
     is_new = postgres.init(url, layout)
     if as_json:

@@ -1,4 +1,4 @@
-"""Where a bank on PostgreSQL is: the URL, with the password out of sight."""
+"""The address of a bank on PostgreSQL: its URL, and the password kept out of messages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from memorybank_core.errors import ConfigurationError
 from memorybank_core.locations import parameters, without_parameters, without_password
 
 SCHEMA = "memorybank"
-"""The schema of the database that a bank's tables lie in, unless the URL names another."""
+"""Default schema of a bank's tables."""
 
-_UNLESS_GIVEN = {
+_CONNECTION_DEFAULTS = {
     "application_name": "memorybank",
     "connect_timeout": "10",
     "keepalives_idle": "15",
@@ -22,7 +22,7 @@ _UNLESS_GIVEN = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-"""So that a network that swallows everything is noticed within seconds."""
+"""Notice within seconds that the network drops everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Address:
     """A database, and the schema in it.
 
     Attributes:
-        conninfo: What libpq connects by; may have a password, so it is shown nowhere.
-        shown: The URL without a password.
+        conninfo: The connection string of libpq; may have a password, so it is never shown.
+        shown: The URL without the password.
         schema: The name of the schema.
     """
 
@@ -44,30 +44,30 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """The address that a URL names: postgresql://user@host/database?schema=NAME, as libpq has it.
+    """Return the address of a URL: postgresql://user@host/database?schema=NAME, as in libpq.
 
-    What it leaves out is taken from libpq's environment and files (PGHOST, PGPASSWORD, .pgpass).
+    Missing parts come from libpq's environment and files (PGHOST, PGPASSWORD, .pgpass).
 
     Raises:
-        ConfigurationError: It is no such URL.
+        ConfigurationError: If it is not such a URL.
     """
     schema = dict(parameters(url)).get("schema", SCHEMA)
     if not re.fullmatch(r"[^\W\d][\w$]{0,62}", schema):
         raise ConfigurationError(
-            f"schema={schema!r} is no name for a schema: write letters, digits and underscores"
+            f"schema={schema!r} is not the name of a schema: use letters, digits and underscores"
         )
     plain = without_parameters(url, ["schema"])
     try:
-        given = conninfo_to_dict(plain)
+        settings = conninfo_to_dict(plain)
     except ProgrammingError as error:
         reason = " ".join(str(error).replace(plain, "the URL").split())
         raise ConfigurationError(
-            f"this is no URL of a PostgreSQL database ({_without_password(reason)}). Write "
+            f"this is not the URL of a PostgreSQL database ({_hide_password(reason)}). Write "
             "postgresql://user@host:5432/database"
         ) from None  # the cause has the URL, and with it the password
-    told = {name: value for name, value in _UNLESS_GIVEN.items() if name not in given}
-    return Address(make_conninfo(plain, **told), without_password(url), schema)
+    defaults = {name: value for name, value in _CONNECTION_DEFAULTS.items() if name not in settings}
+    return Address(make_conninfo(plain, **defaults), without_password(url), schema)
 
 
-def _without_password(text: str) -> str:
+def _hide_password(text: str) -> str:
     return re.sub(r"(:)[^:@/\s]+(@)", r"\1…\2", text)

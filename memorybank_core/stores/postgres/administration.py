@@ -1,9 +1,9 @@
-"""What is done to a bank as a whole: made, upgraded, asked whose vectors it has."""
+"""Create and upgrade a bank, and read which embedder wrote it."""
 
 from __future__ import annotations
 
 from .address import address_of
-from .connections import Options, alone
+from .connections import Options, connect
 from .schema import Layout, layout_of, migrate, version
 
 
@@ -15,7 +15,7 @@ def stored_embedder(location: str) -> tuple[str, int] | None:
         StoreError: If the server cannot be reached, or the tables are not a bank.
     """
     address = address_of(location)
-    with alone(address, Options()) as db:
+    with connect(address, Options()) as db:
         if not version(db, address.schema):
             return None
         layout = layout_of(db, address)
@@ -23,29 +23,31 @@ def stored_embedder(location: str) -> tuple[str, int] | None:
 
 
 def init(url: str, layout: Layout) -> bool:
-    """Makes the tables of a bank; returns False, with nothing done, where there is one.
+    """Create the tables of a bank; return False if there already is one.
 
     Raises:
-        ConfigurationError: It is no URL of a database, or the database has no pgvector.
-        StoreError: The server cannot be reached, or another application's tables are there.
+        ConfigurationError: If `url` is not the URL of a database, or pgvector is missing.
+        StoreError: If the server cannot be reached, or the schema has tables of another
+            application.
     """
     address = address_of(url)
-    with alone(address, Options()) as db:
+    with connect(address, Options()) as db:
         return migrate(db, address, layout)[0] == 0
 
 
 def upgrade(url: str) -> tuple[int, int]:
-    """Brings the tables of a bank to the newest version; returns the versions before and after.
+    """Upgrade the tables of a bank in one transaction; return the versions before and after.
 
-    One transaction. Stores that are open meanwhile wait for it, and then go on where the change
-    allows that; else they raise, and are to be opened again with a newer package.
+    Stores that are open in the meantime wait. Afterwards they continue if the change allows it;
+    otherwise they raise an error and must be opened again with a newer package.
 
     Raises:
-        ConfigurationError: It is no URL of a database, or there is no bank.
-        StoreError: The server cannot be reached, or another application's tables are there.
+        ConfigurationError: If `url` is not the URL of a database, or there is no bank.
+        StoreError: If the server cannot be reached, or the schema has tables of another
+            application.
     """
     address = address_of(url)
-    with alone(address, Options()) as db:
+    with connect(address, Options()) as db:
         versions = migrate(db, address)
-        layout_of(db, address)  # says so where there is no bank
+        layout_of(db, address)  # raises if there is no bank
     return versions

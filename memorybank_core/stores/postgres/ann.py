@@ -1,7 +1,7 @@
-"""The candidates of a user with very many windows, of whom not every one is compared.
+"""Approximate search: the candidates of a user with too many windows to compare each.
 
-The nearest windows come from the HNSW index, and the best memories by BM25; then these, with their
-neighbours.
+The nearest windows come from the HNSW index, the best memories by BM25 from the index of terms;
+then follow their neighbours in the conversation.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from .candidate_sql import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
-from .connections import Rows, Statement, Steps
-from .schema import MOST_INDEXED
+from .connections import Session
+from .schema import MAX_INDEXED
+from .statements import Rows, Statement
 
-_AHEAD = 4
-"""How many times as many windows as memories are asked for: several may belong to one."""
-_LEAST_AHEAD, _MOST_AHEAD = 100, 1000  # of hnsw.ef_search
+_WINDOWS_PER_MEMORY = 4
+"""Number of windows to fetch per memory: several may belong to one."""
+_MIN_EF_SEARCH, _MAX_EF_SEARCH = 100, 1000
 
 _SCAN = (
     "SELECT set_config('hnsw.iterative_scan', 'strict_order', true), "
-    "set_config('hnsw.ef_search', %(ahead)s, true)"
+    "set_config('hnsw.ef_search', %(ef_search)s, true)"
 )
 _NEAR = """
     WITH near AS MATERIALIZED (
@@ -65,57 +66,76 @@ _CHOSEN = f"""
 """
 
 
-def rows(
-    values: dict[str, Any], allowed: str, within: str | None, size: int, dimension: int
-) -> Steps[Rows]:
-    """The rows of the candidates, as `scoring.whole` gives them.
+def find_rows(
+    session: Session,
+    values: dict[str, Any],
+    condition: str,
+    in_named_days: str | None,
+    size: int,
+    dimension: int,
+) -> Rows:
+    """Return the rows of the candidates, with the columns of `candidate_sql.exact_search`.
 
     Args:
-        values: Those of the statements: of the user, the probe and its filter.
-        allowed: The condition of the filter, which lets most memories pass.
-        within: That of the days that the query names, where it names any.
-        size: How many memories each signal brings.
-        dimension: Of the vectors.
+        session: The session.
+        values: Values of the statements: of the user, the probe and its filter.
+        condition: The condition of the filter, which most memories satisfy.
+        in_named_days: The condition for the days that the query names, if any.
+        size: Number of memories that each signal contributes.
+        dimension: Length of the vectors.
     """
-    ranges = [allowed] if within is None else [allowed, f"{allowed} AND ({within})"]
-    vector = "vector" if dimension <= MOST_INDEXED else f"(vector::halfvec({dimension}))"
-    count = _AHEAD * size
-    ahead = {"ahead": str(min(max(count, _LEAST_AHEAD), _MOST_AHEAD))}
-    batch = [
-        Statement(_SCAN, ahead),
-        Statement(_NEAR.format(vector=vector, allowed=allowed), {**values, "count": count}),
-        *(Statement(_EXACT.format(allowed=one), {**values, "count": count}) for one in ranges[1:]),
+    conditions = [condition]
+    if in_named_days is not None:
+        conditions.append(f"{condition} AND ({in_named_days})")
+    vector = "vector" if dimension <= MAX_INDEXED else f"(vector::halfvec({dimension}))"
+    count = _WINDOWS_PER_MEMORY * size
+    ef_search = {"ef_search": str(min(max(count, _MIN_EF_SEARCH), _MAX_EF_SEARCH))}
+    counted = {**values, "count": count}
+    statements = [
+        Statement(_SCAN, ef_search),
+        Statement(_NEAR.format(vector=vector, allowed=condition), counted),
+        *(Statement(_EXACT.format(allowed=narrower), counted) for narrower in conditions[1:]),
     ]
     if values["terms"]:
-        batch += [Statement(_LEXICAL.format(allowed=one), values) for one in ranges]
-    _, near, *found = yield batch
+        statements += [Statement(_LEXICAL.format(allowed=each), values) for each in conditions]
+    _, *results = session.execute(*statements)
     pooled, idf = set(), [0.0] * len(values["terms"])
-    for one, windows in zip(ranges, (near, *found), strict=False):
-        is_all = one is not allowed and len(windows) < count
-        pooled |= yield from _nearest(one, values, size, windows, count, is_all=is_all)
-    for matching in found[len(ranges) - 1 :]:
+    for number, (each, windows) in enumerate(zip(conditions, results, strict=False)):
+        is_all = number > 0 and len(windows) < count
+        pooled |= _nearest(session, each, values, size, windows, count, is_all=is_all)
+    for matching in results[len(conditions) :]:
         pooled |= {row[0] for row in matching}
         idf = matching[0][1] if matching else idf
-    last = {**values, "pooled": sorted(pooled), "idf": idf}
-    [chosen] = yield [Statement(_CHOSEN.format(allowed=allowed), last)]
-    return chosen
+    select = Statement(
+        _CHOSEN.format(allowed=condition), {**values, "pooled": sorted(pooled), "idf": idf}
+    )
+    [rows] = session.execute(select)
+    return rows
 
 
 def _nearest(
-    allowed: str, values: dict[str, Any], size: int, windows: Rows, count: int, *, is_all: bool
-) -> Steps[set[int]]:
-    """The memories of the nearest windows, for which more are compared where these are too few."""
-    while (nearest := _enough(windows, size, is_all=is_all)) is None:
+    session: Session,
+    condition: str,
+    values: dict[str, Any],
+    size: int,
+    windows: Rows,
+    count: int,
+    *,
+    is_all: bool,
+) -> set[int]:
+    """Return the memories of the nearest windows; compare more windows if these are too few."""
+    while (nearest := _first_memories(windows, size, is_all=is_all)) is None:
         count *= 2
-        [windows] = yield [Statement(_EXACT.format(allowed=allowed), {**values, "count": count})]
+        select = Statement(_EXACT.format(allowed=condition), {**values, "count": count})
+        [windows] = session.execute(select)
         is_all = len(windows) < count
     return nearest
 
 
-def _enough(windows: Sequence[tuple[int]], size: int, *, is_all: bool) -> set[int] | None:
-    """The memories of the first of these windows; None where that takes more windows.
+def _first_memories(windows: Sequence[tuple[int]], size: int, *, is_all: bool) -> set[int] | None:
+    """Return the memories of the first windows, or None if that needs more windows.
 
-    As many windows as it takes for `size` memories: so many, twice as many, and so on.
+    Takes `size` windows, twice as many, and so on, until they belong to `size` memories.
     """
     count = size
     while True:

@@ -1,7 +1,7 @@
-"""The SQL of a search: what is compared, how it is scored, which memories are candidates.
+"""The SQL of a search: which memories are candidates, and how they are scored.
 
-Common table expressions that statements are put together from. In each, {allowed} is the
-condition of the filter; the table of memories is `m`.
+Common table expressions that statements are composed of. In each, {allowed} is the condition of
+the filter; the table of memories is `m`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ KNOWN = f"""
         FROM memorybank.users WHERE user_id = %(user)s
     )
 """
-"""Of the user: how many memories, how long on average, how many of them each signal brings, and
-from which on their windows are in the HNSW index."""
+"""About the user: the number of memories, their mean length, how many of them each signal
+contributes, and the first whose windows are in the HNSW index."""
 
 WEIGHED = """
     counted AS MATERIALIZED (
@@ -35,7 +35,7 @@ WEIGHED = """
         FROM (SELECT number, count(*)::float8 AS df FROM counted GROUP BY number) AS found, known
     )
 """
-"""How often each memory has each term of the query, and what the terms weigh."""
+"""The count of each query term in each memory, and the idf of the terms."""
 
 SCORED = f"""
     scored AS MATERIALIZED (
@@ -44,7 +44,7 @@ SCORED = f"""
         GROUP BY q.seq
     )
 """
-"""The BM25 of every memory that has a term of the query and passes the filter."""
+"""The BM25 of every memory that has a query term and satisfies the filter."""
 
 _NEAREST = """
     {name} AS MATERIALIZED (
@@ -70,8 +70,8 @@ _POOL = """
             SELECT seq FROM scored JOIN mine USING (seq) {where}
             ORDER BY score DESC, seq LIMIT (SELECT size FROM known)
         )
-"""  # the memories of as many windows as it takes for `size` of them (so many, twice as many, and
-# so on, as LocalStore asks FAISS), and as many by their words
+"""  # the memories of as many windows as it takes for `size` of them (`size`, twice as many, and
+# so on, as LocalStore asks FAISS), and `size` memories by BM25
 
 MEMORY = """
     LATERAL (
@@ -79,14 +79,14 @@ MEMORY = """
         WHERE m.user_id = %(user)s AND m.seq = chosen.seq {allowed} OFFSET 0
     ) AS m
 """
-"""The row of a chosen memory: looked up by its key (OFFSET 0), whatever the planner estimates."""
+"""The row of a chosen memory; OFFSET 0 makes the planner look it up by its key."""
 
 COLUMNS = """
     m.seq, m.day, m.speaker, CASE WHEN m.kind = 'turn' THEN m.conversation END, m.place,
     m.created_at, m.strength, CASE WHEN m.pinned THEN 'infinity'::float8
         ELSE greatest(m.created_at, coalesce(m.last_recalled_at, 0))::float8 END
 """
-"""What ranking needs of a memory, but for its similarity, its BM25 and whether it was pooled."""
+"""The columns that ranking needs, except for the similarity, the BM25 and whether it was pooled."""
 
 CHOSEN = """
     chosen AS (
@@ -106,32 +106,31 @@ CHOSEN = """
 """The pooled memories and their neighbours in the conversation."""
 
 
-def whole(allowed: str, within: str | None) -> str:
-    """The statement that does all of it: compares every window that the filter lets pass.
+def exact_search(condition: str, in_named_days: str | None) -> str:
+    """Return the statement that compares every window and returns the candidates.
 
     Args:
-        allowed: The condition of the filter.
-        within: That of the days that the query names, where it names any.
+        condition: The condition of the filter.
+        in_named_days: The condition for the days that the query names, if any.
     """
-    ranges = [{"name": "nearest", "where": ""}]
-    if within is not None:
-        ranges.append({"name": "nearest_within", "where": "WHERE within"})
-    pools = [_POOL.format(**one) for one in ranges]
+    pools = [{"name": "nearest", "where": ""}]
+    if in_named_days is not None:
+        pools.append({"name": "nearest_within", "where": "WHERE within"})
     expressions = [
         KNOWN,
-        WEIGHED.format(allowed=allowed),
+        WEIGHED.format(allowed=condition),
         SCORED,
         f"""
     mine AS MATERIALIZED (
-        SELECT m.seq, ({within or "false"}) AS within FROM memorybank.memories AS m
-        WHERE m.user_id = %(user)s {allowed}
+        SELECT m.seq, ({in_named_days or "false"}) AS within FROM memorybank.memories AS m
+        WHERE m.user_id = %(user)s {condition}
     ),
     windows AS MATERIALIZED (
         SELECT mine.seq, mine.within, -(v.vector <#> %(vector)s) AS similarity
         FROM mine JOIN memorybank.vectors AS v ON v.user_id = %(user)s AND v.seq = mine.seq
     )""",
-        *(_NEAREST.format(**one) for one in ranges),
-        f"pooled AS MATERIALIZED ({'UNION'.join(pools)})",
+        *(_NEAREST.format(**pool) for pool in pools),
+        f"pooled AS MATERIALIZED ({'UNION'.join(_POOL.format(**pool) for pool in pools)})",
         CHOSEN,
     ]
     return f"""

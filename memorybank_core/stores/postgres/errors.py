@@ -1,9 +1,7 @@
-"""What PostgreSQL's errors mean: try again, or an error in our own words."""
+"""Translate errors of PostgreSQL and its driver into MemoryBank's."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,78 +22,48 @@ from memorybank_core.errors import (
 
 from .address import Address
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5
+COLLISIONS = (errors.SerializationFailure, errors.DeadlockDetected)
+"""Errors of a statement that collided with another: it succeeds if it is run again."""
 
-_COLLISIONS = (errors.SerializationFailure, errors.DeadlockDetected)
-_AWAY = (
+_UNAVAILABLE = (
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.TooManyConnections,
-    errors.ReadOnlySqlTransaction,  # a server that another has taken over from
+    errors.ReadOnlySqlTransaction,  # the server was demoted to a standby
     errors.IdleInTransactionSessionTimeout,
 )
 
 
-class Unsure(Exception):  # noqa: N818 - no failure: it may have been kept
-    """The connection was lost while a transaction was committed: it may have been, or not."""
-
-
-class Attempts:
-    """How often a call may be tried: as long as its time allows.
-
-    Attributes:
-        lost: Whether the last attempt ended because the connection was lost.
-    """
-
-    def __init__(self, address: Address, timeout: float) -> None:
-        self._address, self._timeout = address, timeout
-        self._deadline = time.monotonic() + timeout
-        self._wait = _FIRST_WAIT
-        self.lost = False
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left, never less than a moment."""
-        return max(self._deadline - time.monotonic(), 0.01)
-
-    def after(self, error: BaseException) -> float:
-        """How many seconds to wait before the next attempt.
-
-        Raises:
-            MemoryBankError: There is no use in another, or no time.
-        """
-        self.lost = is_lost(error)
-        may_pass = self.lost or isinstance(error, (*_COLLISIONS, PoolTimeout))
-        if not may_pass or time.monotonic() + self._wait > self._deadline:
-            raise translation(error, self._address, self._timeout) from error
-        wait, self._wait = self._wait, min(2 * self._wait, _LONGEST_WAIT)
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that collided calls part
-
-
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, or the server; nothing was wrong with the statement."""
+    """Return whether the connection or the server is gone: the statement itself may be right."""
     if isinstance(error, (PoolTimeout, PoolClosed)):
         return False
-    return isinstance(error, _AWAY) or (
+    return isinstance(error, _UNAVAILABLE) or (
         isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
         and (error.sqlstate is None or error.sqlstate.startswith("08"))
     )
 
 
 @contextmanager
-def translated(address: Address) -> Iterator[None]:
-    """Turns PostgreSQL's errors into ours, with the cause chained."""
+def translate_errors(address: Address) -> Iterator[None]:
+    """Raise MemoryBank's errors in place of PostgreSQL's, with the cause chained."""
     try:
         yield
     except (psycopg.Error, UnicodeEncodeError) as error:
-        raise translation(error, address) from error
+        raise translate(error, address) from error
 
 
-def translation(
+def translate(
     error: BaseException, address: Address, timeout: float | None = None
 ) -> MemoryBankError:
-    """The error of ours for one of PostgreSQL, of its pool, or of a text that cannot be sent."""
+    """Return MemoryBank's error for one of PostgreSQL, of its pool or of encoding a text.
+
+    Args:
+        error: The error.
+        address: The database, for the message.
+        timeout: Seconds that the call was retried for, if it was.
+    """
     message = " ".join(str(error).split())
     if isinstance(error, UnicodeEncodeError):
         return InvalidInputError(
@@ -109,14 +77,14 @@ def translation(
             f"{address} cannot be reached{within}: {_reason(error, address) or message}. Nothing "
             "of this call was kept; call again when the server is back."
         )
-    for kinds, kind, advice in _SIGNS:
+    for kinds, error_type, advice in _TRANSLATIONS:
         if isinstance(error, kinds):
-            return kind(f"{address}: {message}. {advice}")
+            return error_type(f"{address}: {message}. {advice}")
     return StoreError(f"{address}: {message}")
 
 
 def _reason(error: BaseException, address: Address) -> str:
-    """Why the pool got no connection: it does not tell."""
+    """Return why the pool got no connection, which its error does not say."""
     if not isinstance(error, PoolTimeout):
         return ""
     try:
@@ -126,11 +94,11 @@ def _reason(error: BaseException, address: Address) -> str:
     return "all connections are in use; open the bank with a larger pool_size"
 
 
-_SIGNS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError], str], ...] = (
+_TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError], str], ...] = (
     (
-        (errors.QueryCanceled, errors.LockNotAvailable, *_COLLISIONS),
+        (errors.QueryCanceled, errors.LockNotAvailable, *COLLISIONS),
         StoreBusyError,
-        "Other calls were in the way; nothing of this one was kept. Try again, or open the bank "
+        "Other calls blocked this one; nothing of it was kept. Try again, or open the bank "
         "with a longer statement_timeout.",
     ),
     (

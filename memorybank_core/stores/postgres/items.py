@@ -1,7 +1,8 @@
-"""Values under keys, beside the memories: the `items` table.
+"""Store items in the table `items`: JSON values under keys in namespaces.
 
-The first label of a namespace, by which the table is spread, is also a column of its own. Vectors
-are compared here and not in the engine: an item may have several, and there are few.
+The first label of a namespace, by which the table is partitioned, is also a column of its own.
+Vectors are compared in this process, not in the database: an item may have several, and there are
+few.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from memorybank_core.stores.item_rows import (
     to_row,
 )
 from memorybank_core.stores.rows import micros
+from memorybank_core.stores.rules import ExpectedEmbedder
 
-from .base import WRITTEN_BY
-from .connections import Connections, Rows, Scope, Statement, Steps
+from .connections import Connections, Session
+from .reading import STORED_EMBEDDER, check_embedder
+from .row_security import items_scope
+from .statements import Rows, Statement
 
 _ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
 _UNDER = "path >= %(start)s AND path < %(end)s"
@@ -62,30 +66,25 @@ _NAMESPACES = f"""
         SELECT FROM memorybank.items AS i WHERE {{root}} i.path = paths.path AND {_ALIVE}
     )
     ORDER BY path
-"""  # leaps from one path to the next, past the items of each
+"""  # jumps from each path to the next instead of reading every item
 
 
 class PostgresItems:
     """The `ItemStore` of a `PostgresStore`.
 
     Args:
-        connections: To the database.
-        check_embedder: Takes the rows of `WRITTEN_BY`; raises EmbedderMismatchError where another
-            embedder writes the bank now.
+        connections: Connections to the database.
+        embedder: The embedder of the vectors.
     """
 
-    def __init__(self, connections: Connections, check_embedder: Callable[[Rows], None]) -> None:
-        self._connections, self._check_embedder = connections, check_embedder
+    def __init__(self, connections: Connections, embedder: ExpectedEmbedder) -> None:
+        self._connections, self._embedder = connections, embedder
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
-        """The item of a key."""
-
-        def steps() -> Steps[Item | None]:
-            values = {**_place(namespace, key), "now": micros(now)}
-            [found] = yield [Statement(_GET, values)]
-            return to_item(found[0]) if found else None
-
-        return self._connections.run(steps, _scope([namespace]), writes=False)
+        """Return the item of a key."""
+        select = Statement(_GET, {**_key_values(namespace, key), "now": micros(now)})
+        rows = self._read(select, namespace)
+        return to_item(rows[0]) if rows else None
 
     def search(
         self,
@@ -97,37 +96,26 @@ class PostgresItems:
         limit: int = 10,
         offset: int = 0,
     ) -> list[tuple[Item, float | None]]:
-        """The items whose value `accepts` lets pass, with scores; see `ItemStore`.
+        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`.
 
         Reads and compares every vector under the prefix.
         """
         columns = COLUMNS if vector is None else f"{COLUMNS}, vectors"
-        under, values = _under(prefix)
-        select = f"SELECT {columns} FROM memorybank.items WHERE {under} AND {_ALIVE}"
-        select += " ORDER BY updated_at DESC, path, key"
+        condition, values = _prefix_condition(prefix)
+        text = f"SELECT {columns} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
+        text += " ORDER BY updated_at DESC, path, key"
         if vector is None and accepts is None:
-            select += " LIMIT %(last)s"
-        values |= {"now": micros(now), "last": offset + limit}
-
-        def steps() -> Steps[Rows]:
-            found, written_by = yield [Statement(select, values), WRITTEN_BY]
-            if vector is not None:
-                self._check_embedder(written_by)
-            return found
-
-        rows = self._connections.run(steps, _scope([prefix]), writes=False)
+            text += " LIMIT %(last)s"
+        select = Statement(text, {**values, "now": micros(now), "last": offset + limit})
+        rows = self._read(select, prefix, check=vector is not None)
         return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
-        """Every namespace that has an item."""
-        under, values = _under(prefix)
-        select = _NAMESPACES.format(under=under, root="i.root = %(root)s AND" if prefix else "")
-
-        def steps() -> Steps[list[Namespace]]:
-            [found] = yield [Statement(select, {**values, "now": micros(now)})]
-            return [namespace_of(path) for (path,) in found]
-
-        return self._connections.run(steps, _scope([prefix]), writes=False)
+        """Return every namespace that has an item."""
+        condition, values = _prefix_condition(prefix)
+        text = _NAMESPACES.format(under=condition, root="i.root = %(root)s AND" if prefix else "")
+        rows = self._read(Statement(text, {**values, "now": micros(now)}), prefix)
+        return [namespace_of(path) for (path,) in rows]
 
     def write(
         self,
@@ -136,107 +124,107 @@ class PostgresItems:
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
     ) -> bool:
-        """Stores items and erases others, in one transaction.
+        """Store items and delete others, in one transaction.
 
-        What has expired under the first labels of these goes with it; where there are none,
-        everything that has. As of memories, the bytes of what is `deleted` stay a while.
+        Also deletes expired items: those under the first labels of these namespaces, or all if
+        nothing is stored or deleted.
+
+        Returns:
+            False if any are `deleted`: their bytes stay in the server's files until VACUUM.
 
         Raises:
-            EmbedderMismatchError: Another embedder writes the bank now.
+            EmbedderMismatchError: If another embedder writes the bank now.
         """
         namespaces = [item.namespace for item in items] + [namespace for namespace, _ in deleted]
         roots = sorted({namespace[0] for namespace in namespaces})
+        sweep = Statement(_SWEEP_SOME if roots else _SWEEP, {"now": micros(now), "roots": roots})
         rows = [
             {"root": item.namespace[0], **dict(zip(_NAMES, to_row(item, matrix), strict=True))}
             for item, matrix in zip(items, vectors, strict=True)
         ]
-        gone = [_place(namespace, key) for namespace, key in deleted]
+        keys = [_key_values(namespace, key) for namespace, key in deleted]
 
-        def steps() -> Steps[None]:
-            sweep = Statement(
-                _SWEEP_SOME if roots else _SWEEP, {"now": micros(now), "roots": roots}
-            )
-            written_by, _ = yield [WRITTEN_BY, sweep]
+        def write(session: Session) -> None:
+            stored_embedder, _ = session.execute(STORED_EMBEDDER, sweep)
             if any(matrix is not None for matrix in vectors):
-                self._check_embedder(written_by)
-            batch = [Statement(_INSERT, rows), Statement(_DELETE, gone)]
-            yield [statement for statement in batch if statement.values]
+                check_embedder(self._embedder, stored_embedder)
+            statements = [Statement(_INSERT, rows), Statement(_DELETE, keys)]
+            session.execute(*(statement for statement in statements if statement.values))
 
-        self._connections.run(steps, _scope(namespaces), writes=True)
-        return not gone
+        self._connections.run(write, items_scope(namespaces), writes=True)
+        return not keys
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Lets the time to live of items start anew; writes only where one has any."""
+        """Restart the time to live of items; writes only if one has any."""
         changes = [
             {
-                **_place(item.namespace, item.key),
+                **_key_values(item.namespace, item.key),
                 "ttl": item.ttl,
                 "expires_at": expiry(item.ttl, now),
             }
             for item in items
             if item.ttl is not None
         ]
-        if changes:
-            self._write(_REFRESH, changes, items)
+        self._update(Statement(_REFRESH, changes), items, check=False)
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
-        """Items with `fields` whose vectors are missing, as after a change of the embedder."""
-        under, values = _under(prefix)
-        select = f"SELECT {COLUMNS} FROM memorybank.items WHERE {under} AND {_ALIVE}"
-        select += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
-
-        def steps() -> Steps[list[Item]]:
-            [found] = yield [Statement(select, {**values, "now": micros(now)})]
-            return [to_item(row) for row in found]
-
-        return self._connections.run(steps, _scope([prefix]), writes=False)
+        """Return items with `fields` but without vectors, as after a change of the embedder."""
+        condition, values = _prefix_condition(prefix)
+        text = f"SELECT {COLUMNS} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
+        text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
+        rows = self._read(Statement(text, {**values, "now": micros(now)}), prefix)
+        return [to_item(row) for row in rows]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
-        """Stores vectors of items; of one that was written meanwhile, nothing.
+        """Store vectors of items, except for items that were written in the meantime.
 
         Raises:
-            EmbedderMismatchError: Another embedder writes the bank now.
+            EmbedderMismatchError: If another embedder writes the bank now.
         """
         changes = [
             {
-                **_place(item.namespace, item.key),
+                **_key_values(item.namespace, item.key),
                 "updated_at": micros(item.updated_at),
                 "value": item.value,
                 "vectors": to_blob(matrix),
             }
             for item, matrix in zip(items, vectors, strict=True)
         ]
-        if changes:
-            self._write(_SET_VECTORS, changes, items)
+        self._update(Statement(_SET_VECTORS, changes), items, check=True)
 
-    def _write(self, text: str, changes: list[dict[str, Any]], items: Sequence[Item]) -> None:
-        """Runs a statement for each of these items, in one transaction."""
+    def _read(self, select: Statement, namespace: Namespace, *, check: bool = False) -> Rows:
+        """Return the rows of a SELECT about a namespace or prefix; may check the embedder."""
 
-        def steps() -> Steps[None]:
-            [written_by] = yield [WRITTEN_BY]
-            if text is _SET_VECTORS:
-                self._check_embedder(written_by)
-            yield [Statement(text, changes)]
+        def read(session: Session) -> Rows:
+            if not check:
+                [rows] = session.execute(select)
+                return rows
+            rows, stored_embedder = session.execute(select, STORED_EMBEDDER)
+            check_embedder(self._embedder, stored_embedder)
+            return rows
 
-        self._connections.run(steps, _scope([item.namespace for item in items]), writes=True)
+        return self._connections.run(read, items_scope([namespace]), writes=False)
+
+    def _update(self, update: Statement, items: Sequence[Item], *, check: bool) -> None:
+        """Run an UPDATE once for each of these items, in one transaction."""
+
+        def write(session: Session) -> None:
+            if check:
+                [stored_embedder] = session.execute(STORED_EMBEDDER)
+                check_embedder(self._embedder, stored_embedder)
+            session.execute(update)
+
+        if update.values:
+            scope = items_scope([item.namespace for item in items])
+            self._connections.run(write, scope, writes=True)
 
 
-def _place(namespace: Namespace, key: str) -> dict[str, Any]:
+def _key_values(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
 
 
-def _under(prefix: Namespace) -> tuple[str, dict[str, Any]]:
-    """The condition for what is under a prefix, with its values."""
+def _prefix_condition(prefix: Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the condition for the items under a prefix, with its values."""
     start, end = bounds(prefix)
     values = {"start": start, "end": end}
     return (_OF_ROOT, {**values, "root": prefix[0]}) if prefix else (_UNDER, values)
-
-
-def _scope(namespaces: Sequence[Namespace]) -> Scope:
-    """What a call about these namespaces may see: what is under their common prefix."""
-    shared = []
-    for labels in zip(*namespaces, strict=False):
-        if len(set(labels)) > 1:
-            break
-        shared.append(labels[0])
-    return Scope("path", path_of(tuple(shared)))

@@ -1,4 +1,4 @@
-"""Reading memories and what is kept beside them."""
+"""Read memories, digests and profiles."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from datetime import date, datetime
 
 from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
-from memorybank_core.stores.rows import COLUMNS, DIGEST, moment, to_digest, to_memory
+from memorybank_core.reports import Stats
+from memorybank_core.stores.rows import (
+    COLUMNS,
+    DIGEST,
+    moment,
+    to_digest,
+    to_memory,
+    to_stats,
+)
+from memorybank_core.stores.rules import ExpectedEmbedder
 
-from .base import Base, awaited, reads
-from .connections import Statement, Steps
-from .rows import conditions, grouped, to_matrix
+from .connections import Session
+from .rows import filter_conditions, group, to_matrix
+from .statements import Rows, Statement
 
-KNOWN = (
+STORED_EMBEDDER = Statement(
+    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension', 'next_embedder') "
+    "ORDER BY name = 'next_embedder', name DESC"
+)
+"""The embedder and its dimension; a third row if an unfinished `reembed` left vectors."""
+
+SELECT_BY_ID = (
     f"SELECT {COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
 )
@@ -22,7 +37,7 @@ _FETCH = (
     "WHERE user_id = %(user)s AND seq = ANY(%(keys)s::bigint[])"
 )
 _MEMORIES = (
-    f"SELECT {COLUMNS} FROM memorybank.memories AS m WHERE user_id = %(user)s {{allowed}} "
+    f"SELECT {COLUMNS} FROM memorybank.memories AS m WHERE user_id = %(user)s {{condition}} "
     "ORDER BY created_at DESC, seq DESC LIMIT %(last)s"
 )
 _SPAN = (
@@ -39,102 +54,133 @@ _VECTORS = (
     "WHERE m.user_id = %(user)s AND v.user_id = %(user)s AND id = ANY(%(ids)s::text[]) "
     "ORDER BY v.seq, number"
 )
-DIGESTS = f"SELECT {DIGEST} FROM memorybank.digests WHERE user_id = %(user)s"
+SELECT_DIGESTS = f"SELECT {DIGEST} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
 _SCAN = (
     f"SELECT seq, {COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s"
 )
-_OF_THESE = (
+_SCAN_TABLE = (
     "SELECT {columns} FROM memorybank.{table} WHERE user_id = %(user)s AND seq > %(after)s "
     "AND seq <= (SELECT max(seq) FROM (SELECT seq FROM memorybank.memories WHERE user_id = "
     "%(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS these) ORDER BY {order}"
 )
-_SCAN_VECTORS = _OF_THESE.format(columns="seq, vector", table="vectors", order="seq, number")
-_SCAN_RECALLS = _OF_THESE.format(columns="seq, at, turn", table="recalls", order="seq, at, number")
+_SCAN_VECTORS = _SCAN_TABLE.format(columns="seq, vector", table="vectors", order="seq, number")
+_SCAN_RECALLS = _SCAN_TABLE.format(
+    columns="seq, at, turn", table="recalls", order="seq, at, number"
+)
 
 
-class Reading(Base):
-    """`known`, `fetch`, `memories` and their like."""
+_STATS = (
+    "SELECT count(DISTINCT user_id), count(*), count(archived_at), coalesce(sum(recalls), 0), "
+    "min(day), max(day) FROM memorybank.memories"
+)
+_BYTES = (
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
+    "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = %(schema)s AND c.relkind = 'r'"
+)
+_USERS = (
+    "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s ORDER BY user_id LIMIT 1000"
+)
 
-    @reads
-    def known(self, user_id: str, ids: Collection[str]) -> Steps[dict[str, Memory]]:
-        """Those of `ids` that exist, archived ones included."""
-        [found] = yield [Statement(KNOWN, {"user": user_id, "ids": list(ids)})]
-        return {row[0]: to_memory(user_id, row) for row in found}
 
-    @reads
-    def fetch(self, user_id: str, keys: Sequence[int]) -> Steps[dict[int, Memory]]:
-        """The memories of these candidate keys; what is gone meanwhile is left out."""
-        [found] = yield [Statement(_FETCH, {"user": user_id, "keys": list(keys)})]
-        return {row[0]: to_memory(user_id, row[1:]) for row in found}
+def check_embedder(embedder: ExpectedEmbedder, rows: Rows) -> None:
+    """Check the rows of `STORED_EMBEDDER`.
 
-    @reads
-    def memories(
-        self, user_id: str, filter: Filter, *, last: int | None = None
-    ) -> Steps[list[Memory]]:
-        """Memories in the order of their time, all or the `last` so many of them."""
-        allowed, values = conditions(filter)
-        values |= {"user": user_id, "last": last}
-        [found] = yield [Statement(_MEMORIES.format(allowed=allowed), values)]
-        return [to_memory(user_id, row) for row in found][::-1]
+    Raises:
+        EmbedderMismatchError: If another embedder wrote the vectors.
+    """
+    (name,), (dimension,) = rows[:2]
+    embedder.require(name, int(dimension))
 
-    @reads
-    def span(self, user_id: str) -> Steps[tuple[date, date] | None]:
-        """The days of the first and the last memory, or None if there is none."""
-        [[(first, last)]] = yield [Statement(_SPAN, {"user": user_id})]
-        return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
 
-    @reads
-    def recalls(self, user_id: str, id: str) -> Steps[list[datetime]]:
-        """When a memory was recalled, oldest first."""
-        [found] = yield [Statement(_RECALLS, {"user": user_id, "id": id})]
-        return [moment(at) for (at,) in found]
+def unfinished_tables(rows: Rows) -> list[str]:
+    """Return the table of an unfinished `reembed`, if the rows of `STORED_EMBEDDER` have one."""
+    return ["vectors_next"] if len(rows) > 2 else []
 
-    @reads
-    def vectors(self, user_id: str, ids: Collection[str]) -> Steps[dict[str, Matrix]]:
-        """The vectors of the windows of those memories that exist, by id; float32 (windows, d)."""
-        [found] = yield [Statement(_VECTORS, {"user": user_id, "ids": list(ids)})]
-        return {id: to_matrix(windows) for id, windows in grouped(found).items()}
 
-    @reads
-    def digests(self, user_id: str, *, days: bool = True) -> Steps[list[Digest]]:
-        """The user's digests: by kind, then by day, the overall ones first, or those alone."""
-        which = "" if days else " AND day = ''"
-        select = f"{DIGESTS}{which} ORDER BY kind, day"
-        [found] = yield [Statement(select, {"user": user_id})]
-        return [to_digest(user_id, row) for row in found]
+def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+    """See `MemoryStore.known`."""
+    [rows] = session.execute(Statement(SELECT_BY_ID, {"user": user_id, "ids": list(ids)}))
+    return {row[0]: to_memory(user_id, row) for row in rows}
 
-    @reads
-    def profile(self, user_id: str) -> Steps[str]:
-        """What `set_profile` stored; "{}" where nothing was."""
-        [found] = yield [Statement(_PROFILE, {"user": user_id})]
-        return str(found[0][0]) if found else "{}"
 
-    @reads
-    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> Steps[list[Stored]]:
-        """All of the memories that were written after a key, in that order, so many at most."""
-        values = {"user": user_id, "after": after, "limit": limit}
-        statements = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
-        found, vectors, recalls = yield [Statement(text, values) for text in statements]
-        windows = grouped(vectors)
-        history = grouped((seq, (moment(at), turn)) for seq, at, turn in recalls)
-        return [
-            Stored(
-                key=seq,
-                memory=to_memory(user_id, tuple(row)),
-                vectors=to_matrix(windows[seq]),
-                recalls=tuple(history.get(seq, ())),
-            )
-            for seq, *row in found
-        ]
+def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+    """See `MemoryStore.fetch`."""
+    [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
+    return {row[0]: to_memory(user_id, row[1:]) for row in rows}
 
-    aknown = awaited(known)
-    afetch = awaited(fetch)
-    amemories = awaited(memories)
-    aspan = awaited(span)
-    arecalls = awaited(recalls)
-    avectors = awaited(vectors)
-    adigests = awaited(digests)
-    aprofile = awaited(profile)
-    ascan = awaited(scan)
+
+def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:
+    """See `MemoryStore.memories`."""
+    condition, values = filter_conditions(filter)
+    values |= {"user": user_id, "last": last}
+    [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
+    return [to_memory(user_id, row) for row in rows][::-1]
+
+
+def span(session: Session, user_id: str) -> tuple[date, date] | None:
+    """See `MemoryStore.span`."""
+    [[(first, last)]] = session.execute(Statement(_SPAN, {"user": user_id}))
+    return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+
+
+def recalls(session: Session, user_id: str, id: str) -> list[datetime]:
+    """See `MemoryStore.recalls`."""
+    [rows] = session.execute(Statement(_RECALLS, {"user": user_id, "id": id}))
+    return [moment(at) for (at,) in rows]
+
+
+def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
+    """See `MemoryStore.vectors`."""
+    [rows] = session.execute(Statement(_VECTORS, {"user": user_id, "ids": list(ids)}))
+    return {id: to_matrix(windows) for id, windows in group(rows).items()}
+
+
+def digests(session: Session, user_id: str, *, days: bool) -> list[Digest]:
+    """See `MemoryStore.digests`."""
+    condition = "" if days else " AND day = ''"
+    select = f"{SELECT_DIGESTS}{condition} ORDER BY kind, day"
+    [rows] = session.execute(Statement(select, {"user": user_id}))
+    return [to_digest(user_id, row) for row in rows]
+
+
+def profile(session: Session, user_id: str) -> str:
+    """See `MemoryStore.profile`."""
+    [rows] = session.execute(Statement(_PROFILE, {"user": user_id}))
+    return str(rows[0][0]) if rows else "{}"
+
+
+def scan(session: Session, user_id: str, *, after: int, limit: int) -> list[Stored]:
+    """See `MemoryStore.scan`."""
+    values = {"user": user_id, "after": after, "limit": limit}
+    selects = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
+    rows, vectors, recalls = session.execute(*(Statement(select, values) for select in selects))
+    windows = group(vectors)
+    history = group((seq, (moment(at), turn)) for seq, at, turn in recalls)
+    return [
+        Stored(
+            key=seq,
+            memory=to_memory(user_id, tuple(row)),
+            vectors=to_matrix(windows[seq]),
+            recalls=tuple(history.get(seq, ())),
+        )
+        for seq, *row in rows
+    ]
+
+
+def users(session: Session, after: str) -> list[str]:
+    """Return the next 1,000 user ids after one, sorted."""
+    [rows] = session.execute(Statement(_USERS, {"after": after}))
+    return [user_id for (user_id,) in rows]
+
+
+def stats(session: Session, schema: str, user_id: str | None) -> Stats:
+    """See `MemoryStore.stats`."""
+    condition = "" if user_id is None else " WHERE user_id = %(user)s"
+    [counts], [(size,)] = session.execute(
+        Statement(_STATS + condition, {"user": user_id}),
+        Statement(_BYTES, {"schema": schema}),
+    )
+    return to_stats(counts, size)

@@ -1,7 +1,8 @@
-"""Embeds a bank's memories anew, as `stores/reembed` does a file's.
+"""Reembed a database: compute all vectors again with another embedder, without mixing the two.
 
-The new vectors are written beside the old ones, a batch in a transaction; one last transaction, in
-which nobody else writes, puts them in the place of the old.
+The new vectors go into a table of their own, one transaction per batch, so that a run that was
+interrupted continues where it stopped. One last transaction, which locks out other writers,
+replaces the old table by the new one.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import COLUMNS, to_memory
 
 from .address import address_of
-from .connections import EVERYONE, Connections, Options, Statement, Steps, alone
-from .schema import MOST_HALVED, SET_META, Layout, layout_of, quoted, vectors_table
+from .connections import Connections, Options, Session, connect
+from .row_security import ALL_ROWS
+from .schema import MAX_HALF_PRECISION, SET_META, Layout, layout_of, quote, vectors_table
+from .statements import Statement
 
 BATCH = 64
 
 _LOCK = Statement(
     "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors IN EXCLUSIVE MODE"
 )
-_BEGUN = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
+_NEXT_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
 _MISSING = f"""
     SELECT user_id, seq, {COLUMNS} FROM memorybank.memories AS m
     WHERE (user_id, seq) > (%(user)s, %(seq)s) AND NOT EXISTS (
@@ -39,7 +42,7 @@ _INSERT = """
         AND m.user_name IS NOT DISTINCT FROM %(user_name)s
         AND m.companion_name IS NOT DISTINCT FROM %(companion_name)s
     ON CONFLICT (user_id, seq, number) DO UPDATE SET vector = excluded.vector
-"""  # only where the text still is as it was embedded
+"""  # unless the text was changed since it was embedded
 _ORPHANS = """
     DELETE FROM memorybank.vectors_next AS v WHERE NOT EXISTS (
         SELECT FROM memorybank.memories AS m WHERE m.user_id = v.user_id AND m.seq = v.seq
@@ -69,44 +72,45 @@ def reembed(
         StoreError: If the server cannot be reached, or this role may not change the tables.
     """
     address, options = address_of(url), Options(2, timeout, statement_timeout=0)
-    with alone(address, options) as db:
+    with connect(address, options) as db:
         layout = layout_of(db, address)
-    connections = Connections(address, options, walls=layout.walls)
+    connections = Connections(address, options, row_security=layout.row_security)
+    run = partial(connections.run, scope=ALL_ROWS, writes=True)
     try:
-        connections.run(partial(_prepare, layout, embedder), EVERYONE, writes=True)
+        run(lambda session: _prepare(session, layout, embedder))
         done, after = 0, ("", 0)
         while True:
-            step = partial(_embed, embedder, after)
-            count, last = connections.run(step, EVERYONE, writes=True)
+            count, last = run(partial(_embed, embedder=embedder, after=after))
             if last is None:
                 break
             done, after = done + count, last
             if progress:
                 progress(count)
-        swap = partial(_swap, address.schema, embedder)
-        return done + connections.run(swap, EVERYONE, writes=True)
+        return done + run(lambda session: _swap(session, address.schema, embedder))
     finally:
         connections.close()
 
 
-def _prepare(layout: Layout, embedder: Embedder) -> Steps[None]:
-    """Makes room for the new vectors; drops those of a run with yet another embedder.
+def _prepare(session: Session, layout: Layout, embedder: Embedder) -> None:
+    """Create the table of the new vectors; drop that of a run with yet another embedder.
 
-    Whoever writes afterwards knows of them, and drops those of what is replaced.
+    From now on writers know of the new table, and delete the vectors of replaced memories there.
     """
-    _, begun = yield [_LOCK, _BEGUN]
-    if begun and begun[0][0] != embedder.name:
-        yield [Statement("DROP TABLE memorybank.vectors_next")]
-    if not begun or begun[0][0] != embedder.name:
-        told = {"name": "next_embedder", "value": embedder.name}
-        made = vectors_table(layout, "vectors_next", embedder.dimension)
-        yield [*map(Statement, made), Statement(SET_META, told)]
+    _, next_embedder = session.execute(_LOCK, _NEXT_EMBEDDER)
+    if next_embedder and next_embedder[0][0] == embedder.name:
+        return
+    if next_embedder:
+        session.execute(Statement("DROP TABLE memorybank.vectors_next"))
+    created = vectors_table(layout, "vectors_next", embedder.dimension)
+    mark = Statement(SET_META, {"name": "next_embedder", "value": embedder.name})
+    session.execute(*map(Statement, created), mark)
 
 
-def _embed(embedder: Embedder, after: tuple[str, int]) -> Steps[tuple[int, tuple[str, int] | None]]:
-    """Embeds a batch; returns how many, and the last of them, None where none is left."""
-    values = {"user": after[0], "seq": after[1]}
-    [batch] = yield [Statement(_MISSING, values)]
+def _embed(
+    session: Session, embedder: Embedder, after: tuple[str, int]
+) -> tuple[int, tuple[str, int] | None]:
+    """Embed the next batch; return its size and its last memory, None if none is left."""
+    [batch] = session.execute(Statement(_MISSING, {"user": after[0], "seq": after[1]}))
     if not batch:
         return 0, None
     matrices = embed_windows([to_memory("", row[2:]).text for row in batch], embedder)
@@ -118,44 +122,42 @@ def _embed(embedder: Embedder, after: tuple[str, int]) -> Steps[tuple[int, tuple
             "seq": row[1],
             "number": number,
             "vector": vector,
-            "indexable": embedder.dimension <= MOST_HALVED,
+            "indexable": embedder.dimension <= MAX_HALF_PRECISION,
         }
         for row, matrix in zip(batch, matrices, strict=True)
         for number, vector in enumerate(matrix)
     ]
-    yield [Statement(_INSERT, rows)]
+    session.execute(Statement(_INSERT, rows))
     return len(batch), (batch[-1][0], batch[-1][1])
 
 
-def _swap(schema: str, embedder: Embedder) -> Steps[int]:
-    """Embeds what came meanwhile, and puts the new vectors in the place of the old."""
-    yield [_LOCK]
+def _swap(session: Session, schema: str, embedder: Embedder) -> int:
+    """Embed what was written in the meantime, and replace the old vectors by the new ones."""
+    session.execute(_LOCK)
     done = 0
     last: tuple[str, int] | None = ("", 0)
     while last is not None:
-        count, last = yield from _embed(embedder, last)
+        count, last = _embed(session, embedder, last)
         done += count
-    [_, names] = yield [
-        Statement(_ORPHANS),
-        Statement(_NAMES, {"schema": quoted(schema)}),
-    ]
-    renamed = [
+    names = Statement(_NAMES, {"schema": quote(schema)})
+    [_, names_and_kinds] = session.execute(Statement(_ORPHANS), names)
+    renames = [
         Statement(
-            f"ALTER {'INDEX' if is_index else 'TABLE'} memorybank.{quoted(name)} "
-            f"RENAME TO {quoted(name.replace('vectors_next', 'vectors', 1))}"
+            f"ALTER {'INDEX' if is_index else 'TABLE'} memorybank.{quote(name)} "
+            f"RENAME TO {quote(name.replace('vectors_next', 'vectors', 1))}"
         )
-        for name, is_index in names
+        for name, is_index in names_and_kinds
     ]
-    told = [
+    session.execute(Statement("DROP TABLE memorybank.vectors"), *renames)
+    properties = [
         {"name": "embedder", "value": embedder.name},
         {"name": "dimension", "value": str(embedder.dimension)},
     ]
-    yield [Statement("DROP TABLE memorybank.vectors"), *renamed]
-    yield [
+    session.execute(
         Statement("UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"),
         Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'"),
-        Statement(SET_META, told),
-    ]
-    if embedder.dimension > MOST_HALVED:
-        yield [Statement("UPDATE memorybank.users SET indexed_from = 9223372036854775807")]
+        Statement(SET_META, properties),
+    )
+    if embedder.dimension > MAX_HALF_PRECISION:
+        session.execute(Statement("UPDATE memorybank.users SET indexed_from = 9223372036854775807"))
     return done

@@ -1,4 +1,4 @@
-"""Between records and rows: what PostgreSQL's tables have beside the columns of every store."""
+"""Convert memories to rows: the columns that only the PostgreSQL tables have."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from memorybank_core.stores.rules import sole_speaker, utterance_count
 
 NAMES = COLUMNS.split(", ")
 STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
-"""What a memory keeps when another text takes its place."""
+"""The columns that a memory keeps when its text is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory as it goes into the database.
+    """A memory to be inserted.
 
     Attributes:
         id: Its id.
         kind: Its kind.
-        conversation: The session that it belongs to.
-        row: Its columns, but for the user, the number and the place in the conversation.
-        vectors: Of its windows, float32 (windows, d).
+        conversation: Its session, or its day if it has none.
+        row: Its columns, except for the user, the number and the place in the conversation.
+        vectors: The vectors of its windows, float32 (windows, d).
     """
 
     id: str
@@ -41,7 +41,7 @@ class Entry:
 
 
 def entries(user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
-    """Memories, with the vectors of their windows, as they go into the database."""
+    """Return the entries of memories with the vectors of their windows."""
     rows = [_row(user_id, memory) for memory in memories]
     return [
         Entry(row["id"], row["kind"], row["conversation"], row, matrix)
@@ -50,7 +50,7 @@ def entries(user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix])
 
 
 def term_keys(user_id: str, terms: Iterable[str]) -> list[int]:
-    """A 64-bit key for each term of a user: no two users' terms are one entry of the index."""
+    """Return a 64-bit key for each term, salted with the user: users share no index entries."""
     salted = hashlib.blake2b(user_id.encode(errors="surrogatepass") + b"\0", digest_size=8)
     keys = []
     for term in terms:
@@ -60,8 +60,8 @@ def term_keys(user_id: str, terms: Iterable[str]) -> list[int]:
     return keys
 
 
-def conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
-    """A filter as SQL, to follow the condition on the user; the table of memories is `m`."""
+def filter_conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
+    """Return a filter as SQL, to follow the condition on the user; the memories are `m`."""
     clauses, values = [], {}
     for name, clause, value in (
         ("since", "m.day >= %(since)s", filter.since and filter.since.isoformat()),
@@ -77,7 +77,7 @@ def conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
     return " ".join(clauses), values
 
 
-def grouped(pairs: Iterable[Sequence[Any]]) -> dict[Any, list[Any]]:
+def group(pairs: Iterable[Sequence[Any]]) -> dict[Any, list[Any]]:
     """Return the values of each key, in their order."""
     groups: dict[Any, list[Any]] = {}
     for key, value in pairs:
@@ -86,19 +86,19 @@ def grouped(pairs: Iterable[Sequence[Any]]) -> dict[Any, list[Any]]:
 
 
 def to_matrix(vectors: Sequence[Any]) -> Matrix:
-    """The vectors of a memory's windows, float32 (windows, d)."""
+    """Return the vectors of a memory's windows, float32 (windows, d)."""
     return np.stack([vector.to_numpy() for vector in vectors]).astype(np.float32)
 
 
 def _row(user_id: str, memory: Memory) -> dict[str, Any]:
     counts = Counter(tokenize(memory.text))
     row = dict(zip(NAMES, from_memory(memory), strict=True))
-    said = (row["query"], row["response"])
+    texts = (row["query"], row["response"])
     return {
         **row,
         "conversation": row["day"] if row["session"] is None else row["session"],
-        "utterances": utterance_count(*said),
-        "speaker": sole_speaker(*said, row["user_name"], row["companion_name"]),
+        "utterances": utterance_count(*texts),
+        "speaker": sole_speaker(*texts, row["user_name"], row["companion_name"]),
         "terms": term_keys(user_id, counts),
         "counts": list(counts.values()),
         "length": counts.total(),

@@ -1,14 +1,15 @@
-"""The database: its tables, their numbered migrations, and how they are spread.
+"""The tables of a bank: their numbered migrations, partitions and policies.
 
-All tables lie in one schema of the database. The key of each begins with the user (of `items`,
-with the first label of the namespace), by which they are also partitioned or distributed: what one
-call reads lies on one shard, however many users share the database.
+All tables are in one schema of the database. The key of each begins with the user (for `items`,
+with the first label of the namespace), by which the tables are also partitioned or distributed:
+what one call reads is on one shard, however many users share the database.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import psycopg
@@ -25,7 +26,7 @@ from .address import Address
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 PARTITIONS = 8
-"""Into how many partitions `init` splits every table, unless told otherwise."""
+"""Default number of partitions of every table."""
 
 TABLES = {
     "users": "user_id",
@@ -35,12 +36,12 @@ TABLES = {
     "digests": "user_id",
     "items": "root",
 }
-"""Every table but `meta`, with the column that it is spread by."""
+"""Every table except `meta`, with the column that it is partitioned by."""
 
-MOST_INDEXED, MOST_HALVED = 2000, 4000
-"""The longest vectors of which pgvector makes an HNSW index: whole, and with halved precision."""
+MAX_INDEXED, MAX_HALF_PRECISION = 2000, 4000
+"""The longest vectors that pgvector can index with HNSW: in full, and in half precision."""
 
-_LOCK = 0x4D42414E  # "MBAN"; the advisory lock under which the schema changes
+_LOCK = 0x4D42414E  # "MBAN"; the advisory lock that a change of the schema holds
 
 _CREATE_META = "CREATE TABLE memorybank.meta (name text PRIMARY KEY, value text NOT NULL)"
 _META = "SELECT value FROM memorybank.meta WHERE name = %s"
@@ -48,7 +49,7 @@ SET_META = (
     "INSERT INTO memorybank.meta VALUES (%(name)s, %(value)s) ON CONFLICT (name) DO UPDATE SET "
     "value = excluded.value"
 )
-"""Notes something about the bank."""
+"""Stores a property of the bank."""
 
 _TABLES = """
 CREATE TABLE memorybank.users (
@@ -144,22 +145,42 @@ CREATE TABLE memorybank.{table} (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the tables of a bank are made.
+    """The layout of a bank's tables.
 
     Attributes:
         embedder: Name of the embedder whose vectors they hold.
         dimension: Length of its vectors.
-        partitions: Into how many partitions each is split by a hash of the user; 0 for none, as
-            engines that split tables themselves want it.
-        citus: Whether they are distributed by Citus instead.
-        walls: Whether row-level security lets a connection see only the user it was set to.
+        partitions: Number of partitions of each table, by a hash of the user; 0 for none, for
+            engines that split tables themselves.
+        citus: Whether Citus distributes the tables instead.
+        row_security: Whether row-level security limits each call to the rows of its user.
     """
 
     embedder: str
     dimension: int
     partitions: int = PARTITIONS
     citus: bool = False
-    walls: bool = False
+    row_security: bool = False
+    walls: InitVar[bool | None] = None  # deprecated: use row_security
+
+    def __post_init__(self, walls: bool | None) -> None:
+        """Accept the old name of `row_security`."""
+        if walls is not None:
+            _warn_about_walls(stacklevel=4)
+            object.__setattr__(self, "row_security", walls)
+
+
+def _warn_about_walls(stacklevel: int) -> None:
+    warnings.warn("use row_security instead of walls", DeprecationWarning, stacklevel=stacklevel)
+
+
+def _walls(layout: Layout) -> bool:
+    """Return `row_security`. Deprecated."""
+    _warn_about_walls(stacklevel=3)
+    return layout.row_security
+
+
+Layout.walls = property(_walls)  # type: ignore[attr-defined]
 
 
 def _first(layout: Layout) -> Iterator[str]:
@@ -175,22 +196,22 @@ def _first(layout: Layout) -> Iterator[str]:
 
 
 def vectors_table(layout: Layout, table: str, dimension: int) -> Iterator[str]:
-    """The statements that make a table of vectors, with the index of those of large users."""
+    """Yield the statements that create a table of vectors and the HNSW index of large users."""
     statement = _VECTORS.format(table=table, dimension=dimension)
-    yield from _spread(layout, table, statement, beside="vectors")
+    yield from _spread(layout, table, statement, template="vectors")
     column, kind = "vector", "vector"
-    if dimension > MOST_INDEXED:
+    if dimension > MAX_INDEXED:
         column, kind = f"(vector::halfvec({dimension}))", "halfvec"
-    if dimension <= MOST_HALVED:
+    if dimension <= MAX_HALF_PRECISION:
         yield (
             f"CREATE INDEX {table}_by_nearness ON memorybank.{table} "
             f"USING hnsw ({column} {kind}_ip_ops) WHERE indexed"
         )
 
 
-def _spread(layout: Layout, table: str, statement: str, beside: str = "") -> Iterator[str]:
-    """The statements that make a table, in parts, with what walls its rows off."""
-    key = TABLES[beside or table]
+def _spread(layout: Layout, table: str, statement: str, template: str = "") -> Iterator[str]:
+    """Yield the statements that create a table with its partitions and its policy."""
+    key = TABLES[template or table]
     count = 0 if layout.citus else layout.partitions
     yield statement.replace(" PARTITION", f" PARTITION BY HASH ({key})" if count else "")
     parts = [f"{table}_{number}" for number in range(count)]
@@ -200,16 +221,17 @@ def _spread(layout: Layout, table: str, statement: str, beside: str = "") -> Ite
             f"FOR VALUES WITH (MODULUS {count}, REMAINDER {number})"
         )
     if layout.citus:
-        others = "" if table == "users" else ", colocate_with => 'memorybank.users'"
-        yield f"SELECT create_distributed_table('memorybank.{table}', '{key}'{others})"
-    if layout.walls:
-        yield from _walls(table, parts)
+        colocation = "" if table == "users" else ", colocate_with => 'memorybank.users'"
+        yield f"SELECT create_distributed_table('memorybank.{table}', '{key}'{colocation})"
+    if layout.row_security:
+        yield from _policies(table, parts)
 
 
-def _walls(table: str, parts: Sequence[str]) -> Iterator[str]:
-    """Row-level security for a table: a row is there for the user, or the namespace, that is set.
+def _policies(table: str, parts: Sequence[str]) -> Iterator[str]:
+    """Yield the statements that enable row-level security on a table.
 
-    Whoever looks into a part by its own name sees nothing.
+    A row is visible if the session's user (for items, namespace) is set to the row's. Partitions
+    have no policy: queries that name one see no rows.
     """
     own = "user_id = current_setting('memorybank_session.user_id', true)"
     if table == "items":
@@ -222,15 +244,15 @@ def _walls(table: str, parts: Sequence[str]) -> Iterator[str]:
 
 
 MIGRATIONS: tuple[Callable[[Layout], Iterator[str]], ...] = (_first,)
-"""What takes a database from schema version i to i + 1; entries are only ever appended."""
+"""The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 
 
 def version(db: Connection, schema: str) -> int:
-    """The schema version of a database; 0 where no bank is.
+    """Return the schema version of a database; 0 if it has no bank.
 
     Raises:
-        NotABankError: The schema has tables, and they are another application's.
-        SchemaTooNewError: A newer version of the package made them.
+        NotABankError: If the schema has tables of another application.
+        SchemaTooNewError: If a newer version of the package created the tables.
     """
     [(tables, metas)] = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE tablename = 'meta') FROM pg_tables "
@@ -239,13 +261,13 @@ def version(db: Connection, schema: str) -> int:
     )
     if not tables:
         return 0
-    found = [row[0] for row in db.execute(named(_META, schema), ("schema",))] if metas else []
-    if not found:
+    versions = db.execute(in_schema(_META, schema), ("schema",)).fetchall() if metas else []
+    if not versions:
         raise NotABankError(
-            f"the schema {schema!r} of this database has another application's tables. They were "
-            "left as they are; name another with ?schema=NAME at the end of the URL"
+            f"the schema {schema!r} of this database has tables of another application. They were "
+            "not changed; name another schema with ?schema=NAME at the end of the URL"
         )
-    number = int(found[0])
+    number = int(versions[0][0])
     if number > len(MIGRATIONS):
         raise SchemaTooNewError(
             f"the bank has schema version {number}; this version of memorybank knows up to "
@@ -255,17 +277,17 @@ def version(db: Connection, schema: str) -> int:
 
 
 def layout_of(db: Connection, address: Address) -> Layout:
-    """How the tables of a bank were made.
+    """Return the layout of a bank.
 
     Raises:
-        ConfigurationError: There is no bank.
-        SchemaTooOldError: An older version of the package made them.
-        NotABankError, SchemaTooNewError: As `version`.
+        ConfigurationError: If there is no bank.
+        SchemaTooOldError: If an older version of the package created the tables.
+        NotABankError, SchemaTooNewError: See `version`.
     """
     number = version(db, address.schema)
     if not number:
         raise ConfigurationError(
-            f"there is no bank at {address}. Make one with: memorybank db init {address}"
+            f"there is no bank at {address}. Create one with: memorybank db init {address}"
         )
     if number < len(MIGRATIONS):
         raise SchemaTooOldError(
@@ -276,61 +298,73 @@ def layout_of(db: Connection, address: Address) -> Layout:
 
 
 def migrate(db: Connection, address: Address, layout: Layout | None = None) -> tuple[int, int]:
-    """Makes the tables with a `layout`, or without one brings them to the newest version.
+    """Create the tables with a `layout`, or without one upgrade them to the newest version.
 
-    One transaction: all of it, or nothing. Who comes second finds it done.
+    All of it is one transaction. If another process does the same at once, one of them waits and
+    then has nothing to do.
 
     Returns:
-        The version of before, 0 where there was none, and that of now.
+        The schema version before (0 if there was no bank) and after.
 
     Raises:
-        ConfigurationError: pgvector is not there, and this role may not install it.
-        NotABankError, SchemaTooNewError: As `version`.
+        ConfigurationError: If pgvector is missing and this role may not install it.
+        NotABankError, SchemaTooNewError: See `version`.
     """
     schema = address.schema
     if layout is not None and (before := version(db, schema)):
-        return before, before  # without a lock, as a rule
+        return before, before  # the usual case, without a lock
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         before = version(db, schema)
         if bool(before) == (layout is not None):
             return before, before
-        told: dict[str, object] = {"schema": len(MIGRATIONS)}
+        properties: dict[str, object] = {"schema": len(MIGRATIONS)}
         if layout is not None:
             _require_pgvector(db)
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
-            db.execute(named(_CREATE_META, schema))
-            told |= {field.name: getattr(layout, field.name) for field in fields(layout)}
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
+            db.execute(in_schema(_CREATE_META, schema))
+            properties |= _properties(layout)
         for migration in MIGRATIONS[before:]:
             for statement in migration(layout or _layout(db, schema)):
-                db.execute(named(statement, schema))
-        for name, value in told.items():
-            db.execute(named(SET_META, schema), {"name": name, "value": str(value)})
+                db.execute(in_schema(statement, schema))
+        for name, value in properties.items():
+            db.execute(in_schema(SET_META, schema), {"name": name, "value": str(value)})
     return before, len(MIGRATIONS)
 
 
-def named(statement: str, schema: str) -> bytes:
-    """A statement about the schema "memorybank", for one of another name."""
+def in_schema(statement: str, schema: str) -> bytes:
+    """Return a statement about the schema "memorybank", changed to be about `schema`."""
     if schema != "memorybank":
-        statement = statement.replace("memorybank.", f"{quoted(schema)}.")
+        statement = statement.replace("memorybank.", f"{quote(schema)}.")
     return statement.encode()
 
 
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
+def quote(name: str) -> str:
+    """Return a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _layout(db: Connection, schema: str) -> Layout:
-    rows = db.execute(named("SELECT name, value FROM memorybank.meta", schema))
-    told: dict[str, str] = dict(rows.fetchall())
+    rows = db.execute(in_schema("SELECT name, value FROM memorybank.meta", schema))
+    properties: dict[str, str] = dict(rows.fetchall())
     return Layout(
-        told["embedder"],
-        int(told["dimension"]),
-        int(told["partitions"]),
-        citus=told["citus"] == "True",
-        walls=told["walls"] == "True",
+        properties["embedder"],
+        int(properties["dimension"]),
+        int(properties["partitions"]),
+        citus=properties["citus"] == "True",
+        row_security=properties["walls"] == "True",
     )
+
+
+def _properties(layout: Layout) -> dict[str, object]:
+    """Return the rows of `meta` that store a layout."""
+    return {
+        "embedder": layout.embedder,
+        "dimension": layout.dimension,
+        "partitions": layout.partitions,
+        "citus": layout.citus,
+        "walls": layout.row_security,
+    }
 
 
 def _require_pgvector(db: Connection) -> None:
@@ -340,5 +374,5 @@ def _require_pgvector(db: Connection) -> None:
     except psycopg.Error as error:
         raise ConfigurationError(
             "this database has no pgvector: install it on the server, and let an administrator "
-            f"run CREATE EXTENSION vector here ({error})"
+            f"run CREATE EXTENSION vector in the database ({error})"
         ) from error

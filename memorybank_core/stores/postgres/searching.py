@@ -1,9 +1,9 @@
-"""Searching: the candidates for a probe, found and scored in the engine.
+"""Search: find and score the candidates for a probe in the database.
 
-After a look at the user one statement does it all: it pools the windows nearest to the query's
-vector and the best memories by BM25, of all memories and, where the query names days, of those
-days; adds their neighbours in the conversation; and gives what ranking needs of them. Of a user
-with very many windows the nearest come from the HNSW index: see `ann`.
+After the row of the user is read, one statement does the rest. It pools the windows nearest to the
+query's vector and the best memories by BM25, among all memories and, if the query names days,
+among those of these days; it adds their neighbours in the conversation; and it returns what
+ranking needs. For a user with very many windows the nearest come from the HNSW index: see `ann`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 
 from memorybank_core.protocols import Array, Candidates, Filter, Probe
 from memorybank_core.search.dates import DayRange
-from memorybank_core.stores.rules import named_span_lengths, named_speaker
+from memorybank_core.stores.rules import ExpectedEmbedder, named_span_lengths, named_speaker
 
 from . import ann
-from .base import WRITTEN_BY, Base, awaited, reads
-from .candidate_sql import KNOWN, whole
-from .connections import Rows, Statement, Steps
-from .rows import conditions, term_keys
+from .candidate_sql import KNOWN, exact_search
+from .connections import Session
+from .reading import STORED_EMBEDDER, check_embedder
+from .rows import filter_conditions, term_keys
+from .statements import Rows, Statement
 
 _USER = f"WITH {KNOWN} SELECT size, indexed_from FROM known"
 _SPEAKERS = """
@@ -37,44 +38,40 @@ _SPEAKERS = """
         FROM names WHERE names.speaker IS NOT NULL
     )
     SELECT speaker FROM names WHERE speaker IS NOT NULL
-"""  # leaps from one name to the next, past the memories of each
+"""  # jumps from each name to the next instead of reading every memory
 
 
-class Searching(Base):
-    """`candidates`."""
-
-    @reads
-    def candidates(self, user_id: str, probe: Probe) -> Steps[Candidates]:
-        """The memories that may answer `probe`, and their neighbours."""
-        allowed, values = conditions(probe.filter)
-        within = _within(probe.days, values)
-        values |= {
-            "user": user_id,
-            "vector": probe.vector,
-            "terms": term_keys(user_id, sorted(set(probe.terms))),
-            "pool": probe.pool,
-            "least": probe.least,
-            "reach": probe.reach,
-        }
-        users, speakers, written_by = yield [
-            Statement(_USER, values),
-            Statement(_SPEAKERS, values),
-            WRITTEN_BY,
-        ]
-        self._check_embedder(written_by)
-        rows: Rows = []
-        for size, indexed_from in users:
-            if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
-                [rows] = yield [Statement(whole(allowed, within), values)]
-            else:
-                rows = yield from ann.rows(values, allowed, within, size, self._dimension)
-        return _columns(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
-
-    acandidates = awaited(candidates)
+def candidates(
+    session: Session, embedder: ExpectedEmbedder, user_id: str, probe: Probe
+) -> Candidates:
+    """Find the candidates for a probe; see `MemoryStore.candidates`."""
+    condition, values = filter_conditions(probe.filter)
+    in_named_days = _day_condition(probe.days, values)
+    values |= {
+        "user": user_id,
+        "vector": probe.vector,
+        "terms": term_keys(user_id, sorted(set(probe.terms))),
+        "pool": probe.pool,
+        "least": probe.least,
+        "reach": probe.reach,
+    }
+    users, speakers, stored_embedder = session.execute(
+        Statement(_USER, values), Statement(_SPEAKERS, values), STORED_EMBEDDER
+    )
+    check_embedder(embedder, stored_embedder)
+    rows: Rows = []
+    for size, indexed_from in users:
+        if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
+            [rows] = session.execute(Statement(exact_search(condition, in_named_days), values))
+        else:
+            rows = ann.find_rows(
+                session, values, condition, in_named_days, size, embedder.dimension
+            )
+    return _columns(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
 
 
-def _within(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
-    """The condition for the days that a query names; its values are added to the others."""
+def _day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
+    """Return the condition for the days that a query names, and add its values to `values`."""
     spans = []
     for number, span in enumerate(days):
         values |= {f"first{number}": str(span.first), f"last{number}": str(span.last)}

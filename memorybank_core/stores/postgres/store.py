@@ -1,77 +1,69 @@
-"""PostgresStore: the bank in a PostgreSQL database with pgvector, for any number of machines.
+"""PostgresStore: a bank in a PostgreSQL database with pgvector, for any number of machines.
 
-Nothing of a user is kept in the process: every call asks the database, which finds and scores.
+The process keeps no data of a user: every call asks the database, which finds and scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import partial
+from typing import TypeVar
 
-from memorybank_core.reports import Stats
-from memorybank_core.stores.rows import to_stats
+from memorybank_core.errors import InvalidInputError
+from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
+from memorybank_core.records import Digest, Memory
+from memorybank_core.reports import DeletionReceipt, Stats
+from memorybank_core.stores.rules import ExpectedEmbedder
 
+from . import deleting, reading, searching, state, writing
 from .address import address_of
-from .awaiting import AsyncConnections
-from .connections import EVERYONE, Connections, Options, Statement, Steps, alone, user_scope
-from .deleting import Deleting
+from .connections import Connections, Options, Session, connect
 from .items import PostgresItems
-from .reading import Reading
-from .schema import TABLES, Layout, layout_of, migrate, named
-from .searching import Searching
-from .writing import Writing
+from .row_security import ALL_ROWS, user_scope
+from .schema import TABLES, Layout, in_schema, layout_of, migrate
+
+R = TypeVar("R")
 
 EXACT_UP_TO = 20_000
-"""Up to how many windows of one user are compared one by one; beyond it, HNSW finds the nearest."""
+"""Number of windows of one user up to which each is compared; beyond it, HNSW finds the nearest."""
 
-_USERS = (
-    "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s ORDER BY user_id LIMIT 1000"
+_DEAD_ROWS = (
+    "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE schemaname = %(schema)s"
 )
-_STATS = (
-    "SELECT count(DISTINCT user_id), count(*), count(archived_at), coalesce(sum(recalls), 0), "
-    "min(day), max(day) FROM memorybank.memories"
-)
-_BYTES = (
-    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
-    "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-    "WHERE n.nspname = %(schema)s AND c.relkind = 'r'"
-)
-_DEAD = "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE schemaname = %(schema)s"
 
 
-class PostgresStore(Reading, Writing, Searching, Deleting):
+class PostgresStore:
     """A `MemoryStore` in a PostgreSQL database, for any number of threads, processes and machines.
 
-    What is about one user can also be awaited (`aadd`, `acandidates`, …): natively, without a
-    thread. Who does so closes the store with `aclose`.
-
-    Where the schema that the URL names is empty, its tables are made, with the layout that
-    `memorybank db init` has by default; to choose another, run that first.
+    If the schema that the URL names is empty, its tables are created with the default layout of
+    `memorybank db init`. To choose another layout, run that command first.
 
     Args:
-        url: postgresql://user@host:port/database, with ?schema=NAME for another schema than
-            "memorybank". What it leaves out, the password above all, comes from libpq's
-            environment and files.
+        url: postgresql://user@host:port/database, with ?schema=NAME for a schema other than
+            "memorybank". Missing parts, above all the password, come from libpq's environment
+            and files.
         embedder: Name of the embedder whose vectors the bank holds.
         dimension: Length of its vectors.
-        pool_size: How many connections this store opens at most.
-        timeout: Seconds in which a call must succeed, waiting and trying again included.
-        statement_timeout: Seconds that one statement may take; 0 sets no limit.
-        pooler: Whether a pooler that lends connections by the transaction stands between
-            (PgBouncer): nothing is then prepared, or set for longer than a transaction.
-        exact_up_to: Up to how many windows of one user are compared one by one; beyond it, HNSW
+        pool_size: Maximum number of connections of this store.
+        timeout: Seconds in which a call must succeed, waiting and retries included.
+        statement_timeout: Maximum seconds of one statement; 0 sets no limit.
+        pooler: Whether a pooler such as PgBouncer assigns connections per transaction: nothing is
+            then prepared, or set for longer than a transaction.
+        exact_up_to: Number of windows of one user up to which each is compared; beyond it, HNSW
             finds the nearest.
 
     Attributes:
-        path: The URL without the password: opens the same bank where libpq knows that.
+        path: The URL without the password: opens the same bank if libpq knows the password.
 
     Raises:
-        ConfigurationError: It is no such URL, or the database has no pgvector.
-        NotABankError: The schema has another application's tables.
-        SchemaTooNewError: A newer version of the package made them.
-        SchemaTooOldError: An older one did; `memorybank db upgrade` brings them up to date.
-        EmbedderMismatchError: Another embedder wrote the vectors.
-        StoreUnavailableError: The server cannot be reached.
+        ConfigurationError: If `url` is not such a URL, or the database has no pgvector.
+        NotABankError: If the schema has tables of another application.
+        SchemaTooNewError: If a newer version of the package created the tables.
+        SchemaTooOldError: If an older one did; `memorybank db upgrade` upgrades them.
+        EmbedderMismatchError: If another embedder wrote the vectors.
+        StoreUnavailableError: If the server cannot be reached.
     """
 
     def __init__(
@@ -88,67 +80,210 @@ class PostgresStore(Reading, Writing, Searching, Deleting):
     ) -> None:
         address = address_of(url)
         self.path = address.shown
-        self._embedder, self._dimension, self._exact_up_to = embedder, dimension, exact_up_to
+        self._embedder = ExpectedEmbedder(self.path, embedder, dimension)
+        self._vector_space = writing.VectorSpace(self._embedder, exact_up_to)
         options = Options(pool_size, timeout, statement_timeout, pooler)
-        with alone(address, options) as db:
+        with connect(address, options) as db:
             migrate(db, address, Layout(embedder, dimension))
             layout = layout_of(db, address)
-        self._connections = Connections(address, options, walls=layout.walls)
-        self._awaiting = AsyncConnections(address, options, walls=layout.walls)
-        self._check_embedder([(layout.embedder,), (layout.dimension,)])
-        self._items = PostgresItems(self._connections, self._check_embedder)
+        self._embedder.require(layout.embedder, layout.dimension)
+        self._connections = Connections(address, options, row_security=layout.row_security)
+        self._items = PostgresItems(self._connections, self._embedder)
 
     @property
     def items(self) -> PostgresItems:
-        """Values under keys, in the same database."""
+        """The items in the same database."""
         return self._items
 
+    def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+        """Return the memories with these ids, archived ones included, by id."""
+        return self._read(user_id, lambda session: reading.known(session, user_id, ids))
+
+    def add(
+        self,
+        user_id: str,
+        memories: Sequence[Memory],
+        vectors: Sequence[Matrix],
+        *,
+        replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
+    ) -> None:
+        """Store memories with the vectors of their windows; see `MemoryStore`."""
+        self._write(
+            user_id,
+            lambda session: writing.add(
+                session,
+                self._vector_space,
+                user_id,
+                memories,
+                vectors,
+                replace=replace,
+                recalled=recalled or {},
+            ),
+        )
+
+    def candidates(self, user_id: str, probe: Probe) -> Candidates:
+        """Find the memories that may answer `probe`, and their neighbours."""
+        return self._read(
+            user_id,
+            lambda session: searching.candidates(session, self._embedder, user_id, probe),
+        )
+
+    def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+        """Return the memories of candidates by key, without those deleted since."""
+        return self._read(user_id, lambda session: reading.fetch(session, user_id, keys))
+
+    def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
+        """Return memories in the order of their time, all or the last `last`."""
+        return self._read(
+            user_id, lambda session: reading.memories(session, user_id, filter, last=last)
+        )
+
+    def span(self, user_id: str) -> tuple[date, date] | None:
+        """Return the days of the first and the last memory, or None if there are no memories."""
+        return self._read(user_id, lambda session: reading.span(session, user_id))
+
+    def strengthen(
+        self,
+        user_id: str,
+        ids: Collection[str],
+        now: datetime,
+        turn: str | None,
+        law: ForgettingLaw,
+    ) -> int:
+        """Record a recall of memories and strengthen them by `law`; return how many."""
+        return self._write(
+            user_id, lambda session: state.strengthen(session, user_id, ids, now, turn, law)
+        )
+
+    def change_state(
+        self, user_id: str, ids: Collection[str], change: StateChange, now: datetime
+    ) -> int:
+        """Archive, restore, pin or unpin memories; return how many changed."""
+        return self._write(
+            user_id, lambda session: state.change_state(session, user_id, ids, change, now)
+        )
+
+    def recalls(self, user_id: str, id: str) -> list[datetime]:
+        """Return the times at which a memory was recalled, oldest first."""
+        return self._read(user_id, lambda session: reading.recalls(session, user_id, id))
+
+    def delete(
+        self, user_id: str, *, ids: Collection[str] | None = None, day: date | None = None
+    ) -> DeletionReceipt:
+        """Delete memories for good: these ids, this day, or everything of the user.
+
+        The rows are gone for every reader. Their bytes stay in the server's files until VACUUM
+        has freed them and the space was reused, and in its log and backups as long as those are
+        kept. So the receipt says `erased` only if there was nothing to delete.
+        """
+        return self._write(
+            user_id, lambda session: deleting.delete(session, user_id, ids=ids, day=day)
+        )
+
+    def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
+        """Return the vectors of the windows of these memories, by id; float32 (windows, d)."""
+        return self._read(user_id, lambda session: reading.vectors(session, user_id, ids))
+
+    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
+        """Return everything of the next `limit` memories that were written after a key."""
+        return self._read(
+            user_id, lambda session: reading.scan(session, user_id, after=after, limit=limit)
+        )
+
+    def put(self, user_id: str, stored: Sequence[Stored]) -> None:
+        """Store memories with everything that another store had of them; see `MemoryStore`."""
+        self._write(
+            user_id, lambda session: writing.put(session, self._vector_space, user_id, stored)
+        )
+
+    def set_digests(
+        self,
+        user_id: str,
+        digests: Sequence[Digest],
+        *,
+        made_from: Sequence[Memory | Digest] = (),
+        events: Sequence[Memory] = (),
+        vectors: Sequence[Matrix] = (),
+    ) -> None:
+        """Store digests, each replacing that of its kind and day, with their event summaries."""
+        self._write(
+            user_id,
+            lambda session: writing.set_digests(
+                session,
+                self._vector_space,
+                user_id,
+                digests,
+                made_from=made_from,
+                events=events,
+                vectors=vectors,
+            ),
+        )
+
+    def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
+        """Return the user's digests by kind, then day, overall ones first; or only the latter."""
+        return self._read(user_id, lambda session: reading.digests(session, user_id, days=days))
+
+    def set_profile(self, user_id: str, profile: str) -> None:
+        """Store facts about the user outside the dialogue, as JSON."""
+        self._write(user_id, lambda session: writing.set_profile(session, user_id, profile))
+
+    def profile(self, user_id: str) -> str:
+        """Return the stored profile; "{}" if there is none."""
+        return self._read(user_id, lambda session: reading.profile(session, user_id))
+
     def users(self) -> Iterator[str]:
-        """Every user id, sorted."""
+        """Yield every user id, sorted."""
         after = ""
-        while batch := self._connections.run(partial(_users, after), EVERYONE, writes=False):
+        while batch := self._connections.run(
+            partial(reading.users, after=after), ALL_ROWS, writes=False
+        ):
             yield from batch
             after = batch[-1]
 
     def stats(self, user_id: str | None = None) -> Stats:
-        """Counts over one user or, with None, over all."""
-        scope = EVERYONE if user_id is None else user_scope(user_id)
-        return self._connections.run(partial(self._stats, user_id), scope, writes=False)
+        """Return counts over one user or, with None, over all."""
+        scope = ALL_ROWS if user_id is None else user_scope(user_id)
+        schema = self._connections.address.schema
+        call = partial(reading.stats, schema=schema, user_id=user_id)
+        return self._connections.run(call, scope, writes=False)
 
     def compact(self) -> bool:
-        """Lets VACUUM go over the tables: the room of what was deleted is free to be used anew.
+        """Run VACUUM on the tables, so that the space of deleted rows can be reused.
 
-        Nobody is kept waiting. To give the room back to the disk, run VACUUM (FULL), which locks
-        the tables. Returns False where an open transaction still sees what was deleted.
+        It blocks no other calls. To return the space to the disk, run VACUUM (FULL), which locks
+        the tables.
+
+        Returns:
+            False if an open transaction still sees deleted rows.
         """
         address = self._connections.address
-        with alone(address, self._connections.options) as db:
+        with connect(address, self._connections.options) as db:
             for table in TABLES:
-                db.execute(named(f"VACUUM (ANALYZE) memorybank.{table}", address.schema))
+                db.execute(in_schema(f"VACUUM (ANALYZE) memorybank.{table}", address.schema))
             db.execute("SELECT pg_stat_force_next_flush()")
-            found = db.execute(_DEAD, {"schema": address.schema}).fetchone()
-        return not (found and found[0])
+            dead_rows = db.execute(_DEAD_ROWS, {"schema": address.schema}).fetchone()
+        return not (dead_rows and dead_rows[0])
 
     def close(self) -> None:
-        """Closes the connections; a second call does nothing."""
+        """Close the connections; a second call does nothing."""
         self._connections.close()
 
-    async def aclose(self) -> None:
-        """Closes the connections, those of this event loop among them."""
-        await self._awaiting.close()
-        self.close()
+    def _read(self, user_id: str, call: Callable[[Session], R]) -> R:
+        return self._run(user_id, call, writes=False)
 
-    def _stats(self, user_id: str | None) -> Steps[Stats]:
-        condition = "" if user_id is None else " WHERE user_id = %(user)s"
-        schema = self._connections.address.schema
-        [counts], [(size,)] = yield [
-            Statement(_STATS + condition, {"user": user_id}),
-            Statement(_BYTES, {"schema": schema}),
-        ]
-        return to_stats(counts, size)
+    def _write(self, user_id: str, call: Callable[[Session], R]) -> R:
+        return self._run(user_id, call, writes=True)
 
+    def _run(self, user_id: str, call: Callable[[Session], R], *, writes: bool) -> R:
+        """Run a call about one user; writes are one transaction."""
+        scope = user_scope(user_id)
+        try:
+            return self._connections.run(call, scope, writes=writes)
+        except InvalidInputError:  # maybe vectors of another length: blame the embedder if so
+            self._connections.run(self._check_embedder, scope, writes=False)
+            raise
 
-def _users(after: str) -> Steps[list[str]]:
-    """The user ids that follow one, so many at most."""
-    [found] = yield [Statement(_USERS, {"after": after})]
-    return [user_id for (user_id,) in found]
+    def _check_embedder(self, session: Session) -> None:
+        [rows] = session.execute(reading.STORED_EMBEDDER)
+        reading.check_embedder(self._embedder, rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 from memorybank_core.errors import ConflictError
 from memorybank_core.forgetting import ForgettingLaw, days_between
-from memorybank_core.protocols import Stored
+from memorybank_core.protocols import StateChange, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import (
     COLUMNS,
@@ -230,6 +230,34 @@ def strengthen(
             (user_key, seq, micros(now), turn, user_key, seq),
         )
     return len(found)
+
+
+_CHANGES: dict[StateChange, str] = {
+    "archive": "archived_at = :now WHERE archived_at IS NULL AND NOT pinned",
+    "restore": "archived_at = NULL, last_recalled_at = :now WHERE archived_at IS NOT NULL",
+    "pin": "archived_at = NULL, pinned = 1 WHERE (NOT pinned OR archived_at IS NOT NULL)",
+    "unpin": "pinned = 0, last_recalled_at = :now WHERE pinned",
+}
+"""The assignments and the condition of each change."""
+
+
+def change_state(
+    db: sqlite3.Connection,
+    user_id: str,
+    ids: Collection[str],
+    change: StateChange,
+    now: datetime,
+) -> int:
+    """Archive, restore, pin or unpin memories; see `MemoryStore.change_state`."""
+    if not is_known(db, user_id):
+        return 0
+    user_key, version = next_version(db, user_id)
+    update = (
+        f"UPDATE memories SET version = :version, {_CHANGES[change]} "
+        "AND user_key = :user_key AND id = :id"
+    )
+    values = {"version": version, "now": micros(now), "user_key": user_key}
+    return db.executemany(update, ({**values, "id": id} for id in set(ids))).rowcount
 
 
 def span(db: sqlite3.Connection, user_id: str) -> tuple[date, date] | None:

@@ -22,11 +22,11 @@ from memorybank_core.errors import (
     StoreWriteError,
 )
 from memorybank_core.forgetting import ForgettingLaw
-from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, Stored
+from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
-from memorybank_core.stores.rows import COLUMNS, micros, moment, to_memory, to_stats
-from memorybank_core.stores.rules import require_embedder
+from memorybank_core.stores.rows import COLUMNS, moment, to_memory, to_stats
+from memorybank_core.stores.rules import ExpectedEmbedder
 from memorybank_core.stores.user_index import UserIndex
 
 from . import queries, rows
@@ -151,27 +151,12 @@ class LocalStore:
             user_key, version = queries.next_version(db, user_id)
             return queries.strengthen(db, user_key, version, ids, now, turn, law)
 
-    def archive(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Archives active memories as of `now`, but for pinned ones; returns how many changed."""
-        at = micros(now)
-        change = "archived_at = ? WHERE archived_at IS NULL AND NOT pinned"
-        return self._change(user_id, ids, change, at)
-
-    def restore(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Brings archived memories back, to fade anew from `now`; returns how many changed."""
-        at = micros(now)
-        change = "archived_at = NULL, last_recalled_at = ? WHERE archived_at IS NOT NULL"
-        return self._change(user_id, ids, change, at)
-
-    def pin(self, user_id: str, ids: Collection[str]) -> int:
-        """Keeps memories from fading, archived ones are brought back; returns how many changed."""
-        loose = "(NOT pinned OR archived_at IS NOT NULL)"
-        return self._change(user_id, ids, f"archived_at = NULL, pinned = ? WHERE {loose}", 1)
-
-    def unpin(self, user_id: str, ids: Collection[str], now: datetime) -> int:
-        """Lets pinned memories fade, anew from `now`; returns how many changed."""
-        change = "pinned = 0, last_recalled_at = ? WHERE pinned"
-        return self._change(user_id, ids, change, micros(now))
+    def change_state(
+        self, user_id: str, ids: Collection[str], change: StateChange, now: datetime
+    ) -> int:
+        """Archive, restore, pin or unpin memories; return how many changed."""
+        with self._connections.writing() as db:
+            return queries.change_state(db, user_id, ids, change, now)
 
     def recalls(self, user_id: str, id: str) -> list[datetime]:
         """When a memory was recalled, oldest first."""
@@ -288,16 +273,6 @@ class LocalStore:
         """Closes the file; a second call does nothing."""
         self._connections.close()
 
-    def _change(self, user_id: str, ids: Collection[str], change: str, at: int) -> int:
-        """Runs an UPDATE (its assignments and its condition) over some memories."""
-        with self._connections.writing() as db:
-            if not queries.is_known(db, user_id):
-                return 0
-            user_key, version = queries.next_version(db, user_id)
-            update = f"UPDATE memories SET version = ?, {change} AND user_key = ? AND id = ?"
-            parameters = ((version, at, user_key, id) for id in set(ids))
-            return db.executemany(update, parameters).rowcount
-
     @contextmanager
     def _fresh(self, user_id: str) -> Iterator[UserIndex]:
         """The user's index, up to date with the file, while nobody else changes it."""
@@ -368,5 +343,5 @@ class LocalStore:
             self._check_embedder(db)
 
     def _check_embedder(self, db: sqlite3.Connection) -> None:
-        expected = (self._embedder, self._dimension)
-        require_embedder(self.path, queries.written_by(db), expected)
+        expected = ExpectedEmbedder(str(self.path), self._embedder, self._dimension)
+        expected.require(*queries.written_by(db))

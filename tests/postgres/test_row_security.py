@@ -20,9 +20,9 @@ TABLES = ("users", "memories", "vectors", "recalls", "digests")
 
 @pytest.fixture(scope="module")
 def database(postgres):
-    """A bank with walls, as a role sees it that is no superuser."""
+    """A bank with row-level security, and a role that is not a superuser."""
     url = postgres.new()
-    init(url, Layout("by-hand", 3, partitions=2, walls=True))
+    init(url, Layout("by-hand", 3, partitions=2, row_security=True))
     with psycopg.connect(url) as db:
         db.execute("DROP ROLE IF EXISTS app")
         db.execute("CREATE ROLE app LOGIN")
@@ -36,7 +36,7 @@ def as_app(url):
     return url.replace("postgres@", "app@")
 
 
-class TestBehindWalls(OfContract):
+class TestWithRowSecurity(OfContract):
     def open_store(self):
         return PostgresStore(as_app(self.url), embedder="by-hand", dimension=3)
 
@@ -59,12 +59,12 @@ def users(db, table):
     return {user for (user,) in db.execute(f"SELECT user_id FROM memorybank.{table}")}
 
 
-def test_who_is_set_to_nobody_sees_nothing(app):
+def test_without_a_scope_no_row_is_visible(app):
     for table in (*TABLES, "items"):
         assert app.execute(f"SELECT count(*) FROM memorybank.{table}").fetchone() == (0,)
 
 
-def test_who_is_set_to_one_user_sees_and_changes_nothing_of_another(app, database):
+def test_with_the_scope_of_one_user_no_row_of_another_is_visible_or_changed(app, database):
     app.execute("SELECT set_config('memorybank_session.user_id', %s, false)", (ADA,))
     for table in TABLES:
         assert users(app, table) == {ADA}
@@ -84,14 +84,23 @@ def test_who_is_set_to_one_user_sees_and_changes_nothing_of_another(app, databas
         assert ids(store.memories(BOB, ALL)) == ["a", "e"]
 
 
-def test_who_is_set_to_a_namespace_sees_what_is_under_it(app):
+def test_with_the_scope_of_a_namespace_the_items_under_it_are_visible(app):
     app.execute("SELECT set_config('memorybank_session.path', '/bob/', false)")
     assert app.execute("SELECT path FROM memorybank.items").fetchall() == [("/bob/",)]
 
 
-def test_the_store_sets_nobody_for_longer_than_a_call(database, app):
+def test_the_scope_ends_with_the_call(database, app):
     with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
         assert ids(store.memories(ADA, ALL)) == ["a", "e"]
         assert store.stats().users == 2
         with store._connections._pool.connection() as db:
             assert users(db, "memories") == set()
+
+
+def test_the_old_name_of_the_option_is_deprecated():
+    with pytest.warns(DeprecationWarning, match="row_security"):
+        layout = Layout("by-hand", 3, walls=True)
+    assert layout.row_security
+    with pytest.warns(DeprecationWarning, match="row_security"):
+        assert layout.walls
+    assert Layout("by-hand", 3) == Layout("by-hand", 3, row_security=False)

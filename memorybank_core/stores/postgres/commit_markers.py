@@ -1,0 +1,72 @@
+"""Commit markers: tell whether a write was committed after the connection was lost during COMMIT.
+
+Each write puts a random number, its marker, at the front of a list in the row of its user, and
+counts the user's writes. (The transaction's id would not do: a server that crashed may assign it
+again.)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .statements import Statement
+
+_KEPT = 32  # markers in the row of a user
+_WRITE = (
+    "UPDATE memorybank.users SET writes = writes + 1, "
+    f"marks = (%(marker)s::bigint || marks)[1:{_KEPT}] WHERE user_id = %(user)s RETURNING writes"
+)
+
+
+@dataclass(slots=True)
+class CommitMarker:
+    """The marker of one write.
+
+    Attributes:
+        user_id: The user.
+        value: The random number.
+        write_count: Number of the user's writes, this one included; None before the marker is
+            written, and if there is no such user.
+    """
+
+    user_id: str
+    value: int = field(default_factory=lambda: secrets.randbits(62))
+    write_count: int | None = None
+
+    def statement(self) -> Statement:
+        """Return the statement that writes the marker and returns the user's number of writes."""
+        return Statement(_WRITE, {"marker": self.value, "user": self.user_id})
+
+    def was_committed(self, write_count: int, markers: Sequence[int]) -> bool | None:
+        """Return whether the write was committed, or None if that can no longer be known.
+
+        Args:
+            write_count: The user's number of writes now; 0 if there is no such user.
+            markers: The markers of the last of them.
+        """
+        if self.write_count is None:  # no such user: nothing to write
+            return True
+        if self.value in markers:
+            return True
+        if write_count == 0:  # the user was deleted since, or the write never created it
+            return self.write_count > 1
+        return False if write_count < self.write_count + _KEPT else None
+
+
+def read_markers(user_id: str) -> list[Statement]:
+    """Return statements that wait for the user's open transactions, then read the markers.
+
+    They insert the user if missing: run them in a transaction and roll it back.
+    """
+    user = {"user": user_id}
+    return [
+        Statement(
+            "INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT DO NOTHING",
+            user,
+        ),
+        Statement(
+            "SELECT writes, marks FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE", user
+        ),
+    ]

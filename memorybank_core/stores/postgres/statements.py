@@ -1,0 +1,66 @@
+"""SQL statements with their values, as they are sent, and the rows that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from .characters import ESCAPE, escape, unescape
+from .schema import in_schema
+
+Row = tuple[Any, ...]
+Rows = list[Row]
+
+_TEXT = 25  # the OID of the type text, in pg_type
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with its values; a list of values runs it once for each."""
+
+    text: str
+    values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
+
+
+def send(db: psycopg.Connection[Row], schema: str, statements: Sequence[Statement]) -> list[Rows]:
+    """Send statements in one round trip (libpq's pipeline mode); return the rows of each.
+
+    A statement that returns no rows yields one row: the number of rows that it changed.
+    """
+    if len(statements) == 1:
+        return [read_rows(execute(db, schema, statements[0]))]
+    with db.pipeline():
+        cursors = [execute(db, schema, statement) for statement in statements]
+    return [read_rows(cursor) for cursor in cursors]
+
+
+def execute(db: psycopg.Connection[Row], schema: str, statement: Statement) -> psycopg.Cursor[Row]:
+    """Execute one statement about the tables of a schema."""
+    cursor = db.cursor(binary=True)
+    text = in_schema(statement.text, schema)
+    if isinstance(statement.values, Mapping):
+        cursor.execute(text, _escape_values(statement.values))
+    else:
+        cursor.executemany(text, [_escape_values(values) for values in statement.values])
+    return cursor
+
+
+def read_rows(cursor: psycopg.Cursor[Row]) -> Rows:
+    """Return the rows of a cursor, their texts unescaped."""
+    description = cursor.description  # psycopg builds it at each access
+    if description is None:
+        return [(cursor.rowcount,)]
+    texts = [at for at, column in enumerate(description) if column.type_code == _TEXT]
+    rows = cursor.fetchall()
+    for at in texts:
+        for number, row in enumerate(rows):
+            if row[at] and ESCAPE in row[at]:  # hardly ever
+                rows[number] = (*row[:at], unescape(row[at]), *row[at + 1 :])
+    return rows
+
+
+def _escape_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: escape(value) for name, value in values.items()}
