@@ -1,4 +1,4 @@
-"""What MkDocs does here beyond its plugins: the commands' pages, and the language of a page."""
+"""Hooks for MkDocs: tables of the commands and their options, and the language of a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 COMMANDS = "<!-- commands of {} -->"
-"""Where a page shows a command line program: each command with its arguments and options."""
+"""Placeholder in a page for all commands of a program, with their arguments and options."""
 
 _WIDE = "\u3000-\u303f\u3400-\u9fff\uff00-\uffef“”"
 _BREAK = re.compile(rf"(?<=[{_WIDE}])\n *(?=[{_WIDE}])")
@@ -17,49 +17,54 @@ _FENCED = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Puts what the programs know of themselves into the page that asks for it."""
+    """Replace the placeholders for commands by their descriptions."""
     if page.file.src_uri.startswith("zh/"):
-        return _joined(markdown)
+        return _join_lines(markdown)
     from memorybank_core.cli.app import app as memorybank
     from memorybank_langchain.siliconfriend.cli import app as siliconfriend
 
     for name, app in (("memorybank", memorybank), ("siliconfriend", siliconfriend)):
         place = COMMANDS.format(name)
         if place in markdown:
-            told = "\n".join(_described(typer.main.get_command(app), name))
-            markdown = markdown.replace(place, told)
+            description = "\n".join(_describe(typer.main.get_command(app), name))
+            markdown = markdown.replace(place, description)
     return markdown
 
 
 def on_post_page(output: str, *, page: Any, **_: Any) -> str:
-    """Says which language a page is in: screen readers and the choice of font go by it."""
+    """Set the language of a Chinese page, which screen readers and browsers' fonts depend on."""
     if page.file.src_uri.startswith("zh/"):
         return output.replace('<html lang="en"', '<html lang="zh-Hans"', 1)
     return output
 
 
-def _joined(markdown: str) -> str:
-    """Lines of Chinese as one: browsers show a line break between them as a space."""
+def _join_lines(markdown: str) -> str:
+    """Join lines of Chinese, because browsers show a line break between them as a space."""
     parts = _FENCED.split(markdown)
     return "".join(part if _FENCED.match(part) else _BREAK.sub("", part) for part in parts)
 
 
-def _described(command: Any, path: str) -> Iterator[str]:
-    """A command as Markdown; of a group, its commands."""
-    inner = getattr(command, "commands", None)
-    if inner:
-        for name, one in inner.items():
-            yield from _described(one, f"{path} {name}")
+def _describe(command: Any, path: str) -> Iterator[str]:
+    """Yield a command, or all commands of a group, as Markdown."""
+    subcommands = getattr(command, "commands", None)
+    if subcommands:
+        for name, subcommand in subcommands.items():
+            yield from _describe(subcommand, f"{path} {name}")
         return
-    shown = [one for one in command.params if "--help" not in one.opts]
-    arguments = [one for one in shown if one.param_type_name == "argument"]
-    usage = [path, *(_metavar(one) for one in arguments)]
+    parameters = [
+        parameter
+        for parameter in command.params
+        if "--help" not in parameter.opts and not getattr(parameter, "hidden", False)
+    ]
+    arguments = [it for it in parameters if it.param_type_name == "argument"]
+    usage = [path, *(_metavar(argument) for argument in arguments)]
     yield f"### {path.split(' ', 1)[-1]}\n"
     yield f"{_cell(command.help)}\n"
     yield f"```text\n{' '.join(usage)} [OPTIONS]\n```\n"
     yield "| | | default |\n| --- | --- | --- |"
-    for one in shown:
-        yield f"| `{_spelled(one)}` | {_cell(one.help)} | {_default(one)} |"
+    for parameter in parameters:
+        spelling, default = _spelling(parameter), _default(parameter)
+        yield f"| `{spelling}` | {_cell(parameter.help)} | {default} |"
     yield ""
 
 
@@ -68,7 +73,7 @@ def _metavar(argument: Any) -> str:
     return name if argument.required else f"[{name}]"
 
 
-def _spelled(parameter: Any) -> str:
+def _spelling(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return _metavar(parameter)
     return ", ".join([*parameter.opts, *parameter.secondary_opts])
@@ -87,5 +92,5 @@ def _default(parameter: Any) -> str:
 
 
 def _cell(text: str | None) -> str:
-    """One line of text in a table."""
+    """Return text as the cell of a Markdown table."""
     return " ".join((text or "").split()).replace("|", r"\|")

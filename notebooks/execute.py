@@ -1,7 +1,7 @@
-"""Runs the notebooks from top to bottom and writes what they print and draw into them.
+"""Run the notebooks and write their output into them.
 
-python notebooks/execute.py             # all of them; `make notebooks` does that
-python notebooks/execute.py 04          # those whose names begin so
+python notebooks/execute.py             # all notebooks, as `make notebooks` does
+python notebooks/execute.py 04          # notebooks whose names begin with 04
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
-TIMEOUT = 300  # seconds for a cell
-SHARED = tempfile.TemporaryDirectory()  # where one notebook leaves the bank for the next
+TIMEOUT = 300  # seconds, for one cell
+SHARED = tempfile.TemporaryDirectory()  # for the bank that one notebook leaves to the next
 
 
-def executed(path: Path) -> NotebookNode:
-    """The notebook at `path` as it comes out of a new kernel, in an empty folder, offline.
+def execute(path: Path) -> NotebookNode:
+    """Run a notebook in a new kernel, in an empty folder, offline, and return it with its output.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: A cell failed.
+        nbclient.exceptions.CellExecutionError: If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
     offline = {"HF_HUB_OFFLINE": "1", "TMPDIR": SHARED.name}
@@ -41,7 +41,7 @@ def executed(path: Path) -> NotebookNode:
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Without what differs from one run or machine to the next: times, ids, versions."""
+    """Remove what differs between runs and machines: times, ids, versions."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -50,12 +50,12 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell["id"] = f"cell-{number:02}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = _joined(cell.outputs)
+            cell.outputs = _join_streams(cell.outputs)
     return notebook
 
 
-def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Prints in one piece, however the kernel cut them up; nothing of stderr."""
+def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join the pieces of stdout, however the kernel split them, and drop stderr."""
     kept: list[NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream":
@@ -70,12 +70,12 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def main() -> None:
-    """Runs those that are named, or all."""
-    wanted = tuple(sys.argv[1:]) or ("",)
+    """Run the notebooks named on the command line, or all."""
+    prefixes = tuple(sys.argv[1:]) or ("",)
     for path in sorted(FOLDER.glob("*.ipynb")):
-        if path.name.startswith(wanted):
+        if path.name.startswith(prefixes):
             print(path.name, flush=True)
-            nbformat.write(executed(path), path)
+            nbformat.write(execute(path), path)
 
 
 if __name__ == "__main__":

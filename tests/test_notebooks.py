@@ -1,4 +1,4 @@
-"""Every notebook runs, and prints and draws what stands in it."""
+"""Every notebook runs, and its stored output is what it prints and draws."""
 
 import importlib.util
 import re
@@ -14,7 +14,7 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = re.compile(r"-?\d+\.\d+")
-CLOSE = 0.06  # sums come out a little different on another processor
+TOLERANCE = 0.06  # results differ slightly between processors
 
 _spec = importlib.util.spec_from_file_location("execute", ROOT / "notebooks" / "execute.py")
 execute = importlib.util.module_from_spec(_spec)
@@ -31,16 +31,16 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def told(cell):
-    """What a cell printed and returned; of a picture, that there is one."""
-    shown = []
+def output_of(cell):
+    """Return the text that a cell printed and returned, with "a picture" for each picture."""
+    texts = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            shown.append(output.text)
+            texts.append(output.text)
         else:
             data = output.data
-            shown.append("a picture" if "image/png" in data else data["text/plain"])
-    return "\n".join(shown)
+            texts.append("a picture" if "image/png" in data else data["text/plain"])
+    return "\n".join(texts)
 
 
 def test_there_are_eight():
@@ -50,20 +50,20 @@ def test_there_are_eight():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", [in_worker(path) for path in NOTEBOOKS])
-def test_the_outputs_are_of_this_code(path):
+def test_stored_outputs_match_the_code(path):
     committed = code_cells(nbformat.read(path, as_version=4))
-    now = code_cells(execute.executed(path))
+    now = code_cells(execute.execute(path))
     for old, new in zip(committed, now, strict=True):
-        if "varies" in old.metadata.get("tags", []):  # by a model's words, or by the processor
-            assert bool(told(old)) == bool(told(new))
+        if "varies" in old.metadata.get("tags", []):  # with the model or the processor
+            assert bool(output_of(old)) == bool(output_of(new))
             continue
-        assert NUMBER.sub("#", told(old)) == NUMBER.sub("#", told(new)), old.source
-        numbers = [list(map(float, NUMBER.findall(told(cell)))) for cell in (old, new)]
-        assert numbers[0] == pytest.approx(numbers[1], abs=CLOSE), old.source
+        assert NUMBER.sub("#", output_of(old)) == NUMBER.sub("#", output_of(new)), old.source
+        numbers = [list(map(float, NUMBER.findall(output_of(cell)))) for cell in (old, new)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=TOLERANCE), old.source
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_fit_to_be_shown(path):
+def test_it_is_complete_and_clean(path):
     assert path.stat().st_size < 600_000
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -72,5 +72,5 @@ def test_it_is_fit_to_be_shown(path):
     for cell in code_cells(notebook):
         assert cell.execution_count, "not executed: run make notebooks"
         assert not any(output.output_type == "error" for output in cell.outputs)
-        assert "/tmp/" not in told(cell)
-        assert "/home/" not in told(cell)
+        assert "/tmp/" not in output_of(cell)
+        assert "/home/" not in output_of(cell)

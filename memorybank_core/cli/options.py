@@ -52,7 +52,7 @@ EmbedderName = Annotated[
         help="Embedder that turns text into vectors; default the one that wrote the bank.",
     ),
 ]
-Language = Annotated[str, typer.Option("--language", help="Language of the text: en or zh.")]
+Language = Annotated[str, typer.Option("--language", help="Language of the output: en or zh.")]
 LawName = Annotated[
     str | None,
     typer.Option(

@@ -1,8 +1,8 @@
-"""Pictures of a memory: they read on light and on dark, and need the extra `plots` (matplotlib).
+"""Plots of memories, readable on light and dark backgrounds; they need the extra `plots`.
 
-`bank.plot_forgetting`, `bank.plot_timeline` and `bank.plot_days` draw what a bank holds; these
-functions draw anything else. No display is needed: `figure.savefig(path)` writes a file, and a
-notebook shows what a cell returns.
+`bank.plot_forgetting`, `bank.plot_timeline` and `bank.plot_days` draw the memories of a bank; the
+functions of this module draw histories and numbers from any source. They need no display:
+`figure.savefig(path)` writes a file, and a notebook shows the figure that a cell returns.
 """
 
 from .comparison import plot_laws, plot_recall

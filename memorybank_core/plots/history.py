@@ -1,4 +1,4 @@
-"""What happened to a memory, and its retention over time: pure functions, no matplotlib."""
+"""The history of a memory and its retention over time: pure functions, without matplotlib."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.records import Memory, require_aware
 
 _POINTS = 400
-WIDE = 0x2E80  # from here on, signs are as broad as two letters, and need a font of their own
+WIDE = 0x2E80  # from this code point on, characters are two columns wide and need another font
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What happened to one memory.
+    """Creation and recalls of one memory.
 
     Attributes:
-        label: What to call it, in a line or two.
-        created_at: When it was said, with a time zone.
-        recalls: When it was recalled, with a time zone, oldest first.
-        strength: S before the first of those recalls.
-        pinned: Whether it is kept from fading.
+        label: Label in plots, one or two lines.
+        created_at: Time of creation, with a time zone.
+        recalls: Times of the recalls, with time zones, oldest first.
+        strength: Strength before the first of these recalls.
+        pinned: Whether the memory is kept from fading.
 
     Raises:
-        InvalidInputError: A time has no time zone.
+        InvalidInputError: If a time has no time zone.
     """
 
     label: str
@@ -36,15 +36,17 @@ class History:
 
     @classmethod
     def of(cls, memory: Memory, recalls: Sequence[datetime], label: str | None = None) -> History:
-        """The history of a memory of a bank.
+        """Return the history of a memory in a bank.
+
+        An imported memory may have been recalled at unknown times. Its history then begins at the
+        last recall, with the strength that it has.
 
         Args:
             memory: The memory.
-            recalls: When it was recalled, as `bank.recalls` says. Where that is not known, though
-                it was recalled, as of an imported one, it fades since the last time.
-            label: What to call it; None takes the beginning of its text.
+            recalls: Times of its recalls, from `bank.recalls`.
+            label: Label in plots; None takes the beginning of its text.
         """
-        name = one_line(memory.text) if label is None else label
+        name = shorten(memory.text) if label is None else label
         if recalls or not memory.recalls:
             return cls(name, memory.created_at, recalls, pinned=memory.pinned)
         return cls(name, memory.refreshed_at, (), memory.strength, memory.pinned)
@@ -55,7 +57,7 @@ class History:
 
 
 def state_at(history: History, law: ForgettingLaw, moment: datetime) -> tuple[float, float]:
-    """Retention and strength of a memory at a moment; both are 0 before it was said."""
+    """Return retention and strength of a memory at a moment; both are 0 before its creation."""
     if moment < history.created_at:
         return 0.0, 0.0
     strength, since = history.strength, history.created_at
@@ -71,7 +73,14 @@ def state_at(history: History, law: ForgettingLaw, moment: datetime) -> tuple[fl
 def curve(
     history: History, law: ForgettingLaw, until: datetime, points: int = _POINTS
 ) -> tuple[list[datetime], list[float]]:
-    """Times and retentions from creation to `until`; a recall has two, before and after it."""
+    """Return times and retentions from creation to `until`.
+
+    Args:
+        history: The memory.
+        law: Law of forgetting.
+        until: The last time.
+        points: Number of evenly spaced times; each recall adds two, just before it and at it.
+    """
     step = (until - history.created_at) / points
     times = {history.created_at + step * i for i in range(points + 1)}
     for recall in history.recalls:
@@ -81,13 +90,12 @@ def curve(
     return ordered, [state_at(history, law, time)[0] for time in ordered]
 
 
-def one_line(text: str, length: int = 34) -> str:
-    """The beginning of a text, in one line of so many characters; a Chinese one counts twice."""
-    kept, width = "", 0
-    words = " ".join(text.split())
-    for sign in words:
-        width += 2 if ord(sign) >= WIDE else 1
-        if width > length:
-            return f"{kept.rstrip()}…"
-        kept += sign
-    return kept
+def shorten(text: str, columns: int = 34) -> str:
+    """Return the beginning of a text on one line; a Chinese character takes two columns."""
+    beginning, width = "", 0
+    for character in " ".join(text.split()):
+        width += 2 if ord(character) >= WIDE else 1
+        if width > columns:
+            return f"{beginning.rstrip()}…"
+        beginning += character
+    return beginning

@@ -1,4 +1,4 @@
-"""How the pictures look: colours that read on light and on dark, and fonts."""
+"""Theme of the plots: colours readable on light and dark backgrounds, and fonts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from memorybank_core.errors import MissingDependencyError
 from .history import WIDE
 
 WIDTH = 9.0  # inches
+# These colours have enough contrast on white and on black.
 COLOURS = ("#d9622b", "#2f8fce", "#3a9d5d", "#a86fd1", "#c2567f", "#8a8f3c")
-GREY = "#808890"  # these read on white and on black
+GREY = "#808890"
 
 _CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
@@ -21,31 +22,35 @@ _CHINESE_FONTS = (
 
 
 def can_write(text: str) -> bool:
-    """Whether a font for `text` is installed: without one, Chinese is drawn as boxes.
+    """Return whether a font for `text` is installed; without one, Chinese is drawn as boxes.
 
     Raises:
-        MissingDependencyError: matplotlib is not installed.
+        MissingDependencyError: If matplotlib is not installed.
     """
-    return text.isascii() or max(map(ord, text)) < WIDE or len(fonts()) > 1
+    return text.isascii() or max(map(ord, text)) < WIDE or len(font_families()) > 1
 
 
-def drawable(text: str) -> str:
-    """`text` with a box for each sign that no font here has: matplotlib would warn of it."""
+def replace_missing_glyphs(text: str) -> str:
+    """Return `text` with a box for each character without a font, which matplotlib warns about."""
     if can_write(text):
         return text
-    return "".join(sign if ord(sign) < WIDE else "□" for sign in text)
+    return "".join(character if ord(character) < WIDE else "□" for character in text)
 
 
-def blank(height: float, width: float = WIDTH) -> Any:
-    """A transparent `matplotlib.figure.Figure`, of a size in inches, without pyplot's state."""
-    fonts()  # says what to install
+def transparent_figure(height: float, width: float = WIDTH) -> Any:
+    """Return a transparent `matplotlib.figure.Figure` of a size in inches, without pyplot.
+
+    Raises:
+        MissingDependencyError: If matplotlib is not installed.
+    """
+    font_families()
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=160, facecolor="none")
 
 
-def bare(axes: Any, *, base: bool = True) -> None:
-    """Takes the frame off, and writes in grey; with a `base` line or none."""
+def remove_frame(axes: Any, *, base: bool = True) -> None:
+    """Remove the frame and make the labels grey; `base` keeps the line at the bottom."""
     axes.set(facecolor="none")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_visible(base)
@@ -54,22 +59,22 @@ def bare(axes: Any, *, base: bool = True) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def dated(axes: Any) -> None:
-    """Writes days below the picture, in UTC."""
+def label_days(axes: Any) -> None:
+    """Label the horizontal axis with days, in UTC."""
     from matplotlib.dates import AutoDateLocator
 
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=9, tz=timezone.utc))
     axes.xaxis.set_major_formatter(_day_label)
 
 
-def name_above(axes: Any, title: str | None) -> None:
-    """Writes the title of a picture above its left edge."""
-    style = {"color": GREY, "fontweight": "bold", "fontfamily": fonts(), "loc": "left"}
-    axes.set_title(drawable(title or ""), **style)
+def set_title(axes: Any, title: str | None) -> None:
+    """Write a title above the left edge of the axes."""
+    style = {"color": GREY, "fontweight": "bold", "fontfamily": font_families(), "loc": "left"}
+    axes.set_title(replace_missing_glyphs(title or ""), **style)
 
 
-def fading_colours() -> Any:
-    """A `Colormap` of retention: of one colour, from nothing to whole."""
+def retention_colours() -> Any:
+    """Return a `Colormap` of one colour, from transparent to opaque."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
     full = to_rgb(COLOURS[1])
@@ -77,7 +82,7 @@ def fading_colours() -> Any:
 
 
 def _day_label(day_number: float, position: int | None = None) -> str:
-    """For example "15 Mar", with the year at the first tick and in January."""
+    """Return a label such as "15 Mar", with the year at the first tick and in January."""
     from matplotlib.dates import num2date
 
     day = num2date(day_number)
@@ -85,8 +90,12 @@ def _day_label(day_number: float, position: int | None = None) -> str:
     return f"{day.day} {day:%b}{year}"
 
 
-def fonts() -> list[str]:
-    """The fonts to write with: matplotlib's own, then one with Chinese where there is one."""
+def font_families() -> list[str]:
+    """Return the font of matplotlib, followed by a Chinese font if one is installed.
+
+    Raises:
+        MissingDependencyError: If matplotlib is not installed.
+    """
     try:
         from matplotlib import font_manager
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A bank over time: every memory a line that pales as it fades, and a heat map of the days."""
+"""Plots of a bank over time: memories as rows that fade, and a heat map of the days."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .theme import (
     COLOURS,
     GREY,
     WIDTH,
-    bare,
-    blank,
-    dated,
-    drawable,
-    fading_colours,
-    fonts,
-    name_above,
+    font_families,
+    label_days,
+    remove_frame,
+    replace_missing_glyphs,
+    retention_colours,
+    set_title,
+    transparent_figure,
 )
 
 _COLUMNS = 240
-_ROW, _MARGINS = 0.24, 1.15  # inches of height: each memory, above and below all
-_CELL = 0.3  # inches: a day of the heat map
-_NARROWEST = 3.2  # inches
-_NUMBERED = 26  # weeks: up to here a number has room in its cell
+_ROW, _MARGINS = 0.24, 1.15  # height in inches: of each memory, of both margins together
+_CELL = 0.3  # inches, for a day of the heat map
+_MIN_WIDTH = 3.2  # inches
+_MAX_NUMBERED_WEEKS = 26  # in more weeks, the cells are too small for numbers
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -42,52 +42,52 @@ def plot_timeline(
     most: int = 40,
     title: str | None = None,
 ) -> Any:
-    """Draws memories by strength, the strongest on top: each a line that pales as it fades.
+    """Plot memories as rows that become paler as they fade, the strongest on top.
 
     Args:
-        histories: The memories; those said after `until` are left out.
-        law: How they fade.
-        until: The last moment drawn.
-        most: How many are drawn, the strongest first.
-        title: Stands above.
+        histories: The memories; those created after `until` are left out.
+        law: Law of forgetting.
+        until: Time at the right edge.
+        most: Maximum number of rows.
+        title: Title of the plot.
 
     Returns:
-        A `matplotlib.figure.Figure`, transparent where nothing is drawn; dots are recalls.
+        A transparent `matplotlib.figure.Figure`; its dots are recalls.
 
     Raises:
-        InvalidInputError: There is no memory from before `until`.
-        MissingDependencyError: matplotlib is not installed.
+        InvalidInputError: If no memory was created before `until`.
+        MissingDependencyError: If matplotlib is not installed.
     """
     until = require_moment(until, "until")
     require_k(most, "most")
-    said = [history for history in histories if history.created_at < until]
-    if not said:
+    earlier = [history for history in histories if history.created_at < until]
+    if not earlier:
         raise InvalidInputError(f"nothing to draw: no memory is older than until={until}")
-    drawn = sorted(said, key=lambda one: _standing(one, law, until))[:most]
+    drawn = sorted(earlier, key=lambda history: _sort_key(history, law, until))[:most]
     height = _MARGINS + _ROW * len(drawn)
-    figure = blank(height)
-    room = {"left": 0.02, "right": 0.62}
-    room |= {"bottom": 0.45 / height, "top": 1 - 0.65 / height}
-    axes = figure.subplots(gridspec_kw=room)
-    _draw_lines(axes, drawn, law, until)
-    name_above(axes, title)
-    _explain_colours(figure, height)
+    figure = transparent_figure(height)
+    margins = {"left": 0.02, "right": 0.62}
+    margins |= {"bottom": 0.45 / height, "top": 1 - 0.65 / height}
+    axes = figure.subplots(gridspec_kw=margins)
+    _draw_rows(axes, drawn, law, until)
+    set_title(axes, title)
+    _add_legend(figure, height)
     return figure
 
 
 def plot_days(counts: Mapping[date, int], *, title: str | None = None) -> Any:
-    """Draws a heat map of days, a column a week: the more was said, the deeper the colour.
+    """Plot a heat map of the number of memories a day, with a column for each week.
 
     Args:
-        counts: How many memories each day has; days between them have none.
-        title: Stands above.
+        counts: Number of memories by day; missing days count 0.
+        title: Title of the plot.
 
     Returns:
-        A `matplotlib.figure.Figure`, transparent where nothing is drawn.
+        A transparent `matplotlib.figure.Figure`.
 
     Raises:
-        InvalidInputError: There is no day.
-        MissingDependencyError: matplotlib is not installed.
+        InvalidInputError: If there are no days.
+        MissingDependencyError: If matplotlib is not installed.
     """
     if not counts:
         raise InvalidInputError("nothing to draw: there are no days")
@@ -96,76 +96,83 @@ def plot_days(counts: Mapping[date, int], *, title: str | None = None) -> Any:
     heat = np.zeros((7, weeks))
     for day, count in counts.items():
         heat[day.weekday(), (day - first).days // 7] = count
-    wide = min(WIDTH, max(_NARROWEST, _CELL * weeks + 1.0))
-    figure = blank(7 * _CELL + 1.0, wide)
-    room = {"left": 0.55 / wide, "right": 1 - 0.1 / wide, "bottom": 0.15, "top": 0.84}
-    axes = figure.subplots(gridspec_kw=room)
-    axes.pcolormesh(heat, cmap=fading_colours(), vmin=0, edgecolor=GREY, linewidth=0.3)
+    width = min(WIDTH, max(_MIN_WIDTH, _CELL * weeks + 1.0))
+    figure = transparent_figure(7 * _CELL + 1.0, width)
+    margins = {"left": 0.55 / width, "right": 1 - 0.1 / width, "bottom": 0.15, "top": 0.84}
+    axes = figure.subplots(gridspec_kw=margins)
+    axes.pcolormesh(heat, cmap=retention_colours(), vmin=0, edgecolor=GREY, linewidth=0.3)
     axes.set(aspect="equal", ylim=(7, 0), anchor="W")
-    bare(axes, base=False)
+    remove_frame(axes, base=False)
     axes.set_yticks([0.5, 2.5, 4.5, 6.5], _WEEKDAYS[::2])
-    _name_months(axes, first, weeks)
-    if weeks <= _NUMBERED:
-        _number(axes, heat)
-    name_above(axes, title)
+    _label_months(axes, first, weeks)
+    if weeks <= _MAX_NUMBERED_WEEKS:
+        _number_cells(axes, heat)
+    set_title(axes, title)
     return figure
 
 
-def _standing(history: History, law: ForgettingLaw, until: datetime) -> tuple[float, ...]:
-    """The order of the lines: what is stronger, then what is fresher, comes first."""
+def _sort_key(history: History, law: ForgettingLaw, until: datetime) -> tuple[float, ...]:
+    """Return a key that sorts pinned memories first, then by strength, then by retention."""
     retention, strength = state_at(history, law, until)
     return (-history.pinned, -strength, -retention, history.created_at.timestamp())
 
 
-def _draw_lines(axes: Any, drawn: Sequence[History], law: ForgettingLaw, until: datetime) -> None:
+def _draw_rows(axes: Any, drawn: Sequence[History], law: ForgettingLaw, until: datetime) -> None:
     from matplotlib.dates import date2num
 
     start = min(history.created_at for history in drawn)
     step = (until - start) / _COLUMNS
     edges = [start + step * column for column in range(_COLUMNS + 1)]
-    left = np.full((len(drawn), _COLUMNS), np.nan)
+    retentions = np.full((len(drawn), _COLUMNS), np.nan)
     for row, history in enumerate(drawn):
         for column in range(_COLUMNS):
             moment = edges[column] + step / 2
             if moment >= history.created_at:
-                left[row, column] = state_at(history, law, moment)[0]
+                retentions[row, column] = state_at(history, law, moment)[0]
     rows = np.arange(len(drawn) + 1)
-    colours = fading_colours()
-    axes.pcolormesh(date2num(edges), rows, left, cmap=colours, vmin=0.0, vmax=1.0)
+    colours = retention_colours()
+    axes.pcolormesh(date2num(edges), rows, retentions, cmap=colours, vmin=0.0, vmax=1.0)
     axes.hlines(rows[1:-1], *date2num((start, until)), color=GREY, alpha=0.25, linewidth=0.4)
     for row, history in enumerate(drawn):
         recalls = [recall for recall in history.recalls if recall <= until]
         heights = [row + 0.5] * len(recalls)
         axes.plot(recalls, heights, "o", color=COLOURS[0], markersize=4.5, clip_on=False)
-        _name(axes, row, history, law, until)
+        _label_row(axes, row, history, law, until)
     axes.set(xlim=(start, until), ylim=(len(drawn), 0), yticks=[])
-    bare(axes)
-    dated(axes)
+    remove_frame(axes)
+    label_days(axes)
 
 
-def _name(axes: Any, row: int, history: History, law: ForgettingLaw, until: datetime) -> None:
-    """Writes a memory's strength, or that it is pinned, and its first words."""
+def _label_row(axes: Any, row: int, history: History, law: ForgettingLaw, until: datetime) -> None:
+    """Write the strength of a memory, or "pin", and its label."""
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
     strength = "pin" if history.pinned else f"{state_at(history, law, until)[1]:.3g}"
     axes.text(1.055, row + 0.5, strength, color=COLOURS[0], ha="right", **place)
-    axes.text(1.07, row + 0.5, drawable(history.label), color=GREY, fontfamily=fonts(), **place)
+    axes.text(
+        1.07,
+        row + 0.5,
+        replace_missing_glyphs(history.label),
+        color=GREY,
+        fontfamily=font_families(),
+        **place,
+    )
 
 
-def _explain_colours(figure: Any, height: float) -> None:
-    """A small bar of the colours beside the title, and what the dots and the numbers are."""
+def _add_legend(figure: Any, height: float) -> None:
+    """Add a legend of colours, dots and numbers to the right of the title."""
     bar = figure.add_axes((0.63, 1 - 0.5 / height, 0.1, 0.11 / height))
-    bar.imshow(np.linspace(0, 1, 64)[None, :], cmap=fading_colours(), aspect="auto")
+    bar.imshow(np.linspace(0, 1, 64)[None, :], cmap=retention_colours(), aspect="auto")
     bar.set_axis_off()
-    told = {"color": GREY, "fontsize": 8.5, "va": "center"}
+    style = {"color": GREY, "fontsize": 8.5, "va": "center"}
     middle = 1 - 0.445 / height
-    figure.text(0.738, middle, "retention 0 to 1", **told)
-    figure.text(0.862, middle, "●", **{**told, "color": COLOURS[0]})
-    figure.text(0.876, middle, "recalled", **told)
-    figure.text(0.627, middle, "S", ha="right", **{**told, "color": COLOURS[0]})
+    figure.text(0.738, middle, "retention 0 to 1", **style)
+    figure.text(0.862, middle, "●", **{**style, "color": COLOURS[0]})
+    figure.text(0.876, middle, "recalled", **style)
+    figure.text(0.627, middle, "S", ha="right", **{**style, "color": COLOURS[0]})
 
 
-def _name_months(axes: Any, first: date, weeks: int) -> None:
-    """Writes each month below its first week, with the year at the first and in January."""
+def _label_months(axes: Any, first: date, weeks: int) -> None:
+    """Label each month at its first week, with the year at the first month and in January."""
     names: dict[tuple[int, int], tuple[float, str]] = {}
     for week in range(weeks):
         day = first + timedelta(days=7 * week + 6)
@@ -175,8 +182,8 @@ def _name_months(axes: Any, first: date, weeks: int) -> None:
     axes.set_xticks(places, labels)
 
 
-def _number(axes: Any, heat: Any) -> None:
-    """Writes how many memories a day has into its cell."""
+def _number_cells(axes: Any, heat: Any) -> None:
+    """Write the number of memories of each day into its cell."""
     for (weekday, week), count in np.ndenumerate(heat):
         if count:
             style = {"ha": "center", "va": "center", "fontsize": 8, "color": GREY}

@@ -234,7 +234,7 @@ class TestComparison:
         assert heights == [[0.5, 1.0], [0.25, 0.0]]
         with pytest.raises(InvalidInputError, match=r"\[0, 1\]"):
             plot_recall({"a": {"en": 96.0}})
-        with pytest.raises(InvalidInputError, match="no figures"):
+        with pytest.raises(InvalidInputError, match="no numbers"):
             plot_recall({})
 
 
@@ -255,7 +255,7 @@ class TestOfABank:
         found = bank.search("word4", user_id="u", k=1)
         figure = bank.plot_forgetting(found, user_id="u", now=after(20))
         assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word4"]
-        with pytest.raises(InvalidInputError, match="no memories of the ids"):
+        with pytest.raises(InvalidInputError, match="no memories with the ids"):
             bank.plot_forgetting(["secret"], user_id="u")
 
     def test_the_timeline_of_this_user_alone(self, bank):
