@@ -1,4 +1,4 @@
-"""Last chapter of the demo: its users talk with the companion and the built-in model.
+"""Last chapter of the demo: conversations with the companion and the built-in model.
 
 Run it with `python -m memorybank_langchain.siliconfriend.demo`. It needs no key and no network.
 """
@@ -37,7 +37,7 @@ _WIDTH = 100
 
 
 def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> None:
-    """Print a talk of the demo's users with the companion.
+    """Print conversations of the demo's users with the companion.
 
     Args:
         out: Console to print to.
@@ -54,7 +54,7 @@ def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> No
     with _bank("en", embedder) as bank:
         _talk(out, model, bank, ENGLISH, MESSAGES)
     out.print()
-    out.print("SmolLM2 does not speak Chinese, but the memory does:")
+    out.print("SmolLM2 does not speak Chinese, but the memory works in Chinese too:")
     with _bank("zh", embedder) as bank:
         out.print(Text.assemble((f"{CHINESE}  ", "bold cyan"), CHINESE_QUESTION))
         _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE, k=1).results, "zh")

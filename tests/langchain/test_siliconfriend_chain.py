@@ -318,8 +318,8 @@ class TestTogether:
             assert queries == [f"{name} keeps secret number {turn}" for turn in range(5)]
         for system, *rest in model.shown:
             (name,) = (person for person in people if person in system.text)
-            others = set(people) - {name}
-            assert not any(other in message.text for message in rest for other in others)
+            other_people = set(people) - {name}
+            assert not any(other in message.text for message in rest for other in other_people)
 
 
 KILLED = """

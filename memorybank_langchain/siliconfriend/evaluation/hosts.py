@@ -1,4 +1,4 @@
-"""Answers of an evaluated host: memories recalled, put into the companion's prompt, answered."""
+"""EvaluatedHost: a chat model that answers probing questions with recalled memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run of the evaluation: each host answers each question, and each question is judged."""
+"""Evaluation runner: each host answers each question, and a judge scores the answers."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class ChatHandlers(PageHandlers):
         """Answer the message in the box."""
         if text.strip():
             states = session.say(text, _sampling(*settings))
-            yield from self._stream_answer(session, states, {self.layout.box: ""})
+            yield from self._stream_answer(session, states, {self.layout.message_box: ""})
 
     @with_session_streaming
     def again(self, session: UserSession, *settings: Any) -> Iterator[Changes]:

@@ -109,8 +109,8 @@ class PageHandlers:
         return {
             layout.session: session,
             layout.remembered: user,
-            layout.gate: gr.update(visible=False),
-            layout.inside: gr.update(visible=True),
+            layout.sign_in_form: gr.update(visible=False),
+            layout.content: gr.update(visible=True),
             layout.name: "",
             layout.password: "",
             **self.show_conversation(session),
@@ -135,8 +135,8 @@ class PageHandlers:
         return {
             layout.session: None,
             layout.to_delete: None,
-            layout.gate: gr.update(visible=True),
-            layout.inside: gr.update(visible=False),
+            layout.sign_in_form: gr.update(visible=True),
+            layout.content: gr.update(visible=False),
             layout.confirmation: gr.update(visible=False),
             layout.archived: False,
             layout.sign_in_error: markup.notice(error),

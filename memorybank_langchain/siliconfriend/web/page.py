@@ -69,8 +69,8 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
     on(layout.theme.click, None, outputs=None, js=THEME_SWITCH)
     on(layout.sign_out.click, handlers.sign_out, session)
     on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
-    sends = [layout.send.click, layout.box.submit]
-    saying = on(sends, handlers.say, session, layout.box, *settings)
+    sends = [layout.send.click, layout.message_box.submit]
+    saying = on(sends, handlers.say, session, layout.message_box, *settings)
     again = on(layout.again.click, handlers.again, session, *settings)
     for answer in (saying, again):
         answer.failure(
@@ -85,7 +85,7 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
     on(layout.timeline.click, handlers.press, session)
     on(layout.delete_all.click, handlers.ask_to_delete_all, session)
     on(layout.confirm.click, handlers.delete, session, layout.to_delete)
-    on(layout.decline.click, handlers.cancel_deletion)
+    on(layout.cancel.click, handlers.cancel_deletion)
     on(layout.digest_now.click, handlers.digest, session, show_progress="minimal")
     export = on(layout.export.click, handlers.export, session)
     export.success(None, layout.exported, layout.exported, js=DOWNLOAD, api_visibility="private")

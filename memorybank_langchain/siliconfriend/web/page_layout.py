@@ -21,18 +21,18 @@ class PageLayout:
     session: gr.State
     to_delete: gr.State
     remembered: gr.BrowserState
-    gate: gr.Column
+    sign_in_form: gr.Column
     sign_in_error: gr.HTML
     name: gr.Textbox
     password: gr.Textbox
     sign_in: gr.Button
-    inside: gr.Column
+    content: gr.Column
     head: gr.HTML
     theme: gr.Button
     sign_out: gr.Button
     chat: gr.HTML
     notice: gr.HTML
-    box: gr.Textbox
+    message_box: gr.Textbox
     send: gr.Button
     stop: gr.Button
     again: gr.Button
@@ -54,7 +54,7 @@ class PageLayout:
     confirmation: gr.Column
     quote: gr.HTML
     confirm: gr.Button
-    decline: gr.Button
+    cancel: gr.Button
 
     def all(self) -> list[Any]:
         """Return all components, as the outputs of a handler."""
@@ -68,9 +68,9 @@ def build_layout(strings: Mapping[str, str], *, asks_password: bool) -> PageLayo
         "to_delete": gr.State(None),
         "remembered": gr.BrowserState("", storage_key=STORAGE_KEY),
     }
-    parts |= _gate(strings, asks_password=asks_password)
-    with gr.Column(visible=False) as inside:
-        parts |= {"inside": inside} | _head(strings)
+    parts |= _sign_in_form(strings, asks_password=asks_password)
+    with gr.Column(visible=False) as content:
+        parts |= {"content": content} | _head(strings)
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=360):
                 parts |= _conversation(strings)
@@ -86,8 +86,8 @@ def _stop(session: Any) -> None:
         session.stop()
 
 
-def _gate(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
-    with gr.Column(elem_id="sf-gate") as gate:
+def _sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
+    with gr.Column(elem_id="sf-gate") as form:
         title = f'<h1 class="sf-brand">Silicon<i>Friend</i></h1>{_line(strings["tagline"])}'
         gr.HTML(title, **_BARE)
         name = gr.Textbox(
@@ -102,7 +102,7 @@ def _gate(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
         sign_in = gr.Button(strings["sign_in"], variant="primary", elem_id="sf-enter")
         error = gr.HTML("", elem_id="sf-refused", **_BARE)
     return {
-        "gate": gate,
+        "sign_in_form": form,
         "sign_in_error": error,
         "name": name,
         "password": password,
@@ -125,7 +125,7 @@ def _head(strings: Mapping[str, str]) -> dict[str, Any]:
 def _conversation(strings: Mapping[str, str]) -> dict[str, Any]:
     chat = gr.HTML("", elem_id="sf-chat", elem_classes="sf-scroll", autoscroll=True, **_BARE)
     with gr.Row(equal_height=True):
-        box = gr.Textbox(
+        message_box = gr.Textbox(
             label=strings["message"],
             show_label=False,
             placeholder=strings["message_hint"],
@@ -146,7 +146,11 @@ def _conversation(strings: Mapping[str, str]) -> dict[str, Any]:
             )
             for name in ("again", "take_back", "new_conversation")
         }
-    return {"chat": chat, "box": box, "send": send, "stop": stop} | buttons | _settings(strings)
+    return (
+        {"chat": chat, "message_box": message_box, "send": send, "stop": stop}
+        | buttons
+        | _settings(strings)
+    )
 
 
 def _settings(strings: Mapping[str, str]) -> dict[str, Any]:
@@ -174,12 +178,12 @@ def _confirmation(strings: Mapping[str, str]) -> dict[str, Any]:
         quote = gr.HTML("", **_BARE)
         with gr.Row():
             confirm = gr.Button(strings["yes"], variant="stop", size="sm", elem_id="sf-confirm")
-            decline = gr.Button(strings["no"], size="sm", elem_id="sf-decline")
+            cancel = gr.Button(strings["no"], size="sm", elem_id="sf-decline")
     return {
         "confirmation": confirmation,
         "quote": quote,
         "confirm": confirm,
-        "decline": decline,
+        "cancel": cancel,
     }
 
 
