@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llms.prompt_formats.messages import IGNORED_LABEL
 from memorybank_core.errors import ConfigurationError
 
 from .dialogues import Dialogue
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     from llms.prompt_formats import PromptFormat
 
-IGNORED = -100
-"""Label of a token that does not count in the loss."""
-
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -26,7 +24,7 @@ class Example:
 
     Attributes:
         ids: Token ids.
-        labels: The id for tokens of an answer and the token that ends it; otherwise `IGNORED`.
+        labels: The id for tokens of an answer and the token that ends it; `IGNORED_LABEL` for others.
     """
 
     ids: list[int]
@@ -35,12 +33,12 @@ class Example:
     @property
     def target_count(self) -> int:
         """Number of tokens with a label."""
-        return sum(label != IGNORED for label in self.labels)
+        return sum(label != IGNORED_LABEL for label in self.labels)
 
     @property
     def answer_count(self) -> int:
         """Number of answers with labels; they are the last ones of the example."""
-        has_label = [label != IGNORED for label in self.labels]
+        has_label = [label != IGNORED_LABEL for label in self.labels]
         return sum(
             current and not previous
             for previous, current in zip([False, *has_label], has_label, strict=False)
@@ -146,7 +144,7 @@ class Collator:
             "attention_mask": [
                 self._pad([1] * len(example.ids), 0, length) for example in examples
             ],
-            "labels": [self._pad(example.labels, IGNORED, length) for example in examples],
+            "labels": [self._pad(example.labels, IGNORED_LABEL, length) for example in examples],
         }
         return {name: torch.tensor(row) for name, row in rows.items()}
 

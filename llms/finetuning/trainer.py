@@ -23,10 +23,11 @@ from transformers import (
     TrainingArguments,
 )
 
+from llms.prompt_formats.messages import IGNORED_LABEL
 from memorybank_core.errors import ConfigurationError
 
 from .checkpoints import mark_complete
-from .examples import IGNORED, Collator, Example
+from .examples import Collator, Example
 
 _WARMUP_SHARE = 0.03  # of all steps
 _MAX_CHECKPOINTS = 2
@@ -143,7 +144,7 @@ class AdapterTrainer(Trainer):
         loader = self.get_eval_dataloader()
         for batch in loader:
             inputs = self._prepare_inputs(batch)
-            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
+            count = int((inputs["labels"][:, 1:] != IGNORED_LABEL).sum())
             with self.compute_loss_context_manager():
                 total += float(self._adapted(**inputs).loss) * count
             tokens += count

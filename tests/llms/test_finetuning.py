@@ -24,11 +24,12 @@ from llms.adapters import load_adapter
 from llms.finetuning import EpochLoss, finetune
 from llms.finetuning.checkpoints import is_complete
 from llms.finetuning.dialogues import Dialogue, read_dialogues
-from llms.finetuning.examples import IGNORED, Collator, DialogueSplitter, Example
+from llms.finetuning.examples import Collator, DialogueSplitter, Example
 from llms.finetuning.report import epoch_losses
 from llms.loading import load_model
 from llms.local_model import LocalModel
 from llms.prompt_formats import PROMPT_FORMATS
+from llms.prompt_formats.messages import IGNORED_LABEL
 from llms.tokenization import load_tokenizer
 from memorybank_core import ConfigurationError, FormatError
 
@@ -110,7 +111,7 @@ def format_and_tokenizer(request, bases):
 
 def spans(labels):
     """Return the start and end of each run of labels."""
-    has_label = [False, *(label != IGNORED for label in labels), False]
+    has_label = [False, *(label != IGNORED_LABEL for label in labels), False]
     edges = [index for index in range(len(labels) + 1) if has_label[index] != has_label[index + 1]]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
@@ -153,8 +154,8 @@ class TestLabels:
         for example in (
             DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
         ):
-            begins = {getattr(tokenizer, "marks", {}).get("<sop>", tokenizer.bos_token_id)} - {None}
-            for id in begins:
+            control_ids = getattr(tokenizer, "control_ids", {})
+            for id in {control_ids.get("<sop>", tokenizer.bos_token_id)} - {None}:
                 assert example.ids.count(id) == 1
                 assert example.labels.count(id) == 0
 
@@ -177,13 +178,13 @@ def _dialogue(messages):
 
 
 def test_filling_leaves_the_labels_as_they_are():
-    long, short = Example([7, 8, 9], [IGNORED, 8, 9]), Example([5, 3], [IGNORED, 3])
+    long, short = Example([7, 8, 9], [IGNORED_LABEL, 8, 9]), Example([5, 3], [IGNORED_LABEL, 3])
     left, right = (Collator(3, left)([long, short]) for left in (True, False))
     assert left["input_ids"].tolist() == [[7, 8, 9], [3, 5, 3]]
-    assert left["labels"].tolist() == [[IGNORED, 8, 9], [IGNORED, IGNORED, 3]]
+    assert left["labels"].tolist() == [[IGNORED_LABEL, 8, 9], [IGNORED_LABEL, IGNORED_LABEL, 3]]
     assert left["attention_mask"].tolist() == [[1, 1, 1], [0, 1, 1]]
     assert right["input_ids"].tolist() == [[7, 8, 9], [5, 3, 3]]
-    assert right["labels"].tolist() == [[IGNORED, 8, 9], [IGNORED, 3, IGNORED]]
+    assert right["labels"].tolist() == [[IGNORED_LABEL, 8, 9], [IGNORED_LABEL, 3, IGNORED_LABEL]]
     assert right["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
