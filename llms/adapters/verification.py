@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from llms.loading.weights import list_tensor_names
 from memorybank_core.errors import ConfigurationError
 
 from .adapter_files import PREFIX, SavedAdapter
@@ -141,7 +142,4 @@ def _adaptable_layers(model: PreTrainedModel | PeftModel) -> set[str]:
 
 
 def _list_names(names: Iterable[str]) -> str:
-    """Return the first few names, sorted, and the number of the rest."""
-    ordered = sorted(name.removeprefix(PREFIX) for name in names)
-    rest = len(ordered) - _MAX_NAMES
-    return ", ".join(ordered[:_MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+    return list_tensor_names((name.removeprefix(PREFIX) for name in names), _MAX_NAMES)

@@ -1,6 +1,6 @@
 """ChatGLM-6B (first generation) as a transformers model.
 
-Imports torch and transformers at once: import this package only when a model is loaded.
+Importing this package imports torch and transformers: do it only when a model is loaded.
 """
 
 from .configuration import ChatGLMConfig

@@ -24,7 +24,8 @@ class Example:
 
     Attributes:
         ids: Token ids.
-        labels: The id for tokens of an answer and the token that ends it; `IGNORED_LABEL` for others.
+        labels: The token id for tokens of an answer and the token that ends it; `IGNORED_LABEL`
+            for all others.
     """
 
     ids: list[int]

@@ -1,6 +1,6 @@
 """Train a LoRA adapter with the Trainer of transformers.
 
-Imports torch, transformers and peft at once.
+Importing this module imports torch, transformers and peft.
 """
 
 from __future__ import annotations

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from memorybank_core.errors import ConfigurationError
 
+from .weights import list_tensor_names
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import GlmConfig
 
+_MAX_NAMES = 3
 _THETA = 10_000.0
-_FREQUENCIES = "transformer.rotary_pos_emb.inv_freq"
+_COMPUTED_TENSOR = "transformer.rotary_pos_emb.inv_freq"
 _LAYER = re.compile(r"transformer\.encoder\.layers\.(\d+)\.")
 _OUTER_MODULES = {
     "transformer.embedding.word_embeddings": ["model.embed_tokens"],
@@ -100,15 +103,14 @@ def convert_weights(
         ConfigurationError: If a tensor does not belong to this architecture or has another shape.
     """
     layout = _FusedLayout.from_config(config)
-    unknown = [name for name in tensors if name != _FREQUENCIES and _find_modules(name) is None]
+    unknown = [name for name in tensors if name != _COMPUTED_TENSOR and _find_modules(name) is None]
     if unknown:
         raise ConfigurationError(
-            f"ChatGLM2, ChatGLM3 and GLM-4 have no tensor {', '.join(unknown[:3])}"
-            + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+            f"ChatGLM2, ChatGLM3 and GLM-4 have no tensors {list_tensor_names(unknown, _MAX_NAMES)}"
         )
     converted: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        if name != _FREQUENCIES:
+        if name != _COMPUTED_TENSOR:
             converted.update(_convert_tensor(name, tensor, layout))
     return converted
 
@@ -163,8 +165,9 @@ class _FusedLayout:
         """Return query, key and value of a fused tensor."""
         if self.heads is None:
             return list(tensor.split_with_sizes(self.rows))
-        rest = tensor.shape[1:]
-        return [part.reshape(-1, *rest) for part in tensor.view(self.heads, 3, -1, *rest).unbind(1)]
+        columns = tensor.shape[1:]
+        by_head = tensor.view(self.heads, 3, -1, *columns)
+        return [part.reshape(-1, *columns) for part in by_head.unbind(1)]
 
 
 def _convert_tensor(name: str, tensor: Tensor, layout: _FusedLayout) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -17,7 +17,7 @@ from .glm_conversion import convert_config, convert_weights
 from .memory_check import Shapes, require_memory
 from .model_files import find_gguf, read_model_config, resolve_model_path
 from .placement import Placement, resolve_placement
-from .weights import open_weights
+from .weights import list_tensor_names, open_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,9 +138,8 @@ def _load_gguf(path: Path, placement: Placement) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     try:
-        tensors = gguf.GGUFReader(
-            str(path)
-        ).tensors  # called as transformers does, so that the cache has it
+        # Called exactly as transformers does, so that the file is cached.
+        tensors = gguf.GGUFReader(str(path)).tensors
     except (OSError, ValueError, IndexError, KeyError) as error:
         raise ConfigurationError(f"{path} is truncated or not a GGUF file: {error}") from error
     shapes = {tensor.name: (int(tensor.n_elements),) for tensor in tensors}
@@ -197,7 +196,7 @@ def _load_checked(
         for name, actual, expected in report["mismatched_keys"]
     ]
     faults = [
-        f"{fault}: {_list_names(names)}"
+        f"{fault}: {list_tensor_names(names, _MAX_NAMES)}"
         for fault, names in (
             ("missing", report["missing_keys"]),
             ("unexpected", report["unexpected_keys"]),
@@ -210,12 +209,6 @@ def _load_checked(
             f"the weights of {source} do not match its config.json. {'; '.join(faults)}"
         )
     return model
-
-
-def _list_names(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _MAX_NAMES} more" if len(ordered) > _MAX_NAMES else ""
-    return ", ".join(ordered[:_MAX_NAMES]) + more
 
 
 def _require_memory(shapes: Shapes, placement: Placement, quantization: str | None) -> None:

@@ -68,6 +68,13 @@ def open_weight_file(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def list_tensor_names(names: Iterable[str], limit: int) -> str:
+    """Return the first `limit` names, sorted, and the number of the rest, for a message."""
+    ordered = sorted(names)
+    rest = len(ordered) - limit
+    return ", ".join(ordered[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def _open_torch_file(path: Path) -> dict[str, Tensor]:
     import torch
 
