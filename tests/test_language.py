@@ -26,7 +26,7 @@ PENDING: tuple[str, ...] = ("",)
 BANNED = re.compile(
     r"""\b(?:
         anew | told | shall | learnt | beside | heeds? | nobody | mends? | mended | tidings
-        | (?:is|are|was|were)[ ]none | (?:is|are|was|were)[ ]due | so[ ]many(?![ ]as)
+        | (?:is|are|was|were)[ ](?-i:none) | (?:is|are|was|were)[ ]due | so[ ]many(?![ ]as)
         | (?<!there[ ])(?:is|are|was|were)[ ]no(?![ ]longer)
         | for[ ]want[ ]of | (?:our|your)[ ]own[ ]words | hereby | thereof | whatever[ ]it[ ]likes
     )\b""",
