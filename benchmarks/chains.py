@@ -1,6 +1,8 @@
-"""What a memory adds to a turn of LangChain's, beyond the embedding and the model.
+"""Measure what a memory adds to a LangChain turn, beyond the embedding and the model.
 
-python benchmarks/chains.py [memories]    needs langchain-community for the peer, FAISS in memory
+python benchmarks/chains.py [memories]
+
+The comparison with FAISS in memory needs langchain-community.
 """
 
 from __future__ import annotations
@@ -28,60 +30,69 @@ from memorybank_core import MemoryBank, Turn
 from memorybank_langchain import MemoryBankMemory, MemoryBankMiddleware, with_memory
 
 TURNS = 60
+ANSWER = "Certainly, my friend."
 
 
-class Free(Embeddings):
-    """The same free vectors for the peer."""
+class FreeEmbeddings(Embeddings):
+    """The vectors of `FreeEmbedder` for LangChain's own memory."""
 
     def __init__(self) -> None:
         self._embedder = FreeEmbedder()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return a vector for each text."""
         return self._embedder.embed_documents(texts).tolist()
 
     def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a query."""
         return self._embedder.embed_query(text).tolist()
 
 
-class Endless(GenericFakeChatModel):
-    """Answers at once, for ever."""
+class ConstantModel(GenericFakeChatModel):
+    """A chat model that always gives the same answer, immediately."""
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        """Ignore the tools."""
         return self
 
 
-def model() -> Endless:
-    return Endless(messages=iter(AIMessage("Certainly, my friend.") for _ in iter(int, 1)))
+def constant_model() -> ConstantModel:
+    """Return a chat model for any number of calls."""
+    return ConstantModel(messages=iter(AIMessage(ANSWER) for _ in iter(int, 1)))
 
 
-def ours(bank: MemoryBank) -> dict[str, float]:
-    """Added milliseconds a turn: load and save, or the chain or agent with less without."""
+def measure_memorybank(bank: MemoryBank) -> dict[str, float]:
+    """Return the milliseconds that each surface adds to a turn.
+
+    That is load and save for the classic memory, and for a chain or an agent the difference
+    between a turn with and without the memory.
+    """
     memory = MemoryBankMemory(bank=bank, user_id="u")
 
     def classic(question: str) -> None:
         memory.load_memory_variables({"input": question})
-        memory.save_context({"input": question}, {"output": "Certainly, my friend."})
+        memory.save_context({"input": question}, {"output": ANSWER})
 
-    echo = RunnableLambda(lambda told: "Certainly, my friend.")
+    echo = RunnableLambda(lambda values: ANSWER)
     chain = with_memory(echo, bank, user_id="u")
-    agent = create_agent(model(), [], middleware=[MemoryBankMiddleware(bank)])
-    bare = create_agent(model(), [])
+    agent = create_agent(constant_model(), [], middleware=[MemoryBankMiddleware(bank)])
+    bare = create_agent(constant_model(), [])
     config = {"configurable": {"user_id": "u"}}
-    with_one, without = (
-        milliseconds(lambda q, one=one: one.invoke({"messages": [("human", q)]}, config))
-        for one in (agent, bare)
+    with_memory_ms, without_ms = (
+        time_turn(lambda question, a=a: a.invoke({"messages": [("human", question)]}, config))
+        for a in (agent, bare)
     )
     return {
-        "MemoryBankMemory": milliseconds(classic),
-        "with_memory": milliseconds(chain.invoke) - milliseconds(echo.invoke),
-        "MemoryBankMiddleware": with_one - without,
+        "MemoryBankMemory": time_turn(classic),
+        "with_memory": time_turn(chain.invoke) - time_turn(echo.invoke),
+        "MemoryBankMiddleware": with_memory_ms - without_ms,
     }
 
 
-def peer(told: list[Turn]) -> float:
-    """The same for LangChain's own memory over FAISS, which keeps nothing on disk."""
-    store = FAISS(Free(), faiss.IndexFlatL2(DIMENSION), InMemoryDocstore(), {})
-    store.add_texts([turn.text for turn in told])
+def measure_langchain(stored: list[Turn]) -> float:
+    """Return the same for LangChain's own memory over FAISS, which stores nothing on disk."""
+    store = FAISS(FreeEmbeddings(), faiss.IndexFlatL2(DIMENSION), InMemoryDocstore(), {})
+    store.add_texts([turn.text for turn in stored])
     retriever = store.as_retriever(search_kwargs={"k": 5})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is deprecated
@@ -89,26 +100,30 @@ def peer(told: list[Turn]) -> float:
 
     def turn(question: str) -> None:
         memory.load_memory_variables({"input": question})
-        memory.save_context({"input": question}, {"output": "Certainly, my friend."})
+        memory.save_context({"input": question}, {"output": ANSWER})
 
-    return milliseconds(turn)
+    return time_turn(turn)
 
 
-def milliseconds(turn: Callable[[str], object]) -> float:
-    """Median of one turn, after three to warm up."""
-    return median_ms([lambda q=q: turn(q) for q in questions(TURNS)])
+def time_turn(turn: Callable[[str], object]) -> float:
+    """Return the median milliseconds of a turn, after three turns to warm up."""
+    return median_ms([lambda question=question: turn(question) for question in questions(TURNS)])
 
 
 def main() -> None:
+    """Print the added milliseconds a turn as JSON."""
     size = int(sys.argv[1]) if sys.argv[1:] else 10_000
-    told = turns(size)
+    stored = turns(size)
     with (
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=FreeEmbedder()) as bank,
     ):
         for start in range(0, size, 5000):
-            bank.add(told[start : start + 5000], user_id="u")
-        added = {**ours(bank), "VectorStoreRetrieverMemory over FAISS": peer(told)}
+            bank.add(stored[start : start + 5000], user_id="u")
+        added = {
+            **measure_memorybank(bank),
+            "VectorStoreRetrieverMemory over FAISS": measure_langchain(stored),
+        }
     rounded = {name: round(value, 2) for name, value in added.items()}
     print(json.dumps({"machine": machine(), "memories": size, "added_ms": rounded}, indent=2))
 

@@ -1,6 +1,8 @@
-"""What a memory adds to a turn of LlamaIndex's, beyond the embedding and the model.
+"""Measure what a memory adds to a LlamaIndex turn, beyond the embedding and the model.
 
-python benchmarks/engines.py [memories]    beside Memory with a VectorMemoryBlock
+python benchmarks/engines.py [memories]
+
+The comparison is LlamaIndex's `Memory` with a `VectorMemoryBlock`.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ TURNS = 40
 ANSWER = "Certainly, my friend."
 
 
-class Free(BaseEmbedding):
-    """The same free vectors for the peer."""
+class FreeEmbedding(BaseEmbedding):
+    """The vectors of `FreeEmbedder` for LlamaIndex's own memory."""
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return _EMBEDDER.embed_documents([text])[0].tolist()
@@ -50,7 +52,7 @@ _EMBEDDER = FreeEmbedder()
 
 
 def turn_of(memory: Memory | MemoryBankMemory) -> Callable[[str], object]:
-    """What a chat engine does with its memory in a turn."""
+    """Return a function that uses the memory as a chat engine does in one turn."""
 
     def turn(question: str) -> None:
         memory.put(ChatMessage(question, role="user"))
@@ -60,13 +62,14 @@ def turn_of(memory: Memory | MemoryBankMemory) -> Callable[[str], object]:
     return turn
 
 
-def milliseconds(turn: Callable[[str], object]) -> float:
-    """Median of one turn, after three to warm up."""
-    return round(median_ms([lambda q=q: turn(q) for q in questions(TURNS)]), 2)
+def time_turn(turn: Callable[[str], object]) -> float:
+    """Return the median milliseconds of a turn, after three turns to warm up."""
+    calls = [lambda question=question: turn(question) for question in questions(TURNS)]
+    return round(median_ms(calls), 2)
 
 
-class Flat(BasePydanticVectorStore):
-    """About the fastest store there can be for the peer: one matrix, in memory."""
+class MatrixStore(BasePydanticVectorStore):
+    """A vector store that is one matrix in memory, close to the fastest possible."""
 
     stores_text: bool = True
     is_embedding_query: bool = True
@@ -76,80 +79,86 @@ class Flat(BasePydanticVectorStore):
 
     @property
     def client(self) -> None:
+        """None: the store has no client."""
         return None
 
     def add(self, nodes: list[Any], **kwargs: Any) -> list[str]:
+        """Add nodes and return their ids."""
         self._nodes += nodes
         self._sessions = np.array([node.metadata.get("session_id") for node in self._nodes])
         self._matrix = np.vstack([self._matrix, [node.embedding for node in nodes]])
         return [node.node_id for node in nodes]
 
     def query(self, query: Any, **kwargs: Any) -> VectorStoreQueryResult:
+        """Return the nearest nodes; a filter can only name the session."""
         scores = self._matrix @ np.array(query.query_embedding, np.float32)
-        for wanted in query.filters.filters if query.filters else ():
-            scores[self._sessions != wanted.value] = -np.inf  # it asks for nothing but a session
+        for condition in query.filters.filters if query.filters else ():
+            scores[self._sessions != condition.value] = -np.inf
         best = np.argsort(-scores)[: query.similarity_top_k]
         best = best[np.isfinite(scores[best])]
         nodes = [self._nodes[row] for row in best]
         return VectorStoreQueryResult(nodes, scores[best].tolist(), [node.id_ for node in nodes])
 
     def delete(self, ref_doc_id: str, **kwargs: Any) -> None:
+        """Not supported."""
         raise NotImplementedError
 
 
-def peer(told: list[Turn]) -> float:
-    """LlamaIndex's own: the turns in its vector block, what is said now in its buffer."""
-    store = Flat()
-    nodes = [TextNode(text=turn.text, metadata={"session_id": "one"}) for turn in told]
+def measure_llamaindex(stored: list[Turn]) -> float:
+    """Return the milliseconds of LlamaIndex's own memory with the turns in its vector block."""
+    store = MatrixStore()
+    nodes = [TextNode(text=turn.text, metadata={"session_id": "one"}) for turn in stored]
     for node in nodes:
         node.embedding = _EMBEDDER.embed_documents([node.text])[0].tolist()
     store.add(nodes)
-    return milliseconds(turn_of(Memory.from_defaults("one", memory_blocks=[vector_block(store)])))
+    return time_turn(turn_of(Memory.from_defaults("one", memory_blocks=[vector_block(store)])))
 
 
-def vector_block(store: Flat) -> VectorMemoryBlock:
-    return VectorMemoryBlock(vector_store=store, embed_model=Free(), similarity_top_k=5)
+def vector_block(store: MatrixStore) -> VectorMemoryBlock:
+    """Return LlamaIndex's block over a store."""
+    return VectorMemoryBlock(vector_store=store, embed_model=FreeEmbedding(), similarity_top_k=5)
 
 
 def shows_canary(here: BaseMemoryBlock[Any], there: BaseMemoryBlock[Any]) -> bool:
-    """Whether what was said to one block in one session is shown by the other in another."""
+    """Return whether one block shows in its session a message put into the other block's."""
     canary = ChatMessage("The canary sings.", role="user")
-    asked = ChatMessage("What sings?", role="user")
+    question = ChatMessage("What sings?", role="user")
 
-    async def told() -> str:
+    async def recall_elsewhere() -> str:
         await here.aput([canary], session_id="one")
         await here.aget([canary], session_id="one")
-        return str(await there.aget([asked], session_id="two"))
+        return str(await there.aget([question], session_id="two"))
 
-    return "canary" in asyncio.run(told())
+    return "canary" in asyncio.run(recall_elsewhere())
 
 
 def main() -> None:
+    """Print the added milliseconds a turn, and which blocks show a stranger's message, as JSON."""
     size = int(sys.argv[1]) if sys.argv[1:] else 10_000
-    told = turns(size)
+    stored = turns(size)
     with (
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=_EMBEDDER) as bank,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # LlamaIndex's own
+        warnings.simplefilter("ignore")  # warnings of LlamaIndex itself
         for start in range(0, size, 5000):
-            bank.add(told[start : start + 5000], user_id="u")
+            bank.add(stored[start : start + 5000], user_id="u")
         added = {
-            "MemoryBankMemory": milliseconds(
+            "MemoryBankMemory": time_turn(
                 turn_of(MemoryBankMemory.from_defaults(bank=bank, user_id="u", session="s"))
             ),
-            "memory_with_bank": milliseconds(turn_of(memory_with_bank(bank, "u", "t"))),
-            "Memory with VectorMemoryBlock": peer(told),
+            "memory_with_bank": time_turn(turn_of(memory_with_bank(bank, "u", "t"))),
+            "Memory with VectorMemoryBlock": measure_llamaindex(stored),
         }
-        shared = vector_block(Flat())
+        shared = vector_block(MatrixStore())
         users = [MemoryBankBlock(bank=bank, user_id=name) for name in ("ada", "bob")]
         shows = {
             "VectorMemoryBlock, another session": shows_canary(shared, shared),
             "MemoryBankBlock, another user": shows_canary(*users),
         }
-    found = {"memories": size, "added_ms": added, "shows_what_is_not_theirs": shows}
-    print(json.dumps({"machine": machine(), **found}, indent=2))
+    results = {"memories": size, "added_ms": added, "shows_what_is_not_theirs": shows}
+    print(json.dumps({"machine": machine(), **results}, indent=2))
 
 
 if __name__ == "__main__":
