@@ -1,4 +1,4 @@
-"""LangChain's models for the bank, the bank's embedders for LangChain."""
+"""Bridges between LangChain models and MemoryBank models."""
 
 import asyncio
 from datetime import datetime, timezone
@@ -41,7 +41,7 @@ integration_tests = pytest.importorskip("langchain_tests.integration_tests")
 
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
-ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}]
+PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}]
 
 
 class Named(DeterministicFakeEmbedding):
@@ -51,16 +51,16 @@ class Named(DeterministicFakeEmbedding):
 
 
 class Scripted(Embeddings):
-    """Gives what it was told to give."""
+    """Embeddings that return or raise scripted outputs."""
 
-    def __init__(self, *given):
-        self.given = list(given)
+    def __init__(self, *outputs):
+        self.outputs = list(outputs)
 
     def embed_query(self, text):
-        given = self.given.pop(0)
-        if isinstance(given, Exception):
-            raise given
-        return given
+        output = self.outputs.pop(0)
+        if isinstance(output, Exception):
+            raise output
+        return output
 
     def embed_documents(self, texts):
         return self.embed_query(texts[0])
@@ -99,8 +99,8 @@ def test_a_bank_by_foreign_embeddings_finds_and_knows_who_wrote_it(tmp_path):
         bank.add(
             [Turn("Nora plays the cello.", "", MONDAY), Turn("Soup!", "", MONDAY)], user_id=USER
         )
-        found = bank.search("the cello", user_id=USER, k=1)
-    assert found[0].memory.text == "Nora plays the cello."
+        results = bank.search("the cello", user_id=USER, k=1)
+    assert results[0].memory.text == "Nora plays the cello."
     with pytest.raises(EmbedderMismatchError, match="foreign"):
         MemoryBank.open(tmp_path / "a.db", embedder=as_embedder(Named(size=256, model="e5")))
 
@@ -112,7 +112,7 @@ def test_our_own_embeddings_come_back_as_the_embedder_they_hold():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("output", "message"),
     [
         (ConnectionError("no route"), "ConnectionError: no route"),
         ([[1.0, 0.0], [0.0]], "no array"),
@@ -122,12 +122,12 @@ def test_our_own_embeddings_come_back_as_the_embedder_they_hold():
         ("words", "no array"),
     ],
 )
-def test_embeddings_that_fail_are_an_embedder_error(given, said):
-    embedder = as_embedder(Scripted([3.0, 4.0], given))
+def test_embeddings_that_fail_are_an_embedder_error(output, message):
+    embedder = as_embedder(Scripted([3.0, 4.0], output))
     assert embedder.dimension == 2
-    with pytest.raises(EmbedderError, match=said) as error:
+    with pytest.raises(EmbedderError, match=message) as error:
         embedder.embed_documents(["a"])
-    assert not isinstance(given, Exception) or error.value.__cause__ is given
+    assert not isinstance(output, Exception) or error.value.__cause__ is output
 
 
 def test_what_is_no_embeddings_is_refused():
@@ -139,19 +139,19 @@ def test_what_is_no_embeddings_is_refused():
 
 
 class Recording(FakeMessagesListChatModel):
-    """Keeps what it was asked."""
+    """A chat model that records its calls."""
 
     max_tokens: int | None = None
     model_name: str = "recorder"
-    asked: list
+    calls: list
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.asked.append((messages, stop, self.max_tokens, kwargs))
+        self.calls.append((messages, stop, self.max_tokens, kwargs))
         return super()._generate(messages, stop, run_manager, **kwargs)
 
 
 class Failing(FakeListChatModel):
-    """Raises what it was told to raise."""
+    """A chat model that raises an error."""
 
     error: Exception
 
@@ -165,35 +165,35 @@ def answering(message):
 
 def test_a_chat_model_answers_and_tells_what_it_took():
     usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
-    told = {"finish_reason": "stop"}
-    answer = answering(AIMessage("Hi!", usage_metadata=usage, response_metadata=told)).complete(
-        ASKED
+    metadata = {"finish_reason": "stop"}
+    answer = answering(AIMessage("Hi!", usage_metadata=usage, response_metadata=metadata)).complete(
+        PROMPT
     )
     assert (answer, answer.tokens) == ("Hi!", 7)
     assert isinstance(answer, Completion)
-    assert answering(AIMessage("Hi!")).complete(ASKED).tokens is None
+    assert answering(AIMessage("Hi!")).complete(PROMPT).tokens is None
 
 
 def test_the_text_of_an_answer_in_blocks_counts_and_no_thinking():
     blocks = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "Hi!"}]
-    assert answering(AIMessage(content=blocks)).complete(ASKED) == "Hi!"
+    assert answering(AIMessage(content=blocks)).complete(PROMPT) == "Hi!"
 
 
 def test_roles_stops_and_limits_reach_the_model():
-    model = Recording(responses=[AIMessage("Hi! END and so on")] * 3, asked=[])
+    model = Recording(responses=[AIMessage("Hi! END and so on")] * 3, calls=[])
     llm = as_llm(model)
-    asked = [*ASKED, {"role": "assistant", "content": "Yes?"}]
-    assert llm.complete(asked, max_tokens=9, stop=["END"]) == "Hi! "
-    llm.complete(ASKED)
-    (messages, stop, limit, kwargs), (_, no_stop, no_limit, _) = model.asked
-    assert [type(one) for one in messages] == [SystemMessage, HumanMessage, AIMessage]
-    assert [one.text for one in messages] == ["Be brief.", "Hello?", "Yes?"]
+    prompt = [*PROMPT, {"role": "assistant", "content": "Yes?"}]
+    assert llm.complete(prompt, max_tokens=9, stop=["END"]) == "Hi! "
+    llm.complete(PROMPT)
+    (messages, stop, limit, kwargs), (_, no_stop, no_limit, _) = model.calls
+    assert [type(message) for message in messages] == [SystemMessage, HumanMessage, AIMessage]
+    assert [message.text for message in messages] == ["Be brief.", "Hello?", "Yes?"]
     assert (stop, limit, kwargs) == (["END"], 9, {})
     assert (no_stop, no_limit, model.max_tokens) == (None, None, None)
 
 
-def test_a_model_without_such_a_field_is_not_told_of_max_tokens():
-    assert as_llm(FakeListChatModel(responses=["Hi!"])).complete(ASKED, max_tokens=3) == "Hi!"
+def test_a_model_without_such_a_field_ignores_max_tokens():
+    assert as_llm(FakeListChatModel(responses=["Hi!"])).complete(PROMPT, max_tokens=3) == "Hi!"
 
 
 def test_openais_model_takes_the_limit_in_its_own_way():
@@ -202,17 +202,17 @@ def test_openais_model_takes_the_limit_in_its_own_way():
     class Offline(openai.ChatOpenAI):
         def _generate(self, messages, stop=None, run_manager=None, **kwargs):
             payload = self._get_request_payload(messages, stop=stop, **kwargs)
-            said = AIMessage(f"{payload['max_completion_tokens']} {payload['stop']}")
-            return ChatResult(generations=[ChatGeneration(message=said)])
+            message = AIMessage(f"{payload['max_completion_tokens']} {payload['stop']}")
+            return ChatResult(generations=[ChatGeneration(message=message)])
 
     llm = as_llm(Offline(model="gpt-4o-mini", api_key="none", max_completion_tokens=5))
     assert llm.name == "gpt-4o-mini"
-    assert llm.complete(ASKED, max_tokens=9, stop=["#"]) == "9 ['"
-    assert llm.complete(ASKED, max_tokens=7, stop=["]"]) == "7 ['"
+    assert llm.complete(PROMPT, max_tokens=9, stop=["#"]) == "9 ['"
+    assert llm.complete(PROMPT, max_tokens=7, stop=["]"]) == "7 ['"
 
 
 @pytest.mark.parametrize(
-    "told",
+    "metadata",
     [
         {"finish_reason": "length"},
         {"finish_reason": "MAX_TOKENS"},
@@ -222,9 +222,9 @@ def test_openais_model_takes_the_limit_in_its_own_way():
         {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
     ],
 )
-def test_an_answer_that_was_cut_off_is_none(told):
+def test_an_answer_that_was_cut_off_is_an_error(metadata):
     with pytest.raises(AnswerError, match="cut off after 6 characters"):
-        answering(AIMessage("He sai", response_metadata=told)).complete(ASKED)
+        answering(AIMessage("He sai", response_metadata=metadata)).complete(PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -238,24 +238,24 @@ def test_an_answer_that_was_cut_off_is_none(told):
 )
 def test_a_refusal_is_no_answer(message):
     with pytest.raises(AnswerError, match="refused"):
-        answering(message).complete(ASKED)
+        answering(message).complete(PROMPT)
 
 
 @pytest.mark.parametrize("answer", ["", " \n"])
-def test_an_empty_answer_is_none(answer):
+def test_an_empty_answer_is_an_error(answer):
     with pytest.raises(AnswerError, match="empty"):
-        answering(AIMessage(answer)).complete(ASKED)
+        answering(AIMessage(answer)).complete(PROMPT)
 
 
-@pytest.mark.parametrize("told", [{"finish_reason": "stop"}, {"stop_reason": "end_turn"}, {}])
-def test_an_answer_that_ended_is_whole(told):
-    assert answering(AIMessage("Hi!", response_metadata=told)).complete(ASKED) == "Hi!"
+@pytest.mark.parametrize("metadata", [{"finish_reason": "stop"}, {"stop_reason": "end_turn"}, {}])
+def test_an_answer_that_ended_is_whole(metadata):
+    assert answering(AIMessage("Hi!", response_metadata=metadata)).complete(PROMPT) == "Hi!"
 
 
 def test_a_models_error_is_ours_with_its_cause():
     error = ConnectionError("no route")
     with pytest.raises(LLMError, match="Failing failed: ConnectionError: no route") as raised:
-        as_llm(Failing(responses=[], error=error)).complete(ASKED)
+        as_llm(Failing(responses=[], error=error)).complete(PROMPT)
     assert type(raised.value) is LLMError
     assert raised.value.__cause__ is error
 
@@ -269,22 +269,22 @@ def test_a_models_error_is_ours_with_its_cause():
         ValueError("the request exceeds the available context size"),
     ],
 )
-def test_a_prompt_that_is_too_long_is_told_apart(error):
+def test_a_prompt_that_is_too_long_has_its_own_error(error):
     with pytest.raises(ContextOverflowError, match="longer than the context window of Failing"):
-        as_llm(Failing(responses=[], error=error)).complete(ASKED)
+        as_llm(Failing(responses=[], error=error)).complete(PROMPT)
 
 
 def test_too_many_tokens_a_minute_are_no_overflow():
     error = ValueError("too many tokens this minute")
     error.status_code = 429
     with pytest.raises(LLMError) as raised:
-        as_llm(Failing(responses=[], error=error)).complete(ASKED)
+        as_llm(Failing(responses=[], error=error)).complete(PROMPT)
     assert type(raised.value) is LLMError
 
 
 def test_its_name_and_its_window_are_the_models():
     profile = {"max_input_tokens": 4096}
-    llm = as_llm(Recording(responses=[], asked=[], profile=profile))
+    llm = as_llm(Recording(responses=[], calls=[], profile=profile))
     assert (llm.name, repr(llm)) == ("recorder", "as_llm('recorder')")
     if "profile" in Recording.model_fields:  # models have had one since langchain-core 1.1
         assert llm.context_window == 4096
@@ -294,11 +294,11 @@ def test_its_name_and_its_window_are_the_models():
 
 
 def test_any_runnable_that_answers_messages_will_do():
-    assert as_llm(FakeListLLM(responses=["Hi!"])).complete(ASKED) == "Hi!"
-    bound = Recording(responses=[AIMessage("Hi!")], asked=[]).with_retry()
-    assert as_llm(bound).complete(ASKED, max_tokens=3) == "Hi!"
+    assert as_llm(FakeListLLM(responses=["Hi!"])).complete(PROMPT) == "Hi!"
+    bound = Recording(responses=[AIMessage("Hi!")], calls=[]).with_retry()
+    assert as_llm(bound).complete(PROMPT, max_tokens=3) == "Hi!"
     with pytest.raises(AnswerError, match="a message or a string"):
-        as_llm(FakeListLLM(responses=["Hi!"]) | (lambda answer: [answer])).complete(ASKED)
+        as_llm(FakeListLLM(responses=["Hi!"]) | (lambda answer: [answer])).complete(PROMPT)
     with pytest.raises(ConfigurationError, match="chat model"):
         as_llm("gpt-4o-mini")
 

@@ -1,4 +1,4 @@
-"""MemoryBank's language models as chat models of LangChain's."""
+"""MemoryBank language models as LangChain chat models."""
 
 import asyncio
 
@@ -12,11 +12,16 @@ from memorybank_core import AnswerError
 from memorybank_core.testing import FakeLLM
 from memorybank_langchain import as_chat_model, as_llm
 
-SAID = [SystemMessage("Be brief."), HumanMessage("Hi."), AIMessage("Hello."), HumanMessage("Bye.")]
+CONVERSATION = [
+    SystemMessage("Be brief."),
+    HumanMessage("Hi."),
+    AIMessage("Hello."),
+    HumanMessage("Bye."),
+]
 
 
 class Streaming:
-    """Answers with what it was asked, a word at a time."""
+    """Echoes its prompt, a word at a time."""
 
     name = "streaming"
 
@@ -24,7 +29,7 @@ class Streaming:
         self.closed = False
 
     def complete(self, messages, *, max_tokens=None, stop=None):
-        return " ".join(f"{one['role']}={one['content']}" for one in messages)
+        return " ".join(f"{message['role']}={message['content']}" for message in messages)
 
     def stream(self, messages, *, max_tokens=None, stop=None):
         try:
@@ -34,20 +39,20 @@ class Streaming:
             self.closed = True
 
 
-def test_it_is_told_who_said_what():
-    answer = as_chat_model(Streaming()).invoke(SAID)
+def test_it_receives_the_roles():
+    answer = as_chat_model(Streaming()).invoke(CONVERSATION)
     assert answer.text == "system=Be brief. user=Hi. assistant=Hello. user=Bye."
 
 
 def test_it_streams_what_the_model_streams():
-    pieces = [chunk.text for chunk in as_chat_model(Streaming()).stream(SAID)]
+    pieces = [chunk.text for chunk in as_chat_model(Streaming()).stream(CONVERSATION)]
     assert len([piece for piece in pieces if piece]) == 5
-    assert "".join(pieces).strip() == as_chat_model(Streaming()).invoke(SAID).text
+    assert "".join(pieces).strip() == as_chat_model(Streaming()).invoke(CONVERSATION).text
 
 
 def test_a_stream_that_nobody_reads_on_is_closed():
     llm = Streaming()
-    stream = as_chat_model(llm).stream(SAID)
+    stream = as_chat_model(llm).stream(CONVERSATION)
     next(stream)
     stream.close()
     assert llm.closed

@@ -15,7 +15,7 @@ from memorybank_langchain import MemoryBankMiddleware
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 ALICE = {"user_id": "alice@example.com"}
-SAID = [
+QUERIES = [
     "My sister Nora plays the cello in Bergen.",
     "I had tomato soup for lunch.",
     "Which instrument does my sister Nora play?",
@@ -36,12 +36,12 @@ def test_an_agent_with_a_small_model_remembers(place):
     model, prompts = ChatLocalModel(host=smollm2(), max_tokens=8), Prompts()
     with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         agent = create_agent(model, middleware=[MemoryBankMiddleware(bank, k=1)])
-        for said in SAID:
-            state = {"messages": [("user", said)]}
-            told = agent.invoke(state, context=ALICE, config={"callbacks": [prompts]})
-            assert told["messages"][-1].text.strip()
+        for query in QUERIES:
+            state = {"messages": [("user", query)]}
+            result = agent.invoke(state, context=ALICE, config={"callbacks": [prompts]})
+            assert result["messages"][-1].text.strip()
         turns = [memory.turn for memory in bank.timeline(**ALICE)]
-        assert [turn.query for turn in turns] == SAID
+        assert [turn.query for turn in turns] == QUERIES
         assert all(turn.response.strip() for turn in turns)
         assert "<memorybank_context>" in prompts.last[-1]
         assert "plays the cello in Bergen" in prompts.last[-1]

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import ConfigurableFieldSpec
 from langchain_core.runnables.history import RunnableWithMessageHistory
-from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_langchain.history import MemoryBankChatMessageHistory
@@ -40,7 +40,7 @@ def remembering(chain, bank, **keys):
     return RunnableWithMessageHistory(chain, lambda session: history_of(bank, session), **keys)
 
 
-def told(messages):
+def plain(messages):
     return [(message.type, message.content) for message in messages]
 
 
@@ -70,9 +70,9 @@ def test_ten_turns_of_a_prompt_and_a_model(tmp_path, way):
     with MemoryBank.open(file, embedder="hashing") as bank:
         assert words(bank) == list(TALK)
         assert history_of(bank).messages == before
-        assert told(before) == pairs(TALK)
-        found = bank.search("Which instrument does my sister play?", user_id=ALICE, k=1)
-        assert found[0].memory.turn.query == TALK[0][0]
+        assert plain(before) == pairs(TALK)
+        results = bank.search("Which instrument does my sister play?", user_id=ALICE, k=1)
+        assert results[0].memory.turn.query == TALK[0][0]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -80,7 +80,7 @@ def test_a_model_alone_that_is_given_all_messages(bank, way):
     chain = remembering(model_of(answer for _, answer in TALK), bank)
     for number, (query, _) in enumerate(TALK):
         WAYS[way](chain, [HumanMessage(query, id=str(number))], CONFIG)
-    assert told(history_of(bank).messages) == pairs(TALK)
+    assert plain(history_of(bank).messages) == pairs(TALK)
     assert [message.id for message in history_of(bank).messages][::2] == list("0123456789")
 
 
@@ -103,7 +103,7 @@ def test_users_and_conversations_by_their_keys(bank):
         list(pool.map(talk, keys))
     for user, session in keys:
         expected = [(f"Secret {i} of {(user, session)}", "Noted.") for i in range(5)]
-        assert told(history_of(bank, session, user).messages) == pairs(expected)
+        assert plain(history_of(bank, session, user).messages) == pairs(expected)
 
 
 def test_a_model_that_fails_leaves_nothing_behind(bank):
@@ -120,12 +120,12 @@ def test_a_message_without_an_answer_is_a_turn_and_is_completed(bank):
     history.add_user_message(FACT[0])
     (waiting,) = turns(bank)
     assert (waiting.query, waiting.response) == (FACT[0], "")
-    (asked,) = history.messages
+    (question,) = history.messages
     history_of(bank).add_ai_message(FACT[1])
     (whole,) = turns(bank)
     assert (whole.query, whole.response) == FACT
     assert (whole.id, whole.at) == (waiting.id, waiting.at)
-    assert history.messages[0] == asked
+    assert history.messages[0] == question
 
 
 def test_what_is_no_words_between_two_is_not_kept(bank):
@@ -159,24 +159,24 @@ def test_the_order_is_kept_whoever_speaks(bank):
     ]
     history_of(bank).add_messages(messages)
     expected = [(m.type, m.content) for m in messages if isinstance(m.content, str)]
-    assert told(history_of(bank).messages) == expected
+    assert plain(history_of(bank).messages) == expected
     one_by_one = history_of(bank, "tuesday")
     for message in (m for m in messages if isinstance(m.content, str) and m.content != "A cat."):
         one_by_one.add_message(message)
-    assert told(one_by_one.messages) == [pair for pair in expected if pair[1] != "A cat."]
+    assert plain(one_by_one.messages) == [pair for pair in expected if pair[1] != "A cat."]
 
 
 def test_messages_with_ids_are_taken_once(bank):
-    asked, answered = HumanMessage(FACT[0], id="h1"), AIMessage(FACT[1], id="a1")
+    question, answered = HumanMessage(FACT[0], id="h1"), AIMessage(FACT[1], id="a1")
     later, more = HumanMessage("ok", id="h2"), AIMessage("ok", id="a2")
     expected = [FACT, ("ok", "ok")]
     history = history_of(bank)
     for messages in (
-        [asked],
-        [asked, answered],
-        [asked, answered, later],
-        [asked, answered, later, more],
-        [asked],
+        [question],
+        [question, answered],
+        [question, answered, later],
+        [question, answered, later, more],
+        [question],
         [answered],
         [later],
         [more],
@@ -191,9 +191,9 @@ def test_messages_with_ids_are_taken_once(bank):
 
 
 def test_a_known_message_may_get_further_answers(bank):
-    asked, history = HumanMessage(FACT[0], id="h1"), history_of(bank)
-    history.add_messages([asked, AIMessage(FACT[1], id="a1"), asked])
-    history.add_messages([asked, AIMessage("lovely!", id="a2")])
+    question, history = HumanMessage(FACT[0], id="h1"), history_of(bank)
+    history.add_messages([question, AIMessage(FACT[1], id="a1"), question])
+    history.add_messages([question, AIMessage("lovely!", id="a2")])
     assert words(bank) == [(FACT[0], f"{FACT[1]}\nlovely!")]
     history.add_messages([HumanMessage("Is it?", id="h2")])
     history.add_messages([AIMessage("lovely!", id="a3")])
@@ -224,11 +224,11 @@ def test_the_same_ids_in_two_conversations(bank):
 
 def test_only_the_latest(bank):
     history_of(bank).add_messages([HumanMessage(query) for query, _ in TALK])
-    assert told(history_of(bank, limit=2).messages) == [("human", query) for query, _ in TALK[-2:]]
+    assert plain(history_of(bank, limit=2).messages) == [("human", query) for query, _ in TALK[-2:]]
     latest = history_of(bank, limit=1)
     chain = RunnableWithMessageHistory(model_of(["Bye!"]), lambda _: latest)
     chain.invoke("Good night", CONFIG)
-    assert told(latest.messages) == [("human", "Good night"), ("ai", "Bye!")]
+    assert plain(latest.messages) == [("human", "Good night"), ("ai", "Bye!")]
     assert len(turns(bank)) == 11
 
 
@@ -237,7 +237,7 @@ def test_what_was_archived_was_said_all_the_same(bank):
     history.add_messages([HumanMessage(FACT[0]), AIMessage(FACT[1])])
     later = datetime.now(timezone.utc) + timedelta(days=99)
     assert len(bank.forget(user_id=ALICE, now=later).forgotten) == 1
-    assert told(history.messages) == pairs([FACT])
+    assert plain(history.messages) == pairs([FACT])
     history.clear()
     assert bank.timeline(user_id=ALICE, archived=True) == []
 
@@ -253,8 +253,8 @@ def test_clear_erases_this_conversation_and_no_other(bank, clear):
         if done is not None:
             asyncio.run(done)
     assert history_of(bank).messages == []
-    found = bank.search("cello", user_id=ALICE)
-    assert [result.memory.session for result in found] == ["tuesday"]
+    results = bank.search("cello", user_id=ALICE)
+    assert [result.memory.session for result in results] == ["tuesday"]
     assert len(history_of(bank, "monday", BOB).messages) == 1
 
 
@@ -268,7 +268,7 @@ def test_the_async_side(bank):
         return await history.aget_messages()
 
     messages = asyncio.run(talk())
-    assert told(messages) == pairs([FACT])
+    assert plain(messages) == pairs([FACT])
     assert messages == history_of(bank).messages
 
 

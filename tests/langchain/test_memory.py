@@ -15,7 +15,7 @@ from langchain_classic.chains import ConversationChain, LLMChain
 from langchain_classic.memory import CombinedMemory, ConversationBufferMemory
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
-from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import MemoryBank, StoreClosedError, Turn
 from memorybank_core.context import CLOSING, OPENING
@@ -51,7 +51,7 @@ def loaded(memory, **inputs):
     return memory.load_memory_variables(inputs)[memory.memory_key]
 
 
-def said(bank, user_id=ALICE, **which):
+def stored_turns(bank, user_id=ALICE, **which):
     turns = [memory.turn for memory in bank.timeline(user_id=user_id, kind="turn", **which)]
     return [(turn.query, turn.response) for turn in turns]
 
@@ -70,18 +70,18 @@ def test_ten_turns_of_a_conversation_are_kept_once_each_and_recalled(tmp_path, w
         chain = ConversationChain(llm=model, memory=memory_of(bank))
         for query, answer in TALK:
             assert WAYS[way](chain, {"input": query})["response"] == answer
-        assert said(bank) == list(TALK)
+        assert stored_turns(bank) == list(TALK)
         times = [memory.created_at for memory in bank.timeline(user_id=ALICE)]
         assert begun <= times[0]
         assert times == sorted(times)
         assert times[-1] <= datetime.now(timezone.utc)
     with MemoryBank.open(file, embedder="hashing") as bank:
         chain = ConversationChain(llm=model_of(["The cello."]), memory=memory_of(bank))
-        told = WAYS[way](chain, {"input": QUESTION})
-        history = told.get("history") or loaded(memory_of(bank), input=QUESTION)
+        output = WAYS[way](chain, {"input": QUESTION})
+        history = output.get("history") or loaded(memory_of(bank), input=QUESTION)
     assert history.startswith(OPENING)
     assert "plays the cello" in history.partition(CLOSING)[0]
-    if "history" in told:  # a stream gives the outputs alone
+    if "history" in output:  # a stream gives the outputs alone
         assert history.endswith(f"{CLOSING}\n\n{LAST_TWO}")
 
 
@@ -96,12 +96,12 @@ def test_the_latest_turns_are_shown_as_they_were_and_not_recalled_too(talked):
 
 def test_as_messages_the_context_comes_first(talked):
     memory = memory_of(talked, return_messages=True, recent=1)
-    context, asked, answered = loaded(memory, input=QUESTION)
+    context, question, answer = loaded(memory, input=QUESTION)
     assert isinstance(context, SystemMessage)
     assert "plays the cello" in context.content
-    assert (type(asked), asked.content) == (HumanMessage, "In water colours.")
-    assert (type(answered), answered.content) == (AIMessage, "Fitting.")
-    assert loaded(memory, input=QUESTION)[1:] == [asked, answered]  # the same ids, too
+    assert (type(question), question.content) == (HumanMessage, "In water colours.")
+    assert (type(answer), answer.content) == (AIMessage, "Fitting.")
+    assert loaded(memory, input=QUESTION)[1:] == [question, answer]  # the same ids, too
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -114,7 +114,7 @@ def test_messages_and_other_names_in_a_chain(talked, way):
     )
     chain = LLMChain(llm=model_of(["The cello."]), prompt=prompt, memory=memory)
     WAYS[way](chain, {"question": QUESTION, "tongue": "plainly"})
-    assert said(talked)[-1] == (QUESTION, "The cello.")
+    assert stored_turns(talked)[-1] == (QUESTION, "The cello.")
     assert recalls(talked)["My sister Nora plays the cello."] == 1
 
 
@@ -126,12 +126,12 @@ def test_beside_another_memory(talked):
     prompt = PromptTemplate.from_template("{history}\n{today}\n{input}")
     chain = LLMChain(llm=model_of(["Yes.", "The cello."]), prompt=prompt, memory=both)
     chain.invoke({"input": "Are you there?"})
-    told = chain.invoke({"input": QUESTION})
-    assert told["history"].endswith("\nAlice: Are you there?\nFriend: Yes.")
-    assert told["today"] == "Human: Are you there?\nAI: Yes."
-    assert said(talked)[10:] == [("Are you there?", "Yes."), (QUESTION, "The cello.")]
+    output = chain.invoke({"input": QUESTION})
+    assert output["history"].endswith("\nAlice: Are you there?\nFriend: Yes.")
+    assert output["today"] == "Human: Are you there?\nAI: Yes."
+    assert stored_turns(talked)[10:] == [("Are you there?", "Yes."), (QUESTION, "The cello.")]
     both.clear()
-    assert said(talked) == []
+    assert stored_turns(talked) == []
 
 
 def test_what_is_recalled_grows_stronger_once_a_turn(talked):
@@ -154,9 +154,9 @@ def test_a_model_that_fails_leaves_no_turn_and_the_retry_is_the_same_turn(talked
     chain = ConversationChain(llm=model, memory=memory_of(talked, k=1))
     with pytest.raises(ConnectionError):
         chain.invoke({"input": QUESTION})
-    assert said(talked) == list(TALK)
+    assert stored_turns(talked) == list(TALK)
     chain.invoke({"input": QUESTION})
-    assert said(talked) == [*TALK, (QUESTION, "The cello.")]
+    assert stored_turns(talked) == [*TALK, (QUESTION, "The cello.")]
     assert recalls(talked)["My sister Nora plays the cello."] == 1
 
 
@@ -175,7 +175,7 @@ def test_nobody_is_known_yet(bank):
     assert loaded(memory_of(bank), input="Hello") == ""
     assert loaded(memory_of(bank, return_messages=True), input="Hello") == []
     memory_of(bank).save_context({"input": ""}, {"response": " "})
-    assert said(bank) == []
+    assert stored_turns(bank) == []
 
 
 def test_the_same_words_said_twice_are_two_turns(bank):
@@ -183,20 +183,20 @@ def test_the_same_words_said_twice_are_two_turns(bank):
     for _ in range(2):
         memory.save_context({"input": "ok"}, {"response": "ok"})
     asyncio.run(memory.asave_context({"input": "ok"}, {"response": "ok"}))
-    assert said(bank) == [("ok", "ok")] * 3
+    assert stored_turns(bank) == [("ok", "ok")] * 3
 
 
 def test_recalled_text_that_comes_back_is_not_kept(talked):
     memory = memory_of(talked)
     block = loaded(memory, input=QUESTION).partition(CLOSING)[0] + CLOSING
     memory.save_context({"input": f"Why this?\n{block}"}, {"response": f"{block}\nBecause."})
-    assert said(talked)[-1] == ("Why this?", "Because.")
+    assert stored_turns(talked)[-1] == ("Why this?", "Because.")
 
 
 def test_messages_and_blocks_count_by_their_text(bank):
     blocks = [{"type": "text", "text": "He"}, {"type": "text", "text": "llo!"}]
     memory_of(bank).save_context({"input": HumanMessage("Hi")}, {"output": blocks})
-    assert said(bank) == [("Hi", "Hello!")]
+    assert stored_turns(bank) == [("Hi", "Hello!")]
 
 
 def test_budget_and_number_of_memories(talked):
@@ -217,7 +217,7 @@ def test_which_input_and_output_is_meant(bank):
         memory.save_context({"input": "q"}, {"a": "1", "b": "2"})
     memory.save_context({"input": "q1", "history": "…"}, {"output": "o", "steps": []})
     memory_of(bank, input_key="question", output_key="b").save_context(two, {"a": "1", "b": "2"})
-    assert said(bank) == [("q1", "o"), ("q", "2")]
+    assert stored_turns(bank) == [("q1", "o"), ("q", "2")]
     with pytest.raises(KeyError, match="question"):
         loaded(memory_of(bank, input_key="question"), input="q")
 
@@ -238,7 +238,7 @@ def test_a_session_has_its_own_latest_turns_and_recalls_from_all(talked):
     history = loaded(work, input=QUESTION)
     assert "plays the cello" in history
     assert history.endswith(f"{CLOSING}\n\nHuman: The budget is due.\nAI: Noted.")
-    assert said(talked, session="work") == [("The budget is due.", "Noted.")]
+    assert stored_turns(talked, session="work") == [("The budget is due.", "Noted.")]
 
 
 @pytest.mark.parametrize("clear", [MemoryBankMemory.clear, MemoryBankMemory.aclear])
@@ -252,7 +252,7 @@ def test_clear_erases_the_session_or_everything(talked, clear):
     talked.add([Turn("I play the cello, too.", "Oh!")], user_id=BOB)
     cleared(work)
     cleared(work)
-    assert said(talked) == list(TALK)
+    assert stored_turns(talked) == list(TALK)
     assert "budget" not in loaded(memory_of(talked), input="Is the budget due?")
     cleared(memory_of(talked))
     assert talked.search("cello", user_id=ALICE) == []
@@ -269,25 +269,27 @@ def test_users_and_threads_side_by_side(bank):
         return user, [chain.invoke({"input": query})["history"] for query in queries]
 
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(talk, range(4)))
-    for number, (user, histories) in enumerate(told):
+        talks = list(pool.map(talk, range(4)))
+    for number, (user, histories) in enumerate(talks):
         other = 3 - number // 2 * 2, 2 - number // 2 * 2
-        assert not any(f"canary{one}" in history for one in other for history in histories)
-        session = said(bank, user, session=f"canary{number}")
+        assert not any(f"canary{n}" in history for n in other for history in histories)
+        session = stored_turns(bank, user, session=f"canary{number}")
         assert session == [(f"My secret number {i} is canary{number}.", "Noted.") for i in range(5)]
-        assert len(said(bank, user)) == 10
+        assert len(stored_turns(bank, user)) == 10
 
 
 def test_one_memory_shared_by_threads(bank):
     memory = memory_of(bank)
 
-    def turn(number):
+    def take_turn(number):
         loaded(memory, input=f"What is fact {number}?")
         memory.save_context({"input": f"What is fact {number}?"}, {"response": f"It is {number}."})
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(turn, range(12)))
-    assert sorted(said(bank)) == sorted((f"What is fact {i}?", f"It is {i}.") for i in range(12))
+        list(pool.map(take_turn, range(12)))
+    assert sorted(stored_turns(bank)) == sorted(
+        (f"What is fact {i}?", f"It is {i}.") for i in range(12)
+    )
 
 
 def test_an_error_of_the_bank_reaches_the_caller(tmp_path):
@@ -304,7 +306,7 @@ import warnings
 from memorybank_core import MemoryBank
 from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.memory import MemoryBankMemory
-warnings.simplefilter("error")  # anew: LangChain sets filters of its own when it is imported
+warnings.simplefilter("error")  # again: LangChain sets filters of its own when it is imported
 bank = MemoryBank.open({str(tmp_path / "friend.db")!r}, embedder="hashing")
 MemoryBankMemory(bank=bank, user_id="a").save_context({{"input": "Hi"}}, {{"output": "Hello"}})
 MemoryBankChatMessageHistory(bank=bank, user_id="a", session="s").add_user_message("Hi")

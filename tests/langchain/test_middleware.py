@@ -1,4 +1,4 @@
-"""The middleware in real agents: every turn once, recalled once, and nobody else's."""
+"""The middleware in real agents: each turn is stored once, recalled once, and kept private."""
 
 import asyncio
 import inspect
@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("langchain.agents", reason="langchain is not installed")
 pytest.importorskip("langgraph.checkpoint.sqlite", reason="the SQLite checkpointer is missing")
 
-from agents_talk import (
+from agent_examples import (
     ALICE,
     BOB,
-    Heard,
+    EventRecorder,
     Scripted,
     User,
     agent_of,
@@ -109,8 +109,8 @@ def started(agent, is_async):
 def test_ten_turns_in_every_way_leave_ten_turns(bank, saver):
     model = Scripted()
     agent = agent_of(bank, model, approval(), retry(), checkpointer=saver)
-    config, begun = thread(), datetime.now(timezone.utc)
-    run = lambda said: agent.invoke(said, config, context=A)  # noqa: E731
+    config, started_at = thread(), datetime.now(timezone.utc)
+    run = lambda value: agent.invoke(value, config, context=A)  # noqa: E731
 
     run(says("My sister Nora plays the cello."))
     list(agent.stream(says("I had soup."), config, context=A, stream_mode="messages"))
@@ -145,14 +145,14 @@ def test_ten_turns_in_every_way_leave_ten_turns(bank, saver):
         ("ok", "I heard: ok"),
         ("The train leaves on Friday.", "I heard: The train leaves on Friday."),
     ]
-    told = bank.timeline(user_id=ALICE)
-    times = [memory.created_at for memory in told]
-    assert begun < times[0]
+    memories = bank.timeline(user_id=ALICE)
+    times = [memory.created_at for memory in memories]
+    assert started_at < times[0]
     assert times == sorted(set(times))
     assert times[-1] < datetime.now(timezone.utc)
-    assert {memory.session for memory in told} == {"talk"}
+    assert {memory.session for memory in memories} == {"talk"}
     agent.invoke(says(ASKS), thread("another day"), context=A)
-    assert "plays the cello" in recalled(model.asked[-1])
+    assert "plays the cello" in recalled(model.prompts[-1])
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream", "astream_events"])
@@ -164,12 +164,12 @@ def test_ten_turns_async(bank, tmp_path, way):
         async with aio.AsyncSqliteSaver.from_conn_string(str(tmp_path / "threads.db")) as saver:
             agent = agent_of(bank, model, approval(), retry(), checkpointer=saver)
 
-            async def run(said, name="talk"):
+            async def run(value, name="talk"):
                 config = thread(name)
                 if way == "ainvoke":
-                    return await agent.ainvoke(said, config, context=A)
+                    return await agent.ainvoke(value, config, context=A)
                 more = {"version": "v2"} if way == "astream_events" else {"stream_mode": "messages"}
-                stream = getattr(agent, way)(said, config, context=A, **more)
+                stream = getattr(agent, way)(value, config, context=A, **more)
                 return [part async for part in stream]
 
             for number in range(7):
@@ -181,7 +181,7 @@ def test_ten_turns_async(bank, tmp_path, way):
             await run(says("This model fails once."))
             await run(says("My sister Nora plays the cello."))
             history = [state async for state in agent.aget_state_history(thread())]
-            model_next = next(one for one in history if one.next == ("model",))
+            model_next = next(state for state in history if state.next == ("model",))
             await agent.ainvoke(None, model_next.config, context=A)
             await run(says(ASKS), "another day")
 
@@ -191,7 +191,7 @@ def test_ten_turns_async(bank, tmp_path, way):
         ("How is the weather?", "Rain."),
         ("This model fails once.", "Once more."),
     ]
-    assert "plays the cello" in recalled(model.asked[-1])
+    assert "plays the cello" in recalled(model.prompts[-1])
 
 
 # --- What stands in the prompt ----------------------------------------------------------------
@@ -202,14 +202,14 @@ def test_every_prompt_of_a_turn_has_the_same_block_and_one_recall(bank, saver):
     model = Scripted(script=[looks_up("Oslo"), looks_up("Bergen", "Tromsø"), "It rains."])
     agent = agent_of(bank, model, checkpointer=saver, system_prompt="Be kind.")
     agent.invoke(says(ASKS), thread(), context=A)
-    assert [len(asked) for asked in model.asked] == [2, 4, 7]
-    blocks = {recalled(asked) for asked in model.asked}
+    assert [len(prompt) for prompt in model.prompts] == [2, 4, 7]
+    blocks = {recalled(prompt) for prompt in model.prompts}
     assert len(blocks) == 1
     assert "plays the cello" in blocks.pop()
-    assert all(asked[0].text == "Be kind." for asked in model.asked)
+    assert all(prompt[0].text == "Be kind." for prompt in model.prompts)
     assert len(bank.embedder.questions) == 1
-    told = {memory.id: memory for memory in bank.timeline(user_id=ALICE)}
-    assert (told["cello"].recalls, told["cello"].strength) == (1, 2.0)
+    memories = {memory.id: memory for memory in bank.timeline(user_id=ALICE)}
+    assert (memories["cello"].recalls, memories["cello"].strength) == (1, 2.0)
 
 
 def test_the_prompt_up_to_the_users_message_is_that_of_the_run_before(bank):
@@ -217,23 +217,23 @@ def test_the_prompt_up_to_the_users_message_is_that_of_the_run_before(bank):
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
     for words in ("My sister Nora plays the cello.", "I had soup.", ASKS):
         agent.invoke(says(words), thread(), context=A)
-    *before, last = model.asked[-1]
-    assert [plain(one) for one in before] == [one.text for one in before]
+    *before, last = model.prompts[-1]
+    assert [plain(message) for message in before] == [message.text for message in before]
     assert last.text.startswith(ASKS)
-    assert recalled(model.asked[-1])
+    assert recalled(model.prompts[-1])
 
 
 def test_the_graph_never_holds_the_block_in_its_messages(bank, saver):
     bank.add([CELLO], user_id=ALICE)
     model = Scripted(script=[looks_up("Oslo"), "The cello."])
     agent = agent_of(bank, model, checkpointer=saver)
-    said = says(ASKS)
-    out = agent.invoke(said, thread(), context=A)
+    input = says(ASKS)
+    out = agent.invoke(input, thread(), context=A)
     tokens = list(agent.stream(says(ASKS), thread(), context=A, stream_mode="messages"))
     states = list(agent.stream(says(ASKS), thread(), context=A, stream_mode="values"))
-    assert recalled(model.asked[-1])
+    assert recalled(model.prompts[-1])
     assert set(out) == {"messages"}
-    assert OPENING not in str((out, tokens, [state["messages"] for state in states], said))
+    assert OPENING not in str((out, tokens, [state["messages"] for state in states], input))
     for state in agent.get_state_history(thread()):
         assert OPENING not in str(state.values.get("messages"))
         json.dumps(state.values.get("memorybank"))
@@ -244,22 +244,22 @@ def test_a_message_of_several_blocks_gets_one_more(bank):
     model, picture = Scripted(), {"type": "image", "url": "https://example.com/nora.png"}
     content = [{"type": "text", "text": ASKS}, picture]
     agent_of(bank, model).invoke({"messages": [HumanMessage(content)]}, context=A)
-    (asked,) = model.asked[-1]
-    assert asked.content[:2] == content
-    assert len(asked.content) == 3
-    assert recalled(model.asked[-1])
+    (message,) = model.prompts[-1]
+    assert message.content[:2] == content
+    assert len(message.content) == 3
+    assert recalled(model.prompts[-1])
     assert turns(bank)[-1] == (ASKS, f"I heard: {ASKS}")
 
 
 def test_what_says_nothing_asks_nothing(bank):
     bank.add([CELLO], user_id=ALICE)
-    model, heard = Scripted(script=["A cat!"]), Heard()
+    model, recorder = Scripted(script=["A cat!"]), EventRecorder()
     picture = HumanMessage([{"type": "image", "url": "https://example.com/cat.png"}])
-    agent_of(bank, model).invoke({"messages": [picture]}, {"callbacks": [heard]}, context=A)
-    assert not recalled(model.asked[-1])
+    agent_of(bank, model).invoke({"messages": [picture]}, {"callbacks": [recorder]}, context=A)
+    assert not recalled(model.prompts[-1])
     assert bank.embedder.questions == []
     assert turns(bank)[-1] == ("", "A cat!")
-    assert heard.events == []
+    assert recorder.events == []
 
 
 def test_a_block_that_comes_back_is_no_memory(bank):
@@ -284,8 +284,8 @@ def test_a_trimmed_history_still_recalls(bank):
     model = Scripted(script=[looks_up("Oslo"), looks_up("Bergen"), "Rain in both."])
     agent = agent_of(bank, model, summing, checkpointer=InMemorySaver())
     agent.invoke(says(ASKS), thread(), context=A)
-    assert "Long ago." in model.asked[-1][0].text
-    assert recalled(model.asked[-1])
+    assert "Long ago." in model.prompts[-1][0].text
+    assert recalled(model.prompts[-1])
     assert turns(bank) == [
         ("My sister Nora plays the cello.", "How lovely!"),
         (ASKS, "Rain in both."),
@@ -304,14 +304,14 @@ def test_the_memory_keeps_the_users_message_if_the_model_fails(bank, saver):
     with pytest.raises(ConnectionError):
         agent.invoke(says(ASKS), thread(), context=A)
     assert turns(bank)[1:] == [(ASKS, "")]
-    (cello, asked) = bank.timeline(user_id=ALICE)
+    (cello, question) = bank.timeline(user_id=ALICE)
     assert cello.recalls == 0
     agent.invoke({"messages": []}, thread(), context=A)
     assert turns(bank)[1:] == [(ASKS, f"I heard: {ASKS}")]
     (cello, again) = bank.timeline(user_id=ALICE)
-    assert again.created_at == asked.created_at
+    assert again.created_at == question.created_at
     assert cello.recalls == 1
-    assert ASKS not in recalled(model.asked[-1])
+    assert ASKS not in recalled(model.prompts[-1])
 
 
 def test_any_checkpoint_can_be_replayed(bank, saver):
@@ -323,17 +323,17 @@ def test_any_checkpoint_can_be_replayed(bank, saver):
     history = [state for state in agent.get_state_history(thread()) if state.next]
     assert len(history) == 16
     for state in history[:-1]:
-        asked = len(model.asked)
-        model.script[:] = [f"After {asked} prompts."]
+        count = len(model.prompts)
+        model.script[:] = [f"After {count} prompts."]
         agent.invoke(None, state.config, context=A)
-        for prompt in model.asked[asked:]:
+        for prompt in model.prompts[count:]:
             words = plain(humans(prompt)[-1])
             assert words == "ok" or words not in (recalled(prompt) or "")
     after = bank.timeline(user_id=ALICE)
-    assert [one.id for one in after] == [one.id for one in before]
-    assert [one.created_at for one in after] == [one.created_at for one in before]
-    assert max(one.recalls for one in after) < len(after)
-    assert all(one.turn.response.startswith("After ") for one in after)
+    assert [memory.id for memory in after] == [memory.id for memory in before]
+    assert [memory.created_at for memory in after] == [memory.created_at for memory in before]
+    assert max(memory.recalls for memory in after) < len(after)
+    assert all(memory.turn.response.startswith("After ") for memory in after)
 
 
 def test_the_first_input_can_be_replayed_where_its_message_has_an_id(bank, saver):
@@ -374,7 +374,7 @@ def test_an_edited_message_is_a_new_turn(bank, saver, keep_id):
     ]
 
 
-def test_a_removed_answer_can_be_given_anew(bank):
+def test_a_removed_answer_can_be_given_again(bank):
     bank.add([CELLO], user_id=ALICE)
     model = Scripted(script=["The flute.", "The cello."])
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
@@ -382,7 +382,7 @@ def test_a_removed_answer_can_be_given_anew(bank):
     agent.update_state(thread(), {"messages": [RemoveMessage(out["messages"][-1].id)]})
     agent.invoke({"messages": []}, thread(), context=A)
     assert turns(bank)[1:] == [(ASKS, "The cello.")]
-    assert recalled(model.asked[0]) == recalled(model.asked[1])
+    assert recalled(model.prompts[0]) == recalled(model.prompts[1])
 
 
 def test_a_message_sent_again_with_other_words_is_a_new_turn(bank):
@@ -408,13 +408,13 @@ def test_a_restart_between_interrupt_and_resume(tmp_path):
         model = Scripted(script=[looks_up("Oslo")])
         agent = agent_of(bank, model, approval(), checkpointer=saver)
         agent.invoke(says(ASKS), thread(), context=A)
-        asked, before = recalled(model.asked[-1]), bank.timeline(user_id=ALICE)
+        block, before = recalled(model.prompts[-1]), bank.timeline(user_id=ALICE)
         assert turns(bank)[1:] == [(ASKS, "")]
     with opened() as bank, saved() as saver:
         model = Scripted(script=["The cello."])
         agent = agent_of(bank, model, approval(), checkpointer=saver)
         agent.invoke(approve(), thread(), context=A)
-        assert recalled(model.asked[-1]) == asked
+        assert recalled(model.prompts[-1]) == block
         assert turns(bank)[1:] == [(ASKS, "The cello.")]
         (cello, after) = bank.timeline(user_id=ALICE)
         assert after.created_at == before[-1].created_at
@@ -429,7 +429,7 @@ def test_without_a_checkpointer_the_whole_talk_may_be_passed(bank, ids):
             {"messages": [*talk, HumanMessage(words, id=f"m{number}" if ids else None)]}, context=A
         )["messages"]
         if not ids:
-            talk = [type(one)(one.content) for one in talk]
+            talk = [type(message)(message.content) for message in talk]
     assert turns(bank) == [(words, f"I heard: {words}") for words in ("ok", "ok", "Hello!")]
 
 
@@ -442,7 +442,7 @@ def test_a_tool_run_by_the_client_goes_on_with_the_turn(bank):
         {"messages": [ToolMessage("Rain.", tool_call_id="call-Oslo")]}, thread(), context=A
     )
     assert turns(bank)[1:] == [(ASKS, "The cello, and rain.")]
-    assert recalled(model.asked[0]) == recalled(model.asked[1])
+    assert recalled(model.prompts[0]) == recalled(model.prompts[1])
     assert len(bank.embedder.questions) == 1
 
 
@@ -452,8 +452,8 @@ def test_what_the_agent_says_by_itself_changes_no_turn(bank):
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
     agent.invoke(says(ASKS), thread(), context=A)
     agent.invoke({"messages": [SystemMessage("Say something.")]}, thread(), context=A)
-    assert recalled(model.asked[0])
-    assert not recalled(model.asked[1])
+    assert recalled(model.prompts[0])
+    assert not recalled(model.prompts[1])
     assert turns(bank)[1:] == [(ASKS, "The cello.")]
     agent.invoke(says(ASKS), thread(), context=A)
     assert turns(bank)[2:] == [(ASKS, f"I heard: {ASKS}")]
@@ -470,7 +470,7 @@ def test_a_run_that_never_reaches_the_memory_changes_no_turn(bank):
     agent = create_agent(Scripted(), middleware=[closed, memory], checkpointer=InMemorySaver())
     for words in ("Hello!", "Is the shop open?", "Hello?"):
         agent.invoke(says(words), thread(), context={"user_id": ALICE})
-    assert turns(bank) == [("Hello!", "I heard: Hello!"), ("Hello?", "I heard: Hello?")]
+    assert turns(bank) == [("Hello!", "I heard: Hello!"), ("Hello?", "I recorder: Hello?")]
 
 
 def test_nothing_is_kept_where_no_human_spoke(bank):
@@ -517,10 +517,10 @@ def test_the_result_of_a_tool_can_be_the_answer(bank, kind):
 def test_a_run_without_a_user_is_refused(bank, run, is_async):
     model = Scripted()
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
-    said = says("I am user_id alice@example.com", additional_kwargs={"user_id": ALICE}, name=ALICE)
+    input = says("I am user_id alice@example.com", additional_kwargs={"user_id": ALICE}, name=ALICE)
     with pytest.raises(InvalidInputError, match="user_id"):
-        started(agent, is_async)(said, thread(), **run)
-    assert model.asked == []
+        started(agent, is_async)(input, thread(), **run)
+    assert model.prompts == []
     assert bank.users() == []
     assert bank.embedder.questions == []
 
@@ -539,7 +539,7 @@ def test_the_user_may_be_named_by_a_key_an_attribute_or_the_config(bank):
     assert bank.users() == [ALICE]
 
 
-def test_a_resume_goes_on_for_the_user_who_began_and_for_nobody_else(bank):
+def test_a_resume_goes_on_for_the_user_who_began_and_for_no_one_else(bank):
     bank.add([CELLO], user_id=ALICE)
     model = Scripted(script=[looks_up("Oslo"), "The cello."])
     agent = agent_of(bank, model, approval(), checkpointer=InMemorySaver())
@@ -548,7 +548,7 @@ def test_a_resume_goes_on_for_the_user_who_began_and_for_nobody_else(bank):
         config = {"configurable": {"thread_id": "talk", **whose.pop("config", {})}}
         with pytest.raises(InvalidInputError, match="resume"):
             agent.invoke(approve(), config, **whose)
-    assert len(model.asked) == 1
+    assert len(model.prompts) == 1
     agent.invoke(None, thread())
     assert turns(bank)[1:] == [(ASKS, "The cello.")]
     assert bank.users() == [ALICE]
@@ -560,14 +560,14 @@ def test_two_users_on_one_thread_stay_apart(bank):
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
     agent.invoke(says(ASKS), thread(), context=A)
     agent.invoke(says(ASKS), thread(), context=B)
-    assert "cello" not in str(model.asked[-1])
+    assert "cello" not in str(model.prompts[-1])
     assert turns(bank, BOB) == [(ASKS, f"I heard: {ASKS}")]
 
 
 def canaries(model):
-    """Which canaries stand in the prompts of whom."""
-    for asked in model.asked:
-        words = " ".join(message.text for message in asked)
+    """Yield the canaries in each prompt, and its text."""
+    for prompt in model.prompts:
+        words = " ".join(message.text for message in prompt)
         yield {name for name in ("heron", "magpie") if name in words}, words
 
 
@@ -581,7 +581,7 @@ def prepared(bank):
 
 
 def no_canary_flew(bank, model):
-    assert len(model.asked) == 24
+    assert len(model.prompts) == 24
     for birds, words in canaries(model):
         assert birds == ({"heron"} if ALICE in words else {"magpie"})
     for user in (ALICE, BOB):
@@ -594,8 +594,8 @@ def test_two_users_and_two_threads_at_once(bank):
 
     def run(job):
         user, name, i = job
-        said = says(f"{user} asks {i}: what is my secret bird?")
-        agent.invoke(said, thread(f"{name} {i}"), context=User(user))
+        input = says(f"{user} asks {i}: what is my secret bird?")
+        agent.invoke(input, thread(f"{name} {i}"), context=User(user))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, jobs))
@@ -606,10 +606,10 @@ def test_two_users_and_two_threads_at_once_async(bank):
     model, agent, jobs = prepared(bank)
 
     async def run(user, name):
-        for one, where, i in jobs:
-            if (one, where) == (user, name):
-                said = says(f"{user} asks {i}: what is my secret bird?")
-                await agent.ainvoke(said, thread(name), context=User(user))
+        for job_user, job_name, i in jobs:
+            if (job_user, job_name) == (user, name):
+                input = says(f"{user} asks {i}: what is my secret bird?")
+                await agent.ainvoke(input, thread(name), context=User(user))
 
     async def talk():
         await asyncio.gather(*(run(*whose) for whose in sorted({job[:2] for job in jobs})))
@@ -623,37 +623,37 @@ def test_two_users_and_two_threads_at_once_async(bank):
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_the_chat_goes_on_if_the_memory_fails(bank, caplog, is_async):
-    model, heard = Scripted(script=[looks_up("Oslo"), "Rain."]), Heard()
+    model, recorder = Scripted(script=[looks_up("Oslo"), "Rain."]), EventRecorder()
     agent = agent_of(bank, model, checkpointer=InMemorySaver())
     bank.close()
-    config = thread(callbacks=[heard])
+    config = thread(callbacks=[recorder])
     with caplog.at_level(logging.WARNING):
         out = started(agent, is_async)(says("Hello!"), config, context=A)
     assert out["messages"][-1].text == "Rain."
     doing = ["recall", "store the user's message", "store the turn"]
-    assert [data["doing"] for _, data in heard.events] == doing
-    assert {name for name, _ in heard.events} == {"memorybank_error"}
-    assert {data["kind"] for _, data in heard.events} == {"StoreClosedError"}
+    assert [data["doing"] for _, data in recorder.events] == doing
+    assert {name for name, _ in recorder.events} == {"memorybank_error"}
+    assert {data["kind"] for _, data in recorder.events} == {"StoreClosedError"}
     assert [record.name for record in caplog.records] == ["memorybank_langchain.middleware"] * 3
-    json.dumps(heard.events)
+    json.dumps(recorder.events)
 
 
 def test_a_memory_that_comes_back_keeps_the_whole_turn(tmp_path):
-    heard = Heard()
+    recorder = EventRecorder()
     with MemoryBank.open(tmp_path / "a.db", embedder="hashing") as bank:
         model = Scripted(script=[looks_up("Oslo"), "Rain."])
         agent = agent_of(bank, model, approval(), checkpointer=InMemorySaver())
-        memory = next(one for one in agent.nodes if "before_agent" in one)
+        memory = next(node for node in agent.nodes if "before_agent" in node)
         assert memory == "MemoryBankMiddleware.before_agent"
         store, bank.store = bank.store, None
         with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as closed:
             closed.close()
             bank.store = closed.store
-            agent.invoke(says("Hello!"), thread(callbacks=[heard]), context=A)
+            agent.invoke(says("Hello!"), thread(callbacks=[recorder]), context=A)
         bank.store = store
-        agent.invoke(approve(), thread(callbacks=[heard]), context=A)
+        agent.invoke(approve(), thread(callbacks=[recorder]), context=A)
         assert turns(bank) == [("Hello!", "Rain.")]
-        assert len(heard.events) == 2
+        assert len(recorder.events) == 2
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"max_tokens": 0}, {"tokenizer": "gpt"}])
@@ -676,4 +676,4 @@ def test_k_and_the_budget_hold(bank):
         bank.delete(user_id=BOB)
         bank.add([CELLO, SOUP], user_id=BOB)
         agent.invoke(says("Nora, cello, soup, lunch?"), context={"user_id": BOB})
-        assert (recalled(model.asked[-1]) or "").count("2024-03-04") == count
+        assert (recalled(model.prompts[-1]) or "").count("2024-03-04") == count

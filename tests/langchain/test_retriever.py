@@ -48,7 +48,7 @@ def of(user_id, **more):
 
 
 def test_a_document_is_a_memory_with_plain_metadata(bank):
-    (found,) = bank.search(CELLO, user_id=ALICE, k=1, now=MONDAY + 5 * DAY)
+    (result,) = bank.search(CELLO, user_id=ALICE, k=1, now=MONDAY + 5 * DAY)
     retriever = MemoryBankRetriever(bank=bank, user_id=ALICE, k=1)
     (document,) = retriever.invoke(CELLO, now=MONDAY + 5 * DAY)
     assert document == Document(
@@ -61,10 +61,10 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
             "session": "family",
             "strength": 1.0,
             "recalls": 0,
-            "score": found.score,
-            "cosine": found.cosine,
-            "retention": found.retention,
-            "parts": found.to_dict()["parts"],
+            "score": result.score,
+            "cosine": result.cosine,
+            "retention": result.retention,
+            "parts": result.to_dict()["parts"],
         },
     )
     assert json.loads(json.dumps(document.metadata)) == document.metadata
@@ -74,8 +74,8 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
 def test_its_filters_are_those_of_a_search(bank):
     def found(**filters):
         made = MemoryBankRetriever(bank=bank, user_id=ALICE, k=9, **filters).invoke("the")
-        told = MemoryBankRetriever(bank=bank, user_id=ALICE).invoke("the", k=9, **filters)
-        assert set(ids(made)) == set(ids(told))
+        called = MemoryBankRetriever(bank=bank, user_id=ALICE).invoke("the", k=9, **filters)
+        assert set(ids(made)) == set(ids(called))
         return set(ids(made))
 
     assert found(since=date(2024, 3, 6)) == {"cat", "train"}
@@ -87,7 +87,7 @@ def test_its_filters_are_those_of_a_search(bank):
     assert found(archived=True) == {"cello", "soup", "cat", "train"}
 
 
-def test_it_writes_nothing_unless_it_shall_reinforce(bank):
+def test_it_writes_nothing_unless_it_reinforces(bank):
     before = bank.timeline(user_id=ALICE)
     MemoryBankRetriever(bank=bank, user_id=ALICE).invoke(CELLO)
     assert bank.timeline(user_id=ALICE) == before
@@ -101,12 +101,12 @@ def test_it_writes_nothing_unless_it_shall_reinforce(bank):
     }  # fmt: skip
 
 
-def test_the_user_may_be_told_by_each_call(bank):
+def test_each_call_may_name_the_user(bank):
     retriever = MemoryBankRetriever(bank=bank, k=1)
     assert ids(retriever.invoke(CELLO, config=of(ALICE))) == ["cello"]
     assert ids(asyncio.run(retriever.ainvoke(CELLO, config=of(BOB)))) == ["otto"]
     assert ids(retriever.invoke(CELLO, user_id=BOB)) == ["otto"]
-    chain = RunnablePassthrough.assign(found=(lambda told: told["q"]) | retriever)
+    chain = RunnablePassthrough.assign(found=(lambda values: values["q"]) | retriever)
     assert ids(chain.invoke({"q": CELLO}, config=of(ALICE))["found"]) == ["cello"]
 
 
@@ -148,13 +148,13 @@ def test_two_users_at_once_through_one_retriever(bank):
     for user, canary in ((ALICE, "canary-a"), (BOB, "canary-b")):
         bank.add([Turn(f"My cello secret is {canary}.", "", MONDAY)], user_id=user)
 
-    def told(user):
+    def texts_for(user):
         return str(retriever.invoke("What is my cello secret?", config=of(user)))
 
     with ThreadPoolExecutor(4) as threads:
-        both = list(threads.map(told, [ALICE, BOB] * 20))
-    assert all("canary-a" in told and "canary-b" not in told for told in both[::2])
-    assert all("canary-b" in told and "canary-a" not in told for told in both[1::2])
+        both = list(threads.map(texts_for, [ALICE, BOB] * 20))
+    assert all("canary-a" in text and "canary-b" not in text for text in both[::2])
+    assert all("canary-b" in text and "canary-a" not in text for text in both[1::2])
 
 
 @pytest.mark.asyncio

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
-from langchain_talk import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import OPENING
@@ -38,8 +38,8 @@ def of(user_id, **more):
     return {"configurable": {"user_id": user_id, **more}}
 
 
-def said(bank, user_id=ALICE):
-    return [(one.turn.query, one.turn.response) for one in bank.timeline(user_id=user_id)]
+def stored_turns(bank, user_id=ALICE):
+    return [(memory.turn.query, memory.turn.response) for memory in bank.timeline(user_id=user_id)]
 
 
 def words(output):
@@ -60,7 +60,7 @@ def test_ten_turns_are_remembered_once_each_with_their_times(bank, way, parser):
         before = datetime.now(timezone.utc)
         assert words(WAYS[way](chain, {"input": query})) == answer
         times.append((before, datetime.now(timezone.utc)))
-    assert said(bank) == list(TALK)
+    assert stored_turns(bank) == list(TALK)
     for memory, (before, after) in zip(bank.timeline(user_id=ALICE), times, strict=True):
         assert before <= memory.created_at <= after
     shown = with_memory(ECHO, bank, user_id=ALICE).invoke(QUESTION)
@@ -84,7 +84,7 @@ def test_a_model_that_raises_keeps_what_the_user_said(bank, way):
     chain = with_memory(PROMPT | Broken(responses=["Hi!"]), bank, user_id=ALICE)
     with pytest.raises(ConnectionError):
         WAYS[way](chain, {"input": "Does Nora play?"})
-    assert said(bank)[1:] == [("Does Nora play?", "")]
+    assert stored_turns(bank)[1:] == [("Does Nora play?", "")]
     assert bank.recalls("cello", user_id=ALICE) == []
 
 
@@ -93,13 +93,13 @@ def test_a_talk_goes_on_after_a_model_that_raised_once(bank):
     with pytest.raises(ConnectionError):
         chain.invoke("Hello?")
     assert chain.invoke("Hello again?").text == "Hi!"
-    assert said(bank) == [("Hello?", ""), ("Hello again?", "Hi!")]
+    assert stored_turns(bank) == [("Hello?", ""), ("Hello again?", "Hi!")]
 
 
 def test_a_retry_inside_remembers_the_turn_once(bank):
     inside = (PROMPT | FailsOnce(responses=["Hi!"])).with_retry(wait_exponential_jitter=False)
     assert with_memory(inside, bank, user_id=ALICE).invoke("Hello?").text == "Hi!"
-    assert said(bank) == [("Hello?", "Hi!")]
+    assert stored_turns(bank) == [("Hello?", "Hi!")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -107,15 +107,15 @@ def test_what_was_recalled_is_strengthened_once(bank, way):
     bank.add([Turn("Nora plays the cello.", "", MONDAY, id="cello")], user_id=ALICE)
     chain = with_memory(PROMPT | model_of(["The cello."]), bank, user_id=ALICE)
     WAYS[way](chain, {"input": "What does Nora play?"})
-    cello, asked = bank.timeline(user_id=ALICE)
-    assert (cello.recalls, asked.recalls) == (1, 0)
-    assert asked.text == "What does Nora play?\nThe cello."
+    cello, question = bank.timeline(user_id=ALICE)
+    assert (cello.recalls, question.recalls) == (1, 0)
+    assert question.text == "What does Nora play?\nThe cello."
 
 
 def test_what_was_recalled_is_never_remembered_again(bank):
     bank.add([Turn("Nora plays the cello.", "", MONDAY)], user_id=ALICE)
     with_memory(ECHO, bank, user_id=ALICE).invoke("What does Nora play?")
-    assert said(bank)[1] == ("What does Nora play?", "What does Nora play? <-")
+    assert stored_turns(bank)[1] == ("What does Nora play?", "What does Nora play? <-")
 
 
 def test_the_session_is_the_threads(bank):
@@ -144,9 +144,9 @@ def test_the_first_piece_comes_before_the_last_is_made(bank):
     stream = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE).stream("Count!")
     assert next(stream) == "One "
     assert made == ["One "]
-    assert said(bank) == [("Count!", "")]
+    assert stored_turns(bank) == [("Count!", "")]
     assert list(stream) == ["two ", "three."]
-    assert said(bank) == [("Count!", "One two three.")]
+    assert stored_turns(bank) == [("Count!", "One two three.")]
 
 
 def test_the_first_piece_comes_before_the_last_is_made_when_async(bank):
@@ -163,11 +163,11 @@ def test_the_first_piece_comes_before_the_last_is_made_when_async(bank):
         stream = chain.astream("Count!")
         assert await anext(stream) == "One "
         assert made == ["One "]
-        assert said(bank) == [("Count!", "")]
+        assert stored_turns(bank) == [("Count!", "")]
         return [piece async for piece in stream]
 
     assert asyncio.run(talk()) == ["two."]
-    assert said(bank) == [("Count!", "One two.")]
+    assert stored_turns(bank) == [("Count!", "One two.")]
 
 
 def test_a_stream_that_nobody_reads_on_leaves_what_was_read(bank):
@@ -177,7 +177,7 @@ def test_a_stream_that_nobody_reads_on_leaves_what_was_read(bank):
         if piece == "e":
             break
     gc.collect()
-    assert said(bank)[1] == ("Can you count?", "One")
+    assert stored_turns(bank)[1] == ("Can you count?", "One")
     assert len(bank.recalls("count", user_id=ALICE)) == 1
 
 
@@ -186,7 +186,7 @@ def test_a_stream_that_a_step_behind_it_reads_to_the_end_is_whole(bank):
     stream = (inside | StrOutputParser()).stream("Count!")
     assert next(stream) == "O"
     stream.close()  # LangChain reads on what a step was given
-    assert said(bank) == [("Count!", "One two three.")]
+    assert stored_turns(bank) == [("Count!", "One two three.")]
 
 
 @pytest.mark.parametrize("parser", [None, StrOutputParser()])
@@ -201,7 +201,7 @@ def test_an_async_stream_that_nobody_reads_on_leaves_what_was_read(bank, parser)
                 break
 
     asyncio.run(talk())
-    assert said(bank) == [("Count!", "One")]
+    assert stored_turns(bank) == [("Count!", "One")]
 
 
 def test_a_stream_that_is_cancelled_leaves_what_was_said(bank):
@@ -225,13 +225,13 @@ def test_a_stream_that_is_cancelled_leaves_what_was_said(bank):
             await task
 
     asyncio.run(talk())
-    assert said(bank) == [("Count!", "One ")]
+    assert stored_turns(bank) == [("Count!", "One ")]
 
 
 def test_a_stream_that_breaks_off_before_a_word_leaves_what_the_user_said(bank):
     stream = with_memory(PROMPT | model_of(["One"]), bank, user_id=ALICE).stream("Count!")
     stream.close()
-    assert said(bank) == []  # nothing was asked yet
+    assert stored_turns(bank) == []  # nothing was asked yet
 
     def speak(inputs):
         yield from ("" for _ in inputs)
@@ -240,7 +240,7 @@ def test_a_stream_that_breaks_off_before_a_word_leaves_what_the_user_said(bank):
     stream = with_memory(PROMPT | RunnableGenerator(speak), bank, user_id=ALICE).stream("Count!")
     next(stream)
     stream.close()
-    assert said(bank) == [("Count!", "")]
+    assert stored_turns(bank) == [("Count!", "")]
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
@@ -248,10 +248,10 @@ def test_a_stream_that_fails_leaves_no_half_answer(bank, way):
     model = FakeListChatModel(responses=["One two"], error_on_chunk_number=4)
     with pytest.raises(FakeListChatModelError):
         WAYS[way](with_memory(PROMPT | model, bank, user_id=ALICE), "Count!")
-    assert said(bank) == [("Count!", "")]
+    assert stored_turns(bank) == [("Count!", "")]
 
 
-def test_it_streams_in_the_middle_of_a_chain_and_its_events_are_told(bank):
+def test_it_streams_in_the_middle_of_a_chain_and_emits_events(bank):
     inside = with_memory(PROMPT | model_of(["One two"]), bank, user_id=ALICE)
     chain = RunnableLambda(str.strip) | inside | StrOutputParser()
     assert list(chain.stream(" Count! ")) == list("One two")
@@ -260,14 +260,14 @@ def test_it_streams_in_the_middle_of_a_chain_and_its_events_are_told(bank):
         return [event["event"] async for event in chain.astream_events(" Again! ", version="v2")]
 
     assert asyncio.run(events()).count("on_chat_model_stream") == len("One two")
-    assert said(bank) == [("Count!", "One two"), ("Again!", "One two")]
+    assert stored_turns(bank) == [("Count!", "One two"), ("Again!", "One two")]
 
 
 # Inputs and outputs.
 
 
 @pytest.mark.parametrize(
-    "told",
+    "input",
     [
         "Hello?",
         HumanMessage("Hello?"),
@@ -277,12 +277,12 @@ def test_it_streams_in_the_middle_of_a_chain_and_its_events_are_told(bank):
         {"input": [{"role": "user", "content": "Hello?"}], "topic": "greetings"},
     ],
 )
-def test_the_users_words_are_found_in_an_input(bank, told):
+def test_the_users_words_are_found_in_an_input(bank, input):
     seen = []
     chain = RunnableLambda(lambda shown: seen.append(shown) or "Hi!")
-    with_memory(chain, bank, user_id=ALICE).invoke(told)
-    assert said(bank) == [("Hello?", "Hi!")]
-    assert seen == [{**(told if isinstance(told, dict) else {"input": told}), "memory": ""}]
+    with_memory(chain, bank, user_id=ALICE).invoke(input)
+    assert stored_turns(bank) == [("Hello?", "Hi!")]
+    assert seen == [{**(input if isinstance(input, dict) else {"input": input}), "memory": ""}]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_the_users_words_are_found_in_an_input(bank, told):
 def test_the_answer_is_found_in_an_output(bank, answer, way):
     chain = with_memory(RunnableLambda(lambda _: answer), bank, user_id=ALICE)
     assert WAYS[way](chain, "Hello?") == answer
-    assert said(bank) == [("Hello?", "Hi!")]
+    assert stored_turns(bank) == [("Hello?", "Hi!")]
 
 
 def test_keys_have_other_names_where_one_likes(bank):
@@ -303,21 +303,21 @@ def test_keys_have_other_names_where_one_likes(bank):
     keys = {"input_key": "question", "memory_key": "about", "output_key": "answer"}
     answer = with_memory(inside, bank, user_id=ALICE, **keys).invoke({"question": "Nora?"})
     assert "cello" in answer["answer"]
-    assert said(bank)[1][0] == "Nora?"
+    assert stored_turns(bank)[1][0] == "Nora?"
 
 
 def test_a_message_without_words_is_answered_all_the_same(bank):
     picture = HumanMessage([{"type": "image", "url": "https://example.com/cat.png"}])
     chain = with_memory(RunnableLambda(lambda _: "A cat!"), bank, user_id=ALICE)
     assert chain.invoke({"input": [picture]}) == "A cat!"
-    assert said(bank) == [("", "A cat!")]
+    assert stored_turns(bank) == [("", "A cat!")]
 
 
-@pytest.mark.parametrize("told", [{"question": "Hello?"}, {"input": 7}, 7])
-def test_an_input_without_the_users_words_is_refused(bank, told):
+@pytest.mark.parametrize("input", [{"question": "Hello?"}, {"input": 7}, 7])
+def test_an_input_without_the_users_words_is_refused(bank, input):
     with pytest.raises(InvalidInputError, match=r"input_key|text or messages"):
-        with_memory(ECHO, bank, user_id=ALICE).invoke(told)
-    assert said(bank) == []
+        with_memory(ECHO, bank, user_id=ALICE).invoke(input)
+    assert stored_turns(bank) == []
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -325,7 +325,7 @@ def test_an_answer_without_words_is_said_and_the_question_kept(bank, way):
     chain = with_memory(RunnableLambda(lambda _: {"number": 7}), bank, user_id=ALICE)
     with pytest.raises(InvalidInputError, match=r"with_memory\(\.\.\.\) \| parser"):
         WAYS[way](chain, "Hello?")
-    assert said(bank) == [("Hello?", "")]
+    assert stored_turns(bank) == [("Hello?", "")]
 
 
 def test_a_prompt_without_a_place_for_the_memory_is_refused_at_once(bank):
@@ -336,9 +336,9 @@ def test_a_prompt_without_a_place_for_the_memory_is_refused_at_once(bank):
 
 
 def test_braces_in_a_memory_are_only_words(bank):
-    bank.add([Turn("My sign is {input} {nobody}.", "", MONDAY)], user_id=ALICE)
+    bank.add([Turn("My sign is {input} {stranger}.", "", MONDAY)], user_id=ALICE)
     chain = with_memory(PROMPT | (lambda value: value.to_string()), bank, user_id=ALICE)
-    assert "{input} {nobody}" in chain.invoke("What is my sign?")
+    assert "{input} {stranger}" in chain.invoke("What is my sign?")
 
 
 def test_no_more_is_recalled_than_there_is_room_for(bank):
@@ -354,11 +354,11 @@ def test_no_more_is_recalled_than_there_is_room_for(bank):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("config", [{}, of(None), of(""), of(7)])
 def test_without_a_user_nothing_is_asked(bank, way, config):
-    asked = []
-    chain = with_memory(RunnableLambda(asked.append), bank)
+    calls = []
+    chain = with_memory(RunnableLambda(calls.append), bank)
     with pytest.raises(InvalidInputError, match="user_id"):
         WAYS[way](chain, "Hello?", config)
-    assert asked == []
+    assert calls == []
     assert bank.users() == []
 
 
@@ -374,13 +374,13 @@ def test_two_users_at_once_through_one_chain(bank):
     users = [ALICE, BOB] * 10
     for user, canary in ((ALICE, "canary-a"), (BOB, "canary-b")):
         bank.add([Turn(f"My secret is {canary}.", "", MONDAY)], user_id=user)
-    asked = "What is my secret?"
+    question = "What is my secret?"
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda user: chain.invoke(asked, of(user)), users))
-    answers += chain.batch([asked] * 20, [of(user) for user in users])
+        answers = list(threads.map(lambda user: chain.invoke(question, of(user)), users))
+    answers += chain.batch([question] * 20, [of(user) for user in users])
 
     async def together():
-        talks = (chain.ainvoke(asked, of(user)) for user in users)
+        talks = (chain.ainvoke(question, of(user)) for user in users)
         return await asyncio.gather(*talks)
 
     answers += asyncio.run(together())
@@ -390,7 +390,7 @@ def test_two_users_at_once_through_one_chain(bank):
     for answer in answers[1::2]:
         assert "canary-b" in answer
         assert "canary-a" not in answer
-    assert len(said(bank, ALICE)) == len(said(bank, BOB)) == 31
+    assert len(stored_turns(bank, ALICE)) == len(stored_turns(bank, BOB)) == 31
 
 
 def test_threads_that_talk_at_once_lose_no_turn(bank):
@@ -398,7 +398,7 @@ def test_threads_that_talk_at_once_lose_no_turn(bank):
     chain = with_memory(PROMPT | model, bank)
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda n: chain.invoke(f"Turn {n}.", of(ALICE)), range(40)))
-    assert sorted(said(bank)) == sorted((f"Turn {n}.", "Hi!") for n in range(40))
+    assert sorted(stored_turns(bank)) == sorted((f"Turn {n}.", "Hi!") for n in range(40))
 
 
 # recalled.
@@ -426,8 +426,10 @@ FRIEND = ChatPromptTemplate(
 
 
 def talking(bank, **options):
-    """A chain that answers with the prompt that it was given."""
-    shown = FRIEND | RunnableLambda(lambda prompt: "\n".join(one.text for one in prompt.messages))
+    """Return a chain that answers with its prompt."""
+    shown = FRIEND | RunnableLambda(
+        lambda prompt: "\n".join(message.text for message in prompt.messages)
+    )
     return with_memory(shown, bank, history_key="history", **options)
 
 
@@ -465,10 +467,10 @@ def test_a_prompt_without_a_place_for_the_latest_turns_is_refused(bank):
         with_memory(PROMPT | ECHO, bank, history_key="history")
 
 
-def test_who_wants_to_know_is_told_what_was_recalled_before_the_chain_is_asked(bank):
-    told = []
+def test_on_recall_receives_the_context_before_the_chain_is_called(bank):
+    contexts = []
     bank.add([Turn("My sister Nora plays the cello.", "Lovely!", MONDAY, "nora")], user_id=ALICE)
-    asked = RunnableLambda(lambda shown: f"{len(told)} told")
-    chain = with_memory(asked, bank, user_id=ALICE, on_recall=told.append)
-    assert chain.invoke(QUESTION) == "1 told"
-    assert [context.ids for context in told] == [("nora",)]
+    inner = RunnableLambda(lambda values: f"{len(contexts)} recalled")
+    chain = with_memory(inner, bank, user_id=ALICE, on_recall=contexts.append)
+    assert chain.invoke(QUESTION) == "1 recalled"
+    assert [context.ids for context in contexts] == [("nora",)]

@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("langgraph", reason="langgraph is not installed")
 
-from agents_talk import Scripted
+from agent_examples import Scripted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain.agents import create_agent
@@ -216,7 +216,7 @@ def test_filters_mean_what_they_mean_to_langgraph(ours, filter):
         {"n": 1, "of": 3, "deep": 7, "text": "%"},
         {"of": True, "deep": {"a": 1}, "tags": ["x"]},
     ]
-    if "deep" in filter:  # LangGraph's own raises where a number is due and there is none
+    if "deep" in filter:  # LangGraph's own store raises if a number is expected and missing
         values = values[:4]
     for n, value in enumerate(values):
         for store in (ours, theirs):
@@ -266,14 +266,14 @@ def test_a_query_ranks_by_meaning_and_what_is_not_indexed_comes_last(store):
     store.put(("u",), "coffee", {"text": "black coffee in a bar"}, index=["text"])
     parts = {"parts": [{"text": "a bus"}, {"text": "green tea"}], "text": "rain"}
     store.put(("u",), "parts", parts, index=["text", "parts[*].text"])
-    found = store.search(("u",), query="green tea")
-    assert names(found) == ["parts", "tea", "coffee", "none"]
-    scores = [item.score for item in found]
+    items = store.search(("u",), query="green tea")
+    assert names(items) == ["parts", "tea", "coffee", "none"]
+    scores = [item.score for item in items]
     assert scores[0] == pytest.approx(1.0, abs=1e-6)
     assert scores[0] > scores[1] > scores[2]
     assert scores[3] is None
-    found = store.search(("u",), query="green tea", filter={"text": {"$ne": "rain"}}, limit=1)
-    assert names(found) == ["tea"]
+    items = store.search(("u",), query="green tea", filter={"text": {"$ne": "rain"}}, limit=1)
+    assert names(items) == ["tea"]
     assert [item.score for item in store.search(("u",), query="")] == [None] * 4
 
 
@@ -284,8 +284,8 @@ def test_scores_are_those_of_langgraph(ours):
         for n, text in enumerate(texts):
             store.put(("u",), f"{n}", {"text": text})
     for query in ("tea", "the cat drinks milk", "雨"):
-        found, expected = (store.search((), query=query) for store in (ours, theirs))
-        scores = {item.key: item.score for item in found}
+        items, expected = (store.search((), query=query) for store in (ours, theirs))
+        scores = {item.key: item.score for item in items}
         assert scores == pytest.approx({item.key: item.score for item in expected}, abs=1e-6)
         assert list(scores.values()) == sorted(scores.values(), reverse=True)
 
@@ -351,8 +351,8 @@ def test_any_operations_have_the_results_that_langgraphs_own_gives(ours, batches
 
 @pytest.mark.parametrize("label", NASTY)
 def test_any_string_is_a_label_and_a_key(ours, label):
-    others = [other for other in NASTY if other != label]
-    for other in others:
+    other_labels = [other for other in NASTY if other != label]
+    for other in other_labels:
         ours.put((other, "x"), "k", {"of": other})
     ours.put((label, "x"), label, {"of": label}, index=["of"])
     ours.put(("x", label), "k", {})
@@ -363,7 +363,7 @@ def test_any_string_is_a_label_and_a_key(ours, label):
     ]
     ours.delete((label, "x"), label)
     assert ours.search((label,)) == []
-    assert len(ours.search((), limit=99)) == len(others) + 1
+    assert len(ours.search((), limit=99)) == len(other_labels) + 1
 
 
 def test_labels_of_mail_addresses_need_no_escape_anywhere(ours):
@@ -408,9 +408,9 @@ def test_what_is_no_json_is_refused_with_the_whole_batch(ours, value):
 
 
 def test_any_mapping_is_a_value_and_nothing_is_shared_with_the_caller(ours):
-    told = {"list": [1], "pair": (1, 2)}
-    ours.put(("u",), "k", MappingProxyType(told))
-    told["list"].append(2)
+    value = {"list": [1], "pair": (1, 2)}
+    ours.put(("u",), "k", MappingProxyType(value))
+    value["list"].append(2)
     read = ours.get(("u",), "k").value
     assert read == {"list": [1], "pair": [1, 2]}
     assert isinstance(read, Mapping)
@@ -461,7 +461,7 @@ def test_fields_to_index_are_the_stores_unless_put_says(bank):
     assert scores.keys() == set("abcde")
 
 
-def test_an_item_written_anew_is_found_by_its_new_text_alone(ours):
+def test_an_item_written_again_is_found_by_its_new_text_alone(ours):
     ours.put(("u",), "k", {"a": "green tea", "b": "rain"}, index=["a", "b"])
     ours.put(("u",), "k", {"b": "rain"}, index=["a", "b"])
     assert ours.search((), query="green tea")[0].score == 0.0
@@ -481,7 +481,7 @@ def test_of_a_long_text_the_best_window_counts(ours):
 
 
 def rows(bank, statement):
-    """What a statement gives that is run past the store."""
+    """Return the rows of a statement that bypasses the store."""
     if is_url(bank.store.path):
         import psycopg
 
@@ -521,7 +521,7 @@ def test_time_runs_out_by_itself(ours):
     assert ours.get(("u",), "k") is None
 
 
-def test_reading_starts_the_time_anew_unless_told_otherwise(bank):
+def test_reading_restarts_the_time_unless_disabled(bank):
     def shortened():
         at = int((time.time() + 60) * 1e6)
         rows(bank, f"UPDATE items SET expires_at = {at} RETURNING key")
@@ -562,12 +562,12 @@ def test_the_default_time_holds_where_put_says_nothing(bank):
 
 
 def test_everything_is_there_after_reopening_and_for_other_handles(place):
-    with open_bank(place) as one, open_bank(place) as two:
-        MemoryBankStore(one).put((ALICE,), "k", {"text": "green tea"})
-        other = MemoryBankStore(two)
+    with open_bank(place) as first, open_bank(place) as second:
+        MemoryBankStore(first).put((ALICE,), "k", {"text": "green tea"})
+        other = MemoryBankStore(second)
         assert other.search((ALICE,), query="tea")[0].score > 0.5
         other.put((ALICE,), "k", {"text": "rain"})
-        assert MemoryBankStore(one).get((ALICE,), "k").value == {"text": "rain"}
+        assert MemoryBankStore(first).get((ALICE,), "k").value == {"text": "rain"}
     with open_bank(place) as again:
         assert MemoryBankStore(again).get((ALICE,), "k").value == {"text": "rain"}
 
@@ -604,8 +604,8 @@ def test_deleting_leaves_no_byte_in_a_file(folder):
 def test_threads_at_once(ours):
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda n: ours.put(("u", f"{n % 3}"), f"{n}", {"n": n}), range(60)))
-        found = list(threads.map(lambda n: ours.get(("u", f"{n % 3}"), f"{n}"), range(60)))
-    assert [item.value["n"] for item in found] == list(range(60))
+        items = list(threads.map(lambda n: ours.get(("u", f"{n % 3}"), f"{n}"), range(60)))
+    assert [item.value["n"] for item in items] == list(range(60))
     assert len(ours.search(("u",), limit=99)) == 60
 
 
@@ -618,10 +618,10 @@ def test_after_a_change_of_the_embedder_items_are_embedded_by_the_next_search(pl
         store.put(("u",), "blank", {"text": ""}, index=["text"])
     reembed(place, HashingEmbedder(64))
     with open_bank(place, HashingEmbedder(64)) as bank:
-        found = MemoryBankStore(bank).search((), query="fact number 42", limit=99)
-        assert found[0].key == "42"
-        assert found[0].score == pytest.approx(1.0, abs=1e-6)
-        assert {item.key for item in found if item.score is None} == {"none", "blank"}
+        items = MemoryBankStore(bank).search((), query="fact number 42", limit=99)
+        assert items[0].key == "42"
+        assert items[0].score == pytest.approx(1.0, abs=1e-6)
+        assert {item.key for item in items if item.score is None} == {"none", "blank"}
         now = datetime.now(timezone.utc)
         assert bank.store.items.unembedded((), now) == []
 
@@ -656,15 +656,15 @@ class State(TypedDict):
 
 
 def visit(state: State, *, store: BaseStore):
-    found = store.get((state["user"], "visits"), "count")
-    seen = 1 + (found.value["seen"] if found else 0)
+    item = store.get((state["user"], "visits"), "count")
+    seen = 1 + (item.value["seen"] if item else 0)
     store.put((state["user"], "visits"), "count", {"seen": seen})
     return {"seen": seen}
 
 
 async def avisit(state: State, *, store: BaseStore):
-    found = await store.aget((state["user"], "visits"), "count")
-    seen = 1 + (found.value["seen"] if found else 0)
+    item = await store.aget((state["user"], "visits"), "count")
+    seen = 1 + (item.value["seen"] if item else 0)
     await store.aput((state["user"], "visits"), "count", {"seen": seen})
     return {"seen": seen}
 
@@ -704,10 +704,10 @@ def test_tools_of_an_agent_write_and_read(ours, way):
     script = [called("note", text="tea is green"), called("note", text="cats purr")]
     script += [called("look", query="green tea"), "Green."]
     agent = create_agent(Scripted(script=script), [note, look], store=ours)
-    asked = {"messages": [("user", "What is tea?")]}
-    answer = getattr(agent, way)(asked)
-    told = (asyncio.run(answer) if way == "ainvoke" else answer)["messages"]
-    assert [message.content for message in told if message.type == "tool"] == [
+    input = {"messages": [("user", "What is tea?")]}
+    answer = getattr(agent, way)(input)
+    messages = (asyncio.run(answer) if way == "ainvoke" else answer)["messages"]
+    assert [message.content for message in messages if message.type == "tool"] == [
         "kept",
         "kept",
         "tea is green",

@@ -10,7 +10,7 @@ pytest.importorskip("llama_index.core", reason="llama-index-core is not installe
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.memory import Memory, StaticMemoryBlock
-from llamaindex_talk import (
+from llamaindex_examples import (
     AGENTS,
     ALICE,
     BOB,
@@ -82,7 +82,7 @@ def words(messages):
     return [message.content for message in messages]
 
 
-def said(bank, user_id=ALICE, **which):
+def stored_turns(bank, user_id=ALICE, **which):
     turns = [memory.turn for memory in bank.timeline(user_id=user_id, kind="turn", **which)]
     return [(turn.query, turn.response) for turn in turns]
 
@@ -99,7 +99,7 @@ def test_ten_turns_with_an_engine_are_kept_once_each_and_recalled(bank, memory_o
     engine = ENGINES[kind](model, memory_of("monday"))
     for number, (query, _) in enumerate(TALK):
         WAYS[way](engine, query)
-        assert said(bank, session="monday") == list(TALK[: number + 1])
+        assert stored_turns(bank, session="monday") == list(TALK[: number + 1])
     engine = ENGINES[kind](model, memory_of("tuesday", k=1))
     model.answers, model.seen = ["The cello."], []
     WAYS[way](engine, QUESTION)
@@ -118,14 +118,14 @@ def test_ten_turns_with_an_agent_are_kept_once_each_and_recalled(bank, memory_of
             await AGENTS[kind](model).run(user_msg=query, memory=memory)
 
     asyncio.run(talk(memory_of("monday"), *(query for query, _ in TALK)))
-    assert said(bank, session="monday") == list(TALK)
+    assert stored_turns(bank, session="monday") == list(TALK)
     before = strength_of_fact(bank)
     model.answers, model.seen = script(kind, "The cello.", 3), []
     asyncio.run(talk(memory_of("tuesday", k=1), QUESTION))
     assert len(model.seen) == 2
     assert all(FACT in str(words(prompt)) for prompt in model.seen)
     assert strength_of_fact(bank) == before + 1
-    assert said(bank, session="tuesday") == [(QUESTION, "The cello.")]
+    assert stored_turns(bank, session="tuesday") == [(QUESTION, "The cello.")]
 
 
 def test_a_model_that_fails_once(bank, memory_of):
@@ -135,9 +135,9 @@ def test_a_model_that_fails_once(bank, memory_of):
     engine = SimpleChatEngine.from_defaults(llm=model, memory=memory)
     with pytest.raises(ConnectionError):
         engine.chat(QUESTION)
-    assert said(bank, session="now") == [(QUESTION, "")]
+    assert stored_turns(bank, session="now") == [(QUESTION, "")]
     engine.chat(QUESTION)
-    assert said(bank, session="now") == [(QUESTION, "The cello.")]
+    assert stored_turns(bank, session="now") == [(QUESTION, "The cello.")]
     assert strength_of_fact(bank) == 2
 
 
@@ -149,9 +149,9 @@ def test_an_agent_that_is_given_a_history_alone(bank, memory_of):
         await agent.run(chat_history=[user("Hello"), ai("Hi!"), user(FACT)], memory=memory)
 
     asyncio.run(ran())
-    assert said(bank) == [(FACT, "How lovely!")]
+    assert stored_turns(bank) == [(FACT, "How lovely!")]
     memory.set([user("Hello"), ai("Hi!")])
-    assert said(bank) == [(FACT, "How lovely!")]
+    assert stored_turns(bank) == [(FACT, "How lovely!")]
 
 
 def test_by_itself_it_keeps_what_overflows(bank, memory_of):
@@ -160,7 +160,7 @@ def test_by_itself_it_keeps_what_overflows(bank, memory_of):
     memory = memory_of("s", Memory.from_defaults, memory_blocks=[block], **options)
     for query, answer in TALK:
         memory.put_messages([user(query), ai(answer)])
-    kept = said(bank, session="s")
+    kept = stored_turns(bank, session="s")
     assert kept == list(TALK[: len(kept)])
     assert 5 < len(kept) < 10
     assert FACT in memory.get(input=QUESTION)[0].content
@@ -171,39 +171,39 @@ def test_an_overflow_is_not_kept_twice(bank, memory_of):
     for query, answer in TALK:
         memory.put_messages([user(query), ai(answer)])
     assert len(memory.get_all()) == 20
-    assert said(bank) == list(TALK)
+    assert stored_turns(bank) == list(TALK)
     memory.reset()
     assert memory.get_all() == []
-    assert said(bank) == list(TALK)
+    assert stored_turns(bank) == list(TALK)
 
 
 def test_one_block_in_two_sessions_and_one_each_for_two_users(bank):
     shared = MemoryBankBlock(bank=bank, user_id=ALICE, accept_short_term_memory=False)
-    others = MemoryBankBlock(bank=bank, user_id=BOB, accept_short_term_memory=False)
-    places = [(shared, "one"), (shared, "two"), (others, "one")]
+    bobs = MemoryBankBlock(bank=bank, user_id=BOB, accept_short_term_memory=False)
+    places = [(shared, "one"), (shared, "two"), (bobs, "one")]
 
     def talk(number):
         block, session = places[number]
 
         async def ran():
-            told = []
+            texts = []
             for turn in range(4):
                 query = f"My secret number {turn} is canary{number}."
                 await block.aput([user(query)], session_id=session)
-                told.append(await block.aget([user(query)], session_id=session))
+                texts.append(await block.aget([user(query)], session_id=session))
                 await block.aput([ai("Noted.")], session_id=session)
-            return told
+            return texts
 
         return asyncio.run(ran())
 
     with ThreadPoolExecutor(3) as pool:
-        told = list(pool.map(talk, range(3)))
+        texts = list(pool.map(talk, range(3)))
     for number, (block, session) in enumerate(places):
         kept = [(f"My secret number {i} is canary{number}.", "Noted.") for i in range(4)]
-        assert said(bank, block.user_id, session=session) == kept
-    assert "canary2" not in str(told[:2])
-    assert "canary0" not in str(told[2])
-    assert "canary1" not in str(told[2])
+        assert stored_turns(bank, block.user_id, session=session) == kept
+    assert "canary2" not in str(texts[:2])
+    assert "canary0" not in str(texts[2])
+    assert "canary1" not in str(texts[2])
 
 
 def test_beside_other_blocks(bank, memory_of):
@@ -211,10 +211,10 @@ def test_beside_other_blocks(bank, memory_of):
     memory = memory_of(None, memory_blocks=[static])
     memory.put(user(FACT))
     bank.add([Turn("Nora lives in Bergen.", session="earlier")], user_id=ALICE)
-    [asked] = memory.get(input="Where does Nora live?")
-    assert "Be kind." in asked.content
-    assert "Nora lives in Bergen." in asked.content
-    assert asked.content.endswith(FACT)
+    [message] = memory.get(input="Where does Nora live?")
+    assert "Be kind." in message.content
+    assert "Nora lives in Bergen." in message.content
+    assert message.content.endswith(FACT)
 
 
 def test_without_messages_there_is_what_is_known(bank):

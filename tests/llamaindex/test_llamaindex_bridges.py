@@ -43,19 +43,19 @@ from memorybank_llamaindex.bridges import MemoryBankEmbedding, as_embedder, as_l
 
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
-ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}]
+PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}]
 
 
 class Scripted(BaseEmbedding):
-    """Gives what it was told to give."""
+    """An embedding that returns or raises scripted outputs."""
 
-    given: list
+    outputs: list
 
     def _get_query_embedding(self, query):
-        given = self.given.pop(0)
-        if isinstance(given, Exception):
-            raise given
-        return given
+        output = self.outputs.pop(0)
+        if isinstance(output, Exception):
+            raise output
+        return output
 
     async def _aget_query_embedding(self, query):
         return self._get_query_embedding(query)
@@ -86,7 +86,7 @@ def test_an_embedders_name_is_its_class_and_its_model():
 
 
 def test_nothing_is_embedded_before_it_is_needed():
-    assert as_embedder(Scripted(given=[])).name == "llamaindex:Scripted"
+    assert as_embedder(Scripted(outputs=[])).name == "llamaindex:Scripted"
 
 
 def test_a_bank_by_a_foreign_embedding_finds_and_knows_who_wrote_it(tmp_path):
@@ -95,8 +95,8 @@ def test_a_bank_by_a_foreign_embedding_finds_and_knows_who_wrote_it(tmp_path):
         bank.add(
             [Turn("Nora plays the cello.", "", MONDAY), Turn("Soup!", "", MONDAY)], user_id=USER
         )
-        found = bank.search("the cello", user_id=USER, k=1)
-    assert found[0].memory.text == "Nora plays the cello."
+        results = bank.search("the cello", user_id=USER, k=1)
+    assert results[0].memory.text == "Nora plays the cello."
     with pytest.raises(EmbedderMismatchError, match="foreign"):
         MemoryBank.open(tmp_path / "a.db", embedder=as_embedder(MockEmbedding(embed_dim=256)))
 
@@ -108,7 +108,7 @@ def test_our_own_embedding_comes_back_as_the_embedder_it_holds():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("output", "message"),
     [
         (ConnectionError("no route"), "ConnectionError: no route"),
         ([1.0, 0.0, 0.0], "shape"),
@@ -116,12 +116,12 @@ def test_our_own_embedding_comes_back_as_the_embedder_it_holds():
         ([float("nan"), 1.0], "not finite"),
     ],
 )
-def test_an_embedding_that_fails_is_an_embedder_error(given, said):
-    embedder = as_embedder(Scripted(given=[[3.0, 4.0], given]))
+def test_an_embedding_that_fails_is_an_embedder_error(output, message):
+    embedder = as_embedder(Scripted(outputs=[[3.0, 4.0], output]))
     assert embedder.dimension == 2
-    with pytest.raises(EmbedderError, match=said) as error:
+    with pytest.raises(EmbedderError, match=message) as error:
         embedder.embed_documents(["a"])
-    assert not isinstance(given, Exception) or error.value.__cause__ is given
+    assert not isinstance(output, Exception) or error.value.__cause__ is output
 
 
 def test_what_is_no_embedding_is_refused():
@@ -133,18 +133,18 @@ def test_what_is_no_embedding_is_refused():
 
 
 class Talking(MockLLM):
-    """Answers what it was given, and keeps what it was asked."""
+    """An LLM with a fixed answer that records its calls."""
 
     answer: Any = "Hi!"
     raw: Any = None
-    told: dict = Field(default_factory=dict)
-    asked: list = Field(default_factory=list)
+    additional: dict = Field(default_factory=dict)
+    calls: list = Field(default_factory=list)
     model: str = ""
     window: int = 4096
 
-    def __init__(self, **told):
+    def __init__(self, **values):
         super().__init__()
-        for name, value in told.items():
+        for name, value in values.items():
             setattr(self, name, value)
 
     @property
@@ -152,54 +152,54 @@ class Talking(MockLLM):
         return LLMMetadata(context_window=self.window)
 
     def chat(self, messages, **kwargs):
-        self.asked.append((messages, self.max_tokens, kwargs))
+        self.calls.append((messages, self.max_tokens, kwargs))
         if isinstance(self.answer, Exception):
             raise self.answer
         message = ChatMessage(self.answer, role="assistant")
-        return ChatResponse(message=message, raw=self.raw, additional_kwargs=self.told)
+        return ChatResponse(message=message, raw=self.raw, additional_kwargs=self.additional)
 
 
-def answering(answer="Hi!", **told):
-    return as_llm(Talking(answer=answer, **told))
+def answering(answer="Hi!", **values):
+    return as_llm(Talking(answer=answer, **values))
 
 
 def test_a_model_answers():
-    answer = answering().complete(ASKED)
+    answer = answering().complete(PROMPT)
     assert (answer, answer.tokens) == ("Hi!", None)
     assert isinstance(answer, Completion)
-    assert as_llm(MockLLM()).complete(ASKED).startswith("system: Be brief.")
+    assert as_llm(MockLLM()).complete(PROMPT).startswith("system: Be brief.")
 
 
 @pytest.mark.parametrize(
-    "told",
+    "values",
     [
         {"raw": {"usage": {"total_tokens": 7}}},
         {"raw": Part(usage=Part(total_tokens=7))},
         {"raw": {"usage": Part(input_tokens=5, output_tokens=2)}},
         {"raw": {"usage_metadata": {"total_token_count": 7}}},
         {"raw": {"prompt_eval_count": 5, "eval_count": 2}},
-        {"told": {"total_tokens": 7}},
+        {"additional": {"total_tokens": 7}},
     ],
 )
-def test_what_an_answer_took_is_told_where_the_provider_says(told):
-    assert answering(**told).complete(ASKED).tokens == 7
+def test_tokens_are_counted_if_the_provider_reports_them(values):
+    assert answering(**values).complete(PROMPT).tokens == 7
 
 
 def test_the_text_of_an_answer_in_blocks_counts_and_no_thinking():
     blocks = [ThinkingBlock(content="hm"), TextBlock(text="Hi!")]
-    assert answering(blocks).complete(ASKED) == "Hi!"
+    assert answering(blocks).complete(PROMPT) == "Hi!"
 
 
 def test_roles_and_limits_reach_the_model_and_stops_are_kept():
     model = Talking(answer="Hi! END and so on")
-    asked = [*ASKED, {"role": "assistant", "content": "Yes?"}]
-    assert as_llm(model).complete(asked, max_tokens=9, stop=["END"]) == "Hi! "
-    as_llm(model).complete(ASKED)
-    (messages, limit, kwargs), (_, no_limit, _) = model.asked
-    assert [one.role for one in messages] == [
+    prompt = [*PROMPT, {"role": "assistant", "content": "Yes?"}]
+    assert as_llm(model).complete(prompt, max_tokens=9, stop=["END"]) == "Hi! "
+    as_llm(model).complete(PROMPT)
+    (messages, limit, kwargs), (_, no_limit, _) = model.calls
+    assert [message.role for message in messages] == [
         MessageRole.SYSTEM, MessageRole.USER, MessageRole.ASSISTANT,
     ]  # fmt: skip
-    assert [one.content for one in messages] == ["Be brief.", "Hello?", "Yes?"]
+    assert [message.content for message in messages] == ["Be brief.", "Hello?", "Yes?"]
     assert (limit, kwargs, no_limit, model.max_tokens) == (9, {}, None, None)
 
 
@@ -222,10 +222,10 @@ class Reason(Enum):
         Part(incomplete_details=Part(reason="max_output_tokens")),
     ],
 )
-def test_an_answer_that_was_cut_off_is_none(raw):
+def test_an_answer_that_was_cut_off_is_an_error(raw):
     with pytest.raises(AnswerError, match="cut off after 6 characters"):
-        answering("He sai", raw=raw).complete(ASKED)
-    assert answering("He said END", raw=raw).complete(ASKED, stop=["END"]) == "He said "
+        answering("He sai", raw=raw).complete(PROMPT)
+    assert answering("He said END", raw=raw).complete(PROMPT, stop=["END"]) == "He said "
 
 
 @pytest.mark.parametrize(
@@ -239,13 +239,13 @@ def test_an_answer_that_was_cut_off_is_none(raw):
 )
 def test_a_refusal_is_no_answer(raw):
     with pytest.raises(AnswerError, match="refused"):
-        answering("So", raw=raw).complete(ASKED)
+        answering("So", raw=raw).complete(PROMPT)
 
 
 @pytest.mark.parametrize("answer", ["", " \n", []])
-def test_an_empty_answer_is_none(answer):
+def test_an_empty_answer_is_an_error(answer):
     with pytest.raises(AnswerError, match="empty"):
-        answering(answer).complete(ASKED)
+        answering(answer).complete(PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -253,25 +253,25 @@ def test_an_empty_answer_is_none(answer):
     [{"choices": [{"finish_reason": "stop"}]}, {"stop_reason": "end_turn"}, {"choices": []}, "?"],
 )
 def test_an_answer_that_ended_is_whole(raw):
-    assert answering(raw=raw).complete(ASKED) == "Hi!"
+    assert answering(raw=raw).complete(PROMPT) == "Hi!"
 
 
 def test_a_models_error_is_ours_with_its_cause():
     error = ConnectionError("no route")
     with pytest.raises(LLMError, match="Talking failed: ConnectionError: no route") as raised:
-        answering(error).complete(ASKED)
+        answering(error).complete(PROMPT)
     assert type(raised.value) is LLMError
     assert raised.value.__cause__ is error
 
 
-def test_a_prompt_that_is_too_long_is_told_apart():
+def test_a_prompt_that_is_too_long_has_its_own_error():
     error = ValueError("This model's maximum context length is 4096 tokens")
     with pytest.raises(ContextOverflowError, match="longer than the context window of Talking"):
-        answering(error).complete(ASKED)
+        answering(error).complete(PROMPT)
     error = ValueError("too many tokens this minute")
     error.status_code = 429
     with pytest.raises(LLMError) as raised:
-        answering(error).complete(ASKED)
+        answering(error).complete(PROMPT)
     assert type(raised.value) is LLMError
 
 
@@ -330,5 +330,5 @@ def test_our_embedding_survives_llamaindexs_serialization():
 def test_an_index_of_llamaindexs_finds_by_our_embedder():
     nodes = [TextNode(text=text, id_=text) for text in ("Nora plays the cello.", "Soup!")]
     index = VectorStoreIndex(nodes, embed_model=MemoryBankEmbedding("hashing"))
-    (found,) = index.as_retriever(similarity_top_k=1).retrieve("the cello")
-    assert found.node_id == "Nora plays the cello."
+    (node,) = index.as_retriever(similarity_top_k=1).retrieve("the cello")
+    assert node.node_id == "Nora plays the cello."

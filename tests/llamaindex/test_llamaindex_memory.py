@@ -18,7 +18,7 @@ from llama_index.core.workflow import (
     InputRequiredEvent,
     JsonSerializer,
 )
-from llamaindex_talk import (
+from llamaindex_examples import (
     AGENTS,
     ALICE,
     BOB,
@@ -84,30 +84,32 @@ def words(messages):
     return [message.content for message in messages]
 
 
-def said(bank, user_id=ALICE, **which):
+def stored_turns(bank, user_id=ALICE, **which):
     turns = [memory.turn for memory in bank.timeline(user_id=user_id, kind="turn", **which)]
     return [(turn.query, turn.response) for turn in turns]
 
 
 def recalls(bank, user_id=ALICE):
-    return {one.turn.query: one.recalls for one in bank.timeline(user_id=user_id, kind="turn")}
+    return {
+        memory.turn.query: memory.recalls for memory in bank.timeline(user_id=user_id, kind="turn")
+    }
 
 
 def revived(memory):
-    """The memory after a way through JSON."""
+    """Return the memory after a round trip through JSON."""
     return MemoryBankMemory.from_dict(json.loads(json.dumps(memory.to_dict())))
 
 
-def run(agent, said, memory, **options):
+def run(agent, query, memory, **options):
     async def ran():
-        return str((await agent.run(user_msg=said, memory=memory, **options)).response.content)
+        return str((await agent.run(user_msg=query, memory=memory, **options)).response.content)
 
     return asyncio.run(ran())
 
 
-def assert_timed(bank, begun):
+def assert_timed(bank, started_at):
     times = [memory.created_at for memory in bank.timeline(user_id=ALICE, kind="turn")]
-    assert begun <= times[0]
+    assert started_at <= times[0]
     assert times == sorted(set(times))
     assert times[-1] <= datetime.now(timezone.utc)
 
@@ -115,14 +117,14 @@ def assert_timed(bank, begun):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ENGINES)
 def test_ten_turns_with_an_engine_are_kept_once_each_and_recalled(tmp_path, kind, way):
-    file, begun = tmp_path / "friend.db", datetime.now(timezone.utc)
+    file, started_at = tmp_path / "friend.db", datetime.now(timezone.utc)
     with MemoryBank.open(file, embedder="hashing") as bank:
         model = Scripted(answers=[answer for _, answer in TALK])
         engine = ENGINES[kind](model, memory_of(bank, session="monday", k=1))
         assert [WAYS[way](engine, query) for query, _ in TALK] == [answer for _, answer in TALK]
-        assert said(bank, session="monday") == list(TALK)
-        assert words(engine.chat_history) == [one for turn in TALK for one in turn]
-        assert_timed(bank, begun)
+        assert stored_turns(bank, session="monday") == list(TALK)
+        assert words(engine.chat_history) == [text for turn in TALK for text in turn]
+        assert_timed(bank, started_at)
     with MemoryBank.open(file, embedder="hashing") as bank:
         model = Scripted(answers=["The cello."])
         engine = ENGINES[kind](model, memory_of(bank, session="tuesday", k=1))
@@ -132,19 +134,19 @@ def test_ten_turns_with_an_engine_are_kept_once_each_and_recalled(tmp_path, kind
         assert recalls(bank) == {
             query: int(query == FACT) for query in [*(query for query, _ in TALK), QUESTION]
         }
-        assert said(bank)[-1] == (QUESTION, "The cello.")
+        assert stored_turns(bank)[-1] == (QUESTION, "The cello.")
 
 
 @pytest.mark.parametrize("kind", AGENTS)
 def test_ten_turns_with_an_agent_are_kept_once_each_and_recalled(tmp_path, kind):
-    file, begun = tmp_path / "friend.db", datetime.now(timezone.utc)
+    file, started_at = tmp_path / "friend.db", datetime.now(timezone.utc)
     with MemoryBank.open(file, embedder="hashing") as bank:
         lines = [script(kind, answer, i) for i, (_, answer) in enumerate(TALK)]
         agent = AGENTS[kind](Scripted(answers=[line for turn in lines for line in turn]))
         memory = memory_of(bank, session="monday", k=1)
         assert [run(agent, query, memory) for query, _ in TALK] == [answer for _, answer in TALK]
-        assert said(bank) == list(TALK)
-        assert_timed(bank, begun)
+        assert stored_turns(bank) == list(TALK)
+        assert_timed(bank, started_at)
     with MemoryBank.open(file, embedder="hashing") as bank:
         model = Scripted(answers=script(kind, "The cello.", 3))
         memory = memory_of(bank, session="tuesday", k=1)
@@ -155,7 +157,7 @@ def test_ten_turns_with_an_agent_are_kept_once_each_and_recalled(tmp_path, kind)
             assert prompt[1].content.startswith(f"{QUESTION}\n\n{OPENING}")
             assert prompt[1] == model.seen[0][1]
         assert recalls(bank)[FACT] == 1
-        assert said(bank)[-1] == (QUESTION, "The cello.")
+        assert stored_turns(bank)[-1] == (QUESTION, "The cello.")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # its stream
@@ -166,10 +168,10 @@ def test_a_model_that_fails_once(talked, kind, way):
     engine = ENGINES[kind](model, memory_of(talked, session="now", k=1))
     with pytest.raises(ConnectionError):
         WAYS[way](engine, QUESTION)
-    kept = said(talked, session="now")
+    kept = stored_turns(talked, session="now")
     assert kept == ([(QUESTION, "")] if kind == "simple" else kept)
     WAYS[way](engine, QUESTION)
-    assert said(talked, session="now") == [(QUESTION, "The cello.")]
+    assert stored_turns(talked, session="now") == [(QUESTION, "The cello.")]
     assert recalls(talked)[FACT] == 1
 
 
@@ -178,9 +180,9 @@ def test_an_agent_whose_model_fails_once(talked):
     agent, memory = function_agent(model), memory_of(talked, session="now", k=1)
     with pytest.raises(ConnectionError):
         run(agent, QUESTION, memory)
-    assert said(talked, session="now") == [(QUESTION, "")]
+    assert stored_turns(talked, session="now") == [(QUESTION, "")]
     run(agent, QUESTION, memory)
-    assert said(talked, session="now") == [(QUESTION, "The cello.")]
+    assert stored_turns(talked, session="now") == [(QUESTION, "The cello.")]
     assert recalls(talked)[FACT] == 1
 
 
@@ -191,25 +193,25 @@ def test_a_user_message_is_stored_when_it_is_put_and_the_answer_with_it(bank):
     memory.put(ai("How lovely!"))
     [second] = bank.timeline(user_id=ALICE)
     assert (first.id, first.created_at) == (second.id, second.created_at)
-    assert said(bank) == [(FACT, "How lovely!")]
+    assert stored_turns(bank) == [(FACT, "How lovely!")]
     memory.put(ai("Really."))
     asyncio.run(memory.aput_messages([user("ok"), ai("ok"), user("ok"), ai("ok")]))
-    assert said(bank) == [(FACT, "How lovely!\nReally."), ("ok", "ok"), ("ok", "ok")]
+    assert stored_turns(bank) == [(FACT, "How lovely!\nReally."), ("ok", "ok"), ("ok", "ok")]
 
 
 def test_many_gets_in_a_turn_are_one_recall(talked, monkeypatch):
-    memory, asked = memory_of(talked, session="now", k=1), []
+    memory, searches = memory_of(talked, session="now", k=1), []
     search = talked.search
-    monkeypatch.setattr(talked, "search", lambda *a, **b: asked.append(a) or search(*a, **b))
+    monkeypatch.setattr(talked, "search", lambda *a, **b: searches.append(a) or search(*a, **b))
     memory.put(user(QUESTION))
     first = memory.get()
     assert words(asyncio.run(memory.aget())) == words(memory.get(input=QUESTION)) == words(first)
     memory.put(ai("The cello."))
     assert words(memory.get())[:1] == words(first)
-    assert (len(asked), recalls(talked)[FACT]) == (1, 1)
+    assert (len(searches), recalls(talked)[FACT]) == (1, 1)
     memory.put(user(QUESTION))
     memory.get()
-    assert (len(asked), recalls(talked)[FACT]) == (2, 2)
+    assert (len(searches), recalls(talked)[FACT]) == (2, 2)
 
 
 def test_where_the_block_stands(talked):
@@ -219,15 +221,15 @@ def test_where_the_block_stands(talked):
     assert FACT in alone.content
     system = ChatMessage("Be kind.", role=MessageRole.SYSTEM)
     memory.put_messages([system, user("Hello"), ai("Hi!")])
-    told = memory.get(input=QUESTION)
-    assert [message.role for message in told] == [MessageRole.SYSTEM, USER, AI]
-    assert told[0].content.startswith(f"Be kind.\n\n{OPENING}")
+    messages = memory.get(input=QUESTION)
+    assert [message.role for message in messages] == [MessageRole.SYSTEM, USER, AI]
+    assert messages[0].content.startswith(f"Be kind.\n\n{OPENING}")
     memory.put(user(QUESTION))
-    told = memory.get()
-    assert words(told)[:3] == ["Be kind.", "Hello", "Hi!"]
-    assert told[-1].content.startswith(f"{QUESTION}\n\n{OPENING}")
-    assert told[-1].content.endswith(CLOSING)
-    told[-1].blocks[0].text = "changed"
+    messages = memory.get()
+    assert words(messages)[:3] == ["Be kind.", "Hello", "Hi!"]
+    assert messages[-1].content.startswith(f"{QUESTION}\n\n{OPENING}")
+    assert messages[-1].content.endswith(CLOSING)
+    messages[-1].blocks[0].text = "changed"
     assert words(memory.get_all()) == ["Be kind.", "Hello", "Hi!", QUESTION]
 
 
@@ -241,7 +243,7 @@ def test_recalled_text_that_comes_back_is_not_kept(talked):
     memory = memory_of(talked, session="now")
     [block] = words(memory.get(input=QUESTION))
     memory.put_messages([user(f"Why this?\n{block}"), ai(f"{block}\nBecause.")])
-    assert said(talked, session="now") == [("Why this?", "Because.")]
+    assert stored_turns(talked, session="now") == [("Why this?", "Because.")]
 
 
 def test_a_call_is_never_cut_from_its_result(bank):
@@ -257,7 +259,7 @@ def test_a_call_is_never_cut_from_its_result(bank):
         memory.put(ai(f"answer {number}"))
     assert len(shown) == 4 * 2 + 3
     assert len(memory.conversation.turns) == 3  # what it carries is bounded, too
-    assert said(bank) == [(f"ask {i}", f"answer {i}") for i in range(8)]
+    assert stored_turns(bank) == [(f"ask {i}", f"answer {i}") for i in range(8)]
     assert words(memory.get_all())[:2] == ["ask 0", "answer 0"]
     huge = "word " * 500
     memory.put(user(huge))
@@ -268,10 +270,10 @@ def test_an_image_without_words_is_shown_and_its_answer_kept(bank):
     memory = memory_of(bank)
     picture = ImageBlock(image=b"\x89PNG\r\n\x1a\n", image_mimetype="image/png")
     memory.put(ChatMessage(role=USER, blocks=[picture]))
-    assert said(bank) == []
+    assert stored_turns(bank) == []
     again = revived(memory)
     again.put(ai("A boat."))
-    assert said(bank) == [("", "A boat.")]
+    assert stored_turns(bank) == [("", "A boat.")]
     shown = again.get_all()[0].blocks[0]
     assert shown.resolve_image().read() == memory.get()[0].blocks[0].resolve_image().read()
 
@@ -293,7 +295,7 @@ def test_two_users_and_sessions_at_once(bank):
     asyncio.run(all_talk())
     for number, (who, session) in enumerate(places):
         kept = [(f"My secret number {i} is canary{number}.", "Noted.") for i in range(5)]
-        assert said(bank, who, session=session) == kept
+        assert stored_turns(bank, who, session=session) == kept
         assert len(engines[number].chat_history) == 10
         prompts = str([words(prompt) for prompt in engines[number]._llm.seen])
         assert ("canary2" in prompts) == (who == BOB)
@@ -307,7 +309,7 @@ def test_after_a_restart_the_conversation_goes_on(bank):
     again = memory_of(bank, session="s")
     assert words(again.get_all()) == ["Hello", "Hi!", "I am Alice."]
     again.put(ai("Welcome!"))
-    assert said(bank) == [("Hello", "Hi!"), ("I am Alice.", "Welcome!")]
+    assert stored_turns(bank) == [("Hello", "Hi!"), ("I am Alice.", "Welcome!")]
     assert memory_of(bank, session="other").get_all() == []
 
 
@@ -331,7 +333,7 @@ def test_reset_by_an_engine(bank):
     engine.chat("Hello")
     engine.reset()
     assert engine.chat_history == []
-    assert said(bank) == [("Hello", "Hi!")]
+    assert stored_turns(bank) == [("Hello", "Hi!")]
 
 
 def test_a_caller_who_brings_the_history_each_time(bank):
@@ -341,7 +343,7 @@ def test_a_caller_who_brings_the_history_each_time(bank):
         engine.chat(query, chat_history=history)
         history = [*history, user(query), ai(answer)]
         assert words(engine.chat_history) == words(history)
-    assert said(bank) == list(TALK)
+    assert stored_turns(bank) == list(TALK)
     assert str(words(model.seen[-1])).count(FACT) == 1
 
 
@@ -352,7 +354,7 @@ def test_an_agent_that_is_given_a_history_alone(bank):
         await agent.run(chat_history=[user("Hello"), ai("Hi!"), user(FACT)], memory=memory)
 
     asyncio.run(ran())
-    assert said(bank) == [(FACT, "How lovely!")]
+    assert stored_turns(bank) == [(FACT, "How lovely!")]
     assert words(memory.get_all()) == ["Hello", "Hi!", FACT, "How lovely!"]
 
 
@@ -373,7 +375,7 @@ def test_the_answer_to_what_was_deleted_stands_alone(bank):
     memory.put_messages([user("Hello"), ai("Hi!"), user("My PIN is 1234.")])
     bank.delete(user_id=ALICE, ids=[bank.timeline(user_id=ALICE)[-1].id])
     memory.put(ai("Forgotten."))
-    assert said(bank) == [("Hello", "Hi!"), ("", "Forgotten.")]
+    assert stored_turns(bank) == [("Hello", "Hi!"), ("", "Forgotten.")]
     assert words(memory.get_all()) == ["Hello", "Hi!", "Forgotten."]
 
 
@@ -392,9 +394,9 @@ def test_clear_erases_the_session_or_everything(talked, way):
     memory.put(user("The budget is due."))
     way(memory)
     way(memory)
-    assert (memory.get_all(), said(talked)) == ([], list(TALK))
+    assert (memory.get_all(), stored_turns(talked)) == ([], list(TALK))
     way(memory_of(talked))
-    assert said(talked) == []
+    assert stored_turns(talked) == []
 
 
 def test_from_json_the_bank_is_opened_when_it_is_needed(place):
@@ -410,7 +412,7 @@ def test_from_json_the_bank_is_opened_when_it_is_needed(place):
     again.put(ai("How lovely!"))
     with again.bank as bank:
         assert (bank.language, bank.timezone.key) == ("zh", "Europe/Oslo")
-        assert said(bank, session="s") == [(FACT, "How lovely!")]
+        assert stored_turns(bank, session="s") == [(FACT, "How lovely!")]
 
 
 def test_an_embedder_that_has_no_name_must_be_at_hand(tmp_path):
@@ -430,7 +432,7 @@ def test_an_embedder_that_has_no_name_must_be_at_hand(tmp_path):
         assert words(revived(memory).get_all()) == [FACT]
 
 
-def test_a_file_that_is_gone_is_not_made_anew(tmp_path):
+def test_a_file_that_is_gone_is_not_created_again(tmp_path):
     with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
         memory = memory_of(bank)
     (tmp_path / "friend.db").unlink()
@@ -439,7 +441,7 @@ def test_a_file_that_is_gone_is_not_made_anew(tmp_path):
     assert list(tmp_path.glob("friend.db")) == []
 
 
-def test_a_bank_that_is_gone_from_its_database_is_not_made_anew(postgres):
+def test_a_bank_that_is_gone_from_its_database_is_not_created_again(postgres):
     import psycopg
 
     url = postgres.new()
@@ -464,7 +466,7 @@ def test_json_names_the_database_and_the_schema_and_no_password(postgres):
     assert b"canary" not in pickle.dumps(memory)
     with revived(memory).bank as again:
         assert again is not bank
-        assert said(again) == [(FACT, "")]
+        assert stored_turns(again) == [(FACT, "")]
 
 
 def test_the_context_of_a_workflow_and_back(place):
@@ -487,7 +489,7 @@ def test_the_context_of_a_workflow_and_back(place):
     prompt = asyncio.run(go_on(asyncio.run(begin())))
     assert prompt[:3] == ["You are a friend.", FACT, "How lovely!"]
     with MemoryBank.open(place) as bank:
-        assert said(bank, session="s") == [(FACT, "How lovely!"), (QUESTION, "The cello.")]
+        assert stored_turns(bank, session="s") == [(FACT, "How lovely!"), (QUESTION, "The cello.")]
 
 
 async def confirm(ctx: Context) -> str:
@@ -512,7 +514,7 @@ def test_a_half_finished_workflow_is_resumed(place):
                     break
             kept = json.dumps(handler.ctx.to_dict(serializer=JsonSerializer()))
             await handler.cancel_run()
-            assert said(bank, session="s") == [(QUESTION, "")]
+            assert stored_turns(bank, session="s") == [(QUESTION, "")]
             return kept
 
     async def go_on(kept):
@@ -528,7 +530,7 @@ def test_a_half_finished_workflow_is_resumed(place):
     assert FACT in prompt[0].content
     assert prompt[-1].content == "Yes."
     with MemoryBank.open(place) as bank:
-        assert said(bank, session="s") == [(QUESTION, "The cello.")]
+        assert stored_turns(bank, session="s") == [(QUESTION, "The cello.")]
         assert recalls(bank)[FACT] == 1
 
 
@@ -544,7 +546,7 @@ def test_copies_share_the_bank_or_find_it_again(bank):
 def test_blocks_of_text_are_joined(bank):
     blocks = [TextBlock(text="Hello"), TextBlock(text="there")]
     memory_of(bank).put(ChatMessage(role=USER, blocks=blocks))
-    assert said(bank) == [("Hello\nthere", "")]
+    assert stored_turns(bank) == [("Hello\nthere", "")]
 
 
 @pytest.mark.parametrize(

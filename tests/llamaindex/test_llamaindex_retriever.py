@@ -48,11 +48,11 @@ def bank(tmp_path):
 
 
 def ids(nodes):
-    return [found.node.node_id for found in nodes]
+    return [node.node.node_id for node in nodes]
 
 
 class Heard(BaseEventHandler):
-    """Keeps the events of memories."""
+    """A handler that records the events of memories."""
 
     kept: list = Field(default_factory=list)
 
@@ -72,12 +72,12 @@ def heard():
 
 def test_a_node_is_a_memory_with_plain_metadata(bank):
     (node,) = MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
-    (found,) = bank.search(CELLO, user_id=ALICE, k=1)
+    (result,) = bank.search(CELLO, user_id=ALICE, k=1)
     assert (node.node_id, node.text) == ("cello", "My sister Nora plays the cello.\nHow lovely!")
-    assert node.score == pytest.approx(found.score)
-    told = node.metadata
-    assert json.loads(json.dumps(told)) == told
-    assert {name: told[name] for name in list(told)[:6]} == {
+    assert node.score == pytest.approx(result.score)
+    metadata = node.metadata
+    assert json.loads(json.dumps(metadata)) == metadata
+    assert {name: metadata[name] for name in list(metadata)[:6]} == {
         "day": "2024-03-04",
         "created_at": "2024-03-04T09:00:00+00:00",
         "kind": "turn",
@@ -85,12 +85,12 @@ def test_a_node_is_a_memory_with_plain_metadata(bank):
         "strength": 1.0,
         "recalls": 0,
     }
-    assert (told["score"], told["cosine"]) == (node.score, pytest.approx(found.cosine))
-    assert told["retention"] == pytest.approx(found.retention, abs=1e-6)
-    assert sum(told["parts"].values()) == pytest.approx(told["score"])
+    assert (metadata["score"], metadata["cosine"]) == (node.score, pytest.approx(result.cosine))
+    assert metadata["retention"] == pytest.approx(result.retention, abs=1e-6)
+    assert sum(metadata["parts"].values()) == pytest.approx(metadata["score"])
     serializer = JsonSerializer()
     assert serializer.deserialize(serializer.serialize(node.node)) == node.node
-    assert TextNode.from_dict(node.node.to_dict()).metadata == told
+    assert TextNode.from_dict(node.node.to_dict()).metadata == metadata
 
 
 def test_a_model_is_shown_the_day_and_an_embedding_the_text_alone(bank):
@@ -102,9 +102,9 @@ def test_a_model_is_shown_the_day_and_an_embedding_the_text_alone(bank):
 
 def test_async_and_a_bundle_find_the_same(bank):
     retriever = MemoryBankRetriever(bank, user_id=ALICE, k=2)
-    found = ids(retriever.retrieve(CELLO))
-    assert found[0] == "cello"
-    assert ids(asyncio.run(retriever.aretrieve(QueryBundle(CELLO)))) == found
+    node_ids = ids(retriever.retrieve(CELLO))
+    assert node_ids[0] == "cello"
+    assert ids(asyncio.run(retriever.aretrieve(QueryBundle(CELLO)))) == node_ids
 
 
 def test_its_filters_are_those_of_a_search(bank):
@@ -120,7 +120,7 @@ def test_its_filters_are_those_of_a_search(bank):
     assert found(archived=True) == {"cello", "soup", "cat", "train"}
 
 
-def test_it_writes_nothing_unless_it_shall_reinforce(bank, heard):
+def test_it_writes_nothing_unless_it_reinforces(bank, heard):
     before = bank.timeline(user_id=ALICE)
     MemoryBankRetriever(bank, user_id=ALICE, k=1).retrieve(CELLO)
     assert bank.timeline(user_id=ALICE) == before
@@ -136,7 +136,7 @@ def test_it_writes_nothing_unless_it_shall_reinforce(bank, heard):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"user_id": ""}, "user_id"),
         ({"user_id": None}, "user_id"),
@@ -145,8 +145,8 @@ def test_it_writes_nothing_unless_it_shall_reinforce(bank, heard):
         ({"since": "2024-03-04"}, "since"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(bank, wrong, said):
-    with pytest.raises(InvalidInputError, match=said):
+def test_what_cannot_be_is_refused_at_once(bank, wrong, message):
+    with pytest.raises(InvalidInputError, match=message):
         MemoryBankRetriever(bank, **{"user_id": ALICE, **wrong})
 
 
@@ -160,20 +160,20 @@ def test_two_users_at_once(bank):
     for user, canary in ((ALICE, "canary-a"), (BOB, "canary-b")):
         bank.add([Turn(f"My cello secret is {canary}.", "", MONDAY)], user_id=user)
 
-    def told(user):
-        return str([found.text for found in both[user].retrieve("What is my cello secret?")])
+    def texts_for(user):
+        return str([node.text for node in both[user].retrieve("What is my cello secret?")])
 
-    async def atold(user):
-        found = await both[user].aretrieve("What is my cello secret?")
-        return str([one.text for one in found])
+    async def atexts_for(user):
+        nodes = await both[user].aretrieve("What is my cello secret?")
+        return str([node.text for node in nodes])
 
     async def at_once():
-        return await asyncio.gather(*(atold(user) for user in [ALICE, BOB] * 10))
+        return await asyncio.gather(*(atexts_for(user) for user in [ALICE, BOB] * 10))
 
     with ThreadPoolExecutor(4) as threads:
-        all_told = [*threads.map(told, [ALICE, BOB] * 10), *asyncio.run(at_once())]
-    assert all("canary-a" in told and "canary-b" not in told for told in all_told[::2])
-    assert all("canary-b" in told and "canary-a" not in told for told in all_told[1::2])
+        texts = [*threads.map(texts_for, [ALICE, BOB] * 10), *asyncio.run(at_once())]
+    assert all("canary-a" in text and "canary-b" not in text for text in texts[::2])
+    assert all("canary-b" in text and "canary-a" not in text for text in texts[1::2])
 
 
 # In what takes a retriever.
@@ -246,9 +246,9 @@ def test_fusion_knows_a_memory_again_that_two_questions_found(bank, mode):
         similarity_top_k=2,
         use_async=False,
     )
-    for found in (ids(fusion.retrieve(CELLO)), ids(asyncio.run(fusion.aretrieve(CELLO)))):
-        assert found[0] == "cello"
-        assert len(found) == 2
+    for node_ids in (ids(fusion.retrieve(CELLO)), ids(asyncio.run(fusion.aretrieve(CELLO)))):
+        assert node_ids[0] == "cello"
+        assert len(node_ids) == 2
 
 
 # What observers see.

@@ -55,20 +55,20 @@ def named(bank, **options):
     return {tool.metadata.name: tool for tool in tools}
 
 
-def said_by(answer):
-    """The memories in an answer of `recall`."""
+def memories_in(answer):
+    """Return the memories in an answer of `recall`."""
     return [json.loads(line) for line in str(answer).splitlines() if line.startswith("{")]
 
 
 def agent(tools, *calls):
-    """An agent whose model makes these calls, then says that it is done."""
+    """Return an agent whose model makes these calls and then ends."""
 
     def answer(messages, **kwargs):
         if any(message.role == MessageRole.TOOL for message in messages):
             return ChatMessage("Done.", role="assistant")
         blocks = [
-            ToolCallBlock(tool_call_id=f"call-{at}", tool_name=name, tool_kwargs=told)
-            for at, (name, told) in enumerate(calls)
+            ToolCallBlock(tool_call_id=f"call-{at}", tool_name=name, tool_kwargs=arguments)
+            for at, (name, arguments) in enumerate(calls)
         ]
         return ChatMessage(role="assistant", blocks=blocks)
 
@@ -77,7 +77,7 @@ def agent(tools, *calls):
 
 
 async def outputs(graph, user_id=None):
-    """What the tools answered in a run, by their names."""
+    """Return the outputs of the tools in a run, by name."""
     ctx = Context(graph)
     if user_id is not None:
         await ctx.store.set("user_id", user_id)
@@ -99,8 +99,8 @@ def test_the_model_is_shown_one_argument_each_and_never_whose_memory(tmp_path, l
     for tool in shown:
         argument = ARGUMENTS[tool["name"]]
         assert tool["description"] == WORDING[language][tool["name"]]
-        told = tool["parameters"]["properties"][argument]["description"]
-        assert told == WORDING[language][argument]
+        description = tool["parameters"]["properties"][argument]["description"]
+        assert description == WORDING[language][argument]
     assert "user_id" not in json.dumps(shown)
     assert "ctx" not in json.dumps(shown)
 
@@ -109,7 +109,7 @@ def test_some_tools_and_words_of_ones_own(bank):
     spec = MemoryBankToolSpec(bank, user_id=ALICE)
     (recall,) = spec.to_tool_list(["recall"], {"recall": ToolMetadata("Look it up.", "look_up")})
     assert recall.metadata.name == "look_up"
-    assert said_by(recall("cello"))[0]["id"] == "cello"
+    assert memories_in(recall("cello"))[0]["id"] == "cello"
     assert len(asyncio.run(spec.to_tool_list_async())) == 3
 
 
@@ -126,7 +126,7 @@ def test_what_is_remembered_is_a_turn_once_a_day(bank):
 
 def test_recall_quotes_memories_as_data_and_strengthens_them(bank):
     answer = str(named(bank, user_id=ALICE)["recall"](query="Who plays the cello?"))
-    assert said_by(answer)[0] == {
+    assert memories_in(answer)[0] == {
         "id": "cello",
         "day": "2024-03-04",
         "said": ["Imogen: My sister Nora plays the cello.", "AI: How lovely!"],
@@ -138,17 +138,17 @@ def test_recall_quotes_memories_as_data_and_strengthens_them(bank):
 
 
 def test_recall_keeps_within_its_room_and_its_number(bank):
-    assert len(said_by(named(bank, user_id=ALICE, k=1)["recall"]("cello"))) == 1
+    assert len(memories_in(named(bank, user_id=ALICE, k=1)["recall"]("cello"))) == 1
     assert "more fit" in str(named(bank, user_id=ALICE, max_tokens=45)["recall"]("cello"))
 
 
 def test_forget_erases_one_memory_of_this_user_for_good(bank):
     forget = named(bank, user_id=ALICE)["forget"]
     assert str(forget(id="cello")) == "Erased for good: cello."
-    assert [one.id for one in bank.timeline(user_id=ALICE, archived=True)] == ["soup"]
+    assert [memory.id for memory in bank.timeline(user_id=ALICE, archived=True)] == ["soup"]
     assert "no memory" in str(forget(id="cello"))
     assert "no memory" in str(asyncio.run(forget.acall(id="otto")))
-    assert [one.id for one in bank.timeline(user_id=BOB)] == ["otto"]
+    assert [memory.id for memory in bank.timeline(user_id=BOB)] == ["otto"]
 
 
 # In an agent.
@@ -162,41 +162,41 @@ def test_two_users_at_once_through_one_agent(bank):
     async def both():
         return await asyncio.gather(*(outputs(graph, user) for user in [ALICE, BOB] * 5))
 
-    told = [str(answers["recall"]) for answers in asyncio.run(both())]
-    assert all("canary-a" in one and "canary-b" not in one for one in told[::2])
-    assert all("canary-b" in one and "canary-a" not in one for one in told[1::2])
+    texts = [str(answers["recall"]) for answers in asyncio.run(both())]
+    assert all("canary-a" in text and "canary-b" not in text for text in texts[::2])
+    assert all("canary-b" in text and "canary-a" not in text for text in texts[1::2])
 
 
 def test_each_tool_works_for_the_user_of_the_run(bank):
-    told = asyncio.run(
+    results = asyncio.run(
         outputs(agent(MemoryBankToolSpec(bank).to_tool_list(), *EXAMPLES.items()), ALICE)
     )
-    assert said_by(told["recall"])
-    assert str(told["remember"]).startswith("Remembered")
-    assert str(told["forget"]) == "Erased for good: cello."
+    assert memories_in(results["recall"])
+    assert str(results["remember"]).startswith("Remembered")
+    assert str(results["forget"]) == "Erased for good: cello."
     assert [memory.text for memory in bank.timeline(user_id=BOB)] == ["Bob's cello is called Otto."]
 
 
 def test_a_context_at_hand_will_do_without_a_run(bank):
     ctx = Context(agent([]))
     asyncio.run(ctx.store.set("user_id", BOB))
-    assert said_by(named(bank)["recall"](query="cello", ctx=ctx))[0]["id"] == "otto"
+    assert memories_in(named(bank)["recall"](query="cello", ctx=ctx))[0]["id"] == "otto"
     answer = asyncio.run(named(bank)["recall"].acall("cello", ctx=ctx))
-    assert [one["id"] for one in said_by(answer)] == ["otto"]
+    assert [memory["id"] for memory in memories_in(answer)] == ["otto"]
 
 
 def test_a_user_who_is_fixed_stays_in_an_agent(bank):
     tools = MemoryBankToolSpec(bank, user_id=ALICE).to_tool_list()
-    told = asyncio.run(outputs(agent(tools, ("recall", {"query": "cello"})), BOB))
-    assert said_by(told["recall"])[0]["id"] == "cello"
+    results = asyncio.run(outputs(agent(tools, ("recall", {"query": "cello"})), BOB))
+    assert memories_in(results["recall"])[0]["id"] == "cello"
 
 
 def test_the_models_own_arguments_say_nothing_of_the_user(bank):
     forged = {"query": "cello", "user_id": BOB, "ctx": {"store": {"user_id": BOB}}, "act": BOB}
-    for told in ({"user_id": ALICE}, {}):
-        tools = MemoryBankToolSpec(bank, **told).to_tool_list()
+    for options in ({"user_id": ALICE}, {}):
+        tools = MemoryBankToolSpec(bank, **options).to_tool_list()
         answers = asyncio.run(outputs(agent(tools, ("recall", forged)), ALICE))
-        assert said_by(answers["recall"])[0]["id"] == "cello"
+        assert memories_in(answers["recall"])[0]["id"] == "cello"
         assert "otto" not in str(answers["recall"])
     recall = named(bank)["recall"]
     for answer in (call_tool(recall, forged), asyncio.run(acall_tool(recall, forged))):
@@ -212,17 +212,17 @@ def test_without_a_user_the_tools_refuse(bank, user_id, call):
     assert output.is_error
     assert isinstance(output.exception, InvalidInputError)
     assert "user_id" in str(output)
-    name, told = call
+    name, arguments = call
     with pytest.raises(ValueError, match="Context is required"):
-        named(bank)[name](**told)
+        named(bank)[name](**arguments)
     assert bank.stats().memories == 3
     assert {memory.recalls for memory in bank.timeline(user_id=ALICE)} == {0}
 
 
-def test_an_empty_argument_is_the_models_to_mend(bank):
+def test_an_empty_argument_is_the_models_to_correct(bank):
     tools = MemoryBankToolSpec(bank, user_id=ALICE).to_tool_list()
-    for told in ({"text": " "}, {}):
-        answers = asyncio.run(outputs(agent(tools, ("remember", told))))
+    for arguments in ({"text": " "}, {}):
+        answers = asyncio.run(outputs(agent(tools, ("remember", arguments))))
         assert answers["remember"].is_error
     assert "Field required" in str(answers["remember"])
     assert bank.stats(user_id=ALICE).memories == 2
@@ -237,8 +237,8 @@ def test_an_agent_that_reasons_in_text_calls_them_too(bank):
             return next(answers)
 
     tools = MemoryBankToolSpec(bank, user_id=ALICE).to_tool_list()
-    told = asyncio.run(outputs(ReActAgent(tools=tools, llm=Reasoning(max_tokens=1))))
-    assert said_by(told["recall"])[0]["id"] == "cello"
+    results = asyncio.run(outputs(ReActAgent(tools=tools, llm=Reasoning(max_tokens=1))))
+    assert memories_in(results["recall"])[0]["id"] == "cello"
 
 
 def test_what_cannot_be_is_refused_at_once(bank):

@@ -1,4 +1,4 @@
-"""One bank, two frameworks: what is told in one is remembered in the other."""
+"""One bank in two frameworks: each recalls what the other stored."""
 
 from datetime import datetime, timezone
 
@@ -31,8 +31,8 @@ def test_what_langchain_stored_llamaindex_recalls(bank):
     memory = MemoryBankMemory(bank=bank, user_id=ALICE)
     memory.save_context({"input": "My cello secret is canary-a."}, {"output": "I keep it."})
     retriever = llamaindex.MemoryBankRetriever(bank, user_id=ALICE)
-    (found,) = retriever.retrieve("What is my cello secret?")
-    assert found.text == "My cello secret is canary-a.\nI keep it."
+    (node,) = retriever.retrieve("What is my cello secret?")
+    assert node.text == "My cello secret is canary-a.\nI keep it."
     answer = str(RetrieverQueryEngine.from_args(retriever, llm=MockLLM()).query("cello secret?"))
     assert "canary-a" in answer
     assert "canary-b" not in answer
@@ -42,12 +42,12 @@ def test_what_llamaindex_stored_langchain_recalls(bank):
     remember, recall, _ = MemoryBankToolSpec(bank, user_id=ALICE).to_tool_list()
     remember(text="My cello secret is canary-a.")
     memory = MemoryBankMemory(bank=bank, user_id=ALICE)
-    told = str(memory.load_memory_variables({"input": "What is my cello secret?"}))
-    assert "canary-a" in told
-    assert "canary-b" not in told
+    text = str(memory.load_memory_variables({"input": "What is my cello secret?"}))
+    assert "canary-a" in text
+    assert "canary-b" not in text
     of_langchain = {tool.name: tool for tool in memory_tools(bank, user_id=ALICE)}
-    asked = {"query": "cello secret"}
-    assert of_langchain["recall"].invoke(asked) == str(recall(**asked))
+    arguments = {"query": "cello secret"}
+    assert of_langchain["recall"].invoke(arguments) == str(recall(**arguments))
     again = of_langchain["remember"].invoke({"text": "My cello secret is canary-a."})
     assert again == str(remember(text="My cello secret is canary-a."))
     assert len(bank.timeline(user_id=ALICE)) == 1

@@ -1,4 +1,4 @@
-"""A talk of ten turns, models that answer, and the ways in which LlamaIndex runs them."""
+"""A conversation of ten turns, LLMs for tests, and every way to run engines and agents."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ TALK = (
 
 
 class Scripted(FunctionCallingLLM):
-    """Gives these answers in their order: words, tool calls (dictionaries) or errors to raise."""
+    """An LLM that gives these answers in order: text, tool calls (dictionaries) or errors."""
 
     answers: list = Field(default_factory=list)
     seen: list = Field(default_factory=list)
@@ -81,7 +81,7 @@ class Scripted(FunctionCallingLLM):
         return stream()
 
     def complete(self, prompt, formatted=False, **kwargs):
-        """Condenses a question, which needs no answer of the script."""
+        """Condense a question, without using an answer of the script."""
         return CompletionResponse(text="condensed")
 
     async def acomplete(self, prompt, formatted=False, **kwargs):
@@ -109,7 +109,7 @@ class Scripted(FunctionCallingLLM):
 
 
 class Shelf(BaseRetriever):
-    """Retrieves the one document that there is."""
+    """A retriever with a single document."""
 
     def _retrieve(self, query_bundle):
         return [NodeWithScore(node=TextNode(text="Opening hours: 9 to 5."), score=1.0)]
@@ -136,20 +136,20 @@ ENGINES = {
 }
 
 
-async def _astreamed(engine, said):
-    response = await engine.astream_chat(said)
+async def _astreamed(engine, query):
+    response = await engine.astream_chat(query)
     return "".join([token async for token in response.async_response_gen()])
 
 
-def _streamed(engine, said):
-    return "".join(engine.stream_chat(said).response_gen)
+def _streamed(engine, query):
+    return "".join(engine.stream_chat(query).response_gen)
 
 
 WAYS = {
-    "chat": lambda engine, said: engine.chat(said).response,
+    "chat": lambda engine, query: engine.chat(query).response,
     "stream": _streamed,
-    "achat": lambda engine, said: asyncio.run(engine.achat(said)).response,
-    "astream": lambda engine, said: asyncio.run(_astreamed(engine, said)),
+    "achat": lambda engine, query: asyncio.run(engine.achat(query)).response,
+    "astream": lambda engine, query: asyncio.run(_astreamed(engine, query)),
 }
 
 
@@ -168,7 +168,7 @@ AGENTS = {
 
 
 def script(kind, answer, number):
-    """What the model says in a turn: every third turn has a tool call, one of two failing."""
+    """Return the answers of a turn; every third turn has a tool call, and half of these fail."""
     tool = ("look_up", "broken")[number % 2]
     if kind == "react":
         act = f"Thought: I look.\nAction: {tool}\nAction Input: {json.dumps({'topic': 'x'})}"

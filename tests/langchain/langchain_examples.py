@@ -1,4 +1,4 @@
-"""A talk of ten turns, the ways in which LangChain runs a chain, and models that answer."""
+"""A conversation of ten turns, every way to run a chain, and chat models for tests."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def _all_of(stream):
 
 
 def _merged(chunks):
-    """What the chunks of a stream amount to: they are added where they can be."""
+    """Return the sum of the chunks of a stream."""
     whole, *further = chunks
     for chunk in further:
         whole = whole + chunk
@@ -34,16 +34,16 @@ def _merged(chunks):
 WAYS = {
     "invoke": lambda chain, *args: chain.invoke(*args),
     "stream": lambda chain, *args: _merged(list(chain.stream(*args))),
-    "batch": lambda chain, given, *config: chain.batch([given], *config)[0],
+    "batch": lambda chain, value, *config: chain.batch([value], *config)[0],
     "ainvoke": lambda chain, *args: asyncio.run(chain.ainvoke(*args)),
     "astream": lambda chain, *args: _merged(asyncio.run(_all_of(chain.astream(*args)))),
-    "abatch": lambda chain, given, *config: asyncio.run(chain.abatch([given], *config))[0],
+    "abatch": lambda chain, value, *config: asyncio.run(chain.abatch([value], *config))[0],
 }
-"""Each takes a chain, its input and, maybe, a config, and gives its output."""
+"""Functions that run a chain with an input and an optional config, and return its output."""
 
 
 def model_of(answers):
-    """A chat model that gives these answers in their order."""
+    """Return a chat model that gives these answers in order."""
     return FakeListChatModel(responses=list(answers))
 
 

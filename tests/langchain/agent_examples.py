@@ -1,4 +1,4 @@
-"""Agents with a memory, models that answer by a script, and what these were asked."""
+"""Agents with a memory, and chat models that follow a script and record their prompts."""
 
 import json
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ class User:
 
 
 class Scripted(GenericFakeChatModel):
-    """LangChain's fake, which takes tools, too, and raises where the script has an error.
+    """LangChain's fake model with tools; it raises the errors in its script.
 
-    After the script it echoes the last human message. `asked` has the prompts.
+    After the script it echoes the last human message. It records its prompts.
     """
 
     messages: Any = None
     script: list[Any] = Field(default_factory=list)
-    asked: list[Any] = Field(default_factory=list)
+    prompts: list[Any] = Field(default_factory=list)
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.asked.append([message.model_copy(deep=True) for message in messages])
+        self.prompts.append([message.model_copy(deep=True) for message in messages])
         answer = self.script.pop(0) if self.script else f"I heard: {plain(humans(messages)[-1])}"
         if isinstance(answer, Exception):
             raise answer
@@ -45,25 +45,25 @@ class Scripted(GenericFakeChatModel):
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         message = self._generate(messages).generations[0].message
         for i, word in enumerate(message.text.split(" ")):
-            yield told(run_manager, content=f" {word}" if i else word)
+            yield emit_chunk(run_manager, content=f" {word}" if i else word)
         calls = [
             {**call, "args": json.dumps(call["args"]), "index": i, "type": "tool_call_chunk"}
             for i, call in enumerate(message.tool_calls)
         ]
-        yield told(run_manager, content="", tool_call_chunks=calls, chunk_position="last")
+        yield emit_chunk(run_manager, content="", tool_call_chunks=calls, chunk_position="last")
 
     def bind_tools(self, tools, **kwargs):
         return self
 
 
-def told(run_manager, **message):
+def emit_chunk(run_manager, **message):
     chunk = ChatGenerationChunk(message=AIMessageChunk(**message))
     if run_manager:
         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
     return chunk
 
 
-class Heard(BaseCallbackHandler):
+class EventRecorder(BaseCallbackHandler):
     """The custom events of a run."""
 
     def __init__(self):
@@ -74,7 +74,7 @@ class Heard(BaseCallbackHandler):
 
 
 class Retry(middleware.AgentMiddleware):
-    """What langchain 1.0 has not yet: a model that fails is asked once more."""
+    """Middleware that langchain 1.0 lacks: a model that fails is called once more."""
 
     def wrap_model_call(self, request, handler):
         try:
@@ -103,7 +103,7 @@ def weather(city: str) -> str:
 
 
 def looks_up(*cities):
-    """An answer that asks for the weather."""
+    """Return an answer that calls the weather tool."""
     calls = [
         {"name": "weather", "args": {"city": city}, "id": f"call-{city}", "type": "tool_call"}
         for city in cities
@@ -111,23 +111,23 @@ def looks_up(*cities):
     return AIMessage("", tool_calls=calls)
 
 
-def agent_of(bank, model=None, *others, memory=None, tools=(weather,), **options):
-    """An agent with a memory, that first in its middleware."""
+def agent_of(bank, model=None, *more_middleware, memory=None, tools=(weather,), **options):
+    """Return an agent with the memory first in its middleware."""
     return create_agent(
         model or Scripted(),
         list(tools),
-        middleware=[memory or MemoryBankMiddleware(bank), *others],
+        middleware=[memory or MemoryBankMiddleware(bank), *more_middleware],
         context_schema=User,
         **options,
     )
 
 
-def thread(name="talk", **more):
-    return {"configurable": {"thread_id": name}, **more}
+def thread(name="talk", **options):
+    return {"configurable": {"thread_id": name}, **options}
 
 
-def says(text, **more):
-    return {"messages": [HumanMessage(text, **more)]}
+def says(text, **fields):
+    return {"messages": [HumanMessage(text, **fields)]}
 
 
 def humans(messages):
@@ -135,12 +135,12 @@ def humans(messages):
 
 
 def plain(message):
-    """What the user said in a message."""
+    """Return the user's words in a message."""
     return message.text.partition(OPENING)[0].strip()
 
 
 def recalled(messages):
-    """What a prompt recalls; None where nothing. It ends the last human message, or fails."""
+    """Return the recalled text, which must end the last human message; None without any."""
     marked = [message for message in messages if OPENING in message.text]
     if not marked:
         return None
@@ -151,12 +151,12 @@ def recalled(messages):
 
 
 def turns(bank, user_id=ALICE):
-    """What the bank holds: the query and the response of each turn, by time."""
-    told = bank.timeline(user_id=user_id, archived=True)
-    return [(memory.turn.query, memory.turn.response) for memory in told]
+    """Return the query and the response of each turn in the bank, by time."""
+    memories = bank.timeline(user_id=user_id, archived=True)
+    return [(memory.turn.query, memory.turn.response) for memory in memories]
 
 
 def now_at(agent, config, node):
-    """The config of the last checkpoint before `node`."""
+    """Return the config of the last checkpoint before `node`."""
     history = agent.get_state_history(config)
     return next(state for state in history if any(node in name for name in state.next)).config
