@@ -53,7 +53,7 @@ def require_complete(
         refusal: The provider's text of a refusal, if any.
         tokens: Tokens of the prompt and the answer; None if unknown.
         stop: Stop strings; the answer is cut at the first.
-        requires_reason: Whether a missing or unknown finish reason is an error too.
+        requires_reason: If True, a missing or unknown finish reason is an error too.
         redact: Applied to the provider's words before an error message quotes them.
 
     Raises:
