@@ -48,7 +48,7 @@ def select_users(existing: Collection[str], users: Collection[str] | None) -> li
 
 
 def default_turn_time(day: date, index: int, zone: ZoneInfo) -> datetime:
-    """Return a time for a turn without one: a minute apart, at the day's end a microsecond."""
+    """Return a time for a turn without one: one minute apart, near midnight one microsecond."""
     minutes = min(index, _LAST_MINUTE)
     offset = timedelta(minutes=minutes, microseconds=index - minutes)
     return (datetime.combine(day, FIRST_TURN, zone) + offset).astimezone(timezone.utc)

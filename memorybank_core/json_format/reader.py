@@ -101,7 +101,7 @@ class EntryReader:
             return None
 
     def parse_day(self, value: Any) -> date:
-        """Parse a day that exists in the zone: some zones have skipped one."""
+        """Parse a day that exists in the zone; some zones have skipped a day."""
         text = parse_text(value)
         day = date.fromisoformat(text)
         clocks = (time.min, FIRST_TURN, DAY_END)
