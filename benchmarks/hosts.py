@@ -22,8 +22,8 @@ from transformers import GlmConfig, GlmForCausalLM, LlamaConfig, LlamaForCausalL
 
 from llms import Sampling
 from llms.chatglm import ChatGLMConfig, ChatGLMForCausalLM
-from llms.generation import FixedCache, run
-from llms.stream_decoder import Writer
+from llms.generation import ReusableCache, generate
+from llms.stream_decoder import StreamDecoder
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "data" / "chatglm" / "v1a"
 GREEDY = Sampling(temperature=0)
@@ -161,13 +161,13 @@ def plainly(model: PreTrainedModel, work: Work) -> float:
 def through_host(model: PreTrainedModel, batch: int, work: Work) -> float:
     """Seconds of what `LocalModel` runs."""
     ids = prompts(model, batch, work.prompt)
-    cache = FixedCache()
+    cache = ReusableCache()
 
     def answer() -> None:
-        run(
+        generate(
             model,
             ids,
-            [Writer(Letters(), ()) for _ in ids],
+            [StreamDecoder(Letters(), ()) for _ in ids],
             max_new_tokens=work.written,
             stop_ids=(),
             sampling=GREEDY,

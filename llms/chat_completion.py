@@ -1,6 +1,6 @@
-"""What a server's chat completion says: the whole answer, or an error that tells why not.
+"""Parsing of chat completions in OpenAI's format.
 
-Servers that claim to speak OpenAI's format often bend it, so nothing is taken for granted.
+Many servers deviate from the format, so every field is checked.
 """
 
 from __future__ import annotations
@@ -13,82 +13,80 @@ from memorybank_core.llm.completion import require_complete
 from memorybank_core.llm.overflow import is_context_overflow
 from memorybank_core.protocols import Completion
 
-from .servers import Server
+from .endpoint import Endpoint
 
 
-def part(thing: Any, *names: str) -> Any:
-    """`thing.one.two...`; None where a part is missing."""
+def get_nested(value: Any, *names: str) -> Any:
+    """Return the attribute `value.name1.name2...`; None if one is missing."""
     for name in names:
-        thing = getattr(thing, name, None)
-    return thing
+        value = getattr(value, name, None)
+    return value
 
 
-def completion(response: Any, server: Server) -> Completion:
-    """The answer in a response, with the tokens that the server says it took.
+def parse_completion(response: Any, endpoint: Endpoint) -> Completion:
+    """Return the answer in a response, with the number of tokens that the server reports.
 
     Raises:
-        AnswerError: It is empty, a refusal, or was cut off.
-        LLMError: The response is no chat completion.
+        AnswerError: If it is empty, a refusal, or was cut off.
+        LLMError: If the response is not a chat completion.
     """
-    choices = _choices(response, server)
-    if not choices:
-        raise _no_completion(response, server)
-    text = part(choices[0], "message", "content") or ""
-    reason, refusal = part(choices[0], "finish_reason"), part(choices[0], "message", "refusal")
-    if not isinstance(text, str) or part(choices[0], "message") is None:
-        raise _no_completion(response, server)
-    tokens = part(response, "usage", "total_tokens")
+    choices = _choices(response, endpoint)
+    message = get_nested(choices[0], "message") if choices else None
+    text = get_nested(message, "content") or ""
+    if message is None or not isinstance(text, str):
+        raise _not_a_completion(response, endpoint)
+    tokens = get_nested(response, "usage", "total_tokens")
     return require_complete(
         text,
-        source=server,
-        finish_reason=reason,
-        refusal=refusal,
+        source=endpoint,
+        finish_reason=get_nested(choices[0], "finish_reason"),
+        refusal=get_nested(message, "refusal"),
         tokens=tokens if isinstance(tokens, int) else None,
         requires_reason=True,
-        redact=server.hide,
+        redact=endpoint.redact,
     )
 
 
-def pieces(chunks: Iterable[Any], server: Server) -> Generator[str, None, None]:
-    """The text of a streamed answer, piece by piece; at least one, and to the end, or an error.
+def parse_stream(chunks: Iterable[Any], endpoint: Endpoint) -> Generator[str, None, None]:
+    """Yield the text of a streamed answer piece by piece, at least one piece.
 
     Raises:
-        AnswerError: The answer is empty, a refusal, or was cut off.
-        LLMError: A chunk is none of a chat completion.
+        AnswerError: If the answer is empty, a refusal, or was cut off; at its end.
+        LLMError: If a chunk does not belong to a chat completion.
     """
-    whole, reason, refusal = "", None, ""
+    answer, finish_reason, refusal = "", None, ""
     for chunk in chunks:
-        for choice in _choices(chunk, server)[:1]:  # none in a chunk that only counts tokens
-            text = part(choice, "delta", "content") or ""
+        for choice in _choices(chunk, endpoint)[:1]:  # empty in a chunk that only reports usage
+            text = get_nested(choice, "delta", "content") or ""
             if not isinstance(text, str):
-                raise _no_completion(chunk, server)
+                raise _not_a_completion(chunk, endpoint)
             if text:
-                whole += text
+                answer += text
                 yield text
-            reason = part(choice, "finish_reason") or reason
-            refusal += str(part(choice, "delta", "refusal") or "")
+            finish_reason = get_nested(choice, "finish_reason") or finish_reason
+            refusal += str(get_nested(choice, "delta", "refusal") or "")
     require_complete(
-        whole,
-        source=server,
-        finish_reason=reason,
+        answer,
+        source=endpoint,
+        finish_reason=finish_reason,
         refusal=refusal,
         requires_reason=True,
-        redact=server.hide,
+        redact=endpoint.redact,
     )
 
 
-def _choices(response: Any, server: Server) -> list[Any]:
-    choices = part(response, "choices")
+def _choices(response: Any, endpoint: Endpoint) -> list[Any]:
+    choices = get_nested(response, "choices")
     if not isinstance(choices, list):
-        raise _no_completion(response, server)
+        raise _not_a_completion(response, endpoint)
     return choices
 
 
-def _no_completion(response: Any, server: Server) -> LLMError:
-    error = part(response, "error")  # some proxies send theirs with status 200
-    shown = server.hide(str(error or response))
+def _not_a_completion(response: Any, endpoint: Endpoint) -> LLMError:
+    error = get_nested(response, "error")  # some proxies send errors with status 200
+    content = endpoint.redact(str(error or response))
     kind = ContextOverflowError if error and is_context_overflow(str(error)) else LLMError
     return kind(
-        f"{server} answered with something that is no chat completion: {shown!r}. Does base_url "
-        "lead to OpenAI's chat completions? It often ends in /v1."
+        f"{endpoint} did not answer with a chat completion, but with {content!r}. Does base_url "
+        "point to OpenAI's chat completions? It often ends in /v1."
     )

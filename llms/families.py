@@ -38,7 +38,7 @@ class ModelFiles:
 
     @property
     def has_chat_template(self) -> bool:
-        """Whether the tokenizer has a chat template."""
+        """True if the tokenizer has a chat template."""
         return "chat_template" in self.tokenizer_config or "chat_template.jinja" in self.names
 
 
@@ -64,8 +64,8 @@ class Family:
     Attributes:
         name: Its name, as `load_tokenizer` takes it.
         title: The publisher's name of its models.
-        has_config: Whether a config.json is one of this family; None for a family that is
-            recognized by the names of its models alone.
+        has_config: Whether a config.json belongs to this family; None for a family that only the
+            names of its models identify.
         name_pattern: Found in the names of its models.
         has_files: Tells families with the same config.json apart, if no name does.
         tokenizer: Tokenizer class as "module:class"; None for the one of transformers.

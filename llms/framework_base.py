@@ -1,4 +1,4 @@
-"""What the faces of a LocalModel share: how another framework asks it."""
+"""Base of the LangChain and LlamaIndex models of a LocalModel: their fields and requests."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .sampling import Sampling
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Messages = Sequence[Mapping[str, str]]
+    from .prompt_formats.messages import Messages
 
-_SAMPLING = tuple(Sampling.__dataclass_fields__)
-_SETTINGS = ("max_tokens", *_SAMPLING)
+_SAMPLING_FIELDS = tuple(Sampling.__dataclass_fields__)
+_CALL_OPTIONS = ("max_tokens", *_SAMPLING_FIELDS)
 
 
-class Asking(BaseModel):
-    """The fields of a face: the host, and what its requests say where a call says nothing.
+class FrameworkModel(BaseModel):
+    """Fields of a framework's model: the host, and the defaults of its requests.
 
     Attributes:
         host: The model.
-        max_tokens: Where an answer ends at the latest; see `LocalModel.answer`.
-        temperature: See `Sampling`, as for the next five; None leaves it to the host.
-        top_p: See there.
-        top_k: See there.
-        repetition_penalty: See there.
-        num_beams: See there.
-        seed: See there.
-        stop: Strings that end an answer and are no part of it.
+        max_tokens: Limit of an answer; see `LocalModel.answer`.
+        temperature: See `Sampling`, like the next five fields; None for the host's default.
+        top_p: See `Sampling`.
+        top_k: See `Sampling`.
+        repetition_penalty: See `Sampling`.
+        num_beams: See `Sampling`.
+        seed: See `Sampling`.
+        stop: Strings that end an answer and do not belong to it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -54,24 +54,23 @@ class Asking(BaseModel):
 
     @classmethod
     def load(cls, folder_or_name: str | PathLike[str], **options: Any) -> Self:
-        """The face of the model in a folder, or of a name on the hub.
+        """Load a model from a folder or the hub.
 
         Args:
             folder_or_name: As for `LocalModel.load`.
             options: Fields of this class, or keywords of `LocalModel.load` (`adapter`, `device`,
-                `dtype`, `quantization`, ...). A `name` is the host's.
+                `dtype`, `quantization`, ...). `name` is the host's.
 
         Raises:
-            ConfigurationError: The model cannot be used; says why.
+            ConfigurationError: If the model cannot be used.
         """
-        own = {
-            key: options.pop(key) for key in cls.model_fields if key in options.keys() - {"name"}
-        }
-        return cls(host=LocalModel.load(folder_or_name, **options), **own)
+        names = cls.model_fields.keys() & options.keys() - {"name"}
+        fields = {name: options.pop(name) for name in names}
+        return cls(host=LocalModel.load(folder_or_name, **options), **fields)
 
     @model_validator(mode="after")
-    def _refuse_what_cannot_work(self) -> Self:
-        Sampling(**{name: getattr(self, name) for name in _SAMPLING})
+    def _validate_sampling(self) -> Self:
+        Sampling(**{name: getattr(self, name) for name in _SAMPLING_FIELDS})
         return self
 
     @property
@@ -79,47 +78,55 @@ class Asking(BaseModel):
         """The name of the host."""
         return self.host.name
 
-    def _settings(self) -> dict[str, Any]:
-        """What requests say unless a call says otherwise."""
-        return {name: getattr(self, name) for name in (*_SETTINGS, "stop")}
+    def _default_options(self) -> dict[str, Any]:
+        """Return the options of a call without any."""
+        return {name: getattr(self, name) for name in (*_CALL_OPTIONS, "stop")}
 
-    def _request(self, stop: Sequence[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The keywords of `LocalModel.answer`, for a call with `given` keywords."""
-        if unknown := sorted(given.keys() - set(_SETTINGS)):
+    def _answer_options(
+        self, stop: Sequence[str] | None, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the keywords of `LocalModel.answer` for a call with `options`."""
+        if unknown := sorted(options.keys() - set(_CALL_OPTIONS)):
             raise ConfigurationError(
-                f"{type(self).__name__} takes no {', '.join(unknown)}: {self.host.name} answers "
-                f"text with text. A call may say {', '.join(_SETTINGS)} and stop."
+                f"{type(self).__name__} does not support {', '.join(unknown)}: {self.host.name} "
+                f"answers text with text. The options of a call are {', '.join(_CALL_OPTIONS)} "
+                "and stop."
             )
-        said = {name: value for name, value in given.items() if value is not None}
-        return {**self._settings(), **said, "stop": self.stop if stop is None else stop}
+        overrides = {name: value for name, value in options.items() if value is not None}
+        stop = self.stop if stop is None else stop
+        return {**self._default_options(), **overrides, "stop": stop}
 
 
-def unusable(what: str, host: LocalModel) -> ConfigurationError:
-    """The error for a message that is not text that somebody said."""
+def unsupported_content(content: str, host: LocalModel) -> ConfigurationError:
+    """Return the error for a message that contains more than text of a known role."""
     return ConfigurationError(
-        f"{host.name} cannot read {what}: it takes text of the system, the user and the assistant. "
-        "Leave it out, or say it in words."
+        f"{host.name} does not support {content}: it reads text of the system, the user and the "
+        "assistant. Omit it, or describe it in words."
     )
 
 
-def written(host: LocalModel, messages: Messages, **request: Any) -> Generator[str | Answer]:
-    """The answer piece by piece, and last the whole."""
-    yield (yield from host.write(messages, **request))
+def stream_answer(
+    host: LocalModel, messages: Messages, **options: Any
+) -> Generator[str | Answer, None, None]:
+    """Yield the answer piece by piece, and finally the whole `Answer`."""
+    yield (yield from host.write(messages, **options))
 
 
-async def answered(host: LocalModel, messages: Messages, **request: Any) -> Answer:
-    """The answer; cancelling ends the writing after the token at hand."""
+async def answer_async(host: LocalModel, messages: Messages, **options: Any) -> Answer:
+    """Return the answer; cancellation ends generation after the current token."""
     cancelled = threading.Event()
     try:
-        return await asyncio.to_thread(host.answer, messages, cancelled=cancelled, **request)
+        return await asyncio.to_thread(host.answer, messages, cancelled=cancelled, **options)
     finally:
         cancelled.set()
 
 
-async def awritten(host: LocalModel, messages: Messages, **request: Any) -> AsyncGenerator[Any]:
-    """Async `written`; cancelling or closing it ends the writing after the token at hand."""
+async def stream_answer_async(
+    host: LocalModel, messages: Messages, **options: Any
+) -> AsyncGenerator[str | Answer, None]:
+    """Async `stream_answer`; cancellation or closing ends generation after the current token."""
     cancelled = threading.Event()
-    pieces = written(host, messages, cancelled=cancelled, **request)
+    pieces = stream_answer(host, messages, cancelled=cancelled, **options)
     try:
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece

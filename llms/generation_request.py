@@ -1,4 +1,4 @@
-"""A conversation as a prompt for a model on this machine, and what becomes of it."""
+"""A request to a model on this machine: validated input, its prompt, and its answer."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from memorybank_core.errors import ConfigurationError
+from memorybank_core.llm.completion import require_complete
+from memorybank_core.protocols import Completion
 from memorybank_core.text import without_surrogates
 
-from .stream_decoder import Ending, Writer
-from .truncation import Message
+from .stream_decoder import Ending, StreamDecoder
 
-ANSWER = 1024
-"""Tokens of an answer where nobody says how many."""
+DEFAULT_MAX_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a local model wrote.
+    """An answer of a local model.
 
     Attributes:
-        text: The answer, without what ended it.
-        ending: "stop" where the model or a stop string ended it, "length" where the limit did,
-            "cancelled" where somebody did.
-        prompt_tokens: How many tokens the model read.
-        tokens: How many it wrote.
+        text: The answer, without the string that ended it.
+        ending: "stop" if the model or a stop string ended it, "length" if the limit did,
+            "cancelled" if the caller did.
+        prompt_tokens: Number of tokens of the prompt.
+        tokens: Number of generated tokens.
     """
 
     text: str
@@ -35,69 +35,92 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Request:
-    """A prompt, and the writer of its answer.
+class GenerationRequest:
+    """A prompt, and the decoder of its answer.
 
     Attributes:
         prompt: Token ids.
-        writer: Takes the tokens of the answer.
+        decoder: Receives the tokens of the answer.
     """
 
     prompt: Sequence[int]
-    writer: Writer
+    decoder: StreamDecoder
 
     def answer(self, cancelled: threading.Event) -> Answer:
-        """What became of it."""
+        """Return the answer once generation has ended."""
         ending: Ending = "stop"
-        if not self.writer.ended:
+        if not self.decoder.ended:
             ending = "cancelled" if cancelled.is_set() else "length"
-        return Answer(self.writer.text.strip(), ending, len(self.prompt), self.writer.tokens)
+        return Answer(self.decoder.text.strip(), ending, len(self.prompt), self.decoder.tokens)
 
 
-def clean(messages: Sequence[Mapping[str, str]]) -> list[Message]:
-    """Copies of the messages without halves of surrogate pairs, which no tokenizer takes.
+def require_complete_answer(answer: Answer, source: str) -> Completion:
+    """Return a local model's answer if it is complete.
 
     Raises:
-        ConfigurationError: There is none, or one is no pair of "role" and "content".
+        AnswerError: If it is empty, or was cut off.
+    """
+    return require_complete(
+        answer.text,
+        source=source,
+        finish_reason=answer.ending,
+        tokens=answer.prompt_tokens + answer.tokens,
+    )
+
+
+def validate_messages(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return copies of the messages without lone surrogates, which tokenizers cannot encode.
+
+    Raises:
+        ConfigurationError: If there are no messages, or one lacks "role" or "content".
     """
     if not messages:
         raise ConfigurationError("a conversation must have a message; the last one is answered")
-    for place, one in enumerate(messages):
-        if not (isinstance(one.get("role"), str) and isinstance(one.get("content"), str)):
+    for number, message in enumerate(messages, 1):
+        if not all(isinstance(message.get(key), str) for key in ("role", "content")):
             raise ConfigurationError(
-                f'message {place + 1} must have the strings "role" and "content", not {one!r:.200}'
+                f'message {number} must have the strings "role" and "content", not {message!r:.200}'
             )
-    return [{**one, "content": without_surrogates(one["content"])} for one in messages]
+    return [{**message, "content": without_surrogates(message["content"])} for message in messages]
 
 
-def stops(stop: str | Sequence[str] | None) -> list[str]:
-    """The stop strings that a caller names.
+def validate_stop(stop: str | Sequence[str] | None) -> list[str]:
+    """Return the stop strings as a list.
 
     Raises:
-        ConfigurationError: One is empty.
+        ConfigurationError: If one is empty.
     """
-    named = [stop] if isinstance(stop, str) else list(stop or ())
-    if "" in named:
-        raise ConfigurationError(f"a stop string must have a character: {named!r}")
-    return named
+    strings = [stop] if isinstance(stop, str) else list(stop or ())
+    if "" in strings:
+        raise ConfigurationError(f"a stop string must not be empty: {strings!r}")
+    return strings
 
 
-def limit(max_tokens: int | None) -> int:
-    """How many tokens an answer may have.
+def validate_max_tokens(max_tokens: int | None) -> int:
+    """Return the limit of an answer; the default for None.
 
     Raises:
-        ConfigurationError: It is no whole number of 1 or more.
+        ConfigurationError: If it is not a whole number, 1 or more.
     """
     if max_tokens is not None and not (isinstance(max_tokens, int) and max_tokens >= 1):
         raise ConfigurationError(f"max_tokens must be 1 or more, not {max_tokens!r}")
-    return max_tokens or ANSWER
+    return max_tokens or DEFAULT_MAX_TOKENS
 
 
-def batches(
-    requests: Sequence[Request], size: int, *, wanted: int, window: int
-) -> Iterator[list[Request]]:
-    """Those of like length together; alone those that would cut the answers of others short."""
-    roomy = [one for one in requests if len(one.prompt) + wanted <= window]
-    for start in range(0, len(roomy), size):
-        yield sorted(roomy, key=lambda one: len(one.prompt))[start : start + size]
-    yield from ([one] for one in requests if one not in roomy)
+def group_requests(
+    requests: Sequence[GenerationRequest], size: int, *, max_tokens: int, context_window: int
+) -> Iterator[list[GenerationRequest]]:
+    """Yield batches of at most `size` requests, those of similar length together.
+
+    A prompt that leaves less than `max_tokens` would shorten the answers of its whole batch, so
+    that it gets its own batch.
+    """
+    fitting: list[GenerationRequest] = []
+    long: list[GenerationRequest] = []
+    for request in requests:
+        fits = len(request.prompt) + max_tokens <= context_window
+        (fitting if fits else long).append(request)
+    fitting.sort(key=lambda request: len(request.prompt))
+    for start in range(0, len(fitting), size):
+        yield fitting[start : start + size]
+    yield from ([request] for request in long)

@@ -1,4 +1,4 @@
-"""A LocalModel as a chat model of LangChain's."""
+"""LangChain chat model of a LocalModel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError.of("langchain-core", "langchain") from error
 
-from .framework_base import Asking, answered, awritten, unusable, written
+from .framework_base import (
+    FrameworkModel,
+    answer_async,
+    stream_answer,
+    stream_answer_async,
+    unsupported_content,
+)
 from .generation_request import Answer
 from .local_model import LocalModel
 
@@ -34,26 +40,27 @@ if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
 _ROLES = {SystemMessage: "system", HumanMessage: "user", AIMessage: "assistant"}
-_UNSAID = ("reasoning", "thinking")  # blocks that are no part of what was said
+_IGNORED_BLOCKS = ("reasoning", "thinking")  # do not belong to the message's text
 
 
-class ChatLocalModel(Asking, BaseChatModel):
-    """A model on this machine as a chat model of LangChain's.
+class ChatLocalModel(FrameworkModel, BaseChatModel):
+    """LangChain chat model of a model on this machine.
 
-    `ChatLocalModel.load("path/to/model")` loads one; `ChatLocalModel(host=...)` takes one that
-    other faces may share. Fields and their meaning are those of `Asking`; a call may say otherwise:
-    `model.invoke("Hi", temperature=0)`. Requests that come at once, those of `batch` among them,
-    wait for each other; `host.answers` runs several in one batch. It offers no tools.
+    `ChatLocalModel.load("path/to/model")` loads one; `ChatLocalModel(host=...)` uses a host that
+    other models may share. Its fields are those of `FrameworkModel`; a call may override them:
+    `model.invoke("Hi", temperature=0)`. Concurrent requests, including those of `batch`, run one
+    after the other; `host.answers` runs several in one batch. Tools are not supported.
 
-    An answer that was cut off is one: its `response_metadata["finish_reason"]` is "length".
+    An answer that was cut off is not an error: its `response_metadata["finish_reason"]` is
+    "length".
 
     Attributes:
-        streaming: Whether `invoke` streams, too, for callbacks that want the pieces.
+        streaming: Whether `invoke` streams too, for callbacks that need the pieces.
 
     Raises:
-        ConfigurationError: From a call: a message or an argument cannot be used.
-        ContextOverflowError: From a call: the messages are longer than the model reads.
-        LLMError: From a call: the model failed, or was closed.
+        ConfigurationError: From a call: if a message or an argument is invalid.
+        ContextOverflowError: From a call: if the messages exceed the context window.
+        LLMError: From a call: if the model failed, or was closed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -66,17 +73,17 @@ class ChatLocalModel(Asking, BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model_name": self.model_name, **self._settings()}
+        return {"model_name": self.model_name, **self._default_options()}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        said = super()._get_ls_params(stop=stop or self.stop, **kwargs)
-        return {**said, "ls_provider": "memorybank"}
+        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        return {**params, "ls_provider": "memorybank"}
 
     def _resolve_model_profile(self) -> ModelProfile:
         return {"max_input_tokens": self.host.context_window, "tool_calling": False}
 
     def get_token_ids(self, text: str) -> list[int]:
-        """The ids of the tokens of `text`, without any that frame a prompt."""
+        """Return the token ids of `text`, without those of a prompt format."""
         ids: list[int] = self.host.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
@@ -85,10 +92,11 @@ class ChatLocalModel(Asking, BaseChatModel):
         messages: list[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
-        """How many tokens the prompt has that `messages` become."""
+        """Return the number of tokens of the prompt for `messages`."""
         if tools:
-            raise unusable("tools", self.host)
-        return len(self.host.prompt_format.encode(self.host.tokenizer, _plain(messages, self.host)))
+            raise unsupported_content("tools", self.host)
+        conversation = _convert_messages(messages, self.host)
+        return len(self.host.prompt_format.encode(self.host.tokenizer, conversation))
 
     def _generate(
         self,
@@ -97,8 +105,9 @@ class ChatLocalModel(Asking, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._asked(stop, kwargs)
-        return self._result(self.host.answer(_plain(messages, self.host), **request))
+        conversation = _convert_messages(messages, self.host)
+        options = self._call_options(stop, kwargs)
+        return self._result(self.host.answer(conversation, **options))
 
     async def _agenerate(
         self,
@@ -107,8 +116,9 @@ class ChatLocalModel(Asking, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._asked(stop, kwargs)
-        return self._result(await answered(self.host, _plain(messages, self.host), **request))
+        conversation = _convert_messages(messages, self.host)
+        options = self._call_options(stop, kwargs)
+        return self._result(await answer_async(self.host, conversation, **options))
 
     def _stream(
         self,
@@ -117,8 +127,9 @@ class ChatLocalModel(Asking, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._asked(stop, kwargs)
-        with closing(written(self.host, _plain(messages, self.host), **request)) as pieces:
+        conversation = _convert_messages(messages, self.host)
+        options = self._call_options(stop, kwargs)
+        with closing(stream_answer(self.host, conversation, **options)) as pieces:
             for piece in pieces:
                 chunk = self._chunk(piece)
                 if run_manager:
@@ -132,21 +143,25 @@ class ChatLocalModel(Asking, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = self._asked(stop, kwargs)
-        async with aclosing(awritten(self.host, _plain(messages, self.host), **request)) as pieces:
+        conversation = _convert_messages(messages, self.host)
+        options = self._call_options(stop, kwargs)
+        async with aclosing(stream_answer_async(self.host, conversation, **options)) as pieces:
             async for piece in pieces:
                 chunk = self._chunk(piece)
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
 
-    def _asked(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        """A request, without the keyword by which LangChain asks itself to stream."""
-        return self._request(stop, {key: it for key, it in given.items() if key != "stream"})
+    def _call_options(self, stop: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a call, without LangChain's internal keyword `stream`."""
+        options = {name: value for name, value in options.items() if name != "stream"}
+        return self._answer_options(stop, options)
 
     def _result(self, answer: Answer) -> ChatResult:
         message = AIMessage(
-            answer.text, response_metadata=self._told(answer), usage_metadata=_usage(answer)
+            answer.text,
+            response_metadata=self._response_metadata(answer),
+            usage_metadata=_usage(answer),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -154,9 +169,9 @@ class ChatLocalModel(Asking, BaseChatModel):
         if isinstance(piece, str):
             return ChatGenerationChunk(message=AIMessageChunk(content=piece))
         last = AIMessageChunk(content="", usage_metadata=_usage(piece), chunk_position="last")
-        return ChatGenerationChunk(message=last, generation_info=self._told(piece))
+        return ChatGenerationChunk(message=last, generation_info=self._response_metadata(piece))
 
-    def _told(self, answer: Answer) -> dict[str, Any]:
+    def _response_metadata(self, answer: Answer) -> dict[str, Any]:
         return {"model_name": self.model_name, "finish_reason": answer.ending}
 
 
@@ -168,27 +183,30 @@ def _usage(answer: Answer) -> UsageMetadata:
     )
 
 
-def _plain(messages: Sequence[BaseMessage], host: LocalModel) -> list[dict[str, str]]:
-    """Pairs of "role" and "content"."""
-    return [{"role": _role(one, host), "content": _text(one, host)} for one in messages]
+def _convert_messages(messages: Sequence[BaseMessage], host: LocalModel) -> list[dict[str, str]]:
+    """Return pairs of "role" and "content"."""
+    return [
+        {"role": _role_of(message, host), "content": _text_of(message, host)}
+        for message in messages
+    ]
 
 
-def _role(message: BaseMessage, host: LocalModel) -> str:
+def _role_of(message: BaseMessage, host: LocalModel) -> str:
     if isinstance(message, ChatMessage) and message.role in _ROLES.values():
         return str(message.role)
     role = next((role for kind, role in _ROLES.items() if isinstance(message, kind)), None)
     if role is None:
-        raise unusable(f"a message of type {message.type!r}", host)
+        raise unsupported_content(f"a message of type {message.type!r}", host)
     if getattr(message, "tool_calls", None):
-        raise unusable("a message that calls tools", host)
+        raise unsupported_content("a message that calls tools", host)
     return role
 
 
-def _text(message: BaseMessage, host: LocalModel) -> str:
-    """What it says, in all its blocks of text."""
+def _text_of(message: BaseMessage, host: LocalModel) -> str:
+    """Return the text of all blocks."""
     blocks = [] if isinstance(message.content, str) else message.content
     for block in blocks:
         kind = block.get("type") if isinstance(block, dict) else "text"
-        if kind != "text" and kind not in _UNSAID:
-            raise unusable(f"a block of type {kind!r}", host)
+        if kind != "text" and kind not in _IGNORED_BLOCKS:
+            raise unsupported_content(f"a block of type {kind!r}", host)
     return str(message.text)

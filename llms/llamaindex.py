@@ -1,8 +1,8 @@
-"""A LocalModel as a language model of LlamaIndex's."""
+"""LlamaIndex language model of a LocalModel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -33,7 +33,13 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError.of("llama-index-core", "llamaindex") from error
 
-from .framework_base import Asking, answered, awritten, unusable, written
+from .framework_base import (
+    FrameworkModel,
+    answer_async,
+    stream_answer,
+    stream_answer_async,
+    unsupported_content,
+)
 from .generation_request import Answer
 from .local_model import LocalModel
 
@@ -45,36 +51,36 @@ _ROLES = {
     MessageRole.CHATBOT: "assistant",
     MessageRole.MODEL: "assistant",
 }
-_CALLS = ("tool_calls", "function_call")
+_TOOL_CALL_KEYS = ("tool_calls", "function_call")
 
 
-class LocalLLM(Asking, LLM):
-    """A model on this machine as a language model of LlamaIndex's.
+class LocalLLM(FrameworkModel, LLM):
+    """LlamaIndex language model of a model on this machine.
 
-    `LocalLLM.load("path/to/model")` loads one; `LocalLLM(host=...)` takes one that other faces may
-    share. Fields and their meaning are those of `Asking`; a call may say otherwise:
+    `LocalLLM.load("path/to/model")` loads one; `LocalLLM(host=...)` uses a host that other models
+    may share. Its fields are those of `FrameworkModel`; a call may override them:
     `llm.chat(messages, temperature=0)`. A completion is the answer to a conversation of one
-    message. Requests that come at once wait for each other. It calls no functions.
+    message. Concurrent requests run one after the other. Function calls are not supported.
 
-    An answer that was cut off is one: its `raw["finish_reason"]` is "length". How many tokens it
-    took is in `raw["usage"]` and in `additional_kwargs`.
+    An answer that was cut off is not an error: its `raw["finish_reason"]` is "length". The number
+    of tokens is in `raw["usage"]` and in `additional_kwargs`.
 
     Raises:
-        ConfigurationError: From a call: a message or an argument cannot be used.
-        ContextOverflowError: From a call: the messages are longer than the model reads.
-        LLMError: From a call: the model failed, or was closed.
+        ConfigurationError: From a call: if a message or an argument is invalid.
+        ContextOverflowError: From a call: if the messages exceed the context window.
+        LLMError: From a call: if the model failed, or was closed.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def class_name(cls) -> str:
-        """The name of the class, by which LlamaIndex serializes."""
+        """Return the name under which LlamaIndex serializes the class."""
         return "LocalLLM"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What LlamaIndex plans its prompts by."""
+        """The context window and other properties that LlamaIndex plans its prompts with."""
         return LLMMetadata(
             context_window=self.host.context_window,
             num_output=self.max_tokens or LLMMetadata().num_output,
@@ -84,82 +90,98 @@ class LocalLLM(Asking, LLM):
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return the answer to a conversation."""
         return self._chat(messages, kwargs)
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return chat_response_to_completion_response(self._chat(_asking(prompt), kwargs))
+        """Return the answer to `prompt`."""
+        return chat_response_to_completion_response(self._chat(_as_messages(prompt), kwargs))
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Async `chat`."""
         return await self._achat(messages, kwargs)
 
     @llm_completion_callback()
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
-        return chat_response_to_completion_response(await self._achat(_asking(prompt), kwargs))
+        """Async `complete`."""
+        return chat_response_to_completion_response(await self._achat(_as_messages(prompt), kwargs))
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Yield the answer to a conversation as it grows."""
         return self._stream(messages, kwargs)
 
     @llm_completion_callback()
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        return stream_chat_response_to_completion_response(self._stream(_asking(prompt), kwargs))
+        """Yield the answer to `prompt` as it grows."""
+        return stream_chat_response_to_completion_response(
+            self._stream(_as_messages(prompt), kwargs)
+        )
 
     @llm_chat_callback()
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
+        """Async `stream_chat`."""
         return self._astream(messages, kwargs)
 
     @llm_completion_callback()
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        return astream_chat_response_to_completion_response(self._astream(_asking(prompt), kwargs))
+        """Async `stream_complete`."""
+        return astream_chat_response_to_completion_response(
+            self._astream(_as_messages(prompt), kwargs)
+        )
 
-    def _chat(self, messages: Sequence[ChatMessage], given: dict[str, Any]) -> ChatResponse:
-        plain, request = _plain(messages, self.host), self._asked(given)
-        return self._whole(self.host.answer(plain, **request))
+    def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
+        converted, options = _convert_messages(messages, self.host), self._call_options(options)
+        return self._response(self.host.answer(converted, **options))
 
-    async def _achat(self, messages: Sequence[ChatMessage], given: dict[str, Any]) -> ChatResponse:
-        plain, request = _plain(messages, self.host), self._asked(given)
-        return self._whole(await answered(self.host, plain, **request))
+    async def _achat(
+        self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
+    ) -> ChatResponse:
+        converted, options = _convert_messages(messages, self.host), self._call_options(options)
+        return self._response(await answer_async(self.host, converted, **options))
 
-    def _stream(self, messages: Sequence[ChatMessage], given: dict[str, Any]) -> ChatResponseGen:
-        plain, request = _plain(messages, self.host), self._asked(given)
+    def _stream(
+        self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
+    ) -> ChatResponseGen:
+        converted, options = _convert_messages(messages, self.host), self._call_options(options)
         text = ""
-        with closing(written(self.host, plain, **request)) as pieces:
+        with closing(stream_answer(self.host, converted, **options)) as pieces:
             for piece in pieces:
                 text += piece if isinstance(piece, str) else ""
-                yield self._part(text, piece)
+                yield self._partial_response(text, piece)
 
     async def _astream(
-        self, messages: Sequence[ChatMessage], given: dict[str, Any]
+        self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> ChatResponseAsyncGen:
-        plain, request = _plain(messages, self.host), self._asked(given)
+        converted, options = _convert_messages(messages, self.host), self._call_options(options)
         text = ""
-        async with aclosing(awritten(self.host, plain, **request)) as pieces:
+        async with aclosing(stream_answer_async(self.host, converted, **options)) as pieces:
             async for piece in pieces:
                 text += piece if isinstance(piece, str) else ""
-                yield self._part(text, piece)
+                yield self._partial_response(text, piece)
 
-    def _asked(self, given: dict[str, Any]) -> dict[str, Any]:
-        """A request; LlamaIndex has `stop` among the keywords of a call."""
-        rest = {**given}
-        return self._request(rest.pop("stop", None), rest)
+    def _call_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of a call; LlamaIndex passes `stop` as a keyword of it."""
+        rest = dict(options)
+        return self._answer_options(rest.pop("stop", None), rest)
 
-    def _part(self, text: str, piece: str | Answer) -> ChatResponse:
-        """What is written so far, and last the whole."""
+    def _partial_response(self, text: str, piece: str | Answer) -> ChatResponse:
+        """Return the text so far and its newest piece; finally the whole answer."""
         if not isinstance(piece, str):
-            return self._whole(piece, delta="")
-        return ChatResponse(message=_said(text), delta=piece)
+            return self._response(piece, delta="")
+        return ChatResponse(message=_assistant_message(text), delta=piece)
 
-    def _whole(self, answer: Answer, delta: str | None = None) -> ChatResponse:
+    def _response(self, answer: Answer, delta: str | None = None) -> ChatResponse:
         usage = {
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.tokens,
@@ -167,34 +189,40 @@ class LocalLLM(Asking, LLM):
         }
         raw = {"model": self.model_name, "finish_reason": answer.ending, "usage": usage}
         return ChatResponse(
-            message=_said(answer.text), raw=raw, delta=delta, additional_kwargs={**usage}
+            message=_assistant_message(answer.text),
+            raw=raw,
+            delta=delta,
+            additional_kwargs={**usage},
         )
 
 
-def _asking(prompt: str) -> list[ChatMessage]:
+def _as_messages(prompt: str) -> list[ChatMessage]:
     return [ChatMessage(prompt, role=MessageRole.USER)]
 
 
-def _said(text: str) -> ChatMessage:
+def _assistant_message(text: str) -> ChatMessage:
     return ChatMessage(text, role=MessageRole.ASSISTANT)
 
 
-def _plain(messages: Sequence[ChatMessage], host: LocalModel) -> list[dict[str, str]]:
-    """Pairs of "role" and "content"."""
-    return [{"role": _role(one, host), "content": _text(one, host)} for one in messages]
+def _convert_messages(messages: Sequence[ChatMessage], host: LocalModel) -> list[dict[str, str]]:
+    """Return pairs of "role" and "content"."""
+    return [
+        {"role": _role_of(message, host), "content": _text_of(message, host)}
+        for message in messages
+    ]
 
 
-def _role(message: ChatMessage, host: LocalModel) -> str:
+def _role_of(message: ChatMessage, host: LocalModel) -> str:
     if message.role not in _ROLES:
-        raise unusable(f"a message of the {message.role.value}", host)
-    if any(message.additional_kwargs.get(key) for key in _CALLS):
-        raise unusable("a message that calls tools", host)
+        raise unsupported_content(f"a message of the role {message.role.value!r}", host)
+    if any(message.additional_kwargs.get(key) for key in _TOOL_CALL_KEYS):
+        raise unsupported_content("a message that calls tools", host)
     return _ROLES[message.role]
 
 
-def _text(message: ChatMessage, host: LocalModel) -> str:
-    """What it says, in all its blocks of text."""
+def _text_of(message: ChatMessage, host: LocalModel) -> str:
+    """Return the text of all blocks."""
     for block in message.blocks:
         if not isinstance(block, (TextBlock, ThinkingBlock)):
-            raise unusable(f"a {type(block).__name__}", host)
+            raise unsupported_content(f"a {type(block).__name__}", host)
     return message.content or ""

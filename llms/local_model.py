@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import gc
-import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from os import PathLike, fspath
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from memorybank_core.concurrency import in_thread
-from memorybank_core.errors import ConfigurationError, ContextOverflowError, LLMError
-from memorybank_core.llm.completion import require_complete
+from memorybank_core.errors import ConfigurationError
 from memorybank_core.protocols import Completion
 
-from .generation_request import Answer, Request, batches, clean, limit, stops
+from .generation_request import Answer, group_requests, require_complete_answer, validate_max_tokens
+from .model_runner import ModelRunner, find_context_window
 from .sampling import Sampling
-from .stream_decoder import Writer
-from .truncation import Message, shortening
+from .stream_thread import iterate_in_thread
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -27,31 +24,31 @@ if TYPE_CHECKING:
 
     from .prompt_formats import PromptFormat
 
-_LOOK = 0.05  # seconds after which a request that waits looks whether it was cancelled
-
 
 class LocalModel:
-    """A causal language model and its tokenizer, as a chat model of MemoryBank's.
+    """A causal language model and its tokenizer, as a chat model.
 
-    Several threads may use it at once: their requests wait for each other. `load` makes one out
-    of a folder.
+    Thread-safe: requests of several threads run one after the other. `load` creates one from a
+    folder.
 
     Args:
-        model: A transformers model, as `load_model` gives it.
-        tokenizer: Its tokenizer, as `load_tokenizer` gives it.
-        frame: How a conversation becomes a prompt: a name of `frames.FRAMES`, a frame, or None for
+        model: A transformers model, as `load_model` returns it.
+        tokenizer: Its tokenizer, as `load_tokenizer` returns it.
+        frame: The prompt format: a name in `prompt_formats.PROMPT_FORMATS`, an object, or None for
             the model's own.
-        name: What the digests that it wrote shall bear; None takes the model's own name.
-        sampling: How it chooses tokens where a request does not say; None for its own way.
-        context_window: How many tokens it reads and writes in all; None asks its configuration.
-        batch_size: How many conversations `answers` runs at once.
+        name: Name recorded as the author of digests; None for the model's own name.
+        sampling: Sampling parameters for requests without any; None for the model's defaults.
+        context_window: Tokens of a prompt and its answer; None reads it from the configuration.
+        batch_size: Number of conversations that `answers` runs at once.
 
     Attributes:
-        name: As given.
-        context_window: As given, or as known.
+        tokenizer: The tokenizer.
+        prompt_format: The prompt format.
+        name: The name.
+        context_window: Tokens of a prompt and its answer.
 
     Raises:
-        ConfigurationError: There is no such frame, or nobody knows the context window.
+        ConfigurationError: If the prompt format or the context window is unknown.
     """
 
     def __init__(
@@ -65,23 +62,25 @@ class LocalModel:
         context_window: int | None = None,
         batch_size: int = 8,
     ) -> None:
-        from .generation import FixedCache
         from .prompt_formats import find_prompt_format, get_prompt_format
 
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be 1 or more, not {batch_size!r}")
-        self.tokenizer = tokenizer
-        self.name = name or PurePath(model.config.name_or_path or "").name or type(model).__name__
         if isinstance(frame, str):
             frame = get_prompt_format(frame)
+        self.tokenizer = tokenizer
         self.prompt_format = frame or find_prompt_format(tokenizer, model.config)
-        self.context_window = context_window or window_of(model)
-        self._model: PreTrainedModel | PeftModel | None = model
-        self._ends = ends_of(model, self.prompt_format.stop_ids(tokenizer))
+        self.name = name or PurePath(model.config.name_or_path or "").name or type(model).__name__
+        self.context_window = context_window or find_context_window(model)
+        self._runner = ModelRunner(
+            model,
+            tokenizer,
+            self.prompt_format,
+            name=self.name,
+            context_window=self.context_window,
+        )
         self._sampling = sampling or Sampling()
         self._batch_size = batch_size
-        self._cache = FixedCache()
-        self._lock = threading.Lock()
 
     @classmethod
     def load(
@@ -98,23 +97,23 @@ class LocalModel:
         progress: bool = True,
         **options: Any,
     ) -> LocalModel:
-        """The model in a folder, or of a name on the hub, with its tokenizer and an adapter.
+        """Load a model with its tokenizer and, optionally, an adapter.
 
         Args:
-            folder_or_name: What `load_model` takes.
-            adapter: A folder with a LoRA adapter, as `load_adapter` takes it.
-            merge: Whether the adapter becomes part of the weights, which is faster, or stays
-                apart and can be switched; None merges unless the weights are quantized.
-            dtype: See `load_model`, as for the next four.
-            device: See there.
-            quantization: See there.
-            attn_implementation: See there.
-            converted: See there.
-            progress: Whether to show how far loading has come.
-            options: The keywords of `LocalModel`.
+            folder_or_name: As for `load_model`.
+            adapter: A folder with a LoRA adapter, as for `load_adapter`.
+            merge: Whether to merge the adapter into the weights, which is faster, or to keep it
+                separate, so that it can be switched; None merges unless the weights are quantized.
+            dtype: As for `load_model`, like the next four.
+            device: See `load_model`.
+            quantization: See `load_model`.
+            attn_implementation: See `load_model`.
+            converted: See `load_model`.
+            progress: Whether to show progress.
+            options: Keywords of `LocalModel`.
 
         Raises:
-            ConfigurationError: The model, the tokenizer or the adapter cannot be used; says why.
+            ConfigurationError: If the model, the tokenizer or the adapter cannot be used.
         """
         from .adapters import load_adapter, merge_adapter
         from .loading import load_model
@@ -133,8 +132,8 @@ class LocalModel:
                 converted=converted,
                 progress=progress,
             )
-        options.setdefault("name", PurePath(fspath(folder_or_name)).name)
         family = find_model_family(folder_or_name)
+        options.setdefault("name", PurePath(fspath(folder_or_name)).name)
         options.setdefault("sampling", family and family.sampling)
         if adapter is not None:
             options["name"] += f"+{PurePath(fspath(adapter)).name}"
@@ -152,20 +151,19 @@ class LocalModel:
         cancelled: threading.Event | None = None,
         **sampling: Any,
     ) -> Answer:
-        """One answer, however it ended.
+        """Return the answer to `messages`, complete or not.
 
         Args:
             messages: Pairs of "role" (system, user, assistant) and "content".
-            max_tokens: Where the answer ends at the latest; None for 1,024. It never goes beyond
-                the context window.
-            stop: Strings that end the answer and are no part of it.
-            cancelled: Set by another thread, it ends the answer after the token at hand.
-            sampling: The fields of `Sampling`.
+            max_tokens: Limit of the answer; None for 1,024. The context window limits it too.
+            stop: Strings that end the answer and do not belong to it.
+            cancelled: If another thread sets it, generation ends after the current token.
+            sampling: Fields of `Sampling`.
 
         Raises:
-            ContextOverflowError: The messages are longer than the model reads.
-            ConfigurationError: A message or an argument cannot be used.
-            LLMError: The model failed, or was closed.
+            ContextOverflowError: If the messages exceed the context window.
+            ConfigurationError: If a message or an argument is invalid.
+            LLMError: If the model failed, or was closed.
         """
         return self.answers(
             [messages], max_tokens=max_tokens, stop=stop, cancelled=cancelled, **sampling
@@ -180,13 +178,18 @@ class LocalModel:
         cancelled: threading.Event | None = None,
         **sampling: Any,
     ) -> list[Answer]:
-        """An answer to each, `batch_size` at once; arguments and errors are those of `answer`."""
-        requests = [self._request(messages, stop) for messages in conversations]
-        how = Sampling(**sampling).over(self._sampling)
-        cancelled, wanted = cancelled or threading.Event(), limit(max_tokens)
-        window = self.context_window
-        for batch in batches(requests, self._batch_size, wanted=wanted, window=window):
-            self._run(batch, wanted, how, cancelled)
+        """Return an answer to each conversation, generated `batch_size` at a time.
+
+        Arguments and errors: see `answer`.
+        """
+        requests = [self._runner.prepare(messages, stop) for messages in conversations]
+        parameters = Sampling(**sampling).over(self._sampling)
+        limit = validate_max_tokens(max_tokens)
+        cancelled = cancelled or threading.Event()
+        for batch in group_requests(
+            requests, self._batch_size, max_tokens=limit, context_window=self.context_window
+        ):
+            self._runner.generate(batch, limit, parameters, cancelled)
         return [request.answer(cancelled) for request in requests]
 
     def write(
@@ -198,35 +201,16 @@ class LocalModel:
         cancelled: threading.Event | None = None,
         **sampling: Any,
     ) -> Generator[str, None, Answer]:
-        """One answer piece by piece; the generator's return value is the whole.
+        """Yield the answer piece by piece; the generator's return value is the whole `Answer`.
 
-        Closing the generator ends the writing after the token at hand. Arguments and errors are
-        those of `answer`.
+        Closing it ends generation after the current token. Arguments and errors: see `answer`.
         """
-        request = self._request(messages, stop)
-        how = Sampling(**sampling).over(self._sampling)
-        cancelled, wanted = cancelled or threading.Event(), limit(max_tokens)
-        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-
-        def work() -> None:
-            try:
-                self._run([request], wanted, how, cancelled, pieces.put)
-                pieces.put(None)
-            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
-                pieces.put(error)
-
-        thread = threading.Thread(target=work, name=f"{self.name} writes", daemon=True)
-        thread.start()
-        try:
-            while (piece := pieces.get()) is not None:
-                if isinstance(piece, BaseException):
-                    raise piece
-                yield piece
-        except BaseException:  # GeneratorExit, too: nobody wants the rest
-            cancelled.set()
-            raise
-        finally:
-            thread.join()
+        request = self._runner.prepare(messages, stop)
+        parameters = Sampling(**sampling).over(self._sampling)
+        limit = validate_max_tokens(max_tokens)
+        cancelled = cancelled or threading.Event()
+        produce = partial(self._runner.generate, [request], limit, parameters, cancelled)
+        yield from iterate_in_thread(produce, cancelled, name=f"{self.name} generates")
         return request.answer(cancelled)
 
     def complete(
@@ -238,25 +222,21 @@ class LocalModel:
         stop: Sequence[str] | None = None,
         **sampling: Any,
     ) -> Completion:
-        """The whole answer to `messages`, with the tokens it took.
+        """Return the complete answer to `messages`, with its number of tokens.
 
-        A conversation that leaves no room for an answer, of `max_tokens` or at least a quarter of
-        the context window, loses its oldest exchanges; instructions at its start and its last
-        message stay.
+        If the conversation leaves too little room for an answer (`max_tokens`, but at most a
+        quarter of the context window), its oldest exchanges are dropped; instructions at its start
+        and its last message are kept.
 
         Raises:
-            ContextOverflowError: The instructions and the last message alone are too long.
-            AnswerError: The answer is empty, or was cut off.
-            ConfigurationError: A message or an argument cannot be used.
-            LLMError: The model failed, or was closed.
+            ContextOverflowError: If the instructions and the last message alone are too long.
+            AnswerError: If the answer is empty, or was cut off.
+            ConfigurationError: If a message or an argument is invalid.
+            LLMError: If the model failed, or was closed.
         """
-
-        def ask(shown: Sequence[Message]) -> Completion:
-            return self._require_complete(
-                self.answer(shown, max_tokens=max_tokens, stop=stop, **sampling)
-            )
-
-        return ask(self._fitting(messages, max_tokens))
+        messages = self._runner.truncate(messages, max_tokens)
+        answer = self.answer(messages, max_tokens=max_tokens, stop=stop, **sampling)
+        return require_complete_answer(answer, self.name)
 
     acomplete = in_thread(complete)
 
@@ -268,55 +248,47 @@ class LocalModel:
         stop: Sequence[str] | None = None,
         **sampling: Any,
     ) -> Generator[str, None, None]:
-        """The answer piece by piece; closing the iterator ends the writing. Errors of `complete`.
+        """Yield the answer piece by piece; closing the iterator ends generation.
 
-        Pieces may have come when an answer turns out to be cut off.
+        Errors are those of `complete`; pieces may precede the error of an answer that is cut off.
         """
-        fitting = self._fitting(messages, max_tokens)
-        answer = yield from self.write(fitting, max_tokens=max_tokens, stop=stop, **sampling)
-        self._require_complete(answer)
+        messages = self._runner.truncate(messages, max_tokens)
+        answer = yield from self.write(messages, max_tokens=max_tokens, stop=stop, **sampling)
+        require_complete_answer(answer, self.name)
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens `text` takes, without any that frame a prompt."""
+        """Return the number of tokens of `text`, without those of a prompt format."""
         return len(self.tokenizer.encode(text, add_special_tokens=False))
 
     def load_adapter(self, folder: str | PathLike[str], *, name: str) -> None:
-        """Adds a LoRA adapter that is kept apart, and uses it.
+        """Load a LoRA adapter, keep it separate from the weights, and use it.
 
         Raises:
-            ConfigurationError: It does not fit the model, or cannot be read.
+            ConfigurationError: If it does not fit the model, or cannot be read.
         """
         from .adapters import load_adapter
 
-        with self._lock:
-            self._model = load_adapter(self._open_model(), folder, name=name)
+        self._runner.update_model(lambda model: load_adapter(model, folder, name=name))
 
     def use_adapter(self, name: str | None) -> None:
-        """Answers with the adapter of that name from now on; None with the model alone.
+        """Use the loaded adapter of that name for later answers; None for the model alone.
 
         Raises:
-            ConfigurationError: No adapter of that name is kept apart.
+            ConfigurationError: If no separate adapter of that name is loaded.
         """
         from .adapters import use_adapter
 
-        with self._lock:
-            model: Any = self._open_model()
+        def switch(model: Any) -> Any:
             if not hasattr(model, "peft_config"):
-                raise ConfigurationError(f"{self.name} has no adapter that is kept apart")
+                raise ConfigurationError(f"{self.name} has no adapter separate from its weights")
             use_adapter(model, name)
+            return model
+
+        self._runner.update_model(switch)
 
     def close(self) -> None:
-        """Gives the memory back, once the answer at hand is written; nothing is answered after."""
-        with self._lock:
-            model, self._model = self._model, None
-            self._cache.clear()
-            device = model.device.type if model is not None else "cpu"
-            del model
-            gc.collect()
-            if device == "cuda":
-                import torch
-
-                torch.cuda.empty_cache()
+        """Free the memory, once the current answer is complete; later calls raise LLMError."""
+        self._runner.close()
 
     def __enter__(self) -> LocalModel:
         return self
@@ -326,123 +298,3 @@ class LocalModel:
 
     def __repr__(self) -> str:
         return f"LocalModel({self.name!r})"
-
-    def _run(
-        self,
-        batch: Sequence[Request],
-        wanted: int,
-        sampling: Sampling,
-        cancelled: threading.Event,
-        show: Callable[[str], None] = lambda piece: None,
-    ) -> None:
-        from .generation import run
-
-        room = self.context_window - max(len(request.prompt) for request in batch)
-        with self._turn(cancelled) as mine, self._translating():
-            if not mine:
-                return
-            run(
-                self._open_model(),
-                [request.prompt for request in batch],
-                [request.writer for request in batch],
-                max_new_tokens=min(wanted, room),
-                stop_ids=self._ends,
-                sampling=sampling,
-                pad_id=self.tokenizer.pad_token_id or 0,
-                cancelled=cancelled,
-                cache=self._cache,
-                show=lambda row, piece: show(piece),
-            )
-        for request in batch:
-            if last := request.writer.finish():
-                show(last)
-
-    @contextmanager
-    def _turn(self, cancelled: threading.Event) -> Iterator[bool]:
-        """Waits until the model is free; False where the request was cancelled before."""
-        while not (held := self._lock.acquire(timeout=_LOOK)) and not cancelled.is_set():
-            pass
-        try:
-            yield held and not cancelled.is_set()
-        finally:
-            if held:
-                self._lock.release()
-
-    def _request(
-        self, messages: Sequence[Mapping[str, str]], stop: str | Sequence[str] | None
-    ) -> Request:
-        prompt = self.prompt_format.encode(self.tokenizer, clean(messages))
-        self._require_room(prompt, 1)
-        own = [*stops(stop), *self.prompt_format.stop]
-        return Request(prompt, Writer(self.tokenizer, self._ends, own))
-
-    def _fitting(
-        self, messages: Sequence[Mapping[str, str]], max_tokens: int | None
-    ) -> Sequence[Message]:
-        """As many of the newest messages as leave room for an answer."""
-        wanted = min(limit(max_tokens), self.context_window // 4)
-
-        def fitting(shown: Sequence[Message]) -> Sequence[Message]:
-            self._require_room(self.prompt_format.encode(self.tokenizer, shown), wanted)
-            return shown
-
-        return shortening(clean(messages), fitting)
-
-    def _require_room(self, prompt: Sequence[int], wanted: int) -> None:
-        """Raises ContextOverflowError where `wanted` tokens do not fit behind the prompt."""
-        over = len(prompt) + wanted - self.context_window
-        if over > 0:
-            raise ContextOverflowError(
-                f"the prompt has {len(prompt)} tokens, {self.name} reads and writes "
-                f"{self.context_window} in all: {over} too many, to write {wanted}. Send less."
-            )
-
-    def _open_model(self) -> PreTrainedModel | PeftModel:
-        if self._model is None:
-            raise LLMError(f"{self.name} was closed. Load it again.")
-        return self._model
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        import torch
-
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise LLMError(
-                f"{self.name} ran out of memory: {error}. Send less, take a smaller batch_size, or "
-                'load it with quantization="8bit" or "4bit".'
-            ) from error
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise LLMError(f"{self.name} failed: {type(error).__name__}: {error}") from error
-
-    def _require_complete(self, answer: Answer) -> Completion:
-        return require_complete(
-            answer.text,
-            source=self.name,
-            finish_reason=answer.ending,
-            tokens=answer.prompt_tokens + answer.tokens,
-        )
-
-
-def ends_of(model: PreTrainedModel | PeftModel, frame: Sequence[int]) -> list[int]:
-    """The ids that end an answer: those of the frame, and those that the model itself names."""
-    own = model.generation_config.eos_token_id
-    named = own if isinstance(own, list) else [own] if isinstance(own, int) else []
-    return list(dict.fromkeys([*frame, *named]))
-
-
-def window_of(model: PreTrainedModel | PeftModel) -> int:
-    """How many tokens a model reads and writes in all, as its configuration says.
-
-    Raises:
-        ConfigurationError: It does not say.
-    """
-    names = ("max_position_embeddings", "max_sequence_length", "seq_length", "n_positions")
-    for name in names:
-        if isinstance(window := getattr(model.config, name, None), int):
-            return window
-    raise ConfigurationError(
-        f"the configuration of {type(model).__name__} does not say how much it reads; pass "
-        "context_window="
-    )

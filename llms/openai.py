@@ -1,4 +1,4 @@
-"""OpenAIChat: any server that speaks OpenAI's chat completions."""
+"""OpenAIChat: a chat model behind OpenAI's API, or any server with the same interface."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from memorybank_core.errors import ConfigurationError, MissingDependencyError
 from memorybank_core.protocols import Completion
 from memorybank_core.text import without_surrogates
 
-from .chat_completion import completion, part, pieces
-from .server_errors import translated, transport_errors
-from .servers import Server, base_url_or_default, server_named, server_of_client
-from .truncation import Message, shortening
+from .chat_completion import get_nested, parse_completion, parse_stream
+from .endpoint import Endpoint, endpoint_of_client, resolve_base_url, resolve_endpoint
+from .server_errors import translate_error, transport_errors
+from .truncation import call_with_truncation
 
-_NO_KEY = "no-key-needed"  # the openai package insists on one, a local server does not
-_WINDOW = 128_000  # an older model that reads less says so, and is asked in parts
+_NO_KEY = "no-key-needed"  # the openai package requires a key, a local server does not
+_OPENAI_WINDOW = 128_000  # an older model reports its overflow, and digests are split then
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 class OpenAIChat:
-    """A chat model of OpenAI or of any server with the same interface, as vLLM and Ollama.
+    """A chat model of OpenAI or of a server with the same interface, such as vLLM or Ollama.
 
-    A request that fails for a while (time-outs, broken connections, status 408, 409, 429 and
-    5xx) is sent again, after as long as the server asks or ever longer pauses. A conversation
-    that is longer than the model reads is sent again without its oldest exchanges; instructions
-    at its start and its last message stay. May be used by several threads at once.
+    A request that fails temporarily (time-outs, broken connections, status 408, 409, 429 and 5xx)
+    is retried, after the delay that the server requests or with exponential backoff. A
+    conversation that exceeds the context window is sent again without its oldest exchanges;
+    instructions at its start and its last message are kept. Thread-safe.
 
     Args:
         model: The model's name at the server.
-        api_key: None takes OPENAI_API_KEY from the environment. A server other than OpenAI's
-            needs none.
-        base_url: The server's address, such as "http://localhost:11434/v1"; None takes
-            OPENAI_BASE_URL, or OpenAI itself.
-        timeout: Seconds without a byte after which a request is given up.
-        max_retries: How often a failed request is sent again.
-        context_window: How many tokens the model reads and writes in all. None takes what today's
-            models of OpenAI have; of another server's model it means that nobody knows.
-        client: A client of the same shape as `openai.OpenAI`, such as `openai.AzureOpenAI`. Its
-            own key, address, time-out and retries count, and closing it is up to its owner.
-        parameters: Sent with each request: temperature, seed and such. What only this server
-            knows goes into extra_body={...}.
+        api_key: None for OPENAI_API_KEY in the environment. Servers other than OpenAI's may not
+            need a key.
+        base_url: The server's address, such as "http://localhost:11434/v1"; None for
+            OPENAI_BASE_URL in the environment, or OpenAI.
+        timeout: Seconds without a byte after which a request fails.
+        max_retries: Number of times that a failed request is sent again.
+        context_window: Tokens of a prompt and its answer. None for 128,000 with models of OpenAI,
+            and for an unknown number with those of other servers.
+        client: A client with the interface of `openai.OpenAI`, such as `openai.AzureOpenAI`. It
+            has its own key, address, time-out and retries, and its owner closes it.
+        parameters: Sent with each request: temperature, seed and others. Parameters that only
+            this server knows belong in extra_body={...}.
 
     Attributes:
         model: The model's name.
-        name: The same; what the model wrote bears it.
-        context_window: As given, or as known; or None.
+        name: The model's name, recorded as the author of digests.
+        context_window: Tokens of a prompt and its answer; None if unknown.
 
     Raises:
-        MissingDependencyError: The package `openai` is not installed.
-        ConfigurationError: There is no key for OpenAI, or an argument cannot work.
+        MissingDependencyError: If the package `openai` is not installed.
+        ConfigurationError: If OpenAI has no key, or an argument is invalid.
     """
 
     def __init__(
@@ -74,18 +74,20 @@ class OpenAIChat:
             raise MissingDependencyError.of("openai", "openai")
         if timeout <= 0 or not isinstance(max_retries, int) or max_retries < 0:
             raise ConfigurationError(
-                f"timeout must be more than 0 and max_retries a whole number of 0 or more, not "
+                f"timeout must be more than 0 and max_retries a whole number, 0 or more, not "
                 f"{timeout!r} and {max_retries!r}"
             )
         self.model = self.name = model
         self._parameters = parameters
         self._lock = threading.Lock()
-        self._given = _checked_client(client, api_key, base_url)
-        self._made: Any = None
-        self._base_url = base_url_or_default(base_url)
+        self._external_client = _validate_client(client, api_key, base_url)
+        self._own_client: Any = None
+        self._base_url = resolve_base_url(base_url)
         self._timeout, self._max_retries = timeout, max_retries
-        self._named = server_named(model, self._base_url, api_key) if client is None else None
-        self.context_window = context_window or (_WINDOW if self._is_openai() else None)
+        self._own_endpoint = (
+            resolve_endpoint(model, self._base_url, api_key) if client is None else None
+        )
+        self.context_window = context_window or (_OPENAI_WINDOW if self._is_openai() else None)
 
     def complete(
         self,
@@ -94,20 +96,20 @@ class OpenAIChat:
         max_tokens: int | None = None,
         stop: Sequence[str] | None = None,
     ) -> Completion:
-        """The whole answer to `messages`, with the tokens it took where the server says so.
+        """Return the complete answer to `messages`, with its number of tokens if reported.
 
         Raises:
-            ContextOverflowError: The instructions and the last message alone are too long.
-            AnswerError: The answer is empty, a refusal, or was cut off.
-            LLMError: The server could not be reached, failed, or sent what is no answer.
-            ConfigurationError: The key, the model or a parameter cannot work.
+            ContextOverflowError: If the instructions and the last message alone are too long.
+            AnswerError: If the answer is empty, a refusal, or was cut off.
+            LLMError: If the server could not be reached, failed, or sent an invalid answer.
+            ConfigurationError: If the key, the model or a parameter is invalid.
         """
 
-        def ask(shown: Sequence[Message]) -> Completion:
-            with self._translating():
-                return completion(self._create(shown, max_tokens, stop), self._server)
+        def send(messages: Sequence[dict[str, str]]) -> Completion:
+            with self._translate_errors():
+                return parse_completion(self._create(messages, max_tokens, stop), self._endpoint)
 
-        return shortening(_clean(messages), ask)
+        return call_with_truncation(_copy_messages(messages), send)
 
     acomplete = in_thread(complete)
 
@@ -118,30 +120,31 @@ class OpenAIChat:
         max_tokens: int | None = None,
         stop: Sequence[str] | None = None,
     ) -> Generator[str, None, None]:
-        """The answer piece by piece. Closing the iterator closes the connection.
+        """Yield the answer piece by piece. Closing the iterator closes the connection.
 
         Raises:
-            ContextOverflowError: The instructions and the last message alone are too long.
-            AnswerError: The answer is empty, a refusal, or was cut off; pieces may have come.
-            LLMError: The server could not be reached, failed, or sent what is no answer.
-            ConfigurationError: The key, the model or a parameter cannot work.
+            ContextOverflowError: If the instructions and the last message alone are too long.
+            AnswerError: If the answer is empty, a refusal, or was cut off, maybe after some
+                pieces.
+            LLMError: If the server could not be reached, failed, or sent an invalid answer.
+            ConfigurationError: If the key, the model or a parameter is invalid.
         """
 
-        def begin(shown: Sequence[Message]) -> tuple[str, Generator[str, None, None]]:
-            answer = self._pieces(shown, max_tokens, stop)
-            return next(answer), answer
+        def start(messages: Sequence[dict[str, str]]) -> tuple[str, Generator[str, None, None]]:
+            pieces = self._stream_pieces(messages, max_tokens, stop)
+            return next(pieces), pieces
 
-        first, rest = shortening(_clean(messages), begin)
+        first, rest = call_with_truncation(_copy_messages(messages), start)
         with closing(rest):
             yield first
             yield from rest
 
     def close(self) -> None:
-        """Closes the connections, unless the client was given; a later call opens new ones."""
+        """Close the connections, but not those of an external client; a later call reconnects."""
         with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made.close()
+            client, self._own_client = self._own_client, None
+        if client is not None:
+            client.close()
 
     def __enter__(self) -> OpenAIChat:
         return self
@@ -150,28 +153,31 @@ class OpenAIChat:
         self.close()
 
     def __repr__(self) -> str:
-        return f"OpenAIChat({self.model!r}, base_url={self._server.base_url!r})"
+        return f"OpenAIChat({self.model!r}, base_url={self._endpoint.base_url!r})"
 
-    def _pieces(
-        self, messages: Sequence[Message], max_tokens: int | None, stop: Sequence[str] | None
+    def _stream_pieces(
+        self,
+        messages: Sequence[dict[str, str]],
+        max_tokens: int | None,
+        stop: Sequence[str] | None,
     ) -> Generator[str, None, None]:
         with (
-            self._translating(),
+            self._translate_errors(),
             closing(self._create(messages, max_tokens, stop, stream=True)) as chunks,
         ):
-            yield from pieces(chunks, self._server)
+            yield from parse_stream(chunks, self._endpoint)
 
     def _create(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[dict[str, str]],
         max_tokens: int | None,
         stop: Sequence[str] | None,
-        **how: Any,
+        **options: Any,
     ) -> Any:
-        """What the openai package's `create` gives: a chat completion, or a stream of chunks."""
-        request = {**self._parameters, "model": self.model, "messages": list(messages), **how}
+        """Return the chat completion, or the stream of chunks, of the openai package."""
+        request = {**self._parameters, "model": self.model, "messages": list(messages), **options}
         if max_tokens is not None:
-            request[self._limit()] = max_tokens
+            request[self._limit_parameter()] = max_tokens
         if stop:
             request["stop"] = [stop] if isinstance(stop, str) else list(stop)
         create = self._client().chat.completions.create
@@ -179,73 +185,72 @@ class OpenAIChat:
             inspect.signature(create).bind(**request)
         except TypeError as error:
             raise ConfigurationError(
-                f"the openai package takes no such parameter: {error}. What only {self._server} "
-                "knows goes into extra_body={...}."
+                f"the openai package does not accept a parameter: {error}. Parameters that only "
+                f"{self._endpoint} knows belong in extra_body={{...}}."
             ) from error
         return create(**request)
 
-    def _limit(self) -> str:
-        """The parameter that limits an answer: OpenAI's newer models refuse the older name."""
-        given = [name for name in _LIMITS if name in self._parameters]
-        if given:
-            return given[0]
+    def _limit_parameter(self) -> str:
+        """Return the parameter that limits an answer: new OpenAI models refuse the old name."""
+        for name in _LIMITS:
+            if name in self._parameters:
+                return name
         return "max_completion_tokens" if self._is_openai() else "max_tokens"
 
     def _is_openai(self) -> bool:
-        """Whether OpenAI itself answers, or Azure for it."""
-        host = urlsplit(self._server.base_url).hostname or ""
+        """Return whether the endpoint is OpenAI's, or Azure's of OpenAI."""
+        host = urlsplit(self._endpoint.base_url).hostname or ""
         return host.endswith(("openai.com", "openai.azure.com"))
 
     @property
-    def _server(self) -> Server:
-        """Asked of a client anew each time: its key may change."""
-        return self._named or server_of_client(self.model, self._given)
+    def _endpoint(self) -> Endpoint:
+        """The endpoint; that of an external client is read each time, as its key may change."""
+        return self._own_endpoint or endpoint_of_client(self.model, self._external_client)
 
     def _client(self) -> Any:
-        """The client, made when it is first needed."""
-        if self._given is not None:
-            return self._given
+        """Return the client, created on first use."""
+        if self._external_client is not None:
+            return self._external_client
         with self._lock:
-            if self._made is None:
+            if self._own_client is None:
                 from openai import OpenAI
 
-                self._made = OpenAI(
-                    api_key=self._server.key or _NO_KEY,
+                self._own_client = OpenAI(
+                    api_key=self._endpoint.key or _NO_KEY,
                     base_url=self._base_url,
                     timeout=self._timeout,
                     max_retries=self._max_retries,
                 )
-            return self._made
+            return self._own_client
 
     @contextmanager
-    def _translating(self) -> Iterator[None]:
-        """Turns the errors of the openai package, and of reading what came, into ours."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Translate errors of the openai package and of parsing into MemoryBank's."""
         from openai import OpenAIError
 
-        known: tuple[type[Exception], ...]
-        known = (OpenAIError, *transport_errors(), TypeError, ValueError)
+        translated: tuple[type[Exception], ...]
+        translated = (OpenAIError, *transport_errors(), TypeError, ValueError)
         try:
             yield
-        except known as error:
-            raise translated(error, self._server) from self._server.cause(error)
+        except translated as error:
+            endpoint = self._endpoint
+            raise translate_error(error, endpoint) from endpoint.safe_cause(error)
 
 
-def _clean(messages: Sequence[Mapping[str, str]]) -> list[Message]:
-    """Copies that can be sent: halves of torn emoji fit no UTF-8."""
+def _copy_messages(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Copy the messages without lone surrogates, which UTF-8 cannot encode."""
     return [{**message, "content": without_surrogates(message["content"])} for message in messages]
 
 
-def _checked_client(client: Any, api_key: str | None, base_url: str | None) -> Any:
+def _validate_client(client: Any, api_key: str | None, base_url: str | None) -> Any:
     if client is None:
         return None
     if api_key is not None or base_url is not None:
-        raise ConfigurationError(
-            "a client has its own key and address: leave out api_key, base_url"
-        )
-    create = part(client, "chat", "completions", "create")
+        raise ConfigurationError("a client has its own key and address: omit api_key and base_url")
+    create = get_nested(client, "chat", "completions", "create")
     if not callable(create) or inspect.iscoroutinefunction(inspect.unwrap(create)):
         raise ConfigurationError(
-            f"client must have chat.completions.create, as openai.OpenAI has, and not be an async "
-            f"one; {type(client).__name__} is none"
+            "client must be a synchronous client with chat.completions.create, such as "
+            f"openai.OpenAI, not {type(client).__name__}"
         )
     return client

@@ -1,4 +1,4 @@
-"""How the next token is chosen."""
+"""Sampling parameters: the choice of the next token."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 from memorybank_core.errors import ConfigurationError
 
 _RULES: dict[str, tuple[type, Callable[[Any], bool], str]] = {
-    "temperature": (Real, lambda it: 0 <= it < math.inf, "a number, 0 or more"),
-    "top_p": (Real, lambda it: 0 < it <= 1, "more than 0 and at most 1"),
-    "top_k": (Integral, lambda it: it >= 1, "a whole number, 1 or more"),
-    "repetition_penalty": (Real, lambda it: 0 < it < math.inf, "more than 0"),
-    "num_beams": (Integral, lambda it: it >= 1, "a whole number, 1 or more"),
-    "seed": (Integral, lambda it: -(2**63) <= it < 2**64, "a whole number of 64 bits"),
+    "temperature": (Real, lambda value: 0 <= value < math.inf, "a number, 0 or more"),
+    "top_p": (Real, lambda value: 0 < value <= 1, "more than 0 and at most 1"),
+    "top_k": (Integral, lambda value: value >= 1, "a whole number, 1 or more"),
+    "repetition_penalty": (Real, lambda value: 0 < value < math.inf, "more than 0"),
+    "num_beams": (Integral, lambda value: value >= 1, "a whole number, 1 or more"),
+    "seed": (Integral, lambda value: -(2**63) <= value < 2**64, "a whole number of 64 bits"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen; None leaves it to the model's own defaults.
+    """Sampling parameters; None leaves a parameter to the model's defaults.
 
     Attributes:
-        temperature: Divides the logits; 0 takes the likeliest token always.
-        top_p: Samples among the likeliest tokens that have this probability together.
-        top_k: Samples among so many likeliest tokens.
-        repetition_penalty: Divides the logits of tokens that were there already; 1 for none.
-        num_beams: How many continuations are followed at once; 1 for no beam search.
+        temperature: Divides the logits; 0 always takes the most likely token.
+        top_p: Sample from the most likely tokens with this total probability.
+        top_k: Sample from this number of most likely tokens.
+        repetition_penalty: Divides the logits of tokens that occurred before; 1 for no penalty.
+        num_beams: Number of beams of a beam search; 1 for no beam search.
         seed: Makes sampling repeatable; None for another answer each time.
 
     Raises:
-        ConfigurationError: A value cannot work; all such values are named.
+        ConfigurationError: If values are invalid; the message names all of them.
     """
 
     temperature: float | None = None
@@ -44,24 +44,24 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        wrong = [
+        faults = [
             f"{name} must be {rule}, not {value!r}"
-            for name, (kind, holds, rule) in _RULES.items()
+            for name, (kind, is_valid, rule) in _RULES.items()
             if (value := getattr(self, name)) is not None
-            if not (isinstance(value, kind) and holds(value))
+            if not (isinstance(value, kind) and is_valid(value))
         ]
-        if wrong:
-            raise ConfigurationError("; ".join(wrong))
+        if faults:
+            raise ConfigurationError("; ".join(faults))
 
     def over(self, defaults: Sampling) -> Sampling:
-        """This one, with `defaults` where it says nothing."""
-        said = {name: getattr(self, name) for name in self.__slots__}
-        return replace(defaults, **{name: it for name, it in said.items() if it is not None})
+        """Return these parameters, with those of `defaults` in place of None."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return replace(defaults, **{name: v for name, v in values.items() if v is not None})
 
     def arguments(self) -> dict[str, Any]:
-        """What transformers' `generate` is to be called with."""
+        """Return the arguments for `generate` of transformers."""
         samples = (self.temperature, self.top_p, self.top_k) != (None, None, None)
-        chosen = {
+        arguments = {
             "do_sample": self.temperature != 0 if samples else None,
             "temperature": self.temperature or None,
             "top_p": self.top_p,
@@ -70,5 +70,5 @@ class Sampling:
             "num_beams": self.num_beams,
         }
         if self.temperature == 0:
-            del chosen["top_p"], chosen["top_k"]
-        return {name: value for name, value in chosen.items() if value is not None}
+            del arguments["top_p"], arguments["top_k"]
+        return {name: value for name, value in arguments.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What went wrong at a model's server, in MemoryBank's errors and without the key."""
+"""Translation of the openai package's errors into MemoryBank's, without the API key."""
 
 from __future__ import annotations
 
@@ -13,65 +13,68 @@ from memorybank_core.errors import (
 )
 from memorybank_core.llm.overflow import is_context_overflow
 
-from .servers import Server
+from .endpoint import Endpoint
 
-_NEVER_OVERFLOW = (401, 403, 404, 429)  # "too many tokens" a minute is another matter
+_NEVER_OVERFLOW = (401, 403, 404, 429)  # "too many tokens per minute" is not an overflow
 _TOO_LARGE = 413
 
 _KEY_ADVICE = "Set OPENAI_API_KEY or pass api_key=..., a key that may use this model."
 _MISCONFIGURED = {
-    401: ("did not take the key", _KEY_ADVICE),
+    401: ("rejected the API key", _KEY_ADVICE),
     403: ("does not allow this", _KEY_ADVICE),
     404: ("was not found", "Check the model's name and base_url, which often ends in /v1."),
 }
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """How the openai package says that a connection failed.
+    """Return the exception types that mean that a connection failed.
 
-    While an answer streams, its older versions let the errors of the package beneath through.
+    Older versions of the openai package do not wrap those of httpx while an answer streams.
     """
     import openai
 
-    beneath = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
-    return openai.APIConnectionError, *(module.HTTPError for module in beneath)
+    http_modules = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return openai.APIConnectionError, *(module.HTTPError for module in http_modules)
 
 
-def translated(error: Exception, server: Server) -> MemoryBankError:
-    """The error of ours that says what `error` of the openai package means."""
-    said = server.hide(_words(error)).rstrip(".")
+def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
+    """Return the MemoryBank error for `error` of the openai package."""
+    message = endpoint.redact(_message_of(error)).rstrip(".")
     status = getattr(error, "status_code", None)
     if _is_overflow(error, status):
         return ContextOverflowError(
-            f"the prompt is longer than {server} reads: {said}. Send less, or use a model with a "
-            "larger context."
+            f"the prompt is longer than the context window of {endpoint}: {message}. Shorten it, "
+            "or use a model with a larger context window."
         )
     if status in _MISCONFIGURED:
-        what, advice = _MISCONFIGURED[status]
-        return ConfigurationError(f"{server} {what} (status {status}): {said}. {advice}")
-    what, advice = _what_failed(error, status)
-    return LLMError(f"{server} {what}{_tries(error)}: {said}. {advice}")
+        problem, advice = _MISCONFIGURED[status]
+        return ConfigurationError(f"{endpoint} {problem} (status {status}): {message}. {advice}")
+    problem, advice = _describe_failure(error, status)
+    return LLMError(f"{endpoint} {problem}{_attempts(error)}: {message}. {advice}")
 
 
-def _what_failed(error: Exception, status: int | None) -> tuple[str, str]:
-    """What happened and what to do, for what is no fault of the configuration or the prompt."""
+def _describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
+    """Return the problem and the advice for a failure of the server, network or request."""
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return "did not answer in time", "Raise timeout=..., or ask for less."
+        return "did not answer in time", "Raise timeout=..., or send a shorter prompt."
     if isinstance(error, transport_errors()):
-        return "could not be reached, or broke off", "Is it running, and is base_url right?"
+        return (
+            "could not be reached, or closed the connection",
+            "Is it running, and is base_url right?",
+        )
     if status == 429:
-        return "takes no more requests now (status 429)", "Wait, or check the account's quota."
+        return "accepts no more requests now (status 429)", "Wait, or check the account's quota."
     if status is not None and status >= 500:
-        return f"failed (status {status})", "Try again later, or read the server's log."
+        return f"failed (status {status})", "Try again later, or check the server's log."
     if status is not None:
         return f"refused the request (status {status})", "Check the model and the parameters."
     if isinstance(error, openai.OpenAIError):
-        return "failed", "Try again later, or read the server's log."
+        return "failed", "Try again later, or check the server's log."
     return (
-        "could not be asked, or gave an answer that cannot be read",
-        "Does base_url lead to OpenAI's chat completions? It often ends in /v1.",
+        "could not be called, or sent an answer that cannot be parsed",
+        "Does base_url point to OpenAI's chat completions? It often ends in /v1.",
     )
 
 
@@ -79,11 +82,11 @@ def _is_overflow(error: Exception, status: int | None) -> bool:
     if status in _NEVER_OVERFLOW:
         return False
     codes = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
-    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_words(error)}")
+    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_message_of(error)}")
 
 
-def _words(error: Exception) -> str:
-    """The server's own words where there are some, else those of the cause."""
+def _message_of(error: Exception) -> str:
+    """Return the server's message if it sent one, else that of the cause."""
     body = getattr(error, "body", None)
     if isinstance(body, Mapping):
         names = ("message", "detail", "error")
@@ -91,8 +94,8 @@ def _words(error: Exception) -> str:
     return str(body or error.__cause__ or "") or str(error) or type(error).__name__
 
 
-def _tries(error: Exception) -> str:
-    """How often it was tried, which the last request's headers tell."""
+def _attempts(error: Exception) -> str:
+    """Return the number of attempts in words, from the headers of the last request."""
     headers = getattr(getattr(error, "request", None), "headers", {})
     retries = str(headers.get("x-stainless-retry-count", ""))
     if not retries.isdecimal():

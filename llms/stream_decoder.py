@@ -1,4 +1,4 @@
-"""An answer as it is written: tokens become text, and the text ends where it was told to."""
+"""Incremental decoding of a generated answer, up to a stop token or a stop string."""
 
 from __future__ import annotations
 
@@ -7,97 +7,92 @@ from typing import Any, Literal
 
 Ending = Literal["stop", "length", "cancelled"]
 
-_TORN = "\ufffd"  # what a tokenizer shows for a character of which tokens are still missing
+_INCOMPLETE = "\ufffd"  # decoded from a character whose last tokens are still missing
 
 
-class Writer:
-    """One answer of a batch.
+class StreamDecoder:
+    """Decoder of one answer, token by token.
 
-    Text is held back while it may still change: the first bytes of a character, what may turn out
-    to be the beginning of a stop string, and white space, which neither begins nor ends an answer.
+    Text is held back while it may still change: the first bytes of a character, a possible start
+    of a stop string, and white space, which never begins or ends an answer.
 
     Args:
         tokenizer: Has `decode(ids, skip_special_tokens=...)`.
-        stop_ids: Tokens that end the answer; they show no text.
-        stop: Strings that end the answer and are no part of it.
+        stop_ids: Tokens that end the answer; they are not decoded.
+        stop: Strings that end the answer and do not belong to it.
 
     Attributes:
-        text: What is certain of the answer so far.
-        tokens: How many tokens were written, the one that ended it included.
-        ended: Whether a stop token or a stop string came.
+        text: The released text.
+        tokens: Number of tokens, including the one that ended the answer.
+        ended: Whether a stop token or a stop string occurred.
     """
 
     def __init__(self, tokenizer: Any, stop_ids: Collection[int], stop: Sequence[str] = ()) -> None:
         self._tokenizer, self._stop_ids, self._stop = tokenizer, frozenset(stop_ids), tuple(stop)
         self._ids: list[int] = []
-        self._shown = self._read = 0  # up to which token text was decoded, and from which on
+        self._context_start = self._decoded_end = 0  # of the tokens that were decoded last
         self._held = ""
         self.text = ""
         self.tokens = 0
         self.ended = False
 
-    def write(self, token: int) -> str:
-        """Takes one more token; returns the text that has become certain."""
+    def decode(self, token: int) -> str:
+        """Add a token and return the text that it releases."""
         self.tokens += 1
         if token in self._stop_ids:
             self.ended = True
             return self.finish()
         self._ids.append(token)
-        self._held += self._decoded()
+        self._held += self._decode_new()
         return self._release()
 
     def finish(self) -> str:
-        """Returns what was held back: nothing more will come."""
-        if self._read != len(self._ids):
-            self._held += self._decoded(whole=True)
-        piece, self._held = self._cut().rstrip(), ""
-        return self._told(piece)
+        """Return the text that was held back, because no more tokens follow."""
+        if self._decoded_end != len(self._ids):
+            self._held += self._decode_new(is_final=True)
+        piece, self._held = self._before_stop().rstrip(), ""
+        return self._append(piece)
 
-    def _decoded(self, *, whole: bool = False) -> str:
-        """The text of the tokens that were not read yet; none while a character is torn.
+    def _decode_new(self, *, is_final: bool = False) -> str:
+        """Return the text of the new tokens; "" while a character is incomplete.
 
-        It is decoded together with what was shown last, since a token alone may look different.
+        They are decoded together with the previous ones, since tokens may decode differently
+        alone.
         """
-        before = self._decode(self._ids[self._shown : self._read])
-        text = self._decode(self._ids[self._shown :])
-        if text.endswith(_TORN) and not whole:
+        before = self._decode_ids(self._ids[self._context_start : self._decoded_end])
+        text = self._decode_ids(self._ids[self._context_start :])
+        if text.endswith(_INCOMPLETE) and not is_final:
             return ""
         if len(text) > len(before):
-            self._shown = self._read
-        self._read = len(self._ids)
+            self._context_start = self._decoded_end
+        self._decoded_end = len(self._ids)
         return text[len(before) :]
 
-    def _decode(self, ids: list[int]) -> str:
+    def _decode_ids(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
     def _release(self) -> str:
-        """Lets go of what can no longer be part of a stop string."""
+        """Return the held text that can no longer be part of a stop string."""
         if any(stop in self._held for stop in self._stop):
             self.ended = True
             return self.finish()
         keep = max((_overlap(self._held, stop) for stop in self._stop), default=0)
         piece = self._held[: len(self._held) - keep].rstrip()
         self._held = self._held[len(piece) :]
-        return self._told(piece)
+        return self._append(piece)
 
-    def _told(self, piece: str) -> str:
+    def _append(self, piece: str) -> str:
         piece = piece if self.text else piece.lstrip()
         self.text += piece
         return piece
 
-    def _cut(self) -> str:
-        """What is held back, up to the first stop string in it."""
+    def _before_stop(self) -> str:
+        """Return the held text up to the first stop string."""
         ends = [at for stop in self._stop if (at := self._held.find(stop)) >= 0]
         return self._held[: min(ends)] if ends else self._held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of `text` begin `stop`."""
-    return next(
-        (
-            size
-            for size in range(min(len(text), len(stop) - 1), 0, -1)
-            if text.endswith(stop[:size])
-        ),
-        0,
-    )
+    """Return the length of the longest end of `text` that is a proper prefix of `stop`."""
+    longest = min(len(text), len(stop) - 1)
+    return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

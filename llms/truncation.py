@@ -1,45 +1,68 @@
-"""A conversation that is too long for the model is asked again without its oldest exchanges."""
+"""Truncation of conversations that exceed a context window: the oldest exchanges are dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from memorybank_core.errors import ContextOverflowError
 
-Message = dict[str, str]
+M = TypeVar("M")
 T = TypeVar("T")
 
-_INSTRUCTIONS = ("system", "developer")
+_INSTRUCTION_ROLES = ("system", "developer")
+_ASSISTANT_ROLES = ("assistant", "ai")
 
 
-def shortening(messages: Sequence[Message], ask: Callable[[Sequence[Message]], T]) -> T:
-    """`ask(messages)`, or of as many of the newest as the model reads.
+def call_with_truncation(
+    messages: Sequence[dict[str, str]], call: Callable[[Sequence[dict[str, str]]], T]
+) -> T:
+    """Return `call(messages)`; while it overflows, drop the older half of the conversation.
 
     Raises:
-        ContextOverflowError: What must stay is too long by itself: the instructions at the start
-            and the last message, neither of which is ever cut.
+        ContextOverflowError: If the instructions at the start and the last message, which are
+            never dropped, are too long by themselves.
     """
     while True:
         try:
-            return ask(messages)
+            return call(messages)
         except ContextOverflowError:
-            shorter = without_oldest(messages)
-            if len(shorter) == len(messages):
+            droppable = count_droppable(messages)
+            if not droppable:
                 raise
-        messages = shorter
+        messages = drop_oldest(messages, (droppable + 1) // 2)
 
 
-def without_oldest(messages: Sequence[Message]) -> list[Message]:
-    """Leaves out the older half of what lies between the instructions and the last message.
+def count_droppable(
+    messages: Sequence[M], *, role: Callable[[Any], Any] = itemgetter("role")
+) -> int:
+    """Return the number of messages between the instructions at the start and the last message."""
+    return max(0, len(messages) - 1 - _count_instructions(messages, role))
 
-    An answer whose question is left out goes with it: many models want the user to speak first.
+
+def drop_oldest(
+    messages: Sequence[M], count: int, *, role: Callable[[Any], Any] = itemgetter("role")
+) -> list[M]:
+    """Return the conversation without its `count` oldest messages.
+
+    Instructions at the start and the last message are kept. An answer whose question is dropped is
+    dropped too, because many models require that the user speaks first.
+
+    Args:
+        messages: The conversation, oldest message first.
+        count: Number of messages to drop, at most `count_droppable`.
+        role: Returns the role of a message.
     """
-    start = 0
-    while start < len(messages) and messages[start]["role"] in _INSTRUCTIONS:
-        start += 1
-    middle = messages[start:-1]
-    kept = middle[(len(middle) + 1) // 2 :]
-    while kept and kept[0]["role"] == "assistant":
-        kept = kept[1:]
-    return [*messages[:start], *kept, *messages[max(start, len(messages) - 1) :]]
+    start = _count_instructions(messages, role)
+    end = start + min(count, count_droppable(messages, role=role))
+    while end < len(messages) - 1 and role(messages[end]) in _ASSISTANT_ROLES:
+        end += 1
+    return [*messages[:start], *messages[end:]]
+
+
+def _count_instructions(messages: Sequence[M], role: Callable[[Any], Any]) -> int:
+    count = 0
+    while count < len(messages) and role(messages[count]) in _INSTRUCTION_ROLES:
+        count += 1
+    return count

@@ -139,9 +139,9 @@ def _load_base(
 
 
 def _context_window(model: PreTrainedModel) -> int:
-    from llms.local_model import window_of
+    from llms.model_runner import find_context_window
 
-    return window_of(model)
+    return find_context_window(model)
 
 
 def _train(

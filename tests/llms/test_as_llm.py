@@ -24,11 +24,13 @@ class Echo:
 
     def __init__(self, error=None):
         self.error = error
+        self.options = []
 
     def complete(self, messages, *, max_tokens=None, stop=None):
+        self.options.append((max_tokens, stop))
         if self.error is not None:
             raise self.error
-        return Completion(f"{messages[-1]['content']} {max_tokens} {stop}", 12)
+        return Completion(f"You said {messages[-1]['content']}", 12)
 
 
 def shout(messages):
@@ -40,9 +42,13 @@ async def later(messages):
 
 
 def test_an_object_is_asked_and_its_answer_left_as_it_is():
-    model = as_llm(Echo())
+    echo = Echo()
+    model = as_llm(echo)
     answer = model.complete(HELLO, max_tokens=5, stop=["END"])
-    assert (answer, answer.tokens) == ("Hello! 5 ['END']", 12)
+    assert (answer, answer.tokens) == ("You said Hello!", 12)
+    assert model.complete(HELLO) == "You said Hello!"
+    assert model.complete(HELLO, stop=["llo"]) == "You said He"
+    assert echo.options == [(5, ["END"]), (None, None), (None, ["llo"])]
     assert (model.name, model.context_window) == ("echo", 512)
     assert not hasattr(model, "count_tokens")
 
@@ -88,7 +94,7 @@ def test_foreign_errors_are_translated_and_chained():
 
 def test_a_foreign_overflow_is_one_of_ours():
     error = ValueError("Requested tokens (2285) exceed context window of 2048")
-    with pytest.raises(ContextOverflowError, match="echo failed: ValueError: Requested"):
+    with pytest.raises(ContextOverflowError, match="window of echo: ValueError: Requested"):
         as_llm(Echo(error)).complete(HELLO)
 
 

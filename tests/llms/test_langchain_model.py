@@ -131,7 +131,7 @@ def test_what_is_no_text_is_refused_with_advice(model):
         (AIMessage("", tool_calls=[call]), "calls tools"),
         (ChatMessage("Hi", role="narrator"), "a message of type 'chat'"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"parrot cannot read.*{words}.*Leave it out"):
+        with pytest.raises(ConfigurationError, match=f"parrot does not support.*{words}.*Omit it"):
             model.invoke([message, HumanMessage("Hi")])
 
 
@@ -144,7 +144,7 @@ def test_tools_are_not_offered(model):
     with pytest.raises(NotImplementedError):
         model.bind_tools([add])
     with pytest.raises(
-        ConfigurationError, match=r"ChatLocalModel takes no tools.*max_tokens, temp"
+        ConfigurationError, match=r"ChatLocalModel does not support tools.*max_tokens, temp"
     ):
         model.invoke("Hi", tools=[add])
 
@@ -198,7 +198,7 @@ def test_it_is_a_language_model_of_the_banks_too(model):
 
 def test_it_is_loaded_from_a_folder(tmp_path):
     babbling = babbler()
-    babbling._model.save_pretrained(tmp_path / "babbler")
+    babbling._runner._model.save_pretrained(tmp_path / "babbler")
     babbling.tokenizer.save_pretrained(tmp_path / "babbler")
     model = ChatLocalModel.load(
         tmp_path / "babbler", max_tokens=5, temperature=0, dtype="float32", progress=False

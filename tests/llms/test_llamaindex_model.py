@@ -107,13 +107,13 @@ def test_text_in_blocks_counts_and_no_thinking(llm):
 
 def test_what_is_no_text_is_refused_with_advice(llm):
     for message, words in [
-        (ChatMessage("3", role="tool"), "a message of the tool"),
+        (ChatMessage("3", role="tool"), "a message of the role .tool."),
         (ChatMessage(role="user", blocks=[ImageBlock(image=b"AAAA")]), "an? ImageBlock"),
         (ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [1]}), "calls tools"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"parrot cannot read.*{words}.*Leave it out"):
+        with pytest.raises(ConfigurationError, match=f"parrot does not support.*{words}.*Omit it"):
             llm.chat([message, *told("Hi")])
-    with pytest.raises(ConfigurationError, match="LocalLLM takes no tools"):
+    with pytest.raises(ConfigurationError, match="LocalLLM does not support tools"):
         llm.chat(told("Hi"), tools=[])
 
 

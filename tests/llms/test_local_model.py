@@ -15,7 +15,7 @@ from parrot import END, babbler, parrot, tokenizer
 
 from llms.local_model import Answer, LocalModel
 from llms.sampling import Sampling
-from llms.stream_decoder import Writer
+from llms.stream_decoder import StreamDecoder
 from memorybank_core import (
     AnswerError,
     Completion,
@@ -51,28 +51,28 @@ def babbling():
     return babbler()
 
 
-# A writer.
+# Decoding.
 
 
 def written(text, stop=(), end=True):
-    """The pieces in which a writer lets go of the text, and the writer."""
+    """The pieces in which a decoder lets go of the text, and the decoder."""
     ids = tokenizer().encode(text, add_special_tokens=False) + [END] * end
-    writer = Writer(tokenizer(), [END], stop)
-    pieces = [writer.write(id) for id in ids if not writer.ended] + [writer.finish()]
-    return [piece for piece in pieces if piece], writer
+    decoder = StreamDecoder(tokenizer(), [END], stop)
+    pieces = [decoder.decode(id) for id in ids if not decoder.ended] + [decoder.finish()]
+    return [piece for piece in pieces if piece], decoder
 
 
-def test_a_writer_shows_each_character_as_soon_as_it_is_whole():
-    pieces, writer = written("né 你!")
+def test_a_decoder_shows_each_character_as_soon_as_it_is_whole():
+    pieces, decoder = written("né 你!")
     assert pieces == ["n", "é", " 你", "!"]
-    assert (writer.text, writer.ended, writer.tokens) == ("né 你!", True, 9)
+    assert (decoder.text, decoder.ended, decoder.tokens) == ("né 你!", True, 9)
 
 
 def test_bytes_that_are_no_character_come_at_the_end():
-    writer = Writer(tokenizer(), [END])
+    decoder = StreamDecoder(tokenizer(), [END])
     first, *_ = tokenizer().encode("你", add_special_tokens=False)
-    assert [writer.write(first), writer.write(first), writer.finish()] == ["", "", "��"]
-    assert writer.finish() == ""
+    assert [decoder.decode(first), decoder.decode(first), decoder.finish()] == ["", "", "��"]
+    assert decoder.finish() == ""
 
 
 def test_what_may_begin_a_stop_string_is_held_back_and_released():
@@ -83,9 +83,9 @@ def test_what_may_begin_a_stop_string_is_held_back_and_released():
 
 
 def test_a_stop_string_ends_the_text_before_it():
-    pieces, writer = written("one STOP two", ["STOP", "two"])
+    pieces, decoder = written("one STOP two", ["STOP", "two"])
     assert pieces == ["o", "n", "e"]
-    assert (writer.text, writer.ended, writer.tokens) == ("one", True, 8)
+    assert (decoder.text, decoder.ended, decoder.tokens) == ("one", True, 8)
     assert written("你好。再见", ["好。"])[1].text == "你"
     assert written("\nUser: hi", ["\nUser:"])[1].text == ""
 
@@ -95,9 +95,9 @@ def test_of_two_stop_strings_the_first_in_the_text_counts():
 
 
 def test_white_space_neither_begins_nor_ends_an_answer():
-    pieces, writer = written("\n a \n b \n")
+    pieces, decoder = written("\n a \n b \n")
     assert pieces == ["a", " \n b"]
-    assert writer.text == "a \n b"
+    assert decoder.text == "a \n b"
 
 
 # Sampling.
@@ -228,7 +228,7 @@ def test_an_answer_that_was_cut_off_or_is_empty_is_none(host):
 
 def test_a_prompt_that_is_too_long_says_by_how_much():
     host = parrot(context_window=12)
-    with pytest.raises(ContextOverflowError, match=r"has 14 tokens.* 12 in all: 3 too many"):
+    with pytest.raises(ContextOverflowError, match=r"has 14 tokens.* is 12: 3 too many"):
         host.answer(said("Hello world"))
     assert host.bird.steps == 0
 

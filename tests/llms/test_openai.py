@@ -218,10 +218,10 @@ def test_the_server_says_how_long_to_wait():
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("429", r"takes no more requests now \(status 429\), tried 2 times: Slow down\. Wait"),
+        ("429", r"accepts no more requests now \(status 429\), tried 2 times: Slow down\. Wait"),
         ("500", r"failed \(status 500\), tried 2 times: Bad luck\. Try again later"),
         ("503", r"failed \(status 503\), tried 2 times: <h1>Service Unavailable"),
-        ("reset", r"could not be reached, or broke off, tried 2 times: .*[Rr]eset"),
+        ("reset", r"could not be reached, or closed the connection, tried 2 times: .*[Rr]eset"),
         ("stall", r"did not answer in time, tried 2 times: .*timed out\. Raise timeout"),
     ],
 )
@@ -239,7 +239,7 @@ def test_what_goes_on_failing_says_how_often_it_was_tried(ask, behaviour, messag
 def test_an_answer_that_breaks_off_says_so(ask):
     error, _ = failure(ask, "half", max_retries=0)
     assert type(error) is LLMError
-    assert "broke off, tried once: peer closed connection" in str(error)
+    assert "closed the connection, tried once: peer closed connection" in str(error)
 
 
 def test_a_server_that_is_not_there_says_where_it_was_looked_for():
@@ -259,7 +259,7 @@ def test_a_server_that_is_not_there_says_where_it_was_looked_for():
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("401", "did not take the key .*Set OPENAI_API_KEY or pass api_key="),
+        ("401", "rejected the API key .*Set OPENAI_API_KEY or pass api_key="),
         ("403", "does not allow this .*Set OPENAI_API_KEY or pass api_key="),
         ("404", "was not found .*The model `any` does not exist. Check the model's name"),
     ],
@@ -322,12 +322,15 @@ def test_openai_needs_a_key_and_others_do_not(monkeypatch):
         ({"base_url": "localhost:8000/v1"}, "such as http://localhost:8000/v1, not 'localhost"),
         ({"base_url": "http://[::1/v1"}, "base_url must be an address"),
         ({"base_url": "http://x:999999/v1"}, "base_url must be an address"),
-        ({"api_key": "sk-é"}, "has a character that no key has"),
-        ({"api_key": "sk-a\nb"}, "has a character that no key has"),
+        ({"api_key": "sk-é"}, "contains a character that keys cannot"),
+        ({"api_key": "sk-a\nb"}, "contains a character that keys cannot"),
         ({"api_key": KEY, "timeout": 0}, "timeout must be more than 0"),
-        ({"api_key": KEY, "max_retries": -1}, "max_retries a whole number of 0 or more"),
-        ({"client": object()}, "chat.completions.create.*object is none"),
-        ({"client": openai.AsyncOpenAI(api_key=KEY)}, "not be an async one; AsyncOpenAI"),
+        ({"api_key": KEY, "max_retries": -1}, "max_retries a whole number, 0 or more"),
+        ({"client": object()}, "chat.completions.create.*, not object"),
+        (
+            {"client": openai.AsyncOpenAI(api_key=KEY)},
+            "a synchronous client.*, not AsyncOpenAI",
+        ),
         ({"client": openai.OpenAI(api_key=KEY), "api_key": KEY}, "its own key and address"),
     ],
 )
@@ -357,7 +360,7 @@ def test_the_key_appears_nowhere(ask, behaviour, caplog):
     with OpenAIServer(lambda messages: KEY, schedule=lambda *_: behaviour) as server:
         address = server.base_url.replace("://", "://me:password@")
         with model_of(server, base_url=address, api_key=KEY, max_retries=0) as model:
-            shown = [repr(model), repr(vars(model)["_named"])]
+            shown = [repr(model), repr(vars(model)["_own_endpoint"])]
             try:
                 ask(model)
             except MemoryBankError as error:
@@ -461,7 +464,7 @@ def test_the_instructions_and_the_last_message_are_never_cut(ask):
     messages = list(conversation(5, system="x" * 100))
     error, asked = failure(ask, "ok", messages, context=50)
     assert isinstance(error, ContextOverflowError)
-    assert "longer than any at http" in str(error)
+    assert "longer than the context window of any at http" in str(error)
     assert asked == 4  # 12, 6, 4 and 2 messages
 
 
