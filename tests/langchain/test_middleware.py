@@ -470,7 +470,7 @@ def test_a_run_that_never_reaches_the_memory_changes_no_turn(bank):
     agent = create_agent(Scripted(), middleware=[closed, memory], checkpointer=InMemorySaver())
     for words in ("Hello!", "Is the shop open?", "Hello?"):
         agent.invoke(says(words), thread(), context={"user_id": ALICE})
-    assert turns(bank) == [("Hello!", "I heard: Hello!"), ("Hello?", "I recorder: Hello?")]
+    assert turns(bank) == [("Hello!", "I heard: Hello!"), ("Hello?", "I heard: Hello?")]
 
 
 def test_nothing_is_kept_where_no_human_spoke(bank):
