@@ -31,7 +31,7 @@ WORDING = {
         "remembered": "Remembered with the id {id}.",
         "nothing_new": "Nothing was remembered: that is in the memory already.",
         "unknown": "Nothing is remembered about that.",
-        "left_out": "{count} more memories match, but exceed the limit. Narrow the query.",
+        "left_out": "{count} more match, but do not fit here. Ask for something narrower.",
         "erased": "Erased for good: {id}.",
         "no_such": "There is no memory with the id {id}. recall gives the ids.",
     },

@@ -149,7 +149,7 @@ def test_recall_keeps_within_its_room_and_strengthens_what_it_showed(bank):
     shown = [memory["id"] for memory in memories_in(answer)]
     assert "cello" in shown
     assert "long" not in shown
-    assert "more fit" in answer
+    assert "more match" in answer
     assert len(answer) < 900
     strengthened = [memory.id for memory in bank.timeline(user_id=ALICE) if memory.recalls]
     assert set(strengthened) == set(shown)
