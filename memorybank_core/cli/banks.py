@@ -92,8 +92,8 @@ def load_placeholder(path: str) -> EmbedderPlaceholder:
 
 def _read_writer(path: str) -> tuple[str, int]:
     """Return the stored embedder of a file; raise StoreError if the file is not a bank."""
-    from memorybank_core.stores.sqlite import queries
+    from memorybank_core.stores.sqlite import reading
     from memorybank_core.stores.sqlite.connections import open_file
 
-    with closing(open_file(Path(path).absolute(), BUSY_TIMEOUT)) as file, file.reading() as db:
-        return queries.written_by(db)
+    with closing(open_file(Path(path).absolute(), BUSY_TIMEOUT)) as file, file.read() as db:
+        return reading.stored_embedder(db)

@@ -1,4 +1,4 @@
-"""Between items and rows: what the stores have in common.
+"""Rows of items that both stores have: conversions from and to items, paths of namespaces.
 
 A namespace is stored as one path, "/" and every label ended by "/", so that the namespaces of a
 prefix are one range of paths: "/u1/" up to "/u10". In a label "/" is written "~1" and "~" is
@@ -22,35 +22,35 @@ COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
 
 
 def path_of(namespace: Namespace) -> str:
-    """The path of a namespace."""
+    """Return the path of a namespace."""
     labels = (label.replace("~", "~0").replace("/", "~1") for label in namespace)
     return "/" + "".join(f"{label}/" for label in labels)
 
 
 def namespace_of(path: str) -> Namespace:
-    """The inverse of `path_of`."""
+    """Invert `path_of`."""
     labels = path[1:-1].split("/")
     return tuple(label.replace("~1", "/").replace("~0", "~") for label in labels)
 
 
 def bounds(prefix: Namespace) -> tuple[str, str]:
-    """The paths under a prefix: from the first on, and before the second ("0" follows "/")."""
+    """Return the range of paths under a prefix, the end excluded ("0" follows "/")."""
     start = path_of(prefix)
     return start, f"{start[:-1]}0"
 
 
 def expiry(ttl: float | None, now: datetime) -> int | None:
-    """When what lives so many minutes from now on has expired, in microseconds since 1970."""
+    """Return the time at which `ttl` minutes from now are over, in microseconds since 1970."""
     return None if ttl is None else micros(now) + round(ttl * 60e6)
 
 
 def to_blob(matrix: Matrix) -> bytes:
-    """Vectors as they are stored."""
+    """Return vectors as they are stored."""
     return np.ascontiguousarray(matrix, np.float32).tobytes()
 
 
 def to_row(item: Item, matrix: Matrix | None) -> Row:
-    """The values of `COLUMNS`, when it expires, and its vectors."""
+    """Return the values of `COLUMNS`, the time of expiry and the vectors."""
     return (
         path_of(item.namespace),
         item.key,
@@ -65,10 +65,10 @@ def to_row(item: Item, matrix: Matrix | None) -> Row:
 
 
 def to_item(row: Row) -> Item:
-    """The item of a row of `COLUMNS`."""
+    """Return the item of a row of `COLUMNS`."""
     path, key, value, created, updated, ttl, fields = row
-    of_search = tuple(json.loads(fields)) if fields else ()
-    return Item(namespace_of(path), key, value, moment(created), moment(updated), ttl, of_search)
+    embedded = tuple(json.loads(fields)) if fields else ()
+    return Item(namespace_of(path), key, value, moment(created), moment(updated), ttl, embedded)
 
 
 def page(
@@ -79,19 +79,24 @@ def page(
     limit: int,
     offset: int,
 ) -> list[tuple[Item, float | None]]:
-    """What a search answers of these rows; see `ItemStore.search`.
+    """Return the page of a search; see `ItemStore.search`.
 
-    A row is `COLUMNS`, with a `vector` followed by the item's; they come in the order of their
-    keys, or already the last updated first.
+    Args:
+        rows: `COLUMNS`, followed by the item's vectors if there is a `vector`; in the order of
+            their keys, or already the last updated first.
+        vector: The vector to compare with.
+        accepts: Whether a value may be returned.
+        limit: Maximum number of items.
+        offset: Number of items to skip.
     """
-    passed = [row for row in rows if accepts is None or accepts(row[2])]
-    passed.sort(key=lambda row: -row[4])
-    scored = [(row, None) for row in passed] if vector is None else _ranked(passed, vector)
+    accepted = [row for row in rows if accepts is None or accepts(row[2])]
+    accepted.sort(key=lambda row: -row[4])
+    scored = [(row, None) for row in accepted] if vector is None else _ranked(accepted, vector)
     return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
 
 
 def _ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
-    """The nearest first, by the best of an item's vectors; then those without any."""
+    """Sort rows by the best cosine of their vectors; rows without vectors come last."""
     near = [row for row in rows if row[7]]
     rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
     if not near:

@@ -1,4 +1,4 @@
-"""Between records and rows: the columns of the local store, and the conversions."""
+"""Rows that both stores have: their columns, and conversions from and to records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Row = tuple[Any, ...]
 
 CONTENT = "id, kind, session, day, created_at, query, response, user_name, companion_name"
 COLUMNS = f"{CONTENT}, strength, recalls, last_recalled_at, archived_at, pinned"
+"""The columns of a memory."""
 DIGEST = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -19,17 +20,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def micros(moment: datetime) -> int:
-    """Microseconds since 1970, exactly."""
+    """Return the microseconds since 1970, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def moment(micros: int) -> datetime:
-    """The inverse of `micros`."""
+    """Invert `micros`."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def from_memory(memory: Memory) -> Row:
-    """The values of `COLUMNS`. An event's text stands where a turn's query does."""
+    """Return the values of `COLUMNS`. The text of an event is in the column of a turn's query."""
     turn = memory.turn
     return (
         memory.id,
@@ -50,7 +51,7 @@ def from_memory(memory: Memory) -> Row:
 
 
 def to_memory(user_id: str, row: Row) -> Memory:
-    """The memory of a row of `COLUMNS`."""
+    """Return the memory of a row of `COLUMNS`."""
     (id, kind, session, day, created, query, response, user, companion, *state) = row
     strength, recalls, recalled, archived, pinned = state
     created_at = moment(created)
@@ -75,14 +76,14 @@ def to_memory(user_id: str, row: Row) -> Memory:
 
 
 def from_digest(digest: Digest) -> Row:
-    """The values of `DIGEST`; the overall ones have the day "", which sorts first."""
+    """Return the values of `DIGEST`; overall digests have the day "", which sorts first."""
     day = "" if digest.day is None else digest.day.isoformat()
     kind = "portrait" if isinstance(digest, Portrait) else "summary"
     return (kind, day, digest.text, digest.made_by, micros(digest.made_at), digest.source)
 
 
 def to_digest(user_id: str, row: Row) -> Digest:
-    """The inverse of `from_digest`."""
+    """Invert `from_digest`."""
     kind, day, text, made_by, made_at, source = row
     record = Portrait if kind == "portrait" else Summary
     of = date.fromisoformat(day) if day else None
@@ -90,7 +91,7 @@ def to_digest(user_id: str, row: Row) -> Digest:
 
 
 def to_stats(row: Row, file_bytes: int) -> Stats:
-    """The counts of a row: users, memories, archived, recalls, first and last day."""
+    """Return the counts of a row: users, memories, archived, recalls, first and last day."""
     users, memories, archived, recalls, first, last = row
     return Stats(
         users=users,

@@ -264,7 +264,7 @@ def fill_and_close(path):
 
 
 def meta_of(bank):
-    with bank.store._connections.reading() as db:
+    with bank.store._connections.read() as db:
         return dict(db.execute("SELECT name, value FROM meta"))
 
 

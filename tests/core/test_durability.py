@@ -126,14 +126,14 @@ def test_what_another_handle_wrote_is_taken_over_row_by_row(tmp_path):
     with open_bank(tmp_path / "bank.db") as one, open_bank(tmp_path / "bank.db") as two:
         one.add([Turn("first", id="a")], user_id="ada")
         assert two.search("first", user_id="ada")
-        index = two.store._cache.entry("ada").index
+        index = two.store._cache.get("ada").index
         one.add([Turn("second", id="b")], user_id="ada")
         one.reinforce(["a"], user_id="ada")
         assert len(two.search("second", user_id="ada")) == 2
-        assert two.store._cache.entry("ada").index is index
+        assert two.store._cache.get("ada").index is index
         one.delete(user_id="ada", ids=["a"])
         assert [result.memory.id for result in two.search("first", user_id="ada")] == ["b"]
-        assert two.store._cache.entry("ada").index is not index
+        assert two.store._cache.get("ada").index is not index
 
 
 def test_a_relative_path_stays_the_same_file_when_the_folder_changes(tmp_path, monkeypatch):

@@ -140,9 +140,9 @@ def test_what_was_found_for_one_user_is_refused_for_another(tmp_path):
         memories = bank.timeline(user_id="a")
         for verb in (bank.reinforce, bank.restore):
             for given_ in (found, memories):
-                with pytest.raises(InvalidInputError, match="another user"):
+                with pytest.raises(InvalidInputError, match="belongs to"):
                     verb(given_, user_id="b")
-        with pytest.raises(InvalidInputError, match="another user"):
+        with pytest.raises(InvalidInputError, match="belongs to"):
             bank.delete(user_id="b", ids=memories)
         with pytest.raises(InvalidInputError, match="belongs to 'a'"):
             bank.add_memories(memories, user_id="b")

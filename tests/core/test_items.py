@@ -146,7 +146,7 @@ def test_a_closed_store_says_so(store):
 
 def test_no_listing_reads_every_item(store):
     missing = f"SELECT key FROM items WHERE {items._UNEMBEDDED}"
-    with store._connections.reading() as db:
+    with store._connections.read() as db:
         for statement in (items._NAMESPACES, missing):
             parameters = ("/a/", "/a0", "/a0", 0)[-statement.count("?") :]
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]

@@ -1,4 +1,4 @@
-"""Which users' indexes are kept in memory: the last used, up to a budget of bytes."""
+"""A cache of users' indexes in memory, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from memorybank_core.stores.user_index import UserIndex
 
 
 @dataclass(slots=True)
-class Entry:
-    """One user's index, and the lock that whoever reads or refreshes it holds."""
+class CachedIndex:
+    """One user's index, and the lock to hold while reading or refreshing it."""
 
     index: UserIndex
     user_key: int | None = None
@@ -19,44 +19,47 @@ class Entry:
 
 
 class IndexCache:
-    """Least recently used out. The index in use stays, even one larger than the budget."""
+    """Drops the least recently used indexes.
+
+    The index in use stays, even if it exceeds the budget alone.
+    """
 
     def __init__(self, budget: int, dimension: int) -> None:
         self._budget, self._dimension = budget, dimension
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._indexes: OrderedDict[str, CachedIndex] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the kept indexes hold."""
+        """Bytes that the cached indexes take."""
         with self._lock:
             return sum(self._sizes.values())
 
-    def entry(self, user_id: str) -> Entry:
-        """The entry of a user, new and empty where none was kept."""
+    def get(self, user_id: str) -> CachedIndex:
+        """Return the index of a user, a new empty one if it is not cached."""
         with self._lock:
-            entry = self._entries.get(user_id)
-            if entry is None:
-                entry = self._entries[user_id] = Entry(UserIndex(self._dimension))
-            self._entries.move_to_end(user_id)
-            return entry
+            cached = self._indexes.get(user_id)
+            if cached is None:
+                cached = self._indexes[user_id] = CachedIndex(UserIndex(self._dimension))
+            self._indexes.move_to_end(user_id)
+            return cached
 
-    def resized(self, user_id: str, nbytes: int) -> None:
-        """Notes that a user's index now holds `nbytes`, and drops others until all fit."""
+    def resize(self, user_id: str, nbytes: int) -> None:
+        """Record the size of a user's index, and drop others until all fit into the budget."""
         with self._lock:
-            if user_id in self._entries:
+            if user_id in self._indexes:
                 self._sizes[user_id] = nbytes
             total = sum(self._sizes.values())
-            for other in list(self._entries):
+            for other in list(self._indexes):
                 if total <= self._budget:
                     break
                 if other != user_id:
                     total -= self._sizes.pop(other, 0)
-                    del self._entries[other]
+                    del self._indexes[other]
 
     def drop(self, user_id: str) -> None:
-        """Forgets a user's index."""
+        """Drop a user's index."""
         with self._lock:
-            self._entries.pop(user_id, None)
+            self._indexes.pop(user_id, None)
             self._sizes.pop(user_id, None)

@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: many readers beside one writer, errors in our own words."""
+"""Connections to one SQLite file: many readers next to one writer; SQLite's errors translated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .schema import PAGE_SIZE, check_file, create_private, migrate
 
 
 class Connections:
-    """Lends connections to threads: any number to read, one at a time to write."""
+    """Lends connections to threads: any number for reading, one at a time for writing."""
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
         self._path, self.busy_timeout = path, busy_timeout
@@ -34,9 +34,9 @@ class Connections:
         self._closed = False
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose statements all see one state of the file."""
-        with translated(self._path):
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection whose statements all see one state of the file."""
+        with translate_errors(self._path):
             connection = self._borrow()
             try:
                 connection.execute("BEGIN")
@@ -46,8 +46,8 @@ class Connections:
                 self._give_back(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: committed and on disk after the block, or without a trace."""
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction: committed and on disk after the block, or rolled back if it raises."""
         with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -59,19 +59,19 @@ class Connections:
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection outside of a transaction."""
-        with self._lock, translated(self._path):
+        """Lend the connection for writing, outside any transaction."""
+        with self._lock, translate_errors(self._path):
             self._require_open()
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
             yield self._writer
 
-    def another(self) -> sqlite3.Connection:
-        """A new connection, the caller's own, that has read nothing but the schema."""
+    def connect(self) -> sqlite3.Connection:
+        """Open a new connection, owned by the caller, that has read only the schema."""
         return connect(self._path, self.busy_timeout)
 
     def close(self) -> None:
-        """Closes every connection; the last one to close folds the log into the file."""
+        """Close every connection; the last one writes the log into the file."""
         with self._lock:
             self._closed = True
             if self._writer is not None:
@@ -99,12 +99,12 @@ class Connections:
 
 
 def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """A connection in autocommit mode: transactions are begun by hand.
+    """Open a connection in autocommit mode: transactions are begun explicitly.
 
-    WAL lets readers go on beside a writer; FULL makes a commit durable; secure_delete
-    overwrites what is deleted.
+    WAL lets readers continue during a write; FULL makes a commit durable; secure_delete
+    overwrites deleted rows.
     """
-    connection = _unchanged(path, busy_timeout)
+    connection = _open(path, busy_timeout)
     try:
         connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
         _enter_wal(connection, busy_timeout)
@@ -118,7 +118,7 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
 
 
 def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
-    """Switches a new file to WAL. In this one statement SQLite waits for no lock, so we do."""
+    """Switch a new file to WAL. SQLite does not wait for locks in this statement, so retry it."""
     deadline = time.monotonic() + busy_timeout
     while True:
         try:
@@ -130,8 +130,8 @@ def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
             time.sleep(0.005)
 
 
-def _unchanged(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """A connection that has changed nothing yet; never makes a file."""
+def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """Open a connection that has changed nothing yet; never creates a file."""
     return sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,
@@ -142,26 +142,26 @@ def _unchanged(path: Path, busy_timeout: float) -> sqlite3.Connection:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into ours, with the cause chained."""
+def translate_errors(path: Path) -> Iterator[None]:
+    """Raise MemoryBank's errors in place of SQLite's, with the cause chained."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _translation(str(error), path) from error
+        raise _translate(str(error), path) from error
     except UnicodeEncodeError as error:
         raise InvalidInputError(
             f"{error.object!r} has a character that cannot be stored (half a surrogate pair)"
         ) from error
 
 
-def _translation(message: str, path: Path) -> MemoryBankError:
-    for sign, kind, advice in _SIGNS:
-        if sign in message:
-            return kind(f"{path}: {message}. {advice}")
+def _translate(message: str, path: Path) -> MemoryBankError:
+    for part, error_type, advice in _TRANSLATIONS:
+        if part in message:
+            return error_type(f"{path}: {message}. {advice}")
     return StoreError(f"{path}: {message}")
 
 
-_SIGNS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
+_TRANSLATIONS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
     (
         "locked",
         StoreBusyError,
@@ -181,21 +181,21 @@ _SIGNS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
     ),
     ("readonly", StoreWriteError, "The file or its folder may not be written."),
     ("unable to open", StoreWriteError, "The file or its folder may not be read and written."),
-    ("not a database", NotABankError, "It was left as it is."),
+    ("not a database", NotABankError, "The file was not changed."),
     ("malformed", NotABankError, "The file is damaged; restore it from a backup."),
     ("closed", StoreClosedError, "Open the bank again."),
     ("binding parameter", InvalidInputError, "Ids and names must be strings."),
 )
-_OPENING = threading.Lock()
+_OPEN_LOCK = threading.Lock()
 
 
 def open_file(path: Path, busy_timeout: float) -> Connections:
-    """Connections to the bank at `path`, which is made or migrated where it needs be."""
+    """Open the bank at `path`; create or migrate the file if necessary."""
     connections = Connections(path, busy_timeout)
     try:
-        with _OPENING, translated(path):
+        with _OPEN_LOCK, translate_errors(path):
             create_private(path)
-            with closing(_unchanged(path, busy_timeout)) as db:
+            with closing(_open(path, busy_timeout)) as db:
                 check_file(db, path)
         with connections.exclusive() as db:
             migrate(db, path)

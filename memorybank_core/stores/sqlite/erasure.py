@@ -82,7 +82,7 @@ def erase(connections: Connections) -> bool:
             held = _hold(path)
             if held is None:
                 return compact(connections)
-            with closing(connections.another()) as fresh:
+            with closing(connections.connect()) as fresh:
                 for _ in range(_ATTEMPTS):
                     if not _empty_log(db, connections.busy_timeout):
                         return False

@@ -1,11 +1,10 @@
-"""Values under keys, in the file of the memories: the `items` table.
+"""Store items in the table `items`: JSON values under keys in namespaces.
 
-The namespaces of a prefix are one range of the primary key: see `item_rows`.
+The namespaces under a prefix are one range of the primary key: see `item_rows`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
@@ -22,8 +21,10 @@ from memorybank_core.stores.item_rows import (
     to_row,
 )
 from memorybank_core.stores.rows import micros
+from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
+from .reading import check_embedder
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _UNDER = f"path >= ? AND path < ? AND {_ALIVE}"
@@ -44,30 +45,30 @@ _NAMESPACES = f"""
     )
     SELECT path FROM paths
     WHERE EXISTS (SELECT 1 FROM items WHERE items.path = paths.path AND {_ALIVE})
-"""  # leaps from one path to the next, past the items of each
+"""  # jumps from each path to the next instead of reading every item
 
 
 class LocalItems:
     """The `ItemStore` of a `LocalStore`.
 
     Args:
-        connections: To the file.
-        check_embedder: Raises EmbedderMismatchError where another embedder writes the file now.
-        erase: Wipes what deleted rows left behind.
+        connections: Connections to the file.
+        embedder: The embedder of the vectors.
+        erase: Overwrites what deleted rows left behind.
     """
 
     def __init__(
         self,
         connections: Connections,
-        check_embedder: Callable[[sqlite3.Connection], None],
+        embedder: ExpectedEmbedder,
         erase: Callable[[], bool],
     ) -> None:
-        self._connections, self._check_embedder, self._erase = connections, check_embedder, erase
+        self._connections, self._embedder, self._erase = connections, embedder, erase
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
-        """The item of a key."""
+        """Return the item of a key."""
         select = f"SELECT {COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
-        with self._connections.reading() as db:
+        with self._connections.read() as db:
             row = db.execute(select, (path_of(namespace), key, micros(now))).fetchone()
         return None if row is None else to_item(row)
 
@@ -81,16 +82,16 @@ class LocalItems:
         limit: int = 10,
         offset: int = 0,
     ) -> list[tuple[Item, float | None]]:
-        """The items whose value `accepts` lets pass, with scores; see `ItemStore`.
+        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`.
 
         Reads and compares every vector under the prefix.
         """
         columns = COLUMNS if vector is None else f"{COLUMNS}, vectors"
         select = f"SELECT {columns} FROM items WHERE {_UNDER}"
         under = (*bounds(prefix), micros(now))
-        with self._connections.reading() as db:
+        with self._connections.read() as db:
             if vector is not None:
-                self._check_embedder(db)
+                check_embedder(self._embedder, db)
             if vector is None and accepts is None:
                 rows = db.execute(f"{select} {_LAST_FIRST} LIMIT ?", (*under, offset + limit))
             else:
@@ -98,11 +99,11 @@ class LocalItems:
             return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
-        """Every namespace that has an item."""
+        """Return every namespace that has an item."""
         start, end = bounds(prefix)
-        with self._connections.reading() as db:
-            found = db.execute(_NAMESPACES, (start, end, end, micros(now)))
-            return [namespace_of(path) for (path,) in found]
+        with self._connections.read() as db:
+            rows = db.execute(_NAMESPACES, (start, end, end, micros(now)))
+            return [namespace_of(path) for (path,) in rows]
 
     def write(
         self,
@@ -111,27 +112,27 @@ class LocalItems:
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
     ) -> bool:
-        """Stores items and erases others, in one transaction.
+        """Store items and delete others, in one transaction.
 
-        Where any are `deleted`, what SQLite left of them in unused parts of the file is wiped
-        afterwards, once; that reads the whole file. It is not done for what is replaced or has
-        expired: that goes with the next deletion.
+        If any are `deleted`, the copies that SQLite left of them in unused parts of the file are
+        then overwritten; this reads the whole file once. Copies of replaced and expired items are
+        overwritten at the next deletion.
 
         Raises:
-            EmbedderMismatchError: Another embedder writes the file now.
+            EmbedderMismatchError: If another embedder writes the file now.
         """
-        entries = [to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
+        rows = [to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
         keys = [(path_of(namespace), key) for namespace, key in deleted]
-        with self._connections.writing() as db:
+        with self._connections.write() as db:
             if any(matrix is not None for matrix in vectors):
-                self._check_embedder(db)
+                check_embedder(self._embedder, db)
             db.execute("DELETE FROM items WHERE expires_at <= ?", (micros(now),))
-            db.executemany(_INSERT, entries)
+            db.executemany(_INSERT, rows)
             db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
         return self._erase() if keys else True
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Lets the time to live of items start anew; writes only where one has any."""
+        """Restart the time to live of items; writes only if one has any."""
         changes = [
             (expiry(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
             for item in items
@@ -139,20 +140,20 @@ class LocalItems:
         ]
         if changes:
             update = "UPDATE items SET expires_at = ? WHERE path = ? AND key = ? AND ttl = ?"
-            with self._connections.writing() as db:
+            with self._connections.write() as db:
                 db.executemany(update, changes)
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
-        """Items with `fields` whose vectors are missing, as after a change of the embedder."""
+        """Return items with `fields` but without vectors, as after a change of the embedder."""
         select = f"SELECT {COLUMNS} FROM items WHERE {_UNEMBEDDED}"
-        with self._connections.reading() as db:
+        with self._connections.read() as db:
             return [to_item(row) for row in db.execute(select, (*bounds(prefix), micros(now)))]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
-        """Stores vectors of items; of one that was written meanwhile, nothing.
+        """Store vectors of items, except for items that were written in the meantime.
 
         Raises:
-            EmbedderMismatchError: Another embedder writes the file now.
+            EmbedderMismatchError: If another embedder writes the file now.
         """
         changes = [
             (
@@ -165,6 +166,6 @@ class LocalItems:
             for item, matrix in zip(items, vectors, strict=True)
         ]
         of_item = "path = ? AND key = ? AND updated_at = ? AND value = ?"
-        with self._connections.writing() as db:
-            self._check_embedder(db)
+        with self._connections.write() as db:
+            check_embedder(self._embedder, db)
             db.executemany(f"UPDATE items SET vectors = ? WHERE {of_item}", changes)

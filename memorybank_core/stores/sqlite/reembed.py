@@ -46,10 +46,10 @@ def reembed(
         raise ConfigurationError(f"there is no bank at {location}")
     connections = open_file(path.absolute(), timeout)
     try:
-        with connections.writing() as db:
+        with connections.write() as db:
             _prepare(db, embedder)
         done = _embed_missing(connections, embedder, progress)
-        with connections.writing() as db:  # nobody else writes from here on
+        with connections.write() as db:  # locks out other writers
             while batch := db.execute(_MISSING, (0, 0)).fetchall():
                 done += _insert(db, _embed(batch, embedder))
             _swap(db, embedder)
@@ -61,9 +61,9 @@ def reembed(
 
 
 def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
-    """Makes room for the new vectors; drops those of a run with yet another embedder."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
-    if found and found[0] != embedder.name:
+    """Create the table of the new vectors; drop that of a run with yet another embedder."""
+    row = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
+    if row and row[0] != embedder.name:
         db.execute("DROP TABLE vectors_next")
     db.execute("INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?)", (embedder.name,))
     db.execute(
@@ -75,15 +75,15 @@ def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
 def _embed_missing(
     connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
 ) -> int:
-    """Embeds what has no new vector yet, a transaction a batch; others may write in between."""
+    """Embed what has no new vector yet, one transaction per batch; others may write in between."""
     done, after = 0, (0, 0)
     while True:
-        with connections.reading() as db:
+        with connections.read() as db:
             batch = db.execute(_MISSING, after).fetchall()
         if not batch:
             return done
         entries = _embed(batch, embedder)
-        with connections.writing() as db:
+        with connections.write() as db:
             stored = _insert(db, entries)
         done, after = done + stored, batch[-1][:2]
         if progress:
@@ -98,7 +98,7 @@ def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:
 
 
 def _insert(db: sqlite3.Connection, entries: list[Row]) -> int:
-    """Stores what still is as it was embedded; the rest is embedded once more, or was deleted."""
+    """Store the vectors of memories that did not change since they were embedded."""
     return db.executemany(
         "INSERT OR REPLACE INTO vectors_next SELECT user_key, seq, ? FROM memories "
         "WHERE (user_key, seq, version) = (?, ?, ?)",
@@ -107,7 +107,7 @@ def _insert(db: sqlite3.Connection, entries: list[Row]) -> int:
 
 
 def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
-    """Puts the new vectors in the place of the old, and every cached index out of date."""
+    """Replace the old vectors by the new ones, and invalidate every cached index."""
     db.execute(
         "DELETE FROM vectors_next WHERE NOT EXISTS (SELECT 1 FROM memories AS m "
         "WHERE (m.user_key, m.seq) = (vectors_next.user_key, vectors_next.seq))"

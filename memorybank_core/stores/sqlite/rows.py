@@ -25,17 +25,17 @@ INSERT = (
         f"{name} = excluded.{name}" for name in f"version, written, terms, {CONTENT}".split(", ")
     )
 )
-"""Stores a memory; one that takes another's place is as strong and as fresh as that was."""
+"""Inserts a memory; one that replaces another keeps its strength, recalls, archive and pin."""
 INDEXED = (
     "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
     "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at, pinned"
 )
-"""What the index of a user is made from, beside the terms and the vectors."""
+"""The columns that a user's index is built from, besides the terms and the vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What goes into the file of one memory: `row` has the values of `COLUMNS`."""
+    """A memory to be inserted; `row` has the values of `COLUMNS`."""
 
     id: str
     row: Row
@@ -44,7 +44,7 @@ class Entry:
 
 
 def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
-    """Memories, with the vectors of their windows, as they go into the file."""
+    """Return the entries of memories with the vectors of their windows."""
     return [
         Entry(
             memory.id,
@@ -57,7 +57,7 @@ def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry
 
 
 def to_indexed(row: Row) -> IndexedMemory:
-    """The index's view of a row of `INDEXED`."""
+    """Convert a row of `INDEXED` to the input of the index."""
     (seq, created, refreshed, strength, day, session, kind, query, response, *names) = row[:-2]
     (user, companion), (archived, pinned) = names, row[-2:]
     return IndexedMemory(
@@ -75,12 +75,12 @@ def to_indexed(row: Row) -> IndexedMemory:
 
 
 def to_vectors(blob: bytes, dimension: int) -> Matrix:
-    """The vectors of a memory's windows, float32 (windows, dimension)."""
+    """Return the vectors of a memory's windows, float32 (windows, dimension)."""
     return np.frombuffer(blob, np.float32).reshape(-1, dimension)
 
 
-def condition(filter: Filter) -> tuple[str, list[Any]]:
-    """A filter as SQL, to follow the condition on the user."""
+def filter_conditions(filter: Filter) -> tuple[str, list[Any]]:
+    """Return a filter as SQL, to follow the condition on the user."""
     clauses, values = [], []
     for clause, value in (
         ("day >= ?", filter.since and filter.since.isoformat()),

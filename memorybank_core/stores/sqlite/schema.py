@@ -1,8 +1,7 @@
-"""The SQLite file: its tables, their numbered migrations, and the checks before it is opened.
+"""The tables of a file: their numbered migrations, and the checks before a file is opened.
 
-Every table's key begins with the user, or for `items` with the namespace, and rows are clustered
-by it (WITHOUT ROWID), so that what one call reads lies together, however many users share the
-file.
+Every table's key begins with the user, or for `items` with the namespace. Rows are clustered by it
+(WITHOUT ROWID), so that what one call reads is stored together, however many users share the file.
 """
 
 from __future__ import annotations
@@ -96,17 +95,17 @@ MIGRATIONS = (
     """,
     "ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
 )
-"""What takes a file from schema version i to i + 1; entries are only ever appended."""
+"""The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 
 
 def create_private(path: Path) -> None:
-    """Makes an empty file that only its owner may read; SQLite gives its WAL the same mode.
+    """Create an empty file that only its owner may read; SQLite gives its WAL the same mode.
 
-    A file that exists is not even opened: closing it again would drop the locks that other
-    connections of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
+    An existing file is not even opened: closing it would drop the locks that other connections
+    of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
 
     Raises:
-        StoreWriteError: The folder does not exist or may not be written.
+        StoreWriteError: If the folder does not exist or is not writable.
     """
     try:
         if not path.exists():
@@ -118,37 +117,37 @@ def create_private(path: Path) -> None:
 
 
 def check_file(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuses another application's file and one that lost its end, before anything is changed.
+    """Refuse another application's file and a truncated one, before anything is changed.
 
     Raises:
-        NotABankError: It is not ours, or it is damaged.
-        SchemaTooNewError: A newer version of the package wrote it.
+        NotABankError: If the file is another application's, or damaged.
+        SchemaTooNewError: If a newer version of the package wrote it.
     """
-    if path.stat().st_size == 1:  # SQLite takes such a file for an empty one
-        raise NotABankError(f"{path} is no memory bank: it has 1 byte. It was left as it is.")
+    if path.stat().st_size == 1:  # SQLite treats such a file as empty
+        raise NotABankError(f"{path} is not a memory bank: it has 1 byte. It was not changed.")
     connection.execute("BEGIN")
     _version(connection, path)
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
     expected = pages * int(connection.execute("PRAGMA page_size").fetchone()[0])
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
-        return  # pages may still be on their way from the log
+        return  # the log may hold pages that the file lacks
     size = path.stat().st_size
     if size < expected:
         raise NotABankError(
-            f"{path} is damaged: {size} bytes of {expected} are there. "
-            "Restore it from a backup; it was left as it is."
+            f"{path} is damaged: it has {size} of {expected} bytes. "
+            "Restore it from a backup; it was not changed."
         )
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Brings the file to the newest schema, in one transaction.
+    """Upgrade the file to the newest schema, in one transaction.
 
     Raises:
-        NotABankError: It is another application's database.
-        SchemaTooNewError: A newer version of the package wrote it.
+        NotABankError: If it is another application's database.
+        SchemaTooNewError: If a newer version of the package wrote it.
     """
-    connection.execute("BEGIN")  # else another process could make the tables between two reads
+    connection.execute("BEGIN")  # another process may create the tables between two reads
     try:
         version = _version(connection, path)
     finally:
@@ -169,14 +168,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema version of the file; 0 for an empty one."""
+    """Return the schema version of the file; 0 if it is empty."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if owner != APPLICATION_ID and tables:
-        raise NotABankError(
-            f"{path} is another application's SQLite database. It was left as it is."
-        )
+        raise NotABankError(f"{path} is another application's SQLite database. It was not changed.")
     if version > len(MIGRATIONS):
         raise SchemaTooNewError(
             f"{path} has schema {version}; this version of memorybank knows up to "

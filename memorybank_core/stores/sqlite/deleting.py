@@ -1,0 +1,77 @@
+"""Delete memories, and what was derived from them, on request."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from datetime import date
+
+from memorybank_core.stores.rows import Row
+from memorybank_core.stores.rules import digests_to_delete
+
+from .reading import BY_ID, find_user, select_in
+from .writing import delete_unfinished, next_version
+
+_PER_MEMORY = ("memories", "vectors", "recalls")
+
+
+def delete(
+    db: sqlite3.Connection, user_id: str, *, ids: Collection[str] | None, day: date | None
+) -> dict[str, int]:
+    """Delete memories and what was derived from them; see `MemoryStore.delete`.
+
+    Returns:
+        The number of deleted rows of each table.
+    """
+    user_key = find_user(db, user_id)
+    if user_key is None:
+        return dict.fromkeys((*_PER_MEMORY, "digests"), 0)
+    if ids is None and day is None:
+        return _delete_user(db, user_key)
+    doomed = _select_doomed(db, user_key, ids, day)
+    delete_unfinished(db, user_key, [row[0] for row in doomed])
+    counts = {
+        table: sum(
+            db.execute(
+                f"DELETE FROM {table} WHERE user_key = ? AND seq = ?", (user_key, seq)
+            ).rowcount
+            for seq, *_ in doomed
+        )
+        for table in _PER_MEMORY
+    }
+    stored = db.execute("SELECT kind, day FROM digests WHERE user_key = ?", (user_key,))
+    derived = digests_to_delete({(kind, of) for _, of, kind in doomed}, day, stored)
+    delete_digest = "DELETE FROM digests WHERE user_key = ? AND kind = ? AND day = ?"
+    db.executemany(delete_digest, ((user_key, *digest) for digest in derived))
+    next_version(db, user_id)
+    db.execute("UPDATE users SET rewritten = version WHERE user_key = ?", (user_key,))
+    return {**counts, "digests": len(derived)}
+
+
+def _delete_user(db: sqlite3.Connection, user_key: int) -> dict[str, int]:
+    """Delete everything of a user."""
+    counts = {
+        table: db.execute(f"DELETE FROM {table} WHERE user_key = ?", (user_key,)).rowcount
+        for table in (*_PER_MEMORY, "digests")
+    }
+    delete_unfinished(db, user_key, None)
+    db.execute("DELETE FROM users WHERE user_key = ?", (user_key,))
+    return counts
+
+
+def _select_doomed(
+    db: sqlite3.Connection, user_key: int, ids: Collection[str] | None, day: date | None
+) -> set[Row]:
+    """Return number, day and kind of the memories to delete.
+
+    A turn takes the event summaries of its day.
+    """
+    select = "SELECT seq, day, kind FROM memories WHERE user_key = ?"
+    if ids is not None:
+        by_id = select.replace("memories", BY_ID)
+        selected = list(select_in(db, by_id, (user_key,), "id", set(ids)))
+    else:
+        selected = list(select_in(db, select, (user_key,), "day", [day and day.isoformat()]))
+    days = {row[1] for row in selected if row[2] == "turn"}
+    events = select_in(db, f"{select} AND kind = 'event'", (user_key,), "day", days)
+    return {*selected, *events}

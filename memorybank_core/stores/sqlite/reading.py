@@ -1,0 +1,190 @@
+"""Read memories, digests and profiles."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from memorybank_core.protocols import Filter, Matrix, Stored
+from memorybank_core.records import Digest, Memory
+from memorybank_core.reports import Stats
+from memorybank_core.stores.rows import (
+    COLUMNS,
+    DIGEST,
+    Row,
+    moment,
+    to_digest,
+    to_memory,
+    to_stats,
+)
+from memorybank_core.stores.rules import ExpectedEmbedder
+
+from .rows import filter_conditions, to_vectors
+
+OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
+"""The condition that limits a statement to the rows of one user."""
+
+BY_ID = "memories INDEXED BY memories_by_id"
+"""The table, when looking up several ids: by itself, SQLite would read every row of the user."""
+
+_MAX_VALUES = 500  # old versions of SQLite accept at most 999 parameters
+
+
+def select_in(
+    db: sqlite3.Connection, select: str, head: Row, column: str, values: Collection[Any]
+) -> Iterator[Row]:
+    """Yield the rows of `select`, which ends in a condition, whose `column` is in `values`."""
+    values = list(values)
+    for start in range(0, len(values), _MAX_VALUES):
+        chunk = values[start : start + _MAX_VALUES]
+        marks = ", ".join("?" * len(chunk))
+        yield from db.execute(f"{select} AND {column} IN ({marks})", (*head, *chunk))
+
+
+def stored_embedder(db: sqlite3.Connection) -> tuple[str, int]:
+    """Return name and dimension of the embedder that wrote the file; ("", 0) if it is new."""
+    meta = dict(db.execute("SELECT name, value FROM meta"))
+    return meta.get("embedder", ""), int(meta.get("dimension", 0))
+
+
+def check_embedder(embedder: ExpectedEmbedder, db: sqlite3.Connection) -> None:
+    """Check which embedder wrote the file.
+
+    Raises:
+        EmbedderMismatchError: If it was another one.
+    """
+    embedder.require(*stored_embedder(db))
+
+
+def find_user(db: sqlite3.Connection, user_id: str) -> int | None:
+    """Return the key of a user, or None if there is no such user."""
+    row = db.execute("SELECT user_key FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def find_seqs(db: sqlite3.Connection, user_key: int, ids: Collection[str]) -> dict[str, int]:
+    """Return the number of each memory with one of these ids."""
+    select = f"SELECT id, seq FROM {BY_ID} WHERE user_key = ?"
+    return dict(select_in(db, select, (user_key,), "id", ids))
+
+
+def count_memories(db: sqlite3.Connection, user_id: str) -> int:
+    """Return how many memories a user has."""
+    row = db.execute(f"SELECT count(*) FROM memories WHERE {OF_USER}", (user_id,)).fetchone()
+    return int(row[0])
+
+
+def known(db: sqlite3.Connection, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+    """See `MemoryStore.known`."""
+    select = f"SELECT {COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
+    rows = select_in(db, select, (user_id,), "id", ids)
+    return {row[0]: to_memory(user_id, row) for row in rows}
+
+
+def fetch(db: sqlite3.Connection, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+    """See `MemoryStore.fetch`."""
+    select = f"SELECT seq, {COLUMNS} FROM memories WHERE {OF_USER}"
+    rows = select_in(db, select, (user_id,), "seq", keys)
+    return {row[0]: to_memory(user_id, row[1:]) for row in rows}
+
+
+def memories(
+    db: sqlite3.Connection, user_id: str, filter: Filter, *, last: int | None
+) -> list[Memory]:
+    """See `MemoryStore.memories`."""
+    condition, values = filter_conditions(filter)
+    select = f"SELECT {COLUMNS} FROM memories WHERE {OF_USER} {condition}"
+    newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
+    rows = db.execute(newest_first, (user_id, *values, -1 if last is None else last))
+    return [to_memory(user_id, row) for row in rows][::-1]
+
+
+def span(db: sqlite3.Connection, user_id: str) -> tuple[date, date] | None:
+    """See `MemoryStore.span`."""
+    user_key = find_user(db, user_id)
+    first, last = db.execute(
+        "SELECT (SELECT min(day) FROM memories WHERE user_key = ?), "
+        "(SELECT max(day) FROM memories WHERE user_key = ?)",
+        (user_key, user_key),
+    ).fetchone()
+    return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+
+
+def recalls(db: sqlite3.Connection, user_id: str, id: str) -> list[datetime]:
+    """See `MemoryStore.recalls`."""
+    rows = db.execute(
+        f"SELECT at FROM recalls JOIN memories USING (user_key, seq) "
+        f"WHERE {OF_USER} AND id = ? ORDER BY at, number",
+        (user_id, id),
+    )
+    return [moment(at) for (at,) in rows]
+
+
+def vectors(
+    db: sqlite3.Connection, user_id: str, ids: Collection[str], dimension: int
+) -> dict[str, Matrix]:
+    """See `MemoryStore.vectors`."""
+    select = (
+        f"SELECT id, vector FROM {BY_ID} JOIN vectors USING (user_key, seq) "
+        f"WHERE memories.{OF_USER}"
+    )
+    rows = select_in(db, select, (user_id,), "id", ids)
+    return {id: to_vectors(blob, dimension) for id, blob in rows}
+
+
+def scan(
+    db: sqlite3.Connection, user_id: str, *, after: int, limit: int, dimension: int
+) -> list[Stored]:
+    """See `MemoryStore.scan`."""
+    select = (
+        f"SELECT seq, vector, {COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
+        f"WHERE memories.{OF_USER} AND seq > ? ORDER BY seq LIMIT ?"
+    )
+    rows = db.execute(select, (user_id, after, limit)).fetchall()
+    select_recalls = f"SELECT seq, at, turn FROM recalls WHERE {OF_USER}"
+    recalls = select_in(db, select_recalls, (user_id,), "seq", [row[0] for row in rows])
+    history: dict[int, list[tuple[datetime, str | None]]] = {}
+    for seq, at, turn in sorted(recalls):
+        history.setdefault(seq, []).append((moment(at), turn))
+    return [
+        Stored(
+            seq,
+            to_memory(user_id, tuple(row)),
+            to_vectors(blob, dimension),
+            tuple(history.get(seq, ())),
+        )
+        for seq, blob, *row in rows
+    ]
+
+
+def digests(db: sqlite3.Connection, user_id: str, *, days: bool) -> list[Digest]:
+    """See `MemoryStore.digests`."""
+    condition = OF_USER if days else f"{OF_USER} AND day = ''"
+    select = f"SELECT {DIGEST} FROM digests WHERE {condition} ORDER BY kind, day"
+    return [to_digest(user_id, row) for row in db.execute(select, (user_id,))]
+
+
+def profile(db: sqlite3.Connection, user_id: str) -> str:
+    """See `MemoryStore.profile`."""
+    row = db.execute("SELECT profile FROM users WHERE user_id = ?", (user_id,)).fetchone()
+    return "{}" if row is None else str(row[0])
+
+
+def users(db: sqlite3.Connection) -> list[str]:
+    """Return every user id, sorted."""
+    return [user_id for (user_id,) in db.execute("SELECT user_id FROM users ORDER BY user_id")]
+
+
+def stats(db: sqlite3.Connection, user_id: str | None) -> Stats:
+    """See `MemoryStore.stats`."""
+    condition, values = ("TRUE", ()) if user_id is None else (OF_USER, (user_id,))
+    counts = db.execute(
+        "SELECT count(DISTINCT user_key), count(*), count(archived_at), total(recalls), "
+        f"min(day), max(day) FROM memories WHERE {condition}",
+        values,
+    ).fetchone()
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    page_size = db.execute("PRAGMA page_size").fetchone()[0]
+    return to_stats(counts, pages * page_size)
