@@ -52,11 +52,11 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         Raises:
             StoreError: If the store cannot be read.
         """
-        return self._to_messages(self.bank.timeline(**self._query(self.limit)))
+        return self._to_messages(self.bank.timeline(**self._timeline_options(self.limit)))
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Async `messages`."""
-        return self._to_messages(await self.bank.atimeline(**self._query(self.limit)))
+        return self._to_messages(await self.bank.atimeline(**self._timeline_options(self.limit)))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Store messages. When it returns, they are on disk, in one transaction.
@@ -71,7 +71,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         """
         exchanges = _pair_messages(messages)
         if exchanges:
-            stored = self.bank.timeline(**self._query(_lookback(exchanges)))
+            stored = self.bank.timeline(**self._timeline_options(_lookback(exchanges)))
             turns = _to_turns(exchanges, stored, self.session)
             self.bank.add(turns, user_id=self.user_id, replace=True)
 
@@ -79,30 +79,30 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         """Async `add_messages`."""
         exchanges = _pair_messages(messages)
         if exchanges:
-            stored = await self.bank.atimeline(**self._query(_lookback(exchanges)))
+            stored = await self.bank.atimeline(**self._timeline_options(_lookback(exchanges)))
             turns = _to_turns(exchanges, stored, self.session)
             await self.bank.aadd(turns, user_id=self.user_id, replace=True)
 
     def clear(self) -> None:
-        """Delete this conversation permanently, and the digests of its days.
+        """Delete this conversation and the digests of its days permanently.
 
         Raises:
             StoreError: If the store cannot be written.
         """
-        memories = self.bank.timeline(**self._query(None))
+        memories = self.bank.timeline(**self._timeline_options(None))
         if memories:
             self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
 
     async def aclear(self) -> None:
         """Async `clear`."""
-        memories = await self.bank.atimeline(**self._query(None))
+        memories = await self.bank.atimeline(**self._timeline_options(None))
         if memories:
             await self.bank.adelete(user_id=self.user_id, ids=[memory.id for memory in memories])
 
-    def _query(self, last: int | None) -> dict[str, Any]:
-        """Return the timeline arguments for the `last` turns of this conversation, or for all."""
-        query = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**query, "archived": True, "last": last}
+    def _timeline_options(self, last: int | None) -> dict[str, Any]:
+        """Return the timeline options for the `last` turns of this conversation, or for all."""
+        options = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
+        return {**options, "archived": True, "last": last}
 
     def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
         prefix = _id_prefix(self.session)
@@ -118,7 +118,7 @@ class _Exchange:
 
     @property
     def id(self) -> str | None:
-        """The id of the first message; None if it has no id."""
+        """Id of the first message; None if it has no id."""
         return (self.message or self.answers[0]).id
 
 
@@ -179,8 +179,8 @@ def _id_prefix(session: str) -> str:
 def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) -> Turn:
     """Return `turn` with the answers of the exchange that are not stored yet.
 
-    If the exchange has no human message, an answer with an id may repeat that of any stored turn;
-    it is left out unless the last turn has no answer yet.
+    If the exchange has no human message, an answer with an id may repeat an answer of any stored
+    turn. Such an answer is left out, unless the last turn has no answer yet.
     """
     responses = [turn.response]
     if exchange.message is None:

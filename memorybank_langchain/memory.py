@@ -82,7 +82,7 @@ class MemoryBankMemory(BaseMemory):
             StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
         query = self._query(inputs)
-        latest = self.bank.timeline(**self._latest_query())
+        latest = self.bank.timeline(**self._timeline_options())
         context = self.bank.context(query or None, **self._context_options(latest))
         self.bank.reinforce(context.ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format(context, latest)}
@@ -90,7 +90,7 @@ class MemoryBankMemory(BaseMemory):
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Async `load_memory_variables`."""
         query = self._query(inputs)
-        latest = await self.bank.atimeline(**self._latest_query())
+        latest = await self.bank.atimeline(**self._timeline_options())
         context = await self.bank.acontext(query or None, **self._context_options(latest))
         await self.bank.areinforce(context.ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format(context, latest)}
@@ -110,7 +110,7 @@ class MemoryBankMemory(BaseMemory):
         await self.bank.aadd(self._turns(inputs, outputs), user_id=self.user_id)
 
     def clear(self) -> None:
-        """Delete permanently the turns of the `session`, or without one everything of this user.
+        """Delete the turns of `session` permanently; without a session, everything of the user.
 
         The digests of the days of deleted turns are deleted with them.
 
@@ -150,19 +150,19 @@ class MemoryBankMemory(BaseMemory):
         return _text(outputs[keys[0] if len(keys) == 1 else "output"])
 
     def _turns(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[Turn]:
-        """Return the turn to store, as a list; an empty one if there are no words."""
+        """Return the turn to store as a list, which is empty if there are no words."""
         query, response = self._input_text(inputs), self._output_text(outputs)
         if not (query + response).strip():
             return []
         return [Turn(query, response, session=self.session)]
 
-    def _latest_query(self) -> dict[str, Any]:
-        """Return the timeline arguments for the latest turns.
+    def _timeline_options(self) -> dict[str, Any]:
+        """Return the timeline options for the latest turns.
 
         At least one turn is read: its id identifies the current position in the conversation.
         """
-        query = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**query, "last": max(self.recent, 1)}
+        options = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
+        return {**options, "last": max(self.recent, 1)}
 
     def _context_options(self, latest: Sequence[Memory]) -> dict[str, Any]:
         """Return the options of the recalled context, which leaves out turns shown verbatim."""

@@ -58,7 +58,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
     model; the answer completes the turn, which keeps its time. Replays, retries and resumed runs
     recognize the turn and never store it twice.
 
-    Recall happens once a turn. In every prompt of the turn, the recalled text is appended to a
+    Recall happens once per turn. In every prompt of the turn, the recalled text is appended to a
     copy of the user's message. There it follows all earlier messages, so that prefix caches stay
     warm, and keeps its place between tool results in every model call. All providers accept it
     there; some refuse a separate message after a tool result, or a system message that is not the
@@ -101,7 +101,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
     def before_agent(
         self, state: MemoryBankState, runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
-        """Recall for the user's message and store it, unless the turn in progress has done so."""
+        """Recall for the user's message and store it, unless both were done for this turn."""
         user_id = self._require_user(runtime, config)
         turn, message = state.get("memorybank"), last_human(state["messages"])
         if message is None:
@@ -183,7 +183,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             )
 
     def _begin(self, turn: AgentTurn, config: RunnableConfig) -> AgentTurn:
-        """Recall, then store: this order keeps the message from being recalled for itself."""
+        """Recall, then store, so that the message does not recall itself."""
         context = Context("", 0)
         with _report_failure("recall", turn, config):
             context = self._recall(turn)

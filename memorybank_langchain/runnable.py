@@ -192,7 +192,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         await asyncio.to_thread(self._end, turn, texts)
 
     def _begin(self, input: Any, config: RunnableConfig | None) -> _PendingTurn:
-        """Recall, then store the user's words: this order keeps a question from finding itself."""
+        """Recall, then store the user's words, so that a question does not recall itself."""
         at = datetime.now(timezone.utc)
         session = resolve_session(self._session, config)
         recall = self._recaller.recall(input, config, session)

@@ -205,7 +205,7 @@ class MemoryBankMemory(BaseMemory):
         self.conversation = new_conversation()
 
     def clear(self) -> None:
-        """Delete permanently the turns of the `session`, or without one everything of this user.
+        """Delete the turns of `session` permanently; without a session, everything of the user.
 
         The digests of the days of deleted turns are deleted with them.
 

@@ -313,7 +313,7 @@ def test_a_bank_digests_with_a_chat_model(tmp_path):
         assert bank.summary(user_id=USER, day=MONDAY.date()).made_by == "fake-chat"
 
 
-# Ours for LangChain.
+# A MemoryBank embedder for LangChain.
 
 
 def test_our_embedders_are_embeddings_by_name():
@@ -326,8 +326,8 @@ def test_our_embedders_are_embeddings_by_name():
         MemoryBankEmbeddings("hashin")
 
 
-class OfEmbeddings:
-    """Our embeddings."""
+class EmbeddingsProperties:
+    """The properties that LangChain's standard tests need."""
 
     @property
     def embeddings_class(self):
@@ -338,11 +338,11 @@ class OfEmbeddings:
         return {"embedder": "hashing"}
 
 
-class TestUnit(OfEmbeddings, unit_tests.EmbeddingsUnitTests):
+class TestUnit(EmbeddingsProperties, unit_tests.EmbeddingsUnitTests):
     """LangChain's unit tests of embeddings."""
 
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
-class TestIntegration(OfEmbeddings, integration_tests.EmbeddingsIntegrationTests):
+class TestIntegration(EmbeddingsProperties, integration_tests.EmbeddingsIntegrationTests):
     """LangChain's integration tests of embeddings."""

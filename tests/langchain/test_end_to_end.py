@@ -23,7 +23,7 @@ QUERIES = [
 
 
 class Prompts(BaseCallbackHandler):
-    """Keeps the last message of each prompt."""
+    """A handler that records the last message of each prompt."""
 
     def __init__(self):
         self.last = []

@@ -1,4 +1,4 @@
-"""The memory of classic chains, in real chains, on a real file."""
+"""The memory for classic chains, in real chains, on a real file."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ def bank(tmp_path):
 
 @pytest.fixture
 def talked(bank):
-    """A bank in which the ten turns were said."""
+    """A bank with the ten turns."""
     for query, response in TALK:
         bank.add([Turn(query, response)], user_id=ALICE)
     return bank

@@ -61,7 +61,7 @@ ASKS = "Which instrument does my sister Nora play?"
 
 
 class Noting:
-    """Notes the questions."""
+    """An embedder that records the queries."""
 
     def __init__(self):
         self.inner, self.questions = HashingEmbedder(), []
@@ -97,13 +97,13 @@ def approve(*kinds):
 
 
 def started(agent, is_async):
-    """`agent.invoke`, or the same through `ainvoke`."""
+    """Return `agent.invoke`, or a function that calls `ainvoke`."""
     if not is_async:
         return agent.invoke
     return lambda *args, **options: asyncio.run(agent.ainvoke(*args, **options))
 
 
-# --- A talk of ten turns, in every way there is ---------------------------------------------
+# --- A conversation of ten turns, run in every way ------------------------------------------
 
 
 def test_ten_turns_in_every_way_leave_ten_turns(bank, saver):
@@ -194,7 +194,7 @@ def test_ten_turns_async(bank, tmp_path, way):
     assert "plays the cello" in recalled(model.prompts[-1])
 
 
-# --- What stands in the prompt ----------------------------------------------------------------
+# --- The prompt --------------------------------------------------------------------------------
 
 
 def test_every_prompt_of_a_turn_has_the_same_block_and_one_recall(bank, saver):
@@ -507,7 +507,7 @@ def test_the_result_of_a_tool_can_be_the_answer(bank, kind):
     assert ("Sun in Oslo." if kind == "direct" else "blue") in response
 
 
-# --- Whose memory -----------------------------------------------------------------------------
+# --- The user ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

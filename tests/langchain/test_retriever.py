@@ -1,4 +1,4 @@
-"""MemoryBankRetriever: documents that answer, of one user, and LangChain's own tests."""
+"""MemoryBankRetriever: its documents, one user at a time, and LangChain's own tests."""
 
 import asyncio
 import json

@@ -46,7 +46,7 @@ def words(output):
     return output if isinstance(output, str) else output.text
 
 
-# What is remembered.
+# Stored turns.
 
 
 @pytest.mark.parametrize("parser", [None, StrOutputParser()])
@@ -348,7 +348,7 @@ def test_no_more_is_recalled_than_there_is_room_for(bank):
     assert OPENING not in with_memory(ECHO, bank, user_id=ALICE, max_tokens=9).invoke("cello")
 
 
-# Whose memory.
+# The user.
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -401,7 +401,7 @@ def test_threads_that_talk_at_once_lose_no_turn(bank):
     assert sorted(stored_turns(bank)) == sorted((f"Turn {n}.", "Hi!") for n in range(40))
 
 
-# recalled.
+# The function `recalled`.
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,4 +1,4 @@
-"""MemoryBankStore: what LangGraph's own store does, and what a bank adds."""
+"""MemoryBankStore: equal to LangGraph's own store where both do the same, and its additions."""
 
 import asyncio
 import math
@@ -116,7 +116,7 @@ def names(found):
     return [item.key for item in found]
 
 
-# What both do
+# Shared with LangGraph
 
 
 def test_put_get_delete(store):
@@ -325,7 +325,7 @@ OP = (
 
 
 def plain(result):
-    """A result without times; lists in an order of their own."""
+    """Return a result without times and scores, and sort lists."""
     if isinstance(result, list):
         return sorted(part if isinstance(part, tuple) else str(plain(part)) for part in result)
     return result and (result.namespace, result.key, result.value)
@@ -346,7 +346,7 @@ def test_any_operations_have_the_results_that_langgraphs_own_gives(ours, batches
         assert all(plain(mine) == plain(other) for mine, other in results)
 
 
-# What is ours
+# Specific to MemoryBankStore
 
 
 @pytest.mark.parametrize("label", NASTY)

@@ -1,4 +1,4 @@
-"""remember, recall and forget, as an agent calls them, and LangChain's own tests."""
+"""The tools remember, recall and forget, as an agent calls them, and LangChain's own tests."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ EXAMPLES = {
 
 
 class ToolCallingModel(GenericFakeChatModel):
-    """Says what it was given to say, whatever tools there are."""
+    """A chat model that follows a script and ignores its tools."""
 
     def bind_tools(self, tools, **kwargs):
         return self
@@ -56,7 +56,7 @@ def named(bank, **options):
 
 
 def memories_in(answer):
-    """The memories in an answer of `recall`."""
+    """Return the memories in an answer of `recall`."""
     return [json.loads(line) for line in answer.splitlines() if line.startswith("{")]
 
 
@@ -250,8 +250,8 @@ def test_a_day_may_be_named(bank):
     assert (memory["id"], memory["day"]) == ("soup", date(2024, 3, 5).isoformat())
 
 
-class OfTools:
-    """One of the tools after the other."""
+class ToolProperties:
+    """The properties that LangChain's standard tests need, for each tool."""
 
     @pytest.fixture(autouse=True, params=EXAMPLES)
     def _with(self, bank, request):
@@ -266,11 +266,11 @@ class OfTools:
         return EXAMPLES[self._name]
 
 
-class TestUnit(OfTools, unit_tests.ToolsUnitTests):
+class TestUnit(ToolProperties, unit_tests.ToolsUnitTests):
     """LangChain's unit tests of a tool."""
 
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
-class TestIntegration(OfTools, integration_tests.ToolsIntegrationTests):
+class TestIntegration(ToolProperties, integration_tests.ToolsIntegrationTests):
     """LangChain's integration tests of a tool."""

@@ -41,7 +41,7 @@ pytestmark = [  # what LlamaIndex's own memory and agents do
 
 @pytest.fixture(autouse=True)
 def _loop():
-    """The event loop that LlamaIndex's sync methods take, and would otherwise leave open."""
+    """Provide the event loop for LlamaIndex's sync methods, which would leave theirs open."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
@@ -51,7 +51,7 @@ def _loop():
 
 @pytest.fixture
 def memory_of(bank):
-    """Makes memories whose own database is closed in the end."""
+    """Return a function that creates memories; their own databases are closed at the end."""
     engines = []
 
     def made(session, make=memory_with_bank, **options):

@@ -1,4 +1,4 @@
-"""LlamaIndex's models for the bank, the bank's embedders for LlamaIndex."""
+"""Bridges between LlamaIndex models and MemoryBank models."""
 
 import asyncio
 from datetime import datetime, timezone
@@ -204,7 +204,7 @@ def test_roles_and_limits_reach_the_model_and_stops_are_kept():
 
 
 class Reason(Enum):
-    """As some providers give it."""
+    """A finish reason as some providers return it."""
 
     LONG = "MAX_TOKENS"
 
@@ -303,7 +303,7 @@ def test_a_bank_digests_with_a_model(tmp_path):
         assert bank.summary(user_id=USER, day=MONDAY.date()).made_by == "mock"
 
 
-# Ours for LlamaIndex.
+# A MemoryBank embedder for LlamaIndex.
 
 
 def test_our_embedders_are_embeddings_by_name():

@@ -1,4 +1,4 @@
-"""The memory of LlamaIndex's engines and agents, in real ones, on a real file."""
+"""The memory for LlamaIndex engines and agents, in real ones, on a real file."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def bank(tmp_path):
 
 @pytest.fixture
 def talked(bank):
-    """A bank in which the ten turns were said, in an earlier conversation."""
+    """A bank with the ten turns, in an earlier conversation."""
     for query, response in TALK:
         bank.add([Turn(query, response, session="earlier")], user_id=ALICE)
     return bank

@@ -1,4 +1,4 @@
-"""MemoryBankRetriever: nodes that answer, of one user, and in all that takes a retriever."""
+"""MemoryBankRetriever: its nodes, one user at a time, and its use in engines and fusion."""
 
 import asyncio
 import json
@@ -176,11 +176,11 @@ def test_two_users_at_once(bank):
     assert all("canary-b" in text and "canary-a" not in text for text in texts[1::2])
 
 
-# In what takes a retriever.
+# In engines and fusion.
 
 
 class Choosing(BaseSelector):
-    """Chooses what it was made to choose."""
+    """A selector with a fixed choice."""
 
     def __init__(self, *chosen):
         self.chosen = [SingleSelection(index=index, reason="so") for index in chosen]
@@ -251,7 +251,7 @@ def test_fusion_knows_a_memory_again_that_two_questions_found(bank, mode):
         assert len(node_ids) == 2
 
 
-# What observers see.
+# Events.
 
 
 def test_events_tell_who_asked_what_and_what_was_found(bank, heard):

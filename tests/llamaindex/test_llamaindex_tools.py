@@ -1,4 +1,4 @@
-"""remember, recall and forget, as an agent of LlamaIndex calls them."""
+"""The tools remember, recall and forget, as a LlamaIndex agent calls them."""
 
 import asyncio
 import json
