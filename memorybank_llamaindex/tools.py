@@ -61,14 +61,14 @@ class MemoryBankToolSpec(BaseToolSpec):
         self.spec_functions = list(ARGUMENTS)
         self._tools = MemoryTools(bank, k=k, max_tokens=max_tokens)
         self._session, wording = session, WORDING[bank.language]
-        self._schemas = {name: _schema(name, wording) for name in ARGUMENTS}
+        self._schemas = {name: _make_schema(name, wording) for name in ARGUMENTS}
         self._metadata = {
             name: ToolMetadata(wording[name], name, schema)
             for name, schema in self._schemas.items()
         }
-        self.remember = self._function("remember", self._remember, user_id)
-        self.recall = self._function("recall", self._recall, user_id)
-        self.forget = self._function("forget", self._forget, user_id)
+        self.remember = self._make_function("remember", self._remember, user_id)
+        self.recall = self._make_function("recall", self._recall, user_id)
+        self.forget = self._make_function("forget", self._forget, user_id)
 
     def to_tool_list(
         self,
@@ -103,7 +103,7 @@ class MemoryBankToolSpec(BaseToolSpec):
             events.emit_erased(user_id, result.ids)
         return result.text
 
-    def _function(
+    def _make_function(
         self, name: str, action: Callable[[str, str], str], user_id: str | None
     ) -> Callable[..., Any]:
         """Return the function of a tool; additional arguments from the model are dropped."""
@@ -125,7 +125,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         return str(getattr(schema.model_validate(values), argument))
 
 
-def _schema(name: str, wording: Mapping[str, str]) -> type[BaseModel]:
+def _make_schema(name: str, wording: Mapping[str, str]) -> type[BaseModel]:
     """Return the schema of a tool's only argument."""
     argument = ARGUMENTS[name]
     fields: dict[str, Any] = {argument: (_Text, Field(description=wording[argument]))}
