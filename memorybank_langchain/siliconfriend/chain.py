@@ -15,7 +15,7 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_langchain.runnable import with_memory
 
 from .personas import persona
-from .prompt_window import fitted
+from .prompt_window import fit_to_window
 
 PROMPT = ChatPromptTemplate(
     [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{message}")]
@@ -69,7 +69,7 @@ def siliconfriend(
             persona=lambda values: f"{instructions}\n\n{values['memory']}".strip(),
             message=itemgetter("input"),
         )
-    chain = inputs | PROMPT | fitted(model) | StrOutputParser()
+    chain = inputs | PROMPT | fit_to_window(model) | StrOutputParser()
     return with_memory(
         chain,
         bank,

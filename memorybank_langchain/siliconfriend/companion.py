@@ -17,7 +17,7 @@ from memorybank_core import AnswerError, Context, DeletionReceipt, Memory, Memor
 from memorybank_core.validation import require_query
 
 from .chain import siliconfriend
-from .prompt_window import fitted
+from .prompt_window import fit_to_window
 from .stoppable import StoppableModel, Stopped
 
 PATIENCE = 120.0
@@ -143,7 +143,7 @@ class Companion:
         self.new_conversation()
 
     def _chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
-        model = fitted(self._model.bind(**settings) if settings else self._model)
+        model = fit_to_window(self._model.bind(**settings) if settings else self._model)
         return siliconfriend(
             StoppableModel(model, self._patience, stop),
             self.bank,

@@ -14,7 +14,7 @@ from llms.truncation import count_droppable, drop_oldest
 _ANSWER_SHARE = 4  # a quarter of the context window is reserved for the answer
 
 
-def fitted(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+def fit_to_window(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Return `model` preceded by a step that drops the oldest turns of a prompt that is too long.
 
     Only a model on this machine can count its tokens; any other is returned unchanged. The

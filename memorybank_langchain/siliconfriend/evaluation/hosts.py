@@ -18,7 +18,7 @@ from memorybank_core.llm.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
 from memorybank_langchain.siliconfriend.models import budget, digest_llm
 from memorybank_langchain.siliconfriend.personas import persona
-from memorybank_langchain.siliconfriend.prompt_window import fitted
+from memorybank_langchain.siliconfriend.prompt_window import fit_to_window
 from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 
 from .judges import Submission
@@ -61,7 +61,7 @@ class EvaluatedHost:
         self._bank, self._brief = bank, bool(options.get("brief"))
         self._k = k or options.get("k", K)
         self._max_tokens = options.get("max_tokens", CONTEXT_TOKENS)
-        stoppable = StoppableModel(fitted(model), _PATIENCE, threading.Event())
+        stoppable = StoppableModel(fit_to_window(model), _PATIENCE, threading.Event())
         self._chain = PROMPT | stoppable | StrOutputParser()
 
     def ask(self, conversation: Conversation, question: Question) -> HostAnswer:
