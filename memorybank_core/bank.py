@@ -24,9 +24,7 @@ from .context import (
     require_max_tokens,
     token_counter,
 )
-from .digests.llm_client import CallCounter, LLMClient
-from .digests.runner import DigestRunner, load_digest_state
-from .digests.summarizer import Extractor, Summarizer
+from .digests.runner import load_digest_state, make_digests
 from .embedders import resolve_embedder
 from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
@@ -468,20 +466,20 @@ class MemoryBank:
         language: str | None = None,
     ) -> SummarizeReport:
         require_k(concurrency, "concurrency")
-        moment, users, counter = require_moment(now), self._users(user_id), CallCounter()
         chosen_language = require_language(language or self.language)
-        chosen_llm = require_llm(llm) or self.llm
-        prompts = self.prompts if self.prompts and not language else PROMPTS[chosen_language]
-        writer: Extractor | Summarizer = (
-            Summarizer(LLMClient(chosen_llm, counter), prompts)
-            if chosen_llm
-            else Extractor(self.store.vectors, chosen_language)
+        own_prompts = None if language else self.prompts
+        return make_digests(
+            self.store,
+            self.embedder,
+            self._users(user_id),
+            llm=require_llm(llm) or self.llm,
+            prompts=own_prompts or PROMPTS[chosen_language],
+            language=chosen_language,
+            now=require_moment(now),
+            force=rebuild,
+            concurrency=concurrency,
+            on_progress=progress or (lambda _: None),
         )
-        on_progress = progress or (lambda _: None)
-        runner = DigestRunner(
-            self.store, self.embedder, writer, now=moment, force=rebuild, on_progress=on_progress
-        )
-        return runner.run(users, concurrency, counter)
 
     def _users(self, user_id: str | None) -> list[str]:
         """Return this user or, for None, all users."""

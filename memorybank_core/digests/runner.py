@@ -14,11 +14,12 @@ from datetime import date, datetime
 
 from memorybank_core.errors import ConflictError, LLMError
 from memorybank_core.ingest import embed_windows
-from memorybank_core.protocols import Embedder, Filter, MemoryStore
+from memorybank_core.llm.prompts import Prompts
+from memorybank_core.protocols import LLM, Embedder, Filter, MemoryStore
 from memorybank_core.records import DigestKind
 from memorybank_core.reports import FailedDigest, SummarizeReport
 
-from .llm_client import CallCounter
+from .llm_client import CallCounter, LLMClient
 from .state import DIGEST_TYPES, DigestState, hash_source
 from .summarizer import Extractor, Summarizer
 
@@ -49,6 +50,41 @@ def load_digest_state(store: MemoryStore, user_id: str) -> DigestState:
     """Read a user's digests and their sources."""
     memories = store.memories(user_id, Filter(archived=True))
     return DigestState(user_id, memories, store.digests(user_id))
+
+
+def make_digests(
+    store: MemoryStore,
+    embedder: Embedder,
+    user_ids: Iterable[str],
+    *,
+    llm: LLM | None,
+    prompts: Prompts,
+    language: str,
+    now: datetime,
+    force: bool,
+    concurrency: int,
+    on_progress: Callable[[int], None],
+) -> SummarizeReport:
+    """Make and store the digests of these users.
+
+    Args:
+        store: Holds the turns and takes the digests.
+        embedder: Embeds the event summaries.
+        user_ids: The users.
+        llm: Writes the texts; without one, they are extracted from the dialogue.
+        prompts: The prompts of the language model.
+        language: Language of extracted digests.
+        now: Creation time of the digests.
+        force: Make every digest, not only missing and stale ones.
+        concurrency: Maximum number of digests made at the same time.
+        on_progress: Called with 1 after each digest, made or failed.
+    """
+    counter = CallCounter()
+    writer: Extractor | Summarizer = Extractor(store.vectors, language)
+    if llm is not None:
+        writer = Summarizer(LLMClient(llm, counter), prompts)
+    runner = DigestRunner(store, embedder, writer, now=now, force=force, on_progress=on_progress)
+    return runner.run(user_ids, concurrency, counter)
 
 
 class DigestRunner:
