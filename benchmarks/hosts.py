@@ -1,4 +1,6 @@
-"""How fast the hosts write on a GPU, at full size with random weights, beside plain `generate`.
+"""Generation speed of the hosts on a GPU, at full size with random weights.
+
+The speed is compared with plain `generate` and with the bound of the memory bandwidth.
 
 python benchmarks/hosts.py [--tiny] [--bandwidth GB/s]    needs CUDA; --tiny runs anywhere
 """
@@ -53,19 +55,27 @@ MODELS: dict[str, tuple[type[PreTrainedModel], type, dict[str, int], dict[str, i
 }
 
 
-class Work(NamedTuple):
-    """What is asked: tokens before an answer, in it, and before the one that is long in coming."""
+class Workload(NamedTuple):
+    """Lengths in tokens, and the number of timed calls.
+
+    Attributes:
+        prompt: Tokens of a prompt.
+        answer: Tokens of an answer.
+        long_prompt: Tokens of the prompt for the time to the first token.
+        calls: Number of timed calls.
+    """
 
     prompt: int = 128
-    written: int = 256
-    long: int = 1500
+    answer: int = 256
+    long_prompt: int = 1500
     calls: int = 3
 
 
-class Letters:
+class LetterTokenizer:
     """A tokenizer for random weights: every token is a letter."""
 
     def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        """Return one letter for each token."""
         return "x" * len(ids)
 
 
@@ -73,102 +83,106 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tiny", action="store_true", help="small models, on any device")
     arguments.add_argument("--bandwidth", type=float, default=3350, help="of the memory, GB/s")
-    chosen = arguments.parse_args()
-    work = Work(16, 16, 64, 1) if chosen.tiny else Work()
+    options = arguments.parse_args()
+    workload = Workload(16, 16, 64, 1) if options.tiny else Workload()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    table = Table("", "plain", "ours", "bound", "of it", "first token", "x 8", "x 32", "memory")
+    table = Table("", "plain", "ours", "bound", "share", "first token", "x 8", "x 32", "memory")
     for name in MODELS:
-        table.add_row(name, *figures(name, device, chosen.tiny, work, chosen.bandwidth * 1e9))
+        table.add_row(name, *measure(name, device, options.tiny, workload, options.bandwidth * 1e9))
     console = Console(width=120)
     console.print(table)
     console.print(
         f"{device_name(device)}, torch {torch.__version__}, float16. plain, ours, bound, x 8, "
-        f"x 32: tokens/s, {work.written} tokens after {work.prompt}; "
-        f"first token: after {work.long}."
+        f"x 32: tokens/s, {workload.answer} tokens after {workload.prompt}; "
+        f"first token: after {workload.long_prompt}."
     )
     if (GOLDEN / "golden.safetensors").exists():
-        console.print(f"ChatGLM v1 golden logits in float16 differ by {golden(device):.3f}")
+        console.print(
+            f"ChatGLM-6B golden logits in float16 differ by {golden_difference(device):.3f}"
+        )
 
 
-def figures(
-    name: str, device: torch.device, tiny: bool, work: Work, bandwidth: float
+def measure(
+    name: str, device: torch.device, tiny: bool, workload: Workload, bandwidth: float
 ) -> Iterator[str]:
-    """A row of the table."""
-    kind, configuration, full, small = MODELS[name]
+    """Yield the columns of a model's row."""
+    model_class, config_class, full, small = MODELS[name]
     reset_memory(device)
-    model = random_model(kind, configuration(**(small if tiny else full)), device)
-    size = sum(weight.numel() * weight.element_size() for weight in read_each_token(model))
+    model = random_model(model_class, config_class(**(small if tiny else full)), device)
+    size = sum(weight.numel() * weight.element_size() for weight in weights_per_step(model))
     bound = bandwidth / size
-    plain = work.written / plainly(model, work)
-    ours = work.written / through_host(model, 1, work)
+    plain = workload.answer / time_plain(model, workload)
+    ours = workload.answer / time_host(model, 1, workload)
     yield f"{plain:.0f}"
     yield f"{ours:.0f}"
     yield f"{bound:.0f}"
     yield f"{ours / bound:.0%}"
-    first = through_host(model, 1, work._replace(prompt=work.long, written=1))
+    first = time_host(model, 1, workload._replace(prompt=workload.long_prompt, answer=1))
     yield f"{first * 1000:.0f} ms"
     for batch in (8, 32):
-        yield f"{batch * work.written / through_host(model, batch, work):.0f}"
+        yield f"{batch * workload.answer / time_host(model, batch, workload):.0f}"
     yield f"{peak_memory(device) / 2**30:.1f} GiB"
 
 
 def random_model(
-    kind: type[PreTrainedModel], config: object, device: torch.device
+    model_class: type[PreTrainedModel], config: object, device: torch.device
 ) -> PreTrainedModel:
+    """Return a model with random weights in float16."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float16)
     try:
         with device:
-            return kind(config).eval()
+            return model_class(config).eval()
     finally:
         torch.set_default_dtype(before)
 
 
-def read_each_token(model: PreTrainedModel) -> Iterator[torch.Tensor]:
-    """The weights that a step reads whole: an embedding only where it is the output's too."""
+def weights_per_step(model: PreTrainedModel) -> Iterator[torch.Tensor]:
+    """Yield the weights that a step reads in full: an embedding only if the output shares it."""
     tied = model.config.tie_word_embeddings
     embedding = model.get_input_embeddings().weight
     yield from (weight for weight in model.parameters() if tied or weight is not embedding)
 
 
 def prompts(model: PreTrainedModel, batch: int, length: int) -> list[list[int]]:
-    """Random tokens; for ChatGLM-6B with the two marks at their end."""
+    """Return random prompts; those of ChatGLM-6B end with its two control tokens."""
     ids = torch.randint(100, 2900, (batch, length)).tolist()
     if isinstance(model, ChatGLMForCausalLM):
-        marks = [model.config.gmask_token_id, model.config.bos_token_id]
-        ids = [one[:-2] + [mark % model.config.vocab_size for mark in marks] for one in ids]
+        control = [model.config.gmask_token_id, model.config.bos_token_id]
+        control = [token % model.config.vocab_size for token in control]
+        ids = [prompt[:-2] + control for prompt in ids]
         model.config.gmask_token_id, model.config.bos_token_id = ids[0][-2:]
     return ids
 
 
-def plainly(model: PreTrainedModel, work: Work) -> float:
-    """Seconds of transformers' `generate` as it comes."""
-    ids = torch.tensor(prompts(model, 1, work.prompt), device=model.device)
+def time_plain(model: PreTrainedModel, workload: Workload) -> float:
+    """Return the seconds of `generate` of transformers with its defaults."""
+    ids = torch.tensor(prompts(model, 1, workload.prompt), device=model.device)
 
     def answer() -> None:
         model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=work.written,
-            min_new_tokens=work.written,
+            max_new_tokens=workload.answer,
+            min_new_tokens=workload.answer,
             do_sample=False,
             pad_token_id=0,
         )
 
-    return seconds(answer, model.device, work.calls)
+    return median_seconds(answer, model.device, workload.calls)
 
 
-def through_host(model: PreTrainedModel, batch: int, work: Work) -> float:
-    """Seconds of what `LocalModel` runs."""
-    ids = prompts(model, batch, work.prompt)
+def time_host(model: PreTrainedModel, batch: int, workload: Workload) -> float:
+    """Return the seconds of the `generate` of a `LocalModel`."""
+    ids = prompts(model, batch, workload.prompt)
     cache = ReusableCache()
 
     def answer() -> None:
         generate(
             model,
             ids,
-            [StreamDecoder(Letters(), ()) for _ in ids],
-            max_new_tokens=work.written,
+            [StreamDecoder(LetterTokenizer(), ()) for _ in ids],
+            max_new_tokens=workload.answer,
             stop_ids=(),
             sampling=GREEDY,
             pad_id=0,
@@ -176,13 +190,13 @@ def through_host(model: PreTrainedModel, batch: int, work: Work) -> float:
             cache=cache,
         )
 
-    with no_end(model):
-        return seconds(answer, model.device, work.calls)
+    with without_stop_ids(model):
+        return median_seconds(answer, model.device, workload.calls)
 
 
 @contextmanager
-def no_end(model: PreTrainedModel) -> Iterator[None]:
-    """Random weights must not end an answer by chance."""
+def without_stop_ids(model: PreTrainedModel) -> Iterator[None]:
+    """Prevent random weights from ending an answer by chance."""
     before = model.generation_config.eos_token_id
     model.generation_config.eos_token_id = None
     try:
@@ -191,16 +205,16 @@ def no_end(model: PreTrainedModel) -> Iterator[None]:
         model.generation_config.eos_token_id = before
 
 
-def seconds(call: Callable[[], None], device: torch.device, calls: int) -> float:
-    """The median of so many calls, after two that compile."""
-    taken = []
+def median_seconds(call: Callable[[], None], device: torch.device, calls: int) -> float:
+    """Return the median time of `calls` calls, after two that compile."""
+    times = []
     for _ in range(2 + calls):
-        began = time.perf_counter()
+        start = time.perf_counter()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[2:])
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:])
 
 
 def reset_memory(device: torch.device) -> None:
@@ -217,8 +231,8 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
 
 
-def golden(device: torch.device) -> float:
-    """How far the logits of ChatGLM v1 in half precision are from the official ones."""
+def golden_difference(device: torch.device) -> float:
+    """Return the largest difference of ChatGLM-6B's logits in float16 from the official ones."""
     from llms import load_model
 
     numbers = load_file(GOLDEN / "golden.safetensors")

@@ -1,4 +1,4 @@
-"""Model hosts for MemoryBank: what answers, summarizes and tells a portrait.
+"""Language models for MemoryBank: on this machine, or behind OpenAI's API.
 
 from llms import LocalModel, OpenAIChat, as_llm
 """

@@ -1,7 +1,7 @@
-"""A small real server that speaks OpenAI's chat completions, and misbehaves when it is told to.
+"""A small real server of OpenAI's chat completions, which fails on request.
 
 with OpenAIServer(schedule=["500", "reset"]) as server:
-    OpenAIChat("any", base_url=server.base_url).complete(...)  # is answered the third time
+    OpenAIChat("any", base_url=server.base_url).complete(...)  # succeeds at the third attempt
     server.requests  # three
 """
 
@@ -26,7 +26,7 @@ ANSWERS = {
     "refusal": {"content": None, "refusal": "I would rather not."},
     "parts": {"content": ["no", "string"]},
 }
-"""How an answer differs from one that is whole."""
+"""Differences of each answer from a complete one."""
 
 BODIES = {
     "html": "<html>Welcome!</html>",
@@ -40,7 +40,7 @@ BODIES = {
     "error in 200": '{"error": {"message": "out of memory"}}',
     "overflow in 200": '{"error": {"message": "prompt is too long"}}',
 }
-"""Sent with status 200 instead of an answer, as JSON but for the HTML."""
+"""Bodies sent with status 200 instead of an answer; all but the HTML as JSON."""
 
 STATUSES = {
     "400": (400, {"message": "temperature must be at most 2"}),
@@ -54,12 +54,12 @@ STATUSES = {
     "503": (503, "<h1>Service Unavailable</h1>"),
     "overflow": (400, {"message": "It is too long.", "code": "context_length_exceeded"}),
 }
-"""Error statuses; {key} stands for the key that came."""
+"""Error statuses and bodies; {key} is replaced by the client's key."""
 
 
 @dataclass
 class Request:
-    """What was asked, and when."""
+    """A request that the server received."""
 
     body: dict
     headers: Message
@@ -70,13 +70,13 @@ class OpenAIServer:
     """Answers each request with `answer(messages)`, unless the schedule has something else.
 
     Args:
-        answer: What an answer says.
+        answer: Returns the text of an answer.
         schedule: Behaviours, the names above or "reset", "half", "stall", "endless",
             "error_event" and "overflow_event": one for each request, then "ok"; or a function of
             the request's number, from 0, and its body.
-        context: How many characters a prompt may have.
-        retry_after: Seconds, what 429 and 5xx tell the client to wait.
-        stall: How many seconds a stalling answer takes.
+        context: Maximum length of a prompt in characters.
+        retry_after: Seconds in the Retry-After header of 429 and 5xx.
+        stall: Seconds that a stalled answer takes.
     """
 
     def __init__(
@@ -117,25 +117,25 @@ class OpenAIServer:
         self._thread.join()
 
     def behaviour(self, body, headers):
-        """Records a request and tells how to treat it."""
+        """Record a request and return the behaviour for it."""
         with self._lock:
             number = len(self.requests)
             self.requests.append(Request(body, headers, time.monotonic()))
         if callable(self.schedule):
-            planned = self.schedule(number, body)
+            behaviour = self.schedule(number, body)
         else:
-            planned = self.schedule[number] if number < len(self.schedule) else "ok"
+            behaviour = self.schedule[number] if number < len(self.schedule) else "ok"
         length = sum(len(message["content"]) for message in body["messages"])
-        return "overflow" if planned == "ok" and length > (self.context or length) else planned
+        return "overflow" if behaviour == "ok" and length > (self.context or length) else behaviour
 
 
 class _HTTP(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for them
+    daemon_threads = False  # closing waits for them
     request_queue_size = 100
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP/1.0: each request has a connection of its own."""
+    """HTTP/1.0: each request has its own connection."""
 
     owner = None
 
@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: [DONE]\n\n" if finish_reason else b"")
 
     def endless(self):
-        """A stream that goes on until the client hangs up."""
+        """Stream until the client disconnects."""
         self.begin_stream()
         try:
             while not self.owner.closing.wait(0.01):
@@ -180,12 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.hung_up.set()
 
     def overflow_event(self):
-        """A stream whose first event is an error."""
+        """Send a stream whose first event is an error."""
         self.begin_stream()
         self.wfile.write(b'data: {"error": {"message": "Context size has been exceeded."}}\n\n')
 
     def error_event(self):
-        """A stream that fails on the way."""
+        """Send a stream that fails after its first piece."""
         self.begin_stream()
         self.event(content="Once ")
         self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
@@ -206,13 +206,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(kind, text.replace("{key}", key), status)
 
     def reset(self):
-        """Drops the connection without a word."""
+        """Reset the connection."""
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()
 
     def half(self):
-        """Promises more than it sends."""
+        """Announce more bytes than it sends."""
         self.send("text/event-stream", 'data: {"choices": []}\n\n', more=1000)
 
     def stall(self):
@@ -228,4 +228,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *arguments):
-        """Says nothing."""
+        """Suppress the log."""

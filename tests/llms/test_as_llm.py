@@ -1,4 +1,4 @@
-"""as_llm: what one has, made a language model of MemoryBank's."""
+"""as_llm: an object or a function as a language model."""
 
 import pytest
 
@@ -17,7 +17,7 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 
 
 class Echo:
-    """A model that repeats what it was asked, or raises what it was given."""
+    """A model that repeats the last message, or raises an error."""
 
     name = "echo"
     context_window = 512
@@ -41,7 +41,7 @@ async def later(messages):
     return "too late"
 
 
-def test_an_object_is_asked_and_its_answer_left_as_it_is():
+def test_an_object_is_called_with_the_options():
     echo = Echo()
     model = as_llm(echo)
     answer = model.complete(HELLO, max_tokens=5, stop=["END"])
@@ -59,7 +59,7 @@ def test_the_fake_of_the_core_is_one():
     assert fake.asked == [HELLO]
 
 
-def test_a_function_is_asked_and_its_answer_ends_at_a_stop():
+def test_a_function_is_called_and_its_answer_cut_at_a_stop():
     model = as_llm(shout)
     assert model.complete(HELLO, max_tokens=5) == "HELLO!"
     assert model.complete(HELLO, stop=["O", "L"]) == "HE"
@@ -68,15 +68,15 @@ def test_a_function_is_asked_and_its_answer_ends_at_a_stop():
 
 
 def test_a_model_without_a_name_has_that_of_its_class():
-    class Parrot:
+    class Nameless:
         def __call__(self, messages):
             return messages[-1]["content"]
 
-    model = as_llm(Parrot())
-    assert (model.name, model.complete(HELLO)) == ("Parrot", "Hello!")
+    model = as_llm(Nameless())
+    assert (model.name, model.complete(HELLO)) == ("Nameless", "Hello!")
 
 
-def test_the_messages_of_the_caller_stay_his():
+def test_the_messages_of_the_caller_are_not_changed():
     def vandal(messages):
         messages[0].clear()
         return "done"

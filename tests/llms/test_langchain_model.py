@@ -1,4 +1,4 @@
-"""A model on this machine as a chat model of LangChain's."""
+"""LangChain chat model of a model on this machine."""
 
 import asyncio
 import threading
@@ -9,12 +9,12 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("langchain_core", reason="langchain is not installed")
 
+from echo_model import echo_host, random_host
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
-from parrot import babbler, parrot
 from pydantic import ValidationError
 
 from llms.langchain import ChatLocalModel
@@ -27,10 +27,10 @@ unit_tests = pytest.importorskip(
 integration_tests = pytest.importorskip("langchain_tests.integration_tests")
 
 
-class OfChat:
-    """Our chat model: text only, no tools, and neither time-outs nor keys."""
+class ChatModelSettings:
+    """Settings of the standard tests: text only, no tools, time-outs or keys."""
 
-    host = parrot()
+    host = echo_host()
 
     @property
     def chat_model_class(self):
@@ -48,24 +48,24 @@ class OfChat:
     returns_usage_metadata = True
 
 
-class TestUnit(OfChat, unit_tests.ChatModelUnitTests):
+class TestUnit(ChatModelSettings, unit_tests.ChatModelUnitTests):
     """LangChain's unit tests of chat models."""
 
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
 @pytest.mark.filterwarnings("ignore:.*in beta")  # the events of version 3
-class TestIntegration(OfChat, integration_tests.ChatModelIntegrationTests):
+class TestIntegration(ChatModelSettings, integration_tests.ChatModelIntegrationTests):
     """LangChain's integration tests of chat models."""
 
 
 @pytest.fixture
 def model():
-    return ChatLocalModel(host=parrot())
+    return ChatLocalModel(host=echo_host())
 
 
-class Listening(BaseCallbackHandler):
-    """Keeps what it hears."""
+class Recorder(BaseCallbackHandler):
+    """Records the tokens, answers and errors that callbacks receive."""
 
     def __init__(self):
         self.tokens, self.ended, self.failed = [], [], []
@@ -81,7 +81,7 @@ class Listening(BaseCallbackHandler):
 
 
 async def until(condition):
-    """Waits for it, but not for ever."""
+    """Wait for a condition, at most five seconds."""
     for _ in range(1000):
         if condition():
             return
@@ -92,17 +92,17 @@ async def until(condition):
 # Answers.
 
 
-def test_an_answer_says_how_it_ended_and_what_it_took(model):
+def test_an_answer_has_its_finish_reason_and_usage(model):
     answer = model.invoke([("system", "Brief!"), ("human", "Hi"), ("ai", "Yes?"), ("human", "Bye")])
     assert answer.content == "Brief!\nHi\nYes?\nBye"
     assert answer.response_metadata["finish_reason"] == "stop"
-    assert answer.response_metadata["model_name"] == "parrot"
+    assert answer.response_metadata["model_name"] == "echo"
     tokens = answer.usage_metadata
     assert (tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"]) == (24, 20, 44)
 
 
-def test_settings_are_the_models_and_a_call_may_say_otherwise():
-    model = ChatLocalModel(host=parrot(), max_tokens=3, stop=["!"])
+def test_a_call_overrides_the_fields():
+    model = ChatLocalModel(host=echo_host(), max_tokens=3, stop=["!"])
     cut = model.invoke("Hello!")
     assert (cut.content, cut.response_metadata["finish_reason"]) == ("Hel", "length")
     assert model.invoke("Hello!", max_tokens=30).content == "Hello"
@@ -114,15 +114,15 @@ def test_settings_are_the_models_and_a_call_may_say_otherwise():
 def test_text_in_blocks_counts_and_no_reasoning(model):
     blocks = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
     thought = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "Yes?"}]
-    asked = [
+    messages = [
         HumanMessage(content=blocks),
         AIMessage(content=thought),
         ChatMessage("Bye", role="user"),
     ]
-    assert model.invoke(asked).content == "Hello\nYes?\nBye"
+    assert model.invoke(messages).content == "Hello\nYes?\nBye"
 
 
-def test_what_is_no_text_is_refused_with_advice(model):
+def test_other_content_than_text_is_refused(model):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     call = {"name": "add", "args": {}, "id": "1", "type": "tool_call"}
     for message, words in [
@@ -131,7 +131,7 @@ def test_what_is_no_text_is_refused_with_advice(model):
         (AIMessage("", tool_calls=[call]), "calls tools"),
         (ChatMessage("Hi", role="narrator"), "a message of type 'chat'"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"parrot does not support.*{words}.*Omit it"):
+        with pytest.raises(ConfigurationError, match=f"echo does not support.*{words}.*Omit it"):
             model.invoke([message, HumanMessage("Hi")])
 
 
@@ -149,18 +149,18 @@ def test_tools_are_not_offered(model):
         model.invoke("Hi", tools=[add])
 
 
-def test_what_cannot_work_is_refused_at_once():
+def test_invalid_fields_are_refused():
     with pytest.raises(ConfigurationError, match=r"top_p.*seed"):
-        ChatLocalModel(host=parrot(), top_p=2.0, seed=2**70)
+        ChatLocalModel(host=echo_host(), top_p=2.0, seed=2**70)
     with pytest.raises(ValidationError, match="temprature"):
-        ChatLocalModel(host=parrot(), temprature=0)
+        ChatLocalModel(host=echo_host(), temprature=0)
     with pytest.raises(ValidationError, match="LocalModel"):
-        ChatLocalModel(host="parrot")
+        ChatLocalModel(host="echo")
 
 
-def test_errors_of_the_host_come_through_and_are_told():
-    heard = Listening()
-    model = ChatLocalModel(host=parrot(context_window=12), callbacks=[heard])
+def test_errors_of_the_host_reach_the_caller_and_callbacks():
+    recorder = Recorder()
+    model = ChatLocalModel(host=echo_host(context_window=12), callbacks=[recorder])
     with pytest.raises(ContextOverflowError, match="too many"):
         model.invoke("Hello world")
     with pytest.raises(ContextOverflowError, match="too many"):
@@ -168,16 +168,16 @@ def test_errors_of_the_host_come_through_and_are_told():
     model.host.close()
     with pytest.raises(LLMError, match="closed"):
         asyncio.run(model.ainvoke("Hi"))
-    assert heard.failed == [ContextOverflowError, ContextOverflowError, LLMError]
+    assert recorder.failed == [ContextOverflowError, ContextOverflowError, LLMError]
 
 
 def test_tokens_are_those_of_the_hosts_tokenizer(model):
     assert model.get_num_tokens("né 你!") == 8
-    asked = [SystemMessage("Brief!"), HumanMessage("Hi")]
-    told = model.invoke(asked).usage_metadata["input_tokens"]
-    assert model.get_num_tokens_from_messages(asked) == told
+    messages = [SystemMessage("Brief!"), HumanMessage("Hi")]
+    count = model.invoke(messages).usage_metadata["input_tokens"]
+    assert model.get_num_tokens_from_messages(messages) == count
     with pytest.raises(ConfigurationError, match="tools"):
-        model.get_num_tokens_from_messages(asked, tools=[{}])
+        model.get_num_tokens_from_messages(messages, tools=[{}])
 
 
 def test_in_a_chain_it_is_a_chat_model(model):
@@ -187,9 +187,9 @@ def test_in_a_chain_it_is_a_chat_model(model):
     assert "".join(chain.stream({"words": "Hi"})) == "Brief!\nHi"
 
 
-def test_it_is_a_language_model_of_the_banks_too(model):
+def test_as_a_language_model_of_a_bank(model):
     llm = as_llm(model)
-    assert (llm.name, llm.context_window) == ("parrot", 2048)
+    assert (llm.name, llm.context_window) == ("echo", 2048)
     answer = llm.complete([{"role": "user", "content": "Hello"}])
     assert (answer, answer.tokens) == ("Hello", 8 + 7)
     with pytest.raises(LLMError, match="cut off"):
@@ -197,14 +197,14 @@ def test_it_is_a_language_model_of_the_banks_too(model):
 
 
 def test_it_is_loaded_from_a_folder(tmp_path):
-    babbling = babbler()
-    babbling._runner._model.save_pretrained(tmp_path / "babbler")
-    babbling.tokenizer.save_pretrained(tmp_path / "babbler")
+    random_model = random_host()
+    random_model.model.save_pretrained(tmp_path / "random")
+    random_model.tokenizer.save_pretrained(tmp_path / "random")
     model = ChatLocalModel.load(
-        tmp_path / "babbler", max_tokens=5, temperature=0, dtype="float32", progress=False
+        tmp_path / "random", max_tokens=5, temperature=0, dtype="float32", progress=False
     )
-    assert (model.model_name, model.max_tokens) == ("babbler", 5)
-    answer = babbling.answer([{"role": "user", "content": "Hi"}], max_tokens=5, temperature=0)
+    assert (model.model_name, model.max_tokens) == ("random", 5)
+    answer = random_model.answer([{"role": "user", "content": "Hi"}], max_tokens=5, temperature=0)
     assert model.invoke("Hi").content == answer.text
 
 
@@ -212,31 +212,31 @@ def test_it_is_loaded_from_a_folder(tmp_path):
 
 
 def test_a_stream_is_the_answer_piece_by_piece(model):
-    heard = Listening()
-    chunks = list(model.stream("Hello 你!", config={"callbacks": [heard]}))
+    recorder = Recorder()
+    chunks = list(model.stream("Hello 你!", config={"callbacks": [recorder]}))
     assert [chunk.content for chunk in chunks] == ["H", "e", "l", "l", "o", " 你", "!", ""]
-    assert heard.tokens == [chunk.content for chunk in chunks]
+    assert recorder.tokens == [chunk.content for chunk in chunks]
     whole = sum(chunks[1:], chunks[0])
     answer = model.invoke("Hello 你!")
-    assert whole.content == answer.content == heard.ended[0]
+    assert whole.content == answer.content == recorder.ended[0]
     assert whole.usage_metadata == answer.usage_metadata
     assert whole.response_metadata["finish_reason"] == "stop"
     assert all(chunk.usage_metadata is None for chunk in chunks[:-1])
 
 
-def test_invoke_streams_to_callbacks_where_it_shall():
-    heard = Listening()
-    model = ChatLocalModel(host=parrot(), streaming=True, callbacks=[heard])
+def test_invoke_streams_to_callbacks_on_request():
+    recorder = Recorder()
+    model = ChatLocalModel(host=echo_host(), streaming=True, callbacks=[recorder])
     assert model.invoke("Hi").content == "Hi"
-    assert heard.tokens == ["H", "i", ""]
+    assert recorder.tokens == ["H", "i", ""]
 
 
-def test_closing_a_stream_ends_the_writing(model):
-    model.host.bird.pause = 0.005
+def test_closing_a_stream_ends_generation(model):
+    model.host.model.pause = 0.005
     stream = model.stream("x" * 500)
     next(stream)
     stream.close()
-    assert model.host.bird.steps < 20
+    assert model.host.model.steps < 20
     assert model.invoke("Hi").content == "Hi"
 
 
@@ -244,19 +244,19 @@ def test_closing_a_stream_ends_the_writing(model):
 
 
 def test_a_batch_keeps_its_order_and_its_callbacks(model):
-    asked = [f"Number {number}" for number in range(6)]
-    heard = [Listening() for _ in asked]
-    answers = model.batch(asked, config=[{"callbacks": [one]} for one in heard])
-    assert [answer.content for answer in answers] == asked
-    assert [one.ended for one in heard] == [[text] for text in asked]
-    answers = asyncio.run(model.abatch(asked))
-    assert [answer.content for answer in answers] == asked
+    texts = [f"Number {number}" for number in range(6)]
+    recorders = [Recorder() for _ in texts]
+    answers = model.batch(texts, config=[{"callbacks": [recorder]} for recorder in recorders])
+    assert [answer.content for answer in answers] == texts
+    assert [recorder.ended for recorder in recorders] == [[text] for text in texts]
+    answers = asyncio.run(model.abatch(texts))
+    assert [answer.content for answer in answers] == texts
 
 
-def test_what_a_batch_took_is_counted(model):
+def test_the_usage_of_a_batch_is_counted(model):
     counted = UsageMetadataCallbackHandler()
     model.batch(["Hi", "Hello"], config={"callbacks": [counted]})
-    assert counted.usage_metadata["parrot"]["output_tokens"] == 4 + 7
+    assert counted.usage_metadata["echo"]["output_tokens"] == 4 + 7
 
 
 def test_threads_are_never_mixed(model):
@@ -275,9 +275,9 @@ def test_threads_are_never_mixed(model):
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
-def test_cancelling_ends_the_writing(model, way):
-    bird = model.host.bird
-    bird.pause = 0.005
+def test_cancelling_ends_generation(model, way):
+    host_model = model.host.model
+    host_model.pause = 0.005
 
     async def ask():
         if way == "ainvoke":
@@ -285,23 +285,23 @@ def test_cancelling_ends_the_writing(model, way):
         async for _ in model.astream("x" * 500):
             pass
 
-    async def talk():
+    async def main():
         task = asyncio.create_task(ask())
-        await until(lambda: bird.steps > 2)
+        await until(lambda: host_model.steps > 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         return (await model.ainvoke("Hi")).content
 
-    assert asyncio.run(talk()) == "Hi"
-    assert bird.steps < 50
+    assert asyncio.run(main()) == "Hi"
+    assert host_model.steps < 50
 
 
-def test_leaving_an_async_stream_ends_the_writing(model):
-    bird = model.host.bird
-    bird.pause = 0.005
+def test_leaving_an_async_stream_ends_generation(model):
+    host_model = model.host.model
+    host_model.pause = 0.005
 
-    async def talk():
+    async def main():
         stream = model.astream("x" * 500)
         async for chunk in stream:
             assert chunk.content == "x"
@@ -309,18 +309,18 @@ def test_leaving_an_async_stream_ends_the_writing(model):
         await stream.aclose()
         return (await model.ainvoke("Hi")).content
 
-    assert asyncio.run(talk()) == "Hi"
-    assert bird.steps < 50
+    assert asyncio.run(main()) == "Hi"
+    assert host_model.steps < 50
 
 
-def test_others_go_on_while_it_writes(model):
-    model.host.bird.pause = 0.005
+def test_the_event_loop_runs_while_it_generates(model):
+    model.host.model.pause = 0.005
 
-    async def talk():
+    async def main():
         task, turns = asyncio.create_task(model.ainvoke("x" * 40)), 0
         while not task.done():
             await asyncio.sleep(0.005)
             turns += 1
         return turns
 
-    assert asyncio.run(talk()) > 10
+    assert asyncio.run(main()) > 10

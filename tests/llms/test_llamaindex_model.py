@@ -1,6 +1,6 @@
-"""A model on this machine as a language model of LlamaIndex's.
+"""LlamaIndex language model of a model on this machine.
 
-LlamaIndex has no standard tests of language models; these are the scenarios of LangChain's.
+LlamaIndex has no standard tests of language models; these follow those of LangChain.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
 
+from echo_model import echo_host
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ImageBlock,
@@ -23,7 +24,6 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, TokenCounti
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.prompts import PromptTemplate
-from parrot import parrot
 from pydantic import ValidationError
 
 from llms.llamaindex import LocalLLM
@@ -31,18 +31,18 @@ from memorybank_core import ConfigurationError, ContextOverflowError, LLMError
 from memorybank_llamaindex import as_llm
 
 
-def told(*texts):
-    """A conversation that begins and ends with the user's words."""
+def conversation(*texts):
+    """Return a conversation that begins and ends with a message of the user."""
     roles = ["user", "assistant"] * len(texts)
     return [ChatMessage(text, role=role) for role, text in zip(roles, texts, strict=False)]
 
 
 @pytest.fixture
 def llm():
-    return LocalLLM(host=parrot())
+    return LocalLLM(host=echo_host())
 
 
-async def gathered(stream):
+async def collect(stream):
     return [part async for part in await stream]
 
 
@@ -50,97 +50,104 @@ async def gathered(stream):
 
 
 def test_a_chat_and_a_completion_are_answered(llm):
-    answer = llm.chat(told("Hello"))
+    answer = llm.chat(conversation("Hello"))
     assert (answer.message.role, answer.message.content) == (MessageRole.ASSISTANT, "Hello")
     assert llm.complete("Hello").text == "Hello"
     assert llm.predict(PromptTemplate("Say {word}!"), word="soup") == "Say soup!"
 
 
 def test_they_are_answered_from_async_code(llm):
-    assert asyncio.run(llm.achat(told("Hello"))).message.content == "Hello"
+    assert asyncio.run(llm.achat(conversation("Hello"))).message.content == "Hello"
     assert asyncio.run(llm.acomplete("Hello")).text == "Hello"
 
 
 def test_a_conversation_is_read_whole(llm):
-    asked = [ChatMessage("Brief!", role="system"), *told("Hi", "Yes?", "Bye")]
-    assert llm.chat(asked).message.content == "Brief!\nHi\nYes?\nBye"
-    assert llm.chat(told("Hi") + told("Hello")).message.content == "Hi\nHello"
-    asked = [ChatMessage("Brief!", role="developer"), ChatMessage("Hi", role="model"), *told("Bye")]
-    assert llm.chat(asked).message.content == "Brief!\nHi\nBye"
+    messages = [ChatMessage("Brief!", role="system"), *conversation("Hi", "Yes?", "Bye")]
+    assert llm.chat(messages).message.content == "Brief!\nHi\nYes?\nBye"
+    assert llm.chat(conversation("Hi") + conversation("Hello")).message.content == "Hi\nHello"
+    messages = [
+        ChatMessage("Brief!", role="developer"),
+        ChatMessage("Hi", role="model"),
+        *conversation("Bye"),
+    ]
+    assert llm.chat(messages).message.content == "Brief!\nHi\nBye"
 
 
-def test_an_answer_says_how_it_ended_and_what_it_took(llm):
+def test_an_answer_has_its_finish_reason_and_usage(llm):
     usage = {"prompt_tokens": 8, "completion_tokens": 7, "total_tokens": 15}
     for answer in (
-        llm.chat(told("Hello")),
+        llm.chat(conversation("Hello")),
         llm.complete("Hello"),
-        list(llm.stream_chat(told("Hello")))[-1],
+        list(llm.stream_chat(conversation("Hello")))[-1],
         list(llm.stream_complete("Hello"))[-1],
     ):
-        assert answer.raw == {"model": "parrot", "finish_reason": "stop", "usage": usage}
+        assert answer.raw == {"model": "echo", "finish_reason": "stop", "usage": usage}
         assert answer.additional_kwargs == usage
     assert llm.complete("Hello", max_tokens=2).raw["finish_reason"] == "length"
 
 
-def test_settings_are_the_models_and_a_call_may_say_otherwise():
-    llm = LocalLLM(host=parrot(), max_tokens=3, stop=["!"])
+def test_a_call_overrides_the_fields():
+    llm = LocalLLM(host=echo_host(), max_tokens=3, stop=["!"])
     assert llm.complete("Hello!").text == "Hel"
     assert llm.complete("Hello!", max_tokens=30).text == "Hello"
     assert llm.complete("Hello!", max_tokens=30, stop=["lo"]).text == "Hel"
-    assert llm.chat(told("Hello!"), max_tokens=30, stop="l", seed=3).message.content == "He"
+    assert llm.chat(conversation("Hello!"), max_tokens=30, stop="l", seed=3).message.content == "He"
 
 
 def test_metadata_are_the_hosts():
-    metadata = LocalLLM(host=parrot(context_window=100), max_tokens=30).metadata
+    metadata = LocalLLM(host=echo_host(context_window=100), max_tokens=30).metadata
     assert (metadata.context_window, metadata.num_output) == (100, 30)
-    assert (metadata.model_name, metadata.is_chat_model) == ("parrot", True)
+    assert (metadata.model_name, metadata.is_chat_model) == ("echo", True)
     assert not metadata.is_function_calling_model
     assert LocalLLM.class_name() == "LocalLLM"
 
 
 def test_text_in_blocks_counts_and_no_thinking(llm):
-    said = ChatMessage(
+    thought = ChatMessage(
         role="assistant", blocks=[ThinkingBlock(content="hm"), TextBlock(text="Yes?")]
     )
-    assert llm.chat([*told("Hi"), said, *told("Bye")]).message.content == "Hi\nYes?\nBye"
+    assert (
+        llm.chat([*conversation("Hi"), thought, *conversation("Bye")]).message.content
+        == "Hi\nYes?\nBye"
+    )
 
 
-def test_what_is_no_text_is_refused_with_advice(llm):
+def test_other_content_than_text_is_refused(llm):
     for message, words in [
         (ChatMessage("3", role="tool"), "a message of the role .tool."),
         (ChatMessage(role="user", blocks=[ImageBlock(image=b"AAAA")]), "an? ImageBlock"),
         (ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [1]}), "calls tools"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"parrot does not support.*{words}.*Omit it"):
-            llm.chat([message, *told("Hi")])
+        with pytest.raises(ConfigurationError, match=f"echo does not support.*{words}.*Omit it"):
+            llm.chat([message, *conversation("Hi")])
     with pytest.raises(ConfigurationError, match="LocalLLM does not support tools"):
-        llm.chat(told("Hi"), tools=[])
+        llm.chat(conversation("Hi"), tools=[])
 
 
-def test_what_cannot_work_is_refused_at_once():
+def test_invalid_fields_are_refused():
     with pytest.raises(ConfigurationError, match="top_p"):
-        LocalLLM(host=parrot(), top_p=2.0)
+        LocalLLM(host=echo_host(), top_p=2.0)
     with pytest.raises(ValidationError, match="temprature"):
-        LocalLLM(host=parrot(), temprature=0)
+        LocalLLM(host=echo_host(), temprature=0)
 
 
-def test_errors_of_the_host_come_through():
-    llm = LocalLLM(host=parrot(context_window=12))
+def test_errors_of_the_host_reach_the_caller():
+    llm = LocalLLM(host=echo_host(context_window=12))
     for ask in (llm.complete, lambda text: list(llm.stream_complete(text))):
         with pytest.raises(ContextOverflowError, match="too many"):
             ask("Hello world")
     with pytest.raises(ContextOverflowError, match="too many"):
         asyncio.run(llm.acomplete("Hello world"))
     with pytest.raises(ContextOverflowError, match="too many"):
-        asyncio.run(gathered(llm.astream_chat(told("Hello world"))))
+        asyncio.run(collect(llm.astream_chat(conversation("Hello world"))))
     llm.host.close()
     with pytest.raises(LLMError, match="closed"):
-        llm.chat(told("Hi"))
+        llm.chat(conversation("Hi"))
 
 
-def test_it_is_a_language_model_of_the_banks_too(llm):
+def test_as_a_language_model_of_a_bank(llm):
     ours = as_llm(llm)
-    assert (ours.name, ours.context_window) == ("parrot", 2048)
+    assert (ours.name, ours.context_window) == ("echo", 2048)
     answer = ours.complete([{"role": "user", "content": "Hello"}])
     assert (answer, answer.tokens) == ("Hello", 15)
     with pytest.raises(LLMError, match="cut off"):
@@ -151,81 +158,81 @@ def test_it_is_a_language_model_of_the_banks_too(llm):
 
 
 def test_a_stream_is_the_answer_piece_by_piece(llm):
-    parts = list(llm.stream_chat(told("Hello 你!")))
+    parts = list(llm.stream_chat(conversation("Hello 你!")))
     assert [part.delta for part in parts] == ["H", "e", "l", "l", "o", " 你", "!", ""]
     assert [part.message.content for part in parts[:2]] == ["H", "He"]
-    assert parts[-1].message.content == llm.chat(told("Hello 你!")).message.content
+    assert parts[-1].message.content == llm.chat(conversation("Hello 你!")).message.content
     completed = list(llm.stream_complete("Hello 你!"))
     assert [part.delta for part in completed] == [part.delta for part in parts]
     assert completed[-1].text == "Hello 你!"
 
 
 def test_an_async_stream_is_the_same(llm):
-    parts = list(llm.stream_chat(told("Hello")))
-    assert asyncio.run(gathered(llm.astream_chat(told("Hello")))) == parts
+    parts = list(llm.stream_chat(conversation("Hello")))
+    assert asyncio.run(collect(llm.astream_chat(conversation("Hello")))) == parts
     parts = list(llm.stream_complete("Hello"))
-    assert asyncio.run(gathered(llm.astream_complete("Hello"))) == parts
+    assert asyncio.run(collect(llm.astream_complete("Hello"))) == parts
 
 
 @pytest.mark.parametrize("way", ["stream_chat", "stream_complete"])
-def test_closing_a_stream_ends_the_writing(llm, way):
-    llm.host.bird.pause = 0.005
-    stream = getattr(llm, way)(told("x" * 500) if "chat" in way else "x" * 500)
+def test_closing_a_stream_ends_generation(llm, way):
+    llm.host.model.pause = 0.005
+    stream = getattr(llm, way)(conversation("x" * 500) if "chat" in way else "x" * 500)
     next(stream)
     stream.close()
     assert llm.complete("Hi").text == "Hi"
-    assert llm.host.bird.steps < 50
+    assert llm.host.model.steps < 50
 
 
 @pytest.mark.parametrize("way", ["astream_chat", "astream_complete"])
-def test_closing_an_async_stream_ends_the_writing(llm, way):
-    llm.host.bird.pause = 0.005
+def test_closing_an_async_stream_ends_generation(llm, way):
+    llm.host.model.pause = 0.005
 
-    async def talk():
-        stream = await getattr(llm, way)(told("x" * 500) if "chat" in way else "x" * 500)
+    async def main():
+        stream = await getattr(llm, way)(conversation("x" * 500) if "chat" in way else "x" * 500)
         await anext(stream)
         await stream.aclose()
         return (await llm.acomplete("Hi")).text
 
-    assert asyncio.run(talk()) == "Hi"
-    assert llm.host.bird.steps < 50
+    assert asyncio.run(main()) == "Hi"
+    assert llm.host.model.steps < 50
 
 
-def test_cancelling_ends_the_writing(llm):
-    llm.host.bird.pause = 0.005
+def test_cancelling_ends_generation(llm):
+    llm.host.model.pause = 0.005
 
-    async def talk():
+    async def main():
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(llm.achat(told("x" * 500)), timeout=0.1)
+            await asyncio.wait_for(llm.achat(conversation("x" * 500)), timeout=0.1)
         return (await llm.acomplete("Hi")).text
 
-    assert asyncio.run(talk()) == "Hi"
-    assert llm.host.bird.steps < 100
+    assert asyncio.run(main()) == "Hi"
+    assert llm.host.model.steps < 100
 
 
 # Several at once, callbacks, an engine.
 
 
 def test_two_at_once_are_never_mixed(llm):
-    asked = [f"Number {number}" for number in range(8)]
+    texts = [f"Number {number}" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        assert [answer.text for answer in pool.map(llm.complete, asked)] == asked
+        assert [answer.text for answer in pool.map(llm.complete, texts)] == texts
 
     async def both():
         return await asyncio.gather(
-            *(llm.acomplete(text) for text in asked),
-            *(gathered(llm.astream_complete(text)) for text in asked),
+            *(llm.acomplete(text) for text in texts),
+            *(collect(llm.astream_complete(text)) for text in texts),
         )
 
     answers = asyncio.run(both())
-    assert [answer.text for answer in answers[:8]] == asked
-    assert [parts[-1].text for parts in answers[8:]] == asked
+    assert [answer.text for answer in answers[:8]] == texts
+    assert [parts[-1].text for parts in answers[8:]] == texts
 
 
 def test_callbacks_count_the_tokens():
     counter = TokenCountingHandler(tokenizer=str.split)
-    llm = LocalLLM(host=parrot(), callback_manager=CallbackManager([counter]))
-    llm.chat(told("Hello"))
+    llm = LocalLLM(host=echo_host(), callback_manager=CallbackManager([counter]))
+    llm.chat(conversation("Hello"))
     llm.complete("Hi")
     assert counter.prompt_llm_token_count == 8 + 5
     assert counter.completion_llm_token_count == 7 + 4
@@ -238,10 +245,10 @@ def test_a_chat_engine_runs_on_it(llm):
     )
     assert str(engine.chat("Hi")) == "Brief!\nHi"
     assert "".join(engine.stream_chat("Bye").response_gen) == "Brief!\nHi\nBrief!\nHi\nBye"
-    assert [one.content for one in engine.chat_history][:2] == ["Hi", "Brief!\nHi"]
+    assert [message.content for message in engine.chat_history][:2] == ["Hi", "Brief!\nHi"]
 
-    async def talk():
+    async def main():
         response = await engine.astream_chat("So?")
         return "".join([text async for text in response.async_response_gen()])
 
-    assert asyncio.run(talk()).endswith("\nBye\nSo?")
+    assert asyncio.run(main()).endswith("\nBye\nSo?")

@@ -1,4 +1,4 @@
-"""The host of a model on this machine: what it writes, when it ends, and what it refuses."""
+"""The host of a model on this machine: answers, their endings, streams, threads, errors."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 import torch
-from parrot import END, babbler, parrot, tokenizer
+from echo_model import END, byte_tokenizer, echo_host, random_host
 
 from llms.local_model import Answer, LocalModel
 from llms.sampling import Sampling
@@ -25,14 +25,14 @@ from memorybank_core import (
 )
 
 
-def said(*texts):
-    """A conversation that begins and ends with the user's words."""
+def conversation(*texts):
+    """Return a conversation that begins and ends with a message of the user."""
     roles = ["user", "assistant"] * len(texts)
     return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
 
 
 def streamed(pieces):
-    """The pieces of a generator, and what it returns."""
+    """Return the pieces of a generator, and its return value."""
     taken = []
     while True:
         try:
@@ -43,59 +43,59 @@ def streamed(pieces):
 
 @pytest.fixture
 def host():
-    return parrot()
+    return echo_host()
 
 
 @pytest.fixture(scope="module")
-def babbling():
-    return babbler()
+def random_model():
+    return random_host()
 
 
 # Decoding.
 
 
-def written(text, stop=(), end=True):
-    """The pieces in which a decoder lets go of the text, and the decoder."""
-    ids = tokenizer().encode(text, add_special_tokens=False) + [END] * end
-    decoder = StreamDecoder(tokenizer(), [END], stop)
+def decoded(text, stop=(), end=True):
+    """Return the pieces of text that a decoder releases, and the decoder."""
+    ids = byte_tokenizer().encode(text, add_special_tokens=False) + [END] * end
+    decoder = StreamDecoder(byte_tokenizer(), [END], stop)
     pieces = [decoder.decode(id) for id in ids if not decoder.ended] + [decoder.finish()]
     return [piece for piece in pieces if piece], decoder
 
 
 def test_a_decoder_shows_each_character_as_soon_as_it_is_whole():
-    pieces, decoder = written("né 你!")
+    pieces, decoder = decoded("né 你!")
     assert pieces == ["n", "é", " 你", "!"]
     assert (decoder.text, decoder.ended, decoder.tokens) == ("né 你!", True, 9)
 
 
 def test_bytes_that_are_no_character_come_at_the_end():
-    decoder = StreamDecoder(tokenizer(), [END])
-    first, *_ = tokenizer().encode("你", add_special_tokens=False)
+    decoder = StreamDecoder(byte_tokenizer(), [END])
+    first, *_ = byte_tokenizer().encode("你", add_special_tokens=False)
     assert [decoder.decode(first), decoder.decode(first), decoder.finish()] == ["", "", "��"]
     assert decoder.finish() == ""
 
 
 def test_what_may_begin_a_stop_string_is_held_back_and_released():
-    assert written("a STOW", ["STOP"])[0] == ["a", " STOW"]
-    assert written("a ST", ["STOP"])[0] == ["a", " ST"]
-    assert written("a ST", ["STOP"], end=False)[0] == ["a", " ST"]
-    assert written("aab", ["aac"])[0] == ["aab"]
+    assert decoded("a STOW", ["STOP"])[0] == ["a", " STOW"]
+    assert decoded("a ST", ["STOP"])[0] == ["a", " ST"]
+    assert decoded("a ST", ["STOP"], end=False)[0] == ["a", " ST"]
+    assert decoded("aab", ["aac"])[0] == ["aab"]
 
 
 def test_a_stop_string_ends_the_text_before_it():
-    pieces, decoder = written("one STOP two", ["STOP", "two"])
+    pieces, decoder = decoded("one STOP two", ["STOP", "two"])
     assert pieces == ["o", "n", "e"]
     assert (decoder.text, decoder.ended, decoder.tokens) == ("one", True, 8)
-    assert written("你好。再见", ["好。"])[1].text == "你"
-    assert written("\nUser: hi", ["\nUser:"])[1].text == ""
+    assert decoded("你好。再见", ["好。"])[1].text == "你"
+    assert decoded("\nUser: hi", ["\nUser:"])[1].text == ""
 
 
 def test_of_two_stop_strings_the_first_in_the_text_counts():
-    assert written("x</s> y", ["y", "</s>"])[1].text == "x"
+    assert decoded("x</s> y", ["y", "</s>"])[1].text == "x"
 
 
 def test_white_space_neither_begins_nor_ends_an_answer():
-    pieces, decoder = written("\n a \n b \n")
+    pieces, decoder = decoded("\n a \n b \n")
     assert pieces == ["a", " \n b"]
     assert decoder.text == "a \n b"
 
@@ -103,7 +103,7 @@ def test_white_space_neither_begins_nor_ends_an_answer():
 # Sampling.
 
 
-def test_all_that_is_wrong_is_said_at_once():
+def test_all_invalid_values_are_reported_together():
     with pytest.raises(ConfigurationError) as error:
         Sampling(temperature=-1, top_p=0, top_k=1.5, repetition_penalty="2", num_beams=0, seed="a")
     for name in ("temperature", "top_p", "top_k", "repetition_penalty", "num_beams", "seed"):
@@ -112,246 +112,261 @@ def test_all_that_is_wrong_is_said_at_once():
         Sampling(temperature=float("nan"))
 
 
-def test_a_request_says_more_than_the_defaults():
+def test_a_request_overrides_the_defaults():
     usual = Sampling(temperature=0.7, top_p=0.9)
     assert Sampling(top_p=0.5).over(usual) == Sampling(temperature=0.7, top_p=0.5)
     assert Sampling(temperature=0).over(usual).arguments() == {"do_sample": False}
     assert Sampling(seed=3).arguments() == {}
 
 
-def test_a_seed_repeats_an_answer_and_leaves_the_other_numbers_alone(babbling):
-    asked = {"max_tokens": 12, "temperature": 1.0}
+def test_a_seed_repeats_an_answer_and_leaves_the_other_numbers_alone(random_model):
+    options = {"max_tokens": 12, "temperature": 1.0}
     torch.manual_seed(0)
     expected = torch.rand(2)
     torch.manual_seed(0)
     first = torch.rand(1)
-    answers = {babbling.answer(said("Hi"), seed=seed, **asked).text for seed in (1, 1, 2, 2)}
+    answers = {
+        random_model.answer(conversation("Hi"), seed=seed, **options).text for seed in (1, 1, 2, 2)
+    }
     assert len(answers) == 2
     assert torch.equal(torch.cat([first, torch.rand(1)]), expected)
-    assert len({babbling.answer(said("Hi"), **asked).text for _ in range(4)}) > 1
+    assert len({random_model.answer(conversation("Hi"), **options).text for _ in range(4)}) > 1
 
 
 # An answer.
 
 
 def test_an_answer_with_its_ending_and_its_tokens(host):
-    asked = [{"role": "system", "content": "Be brief."}, *said("Hello?")]
-    assert host.answer(asked) == Answer("Be brief.\nHello?", "stop", 20, 18)
-    assert (host.name, repr(host), host.context_window) == ("parrot", "LocalModel('parrot')", 2048)
+    messages = [{"role": "system", "content": "Be brief."}, *conversation("Hello?")]
+    assert host.answer(messages) == Answer("Be brief.\nHello?", "stop", 20, 18)
+    assert (host.name, repr(host), host.context_window) == ("echo", "LocalModel('echo')", 2048)
 
 
 def test_an_answer_ends_where_it_must(host):
-    assert host.answer(said("Hello?"), max_tokens=3) == Answer("Hel", "length", 9, 3)
-    assert host.answer(said("Hello?"), stop="ll") == Answer("He", "stop", 9, 4)
-    assert host.answer(said("Hello?"), stop=["?", "o?"]).text == "Hell"
+    assert host.answer(conversation("Hello?"), max_tokens=3) == Answer("Hel", "length", 9, 3)
+    assert host.answer(conversation("Hello?"), stop="ll") == Answer("He", "stop", 9, 4)
+    assert host.answer(conversation("Hello?"), stop=["?", "o?"]).text == "Hell"
 
 
 def test_no_answer_goes_beyond_the_window():
-    host = parrot(context_window=12)
-    assert host.answer(said("Hello?"), max_tokens=100) == Answer("Hel", "length", 9, 3)
+    host = echo_host(context_window=12)
+    assert host.answer(conversation("Hello?"), max_tokens=100) == Answer("Hel", "length", 9, 3)
 
 
-def test_a_batch_is_answered_as_one_by_one(host, babbling):
-    asked = [said("Hi"), said("A longer one. 你好"), said("Yes", "No", "Why?"), said("x")]
-    for one in (host, babbling):
-        how = {"temperature": 0, "max_tokens": 25}
-        assert one.answers(asked, **how) == [one.answer(it, **how) for it in asked]
+def test_a_batch_is_answered_as_one_by_one(host, random_model):
+    conversations = [
+        conversation("Hi"),
+        conversation("A longer one. 你好"),
+        conversation("Yes", "No", "Why?"),
+        conversation("x"),
+    ]
+    for model in (host, random_model):
+        options = {"temperature": 0, "max_tokens": 25}
+        assert model.answers(conversations, **options) == [
+            model.answer(messages, **options) for messages in conversations
+        ]
     assert host.answers([]) == []
 
 
 def test_a_batch_is_run_at_once_and_no_larger_than_it_may_be():
-    host = parrot(batch_size=2)
-    host.answers([said("abc")] * 4)
-    assert host.bird.steps == 2 * 5
+    host = echo_host(batch_size=2)
+    host.answers([conversation("abc")] * 4)
+    assert host.model.steps == 2 * 5
 
 
 def test_a_long_prompt_cuts_no_answer_of_its_batch_short():
-    host = parrot(context_window=200)
-    short, long = said("Hi!"), said("x" * 180)
+    host = echo_host(context_window=200)
+    short, long = conversation("Hi!"), conversation("x" * 180)
     answers = host.answers([long, short], max_tokens=20)
     assert [answer.ending for answer in answers] == ["length", "stop"]
     assert answers[1].text == "Hi!"
 
 
 def test_beams_write_the_same_where_there_is_but_one_answer(host):
-    assert host.answer(said("Hello?"), num_beams=3) == host.answer(said("Hello?"))
-    assert host.answer(said("Hello?"), num_beams=3, stop="lo").text == "Hel"
-    pieces, answer = streamed(host.write(said("Hello?"), num_beams=2))
+    assert host.answer(conversation("Hello?"), num_beams=3) == host.answer(conversation("Hello?"))
+    assert host.answer(conversation("Hello?"), num_beams=3, stop="lo").text == "Hel"
+    pieces, answer = streamed(host.write(conversation("Hello?"), num_beams=2))
     assert (pieces, answer.text) == (list("Hello?"), "Hello?")
 
 
-def test_what_cannot_be_answered_is_refused(host):
+def test_invalid_input_is_refused(host):
     for messages, words in [
         ([], "must have a message"),
         ([{"role": "user"}], 'message 1 must have the strings "role" and "content"'),
-        ([*said("Hi"), {"role": "user", "content": None}], "message 2"),
+        ([*conversation("Hi"), {"role": "user", "content": None}], "message 2"),
     ]:
         with pytest.raises(ConfigurationError, match=words):
             host.answer(messages)
     with pytest.raises(ConfigurationError, match="max_tokens must be 1 or more, not 0"):
-        host.answer(said("Hi"), max_tokens=0)
+        host.answer(conversation("Hi"), max_tokens=0)
     with pytest.raises(ConfigurationError, match="stop string"):
-        host.answer(said("Hi"), stop=["", "a"])
+        host.answer(conversation("Hi"), stop=["", "a"])
     with pytest.raises(ConfigurationError, match="unknown prompt format 'belly'"):
-        parrot(frame="belly")
+        echo_host(frame="belly")
     with pytest.raises(ConfigurationError, match="batch_size"):
-        parrot(batch_size=0)
+        echo_host(batch_size=0)
 
 
 def test_half_a_character_in_a_message_does_no_harm(host):
-    assert host.answer(said("a\ud83d")).text.startswith("a")
+    assert host.answer(conversation("a\ud83d")).text.startswith("a")
 
 
-def test_tokens_are_counted_without_a_frame(host):
+def test_tokens_are_counted_without_a_prompt_format(host):
     assert host.count_tokens("né 你!") == 8
     assert host.count_tokens("") == 0
 
 
-# As a language model of the bank's.
+# As a language model of a bank.
 
 
 def test_a_whole_answer_knows_what_it_took(host):
-    answer = host.complete(said("Hello?"))
+    answer = host.complete(conversation("Hello?"))
     assert isinstance(answer, Completion)
     assert (answer, answer.tokens) == ("Hello?", 9 + 8)
-    assert asyncio.run(host.acomplete(said("Hello?"))) == "Hello?"
+    assert asyncio.run(host.acomplete(conversation("Hello?"))) == "Hello?"
 
 
-def test_an_answer_that_was_cut_off_or_is_empty_is_none(host):
+def test_an_answer_that_was_cut_off_or_is_empty_is_an_error(host):
     with pytest.raises(AnswerError, match=r"cut off after 3 characters \(length\)"):
-        host.complete(said("Hello?"), max_tokens=3)
+        host.complete(conversation("Hello?"), max_tokens=3)
     with pytest.raises(AnswerError, match="cut off"):
-        list(host.stream(said("Hello?"), max_tokens=3))
+        list(host.stream(conversation("Hello?"), max_tokens=3))
     with pytest.raises(AnswerError, match="empty"):
-        host.complete(said("Hello?"), stop=["H"])
+        host.complete(conversation("Hello?"), stop=["H"])
 
 
 def test_a_prompt_that_is_too_long_says_by_how_much():
-    host = parrot(context_window=12)
+    host = echo_host(context_window=12)
     with pytest.raises(ContextOverflowError, match=r"has 14 tokens.* is 12: 3 too many"):
-        host.answer(said("Hello world"))
-    assert host.bird.steps == 0
+        host.answer(conversation("Hello world"))
+    assert host.model.steps == 0
 
 
 def test_a_long_conversation_loses_its_oldest_exchanges():
-    host = parrot(context_window=70)
-    asked = [
+    host = echo_host(context_window=70)
+    messages = [
         {"role": "system", "content": "Brief!"},
-        *said("How are you today?", "I am quite well.", "And you?", "Fine.", "Bye!"),
+        *conversation("How are you today?", "I am quite well.", "And you?", "Fine.", "Bye!"),
     ]
-    assert host.complete(asked) == "Brief!\nAnd you?\nFine.\nBye!"
-    assert "".join(host.stream(asked)) == "Brief!\nAnd you?\nFine.\nBye!"
+    assert host.complete(messages) == "Brief!\nAnd you?\nFine.\nBye!"
+    assert "".join(host.stream(messages)) == "Brief!\nAnd you?\nFine.\nBye!"
     with pytest.raises(ContextOverflowError):
-        host.complete(said("x" * 70))
+        host.complete(conversation("x" * 70))
     with pytest.raises(ContextOverflowError):
-        next(host.stream(said("x" * 70)))
+        next(host.stream(conversation("x" * 70)))
 
 
 # Streams.
 
 
-def test_a_stream_is_the_answer_piece_by_piece(host, babbling):
-    asked = said(" Hello?  你好 ", " ", "Bye ")
-    pieces, answer = streamed(host.write(asked))
-    assert answer == host.answer(asked)
-    assert "".join(pieces) == answer.text == "".join(host.stream(asked))
+def test_a_stream_is_the_answer_piece_by_piece(host, random_model):
+    messages = conversation(" Hello?  你好 ", " ", "Bye ")
+    pieces, answer = streamed(host.write(messages))
+    assert answer == host.answer(messages)
+    assert "".join(pieces) == answer.text == "".join(host.stream(messages))
     assert len(pieces) > 10
     assert all(pieces)
-    how = {"temperature": 1.0, "seed": 5, "max_tokens": 30}
-    pieces, answer = streamed(babbling.write(said("Hi"), **how))
-    assert answer == babbling.answer(said("Hi"), **how)
+    options = {"temperature": 1.0, "seed": 5, "max_tokens": 30}
+    pieces, answer = streamed(random_model.write(conversation("Hi"), **options))
+    assert answer == random_model.answer(conversation("Hi"), **options)
     assert "".join(pieces) == answer.text
 
 
 def test_a_stream_that_ends_by_length_says_so(host):
     for _ in range(20):
-        assert streamed(host.write(said("Hello?"), max_tokens=2))[1].ending == "length"
+        assert streamed(host.write(conversation("Hello?"), max_tokens=2))[1].ending == "length"
 
 
-def test_closing_a_stream_ends_the_writing(host):
-    host.bird.pause = 0.005
-    pieces = host.write(said("x" * 500))
+def test_closing_a_stream_ends_generation(host):
+    host.model.pause = 0.005
+    pieces = host.write(conversation("x" * 500))
     assert [next(pieces), next(pieces)] == ["x", "x"]
     pieces.close()
-    steps = host.bird.steps
+    steps = host.model.steps
     assert steps < 20
-    assert host.answer(said("Hi")).text == "Hi"
-    assert host.bird.steps == steps + 4
+    assert host.answer(conversation("Hi")).text == "Hi"
+    assert host.model.steps == steps + 4
 
 
 def test_an_error_while_streaming_is_raised_where_it_is_read(host):
     with pytest.raises(ConfigurationError, match="max_tokens"):
-        next(host.write(said("Hi"), max_tokens=0))
-    host.bird.forward = None
+        next(host.write(conversation("Hi"), max_tokens=0))
+    host.model.forward = None
     with pytest.raises(TypeError):
-        next(host.write(said("Hi")))
+        next(host.write(conversation("Hi")))
 
 
 # Several at once, and the end.
 
 
 def test_another_thread_cancels(host):
-    host.bird.pause = 0.005
+    host.model.pause = 0.005
     cancelled = threading.Event()
     threading.Timer(0.1, cancelled.set).start()
-    answer = host.answer(said("x" * 500), cancelled=cancelled)
+    answer = host.answer(conversation("x" * 500), cancelled=cancelled)
     assert answer.ending == "cancelled"
     assert 0 < answer.tokens < 100
     assert answer.text == "x" * answer.tokens
 
 
-def test_who_is_cancelled_while_waiting_never_runs(host):
-    host.bird.pause = 0.005
-    running = host.write(said("x" * 500))
+def test_a_request_cancelled_while_waiting_never_runs(host):
+    host.model.pause = 0.005
+    running = host.write(conversation("x" * 500))
     next(running)
     cancelled = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(host.answer, said("Hi"), cancelled=cancelled)
+        waiting = pool.submit(host.answer, conversation("Hi"), cancelled=cancelled)
         cancelled.set()
         assert waiting.result(timeout=1) == Answer("", "cancelled", 5, 0)
     running.close()
 
 
 def test_closing_a_stream_that_waits_does_not_wait(host):
-    host.bird.pause = 0.005
-    running = host.write(said("x" * 1000))
+    host.model.pause = 0.005
+    running = host.write(conversation("x" * 1000))
     next(running)
     cancelled = threading.Event()
     threading.Timer(0.1, cancelled.set).start()
     began = time.monotonic()
-    assert streamed(host.write(said("Hi"), cancelled=cancelled))[1].ending == "cancelled"
+    assert streamed(host.write(conversation("Hi"), cancelled=cancelled))[1].ending == "cancelled"
     assert time.monotonic() - began < 1
     running.close()
 
 
-def test_eight_threads_are_never_mixed(host, babbling):
-    for one, how in ((host, {}), (babbling, {"temperature": 0, "max_tokens": 20})):
-        asked = [said(f"Number {number} is {'x' * number}.") for number in range(8)]
-        alone = [one.answer(it, **how) for it in asked]
+def test_eight_threads_are_never_mixed(host, random_model):
+    for model, options in ((host, {}), (random_model, {"temperature": 0, "max_tokens": 20})):
+        conversations = [conversation(f"Number {number} is {'x' * number}.") for number in range(8)]
+        alone = [model.answer(messages, **options) for messages in conversations]
         with ThreadPoolExecutor(8) as pool:
-            together = pool.map(lambda it, one=one, how=how: one.answer(it, **how), asked * 2)
+            together = pool.map(
+                lambda messages, model=model, options=options: model.answer(messages, **options),
+                conversations * 2,
+            )
             assert list(together) == alone * 2
             together = pool.map(
-                lambda it, one=one, how=how: streamed(one.write(it, **how))[1], asked
+                lambda messages, model=model, options=options: streamed(
+                    model.write(messages, **options)
+                )[1],
+                conversations,
             )
             assert list(together) == alone
 
 
-def test_nothing_is_answered_after_the_end(host):
+def test_a_closed_model_refuses_requests(host):
     with host:
-        assert host.complete(said("Hi")) == "Hi"
-    with pytest.raises(LLMError, match=r"parrot was closed\. Load it again"):
-        host.complete(said("Hi"))
+        assert host.complete(conversation("Hi")) == "Hi"
+    with pytest.raises(LLMError, match=r"echo was closed\. Load it again"):
+        host.complete(conversation("Hi"))
     with pytest.raises(LLMError, match="closed"):
-        next(host.stream(said("Hi")))
+        next(host.stream(conversation("Hi")))
     host.close()
 
 
-def test_closing_waits_for_the_answer_at_hand(host):
-    host.bird.pause = 0.005
+def test_closing_waits_for_the_current_answer(host):
+    host.model.pause = 0.005
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(host.answer, said("x" * 40))
-        while not host.bird.steps:
+        answer = pool.submit(host.answer, conversation("x" * 40))
+        while not host.model.steps:
             time.sleep(0.001)
         host.close()
         assert answer.result().text == "x" * 40
@@ -361,17 +376,17 @@ def test_a_model_that_fails_is_an_error_with_its_cause(host):
     def fail(*args, **kwargs):
         raise RuntimeError("no such kernel")
 
-    host.bird.forward = fail
-    with pytest.raises(LLMError, match="parrot failed: RuntimeError: no such kernel") as error:
-        host.answer(said("Hi"))
+    host.model.forward = fail
+    with pytest.raises(LLMError, match="echo failed: RuntimeError: no such kernel") as error:
+        host.answer(conversation("Hi"))
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
-def test_a_model_without_a_known_window_must_be_told():
-    host = parrot()
-    del type(host.bird.config).max_position_embeddings
+def test_an_unknown_context_window_must_be_passed():
+    host = echo_host()
+    del type(host.model.config).max_position_embeddings
     try:
         with pytest.raises(ConfigurationError, match="context_window="):
-            LocalModel(host.bird, host.tokenizer)
+            LocalModel(host.model, host.tokenizer)
     finally:
-        type(host.bird.config).max_position_embeddings = 2048
+        type(host.model.config).max_position_embeddings = 2048

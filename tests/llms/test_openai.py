@@ -1,4 +1,4 @@
-"""OpenAIChat against a real server that misbehaves in every way that servers do."""
+"""OpenAIChat against a real server that fails in every way that servers fail."""
 
 import asyncio
 import inspect
@@ -54,7 +54,7 @@ BOTH = pytest.mark.parametrize("ask", [completed, streamed])
 
 
 def failure(ask, behaviour, messages=HELLO, *, context=None, **options):
-    """The error that a server of this behaviour leads to, and how often it was asked."""
+    """Return the error for a server with this behaviour, and its number of requests."""
     with (
         OpenAIServer(schedule=lambda *_: behaviour, context=context, stall=5) as server,
         model_of(server, **options) as model,
@@ -65,7 +65,7 @@ def failure(ask, behaviour, messages=HELLO, *, context=None, **options):
 
 
 def conversation(exchanges, system="Be brief."):
-    """A system message, so many exchanges of 20 characters each, and a last question of 10."""
+    """Yield a system message, exchanges of 20 characters each, and a last question of 10."""
     yield {"role": "system", "content": system}
     for number in range(exchanges):
         yield {"role": "user", "content": f"Question {number}"}
@@ -73,7 +73,7 @@ def conversation(exchanges, system="Be brief."):
     yield {"role": "user", "content": "Last, why?"}
 
 
-# What is asked and answered
+# Requests and answers
 
 
 def test_a_whole_answer_tells_what_it_cost():
@@ -142,7 +142,7 @@ def test_a_closed_model_opens_new_connections():
         model.close()
 
 
-def test_torn_emoji_are_mended():
+def test_lone_surrogates_are_replaced():
     with OpenAIServer(lambda messages: messages[0]["content"]) as server, model_of(server) as model:
         assert model.complete([{"role": "user", "content": "torn \ud83d!"}]) == "torn \ufffd!"
 
@@ -161,7 +161,7 @@ def test_the_limit_has_the_name_that_the_server_knows(base_url, parameters, expe
     sent = []
 
     class Client:
-        """As `openai.OpenAI` is, but for the network."""
+        """A client like `openai.OpenAI`, without a network."""
 
         api_key = KEY
 
@@ -186,7 +186,7 @@ def test_a_client_that_was_given_is_used_and_left_open():
     assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
-# What fails for a while
+# Temporary failures
 
 
 @BOTH
@@ -226,13 +226,13 @@ def test_the_server_says_how_long_to_wait():
     ],
 )
 def test_what_goes_on_failing_says_how_often_it_was_tried(ask, behaviour, message):
-    error, asked = failure(ask, behaviour, timeout=0.2)
+    error, requests = failure(ask, behaviour, timeout=0.2)
     assert type(error) is LLMError
     assert error.args[0].startswith("any at http://127.0.0.1:")
     with pytest.raises(LLMError, match=message):
         raise error
     assert isinstance(error.__cause__, openai.APIError)
-    assert asked == 2
+    assert requests == 2
 
 
 @BOTH
@@ -252,7 +252,7 @@ def test_a_server_that_is_not_there_says_where_it_was_looked_for():
         model.complete(HELLO)
 
 
-# What cannot work
+# Invalid configuration
 
 
 @BOTH
@@ -265,16 +265,16 @@ def test_a_server_that_is_not_there_says_where_it_was_looked_for():
     ],
 )
 def test_what_cannot_work_is_not_tried_again(ask, behaviour, message):
-    error, asked = failure(ask, behaviour)
-    assert asked == 1
+    error, requests = failure(ask, behaviour)
+    assert requests == 1
     with pytest.raises(ConfigurationError, match=message):
         raise error
 
 
 @BOTH
 def test_a_refused_request_has_the_words_of_the_server(ask):
-    error, asked = failure(ask, "400")
-    assert (type(error), asked) == (LLMError, 1)
+    error, requests = failure(ask, "400")
+    assert (type(error), requests) == (LLMError, 1)
     assert "refused the request (status 400), tried once: temperature must be" in str(error)
 
 
@@ -334,7 +334,7 @@ def test_openai_needs_a_key_and_others_do_not(monkeypatch):
         ({"client": openai.OpenAI(api_key=KEY), "api_key": KEY}, "its own key and address"),
     ],
 )
-def test_an_argument_that_cannot_work_is_told_at_once(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         OpenAIChat("any", **options)
     assert "sk-" not in str(caught.value)
@@ -382,7 +382,7 @@ def test_the_key_of_a_client_that_was_given_appears_nowhere():
     assert KEY not in repr(model) + "".join(traceback.format_exception(caught.value))
 
 
-# Answers: whole, or an error
+# Incomplete answers
 
 
 @BOTH
@@ -404,9 +404,9 @@ def test_a_synonym_of_stop_will_do(ask):
         ("blank", "is empty. Raise max_tokens"),
     ],
 )
-def test_what_is_no_whole_answer_is_an_error(ask, behaviour, message):
-    error, asked = failure(ask, behaviour)
-    assert asked == 1
+def test_an_incomplete_answer_is_an_error(ask, behaviour, message):
+    error, requests = failure(ask, behaviour)
+    assert requests == 1
     with pytest.raises(AnswerError, match=message):
         raise error
 
@@ -416,8 +416,8 @@ def test_what_is_no_whole_answer_is_an_error(ask, behaviour, message):
                   "no message", "parts"],
 )  # fmt: skip
 def test_what_is_no_chat_completion_is_an_error(behaviour):
-    error, asked = failure(completed, behaviour)
-    assert (type(error), asked) == (LLMError, 1)
+    error, requests = failure(completed, behaviour)
+    assert (type(error), requests) == (LLMError, 1)
     assert "often ends in /v1" in str(error)
 
 
@@ -431,7 +431,7 @@ def test_what_is_no_stream_is_an_answer_cut_off(behaviour):
 @pytest.mark.parametrize(
     ("ask", "behaviour"), [(completed, "error in 200"), (streamed, "error_event")]
 )
-def test_an_error_within_an_answer_is_told(ask, behaviour):
+def test_an_error_within_an_answer_is_reported(ask, behaviour):
     error, _ = failure(ask, behaviour)
     assert type(error) is LLMError
     assert "out of memory" in str(error)
@@ -462,16 +462,16 @@ def test_a_server_may_say_too_long_within_its_answer(ask, behaviour):
 @BOTH
 def test_the_instructions_and_the_last_message_are_never_cut(ask):
     messages = list(conversation(5, system="x" * 100))
-    error, asked = failure(ask, "ok", messages, context=50)
+    error, requests = failure(ask, "ok", messages, context=50)
     assert isinstance(error, ContextOverflowError)
     assert "longer than the context window of any at http" in str(error)
-    assert asked == 4  # 12, 6, 4 and 2 messages
+    assert requests == 4  # 12, 6, 4 and 2 messages
 
 
 @pytest.mark.parametrize("behaviour", ["overflow", "413"])
-def test_a_single_message_that_is_too_long_is_told_at_once(behaviour):
-    error, asked = failure(completed, behaviour)
-    assert (type(error), asked) == (ContextOverflowError, 1)
+def test_a_single_message_that_is_too_long_is_an_error(behaviour):
+    error, requests = failure(completed, behaviour)
+    assert (type(error), requests) == (ContextOverflowError, 1)
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,15 @@ NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system'
 FORGETFUL = CHATML.replace("{{ m.content }}", "{{ m.content if loop.last else '…' }}")
 
 
-def said(*texts, system=None):
-    """A conversation that the user begins."""
+def conversation(*texts, system=None):
+    """Return a conversation that begins with a message of the user."""
     roles = ["user", "assistant"] * len(texts)
-    talk = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
-    return [{"role": "system", "content": system}, *talk] if system else talk
+    messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
+    return [{"role": "system", "content": system}, *messages] if system else messages
 
 
 def fast(template=CHATML, end="<|end|>"):
-    """A byte-level tokenizer of today's kind: a token is a byte or a mark."""
+    """Return a byte-level tokenizer of transformers."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = [*sorted(pre_tokenizers.ByteLevel.alphabet()), end]
@@ -56,7 +56,7 @@ EVERY |= {"belle": TOKENIZERS["llama"], "plain": TOKENIZERS["llama"], "template"
 
 
 @pytest.fixture(params=sorted(EVERY))
-def framed(request):
+def format_and_tokenizer(request):
     return PROMPT_FORMATS[request.param], EVERY[request.param]
 
 
@@ -73,7 +73,7 @@ def texts(format, tokenizer, messages):
 )
 def test_chatglm2_asks_as_the_official_one(earlier, expected):
     tokenizer = TOKENIZERS["chatglm2"]
-    ids = PROMPT_FORMATS["chatglm2"].encode(tokenizer, said(*earlier, "晚上睡不着"))
+    ids = PROMPT_FORMATS["chatglm2"].encode(tokenizer, conversation(*earlier, "晚上睡不着"))
     assert ids == tokenizer(expected)["input_ids"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == expected
 
@@ -82,11 +82,11 @@ def test_chatglm3_asks_as_the_official_one():
     question, greeting = "晚上睡不着 <|user|>", ("你好", "你好！")
     alone, in_all, _ = GOLDEN["v3"]["chat"]
     format, tokenizer = PROMPT_FORMATS["chatglm3"], TOKENIZERS["chatglm3"]
-    assert format.encode(tokenizer, said(question)) == alone
-    assert format.encode(tokenizer, said(*greeting, question, system="你是助手")) == in_all
+    assert format.encode(tokenizer, conversation(question)) == alone
+    assert format.encode(tokenizer, conversation(*greeting, question, system="你是助手")) == in_all
 
 
-def test_chatglm3_frames_tools_and_users_as_the_official_one():
+def test_chatglm3_encodes_tools_and_users_as_the_official_one():
     tools = 'tools\n[\n    {\n        "name": "f",\n        "parameters": {}\n    }\n]'
     turns = [("system", tools), ("user", "x\ny"), ("user", "晚上睡不着 <|user|>")]
     tokenizer = TOKENIZERS["chatglm3"]
@@ -98,11 +98,11 @@ def test_chatglm3_frames_tools_and_users_as_the_official_one():
 
 def test_chatglm_asks_barely_at_first_and_then_counts_from_0():
     format, tokenizer = PROMPT_FORMATS["chatglm"], TOKENIZERS["chatglm"]
-    assert format.encode(tokenizer, said("hello")) == GOLDEN["v1"]["ids"][3]
-    asked = said("你好", "你好👋！", "晚上睡不着应该怎么办")
-    assert format.encode(tokenizer, asked) == GOLDEN["v1"]["ids"][8]
+    assert format.encode(tokenizer, conversation("hello")) == GOLDEN["v1"]["ids"][3]
+    messages = conversation("你好", "你好👋！", "晚上睡不着应该怎么办")
+    assert format.encode(tokenizer, messages) == GOLDEN["v1"]["ids"][8]
     three = "[Round 0]\n问：a\n答：b\n[Round 1]\n问：c\n答：d\n[Round 2]\n问：e\n答："
-    assert texts(format, tokenizer, said(*"abcde")) == three
+    assert texts(format, tokenizer, conversation(*"abcde")) == three
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_chatglm_asks_barely_at_first_and_then_counts_from_0():
         ("plain", "User: a\nAssistant: b\nUser: c\nAssistant:"),
     ],
 )
-def test_frames_of_text(name, expected):
-    assert texts(PROMPT_FORMATS[name], TOKENIZERS["llama"], said(*"abc")) == expected
-    assert PROMPT_FORMATS[name].encode(TOKENIZERS["llama"], said("a"))[:1] == [1]
+def test_text_formats(name, expected):
+    assert texts(PROMPT_FORMATS[name], TOKENIZERS["llama"], conversation(*"abc")) == expected
+    assert PROMPT_FORMATS[name].encode(TOKENIZERS["llama"], conversation("a"))[:1] == [1]
 
 
 def test_a_template_writes_what_it_says():
     tokenizer = fast()
-    ids = PROMPT_FORMATS["template"].encode(tokenizer, said("hi", system="s"))
+    ids = PROMPT_FORMATS["template"].encode(tokenizer, conversation("hi", system="s"))
     expected = "<|start|>system\ns<|end|>\n<|start|>user\nhi<|end|>\n<|start|>assistant\n"
     assert tokenizer.decode(ids) == expected
     assert ids == tokenizer.encode(expected)
@@ -131,24 +131,27 @@ def test_a_template_writes_what_it_says():
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
 def test_a_system_message_without_a_place_begins_the_question(name):
     format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
-    expected = format.encode(tokenizer, said("Be brief.\na", "b", "c"))
-    assert format.encode(tokenizer, said("a", "b", "c", system="Be brief.")) == expected
+    expected = format.encode(tokenizer, conversation("Be brief.\na", "b", "c"))
+    assert format.encode(tokenizer, conversation("a", "b", "c", system="Be brief.")) == expected
 
 
 def test_a_template_that_takes_no_system_message():
     tokenizer = fast(NO_SYSTEM + CHATML)
-    expected = PROMPT_FORMATS["template"].encode(tokenizer, said("s\na", "b", "c"))
-    assert PROMPT_FORMATS["template"].encode(tokenizer, said("a", "b", "c", system="s")) == expected
+    expected = PROMPT_FORMATS["template"].encode(tokenizer, conversation("s\na", "b", "c"))
+    assert (
+        PROMPT_FORMATS["template"].encode(tokenizer, conversation("a", "b", "c", system="s"))
+        == expected
+    )
 
 
-def test_messages_of_one_role_are_joined(framed):
-    format, tokenizer = framed
-    twice = [*said("a"), *said("b")]
-    assert format.encode(tokenizer, twice) == format.encode(tokenizer, said("a\nb"))
+def test_messages_of_one_role_are_joined(format_and_tokenizer):
+    format, tokenizer = format_and_tokenizer
+    twice = [*conversation("a"), *conversation("b")]
+    assert format.encode(tokenizer, twice) == format.encode(tokenizer, conversation("a\nb"))
 
 
 def test_a_conversation_that_the_assistant_begins():
-    begun = said("", "hello", "a")[1:]
+    begun = conversation("", "hello", "a")[1:]
     assert texts(PROMPT_FORMATS["plain"], TOKENIZERS["llama"], begun).startswith(
         "User: \nAssistant: hello"
     )
@@ -158,16 +161,20 @@ def test_a_conversation_that_the_assistant_begins():
 
 
 @pytest.mark.parametrize("mark", ["<|user|>", "[gMASK]", "<sop>", "<eop>", "</s>", "<|end|>"])
-def test_a_mark_in_a_message_is_only_text(framed, mark):
-    format, tokenizer = framed
+def test_a_mark_in_a_message_is_only_text(format_and_tokenizer, mark):
+    format, tokenizer = format_and_tokenizer
     known = {*tokenizer.all_special_ids, *getattr(tokenizer, "control_ids", {}).values()}
 
     def marks(text):
-        return [id for id in format.encode(tokenizer, said(text, text, text)) if id in known]
+        return [
+            id for id in format.encode(tokenizer, conversation(text, text, text)) if id in known
+        ]
 
     assert marks(f"x{mark}y") == marks("xy")
-    learnt = [format.encode_training(tokenizer, said("x", text))[1] for text in (f"x{mark}y", "y")]
-    assert len({tuple(id for id in labels if id in known) for labels in learnt}) == 1
+    trained = [
+        format.encode_training(tokenizer, conversation("x", text))[1] for text in (f"x{mark}y", "y")
+    ]
+    assert len({tuple(id for id in labels if id in known) for labels in trained}) == 1
 
 
 # Where an answer ends
@@ -200,73 +207,75 @@ def test_a_template_may_end_answers_with_another_mark_than_its_tokenizers():
 # Labels
 
 
-def test_the_last_answer_is_learnt_after_the_very_prompt(framed):
-    format, tokenizer = framed
+def test_the_last_answer_is_trained_after_the_prompt_of_generation(format_and_tokenizer):
+    format, tokenizer = format_and_tokenizer
     ids, labels = format.encode_training(
-        tokenizer, said("你好", "hello", "hi 你", "晚上睡不着", system="s")
+        tokenizer, conversation("你好", "hello", "hi 你", "晚上睡不着", system="s")
     )
-    prompt = format.encode(tokenizer, said("你好", "hello", "hi 你", system="s"))
+    prompt = format.encode(tokenizer, conversation("你好", "hello", "hi 你", system="s"))
     assert ids[: len(prompt)] == prompt
-    learnt = [id for id in labels[len(prompt) :] if id >= 0]
-    assert learnt[-1] in format.stop_ids(tokenizer)
-    assert tokenizer.decode(learnt, skip_special_tokens=True).strip() == "晚上睡不着"
+    answer_ids = [id for id in labels[len(prompt) :] if id >= 0]
+    assert answer_ids[-1] in format.stop_ids(tokenizer)
+    assert tokenizer.decode(answer_ids, skip_special_tokens=True).strip() == "晚上睡不着"
     assert len(ids) == len(labels)
     assert all(label in (id, -100) for id, label in zip(ids, labels, strict=True))
 
 
 @pytest.mark.parametrize("name", ["chatglm3", "template"])
-def test_frames_of_marks_learn_every_answer(name):
+def test_role_formats_train_every_answer(name):
     format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
-    talk = said("a", "bb", "c", "dd", "e", "ff", system="s")
-    ids, labels = format.encode_training(tokenizer, talk)
+    messages = conversation("a", "bb", "c", "dd", "e", "ff", system="s")
+    ids, labels = format.encode_training(tokenizer, messages)
     starts = [place for place in range(1, len(ids)) if labels[place] >= 0 and labels[place - 1] < 0]
     assert [ids[:start] for start in starts] == [
-        format.encode(tokenizer, talk[:end]) for end in (2, 4, 6)
+        format.encode(tokenizer, messages[:end]) for end in (2, 4, 6)
     ]
     ends = format.stop_ids(tokenizer)
     assert sum(label in ends for label in labels) == 3
-    learnt = tokenizer.decode([id for id in labels if id >= 0], skip_special_tokens=True)
-    assert "".join(learnt.split()) == "bbddff"
+    answer_ids = tokenizer.decode([id for id in labels if id >= 0], skip_special_tokens=True)
+    assert "".join(answer_ids.split()) == "bbddff"
 
 
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
-def test_frames_of_text_learn_the_last_answer_alone(name):
+def test_text_formats_train_the_last_answer_only(name):
     format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
-    ids, labels = format.encode_training(tokenizer, said("a", "bb", "c", "dd"))
+    ids, labels = format.encode_training(tokenizer, conversation("a", "bb", "c", "dd"))
     answer = [*tokenizer.encode("dd", add_special_tokens=False), tokenizer.eos_token_id]
     assert [id for id in labels if id >= 0] == answer
     assert labels == [-100] * (len(ids) - len(answer)) + answer
 
 
-def test_chatglm_learns_as_its_official_training():
+def test_chatglm_trains_as_the_official_code():
     tokenizer = TOKENIZERS["chatglm"]
     ids, _ = PROMPT_FORMATS["chatglm"].encode_training(
-        tokenizer, said(GOLDEN["texts"][1], GOLDEN["texts"][7])
+        tokenizer, conversation(GOLDEN["texts"][1], GOLDEN["texts"][7])
     )
     assert ids == GOLDEN["v1"]["pair"]
 
 
 def test_a_blank_stands_before_an_answer_whosever_tokenizer_it_is():
-    ids, labels = PROMPT_FORMATS["plain"].encode_training(fast(), said("a", "b"))
+    ids, labels = PROMPT_FORMATS["plain"].encode_training(fast(), conversation("a", "b"))
     assert fast().decode(ids) == "User: a\nAssistant: b<|end|>"
     assert fast().decode([id for id in labels if id >= 0]) == " b<|end|>"
 
 
 def test_a_template_without_an_end_gets_one():
     tokenizer = fast("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
-    ids, labels = PROMPT_FORMATS["template"].encode_training(tokenizer, said("a", "b"))
+    ids, labels = PROMPT_FORMATS["template"].encode_training(tokenizer, conversation("a", "b"))
     assert ids[-1] == labels[-1] == tokenizer.eos_token_id
 
 
-def test_a_template_that_changes_what_was_said_is_told_of():
+def test_a_template_that_changes_earlier_messages_is_refused():
     with pytest.raises(ConfigurationError, match="renders earlier messages differently"):
-        PROMPT_FORMATS["template"].encode_training(fast(FORGETFUL), said("a", "b", "c", "d"))
+        PROMPT_FORMATS["template"].encode_training(
+            fast(FORGETFUL), conversation("a", "b", "c", "d")
+        )
 
 
 # Detection
 
 
-def test_each_tokenizer_has_its_frame():
+def test_each_tokenizer_has_its_format():
     for name in ("chatglm", "chatglm2", "chatglm3"):
         assert find_prompt_format(TOKENIZERS[name]).name == name
     assert find_prompt_format(fast()).name == "template"
@@ -303,8 +312,8 @@ def refusal(call, *arguments):
     return str(caught.value)
 
 
-def test_messages_that_cannot_be_used(framed):
-    format, tokenizer = framed
+def test_messages_that_cannot_be_used(format_and_tokenizer):
+    format, tokenizer = format_and_tokenizer
     for call in (format.encode, format.encode_training):
         assert "there are no messages" in refusal(call, tokenizer, [])
         tool = [{"role": "tool", "content": "x"}]
@@ -316,22 +325,24 @@ def test_messages_that_cannot_be_used(framed):
         assert "the content of a message (user) must be text, not None" in refusal(
             call, tokenizer, nothing
         )
-    assert "nothing to answer" in refusal(format.encode, tokenizer, said("a", "b"))
-    assert "must end with an answer" in refusal(format.encode_training, tokenizer, said("a"))
+    assert "nothing to answer" in refusal(format.encode, tokenizer, conversation("a", "b"))
     assert "must end with an answer" in refusal(
-        format.encode_training, tokenizer, said("", "b")[1:]
+        format.encode_training, tokenizer, conversation("a")
+    )
+    assert "must end with an answer" in refusal(
+        format.encode_training, tokenizer, conversation("", "b")[1:]
     )
 
 
-def test_a_frame_of_another_model():
-    message = refusal(PROMPT_FORMATS["chatglm3"].encode, TOKENIZERS["chatglm2"], said("a"))
+def test_a_format_of_another_model():
+    message = refusal(PROMPT_FORMATS["chatglm3"].encode, TOKENIZERS["chatglm2"], conversation("a"))
     assert "needs the token <|user|>, which ChatGLM2Tokenizer lacks" in message
-    message = refusal(PROMPT_FORMATS["template"].encode, TOKENIZERS["llama"], said("a"))
+    message = refusal(PROMPT_FORMATS["template"].encode, TOKENIZERS["llama"], conversation("a"))
     assert "has no chat template" in message
 
 
 def test_a_template_that_refuses_a_conversation():
     tokenizer = fast("{{ raise_exception('never') }}")
     assert "refuses the conversation: never" in refusal(
-        PROMPT_FORMATS["template"].encode, tokenizer, said("a")
+        PROMPT_FORMATS["template"].encode, tokenizer, conversation("a")
     )
