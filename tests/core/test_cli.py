@@ -1,4 +1,4 @@
-"""The command line: what people see, what programs read, and how it fails."""
+"""The command line: its text, its JSON and its errors."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "MEMORYBANK_EMB
 
 
 def run(*args, code=0, **options):
-    """Runs a command and returns its result, having checked its exit code."""
+    """Run a command, check its exit code, and return its result."""
     words = [str(arg) for arg in args]
     result = CliRunner().invoke(app, words, env=PLAIN, **options)
     assert code is None or result.exit_code == code, result.output
@@ -37,14 +37,14 @@ def run(*args, code=0, **options):
 
 
 def read(*args):
-    """What a command prints with --json."""
+    """Return the JSON that a command prints with --json."""
     result = run(*args, "--json")
     assert result.stderr == ""
     return json.loads(result.stdout)
 
 
 def failure(*args, code=1):
-    """The one line that a command fails with."""
+    """Return the line that a command prints on stderr when it fails."""
     result = run(*args, code=code)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
@@ -84,8 +84,8 @@ class TestRemember:
 
     def test_import_reports_and_may_be_repeated(self, tmp_path):
         path, file = tmp_path / "new.db", DATA / "dialogues_zh.json"
-        said = run("import", path, file, "--embedder", "hashing").stdout
-        assert said == "imported 1 user: 84 turns\n"
+        output = run("import", path, file, "--embedder", "hashing").stdout
+        assert output == "imported 1 user: 84 turns\n"
         report = read("import", path, file)
         assert (report["turns"], report["unchanged"], report["users"]) == (0, 84, 1)
         assert "84 already known" in run("import", path, file).stdout
@@ -112,73 +112,73 @@ class TestRemember:
 
 class TestRecall:
     def test_search_shows_day_id_and_text(self, path):
-        shown = run("search", path, QUESTION, "-u", USER, "-k", 2, "--now", LATER).stdout
-        first = shown.splitlines()[0]
+        output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--now", LATER).stdout
+        first = output.splitlines()[0]
         assert first.split() == ["1", "Sat", "9", "Mar", "2024", ANSWER]
-        assert "haddock" in shown
-        assert "score" not in shown
+        assert "haddock" in output
+        assert "score" not in output
 
     @pytest.mark.parametrize(("language", "word"), [("en", "words"), ("zh", "词语")])
     def test_why_explains_in_either_language(self, path, language, word):
-        shown = run("search", path, QUESTION, "-u", USER, "--why", "--language", language).stdout
-        assert word in shown
+        output = run("search", path, QUESTION, "-u", USER, "--why", "--language", language).stdout
+        assert word in output
 
     def test_json_is_what_the_library_returns(self, path):
-        found = read("search", path, QUESTION, "-u", USER, "-k", 3, "--now", LATER)
+        document = read("search", path, QUESTION, "-u", USER, "-k", 3, "--now", LATER)
         with MemoryBank.open(path) as bank:
             noon = datetime.fromisoformat(f"{LATER}T12:00+00:00")
             expected = bank.search(QUESTION, user_id=USER, k=3, now=noon)
-        assert found["reinforced"] == 0
-        assert [{**r.to_dict(), "why": r.why()} for r in expected] == found["results"]
+        assert document["reinforced"] == 0
+        assert [{**r.to_dict(), "why": r.why()} for r in expected] == document["results"]
 
     def test_filters(self, path):
         days = ("--since", "2024-03-10", "--until", "2024-03-12")
-        found = read("search", path, QUESTION, "-u", USER, "-k", 50, *days)["results"]
-        assert {r["memory"]["day"] for r in found} == {"2024-03-10", "2024-03-12"}
+        results = read("search", path, QUESTION, "-u", USER, "-k", 50, *days)["results"]
+        assert {r["memory"]["day"] for r in results} == {"2024-03-10", "2024-03-12"}
         assert read("search", path, QUESTION, "-u", USER, "--kind", "event")["results"] == []
         assert run("search", path, "x", "-u", USER, "--session", "no").stdout == "nothing found\n"
 
     def test_only_reinforce_writes(self, path):
         run("search", path, QUESTION, "-u", USER)
         assert read("stats", path)["recalls"] == 0
-        shown = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
-        assert shown.endswith("reinforced: 2\n")
+        output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
+        assert output.endswith("reinforced: 2\n")
         assert read("stats", path)["recalls"] == 2
 
     def test_timeline_shows_each_day_with_what_is_left(self, path):
         run("search", path, QUESTION, "-u", USER, "-k", 1, "--reinforce", "--now", "2024-03-25")
-        shown = run("timeline", path, "-u", USER, "--now", "2024-03-30", "--until", "2024-03-09")
-        lines = shown.stdout.splitlines()
+        output = run("timeline", path, "-u", USER, "--now", "2024-03-30", "--until", "2024-03-09")
+        lines = output.stdout.splitlines()
         assert any(line.split() == ["Sat", "9", "Mar", "2024"] for line in lines)
         row = next(line for line in lines if "Cooking day." in line)
         assert re.search(r"2 +█+. +0\.61 +1$", row.rstrip())  # exp(-5 days / (5 · 2))
-        assert ANSWER in shown.stdout
+        assert ANSWER in output.stdout
         memories = read("timeline", path, "-u", USER, "--now", "2024-03-30")["memories"]
         assert len(memories) == 81
         (answer,) = (memory for memory in memories if memory["id"] == ANSWER)
         assert answer["retention"] == pytest.approx(0.6065, abs=1e-3)
 
     def test_timeline_of_nothing(self, path):
-        shown = run("timeline", path, "-u", USER, "--since", "2030-01-01")
-        assert shown.stdout == "no memories\n"
+        output = run("timeline", path, "-u", USER, "--since", "2030-01-01")
+        assert output.stdout == "no memories\n"
 
-    def test_what_was_said_cannot_drive_the_terminal(self, tmp_path):
+    def test_stored_text_cannot_control_the_terminal(self, tmp_path):
         path = tmp_path / "bank.db"
         run("add", path, "[red]x[/] \x1b[2J :smile:", "-u", "u", "--embedder", "hashing")
         for command in (("search", path, "x"), ("timeline", path)):
-            shown = run(*command, "-u", "u").stdout
-            assert "[red]x[/]  [2J :smile:" in shown or "[red]x[/] [2J :smile:" in shown
-            assert "\x1b" not in shown
+            output = run(*command, "-u", "u").stdout
+            assert "[red]x[/]  [2J :smile:" in output or "[red]x[/] [2J :smile:" in output
+            assert "\x1b" not in output
 
 
 class TestDigest:
     def test_summarize_digests_and_says_what_is_left_to_do(self, path):
         before = read("verify", path)["stale"]
-        days = {one["day"] for one in before if one["day"]}
-        assert {one["reason"] for one in before} == {"missing"}
+        days = {digest["day"] for digest in before if digest["day"]}
+        assert {digest["reason"] for digest in before} == {"missing"}
         assert "missing" in run("verify", path).stdout
-        said = run("summarize", path).stdout
-        assert said == f"digested {len(days)} days, 0 up to date\n"
+        output = run("summarize", path).stdout
+        assert output == f"digested {len(days)} days, 0 up to date\n"
         assert run("verify", path).stdout == "every digest is up to date\n"
         report = read("summarize", path, "--user", USER)
         assert (report["digested"], report["skipped"]) == (0, len(days))
@@ -187,9 +187,9 @@ class TestDigest:
     def test_digests_shows_them(self, path):
         assert "memorybank summarize" in run("digests", path, "-u", USER).stdout
         run("summarize", path)
-        shown = run("digests", path, "-u", USER).stdout
-        assert "Portrait, all days" in shown
-        assert "by extractive" in shown
+        output = run("digests", path, "-u", USER).stdout
+        assert "Portrait, all days" in output
+        assert "by extractive" in output
         (portrait, summary) = read("digests", path, "-u", USER, "--day", "2024-03-09")["digests"]
         assert (portrait["day"], portrait["made_by"]) == ("2024-03-09", "extractive")
         assert "haddock" in summary["text"]
@@ -206,12 +206,12 @@ class TestDigest:
 
     def test_context_prints_what_goes_into_a_prompt(self, path):
         run("summarize", path)
-        shown = run("context", path, QUESTION, "-u", USER, "--now", LATER).stdout
-        assert shown.startswith("<memorybank_context>")
-        assert "haddock" in shown
-        found = read("context", path, QUESTION, "-u", USER, "-k", "3", "--max-tokens", "200")
-        assert found["tokens"] <= 200
-        assert len(found["ids"]) + len(found["left_out"]) == 3
+        output = run("context", path, QUESTION, "-u", USER, "--now", LATER).stdout
+        assert output.startswith("<memorybank_context>")
+        assert "haddock" in output
+        document = read("context", path, QUESTION, "-u", USER, "-k", "3", "--max-tokens", "200")
+        assert document["tokens"] <= 200
+        assert len(document["ids"]) + len(document["left_out"]) == 3
         assert (
             "no room for: " in run("context", path, QUESTION, "-u", USER, "--max-tokens", 9).stdout
         )
@@ -230,8 +230,8 @@ class TestForget:
         assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] != ANSWER
         kept = read("search", path, QUESTION, "-u", USER, "--archived")["results"][0]["memory"]
         assert kept["id"] == ANSWER
-        shown = run("search", path, QUESTION, "-u", USER, "--archived").stdout
-        assert shown.splitlines()[0].endswith("forgotten")
+        output = run("search", path, QUESTION, "-u", USER, "--archived").stdout
+        assert output.splitlines()[0].endswith("forgotten")
         assert run("restore", path, ANSWER, "-u", USER).stdout == "1 memory restored\n"
         assert read("restore", path, ANSWER, "-u", USER) == {"restored": 0}
         assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] == ANSWER
@@ -259,15 +259,15 @@ class TestForget:
         assert len(fading) == 67
         assert fading[0]["memory"]["day"] == "2024-03-04"
         assert fading == sorted(fading, key=lambda item: item["fades_at"])
-        shown = run("forecast", path, "-u", USER, "--by", LATER).stdout
-        assert "2024-03-19" in shown  # 5 · ln 20 = 14.98 days after 4 March, 9:00
-        assert shown.endswith("67 memories will have faded by Fri 5 Apr 2024\n")
+        output = run("forecast", path, "-u", USER, "--by", LATER).stdout
+        assert "2024-03-19" in output  # 5 · ln 20 = 14.98 days after 4 March, 9:00
+        assert output.endswith("67 memories will have faded by Fri 5 Apr 2024\n")
 
     def test_delete_gives_a_receipt(self, path):
-        shown = run("delete", path, "-u", USER, "--id", ANSWER, "--yes").stdout
-        assert shown.startswith("erased for Imogen:\n  memories         1\n")
-        assert "left            80" in shown
-        assert shown.endswith("the bytes are gone from the file\n")
+        output = run("delete", path, "-u", USER, "--id", ANSWER, "--yes").stdout
+        assert output.startswith("erased for Imogen:\n  memories         1\n")
+        assert "left            80" in output
+        assert output.endswith("the bytes are gone from the file\n")
         receipt = read("delete", path, "-u", USER, "--day", "2024-03-09", "--yes")
         assert (receipt["memories"], receipt["remaining"], receipt["erased"]) == (5, 75, True)
         assert read("delete", path, "-u", USER, "--all", "--yes")["remaining"] == 0
@@ -310,8 +310,8 @@ class TestUpkeep:
         assert set(users[0]) == {
             "user_id", "memories", "archived", "recalls", "first_day", "last_day",
         }  # fmt: skip
-        shown = run("users", path).stdout
-        assert re.search(r"郭一帆 +84 +0 +0 +2024-03-04 +2024-03-24", shown)
+        output = run("users", path).stdout
+        assert re.search(r"郭一帆 +84 +0 +0 +2024-03-04 +2024-03-24", output)
         stats = read("stats", path)
         assert (stats["users"], stats["memories"], stats["embedder"]) == (2, 165, "hashing")
         assert stats["file_bytes"] > 0
@@ -376,9 +376,9 @@ class TestTrying:
         assert "baselines" not in report
 
     def test_eval_as_a_table_with_baselines(self):
-        shown = run("eval", "retrieval", *self.FILES, "--baselines").stdout
-        assert shown.startswith("memorybank, hashing: 7 questions about 81 turns\n")
-        assert shown.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
+        output = run("eval", "retrieval", *self.FILES, "--baselines").stdout
+        assert output.startswith("memorybank, hashing: 7 questions about 81 turns\n")
+        assert output.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
 
     def test_demo_refuses_what_it_cannot_do(self, tmp_path):
         (tmp_path / "there.db").touch()

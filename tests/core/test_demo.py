@@ -1,4 +1,4 @@
-"""The demo: every number that it tells is one that the bank holds."""
+"""The demo: every number that it prints is a number of the bank."""
 
 import io
 import os
@@ -31,7 +31,7 @@ START = datetime(2024, 3, 4, tzinfo=timezone.utc)
 
 
 def run(folder, *words):
-    """Runs Python in a folder."""
+    """Run Python in a folder."""
     root = str(Path(memorybank_core.__file__).parents[1])
     return subprocess.run(
         [sys.executable, *words],
@@ -44,8 +44,8 @@ def run(folder, *words):
     )
 
 
-class Told:
-    """A demo that was told: its text, its counts, and its bank."""
+class Run:
+    """A run of the demo: its text, its counts, and its bank."""
 
     def __init__(self, folder, languages):
         self.languages, self.path, self.png = languages, folder / "demo.db", folder / "demo.png"
@@ -58,12 +58,12 @@ class Told:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    return Told(tmp_path_factory.mktemp("both"), ("en", "zh"))
+    return Run(tmp_path_factory.mktemp("both"), ("en", "zh"))
 
 
 @pytest.fixture(scope="module", params=["en", "zh"])
-def one(request, tmp_path_factory):
-    return Told(tmp_path_factory.mktemp(request.param), (request.param,))
+def single(request, tmp_path_factory):
+    return Run(tmp_path_factory.mktemp(request.param), (request.param,))
 
 
 class TestStory:
@@ -80,21 +80,21 @@ class TestStory:
             ("8", "How three of these memories fade"),
         ]
 
-    def test_is_plain_and_fits(self, both, one):
-        for told in (both, one):
-            assert "\x1b" not in told.text
-            lines = told.text.splitlines()
+    def test_is_plain_and_fits(self, both, single):
+        for demo in (both, single):
+            assert "\x1b" not in demo.text
+            lines = demo.text.splitlines()
             assert max(map(cell_len, lines)) <= 100
-            assert len(lines) < 140 * len(told.languages) + 40
-            assert told.text.count("…\n") < 60
+            assert len(lines) < 140 * len(demo.languages) + 40
+            assert demo.text.count("…\n") < 60
 
-    def test_speaks_the_language_of_the_person(self, one):
-        (language,) = one.languages
+    def test_speaks_the_language_of_the_person(self, single):
+        (language,) = single.languages
         other = STRINGS["zh" if language == "en" else "en"]
         for name in ("forgotten", "lost", "with_a_model"):
-            assert other[name] not in one.text
-            assert name == "lost" or STRINGS[language][name] in one.text
-        assert USERS[language] in one.text
+            assert other[name] not in single.text
+            assert name == "lost" or STRINGS[language][name] in single.text
+        assert USERS[language] in single.text
 
     def test_asks_six_questions_of_several_kinds(self, both):
         for scene in both.scenes:
@@ -121,8 +121,11 @@ class TestCounts:
         with MemoryBank.open(both.path) as bank:
             for scene in both.scenes:
                 stats = bank.stats(user_id=scene.user)
-                said = {"en": r"restore\(\) brings back (\d+)", "zh": r"restore\(\) 恢复 (\d+) 条"}
-                restored = int(re.search(said[scene.language], both.text)[1])
+                patterns = {
+                    "en": r"restore\(\) brings back (\d+)",
+                    "zh": r"restore\(\) 恢复 (\d+) 条",
+                }
+                restored = int(re.search(patterns[scene.language], both.text)[1])
                 turns = stats.memories - scene.digested  # the event summaries came after that
                 assert scene.forgotten + scene.kept == turns
                 assert 0 < restored < scene.forgotten < turns
@@ -166,9 +169,9 @@ class TestPicture:
         assert both.png.read_bytes().startswith(b"\x89PNG")
         assert f"The same curves as a picture: {both.png}" in both.text.replace("\n", "")
 
-    def test_is_drawn_for_chinese_alone_whatever_the_fonts(self, one):
+    def test_is_drawn_for_chinese_alone_whatever_the_fonts(self, single):
         pytest.importorskip("matplotlib")
-        assert one.png.stat().st_size > 10_000
+        assert single.png.stat().st_size > 10_000
 
     def test_without_matplotlib_one_line_says_so(self, tmp_path):
         code = (

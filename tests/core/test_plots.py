@@ -114,8 +114,8 @@ class TestPicture:
         assert list(threshold.get_ydata()) == [0.2, 0.2]
         assert list(whole.get_xdata()) == times
         assert list(whole.get_ydata()) == retentions
-        shown = [value for value in kept.get_ydata() if value == value]
-        assert shown == [value for value in retentions if value >= 0.2]
+        kept_values = [value for value in kept.get_ydata() if value == value]
+        assert kept_values == [value for value in retentions if value >= 0.2]
         assert list(recalls.get_xdata()) == list(histories[0].recalls)
         assert list(recalls.get_ydata()) == [1.0, 1.0]
 
@@ -181,7 +181,7 @@ class TestTimeline:
         shades = axes.collections[0].get_array()
         assert shades.shape == (3, 240)
         assert shades[0].max() == shades[0].min() == 1.0
-        assert shades[2].mask[:10].all()  # it was not yet said
+        assert shades[2].mask[:10].all()  # it did not exist yet
         assert shades[2].compressed()[0] > 0.9
         assert shades[2].compressed()[-1] < 0.01
         days = axes.get_xlim()
@@ -243,8 +243,8 @@ class TestOfABank:
     def bank(self, tmp_path):
         pytest.importorskip("matplotlib")
         with MemoryBank.open(tmp_path / "b.db", embedder="hashing", law=LAW) as bank:
-            said = [Turn(f"word{day}", at=after(day), id=f"t{day}") for day in range(5)]
-            bank.add(said, user_id="u")
+            turns = [Turn(f"word{day}", at=after(day), id=f"t{day}") for day in range(5)]
+            bank.add(turns, user_id="u")
             bank.reinforce(["t3"], user_id="u", now=after(6))
             bank.add([Turn("secret", at=START)], user_id="other")
             yield bank
@@ -252,8 +252,8 @@ class TestOfABank:
     def test_curves_of_the_strongest_or_of_those_named(self, bank):
         figure = bank.plot_forgetting(user_id="u", now=after(20), k=2)
         assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word3", "word0"]
-        found = bank.search("word4", user_id="u", k=1)
-        figure = bank.plot_forgetting(found, user_id="u", now=after(20))
+        results = bank.search("word4", user_id="u", k=1)
+        figure = bank.plot_forgetting(results, user_id="u", now=after(20))
         assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word4"]
         with pytest.raises(InvalidInputError, match="no memories with the ids"):
             bank.plot_forgetting(["secret"], user_id="u")
