@@ -45,7 +45,7 @@ def start(
         ),
     ] = False,
 ) -> None:
-    """Long-term memory for language models that recalls and forgets; in one file or a database."""
+    """Long-term memory for language models, in one file or a database."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -33,8 +33,8 @@ STRINGS = {
             "stronger."
         ),
         "dry_run": (
-            "On {day}, a dry run reports: {forgotten} of {all} memories have faded below "
-            "{threshold:g}."
+            "On {day}, a dry run reports: {forgotten} of {all} memories have faded to a retention "
+            "below {threshold:g}."
         ),
         "forgotten": (
             "forget() archives them and destroys nothing. Some of them, the most faded first:"
