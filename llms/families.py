@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from memorybank_core.errors import ConfigurationError
@@ -63,18 +64,15 @@ class Family:
 
     Attributes:
         name: Its name, as `load_tokenizer` takes it.
-        title: The publisher's name of its models.
-        has_config: Whether a config.json belongs to this family; None for a family that only the
-            names of its models identify.
-        name_pattern: Found in the names of its models.
-        has_files: Tells families with the same config.json apart, if no name does.
+        title: Name of its best known model, for messages.
+        matches_config: Whether a config.json is this family's; None if only names identify it.
+        name_pattern: Matches a part of its models' names.
+        matches_files: Distinguishes families with the same config.json, if no name does.
         tokenizer: Tokenizer class as "module:class"; None for the one of transformers.
         tokenizer_file: A file that only tokenizers of this family have.
-        saved_as: `tokenizer_class` in the tokenizer_config.json of its tokenizers, if only they
-            have that.
-        unsupported_tokenizer: Error message for a folder of this family whose tokenizer cannot be
-            read.
-        prompt_format: A name in `prompt_formats.FORMATS`; None for the tokenizer's chat template.
+        saved_as: `tokenizer_class` in the tokenizer_config.json of its tokenizers, if unique.
+        unsupported_tokenizer: Error message, if the family's tokenizer files cannot be read.
+        prompt_format: A name in `PROMPT_FORMATS`; None for the tokenizer's chat template.
         sampling: Defaults of the official chat; None for those in the model's files.
         model_class: Model class as "module:class"; None for the one of transformers.
         is_converted: Whether the official weights are converted to transformers' `glm`.
@@ -85,9 +83,9 @@ class Family:
 
     name: str
     title: str
-    has_config: Callable[[Config], bool] | None = None
+    matches_config: Callable[[Config], bool] | None = None
     name_pattern: re.Pattern[str] | None = None
-    has_files: Callable[[ModelFiles], bool] = lambda files: True
+    matches_files: Callable[[ModelFiles], bool] = lambda files: True
     tokenizer: str | None = None
     tokenizer_file: str | None = None
     saved_as: str | None = None
@@ -161,7 +159,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="chatglm",
         title="ChatGLM-6B",
-        has_config=_is_chatglm,
+        matches_config=_is_chatglm,
         tokenizer="llms.tokenization.chatglm:ChatGLMTokenizer",
         tokenizer_file="ice_text.model",
         prompt_format="chatglm",
@@ -174,9 +172,9 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="chatglm2",
         title="ChatGLM2-6B",
-        has_config=_is_chatglm_2_or_3,
+        matches_config=_is_chatglm_2_or_3,
         name_pattern=re.compile(r"chatglm-?2", re.IGNORECASE),
-        has_files=_has_chatglm2_files,
+        matches_files=_has_chatglm2_files,
         tokenizer="llms.tokenization.chatglm:ChatGLM2Tokenizer",
         saved_as="ChatGLM2Tokenizer",
         prompt_format="chatglm2",
@@ -188,7 +186,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="chatglm3",
         title="ChatGLM3-6B",
-        has_config=_is_chatglm_2_or_3,
+        matches_config=_is_chatglm_2_or_3,
         name_pattern=re.compile(r"chatglm-?3", re.IGNORECASE),
         tokenizer="llms.tokenization.chatglm:ChatGLM3Tokenizer",
         saved_as="ChatGLM3Tokenizer",
@@ -201,7 +199,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="glm4",
         title="GLM-4-9B",
-        has_config=_is_glm4,
+        matches_config=_is_glm4,
         unsupported_tokenizer=TIKTOKEN_ADVICE,
         sampling=Sampling(temperature=0.8, top_p=0.8),
         is_converted=True,
@@ -211,8 +209,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="llama",
         title="LLaMA",
-        has_config=_is_llama,
-        has_files=_has_sentencepiece_files,
+        matches_config=_is_llama,
+        matches_files=_has_sentencepiece_files,
         tokenizer="llms.tokenization.llama:PieceLlamaTokenizer",
         saved_as="PieceLlamaTokenizer",
         loaded_type="llama",
@@ -225,28 +223,28 @@ FAMILIES: tuple[Family, ...] = (
         prompt_format="belle",
     ),
 )
-"""The rows. Of several that match, the first one counts."""
+"""The rows. Of several that match, the first counts."""
 
 
 def families_with_config() -> tuple[Family, ...]:
-    """Return the families that are recognized by their config.json."""
-    return tuple(family for family in FAMILIES if family.has_config)
+    """Return the families that a config.json identifies."""
+    return tuple(family for family in FAMILIES if family.matches_config)
 
 
 def find_by_config(config: Config) -> Family | None:
-    """Return the first family with this config.json; None for one that transformers alone knows.
+    """Return the first family with this config.json; None if no family has it.
 
-    ChatGLM2-6B and ChatGLM3-6B have the same architecture, so that for both it is "chatglm2".
+    ChatGLM2-6B and ChatGLM3-6B have the same architecture, so that both are "chatglm2" here.
 
     Raises:
-        ConfigurationError: If it has no model_type, or is of an unknown ChatGLM.
+        ConfigurationError: If it has no model_type, or describes an unknown ChatGLM.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise ConfigurationError(
-            'config.json has no "model_type": it does not describe a language model'
-        )
-    family = next((row for row in FAMILIES if row.has_config and row.has_config(config)), None)
+        raise ConfigurationError('config.json has no "model_type": it is not that of a model')
+    family = next(
+        (row for row in FAMILIES if row.matches_config and row.matches_config(config)), None
+    )
     if family is None and model_type == "chatglm":
         raise ConfigurationError(
             'config.json has the model_type "chatglm", but neither inner_hidden_size or '
@@ -260,31 +258,35 @@ def find_by_files(files: ModelFiles) -> Family | None:
     """Return the family whose tokenizer a model needs; None for the tokenizer of transformers.
 
     The first of these that decides: the class of a saved tokenizer, a file that only one family
-    has, config.json. Of families with the same config.json, a name decides, then `has_files`.
+    has, config.json. Of families with the same config.json, a name decides, then `matches_files`.
 
     Raises:
         ConfigurationError: As `find_by_config`.
     """
-    for family in FAMILIES:
-        if family.saved_as and family.saved_as == files.tokenizer_config.get("tokenizer_class"):
-            return family
-    for family in FAMILIES:
-        if family.tokenizer_file in files.names:
-            return family
+    saved_as = files.tokenizer_config.get("tokenizer_class")
+    by_class = [family for family in FAMILIES if saved_as and family.saved_as == saved_as]
+    by_file = [family for family in FAMILIES if family.tokenizer_file in files.names]
+    if by_class or by_file:
+        return [*by_class, *by_file][0]
     if not files.config.get("model_type") or find_by_config(files.config) is None:
         return None
-    candidates = [row for row in FAMILIES if row.has_config and row.has_config(files.config)]
-    for name in files.model_names:
-        for family in candidates:
-            if family.name_pattern and family.name_pattern.search(name):
-                return family
-    return next((family for family in candidates if family.has_files(files)), None)
+    candidates = [
+        row for row in FAMILIES if row.matches_config and row.matches_config(files.config)
+    ]
+    for name, family in product(files.model_names, candidates):
+        if family.name_pattern and family.name_pattern.search(name):
+            return family
+    return next((family for family in candidates if family.matches_files(files)), None)
 
 
 def find_by_name(name: str) -> Family | None:
-    """Return the family that a model's name says, of those that only names identify."""
+    """Return the family that a model's name identifies, of those that only names identify."""
     for family in FAMILIES:
-        if family.has_config is None and family.name_pattern and family.name_pattern.search(name):
+        if (
+            family.matches_config is None
+            and family.name_pattern
+            and family.name_pattern.search(name)
+        ):
             return family
     return None
 
@@ -293,10 +295,9 @@ def find_by_tokenizer(tokenizer: object) -> Family | None:
     """Return the family that `load_tokenizer` chose, or else that of the tokenizer's class."""
     names = [f"{cls.__module__}:{cls.__name__}" for cls in type(tokenizer).__mro__]
     chosen = getattr(tokenizer, "family", None)
-    for name in [chosen, *names] if chosen else names:
-        for family in FAMILIES:
-            if name in (family.name, family.tokenizer):
-                return family
+    for name, family in product([chosen, *names] if chosen else names, FAMILIES):
+        if name in (family.name, family.tokenizer):
+            return family
     return None
 
 

@@ -42,7 +42,7 @@ def test_a_row_chooses_tokenizer_prompt_format_and_defaults(folder, add_row):
     row = add_row(
         name="vicuna",
         title="Vicuna",
-        has_config=lambda config: config.get("trained_by") == "LMSYS",
+        matches_config=lambda config: config.get("trained_by") == "LMSYS",
         tokenizer="llms.tokenization.llama:PieceLlamaTokenizer",
         prompt_format="belle",
         sampling=Sampling(temperature=0.7),
@@ -76,4 +76,4 @@ def test_rows_name_what_exists():
     assert len(names) == len(set(names))
     for row in families.FAMILIES:
         assert row.prompt_format is None or row.prompt_format in PROMPT_FORMATS
-        assert row.has_config or row.name_pattern
+        assert row.matches_config or row.name_pattern
