@@ -1,7 +1,7 @@
-"""BM25 over one user's memories: an inverted index in numpy that grows in place.
+"""BM25 index of one user's memories: an inverted index in numpy.
 
-Terms are kept as 32-bit checksums, sorted, with their postings side by side; what was added
-last waits unsorted in a short tail until it is worth merging.
+Terms are stored as 32-bit checksums, sorted, with contiguous postings. The latest postings stay
+unsorted in a short tail until they are worth merging.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from memorybank_core.protocols import Array
 from .rules import K1, B
 
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
-"""One distinct term of a memory and how often it has it: what the store keeps on disk."""
+"""A distinct term of a memory and its count, as stored on disk."""
 
 _TAIL = 16_384
 _MAX_COUNT = 65_535
 
 
 def term_key(term: str) -> int:
-    """The 32-bit key of a term."""
+    """Return the 32-bit key of a term."""
     return zlib.crc32(term.encode())
 
 
 def postings(terms: Iterable[str]) -> bytes:
-    """The distinct terms with their counts, as bytes of `POSTING`."""
+    """Return the distinct terms with their counts, as bytes of `POSTING`."""
     counts = Counter(map(term_key, terms))
     pairs = [(key, min(count, _MAX_COUNT)) for key, count in sorted(counts.items())]
     return np.array(pairs, dtype=POSTING).tobytes()
 
 
 class LexicalIndex:
-    """BM25 scores of n memories for a query's terms; positions are 0..n-1 in order of adding."""
+    """BM25 scores of n memories; positions 0..n-1 are in the order of adding."""
 
     def __init__(self) -> None:
         self._lengths = np.zeros(0, np.float32)
@@ -44,19 +44,19 @@ class LexicalIndex:
         self._docs, self._counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
         self._tail_keys = np.zeros(0, np.uint32)
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
-        self._sorted = 0  # so many memories have their postings among the sorted ones
+        self._sorted = 0  # number of memories whose postings are sorted
 
     def __len__(self) -> int:
         return len(self._lengths)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays hold."""
+        """Bytes that the arrays take."""
         arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
         return sum(array.nbytes for array in arrays)
 
     def extend(self, blobs: Sequence[bytes]) -> None:
-        """Adds memories, each given by its `postings`."""
+        """Add memories, each as its `postings`."""
         sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs], np.int64)
         entries = np.frombuffer(b"".join(blobs), POSTING)
         owners = np.repeat(np.arange(len(blobs)), sizes)
@@ -70,7 +70,7 @@ class LexicalIndex:
             self._merge()
 
     def truncate(self, size: int) -> None:
-        """Drops all memories but the first `size`."""
+        """Drop all memories but the first `size`."""
         kept = self._tail_docs < size
         self._tail_keys, self._tail_docs = self._tail_keys[kept], self._tail_docs[kept]
         self._tail_counts = self._tail_counts[kept]
@@ -78,11 +78,11 @@ class LexicalIndex:
             kept = self._docs < size
             keys = np.repeat(self._keys, np.diff(self._starts))[kept]
             self._docs, self._counts = self._docs[kept], self._counts[kept]
-            self._note(keys, size)
+            self._index_terms(keys, size)
         self._lengths = self._lengths[:size]
 
     def scores(self, terms: Iterable[str]) -> Array:
-        """BM25 of every memory, float32 (n,), with the non-negative idf of Lucene."""
+        """Return the BM25 of every memory, float32 (n,), with the non-negative idf of Lucene."""
         result = np.zeros(len(self), np.float32)
         if not len(self):
             return result
@@ -97,7 +97,7 @@ class LexicalIndex:
         return result
 
     def _find(self, key: int) -> tuple[Array, Array]:
-        """The memories that have a term, and their counts of it as float32."""
+        """Return the memories that have a term, and their counts of it as float32."""
         at = int(np.searchsorted(self._keys, np.uint32(key)))
         stop = at + int(at < len(self._keys) and self._keys[at] == key)
         low, high = int(self._starts[at]), int(self._starts[stop])
@@ -107,17 +107,17 @@ class LexicalIndex:
         return docs, counts.astype(np.float32)
 
     def _merge(self) -> None:
-        """Sorts the tail into the postings."""
+        """Merge the tail into the sorted postings."""
         keys = np.concatenate((np.repeat(self._keys, np.diff(self._starts)), self._tail_keys))
         order = np.argsort(keys, kind="stable")
         self._docs = np.concatenate((self._docs, self._tail_docs))[order]
         self._counts = np.concatenate((self._counts, self._tail_counts))[order]
-        self._note(keys[order], len(self))
+        self._index_terms(keys[order], len(self))
         self._tail_keys = np.zeros(0, np.uint32)
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
 
-    def _note(self, keys: Array, size: int) -> None:
-        """Notes where in the sorted postings, which are of `size` memories, each term begins."""
+    def _index_terms(self, keys: Array, size: int) -> None:
+        """Record the start of each term in the sorted postings, which are of `size` memories."""
         self._keys, first = np.unique(keys, return_index=True)
         self._starts = np.append(first, len(keys)).astype(np.int64)
         self._sorted = size

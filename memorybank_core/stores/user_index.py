@@ -1,7 +1,7 @@
-"""One user's memories in memory: FAISS, BM25 and the columns that ranking needs.
+"""Search index of one user's memories: FAISS, BM25 and the columns that ranking needs.
 
-A cache, built from the store's rows and thrown away at will. Memories have positions 0..n-1 in
-the order of writing; a memory owns one or more vectors, one a window of its text.
+It is a cache, built from the store's rows, and can be dropped at any time. Memories have positions
+0..n-1 in the order of writing. A memory has one or more vectors, one per window of its text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
-import numpy.ma  # np.unique loads it when first called: no search should wait for that
+import numpy.ma  # np.unique loads it on first use, which would delay a search
 
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
@@ -33,17 +33,17 @@ ROW = np.dtype(
         ("archived", "?"),
     ]
 )
-"""What the index knows of a memory; `day` is a proleptic ordinal, names are codes."""
+"""The columns of a memory; `day` is a proleptic ordinal, names are codes."""
 
 NONE = -1
-"""The session of an event summary, the speaker of an exchange: there is no single one."""
+"""The code for no single session (an event summary) or speaker (an exchange)."""
 UNKNOWN = -2
 """The code of a session or speaker that no memory has."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedMemory:
-    """A row for the index: the columns of `ROW`, with names instead of their codes."""
+    """The columns of `ROW`, with names instead of codes."""
 
     key: int
     created: float
@@ -58,7 +58,7 @@ class IndexedMemory:
 
 
 class UserIndex:
-    """Finds the candidates for a probe among one user's memories."""
+    """Search index that finds the candidates for a probe among one user's memories."""
 
     def __init__(self, dimension: int) -> None:
         self.version = 0
@@ -70,28 +70,30 @@ class UserIndex:
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
         self._order = np.zeros(0, np.int64)  # positions, by session, then by time
-        self._rank = np.zeros(0, np.int64)  # position -> its place in `_order`
-        self._place = np.zeros(0, np.int64)  # the utterance at which each of `_order` stands
+        self._rank = np.zeros(0, np.int64)  # position -> its index in `_order`
+        self._place = np.zeros(
+            0, np.int64
+        )  # index in `_order` -> the number of utterances up to it
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the index holds."""
+        """Bytes that the index takes."""
         arrays = (self._rows, self._first, self._owner, self._order, self._rank, self._place)
         vectors = self._faiss.ntotal * self._faiss.d * 4
         return vectors + self._lexical.nbytes + sum(array.nbytes for array in arrays)
 
     @property
     def last_key(self) -> int:
-        """The key of the memory written last, or 0."""
+        """Key of the memory written last, or 0."""
         return int(self._rows["key"][-1]) if len(self) else 0
 
     def extend(
         self, memories: Sequence[IndexedMemory], vectors: Sequence[Matrix], terms: Sequence[bytes]
     ) -> None:
-        """Adds memories, in the order of their keys, with their vectors and their postings."""
+        """Add memories, in the order of their keys, with their vectors and postings."""
         if not memories:
             return
         counts = np.array([len(matrix) for matrix in vectors], np.int64)
@@ -105,7 +107,7 @@ class UserIndex:
         self._arrange(int(positions[0]))
 
     def truncate(self, key: int) -> None:
-        """Drops the memories from this key on."""
+        """Drop the memories from this key on."""
         size = int(np.searchsorted(self._rows["key"], key))
         if size == len(self):
             return
@@ -115,16 +117,16 @@ class UserIndex:
         self._owner, self._first = self._owner[:vectors], self._first[:size]
         self._rows = self._rows[:size]
         self._order = self._order[self._order < size]
-        self._place_all()
+        self._compute_places()
 
     def update(self, memories: Sequence[IndexedMemory]) -> None:
-        """Takes over what changed in memories that are indexed already."""
+        """Update the columns of indexed memories."""
         if memories:
             at = np.searchsorted(self._rows["key"], [memory.key for memory in memories])
             self._rows[at] = self._encode(memories)
 
     def candidates(self, probe: Probe) -> Candidates:
-        """The memories that either signal or a named day brings, with their neighbours."""
+        """Return the memories found by a signal, overall and in the named days, with neighbours."""
         allowed = self._allowed(probe.filter)
         lexical = self._lexical.scores(probe.terms)
         named = named_span_lengths(self._rows["day"], probe.days)
@@ -150,7 +152,7 @@ class UserIndex:
         )
 
     def _encode(self, memories: Sequence[IndexedMemory]) -> Array:
-        """Records as rows; a session is given its code where it is first seen."""
+        """Convert records to rows; new sessions and speakers get new codes."""
         rows = np.zeros(len(memories), ROW)
         for name in ("key", "created", "refreshed", "strength", "day", "utterances", "archived"):
             rows[name] = [getattr(memory, name) for memory in memories]
@@ -170,31 +172,31 @@ class UserIndex:
         return rows
 
     def _arrange(self, start: int) -> None:
-        """Puts the memories from position `start` on in the order of their conversations."""
+        """Insert the memories from position `start` on into the order of the conversations."""
         new = self._sorted(start)
-        if start and self._stands(new[0]) < self._stands(self._order[-1]):
+        if start and self._sort_key(new[0]) < self._sort_key(self._order[-1]):
             self._order = self._sorted(0)
-        else:  # they go on where the last conversation stopped, as they nearly always do
+        else:  # they continue the last conversation: the usual case
             self._order = np.append(self._order, new)
-        self._place_all()
+        self._compute_places()
 
-    def _place_all(self) -> None:
-        """Notes where in their conversations the memories stand, once they are in order."""
+    def _compute_places(self) -> None:
+        """Compute rank and place of every memory from `_order`."""
         self._rank = np.empty_like(self._order)
         self._rank[self._order] = np.arange(len(self._order))
         self._place = np.cumsum(self._rows["utterances"][self._order], dtype=np.int64)
 
     def _sorted(self, start: int) -> Array:
-        """Positions from `start` on, by session, then by time."""
+        """Return the positions from `start` on, by session, then by time."""
         rows = self._rows[start:]
         return np.lexsort((rows["key"], rows["created"], rows["session"])) + start
 
-    def _stands(self, position: int) -> tuple[int, float]:
+    def _sort_key(self, position: int) -> tuple[int, float]:
         row = self._rows[position]
         return int(row["session"]), float(row["created"])
 
     def _allowed(self, filter: Filter) -> Array | None:
-        """Which memories the filter lets through, bool (n,); None where it lets all."""
+        """Return a mask of the memories that satisfy the filter, bool (n,); None if all do."""
         conditions = []
         if not filter.archived and self._rows["archived"].any():
             conditions.append(~self._rows["archived"])
@@ -216,19 +218,19 @@ class UserIndex:
         return UNKNOWN if name is None else self._speakers[name]
 
     def _pool(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
-        """The best positions by similarity and the best by BM25, as many of each."""
+        """Return the best positions by similarity and the best by BM25, the same number of each."""
         size = pool_size(probe.least, probe.pool, len(self))
         if allowed is not None:
             lexical = np.where(allowed, lexical, 0.0)
         matching = np.flatnonzero(lexical)
         if len(matching) > size:
-            found = lexical[matching]
-            bar = np.partition(found, -size)[-size]
-            matching = np.append(matching[found > bar], matching[found == bar])[:size]
+            scores = lexical[matching]
+            limit = np.partition(scores, -size)[-size]
+            matching = np.append(matching[scores > limit], matching[scores == limit])[:size]
         return np.append(self._nearest(probe, allowed), matching)
 
     def _nearest(self, probe: Probe, allowed: Array | None) -> Array:
-        """Positions of the vectors nearest to the query's."""
+        """Return the positions of the memories whose vectors are nearest to the query's."""
         if not len(self):
             return np.zeros(0, np.int64)
         parameters = None
@@ -239,15 +241,15 @@ class UserIndex:
         size = pool_size(probe.least, probe.pool, len(self))
         count = min(size, len(self._owner))
         while True:  # many windows may belong to few memories
-            _, found = self._faiss.search(probe.vector[None, :], count, params=parameters)
-            vectors = found[0][found[0] >= 0]
+            _, indices = self._faiss.search(probe.vector[None, :], count, params=parameters)
+            vectors = indices[0][indices[0] >= 0]
             positions: Array = np.unique(self._owner[vectors])
             if len(positions) >= size or count == len(self._owner) or len(vectors) < count:
                 return positions
             count = min(2 * count, len(self._owner))
 
     def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
-        """The pooled positions and those within `reach` utterances in the same conversation."""
+        """Return the pooled positions and those at most `reach` utterances away in a conversation."""
         at = self._rank[pooled][:, None]
         around = np.clip(at + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
         near, session = self._order[around], self._rows["session"]
@@ -259,18 +261,18 @@ class UserIndex:
         return np.flatnonzero(chosen if allowed is None else chosen & allowed)
 
     def _similarity(self, probe: Probe, chosen: Array) -> Array:
-        """The cosine of each chosen memory's best window, float64."""
+        """Return the cosine of each chosen memory's best window, float64."""
         if not len(chosen):
             return np.zeros(0, np.float64)
         ends = np.append(self._first[1:], len(self._owner))
         counts = ends[chosen] - self._first[chosen]
         starts = np.cumsum(counts) - counts
         rows = np.repeat(self._first[chosen] - starts, counts) + np.arange(counts.sum())
-        vectors = _stored(self._faiss)[rows]
+        vectors = _vectors_of(self._faiss)[rows]
         return np.maximum.reduceat(vectors @ probe.vector, starts).astype(np.float64)
 
 
-def _stored(index: faiss.IndexFlatIP) -> Matrix:
-    """The vectors of a flat index, (n, d), without a copy: valid until the next `add`."""
+def _vectors_of(index: faiss.IndexFlatIP) -> Matrix:
+    """Return the vectors of a flat index, (n, d), as a view: valid until the next `add`."""
     view: Matrix = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
     return view.reshape(index.ntotal, index.d)

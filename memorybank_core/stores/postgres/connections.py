@@ -33,7 +33,7 @@ _ROLLBACK = Statement("ROLLBACK")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a store uses its connections.
+    """Options of the connections of a store.
 
     Attributes:
         pool_size: Maximum number of connections.

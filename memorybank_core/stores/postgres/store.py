@@ -186,13 +186,13 @@ class PostgresStore:
         return self._read(user_id, lambda session: reading.vectors(session, user_id, ids))
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
-        """Return everything of the next `limit` memories that were written after a key."""
+        """Return all data of the next `limit` memories written after a key."""
         return self._read(
             user_id, lambda session: reading.scan(session, user_id, after=after, limit=limit)
         )
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
-        """Store memories with everything that another store had of them; see `MemoryStore`."""
+        """Store memories with all data that another store had of them; see `MemoryStore`."""
         self._write(
             user_id, lambda session: writing.put(session, self._vector_space, user_id, stored)
         )
@@ -229,7 +229,7 @@ class PostgresStore:
         self._write(user_id, lambda session: writing.set_profile(session, user_id, profile))
 
     def profile(self, user_id: str) -> str:
-        """Return the stored profile; "{}" if there is none."""
+        """Return the stored profile, or "{}"."""
         return self._read(user_id, lambda session: reading.profile(session, user_id))
 
     def users(self) -> Iterator[str]:

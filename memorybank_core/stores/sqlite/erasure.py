@@ -1,20 +1,22 @@
-"""What a deletion leaves behind in the file, and how it is wiped without rewriting the file.
+"""Erase the remains of deleted rows from a file, without rewriting the file.
 
-secure_delete overwrites rows and pages where they lie, but when SQLite moves rows between pages
-(`rebuildPage`, while it balances a tree) it leaves their old copies in the gap of the page: the
+secure_delete overwrites deleted rows and pages in place. But when SQLite moves rows between pages
+(`rebuildPage`, while it balances a tree), it leaves their old copies in the gap of the page: the
 unused bytes between the pointers to the cells and the cells (sqlite.org/fileformat2.html, 1.6).
-`erase` overwrites these gaps in place. That is sound because:
+`erase` overwrites these gaps in place. That is safe because:
 
-- Nobody else writes meanwhile, neither to the log (a transaction of ours holds the lock for
-  that) nor, since the log is empty, from the log to the file.
-- A reader may be in the middle of a page. It sees bytes change that no reader looks at.
-- A crash leaves some gaps wiped and some not, all of them unused: the file is whole, and the
-  next deletion wipes the rest. As SQLite does, this relies on a write not harming its neighbours.
-- Every other connection, of any process, may hold pages with the old gaps, and would write them
-  back with its next change. The transaction ends in a change of its own, so that the header of
-  the log's index differs, by which each of them drops its pages before its next transaction.
-- Our own connection is new. Of the file it has read the schema alone, which tells of nobody,
-  and it reads the page that it changes after that was wiped. So the log is clean, too.
+- No other process writes at the same time: not to the log, since our transaction holds the lock
+  for that, and not from the log to the file, since the log is empty.
+- A reader may be reading a page. Only bytes that no reader uses change under it.
+- After a crash some gaps are overwritten and some are not. All of them are unused, so the file is
+  intact, and the next deletion overwrites the rest. Like SQLite, this relies on a write not
+  damaging neighbouring bytes.
+- Other connections, of any process, may have cached pages with the old gaps, and would write them
+  back with their next change. Our transaction ends with a change of its own, which changes the
+  header of the log's index, so every connection drops its cached pages before its next
+  transaction.
+- Our own connection is new. It has read only the schema, which contains no user data, and it
+  reads the page that it changes after the gaps were overwritten. So the log is clean, too.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from .pages import HEADER, gaps, is_plain, page_size
 
 _ATTEMPTS = 20
 _CHUNK = 8 * 2**20  # whole pages of any size
-_MOST_HELD = 64
+_MAX_HELD = 64
 _MARK = (
     "INSERT INTO meta VALUES ('erasures', '1') "
     "ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
@@ -43,7 +45,7 @@ _MARK = (
 
 @dataclass(frozen=True)
 class _Held:
-    """A descriptor of our own; closed after its last use if the file has no name any more."""
+    """A file descriptor of ours; closed after its last use if the file was unlinked."""
 
     number: int
 
@@ -55,26 +57,26 @@ class _Held:
 _held: dict[tuple[int, int], _Held] = {}
 """One descriptor for each file (device, inode) from which something was erased.
 
-They stay open while the file has a name: whoever closes any descriptor of a file drops all the
-locks of his process on it, SQLite's too (sqlite.org/howtocorrupt.html, 2.2). (A process of its own
-for the wiping would have no locks to drop, but could outlive the lock that it works under.) A
-child made by fork shares the descriptors, which have no position, and has no locks of its parent.
+They stay open until the file is unlinked: closing any descriptor of a file drops all locks of the
+process on it, those of SQLite too (sqlite.org/howtocorrupt.html, 2.2). (A separate process for the
+erasure would have no locks to drop, but could outlive the lock that protects its work.) A forked
+child shares the descriptors, which are used without a position, and has no locks of its parent.
 """
 
 
 def erase(connections: Connections) -> bool:
-    """Leaves nothing in the file and its log but what is alive.
+    """Leave nothing but live rows in the file and its log.
 
-    Reads the whole file and writes where it has to; where a file is not laid out as ours are,
-    or cannot be written beside SQLite on this platform, it is compacted.
+    Reads the whole file and overwrites the gaps. A file with another layout is compacted instead,
+    as is any file on a platform without `pwrite`.
 
     Returns:
-        False where a reader of an old state kept the log from being emptied, or other writers
-        came in between time after time: the bytes may still be there. A later call is enough.
+        False if a reader of an old state kept the log from being emptied, or other writers
+        interfered at every attempt: the bytes may still be there. Call again later.
 
     Raises:
-        StoreBusyError: Another process is writing.
-        StoreWriteError: The file could not be read and written.
+        StoreBusyError: If another process is writing.
+        StoreWriteError: If the file could not be read and written.
     """
     with connections.exclusive() as db:
         try:
@@ -89,21 +91,21 @@ def erase(connections: Connections) -> bool:
                     header = os.pread(held.number, HEADER, 0)
                     if not is_plain(header, os.fstat(held.number).st_size):
                         return compact(connections)
-                    if _wipe(fresh, held, path):
+                    if _overwrite_gaps(fresh, held, path):
                         return True
         except OSError as error:
             raise StoreWriteError(
-                f"cannot wipe what was deleted: {error}. It is deleted, but bytes of it may "
+                f"cannot erase what was deleted: {error}. It is deleted, but bytes of it may "
                 "still be in the file; delete again."
             ) from error
     return False
 
 
 def compact(connections: Connections) -> bool:
-    """Rewrites the file with what is alive and nothing else, and empties the log into it.
+    """Rewrite the file with live rows only, and empty the log into it.
 
     Returns:
-        False where a reader of an old state kept the log from being emptied.
+        False if a reader of an old state kept the log from being emptied.
     """
     with connections.exclusive() as db:
         db.execute("PRAGMA temp_store=FILE")  # the new file may not fit into memory
@@ -115,9 +117,9 @@ def compact(connections: Connections) -> bool:
 
 
 def _empty_log(db: sqlite3.Connection, busy_timeout: float) -> bool:
-    """Takes the log over into the file and cuts it to no length; False if a reader needs it.
+    """Write the log into the file and truncate it; return False if a reader needs the log.
 
-    SQLite waits for readers and writers, but not for another's checkpoint, so we do.
+    SQLite waits for readers and writers, but not for another checkpoint, so this retries.
     """
     deadline = time.monotonic() + busy_timeout
     while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
@@ -127,8 +129,8 @@ def _empty_log(db: sqlite3.Connection, busy_timeout: float) -> bool:
     return True
 
 
-def _wipe(fresh: sqlite3.Connection, held: _Held, path: Path) -> bool:
-    """Wipes the gaps; False, with nothing done, where the log was written since it was emptied."""
+def _overwrite_gaps(fresh: sqlite3.Connection, held: _Held, path: Path) -> bool:
+    """Overwrite the gaps; return False, with nothing done, if the log is no longer empty."""
     fresh.execute("BEGIN IMMEDIATE")
     try:
         if path.with_name(f"{path.name}-wal").stat().st_size:
@@ -147,7 +149,7 @@ def _wipe(fresh: sqlite3.Connection, held: _Held, path: Path) -> bool:
 
 
 def _gaps(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Offset and length of every gap of the file that is not all zero."""
+    """Yield offset and length of every gap of the file that is not all zero."""
     size = page_size(os.pread(descriptor, HEADER, 0))
     total = os.fstat(descriptor).st_size
     for offset in range(0, total, _CHUNK):
@@ -159,11 +161,11 @@ def _gaps(descriptor: int) -> Iterator[tuple[int, int]]:
 
 
 def _path(db: sqlite3.Connection) -> Path:
-    """The file as SQLite names it: beside a link's target lies the log, too."""
-    found = db.execute(
+    """Return the path that SQLite uses: that of a link's target, next to which the log is."""
+    row = db.execute(
         "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
     ).fetchone()
-    return Path(os.fsdecode(found[0]))
+    return Path(os.fsdecode(row[0]))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -171,7 +173,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _hold(path: Path) -> _Held | None:
-    """Our descriptor of the file; None where there is none to be had."""
+    """Return our descriptor of the file, or None if it cannot have one."""
     if not hasattr(os, "pwrite"):
         return None
     identity = _identity(path.stat())
@@ -179,7 +181,7 @@ def _hold(path: Path) -> _Held | None:
         for known, held in list(_held.items()):
             if not os.fstat(held.number).st_nlink:
                 _held.pop(known, None)
-        if len(_held) >= _MOST_HELD:
+        if len(_held) >= _MAX_HELD:
             return None
         held = _Held(os.open(path, os.O_RDWR))
         _held.setdefault(_identity(os.fstat(held.number)), held)

@@ -1,4 +1,4 @@
-"""Where in the pages of a SQLite file nothing is (sqlite.org/fileformat2.html, 1.3 and 1.6)."""
+"""Find the unused gaps in the pages of a SQLite file (sqlite.org/fileformat2.html, 1.3 and 1.6)."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from numpy.typing import NDArray
 
 HEADER = 100  # bytes at the start of the file, before the b-tree header of its first page
 _TREE = (2, 5, 10, 13)  # the first byte of the b-tree pages; 2 and 5 are inner ones
-_MOST_PAGES = 2**25  # of fewer, the page number that any other page begins with begins with 0
+_MOST_PAGES = (
+    2**25
+)  # with fewer, the page number at the start of any other page has a first byte of 0
 
 
 def page_size(header: bytes) -> int:
-    """Bytes of a page, from the header of the file."""
+    """Return the size of a page in bytes, from the header of the file."""
     size = int.from_bytes(header[16:18], "big")
     return 2**16 if size == 1 else size
 
 
 def is_plain(header: bytes, length: int) -> bool:
-    """Whether the first bytes of the pages tell which are b-tree pages, all of them used whole.
+    """Return whether the first byte of every page tells if it is a b-tree page.
 
-    Not if the file keeps a map of its pages (auto_vacuum), or checksums or the like at the end
-    of each; if it is not in WAL mode; or if it is too long.
+    False if the file has a map of its pages (auto_vacuum) or reserved bytes at the end of each
+    page, if it is not in WAL mode, and if it is too long.
     """
     usual = header[18:21] == b"\2\2\0" and not any(header[52:56])
     return usual and length < _MOST_PAGES * page_size(header)
 
 
 def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
-    """Start and end of every gap that is not all zero.
+    """Return start and end of every gap that is not all zero.
 
-    A gap lies between the pointers to the cells of a b-tree page and its cells.
+    A gap is between the pointers to the cells of a b-tree page and its cells.
 
     Args:
-        pages: Pages that follow each other.
+        pages: Consecutive pages.
         size: Bytes of a page.
         first: Whether they begin with the first page of the file.
     """
@@ -44,9 +46,11 @@ def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
         heads[0] = HEADER + (12 if headers[0, 0] < 8 else 8)
     starts, ends = heads + 2 * _uint16(headers, 3), _uint16(headers, 5)
     ends[ends == 0] = 2**16
-    found = np.isin(headers[:, 0], _TREE) & (starts < ends) & (ends <= size)
-    offsets = np.flatnonzero(found) * size
-    bounds = zip((offsets + starts[found]).tolist(), (offsets + ends[found]).tolist(), strict=True)
+    has_gap = np.isin(headers[:, 0], _TREE) & (starts < ends) & (ends <= size)
+    offsets = np.flatnonzero(has_gap) * size
+    bounds = zip(
+        (offsets + starts[has_gap]).tolist(), (offsets + ends[has_gap]).tolist(), strict=True
+    )
     zeros = bytes(size)
     return [
         (start, end) for start, end in bounds if not pages.startswith(zeros[: end - start], start)

@@ -164,13 +164,13 @@ class LocalStore:
             return reading.vectors(db, user_id, ids, self._embedder.dimension)
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
-        """Return everything of the next `limit` memories that were written after a key."""
+        """Return all data of the next `limit` memories written after a key."""
         with self._connections.read() as db:
             dimension = self._embedder.dimension
             return reading.scan(db, user_id, after=after, limit=limit, dimension=dimension)
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
-        """Store memories with everything that another store had of them; see `MemoryStore`."""
+        """Store memories with all data that another store had of them; see `MemoryStore`."""
         new = entries([item.memory for item in stored], [item.vectors for item in stored])
         with self._connections.write() as db:
             writing.put(db, self._embedder, user_id, stored, new)
@@ -202,7 +202,7 @@ class LocalStore:
             writing.set_profile(db, user_id, profile)
 
     def profile(self, user_id: str) -> str:
-        """Return the stored profile; "{}" if there is none."""
+        """Return the stored profile, or "{}"."""
         with self._connections.read() as db:
             return reading.profile(db, user_id)
 

@@ -1,0 +1,102 @@
+"""The interface of a store of items: JSON values under keys in namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from .models import Matrix, Vector
+
+Namespace = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A JSON value under a key in a namespace. Unlike a memory, it does not fade.
+
+    Attributes:
+        namespace: One or more strings.
+        key: Its name in the namespace.
+        value: JSON.
+        created_at: Time of the first write of the key.
+        updated_at: Time of the last write.
+        ttl: Minutes without a read or a write until it expires; None for never.
+        fields: The parts of the value that a search compares, as the caller names them.
+    """
+
+    namespace: Namespace
+    key: str
+    value: str
+    created_at: datetime
+    updated_at: datetime
+    ttl: float | None = None
+    fields: Sequence[str] = ()
+
+
+class ItemStore(Protocol):
+    """Stores JSON values under keys in namespaces. Expired items are not returned.
+
+    A prefix is the beginning of a namespace, label by label; () is every namespace. Each call that
+    writes is one durable transaction.
+    """
+
+    def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
+        """Return the item of a key, or None."""
+        ...
+
+    def search(
+        self,
+        prefix: Namespace,
+        now: datetime,
+        *,
+        vector: Vector | None = None,
+        accepts: Callable[[str], bool] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[tuple[Item, float | None]]:
+        """Return the items under a prefix, with scores; the last updated first.
+
+        Args:
+            prefix: The prefix.
+            now: The time at which items may have expired.
+            vector: Sort by nearness to this vector: the score is the best cosine of the item's
+                vectors. Items without vectors follow, with None.
+            accepts: Return only items whose value this accepts.
+            limit: Maximum number of items.
+            offset: Number of items to skip.
+        """
+        ...
+
+    def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
+        """Return every namespace under a prefix that has an item, sorted."""
+        ...
+
+    def write(
+        self,
+        items: Sequence[Item],
+        vectors: Sequence[Matrix | None],
+        deleted: Collection[tuple[Namespace, str]],
+        now: datetime,
+    ) -> bool:
+        """Store items and delete others, and drop expired items.
+
+        An item of a known key replaces it and keeps its `created_at`.
+
+        Returns:
+            False if bytes of the deleted items could not be erased yet.
+        """
+        ...
+
+    def refresh(self, items: Sequence[Item], now: datetime) -> None:
+        """Restart the time to live of items."""
+        ...
+
+    def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
+        """Return items with `fields` but without vectors, as after a change of the embedder."""
+        ...
+
+    def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
+        """Store vectors of items, except for items that were written in the meantime."""
+        ...

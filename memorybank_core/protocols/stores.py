@@ -1,0 +1,262 @@
+"""Interfaces of a store of memories, and of the module that opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+from memorybank_core.forgetting import ForgettingLaw
+from memorybank_core.records import Digest, Memory
+from memorybank_core.reports import DeletionReceipt, Stats
+
+from .items import ItemStore
+from .models import Embedder, Matrix
+from .search import Candidates, Filter, Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything that a store has of a memory, as it moves from one store to another.
+
+    Attributes:
+        key: Its position in the order of writing, in this store.
+        memory: The memory.
+        vectors: The vectors of its windows, float32 (windows, d).
+        recalls: Time and turn of each recall, oldest first.
+    """
+
+    key: int
+    memory: Memory
+    vectors: Matrix
+    recalls: Sequence[tuple[datetime, str | None]]
+
+
+StateChange = Literal["archive", "restore", "pin", "unpin"]
+"""A change of the state of memories; see `MemoryStore.change_state`."""
+
+
+class MemoryStore(Protocol):
+    """Keeps and searches memories. Every call is about one user.
+
+    Each call that writes is one durable transaction: when it returns, the change is on disk; if it
+    raises, nothing of it is.
+    """
+
+    @property
+    def items(self) -> ItemStore:
+        """The items of the same bank."""
+        ...
+
+    def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
+        """Return the memories with these ids, archived ones included, by id."""
+        ...
+
+    def add(
+        self,
+        user_id: str,
+        memories: Sequence[Memory],
+        vectors: Sequence[Matrix],
+        *,
+        replace: bool = False,
+        recalled: Mapping[str, Sequence[datetime]] | None = None,
+    ) -> None:
+        """Store memories.
+
+        Args:
+            user_id: The user.
+            memories: The memories, with distinct ids.
+            vectors: The vectors of each memory's windows.
+            replace: Let a memory of a known id replace the text and vectors of that one, which
+                keeps its strength, recalls, archive and pin.
+            recalled: By id, the times at which new memories were recalled before.
+
+        Raises:
+            ConflictError: If an id is taken and `replace` is False.
+        """
+        ...
+
+    def candidates(self, user_id: str, probe: Probe) -> Candidates:
+        """Find the memories that may answer `probe`, and their neighbours."""
+        ...
+
+    def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
+        """Return the memories of candidates by key, without those deleted since."""
+        ...
+
+    def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
+        """Return memories in the order of their time.
+
+        Args:
+            user_id: The user.
+            filter: Conditions; `archived` includes the archived ones.
+            last: Return only this many, the latest.
+        """
+        ...
+
+    def span(self, user_id: str) -> tuple[date, date] | None:
+        """Return the days of the first and the last memory, or None if there are no memories.
+
+        A search calls this: it must not read every memory, as `stats` may.
+        """
+        ...
+
+    def strengthen(
+        self,
+        user_id: str,
+        ids: Collection[str],
+        now: datetime,
+        turn: str | None,
+        law: ForgettingLaw,
+    ) -> int:
+        """Record a recall of memories: each grows stronger by `law` and fades from `now`.
+
+        Memories that `turn` has recalled before do not change.
+
+        Returns:
+            The number of memories strengthened.
+        """
+        ...
+
+    def change_state(
+        self, user_id: str, ids: Collection[str], change: StateChange, now: datetime
+    ) -> int:
+        """Archive, restore, pin or unpin memories; return how many changed.
+
+        - "archive": active memories are archived as of `now`, except for pinned ones.
+        - "restore": archived memories become active and fade from `now`.
+        - "pin": memories no longer fade; archived ones become active.
+        - "unpin": pinned memories fade from `now`.
+        """
+        ...
+
+    def recalls(self, user_id: str, id: str) -> list[datetime]:
+        """Return the times at which a memory was recalled, oldest first."""
+        ...
+
+    def delete(
+        self, user_id: str, *, ids: Collection[str] | None = None, day: date | None = None
+    ) -> DeletionReceipt:
+        """Delete memories for good: these ids, this day, or everything of the user.
+
+        Also deletes what was derived from them. A turn takes the event summaries and digests of
+        its day, and the overall digests. An event takes the summary of its day and the overall
+        summary.
+        """
+        ...
+
+    def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
+        """Return the vectors of the windows of these memories, by id; float32 (windows, d)."""
+        ...
+
+    def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
+        """Return all data of the next `limit` memories written after a key, in that order."""
+        ...
+
+    def put(self, user_id: str, stored: Sequence[Stored]) -> None:
+        """Store memories, of distinct ids, with all data that another store had of them.
+
+        A memory of a known id replaces that one, strength and recalls included. Keys are new.
+        """
+        ...
+
+    def set_digests(
+        self,
+        user_id: str,
+        digests: Sequence[Digest],
+        *,
+        made_from: Sequence[Memory | Digest] = (),
+        events: Sequence[Memory] = (),
+        vectors: Sequence[Matrix] = (),
+    ) -> None:
+        """Store digests, each replacing that of its kind and day.
+
+        Args:
+            user_id: The user.
+            digests: The digests.
+            made_from: The memories and digests that they were made from.
+            events: Event summaries to store with them; replaces those of known ids, as `add` does.
+            vectors: The vectors of each event's windows.
+
+        Raises:
+            ConflictError: If one of `made_from` was deleted or has another text now.
+        """
+        ...
+
+    def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
+        """Return the user's digests by kind, then day, overall ones first; or only the latter."""
+        ...
+
+    def set_profile(self, user_id: str, profile: str) -> None:
+        """Store facts about the user outside the dialogue, as JSON."""
+        ...
+
+    def profile(self, user_id: str) -> str:
+        """Return the stored profile, or "{}"."""
+        ...
+
+    def users(self) -> Iterator[str]:
+        """Yield every user id, sorted."""
+        ...
+
+    def stats(self, user_id: str | None = None) -> Stats:
+        """Return counts over one user or, with None, over all."""
+        ...
+
+    def compact(self) -> bool:
+        """Free the space of deleted rows; return False if a reader prevented that."""
+        ...
+
+    def close(self) -> None:
+        """Release the store's resources; a second call does nothing."""
+        ...
+
+
+class StoreBackend(Protocol):
+    """The functions of a kind of store: what the module behind an entry point offers.
+
+    The entry point belongs to the group "memorybank.stores". Its name is the scheme of the URLs
+    that the module opens, or "file" for paths.
+    """
+
+    def open_store(
+        self, location: str, /, *, embedder: str, dimension: int, **options: Any
+    ) -> MemoryStore:
+        """Open the bank at `location`, or create it.
+
+        Raises:
+            EmbedderMismatchError: If another embedder wrote its vectors.
+            StoreError: If it cannot be opened.
+        """
+        ...
+
+    def stored_embedder(self, location: str, /) -> tuple[str, int] | None:
+        """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
+
+        Raises:
+            StoreError: If a server cannot be reached, or what is stored there is not a bank.
+        """
+        ...
+
+    def reembed(
+        self,
+        location: str,
+        embedder: Embedder,
+        progress: Callable[[int], None] | None,
+        timeout: float,
+        /,
+    ) -> int:
+        """Embed every memory of a bank with another embedder; return how many.
+
+        Args:
+            location: The path or URL.
+            embedder: The new embedder.
+            progress: Called with the number of memories just embedded.
+            timeout: Seconds to wait for other writers or for a server.
+
+        Raises:
+            ConfigurationError: If there is no bank.
+            EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
+        """
+        ...
