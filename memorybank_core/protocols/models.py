@@ -73,6 +73,7 @@ class Completion(str):
     __slots__ = ("tokens",)
 
     def __new__(cls, text: str, tokens: int | None = None) -> Completion:
+        """Create an answer."""
         answer = super().__new__(cls, text)
         answer.tokens = tokens
         return answer

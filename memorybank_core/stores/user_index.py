@@ -71,9 +71,7 @@ class UserIndex:
         self._speakers: dict[str, int] = {}
         self._order = np.zeros(0, np.int64)  # positions, by session, then by time
         self._rank = np.zeros(0, np.int64)  # position -> its index in `_order`
-        self._place = np.zeros(
-            0, np.int64
-        )  # index in `_order` -> the number of utterances up to it
+        self._place = np.zeros(0, np.int64)  # index in `_order` -> utterances up to there
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -249,7 +247,7 @@ class UserIndex:
             count = min(2 * count, len(self._owner))
 
     def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
-        """Return the pooled positions and those at most `reach` utterances away in a conversation."""
+        """Return the pooled positions and their neighbours, at most `reach` utterances away."""
         at = self._rank[pooled][:, None]
         around = np.clip(at + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
         near, session = self._order[around], self._rows["session"]

@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_written_beside_sqlite_is_rewritten(bank, monkeypa
     if lacking == "pwrite":
         monkeypatch.delattr(os, "pwrite")
     else:
-        monkeypatch.setattr(erasure, "_MOST_HELD", 0)
+        monkeypatch.setattr(erasure, "_MAX_HELD", 0)
     fill(bank, "ada", "canary")
     assert bank.delete(user_id="ada", ids=["canary-id"]).erased
     assert b"canary" not in bytes_of(bank)

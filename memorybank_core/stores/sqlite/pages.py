@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 HEADER = 100  # bytes at the start of the file, before the b-tree header of its first page
 _TREE = (2, 5, 10, 13)  # the first byte of the b-tree pages; 2 and 5 are inner ones
-_MOST_PAGES = (
+_MAX_PAGES = (
     2**25
 )  # with fewer, the page number at the start of any other page has a first byte of 0
 
@@ -25,7 +25,7 @@ def is_plain(header: bytes, length: int) -> bool:
     page, if it is not in WAL mode, and if it is too long.
     """
     usual = header[18:21] == b"\2\2\0" and not any(header[52:56])
-    return usual and length < _MOST_PAGES * page_size(header)
+    return usual and length < _MAX_PAGES * page_size(header)
 
 
 def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
