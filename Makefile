@@ -33,7 +33,7 @@ check: $(VENV)/.all docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_language.py tests/test_public_api.py
 	$(BIN)/pylint memorybank_core memorybank_langchain memorybank_llamaindex llms
 
 # The documentation into site/; a warning or a dead link is an error.

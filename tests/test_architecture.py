@@ -2,6 +2,7 @@
 
 import ast
 import re
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -154,3 +155,14 @@ def test_commands_without_the_extra_say_how_to_install_it(command, missing):
     assert done.stdout == ""
     message = r'error: (typer|rich) is not installed\. Run: pip install "memorybank\[cli\]"\n'
     assert re.fullmatch(message, done.stderr)
+
+
+def test_the_walks_in_contributing_name_functions_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walks = text.partition("## How a call travels")[2].partition("## What to touch")[0]
+    hops = re.findall(r"`(?:\w+\.)?(\w+)` \(`([\w/]+\.py)`\)", walks)
+    hops += re.findall(r"`(\w+)` in `([\w/]+\.py)`", walks)
+    assert len(hops) > 12
+    for function, file in hops:
+        source = (ROOT / "memorybank_core" / file).read_text(encoding="utf-8")
+        assert f"def {function}(" in source, f"{file} has no {function}"
