@@ -110,8 +110,8 @@ def _is_chatglm(config: Config) -> bool:
 
 
 def _is_chatglm_2_to_4(config: Config) -> bool:
-    is_later = config.get("padded_vocab_size") is not None and not _is_chatglm(config)
-    return config.get("model_type") == "chatglm" and is_later
+    has_vocabulary = config.get("padded_vocab_size") is not None
+    return config.get("model_type") == "chatglm" and has_vocabulary and not _is_chatglm(config)
 
 
 def _is_glm4(config: Config) -> bool:
@@ -131,15 +131,11 @@ def _has_chatglm2_files(files: ModelFiles) -> bool:
     return files.config.get("seq_length") == _CHATGLM2_LENGTH and not has_roles
 
 
-def _is_llama(config: Config) -> bool:
-    return config.get("model_type") == "llama"
-
-
 def _has_sentencepiece_files(files: ModelFiles) -> bool:
     """Return whether a LLaMA has the sentencepiece file of 2023 and nothing that overrides it.
 
-    A chat template writes marks as text, which only tokenizers of transformers find. A
-    tokenizer.json without <0x0A>, a piece of sentencepiece, is of another family, such as Llama 3.
+    A chat template writes special tokens as text, which only tokenizers of transformers recognize.
+    A tokenizer.json without the piece <0x0A> is of another family, such as Llama 3.
     """
     if files.has_chat_template or not any(name.endswith(".model") for name in files.names):
         return False
@@ -209,7 +205,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="llama",
         title="LLaMA",
-        matches_config=_is_llama,
+        matches_config=lambda config: config.get("model_type") == "llama",
         matches_files=_has_sentencepiece_files,
         tokenizer="llms.tokenization.llama:PieceLlamaTokenizer",
         saved_as="PieceLlamaTokenizer",
