@@ -36,6 +36,7 @@ acme = acme_memory
 [memorybank.embedders]
 acme = acme_memory:AcmeEmbedder
 acme-broken = acme_no_such_module:Embedder
+hashing = acme_memory:AcmeEmbedder
 
 [memorybank.llms]
 acme = acme_memory:AcmeModel
@@ -105,7 +106,6 @@ def acme(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     sys.modules.pop("acme_memory", None)
-    registry._scan.cache_clear()
 
 
 def test_our_own_names():
@@ -189,7 +189,10 @@ def test_a_missing_package_is_named_with_its_command(acme, monkeypatch):
         find_backend("postgresql://me@host/memories")
 
 
-def test_an_embedder_that_is_passed_is_used_without_a_look_at_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "call_plugin", None)
-    with MemoryBank.open(tmp_path / "a.db", embedder=HashingEmbedder(), law=FSRS()) as bank:
-        assert isinstance(bank.embedder, HashingEmbedder)
+def test_our_own_names_are_found_first_and_without_a_scan_of_all_packages(
+    acme, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(registry, "entry_points", None)
+    for embedder in ("hashing", HashingEmbedder(), None):
+        with MemoryBank.open(tmp_path / "a.db", embedder=embedder, law="fsrs") as bank:
+            assert type(bank.embedder) is HashingEmbedder
