@@ -1,4 +1,4 @@
-"""The async twins: the same verbs, which never hold up the event loop."""
+"""The async twins: the same verbs, which never block the event loop."""
 
 import asyncio
 import inspect
@@ -46,7 +46,7 @@ def test_every_coroutine_is_the_twin_of_a_verb():
 
 
 async def longest_pause(work):
-    """Awaits `work` beside a ticker; the longest time for which the ticker stood still."""
+    """Await `work` next to a ticker; return the longest pause between two ticks."""
     task, longest, last = asyncio.ensure_future(work), 0.0, time.monotonic()
     while not task.done():
         await asyncio.sleep(0.005)
@@ -57,9 +57,9 @@ async def longest_pause(work):
 
 def test_a_slow_embedder_does_not_hold_up_the_loop(tmp_path):
     with MemoryBank.open(tmp_path / "bank.db", embedder=SlowEmbedder()) as bank:
-        begun = time.monotonic()
+        start = time.monotonic()
         pause = asyncio.run(longest_pause(bank.aadd([Turn("tea")], user_id="ada")))
-        assert time.monotonic() - begun > 0.29
+        assert time.monotonic() - start > 0.29
         assert pause < 0.2
         assert asyncio.run(longest_pause(bank.asearch("slow", user_id="ada"))) < 0.2
 
@@ -79,8 +79,8 @@ def test_many_at_once_are_all_stored(tmp_path):
 def test_results_and_errors_are_those_of_the_verb(tmp_path):
     async def use():
         await bank.aadd([Turn("tea", id="a")], user_id="ada")
-        asked = {"query": "tea", "user_id": "ada", "now": datetime.now(timezone.utc)}
-        assert await bank.asearch(**asked) == bank.search(**asked) != []
+        arguments = {"query": "tea", "user_id": "ada", "now": datetime.now(timezone.utc)}
+        assert await bank.asearch(**arguments) == bank.search(**arguments) != []
         assert await bank.areinforce(["a"], user_id="ada") == 1
         assert (await bank.adelete(user_id="ada", ids=["a"])).memories == 1
         with pytest.raises(InvalidInputError, match="query"):

@@ -1,4 +1,4 @@
-"""Whatever goes in wrong comes out as one of our errors, and the bank is as it was."""
+"""Invalid input raises one of our errors and leaves the bank unchanged."""
 
 import shutil
 import sqlite3
@@ -49,7 +49,7 @@ def bank(path):
 
 @contextmanager
 def refused(bank, error=InvalidInputError, match=None):
-    """Expects `error`, and that the bank tells the same as before."""
+    """Expect `error`, and the same contents of the bank as before."""
     before = bank.timeline(**ADA, archived=True), bank.users(), bank.recalls("a", **ADA)
     with pytest.raises(error, match=match):
         yield
@@ -70,7 +70,7 @@ def assert_sound(path):
 )
 @pytest.mark.parametrize("now", [NAIVE, "2023-05-04", 0, date(2023, 5, 4)])
 def test_moments_need_a_time_zone(bank, verb, now):
-    given = {
+    arguments = {
         "add": [[Turn("x")]],
         "search": ["x"],
         "reinforce": [["a"]],
@@ -81,7 +81,7 @@ def test_moments_need_a_time_zone(bank, verb, now):
         if verb == "forecast":
             bank.forecast(now, **ADA)
         else:
-            getattr(bank, verb)(*given.get(verb, []), now=now, **ADA)
+            getattr(bank, verb)(*arguments.get(verb, []), now=now, **ADA)
 
 
 @pytest.mark.parametrize("at", [NAIVE, "noon", 5])
@@ -236,7 +236,7 @@ def test_torn_characters_in_ids_are_refused(bank):
 
 
 class Answering(HashingEmbedder):
-    """Gives what it was told to, once it was told."""
+    """Returns what `answer` computes, if it is set."""
 
     answer = None
 
@@ -248,7 +248,7 @@ class Answering(HashingEmbedder):
 
 
 class AwayEmbedder(HashingEmbedder):
-    """Cannot be reached any more, once it `is_away`."""
+    """Cannot be reached while it `is_away`."""
 
     is_away = False
 
@@ -265,11 +265,11 @@ def test_an_embedder_that_fails_is_named_with_its_cause(tmp_path):
     with MemoryBank.open(tmp_path / "bank.db", embedder=AwayEmbedder()) as bank:
         bank.add([Turn("hello")], user_id="ada")
         bank.embedder.is_away = True
-        said = "'hashing' failed: ConnectionError: no route"
-        with pytest.raises(EmbedderError, match=said) as error:
+        message = "'hashing' failed: ConnectionError: no route"
+        with pytest.raises(EmbedderError, match=message) as error:
             bank.add([Turn("x")], user_id="ada")
         assert isinstance(error.value.__cause__, ConnectionError)
-        with pytest.raises(EmbedderError, match=said):
+        with pytest.raises(EmbedderError, match=message):
             bank.search("x", user_id="ada")
         assert len(bank.timeline(user_id="ada")) == 1
 
@@ -523,7 +523,7 @@ def test_use_after_close(path):
             call()
 
 
-def test_a_file_that_vanishes_is_not_made_anew(tmp_path, path):
+def test_a_file_that_vanishes_is_not_created_again(tmp_path, path):
     with open_bank(path) as bank:
         bank.add([Turn("tea")], **ADA)
         for suffix in EMPTY:

@@ -33,8 +33,8 @@ def bank(tmp_path):
         yield bank
 
 
-def ids(found):
-    return [result.memory.id for result in found]
+def ids(results):
+    return [result.memory.id for result in results]
 
 
 def test_a_search_finds_the_turn_in_either_language_and_writes_nothing(bank):
@@ -45,12 +45,12 @@ def test_a_search_finds_the_turn_in_either_language_and_writes_nothing(bank):
 
 
 def test_a_result_tells_its_score_its_parts_and_its_retention(bank):
-    found = bank.search("cello", user_id=USER, now=MONDAY + 5 * DAY)
-    for result in found:
+    results = bank.search("cello", user_id=USER, now=MONDAY + 5 * DAY)
+    for result in results:
         assert result.score == pytest.approx(result.parts.total)
-    assert found[0].retention == pytest.approx(Ebbinghaus().retention(5, 1))
-    assert [result.score for result in found] == sorted(
-        (result.score for result in found), reverse=True
+    assert results[0].retention == pytest.approx(Ebbinghaus().retention(5, 1))
+    assert [result.score for result in results] == sorted(
+        (result.score for result in results), reverse=True
     )
 
 
@@ -71,19 +71,19 @@ def test_searching_twice_gives_the_same(bank):
 )
 def test_a_day_named_in_the_question_comes_first(bank, question, first):
     now = MONDAY + (3 if "yesterday" in question else 9) * DAY
-    found = bank.search(question, user_id=USER, k=2, now=now)
-    assert first in ids(found)
-    assert found[0].parts.date > 0
+    results = bank.search(question, user_id=USER, k=2, now=now)
+    assert first in ids(results)
+    assert results[0].parts.date > 0
 
 
 def test_filters(bank):
-    def found(**filters):
+    def ids_matching(**filters):
         return set(ids(bank.search("the", user_id=USER, k=9, **filters)))
 
-    assert found(since=date(2024, 3, 5)) == {"cat", "train"}
-    assert found(until=date(2024, 3, 4)) == {"cello", "soup"}
-    assert found(session="2024-03-05") == {"cat"}
-    assert found(kind="event") == set()
+    assert ids_matching(since=date(2024, 3, 5)) == {"cat", "train"}
+    assert ids_matching(until=date(2024, 3, 4)) == {"cello", "soup"}
+    assert ids_matching(session="2024-03-05") == {"cat"}
+    assert ids_matching(kind="event") == set()
 
 
 def test_days_are_those_of_the_users_zone(tmp_path):
@@ -127,10 +127,10 @@ def test_a_long_turn_is_found_by_its_end(tmp_path):
     embedder = HashingEmbedder(512)
     with MemoryBank.open(tmp_path / "a.db", embedder=embedder) as bank:
         bank.add([long, *TALK], user_id=USER)
-        found = bank.search("periwinkle password", user_id=USER, k=1)
-    assert ids(found) == ["long"]
+        results = bank.search("periwinkle password", user_id=USER, k=1)
+    assert ids(results) == ["long"]
     (whole,) = embedder.embed_documents([long.text])
-    assert found[0].cosine > 3 * (whole @ embedder.embed_query("periwinkle password"))
+    assert results[0].cosine > 3 * (whole @ embedder.embed_query("periwinkle password"))
 
 
 def test_one_long_turn_does_not_crowd_out_the_others(tmp_path):
@@ -141,11 +141,11 @@ def test_one_long_turn_does_not_crowd_out_the_others(tmp_path):
 
 
 def test_recall_strengthens_once_a_turn(bank):
-    found = bank.search("cello", user_id=USER, k=1)
+    results = bank.search("cello", user_id=USER, k=1)
     later = MONDAY + 3 * DAY
-    assert bank.reinforce(found + found, user_id=USER, now=later, turn="t1") == 1
-    assert bank.reinforce(found, user_id=USER, now=later + DAY, turn="t1") == 0
-    assert bank.reinforce(found, user_id=USER, now=later + DAY, turn="t2") == 1
+    assert bank.reinforce(results + results, user_id=USER, now=later, turn="t1") == 1
+    assert bank.reinforce(results, user_id=USER, now=later + DAY, turn="t1") == 0
+    assert bank.reinforce(results, user_id=USER, now=later + DAY, turn="t2") == 1
     memory = bank.search("cello", user_id=USER, k=1)[0].memory
     assert (memory.strength, memory.recalls) == (3.0, 2)
     assert memory.last_recalled_at == later + DAY
@@ -239,11 +239,11 @@ def test_deletion_gives_a_receipt_that_a_search_proves(bank):
 
 def test_a_memory_of_another_user_is_refused(bank):
     bank.add(TALK, user_id="bob")
-    found = bank.search("cello", user_id="bob")
+    results = bank.search("cello", user_id="bob")
     with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
-        bank.reinforce(found, user_id=USER)
+        bank.reinforce(results, user_id=USER)
     with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
-        bank.add_memories([found[0].memory], user_id=USER)
+        bank.add_memories([results[0].memory], user_id=USER)
 
 
 def test_events_are_memories_too(bank):
@@ -258,7 +258,7 @@ def test_events_are_memories_too(bank):
 def test_the_profile_is_kept(bank):
     bank.set_profile({"name": "Alice", "hobbies": ["音乐"]}, user_id=USER)
     assert bank.profile(user_id=USER) == {"name": "Alice", "hobbies": ["音乐"]}
-    assert bank.profile(user_id="nobody") == {}
+    assert bank.profile(user_id="unknown") == {}
 
 
 def test_everything_is_there_after_a_restart_with_the_embedder_of_the_file(tmp_path, bank):
@@ -278,7 +278,7 @@ def test_stats_count(bank):
     assert (stats.users, stats.memories, stats.recalls, stats.archived) == (2, 5, 1, 0)
     assert (stats.first_day, stats.last_day) == (date(2024, 3, 4), date(2024, 3, 6))
     assert bank.stats(user_id="bob").memories == 1
-    assert bank.stats(user_id="nobody").memories == 0
+    assert bank.stats(user_id="unknown").memories == 0
 
 
 def test_the_cache_keeps_to_its_budget(tmp_path):

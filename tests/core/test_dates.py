@@ -16,9 +16,9 @@ WEDNESDAY = date(2024, 10, 16)
 
 def read(text: str, today: date = WEDNESDAY, **known: date) -> str:
     """The days as short text, such as "2024-01-05 2024-02-01..2024-02-29"."""
-    found = find_days(text, today=today, **known)
+    ranges = find_days(text, today=today, **known)
     return " ".join(
-        str(days.first) if days.days == 1 else f"{days.first}..{days.last}" for days in found
+        str(days.first) if days.days == 1 else f"{days.first}..{days.last}" for days in ranges
     )
 
 
@@ -429,7 +429,7 @@ def test_last_conversation(text):
         "the second time",
         "April and June are my sisters",
         "Sunday roast and Monday blues",
-        # Numbers that are no dates.
+        # Numbers that are not dates.
         "I walked 2022 steps to room 2022",
         "in 2022 steps",
         "3/4 of the cake",
@@ -572,13 +572,13 @@ TEXTS = st.text() | SENTENCES
 
 @given(TEXTS, st.dates(), st.dates(), st.dates())
 def test_any_text_on_any_day_gives_sane_days(text, today, first_day, last_day):
-    found = find_days(text, today=today, first_day=first_day, last_day=last_day)
-    assert len(set(found)) == len(found)
-    for days in found:
+    ranges = find_days(text, today=today, first_day=first_day, last_day=last_day)
+    assert len(set(ranges)) == len(ranges)
+    for days in ranges:
         assert 1900 <= days.first.year <= days.last.year <= 2200
         assert days.first <= days.last
         assert days.days >= 1
-    assert found == find_days(text, today=today, first_day=first_day, last_day=last_day)
+    assert ranges == find_days(text, today=today, first_day=first_day, last_day=last_day)
 
 
 DAYS = st.dates(date(1990, 1, 1), date(2100, 12, 31))
@@ -594,10 +594,10 @@ def test_every_full_date_is_read_back(day, today):
 @given(DAYS, DAYS)
 def test_a_date_without_year_is_its_last_one_up_to_today(day, today):
     for text in (f"on {day:%B} {day.day}", f"{day.month}月{day.day}号"):
-        (found,) = find_days(text, today=today)
-        assert (found.first.month, found.first.day) == (day.month, day.day)
-        assert found.first <= today
-        assert (today - found.first).days < (8 * 366 if (day.month, day.day) == (2, 29) else 366)
+        (range_,) = find_days(text, today=today)
+        assert (range_.first.month, range_.first.day) == (day.month, day.day)
+        assert range_.first <= today
+        assert (today - range_.first).days < (8 * 366 if (day.month, day.day) == (2, 29) else 366)
 
 
 @given(DAYS, st.integers(0, 9999))
@@ -612,9 +612,9 @@ def test_days_ago_are_counted_back(today, count):
 def test_weekdays_fall_in_the_week_before_today(today, weekday):
     english = f"on {date(2024, 1, 1 + weekday):%A}"
     for text in (english, f"周{'一二三四五六日'[weekday]}"):
-        (found,) = find_days(text, today=today)
-        assert found.first.weekday() == weekday
-        assert 1 <= (today - found.first).days <= 7
+        (range_,) = find_days(text, today=today)
+        assert range_.first.weekday() == weekday
+        assert 1 <= (today - range_.first).days <= 7
 
 
 @pytest.mark.parametrize(

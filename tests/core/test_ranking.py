@@ -29,9 +29,9 @@ def candidates(similarity, lexical=None, **columns):
     return Candidates(**(given_columns | {k: np.array(v) for k, v in columns.items()}))
 
 
-def order(found, retention=None, weights=WEIGHTS, k=10):
-    n = len(found.key)
-    return rank(found, np.ones(n) if retention is None else np.array(retention), k, weights).rows
+def order(columns, retention=None, weights=WEIGHTS, k=10):
+    n = len(columns.key)
+    return rank(columns, np.ones(n) if retention is None else np.array(retention), k, weights).rows
 
 
 def test_similarity_and_words_are_added_at_equal_weight():
@@ -40,8 +40,8 @@ def test_similarity_and_words_are_added_at_equal_weight():
 
 
 def test_a_named_day_comes_first_and_a_named_month_lifts_less():
-    found = candidates([0.9, 0.5, 0.5], named=[0, 31, 1])
-    ranking = rank(found, np.ones(3), 3, WEIGHTS)
+    columns = candidates([0.9, 0.5, 0.5], named=[0, 31, 1])
+    ranking = rank(columns, np.ones(3), 3, WEIGHTS)
     assert ranking.rows == [2, 1, 0]
     day, month, none = (parts.date for parts in ranking.parts)
     assert (day, none) == (8.0, 0.0)
@@ -53,22 +53,22 @@ def test_the_named_speakers_words_are_lifted():
 
 
 def test_an_event_summary_gives_way_to_the_turns_that_it_tells_of():
-    found = candidates([0.9, 0.8, 0.1], session=[-1, 0, 1])
-    ranking = rank(found, np.ones(3), 3, WEIGHTS)
+    columns = candidates([0.9, 0.8, 0.1], session=[-1, 0, 1])
+    ranking = rank(columns, np.ones(3), 3, WEIGHTS)
     assert ranking.rows == [1, 0, 2]
     assert ranking.parts[1].context == -2.0
 
 
 def test_what_follows_a_good_candidate_is_lent_more_than_what_precedes_it():
-    found = candidates([0.1, 0.9, 0.1, 0.1], session=[7, 7, 7, 8], place=[1, 2, 3, 4])
-    ranking = rank(found, np.ones(4), 4, WEIGHTS)
+    columns = candidates([0.1, 0.9, 0.1, 0.1], session=[7, 7, 7, 8], place=[1, 2, 3, 4])
+    ranking = rank(columns, np.ones(4), 4, WEIGHTS)
     lent = {row: parts.context for row, parts in zip(ranking.rows, ranking.parts, strict=True)}
     assert lent[2] > lent[0] > lent[3] == 0.0
 
 
 def test_lending_fades_with_the_distance_and_ends():
-    found = candidates([0.9, *[0.1] * 8], session=[7] * 9, place=np.arange(9))
-    ranking = rank(found, np.ones(9), 9, WEIGHTS)
+    columns = candidates([0.9, *[0.1] * 8], session=[7] * 9, place=np.arange(9))
+    ranking = rank(columns, np.ones(9), 9, WEIGHTS)
     lent = [p.context for _, p in sorted(zip(ranking.rows, ranking.parts, strict=True))]
     assert lent[1:7] == sorted(lent[1:7], reverse=True)
     assert lent[6] > 0.0
@@ -76,8 +76,8 @@ def test_lending_fades_with_the_distance_and_ends():
 
 
 def test_event_summaries_belong_to_no_conversation():
-    found = candidates([0.9, 0.1], session=[-1, -1])
-    assert [parts.context for parts in rank(found, np.ones(2), 2, WEIGHTS).parts] == [-2.0, -2.0]
+    columns = candidates([0.9, 0.1], session=[-1, -1])
+    assert [parts.context for parts in rank(columns, np.ones(2), 2, WEIGHTS).parts] == [-2.0, -2.0]
 
 
 def test_among_equals_the_fresh_one_wins_but_an_exact_match_is_never_buried():
@@ -114,14 +114,14 @@ def test_the_parts_add_up_to_a_score_that_falls(rows, k):
     similarity, lexical, named, spoken, session, retention, pooled = map(
         np.array, zip(*rows, strict=True)
     )
-    found = candidates(
+    columns = candidates(
         similarity, lexical, named=named, spoken=spoken, session=session, pooled=pooled
     )
-    ranking = rank(found, retention, k, WEIGHTS)
+    ranking = rank(columns, retention, k, WEIGHTS)
     scores = [parts.total for parts in ranking.parts]
     assert len(scores) == min(k, len(rows))
     assert scores == pytest.approx(sorted(scores, reverse=True))
-    assert rank(found, retention, k, WEIGHTS) == ranking
+    assert rank(columns, retention, k, WEIGHTS) == ranking
 
 
 @given(rows)
@@ -129,9 +129,12 @@ def test_the_order_of_the_candidates_does_not_matter(rows):
     similarity, lexical, named, spoken, session, retention, pooled = map(
         np.array, zip(*rows, strict=True)
     )
-    found = candidates(
+    columns = candidates(
         similarity, lexical, named=named, spoken=spoken, session=session, pooled=pooled
     )
-    flipped = Candidates(**{name: getattr(found, name)[::-1] for name in Candidates.__slots__})
-    one, other = rank(found, retention, 5, WEIGHTS), rank(flipped, retention[::-1], 5, WEIGHTS)
-    assert [p.total for p in one.parts] == pytest.approx([p.total for p in other.parts])
+    flipped = Candidates(**{name: getattr(columns, name)[::-1] for name in Candidates.__slots__})
+    original, reversed_ = (
+        rank(columns, retention, 5, WEIGHTS),
+        rank(flipped, retention[::-1], 5, WEIGHTS),
+    )
+    assert [p.total for p in original.parts] == pytest.approx([p.total for p in reversed_.parts])

@@ -52,9 +52,9 @@ def test_a_long_text_is_cut_into_windows_that_overlap_and_lose_nothing(sentence)
     assert text.endswith(pieces[-1])
     at = 0
     for piece in pieces:
-        found = text.find(piece, max(0, at - len(piece)))
-        assert found <= at, "a gap between two windows"
-        at = found + len(piece)
+        position = text.find(piece, max(0, at - len(piece)))
+        assert position <= at, "a gap between two windows"
+        at = position + len(piece)
     assert at == len(text)
 
 
