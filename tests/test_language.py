@@ -129,6 +129,6 @@ def test_pages_are_plain_english(path):
     faults = [
         f"{path}:{number}: {match.group()!r}"
         for number, line in enumerate(lines, 1)
-        for match in BANNED.finditer(line)
+        for match in BANNED.finditer(re.sub("`[^`]*`", "", line))
     ]
     assert not faults, "\n".join(faults)
