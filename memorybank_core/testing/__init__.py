@@ -1,4 +1,4 @@
-"""For tests: fakes whose output can be computed by eye, and the contract of every store."""
+"""Tools for tests: fakes with output that can be computed by eye, and the contract of stores."""
 
 from .contract import StoreContract
 from .fakes import FakeLLM, WordLengthEmbedder

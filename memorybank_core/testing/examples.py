@@ -1,4 +1,4 @@
-"""Small memories and searches for the contract: vectors are set by hand, times near one noon."""
+"""Small memories and probes for the contract: vectors are set by hand, times are near one noon."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ EAST, NORTH, UP = np.eye(3, dtype=np.float32)[:, None, :]
 ALL = Filter(archived=True)
 
 
-def said(
+def turn(
     words: str, *, user: str = ADA, hours: int = 0, session: str | None = None, answer: str = ""
 ) -> Memory:
-    """A turn, `hours` after noon of May 4th 2023; its id is its first word."""
+    """Return a turn, `hours` after noon of May 4th 2023; its id is its first word."""
     at = NOON + timedelta(hours=hours)
-    turn = Turn(words, answer, at, id=words.split()[0], session=session)
-    day = at.date()
+    id, day = words.split()[0], at.date()
+    exchange = Turn(words, answer, at, id=id, session=session)
     return Memory(
-        turn.id or "", user, "turn", turn.text, at, day, session or day.isoformat(), turn=turn
+        id, user, "turn", exchange.text, at, day, session or day.isoformat(), turn=exchange
     )
 
 
 def event(words: str, *, user: str = ADA, hours: int = 0) -> Memory:
-    """The summary of a day."""
+    """Return an event summary, `hours` after noon of May 4th 2023; its id is its first word."""
     at = NOON + timedelta(hours=hours)
     return Memory(words.split()[0], user, "event", words, at, at.date(), at.date().isoformat())
 
 
 def day(number: int) -> date:
-    """A day of May 2023."""
+    """Return a day of May 2023."""
     return date(2023, 5, number)
 
 
 def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:
-    """A search for words and a direction."""
-    wanted = {"days": (), "filter": Filter(), "pool": 10, "least": 10, "reach": 0, **changes}
-    return Probe(vector=vector[0], terms=tokenize(words), **wanted)
+    """Return a probe for words and a direction."""
+    arguments = {"days": (), "filter": Filter(), "pool": 10, "least": 10, "reach": 0, **changes}
+    return Probe(vector=vector[0], terms=tokenize(words), **arguments)
 
 
 def ids(memories: list[Memory]) -> list[str]:
-    """The ids, in order."""
+    """Return the ids, in order."""
     return [memory.id for memory in memories]
 
 
-def found(store: MemoryStore, user: str, asked: Probe) -> dict[str, dict[str, Any]]:
-    """The candidates by id, each a row of its columns."""
-    columns = store.candidates(user, asked)
+def candidates_by_id(store: MemoryStore, user: str, search: Probe) -> dict[str, dict[str, Any]]:
+    """Return the candidates by id, each a row of its columns."""
+    columns = store.candidates(user, search)
     memories = store.fetch(user, columns.key.tolist())
     return {
         memories[key].id: {
@@ -69,9 +69,9 @@ def found(store: MemoryStore, user: str, asked: Probe) -> dict[str, dict[str, An
 
 
 def assert_raises(error: type[MemoryBankError], call: Callable[[], object]) -> None:
-    """Fails unless `call` raises `error`."""
+    """Fail unless `call` raises `error`."""
     try:
         call()
     except error:
         return
-    raise AssertionError(f"{error.__name__} was due")
+    raise AssertionError(f"{error.__name__} was not raised")

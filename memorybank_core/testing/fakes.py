@@ -1,4 +1,4 @@
-"""Fakes of the seams. They need no model and no network, and are the same every time."""
+"""Fakes of the protocols: deterministic, without a model or network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memorybank_core.protocols import Matrix, Vector
 class WordLengthEmbedder:
     """The lengths of a text's first words, scaled to unit length: "a big cat" → (1, 3, 3, 0, …).
 
-    A text without words stands at (1, 0, …), so that no vector is all zeros.
+    A text without words becomes (1, 0, …), so that no vector is all zeros.
     """
 
     name = "word-length"
@@ -21,12 +21,12 @@ class WordLengthEmbedder:
         self.dimension = dimension
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """float32, shape (len(texts), dimension), rows of unit length."""
+        """Return float32 vectors, shape (len(texts), dimension), rows of unit length."""
         vectors = [self.embed_query(text) for text in texts]
         return np.array(vectors, np.float32).reshape(len(texts), self.dimension)
 
     def embed_query(self, text: str) -> Vector:
-        """float32, shape (dimension,), unit length."""
+        """Return a float32 vector, shape (dimension,), of unit length."""
         lengths = [len(word) for word in text.split()[: self.dimension]] or [1]
         vector = np.zeros(self.dimension, np.float32)
         vector[: len(lengths)] = lengths
@@ -35,7 +35,7 @@ class WordLengthEmbedder:
 
 
 class FakeLLM:
-    """Gives prepared answers in their order, or what a function makes of the messages.
+    """Returns prepared answers in order, or what a function returns for the messages.
 
     Attributes:
         asked: The messages of every call so far.
@@ -59,18 +59,18 @@ class FakeLLM:
         max_tokens: int | None = None,
         stop: Sequence[str] | None = None,
     ) -> str:
-        """The next answer.
+        """Return the next answer.
 
         Raises:
-            LookupError: Every answer was given.
+            LookupError: If every answer was returned already.
         """
-        told = [dict(message) for message in messages]
-        self.asked.append(told)
+        copies = [dict(message) for message in messages]
+        self.asked.append(copies)
         if callable(self._answers):
-            return self._answers(told)
+            return self._answers(copies)
         if len(self.asked) > len(self._answers):
             raise LookupError(
-                f"FakeLLM was given {len(self._answers)} answers and asked {len(self.asked)} "
-                f"times; the last message was {told[-1:]}"
+                f"FakeLLM has {len(self._answers)} answers and was called {len(self.asked)} times; "
+                f"the last message was {copies[-1:]}"
             )
         return self._answers[len(self.asked) - 1]

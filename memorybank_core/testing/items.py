@@ -1,6 +1,6 @@
-"""What the items of every store must do: the part of the contract that is not about memories."""
+"""The contract of every `ItemStore`, as a class of tests."""
 
-# ruff: noqa: S101 - a contract is made of assertions
+# ruff: noqa: S101 - tests: assertions, and names that say what is tested
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ LATER = NOON + timedelta(minutes=1)
 
 
 def item(path: str, **changes: Any) -> Item:
-    """An item of noon; "a b k" has the key k in the namespace (a, b)."""
+    """Return an item of noon; "a b k" has the key k in the namespace (a, b)."""
     *namespace, key = path.split(" ")
-    told: dict[str, Any] = {"value": "{}", "created_at": NOON, "updated_at": NOON} | changes
-    return Item(tuple(namespace), key, **told)
+    fields: dict[str, Any] = {"value": "{}", "created_at": NOON, "updated_at": NOON} | changes
+    return Item(tuple(namespace), key, **fields)
 
 
 class ItemContract:
-    """The tests; `StoreContract` has them, too, and tells of `erases`."""
+    """The tests; `StoreContract` inherits them and documents `erases`."""
 
     erases = True
 
     def open_store(self) -> MemoryStore:
-        """As in `StoreContract`."""
+        """Open the test's location; see `StoreContract`."""
         raise NotImplementedError
 
     @contextmanager
     def holding(
         self, *items: Item, vectors: list[Matrix | None] | None = None
     ) -> Iterator[ItemStore]:
-        """The items of a store that holds these."""
+        """Open the items of a store that holds these."""
         with closing(self.open_store()) as store:
             store.items.write(items, vectors or [None] * len(items), [], NOON)
             yield store.items
 
-    def test_an_item_comes_back_as_it_went_in(self) -> None:
+    def test_items_round_trip(self) -> None:
         whole = item("茶 a.b@c k~/", value='{"tea": "绿茶"}', ttl=0.5, fields=("a", "b[*].c"))
         with self.holding(whole) as items:
             assert items.get(("茶", "a.b@c"), "k~/", NOON) == whole
@@ -57,10 +57,12 @@ class ItemContract:
         with self.holding(*(Item(path, "k", "{}", NOON, NOON) for path in namespaces)) as items:
             for prefix in [(), ("u",), ("u1", "*"), *namespaces]:
                 under = {path for path in namespaces if path[: len(prefix)] == prefix}
-                found = {found.namespace for found, _ in items.search(prefix, NOON, limit=99)}
-                assert found == set(items.namespaces(prefix, NOON)) == under, prefix
+                namespaces_found = {
+                    result.namespace for result, _ in items.search(prefix, NOON, limit=99)
+                }
+                assert namespaces_found == set(items.namespaces(prefix, NOON)) == under, prefix
 
-    def test_an_item_written_anew_keeps_the_time_of_its_creation(self) -> None:
+    def test_a_replaced_item_keeps_the_time_of_its_creation(self) -> None:
         new = item("a k", value="[1]", created_at=LATER, updated_at=LATER, fields=("$",))
         with self.holding(item("a k", ttl=2.0)) as items:
             items.write([new], [None], [], LATER)
@@ -70,11 +72,11 @@ class ItemContract:
     def test_the_last_updated_come_first(self) -> None:
         new = item("b k", updated_at=LATER)
         with self.holding(item("a 2"), item("a 1", value="[1]"), new) as items:
-            assert [found.key for found, _ in items.search((), NOON)] == ["k", "1", "2"]
-            assert [found.key for found, _ in items.search((), NOON, limit=1, offset=1)] == ["1"]
+            assert [result.key for result, _ in items.search((), NOON)] == ["k", "1", "2"]
+            assert [result.key for result, _ in items.search((), NOON, limit=1, offset=1)] == ["1"]
             accepts = lambda value: value != "[1]"  # noqa: E731
-            found = items.search((), NOON, accepts=accepts, limit=1, offset=1)
-            assert [found.key for found, _ in found] == ["2"]
+            results = items.search((), NOON, accepts=accepts, limit=1, offset=1)
+            assert [result.key for result, _ in results] == ["2"]
 
     def test_the_nearest_come_first_then_those_without_vectors(self) -> None:
         slanted = np.array([[0.6, 0.8, 0.0]], np.float32)
@@ -82,15 +84,15 @@ class ItemContract:
         written = [item(f"a {key}", value=f'"{key}"') for key in keys]
         vectors = [None, NORTH, EAST, EAST[:0], np.concatenate([UP, slanted])]
         with self.holding(*written, vectors=vectors) as items:
-            found = items.search((), NOON, vector=EAST[0])
-            scores = {found.key: score for found, score in found}
+            results = items.search((), NOON, vector=EAST[0])
+            scores = {result.key: score for result, score in results}
             near = {"near": 1.0, "two": float(np.float32(0.6)), "far": 0.0}
             assert list(scores.items()) == [*near.items(), ("empty", None), ("none", None)]
             accepts = lambda value: value != '"near"'  # noqa: E731
-            found = items.search((), NOON, vector=EAST[0], accepts=accepts, limit=2, offset=1)
-            assert [found.key for found, _ in found] == ["far", "empty"]
+            results = items.search((), NOON, vector=EAST[0], accepts=accepts, limit=2, offset=1)
+            assert [result.key for result, _ in results] == ["far", "empty"]
 
-    def test_what_has_expired_is_gone_and_a_refresh_starts_its_time_anew(self) -> None:
+    def test_expired_items_are_not_returned_and_a_refresh_restarts_the_time(self) -> None:
         with self.holding(item("a k", ttl=1.0), item("b k")) as items:
             almost, then = LATER - timedelta(microseconds=1), LATER + timedelta(seconds=30)
             (short, kept) = (items.get((label,), "k", almost) for label in "ab")
@@ -98,7 +100,7 @@ class ItemContract:
             assert kept is not None
             for now, namespaces in ((almost, [("a",), ("b",)]), (LATER, [("b",)])):
                 assert items.namespaces((), now) == namespaces
-                assert [found.namespace for found, _ in items.search((), now)] == namespaces
+                assert [result.namespace for result, _ in items.search((), now)] == namespaces
                 assert (items.get(("a",), "k", now) is None) == (now == LATER)
             items.refresh([short, kept], NOON + timedelta(seconds=31))
             assert items.get(("a",), "k", then) == short
@@ -106,14 +108,14 @@ class ItemContract:
             assert items.get(("a",), "k", NOON) is None
             assert items.get(("b",), "k", NOON) == kept
 
-    def test_writes_and_deletions_are_of_their_key_alone(self) -> None:
+    def test_writes_and_deletions_affect_only_their_keys(self) -> None:
         with self.holding(item("a k"), item("a l"), item("b k")) as items:
             gone = [(("a",), "k"), (("a",), "unknown"), (("c",), "k")]
             assert items.write([item("b l")], [None], gone, LATER) is self.erases
-            left = {(found.namespace, found.key) for found, _ in items.search((), NOON)}
+            left = {(result.namespace, result.key) for result, _ in items.search((), NOON)}
             assert left == {(("a",), "l"), (("b",), "k"), (("b",), "l")}
 
-    def test_vectors_that_are_missing_are_put_in_unless_the_item_was_written_meanwhile(
+    def test_missing_vectors_are_set_unless_the_item_was_written_in_the_meantime(
         self,
     ) -> None:
         old, other = item("a k", fields=("$",)), item("a l", fields=("$",))
@@ -122,5 +124,5 @@ class ItemContract:
             items.write([item("a k", value="[]", fields=("$",))], [NORTH], [], NOON)
             items.set_vectors([old, other], [EAST, EAST])
             assert items.unembedded(("a",), NOON) == []
-            found = items.search(("a",), NOON, vector=EAST[0])
-            assert [score for _, score in found] == [1.0, 0.0, None]
+            results = items.search(("a",), NOON, vector=EAST[0])
+            assert [score for _, score in results] == [1.0, 0.0, None]

@@ -35,7 +35,7 @@ from memorybank_core.moving import move
 from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
 from memorybank_core.stores.postgres.address import address_of
 from memorybank_core.stores.reembed import reembed
-from memorybank_core.testing.examples import ADA, ALL, EAST, NOON, ids, said
+from memorybank_core.testing.examples import ADA, ALL, EAST, NOON, ids, turn
 from memorybank_core.testing.items import item
 
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
@@ -138,7 +138,7 @@ def test_without_partitions_all_works(postgres):
     url = postgres.new()
     init(url, Layout("by-hand", 3, partitions=0))
     with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
-        store.add(ADA, [said("a")], [EAST])
+        store.add(ADA, [turn("a")], [EAST])
         assert ids(store.memories(ADA, ALL)) == ["a"]
 
 

@@ -21,7 +21,7 @@ from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 from memorybank_core.errors import StoreBusyError, StoreUnavailableError
 from memorybank_core.stores.postgres import PostgresStore
 from memorybank_core.stores.postgres.connections import Session
-from memorybank_core.testing.examples import ADA, ALL, EAST, LAW, NOON, ids, probe, said
+from memorybank_core.testing.examples import ADA, ALL, EAST, LAW, NOON, ids, probe, turn
 
 CLIENTS = 4
 
@@ -51,7 +51,7 @@ class Load:
         self._over, self._lock = threading.Event(), threading.Lock()
         self._opened = threading.Barrier(CLIENTS + 1, timeout=60)
         with closing(opened(url)) as store:
-            store.add(ADA, [said("shared")], [EAST])
+            store.add(ADA, [turn("shared")], [EAST])
 
     def __enter__(self):
         self._threads = ThreadPoolExecutor(CLIENTS)
@@ -72,7 +72,7 @@ class Load:
             number = 0
             while not self._over.is_set():
                 id = f"{client}-{number}"
-                store.add(ADA, [said(id, hours=number)], [EAST])
+                store.add(ADA, [turn(id, hours=number)], [EAST])
                 store.strengthen(ADA, ["shared"], NOON, None, LAW)
                 store.candidates(ADA, probe("shared"))
                 number += 1
@@ -124,7 +124,7 @@ from memorybank_core.stores.postgres import PostgresStore
 from memorybank_core.testing.examples import *
 store = PostgresStore(sys.argv[1], embedder="by-hand", dimension=3)
 for number in range(100_000):
-    store.add(ADA, [said(f"{sys.argv[2]}-{number}-{part}") for part in range(3)], [EAST] * 3)
+    store.add(ADA, [turn(f"{sys.argv[2]}-{number}-{part}") for part in range(3)], [EAST] * 3)
     print(f"{sys.argv[2]}-{number}", flush=True)
 """
 
@@ -142,7 +142,7 @@ def test_a_client_is_killed(url):
         with process:
             told[name] = 5 + len(process.stdout.read().split())
     with closing(opened(url)) as store:
-        store.add(ADA, [said("after")], [EAST])  # nobody holds a lock any more
+        store.add(ADA, [turn("after")], [EAST])  # nobody holds a lock any more
         found = ids(store.memories(ADA, ALL))
         assert len(found) == len(set(found))
         for name, count in told.items():
@@ -153,7 +153,7 @@ def test_a_client_is_killed(url):
 def test_an_acknowledgement_that_is_lost(server, url, monkeypatch):
     """The connection breaks just after the commit: the call is not repeated, and returns."""
     store = opened(url)
-    store.add(ADA, [said("a")], [EAST])
+    store.add(ADA, [turn("a")], [EAST])
     send = Session._send
     cut = []
 
@@ -187,11 +187,11 @@ def test_an_acknowledgement_that_is_lost(server, url, monkeypatch):
 
 def test_a_server_that_is_away_is_told_of_and_the_store_goes_on_when_it_is_back(server, url):
     with closing(opened(url, timeout=1.5)) as store:
-        store.add(ADA, [said("a")], [EAST])
+        store.add(ADA, [turn("a")], [EAST])
         server.stop("fast")
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match=r"cannot be reached within 1.5 s.*back"):
-            store.add(ADA, [said("b")], [EAST])
+            store.add(ADA, [turn("b")], [EAST])
         with pytest.raises(StoreUnavailableError):
             store.memories(ADA, ALL)
         assert time.monotonic() - began < 12
@@ -199,7 +199,7 @@ def test_a_server_that_is_away_is_told_of_and_the_store_goes_on_when_it_is_back(
             opened(url)
         server.start()
         assert ids(store.memories(ADA, ALL)) == ["a"]
-        store.add(ADA, [said("b")], [EAST])
+        store.add(ADA, [turn("b")], [EAST])
         assert ids(store.memories(ADA, ALL)) == ["a", "b"]
 
 
@@ -208,12 +208,12 @@ def test_who_waits_too_long_for_another_is_told(url):
         closing(opened(url, statement_timeout=0.3)) as store,
         psycopg.connect(url) as other,
     ):
-        store.add(ADA, [said("a")], [EAST])
+        store.add(ADA, [turn("a")], [EAST])
         other.execute("SELECT FROM memorybank.users WHERE user_id = %s FOR UPDATE", (ADA,))
         with pytest.raises(StoreBusyError, match="blocked this one"):
-            store.add(ADA, [said("b")], [EAST])
+            store.add(ADA, [turn("b")], [EAST])
         other.rollback()
-        store.add(ADA, [said("b")], [EAST])
+        store.add(ADA, [turn("b")], [EAST])
         assert ids(store.memories(ADA, ALL)) == ["a", "b"]
 
 
@@ -234,16 +234,17 @@ def test_the_disk_of_the_server_is_full(server, small):
     with server.connect() as db:
         db.execute(f"CREATE TABLESPACE small LOCATION '{small}'")
     url = server.new(settings="TABLESPACE small STRATEGY file_copy")
-    told = "word " * 1500
+    filler = "word " * 1500
     with MemoryBank.open(url, embedder=HashingEmbedder()) as bank:
         kept = []
 
         def fill():
             for number in range(5000):
                 at = NOON + timedelta(minutes=number)
-                turn = Turn(f"{number} {os.urandom(2000).hex()}", told, at, f"t{number}")
-                bank.add([turn], user_id=ADA)
-                kept.append(turn.id)
+                id = f"t{number}"
+                new = Turn(f"{number} {os.urandom(2000).hex()}", filler, at, id)
+                bank.add([new], user_id=ADA)
+                kept.append(id)
 
         with pytest.raises(StoreWriteError, match=r"Nothing of this call was kept. Make room"):
             fill()

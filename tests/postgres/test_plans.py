@@ -16,7 +16,7 @@ from memorybank_core.search.dates import DayRange
 from memorybank_core.stores.postgres import PostgresStore
 from memorybank_core.stores.postgres import statements as sql
 from memorybank_core.stores.postgres.connections import Session
-from memorybank_core.testing.examples import ALL, EAST, LAW, NOON, NORTH, day, event, probe, said
+from memorybank_core.testing.examples import ALL, EAST, LAW, NOON, NORTH, day, event, probe, turn
 from memorybank_core.testing.items import item
 
 KEYS = ("user_id", "terms", "root", "path", "vector")
@@ -29,12 +29,12 @@ def url(postgres):
     url = postgres.new()
     with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
         for user in USERS:
-            talk = [said(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]
+            talk = [turn(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]
             store.add(user, talk, [EAST] * 20)
             store.items.write([item(f"{user} k", ttl=1.0)], [EAST], [], NOON)
         for start in range(100, 300, 10):
             ids = range(start, start + 10)
-            talk = [said(f"{n} tea", user="large", hours=n) for n in ids]
+            talk = [turn(f"{n} tea", user="large", hours=n) for n in ids]
             store.add("large", talk, [NORTH] * 10)
         store.compact()
     return url
@@ -104,11 +104,11 @@ def digests(store):
 
 CALLS = {
     "add": lambda store: store.add(
-        USER, [said("new tea", user=USER), said("old", user=USER, hours=-9)], [EAST, NORTH]
+        USER, [turn("new tea", user=USER), turn("old", user=USER, hours=-9)], [EAST, NORTH]
     ),
-    "replace": lambda store: store.add(USER, [said("3 milk", user=USER)], [EAST], replace=True),
+    "replace": lambda store: store.add(USER, [turn("3 milk", user=USER)], [EAST], replace=True),
     "imported": lambda store: store.add(
-        USER, [said("far tea", user=USER)], [EAST], recalled={"far": [NOON]}
+        USER, [turn("far tea", user=USER)], [EAST], recalled={"far": [NOON]}
     ),
     "known": lambda store: store.known(USER, ["1", "2", "none"]),
     "candidates": lambda store: store.candidates(USER, probe("tea milk", reach=6)),

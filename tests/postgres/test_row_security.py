@@ -12,7 +12,7 @@ from test_postgres_contract import TestPostgresStore as OfContract
 
 from memorybank_core.records import Portrait
 from memorybank_core.stores.postgres import Layout, PostgresStore, init
-from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, said
+from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, turn
 from memorybank_core.testing.items import item
 
 TABLES = ("users", "memories", "vectors", "recalls", "digests")
@@ -46,7 +46,7 @@ def app(database):
     """A connection of the role, to a bank with two users."""
     with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
         for user in (ADA, BOB):
-            store.add(user, [said("a", user=user), event("e", user=user)], [EAST, EAST])
+            store.add(user, [turn("a", user=user), event("e", user=user)], [EAST, EAST])
             store.strengthen(user, ["a"], NOON, None, LAW)
             store.set_digests(user, [Portrait(user, "kind", None, None, NOON)])
             store.items.write([item(f"{user} k")], [None], [], NOON)
