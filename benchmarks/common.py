@@ -1,4 +1,4 @@
-"""What the benchmarks share: made-up dialogue, an embedder that costs nothing, and timing."""
+"""Shared parts of the benchmarks: synthetic dialogue, an embedder without cost, and timing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SYLLABLES = "ka lo mi ren tu sha bel dor vin pe gra so ul ith an qua ze fro".sp
 
 
 class FreeEmbedder:
-    """Random unit vectors, one a text, made in advance: its own time is next to nothing."""
+    """Random unit vectors, made in advance, so that embedding takes almost no time."""
 
     name, dimension = "free", DIMENSION
 
@@ -29,9 +29,11 @@ class FreeEmbedder:
         self._vectors = unit_vectors(4096, seed)
 
     def embed_documents(self, texts: list[str]) -> np.ndarray:
+        """Return a vector for each text."""
         return self._vectors[[hash(text) % 4096 for text in texts]] + self._noise(len(texts))
 
     def embed_query(self, text: str) -> np.ndarray:
+        """Return the vector of a query."""
         return self._vectors[len(text) % 4096]
 
     def _noise(self, count: int) -> np.ndarray:
@@ -49,7 +51,7 @@ def vocabulary(size: int = 5000, seed: int = 1) -> list[str]:
 
 
 def turns(count: int, seed: int = 2, a_day: int = 20) -> list[Turn]:
-    """Turns of about 40 words, the words distributed as in language (Zipf), twenty a day."""
+    """Return turns of about 40 words with Zipf's distribution, `a_day` of them each day."""
     draw, words = random.Random(seed), vocabulary()
     weights = [1 / rank for rank in range(1, len(words) + 1)]
     return [
@@ -70,25 +72,25 @@ def questions(count: int, seed: int = 3) -> list[str]:
 
 
 def median_ms(calls: list[Callable[[], object]]) -> float:
-    """Median milliseconds of one call each, after three to warm up."""
+    """Return the median milliseconds of the calls, after three calls to warm up."""
     for call in calls[:3]:
         call()
     times = []
     for call in calls:
-        began = time.perf_counter()
+        start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
     return statistics.median(times) * 1000
 
 
 def resident_mb() -> float:
-    """Resident memory of this process."""
+    """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def machine() -> str:
-    """The machine, for the record."""
+    """Describe the machine."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

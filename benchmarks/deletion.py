@@ -1,4 +1,4 @@
-"""Erasing one memory of a large file: wiping it in place, beside rewriting the file.
+"""Compare erasing one memory of a large file in place with rewriting the file.
 
 python benchmarks/deletion.py [users] [memories of each]
 """
@@ -21,13 +21,13 @@ from memorybank_core import MemoryBank
 
 
 def milliseconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     call()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - start) * 1000
 
 
-def copied(path: Path, size: int) -> None:
-    """What it costs to write as many bytes, for comparison."""
+def write_bytes(path: Path, size: int) -> None:
+    """Write `size` bytes durably, for comparison."""
     with path.open("wb") as file:
         for _ in range(size // 2**20):
             file.write(bytes(2**20))
@@ -42,17 +42,17 @@ def main(users: int, each: int) -> None:
         fill(path, users, each)
         size = path.stat().st_size
         with MemoryBank.open(path, embedder=FreeEmbedder()) as bank:
-            wiped = [
+            erased = [
                 milliseconds(lambda n=n: bank.delete(user_id="user-1", ids=[f"turn-{n}"]))
                 for n in range(10)
             ]
-            rewritten = [milliseconds(bank.store.compact) for _ in range(3)]
+            rewritten = [milliseconds(bank.compact) for _ in range(3)]
         row = {
             "file_mb": size / 2**20,
-            "first_delete_ms": wiped[0],
-            "next_delete_ms": statistics.median(wiped[1:]),
+            "first_delete_ms": erased[0],
+            "next_delete_ms": statistics.median(erased[1:]),
             "vacuum_ms": statistics.median(rewritten),
-            "write_as_much_ms": milliseconds(lambda: copied(Path(folder) / "bare", size)),
+            "write_as_much_ms": milliseconds(lambda: write_bytes(Path(folder) / "bare", size)),
         }
     print(json.dumps({name: round(value, 1) for name, value in row.items()}))
 

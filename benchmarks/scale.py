@@ -1,4 +1,4 @@
-"""A file of a million memories of a thousand users: opening, cold and warm search, memory.
+"""Measure a file with a million memories of a thousand users: open, search, and memory use.
 
 python benchmarks/scale.py [users] [memories of each]
 """
@@ -17,37 +17,39 @@ from common import FreeEmbedder, machine, median_ms, questions, resident_mb, tur
 
 from memorybank_core import MemoryBank
 
-ROUND = 250  # users write in turns, so that their rows do not simply lie one user after another
+ROUND = 250  # turns per user and round: the rows of the users are interleaved
 BUDGET_MB = 256
 
 
 def fill(path: Path, users: int, each: int) -> float:
-    """Turns stored a second."""
-    told = turns(each)
-    began = time.perf_counter()
+    """Fill a bank; return the turns stored per second."""
+    dialogue = turns(each)
+    start = time.perf_counter()
     with MemoryBank.open(path, embedder=FreeEmbedder()) as bank:
-        for start in range(0, each, ROUND):
+        for offset in range(0, each, ROUND):
             for user in range(users):
-                bank.add(told[start : start + ROUND], user_id=f"user-{user}")
-    return users * each / (time.perf_counter() - began)
+                bank.add(dialogue[offset : offset + ROUND], user_id=f"user-{user}")
+    return users * each / (time.perf_counter() - start)
 
 
 def probe(path: Path, users: int, each: int) -> dict[str, float]:
-    """One process's life with the file."""
+    """Measure one process that opens the file."""
     now = turns(each)[-1].at
-    asked = questions(100)
+    query_texts = questions(100)
     base = resident_mb()
-    began = time.perf_counter()
+    start = time.perf_counter()
     bank = MemoryBank.open(path, embedder=FreeEmbedder(), cache_bytes=BUDGET_MB * 2**20)
-    opened = time.perf_counter() - began
+    opened = time.perf_counter() - start
     cold = []
     for user in range(min(users, 300)):
-        began = time.perf_counter()
-        bank.search(asked[0], user_id=f"user-{user}", k=10, now=now)
-        cold.append(time.perf_counter() - began)
-    warm = median_ms([lambda q=q: bank.search(q, user_id="user-7", k=10, now=now) for q in asked])
+        start = time.perf_counter()
+        bank.search(query_texts[0], user_id=f"user-{user}", k=10, now=now)
+        cold.append(time.perf_counter() - start)
+    warm = median_ms(
+        [lambda q=q: bank.search(q, user_id="user-7", k=10, now=now) for q in query_texts]
+    )
     for user in range(users):
-        bank.search(asked[1], user_id=f"user-{user}", k=10, now=now)
+        bank.search(query_texts[1], user_id=f"user-{user}", k=10, now=now)
     return {
         "open_ms": opened * 1000,
         "first_search_ms": cold[0] * 1000,
@@ -59,8 +61,8 @@ def probe(path: Path, users: int, each: int) -> dict[str, float]:
     }
 
 
-def measured(path: Path, users: int, each: int) -> dict[str, float]:
-    """`probe` in a process of its own."""
+def probe_in_subprocess(path: Path, users: int, each: int) -> dict[str, float]:
+    """Run `probe` in a separate process."""
     command = [sys.executable, __file__, "--probe", str(path), str(users), str(each)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return {name: round(value, 2) for name, value in json.loads(done.stdout).items()}
@@ -73,8 +75,8 @@ def main(users: int, each: int) -> None:
         print(json.dumps({"stored_per_s": round(fill(large, users, each))}), flush=True)
         print(json.dumps({"file_mb": round(large.stat().st_size / 2**20)}))
         fill(alone, 8, each)
-        print(json.dumps({"users": users} | measured(large, users, each)), flush=True)
-        print(json.dumps({"users": 8} | measured(alone, 8, each)), flush=True)
+        print(json.dumps({"users": users} | probe_in_subprocess(large, users, each)), flush=True)
+        print(json.dumps({"users": 8} | probe_in_subprocess(alone, 8, each)), flush=True)
 
 
 if __name__ == "__main__":

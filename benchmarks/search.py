@@ -1,6 +1,6 @@
-"""Search beyond the embedding of the query, warm, one user, against bare FAISS and the peers.
+"""Compare a warm search, without the embedding of the query, with bare FAISS and other libraries.
 
-python benchmarks/search.py [sizes…]    needs langchain-core and llama-index-core for the peers
+python benchmarks/search.py [sizes…]    needs langchain-core and llama-index-core
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from memorybank_core import MemoryBank
 K = 10
 
 
-def ours(size: int, asked: list[str], folder: Path) -> tuple[float, np.ndarray]:
-    """Our median, and the very vectors that the peers search."""
+def measure_memorybank(size: int, query_texts: list[str], folder: Path) -> tuple[float, np.ndarray]:
+    """Return our median, and the vectors for the other libraries."""
     embedder = FreeEmbedder()
-    told = turns(size)
+    dialogue = turns(size)
     with MemoryBank.open(folder / f"{size}.db", embedder=embedder) as bank:
         for start in range(0, size, 5000):
-            bank.add(told[start : start + 5000], user_id="u")
-        last = told[-1].at
-        median = median_ms([lambda q=q: bank.search(q, user_id="u", k=K, now=last) for q in asked])
-        embedding = median_ms([lambda q=q: embedder.embed_query(q) for q in asked])
-        vectors = embedder.embed_documents([turn.text for turn in told])
+            bank.add(dialogue[start : start + 5000], user_id="u")
+        last = dialogue[-1].at
+        median = median_ms(
+            [lambda q=q: bank.search(q, user_id="u", k=K, now=last) for q in query_texts]
+        )
+        embedding = median_ms([lambda q=q: embedder.embed_query(q) for q in query_texts])
+        vectors = embedder.embed_documents([turn.text for turn in dialogue])
     return median - embedding, vectors
 
 
-def bare_faiss(vectors: np.ndarray, queries: np.ndarray) -> float:
+def measure_faiss(vectors: np.ndarray, queries: np.ndarray) -> float:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return median_ms([lambda q=q: index.search(q[None, :], K) for q in queries])
 
 
-def langchain(vectors: np.ndarray, queries: np.ndarray) -> float:
+def measure_langchain(vectors: np.ndarray, queries: np.ndarray) -> float:
     from langchain_core.embeddings import FakeEmbeddings
     from langchain_core.vectorstores import InMemoryVectorStore
 
@@ -52,7 +54,7 @@ def langchain(vectors: np.ndarray, queries: np.ndarray) -> float:
     return median_ms([lambda q=q: store.similarity_search_by_vector(q, k=K) for q in few])
 
 
-def llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
+def measure_llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
     from llama_index.core.schema import TextNode
     from llama_index.core.vector_stores import SimpleVectorStore, VectorStoreQuery
 
@@ -65,17 +67,17 @@ def llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
 
 def main(sizes: list[int]) -> None:
     print(machine())
-    asked = questions(200)
-    queries = np.stack([FreeEmbedder().embed_query(q) for q in asked])
+    query_texts = questions(200)
+    queries = np.stack([FreeEmbedder().embed_query(q) for q in query_texts])
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            median, vectors = ours(size, asked, Path(folder))
+            median, vectors = measure_memorybank(size, query_texts, Path(folder))
             row = {
                 "memories": size,
                 "memorybank_ms": round(median, 3),
-                "bare_faiss_ms": round(bare_faiss(vectors, queries), 3),
-                "langchain_ms": round(langchain(vectors, queries), 3),
-                "llamaindex_ms": round(llamaindex(vectors, queries), 3),
+                "bare_faiss_ms": round(measure_faiss(vectors, queries), 3),
+                "langchain_ms": round(measure_langchain(vectors, queries), 3),
+                "llamaindex_ms": round(measure_llamaindex(vectors, queries), 3),
             }
             print(json.dumps(row), flush=True)
 

