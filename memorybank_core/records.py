@@ -89,7 +89,7 @@ class Turn:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Turn:
-        """Return the turn that `to_dict` was called on."""
+        """Return the turn of a dict made by `to_dict`."""
         at = data.get("at")
         return cls(**{**data, "at": None if at is None else datetime.fromisoformat(at)})
 
@@ -139,7 +139,7 @@ class Memory:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Memory:
-        """Return the memory that `to_dict` was called on."""
+        """Return the memory of a dict made by `to_dict`."""
         moments = {
             name: None if data.get(name) is None else datetime.fromisoformat(data[name])
             for name in ("created_at", "last_recalled_at", "archived_at")
@@ -175,7 +175,7 @@ class _Digest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the digest that `to_dict` was called on."""
+        """Return the digest of a dict made by `to_dict`."""
         day, made_at = data["day"], datetime.fromisoformat(data["made_at"])
         return cls(
             **{**data, "day": None if day is None else date.fromisoformat(day), "made_at": made_at}
@@ -214,7 +214,7 @@ EXTRACTIVE = "extractive"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a score, which is their sum.
+    """The parts of a search score, which add up to it.
 
     Attributes:
         similarity: Cosine to the query, standardised over the candidates.
@@ -277,7 +277,7 @@ class SearchResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchResult:
-        """Return the result that `to_dict` was called on."""
+        """Return the result of a dict made by `to_dict`."""
         memory, parts = Memory.from_dict(data["memory"]), Parts(**data["parts"])
         return cls(**{**data, "memory": memory, "parts": parts})
 

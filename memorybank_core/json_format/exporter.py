@@ -39,7 +39,7 @@ def _export_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
             summary.setdefault(str(memory.day), []).append(entry)
         else:  # memory.day may be of another zone, in which the bank was opened before
             history.setdefault(str(bank.day_of(memory.created_at)), []).append(entry)
-    profile, digests = bank.profile(user_id=user_id), bank.store.digests(user_id)
+    profile, digests = bank.profile(user_id=user_id), bank.digests(user_id=user_id)
     portraits = {digest.day: digest.text for digest in digests if isinstance(digest, Portrait)}
     summaries = {digest.day: digest.text for digest in digests if isinstance(digest, Summary)}
     name = profile.get("name")

@@ -103,7 +103,7 @@ def _known_ids(bank: MemoryBank, entry: UserEntry) -> set[str]:
     Raises:
         ConflictError: If it has another text; an event summary may differ and is replaced.
     """
-    known = bank.store.known(entry.user_id, entry.memories.keys())
+    known = bank.get(entry.memories.keys(), user_id=entry.user_id)
     changed = {id for id, memory in known.items() if memory.text != entry.memories[id].text}
     for id in changed:
         memory = known[id]
@@ -150,7 +150,7 @@ def _store_user(
 
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
     """Store the digests with a new text; return how many of them are not daily summaries."""
-    stored = bank.store.digests(entry.user_id)
+    stored = bank.digests(user_id=entry.user_id)
     known = {(type(digest), digest.day, digest.text) for digest in stored}
     new = [
         digest
