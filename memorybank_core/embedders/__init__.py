@@ -23,7 +23,7 @@ from memorybank_core.registry import EMBEDDERS, call_plugin, stored_embedder
 
 from .hashing import HashingEmbedder
 
-__all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named", "resolve_embedder"]
+__all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named"]
 
 DEFAULT_MODEL = "intfloat/multilingual-e5-small"
 """The sentence-transformers model that is the default if it is on this machine already."""

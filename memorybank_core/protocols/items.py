@@ -10,6 +10,7 @@ from typing import Protocol
 from .models import Matrix, Vector
 
 Namespace = tuple[str, ...]
+"""The path of an item: one or more labels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-Vector = npt.NDArray[np.float32]  # shape (d,)
-Matrix = npt.NDArray[np.float32]  # shape (n, d)
+Vector = npt.NDArray[np.float32]
+"""float32, shape (d,)."""
+Matrix = npt.NDArray[np.float32]
+"""float32, shape (n, d)."""
 Array = npt.NDArray[Any]
+"""A numpy array of any type."""
 
 
 @runtime_checkable

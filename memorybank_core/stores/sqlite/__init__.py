@@ -9,9 +9,7 @@ from typing import Any
 
 from memorybank_core.protocols import MemoryStore
 
-from .reembed import reembed
-
-__all__ = ["open_store", "reembed", "stored_embedder"]
+from .reembed import reembed as reembed
 
 
 def open_store(location: str, *, embedder: str, dimension: int, **options: Any) -> MemoryStore:
