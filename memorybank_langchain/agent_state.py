@@ -16,7 +16,7 @@ from typing_extensions import NotRequired, TypedDict
 from memorybank_core import Turn
 from memorybank_core.context import without_recalled
 
-from .messages import text_of
+from .messages import extract_text
 
 
 class AgentTurn(TypedDict):
@@ -51,7 +51,7 @@ class MemoryBankState(AgentState[Any]):
     memorybank: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]
 
 
-def new_turn(
+def begin_turn(
     message: HumanMessage,
     user_id: str,
     session: str | None,
@@ -65,7 +65,7 @@ def new_turn(
     a thread has only the message's id, which is weaker: LangGraph gives a message without an id
     another random one on each replay of its input.
     """
-    query = query_of(message)
+    query = extract_query(message)
     place = ["after", after["id"]] if after else ["first", session, message.id]
     digest = hashlib.sha256(json.dumps([*place, query]).encode()).hexdigest()
     return {
@@ -81,7 +81,7 @@ def new_turn(
     }
 
 
-def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:
+def find_last_human_message(messages: Sequence[AnyMessage]) -> HumanMessage | None:
     """Return the user's last message; None if there is no such message.
 
     Human messages written by a summarizing middleware carry "lc_source" and are skipped.
@@ -92,15 +92,15 @@ def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:
     return None
 
 
-def query_of(message: HumanMessage) -> str:
+def extract_query(message: HumanMessage) -> str:
     """Return the text of a human message without any recalled context in it."""
-    return without_recalled(text_of(message))
+    return without_recalled(extract_text(message))
 
 
 def is_turn_of(turn: AgentTurn, user_id: str, message: HumanMessage) -> bool:
     """Return whether `message` began this turn of this user and is unchanged."""
     key = (turn["user_id"], turn["message"], turn["query"])
-    return key == (user_id, message.id, query_of(message))
+    return key == (user_id, message.id, extract_query(message))
 
 
 def to_turn(turn: AgentTurn) -> Turn:
@@ -114,13 +114,13 @@ def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
 
     That text is the agent's, or that of a tool whose result is returned directly.
     """
-    position = _position_of(turn, messages)
+    position = _find_position(turn, messages)
     message = None if position is None else messages[position]
-    query = query_of(message) if isinstance(message, HumanMessage) else turn["query"]
+    query = extract_query(message) if isinstance(message, HumanMessage) else turn["query"]
     following = messages[0 if position is None else position + 1 :]
     answers: list[AnyMessage] = [item for item in following if isinstance(item, AIMessage)]
     answers += [item for item in following[-1:] if isinstance(item, ToolMessage)]
-    texts = (text_of(answer) for answer in reversed(answers))
+    texts = (extract_text(answer) for answer in reversed(answers))
     response = next((text for text in texts if text.strip()), "")
     return {**turn, "query": query, "response": response}
 
@@ -131,7 +131,7 @@ def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessa
     If that message was trimmed away, the last human message is used; without any human message,
     nothing is added.
     """
-    position = _position_of(turn, messages)
+    position = _find_position(turn, messages)
     if position is None:
         humans = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
         position = humans[-1] if humans else None
@@ -147,6 +147,6 @@ def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessa
     return extended
 
 
-def _position_of(turn: AgentTurn, messages: Sequence[AnyMessage]) -> int | None:
+def _find_position(turn: AgentTurn, messages: Sequence[AnyMessage]) -> int | None:
     positions = (i for i, message in enumerate(messages) if message.id == turn["message"])
     return next(positions, None)

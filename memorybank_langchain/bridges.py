@@ -19,7 +19,7 @@ from memorybank_core.llm.foreign import (
     with_max_tokens,
 )
 
-from .messages import text_of
+from .messages import extract_text
 
 
 class MemoryBankEmbeddings(Embeddings):
@@ -115,7 +115,7 @@ def _parse_reply(output: Any, name: str) -> ProviderReply:
     reasons = [incomplete.get("reason"), *(metadata.get(key) for key in FINISH_REASON_KEYS)]
     usage = getattr(output, "usage_metadata", None) or {}
     return ProviderReply(
-        text_of(output),
+        extract_text(output),
         finish_reason=next(filter(None, reasons), None),
         refusal=output.additional_kwargs.get("refusal"),
         tokens=usage.get("total_tokens"),

@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 
 from memorybank_core import LLM
 
-from .messages import text_of
+from .messages import extract_text
 
 
 def as_chat_model(llm: LLM) -> BaseChatModel:
@@ -91,6 +91,6 @@ def _to_dicts(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
     """Return the messages as dictionaries with "role" and "content"."""
     roles = [message["role"] for message in convert_to_openai_messages(messages)]
     return [
-        {"role": role, "content": text_of(message)}
+        {"role": role, "content": extract_text(message)}
         for role, message in zip(roles, messages, strict=True)
     ]

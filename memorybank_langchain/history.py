@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from memorybank_core import InvalidInputError, Memory, MemoryBank, Turn
 from memorybank_core.validation import require_k, require_user
 
-from .messages import messages_of, text_of
+from .messages import extract_text, to_messages
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
@@ -71,7 +71,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         """
         exchanges = _pair_messages(messages)
         if exchanges:
-            stored = self.bank.timeline(**self._timeline_options(_lookback(exchanges)))
+            stored = self.bank.timeline(**self._timeline_options(_choose_lookback(exchanges)))
             turns = _to_turns(exchanges, stored, self.session)
             self.bank.add(turns, user_id=self.user_id, replace=True)
 
@@ -79,7 +79,9 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         """Async `add_messages`."""
         exchanges = _pair_messages(messages)
         if exchanges:
-            stored = await self.bank.atimeline(**self._timeline_options(_lookback(exchanges)))
+            stored = await self.bank.atimeline(
+                **self._timeline_options(_choose_lookback(exchanges))
+            )
             turns = _to_turns(exchanges, stored, self.session)
             await self.bank.aadd(turns, user_id=self.user_id, replace=True)
 
@@ -106,7 +108,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
         prefix = _id_prefix(self.session)
-        return [message for memory in memories for message in messages_of(memory, prefix)]
+        return [message for memory in memories for message in to_messages(memory, prefix)]
 
 
 @dataclass(slots=True)
@@ -128,14 +130,14 @@ def _pair_messages(messages: Sequence[BaseMessage]) -> list[_Exchange]:
     for message in messages:
         if isinstance(message, HumanMessage):
             exchanges.append(_Exchange(message))
-        elif isinstance(message, AIMessage) and text_of(message).strip():
+        elif isinstance(message, AIMessage) and extract_text(message).strip():
             if not exchanges:
                 exchanges.append(_Exchange(None))
             exchanges[-1].answers.append(message)
     return exchanges
 
 
-def _lookback(exchanges: Sequence[_Exchange]) -> int | None:
+def _choose_lookback(exchanges: Sequence[_Exchange]) -> int | None:
     """Return the number of stored turns to read; None for all.
 
     Messages with an id may repeat any earlier turn; all others follow the last one.
@@ -150,12 +152,12 @@ def _to_turns(
     stored = {memory.id: memory.turn for memory in memories if memory.turn}
     turns: dict[str, Turn] = {}
     for exchange in exchanges:
-        id = _turn_id(exchange, stored, session)
+        id = _resolve_turn_id(exchange, stored, session)
         if id in stored:
             turn = _add_answers(stored[id], exchange, stored)
         else:
-            query = text_of(exchange.message) if exchange.message else ""
-            response = "\n".join(text_of(answer) for answer in exchange.answers)
+            query = extract_text(exchange.message) if exchange.message else ""
+            response = "\n".join(extract_text(answer) for answer in exchange.answers)
             if not (query + response).strip():
                 continue
             turn = Turn(query, response, id=id, session=session)
@@ -163,7 +165,7 @@ def _to_turns(
     return list(turns.values())
 
 
-def _turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str) -> str:
+def _resolve_turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str) -> str:
     """Return the id of the turn that an exchange begins, repeats or continues."""
     if exchange.message is None and stored:
         return next(reversed(stored))
@@ -186,13 +188,15 @@ def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) ->
     if exchange.message is None:
         responses = [item.response for item in stored.values()] if turn.response else []
     new = [
-        text_of(answer)
+        extract_text(answer)
         for answer in exchange.answers
-        if not ((exchange.message or answer.id) and _is_in(text_of(answer), responses))
+        if not (
+            (exchange.message or answer.id) and _contains_answer(extract_text(answer), responses)
+        )
     ]
     return replace(turn, response="\n".join([turn.response, *new] if turn.response else new))
 
 
-def _is_in(text: str, responses: Sequence[str]) -> bool:
+def _contains_answer(text: str, responses: Sequence[str]) -> bool:
     """Return whether `text` is one of the answers that were joined into the responses."""
     return any(f"\n{text}\n" in f"\n{response}\n" for response in responses)

@@ -15,7 +15,7 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.integration import recall_id
 
 from .history import MemoryBankChatMessageHistory
-from .messages import messages_of, text_of
+from .messages import extract_text, to_messages
 
 
 class MemoryBankMemory(BaseMemory):
@@ -181,7 +181,7 @@ class MemoryBankMemory(BaseMemory):
     def _format(self, context: Context, latest: Sequence[Memory]) -> str | list[BaseMessage]:
         """Return the value of the prompt's variable."""
         recent = latest if self.recent else ()
-        messages = [message for memory in recent for message in messages_of(memory)]
+        messages = [message for memory in recent for message in to_messages(memory)]
         if self.return_messages:
             return [SystemMessage(context.text), *messages] if context.text else messages
         lines = get_buffer_string(
@@ -192,4 +192,4 @@ class MemoryBankMemory(BaseMemory):
 
 def _text(value: Any) -> str:
     """Return the text of an input or output: a string, a message, or the content of one."""
-    return text_of(value if isinstance(value, BaseMessage) else HumanMessage(value))
+    return extract_text(value if isinstance(value, BaseMessage) else HumanMessage(value))

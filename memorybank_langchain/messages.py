@@ -7,12 +7,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from memorybank_core import Memory
 
 
-def text_of(message: BaseMessage) -> str:
+def extract_text(message: BaseMessage) -> str:
     """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
     return str(message.text)
 
 
-def messages_of(memory: Memory, prefix: str = "") -> list[BaseMessage]:
+def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:
     """Return the messages of a stored turn, with ids derived from the turn's id.
 
     Args:

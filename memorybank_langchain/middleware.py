@@ -28,9 +28,9 @@ from memorybank_core.validation import require_k, require_user
 from .agent_state import (
     AgentTurn,
     MemoryBankState,
+    begin_turn,
+    find_last_human_message,
     is_turn_of,
-    last_human,
-    new_turn,
     to_turn,
     with_answer,
     with_block,
@@ -103,14 +103,14 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
     ) -> dict[str, Any] | None:
         """Recall for the user's message and store it, unless both were done for this turn."""
         user_id = self._require_user(runtime, config)
-        turn, message = state.get("memorybank"), last_human(state["messages"])
+        turn, message = state.get("memorybank"), find_last_human_message(state["messages"])
         if message is None:
             return {"memorybank": None}
         if turn and is_turn_of(turn, user_id, message):
             is_reopened = turn["response"] and message is state["messages"][-1]  # answer removed
             return {"memorybank": {**turn, "response": ""}} if is_reopened else None
         session, now = resolve_session(None, config), datetime.now(timezone.utc)
-        new = new_turn(message, user_id, session, after=turn, at=now)
+        new = begin_turn(message, user_id, session, after=turn, at=now)
         return {"memorybank": self._begin(new, config) if new["query"].strip() else new}
 
     async def abefore_agent(

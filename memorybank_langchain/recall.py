@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
 from memorybank_core.validation import require_user
 
-from .messages import messages_of, text_of
+from .messages import extract_text, to_messages
 from .run_config import resolve_user
 
 
@@ -66,7 +66,7 @@ class InputRecaller:
             max_tokens=self.max_tokens,
             without={memory.id for memory in latest},
         )
-        messages = [message for memory in latest for message in messages_of(memory)]
+        messages = [message for memory in latest for message in to_messages(memory)]
         return InputRecall(user_id, query, context, messages)
 
     def _latest_turns(self, user_id: str, session: str | None) -> list[Memory]:
@@ -96,5 +96,5 @@ class InputRecaller:
             )
         for message in reversed(convert_to_messages(messages)):
             if isinstance(message, HumanMessage):
-                return text_of(message)
+                return extract_text(message)
         return ""

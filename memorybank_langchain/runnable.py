@@ -23,7 +23,7 @@ from memorybank_core import (
 from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.validation import require_k
 
-from .messages import text_of
+from .messages import extract_text
 from .recall import InputRecall, InputRecaller
 from .run_config import resolve_session
 
@@ -233,5 +233,5 @@ class _ChainWithMemory(Runnable[Any, Any]):
         """Return the text of an answer or of a chunk of it; None if it has no text."""
         value = output.get(self._output_key) if isinstance(output, Mapping) else output
         if isinstance(value, BaseMessage):
-            return text_of(value)
+            return extract_text(value)
         return value if isinstance(value, str) else None

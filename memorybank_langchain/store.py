@@ -35,13 +35,13 @@ from memorybank_core.ingest import embed_query, embed_windows
 from .store_filters import matches_condition, matches_filter
 from .store_items import (
     encode_value,
-    full_key,
-    indexed_texts,
-    item_arguments,
+    extract_indexed_texts,
+    parse_full_key,
     require_fields,
     require_namespace,
     require_page,
     require_ttl,
+    to_item_arguments,
 )
 
 _BATCH = 64
@@ -100,7 +100,7 @@ class MemoryBankStore(BaseStore):
         All writes are one transaction.
         """
         ops = list(ops)
-        puts = {full_key(op): op for op in ops if isinstance(op, PutOp)}
+        puts = {parse_full_key(op): op for op in ops if isinstance(op, PutOp)}
         drafts = [self._draft(key, op) for key, op in puts.items() if op.value is not None]
         vectors = self._embed(drafts)
         now = _now()
@@ -190,7 +190,7 @@ class MemoryBankStore(BaseStore):
 
     def _embed(self, items: Sequence[core.Item]) -> list[core.Matrix | None]:
         """Return the vectors of each item's texts; None for an item that is not indexed."""
-        texts = [indexed_texts(item) for item in items]
+        texts = [extract_indexed_texts(item) for item in items]
         flat = [text for item_texts in texts for text in item_texts]
         matrices = iter(embed_windows(flat, self.bank.embedder) if flat else ())
         empty = np.empty((0, self.bank.embedder.dimension), np.float32)
@@ -214,7 +214,7 @@ class MemoryBankStore(BaseStore):
         item = items.get(require_namespace(op.namespace), str(op.key), now)
         if item is not None and op.refresh_ttl:
             items.refresh([item], now)
-        return None if item is None else Item(**item_arguments(item))
+        return None if item is None else Item(**to_item_arguments(item))
 
     def _run_search(self, op: SearchOp, now: datetime) -> list[SearchItem]:
         prefix, filter = require_namespace(op.namespace_prefix), op.filter
@@ -230,7 +230,7 @@ class MemoryBankStore(BaseStore):
         )
         if op.refresh_ttl:
             items.refresh([item for item, _ in results], now)
-        return [SearchItem(**item_arguments(item), score=score) for item, score in results]
+        return [SearchItem(**to_item_arguments(item), score=score) for item, score in results]
 
     def _embed_query(self, query: str, prefix: core.Namespace, now: datetime) -> core.Vector:
         """Return the vector of a query, after embedding any items that lack vectors."""

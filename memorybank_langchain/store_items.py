@@ -15,7 +15,7 @@ _MAX_TTL = 1e9
 """Longest time to live in minutes: about 1900 years."""
 
 
-def full_key(op: PutOp) -> tuple[Namespace, str]:
+def parse_full_key(op: PutOp) -> tuple[Namespace, str]:
     """Return the namespace and the key of a write."""
     return require_namespace(op.namespace), str(op.key)
 
@@ -77,14 +77,14 @@ def _find_invalid_keys(value: Any) -> Iterator[object]:
         yield from _find_invalid_keys(part)
 
 
-def indexed_texts(item: Item) -> list[str]:
+def extract_indexed_texts(item: Item) -> list[str]:
     """Return the texts of a value that a query is compared with."""
     value = json.loads(item.value) if item.fields else {}
     texts = (text for field in item.fields for text in get_text_at_path(value, field))
     return [text for text in texts if text.strip()]
 
 
-def item_arguments(item: Item) -> dict[str, Any]:
+def to_item_arguments(item: Item) -> dict[str, Any]:
     """Return the arguments of the LangGraph `Item` or `SearchItem` of a stored item."""
     return {
         "namespace": item.namespace,

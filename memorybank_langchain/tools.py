@@ -17,7 +17,7 @@ from memorybank_core.validation import require_user
 
 from .run_config import resolve_session, resolve_user
 
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def memory_tools(
@@ -58,7 +58,7 @@ def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> Base
     """Return a tool with one argument; any other argument from the model is dropped."""
     name = function.__name__
     argument = ARGUMENTS[name]
-    fields: dict[str, Any] = {argument: (_Text, Field(description=wording[argument]))}
+    fields: dict[str, Any] = {argument: (_NonEmptyText, Field(description=wording[argument]))}
     return StructuredTool.from_function(
         function,
         name=name,
@@ -87,10 +87,10 @@ class _Tools:
         return self._tools.forget(id, user_id=self._resolve_user(config)).text
 
     def _resolve_user(self, config: RunnableConfig) -> str:
-        return resolve_user(self._user_id or _context_user(), config)
+        return resolve_user(self._user_id or _find_context_user(), config)
 
 
-def _context_user() -> Any:
+def _find_context_user() -> Any:
     """Return `user_id` of the run's context; None outside a graph or without a context."""
     try:
         runtime: Any = get_runtime()

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from memorybank_core import ConfigurationError, MemoryBank, StoreClosedError
 from memorybank_core.registry import bank_exists
 
-_OPEN: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
+_OPEN_BANKS: WeakValueDictionary[str, MemoryBank] = WeakValueDictionary()
 """Banks that a memory received or reopened, by file or URL."""
 
 
@@ -16,7 +16,7 @@ def register_bank(bank: MemoryBank) -> str | None:
     path = getattr(bank.store, "path", None)
     if path is None:
         return None
-    _OPEN[str(path)] = bank
+    _OPEN_BANKS[str(path)] = bank
     return str(path)
 
 
@@ -34,11 +34,11 @@ def find_bank(path: str | None, language: str, timezone: str) -> MemoryBank:
             "the bank of this memory has no file and cannot be reopened: create the memory with "
             "from_defaults(bank=..., user_id=...)"
         )
-    bank = _OPEN.get(path)
+    bank = _OPEN_BANKS.get(path)
     if bank is None or _is_closed(bank):
         if not bank_exists(path):  # `open` would create an empty one
             raise ConfigurationError(f"the bank {path} of this memory no longer exists")
-        bank = _OPEN[path] = MemoryBank.open(path, language=language, timezone=timezone)
+        bank = _OPEN_BANKS[path] = MemoryBank.open(path, language=language, timezone=timezone)
     return bank
 
 

@@ -16,8 +16,8 @@ from memorybank_core.concurrency import in_thread
 from memorybank_core.context import CONTEXT_TOKENS, without_recalled
 from memorybank_core.integration import recall_id
 
-from .conversation import conversation_from, resume_conversation
-from .messages import copy_messages, is_user_message, text_of
+from .conversation import build_conversation, resume_conversation
+from .messages import copy_messages, extract_text, is_user_message
 
 _LOOKBACK = 20
 """Number of a session's latest turns that are read to find those that the prompt shows."""
@@ -77,7 +77,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be written.
         """
-        last = conversation_from(messages).turns[-1:]
+        last = build_conversation(messages).turns[-1:]
         if last and last[0].is_open:
             await self._astore(last[0].messages, session_id)
 
@@ -101,7 +101,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
     def _recall(self, messages: Sequence[ChatMessage], session: str | None) -> str:
         queries = [
-            without_recalled(text_of(message)).strip()
+            without_recalled(extract_text(message)).strip()
             for message in messages
             if is_user_message(message)
         ]
@@ -130,7 +130,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     _arecall = in_thread(_recall)
 
 
-class LoggedMemory(Memory):
+class WriteThroughMemory(Memory):
     """LlamaIndex's `Memory` with every turn stored immediately; see `memory_with_bank`."""
 
     async def aput(self, message: ChatMessage) -> None:
@@ -184,7 +184,7 @@ def memory_with_bank(
     )
     blocks = [block, *options.pop("memory_blocks", ())]
     options = {"insert_method": InsertMethod.USER, **options}
-    return LoggedMemory.from_defaults(session_id=session, memory_blocks=blocks, **options)
+    return WriteThroughMemory.from_defaults(session_id=session, memory_blocks=blocks, **options)
 
 
 def _find_turn_id(query: str, session: str | None, latest: Sequence[StoredMemory]) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from memorybank_core import Memory, Turn
 from memorybank_core.context import without_recalled
 
-from .messages import answer_of, count_tokens, is_user_message, messages_of, text_of
+from .messages import count_tokens, extract_answer, extract_text, is_user_message, to_messages
 
 _NAME = re.compile(r"conversation-[0-9a-f]{12}(?=:)")
 
@@ -106,7 +106,7 @@ class ConversationState(BaseModel):
         return [
             turn
             for turn in self.turns
-            if turn.is_stored and not _has_same_words(before.get(turn.id), turn)
+            if turn.is_stored and not _has_same_text(before.get(turn.id), turn)
         ]
 
     def latest_within(self, limit: int, count: Callable[[str], int]) -> list[BufferedTurn]:
@@ -140,7 +140,7 @@ class ConversationState(BaseModel):
         excess = {turn.id for turn in self.turns if turn.is_stored} - fitting
         return self.without({id for id in excess if id and id.startswith(self.name)})
 
-    def current_query(self, input: str | None) -> tuple[str, str, BufferedTurn | None]:
+    def find_current_query(self, input: str | None) -> tuple[str, str, BufferedTurn | None]:
         """Return the id and the query of the turn to recall for, and the turn if it has begun.
 
         Without an input, as agents call it, that is the user's last message.
@@ -153,7 +153,7 @@ class ConversationState(BaseModel):
 
     def _add(self, message: ChatMessage, now: datetime) -> None:
         last = self.turns[-1] if self.turns else None
-        answer = without_recalled(answer_of(message))
+        answer = without_recalled(extract_answer(message))
         if is_user_message(message):
             self._begin_turn(message, last, now)
         elif answer.strip() and (last is None or last.id is None):
@@ -167,7 +167,7 @@ class ConversationState(BaseModel):
             self.turns[-1] = last.model_copy(update=update)
 
     def _begin_turn(self, message: ChatMessage, last: BufferedTurn | None, now: datetime) -> None:
-        query = without_recalled(text_of(message))
+        query = without_recalled(extract_text(message))
         if last and last.id and last.is_open and last.query == query:
             self.turns[-1] = last.model_copy(update={"messages": [message]})
         else:
@@ -175,28 +175,28 @@ class ConversationState(BaseModel):
 
     def _append(self, turn: BufferedTurn) -> None:
         self.turns.append(turn.model_copy(update={"id": self.upcoming}))
-        self.upcoming = new_turn_id(self.name)
+        self.upcoming = create_turn_id(self.name)
 
 
-def messages_in(turns: Sequence[BufferedTurn]) -> list[ChatMessage]:
+def collect_messages(turns: Sequence[BufferedTurn]) -> list[ChatMessage]:
     """Return all messages of these turns."""
     return [message for turn in turns for message in turn.messages]
 
 
-def new_turn_id(name: str) -> str:
+def create_turn_id(name: str) -> str:
     """Return a new id for a turn of the conversation of this name."""
     return f"{name}:{uuid4().hex}" if name else uuid4().hex
 
 
-def new_conversation() -> ConversationState:
+def create_conversation() -> ConversationState:
     """Return an empty conversation with a new name."""
     name = f"conversation-{uuid4().hex[:12]}"
-    return ConversationState(name=name, upcoming=new_turn_id(name))
+    return ConversationState(name=name, upcoming=create_turn_id(name))
 
 
-def conversation_from(messages: Sequence[ChatMessage]) -> ConversationState:
+def build_conversation(messages: Sequence[ChatMessage]) -> ConversationState:
     """Return a new conversation with earlier messages from the caller; its turns are not stored."""
-    state = new_conversation().with_messages(messages, datetime.now(timezone.utc))
+    state = create_conversation().with_messages(messages, datetime.now(timezone.utc))
     turns = [turn.model_copy(update={"id": None, "at": None}) for turn in state.turns]
     return state.model_copy(update={"turns": turns})
 
@@ -220,7 +220,7 @@ def match_stored_turns(
     if last and not last.response and last.query == question.query:
         question = _with_id_of(question, memories[-1])
     return state.model_copy(
-        update={"turns": [*turns[:-1], question], "upcoming": new_turn_id(state.name)},
+        update={"turns": [*turns[:-1], question], "upcoming": create_turn_id(state.name)},
     )
 
 
@@ -231,7 +231,7 @@ def resume_conversation(memories: Sequence[Memory]) -> ConversationState:
     return ConversationState(
         name=name,
         turns=[_to_buffered(memory) for memory in select_conversation(memories, name)],
-        upcoming=new_turn_id(name),
+        upcoming=create_turn_id(name),
     )
 
 
@@ -258,8 +258,8 @@ def _to_buffered(memory: Memory) -> BufferedTurn:
     turn = memory.turn
     query, response = (turn.query, turn.response) if turn else ("", "")
     buffered = BufferedTurn(id=memory.id, query=query, response=response, at=memory.created_at)
-    return buffered.model_copy(update={"messages": messages_of(memory)})
+    return buffered.model_copy(update={"messages": to_messages(memory)})
 
 
-def _has_same_words(old: BufferedTurn | None, new: BufferedTurn) -> bool:
+def _has_same_text(old: BufferedTurn | None, new: BufferedTurn) -> bool:
     return old is not None and (old.query, old.response) == (new.query, new.response)

@@ -19,14 +19,14 @@ from .conversation import (
     BufferedTurn,
     ConversationState,
     TurnRecall,
-    conversation_from,
+    build_conversation,
+    collect_messages,
+    create_conversation,
     match_stored_turns,
-    messages_in,
-    new_conversation,
     resume_conversation,
     select_conversation,
 )
-from .messages import copy_messages, messages_of, with_block
+from .messages import copy_messages, to_messages, with_block
 
 TOKEN_LIMIT = 3000
 """Default for the maximum length of the latest messages, in tokens."""
@@ -145,13 +145,13 @@ class MemoryBankMemory(BaseMemory):
             StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
         conversation = self._current()
-        id, query, turn = conversation.current_query(input)
+        id, query, turn = conversation.find_current_query(input)
         latest = conversation.latest_within(self.token_limit, token_counter(self.tokenizer))
         recall = conversation.recall
         if recall is None or (recall.turn, recall.query) != (id, query):
             recall = self._recall(id, query, latest)
         self.conversation = conversation.model_copy(update={"recall": recall})
-        messages = copy_messages([*conversation.opening, *messages_in(latest)])
+        messages = copy_messages([*conversation.opening, *collect_messages(latest)])
         return with_block(messages, recall.block, in_last=turn is not None)
 
     def get_all(self) -> list[ChatMessage]:
@@ -163,9 +163,11 @@ class MemoryBankMemory(BaseMemory):
             message
             for memory in memories
             if memory.id not in buffered
-            for message in messages_of(memory)
+            for message in to_messages(memory)
         ]
-        return copy_messages([*conversation.opening, *earlier, *messages_in(conversation.turns)])
+        return copy_messages(
+            [*conversation.opening, *earlier, *collect_messages(conversation.turns)]
+        )
 
     def put(self, message: ChatMessage) -> None:
         """Add one message, as `put_messages` does."""
@@ -193,7 +195,7 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be read or written.
         """
-        conversation = conversation_from(copy_messages(messages))
+        conversation = build_conversation(copy_messages(messages))
         latest = self._latest(_RESUME_TURNS) if conversation.turns else []
         conversation = match_stored_turns(conversation, latest, datetime.now(timezone.utc))
         last = conversation.turns[-1:]
@@ -202,7 +204,7 @@ class MemoryBankMemory(BaseMemory):
 
     def reset(self) -> None:
         """Begin a new conversation; nothing is deleted (see `clear`)."""
-        self.conversation = new_conversation()
+        self.conversation = create_conversation()
 
     def clear(self) -> None:
         """Delete the turns of `session` permanently; without a session, everything of the user.

@@ -25,19 +25,19 @@ _REASONING = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
 """Text of a ReAct agent before its answer: all earlier steps and the last thought."""
 
 
-def text_of(message: ChatMessage) -> str:
+def extract_text(message: ChatMessage) -> str:
     """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
     return message.content or ""
 
 
-def answer_of(message: ChatMessage) -> str:
+def extract_answer(message: ChatMessage) -> str:
     """Return the assistant's answer without a ReAct agent's reasoning; "" if it has none.
 
     Text next to a tool call is an intermediate step, not an answer.
     """
     if message.role not in _ASSISTANT_ROLES or _calls_tools(message):
         return ""
-    text = text_of(message)
+    text = extract_text(message)
     return _REASONING.sub("", text) if text.lstrip().startswith("Thought: ") else text
 
 
@@ -46,7 +46,7 @@ def is_user_message(message: ChatMessage) -> bool:
     return message.role == MessageRole.USER
 
 
-def messages_of(memory: Memory) -> list[ChatMessage]:
+def to_messages(memory: Memory) -> list[ChatMessage]:
     """Return the messages of a stored turn."""
     turn = memory.turn
     texts = [(MessageRole.USER, turn.query), (MessageRole.ASSISTANT, turn.response)] if turn else []

@@ -19,7 +19,7 @@ from memorybank_core.validation import require_user
 
 from . import events
 
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class MemoryBankToolSpec(BaseToolSpec):
@@ -112,7 +112,7 @@ class MemoryBankToolSpec(BaseToolSpec):
             return action(self._parse_argument(name, args, kwargs), str(user_id))
 
         async def run_for_context(*args: str, ctx: Context[Any], **kwargs: Any) -> str:
-            context_user = await _context_user(ctx)
+            context_user = await _find_context_user(ctx)
             argument = self._parse_argument(name, args, kwargs)
             return await asyncio.to_thread(action, argument, context_user)
 
@@ -128,11 +128,11 @@ class MemoryBankToolSpec(BaseToolSpec):
 def _make_schema(name: str, wording: Mapping[str, str]) -> type[BaseModel]:
     """Return the schema of a tool's only argument."""
     argument = ARGUMENTS[name]
-    fields: dict[str, Any] = {argument: (_Text, Field(description=wording[argument]))}
+    fields: dict[str, Any] = {argument: (_NonEmptyText, Field(description=wording[argument]))}
     return create_model(name, **fields)
 
 
-async def _context_user(ctx: object) -> str:
+async def _find_context_user(ctx: object) -> str:
     """Return the user of a workflow's context; raise InvalidInputError if it names none."""
     user_id = await ctx.store.get("user_id", default=None) if isinstance(ctx, Context) else None
     if user_id is None:

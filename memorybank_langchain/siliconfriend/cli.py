@@ -48,7 +48,7 @@ BankLocation = Annotated[
         help="File of the bank, created if it does not exist; or a postgresql:// URL.",
     ),
 ]
-HOME_BANK = "~/siliconfriend.db"
+DEFAULT_BANK = "~/siliconfriend.db"
 
 
 def _print_version(value: bool) -> None:
@@ -80,7 +80,7 @@ def chat(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankLocation = HOME_BANK,
+    bank: BankLocation = DEFAULT_BANK,
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="Your name; by default you are asked.")
     ] = None,
@@ -111,7 +111,7 @@ def web(
     dtype: Dtype = None,
     quantization: Quantization = None,
     language: options.Language = "en",
-    bank: BankLocation = HOME_BANK,
+    bank: BankLocation = DEFAULT_BANK,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 7860,
     password: Annotated[

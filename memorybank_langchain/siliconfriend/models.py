@@ -74,15 +74,15 @@ def chat_model(
     }  # fmt: skip
     options = {name: value for name, value in all_options.items() if value is not None}
     if kind == "openai":
-        return _openai_model(path, options)
+        return _create_openai_model(path, options)
     if kind == BUILT_IN:
         tiny: dict[str, Any] = {"name": _TINY_NAME, **_TINY_SAMPLING, **options}
-        return _local_model(str(_require_built_in_file()), progress, tiny)
+        return _load_local_model(str(_require_built_in_file()), progress, tiny)
     if kind in HUB:
         if kind == "belle":
             options["frame"] = "belle"
-        return _local_model(path or HUB[kind], progress, options)
-    return _local_model(path if kind == "local" else str(llm), progress, options)
+        return _load_local_model(path or HUB[kind], progress, options)
+    return _load_local_model(path if kind == "local" else str(llm), progress, options)
 
 
 def default_model_name() -> str:
@@ -125,7 +125,7 @@ def digest_llm(model: BaseChatModel) -> LLM | None:
     return wrapped or as_llm(model)
 
 
-def _openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
+def _create_openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
     from llms import OpenAIChat
 
     if options:
@@ -134,7 +134,7 @@ def _openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
     return as_chat_model(OpenAIChat(name or os.environ.get("OPENAI_MODEL") or OPENAI_MODEL))
 
 
-def _local_model(path: str, progress: bool, options: dict[str, Any]) -> BaseChatModel:
+def _load_local_model(path: str, progress: bool, options: dict[str, Any]) -> BaseChatModel:
     from llms.langchain import ChatLocalModel
 
     if find_spec("transformers") is None:

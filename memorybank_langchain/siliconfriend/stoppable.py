@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from memorybank_core import LLMError, MemoryBankError
 
-_POLL = 0.05  # seconds between two checks of the stop event
+_POLL_INTERVAL = 0.05  # seconds between two checks of the stop event
 
 
 class Stopped(BaseException):  # not an Exception: the part before it is a valid answer
@@ -60,7 +60,7 @@ class StoppableModel(Runnable[Any, Any]):
         deadline = time.monotonic() + self._patience
         while not self._stop.is_set():
             try:
-                piece = reader.pieces.get(timeout=min(_POLL, self._patience))
+                piece = reader.pieces.get(timeout=min(_POLL_INTERVAL, self._patience))
             except queue.Empty:
                 if time.monotonic() >= deadline:
                     raise LLMError(

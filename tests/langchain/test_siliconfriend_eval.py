@@ -40,7 +40,7 @@ from memorybank_langchain.siliconfriend.evaluation import (
     as_table,
     evaluate,
 )
-from memorybank_langchain.siliconfriend.evaluation.command import _find_judge, evaluate_command
+from memorybank_langchain.siliconfriend.evaluation.command import _create_judge, evaluate_command
 from memorybank_langchain.siliconfriend.evaluation.hosts import EvaluatedHost
 from memorybank_langchain.siliconfriend.evaluation.tables import notes
 from memorybank_langchain.siliconfriend.evaluation.verdicts import reciprocal_ranks
@@ -489,8 +489,8 @@ def test_the_command_with_a_model_and_the_host_that_is_taken_where_none_is_named
 
 def test_a_judge_by_the_name_of_a_language_model(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    assert "gpt-x" in _find_judge("openai:gpt-x", {}, "en").name
-    assert _find_judge("mine", {"mine": host(GOOD)}, "zh").grade(SUBMISSION) == Grade(1.0, 0.5)
+    assert "gpt-x" in _create_judge("openai:gpt-x", {}, "en").name
+    assert _create_judge("mine", {"mine": host(GOOD)}, "zh").grade(SUBMISSION) == Grade(1.0, 0.5)
 
 
 def test_the_command_ends_where_the_person_does(invoke):

@@ -47,7 +47,7 @@ def test_a_click_on_a_memory_reads_no_timeline(user_memory):
         assert getattr(user_memory, action)(memory)
     user_memory.delete(user_memory.find("boats").id)
     assert user_memory.bank.store.reads == 0
-    user_memory.timeline()
+    user_memory.render_timeline()
     assert user_memory.bank.store.reads == 1
 
 

@@ -241,7 +241,7 @@ def test_commands_digest_forget_and_start_a_new_conversation(server, bank):
     with chatting(server, bank, "en", "--user", "Lena") as chat:
         chat.prompt()
         assert "Nothing was recalled yet" in chat.ask("/why")
-        assert "Nothing was said in this conversation yet." in chat.ask("/again")
+        assert "This conversation has no messages yet." in chat.ask("/again")
         assert "There are no summaries yet" in chat.ask("/portrait")
         chat.ask("I paint small boats.")
         digested = chat.ask("/summarize")

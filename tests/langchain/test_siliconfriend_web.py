@@ -98,7 +98,7 @@ class Served:
         self.bank = MemoryBank.open(folder / "friend.db", embedder="hashing", language=language)
         options = {"recent": 2, "patience": PATIENCE, **options}
         self.blocks = page(self.bank, self.model, language=language, **options)
-        self.url = start(self.blocks, port=_free_port(), guarded="password" in options)
+        self.url = start(self.blocks, port=_free_port(), has_password="password" in options)
 
     def context_of(self, browser):
         """Return a shared browser context: its cached files of gradio save time."""

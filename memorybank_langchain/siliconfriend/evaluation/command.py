@@ -67,7 +67,7 @@ def evaluate_command(
 
     conversations = read_conversations("memorybank", bank, gold)
     hosts = {name: load_chat_model(name) for name in _host_names(llm or ())}
-    judge_of_answers = _find_judge(judge, hosts, language)
+    judge_of_answers = _create_judge(judge, hosts, language)
     bar = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
     with bar as advance:
         evaluation = evaluate(
@@ -84,7 +84,7 @@ def evaluate_command(
     if as_json:
         print_json(evaluation.to_dict())
     else:
-        _print(evaluation)
+        _print_results(evaluation)
 
 
 def _host_names(names: Sequence[str]) -> Sequence[str]:
@@ -94,7 +94,7 @@ def _host_names(names: Sequence[str]) -> Sequence[str]:
     return names or [default_model_name()]
 
 
-def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
+def _create_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
     """Return the judge of a name: a person, one of the hosts, or another model.
 
     A person is asked on stderr, so that stdout has only the results.
@@ -106,7 +106,7 @@ def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) ->
     from .judges import ModelJudge
 
     if name == HUMAN:
-        return HumanJudge(_show, _read, language)
+        return HumanJudge(_print_to_stderr, _read_line, language)
     if name in hosts:
         return ModelJudge(as_llm(hosts[name], name=name), language)
     kind, _, model = name.partition(":")
@@ -115,11 +115,11 @@ def _find_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) ->
     return ModelJudge(llm, language)
 
 
-def _show(text: str) -> None:
+def _print_to_stderr(text: str) -> None:
     typer.echo(clean(text), err=True)
 
 
-def _read(question: str) -> str:
+def _read_line(question: str) -> str:
     typer.echo(f"{question} ", err=True, nl=False)  # typer.prompt also writes to stdout
     line = sys.stdin.readline()
     if not line:
@@ -127,7 +127,7 @@ def _read(question: str) -> str:
     return line
 
 
-def _print(evaluation: Evaluation) -> None:
+def _print_results(evaluation: Evaluation) -> None:
     from .tables import as_table, notes
 
     out = console()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from .judges import LEVELS, RETRIEVAL_LEVELS, Grade, Submission, valid_ranks
+from .judges import LEVELS, RETRIEVAL_LEVELS, Grade, Submission, check_ranks
 from .strings import strings_in
 
 _T = TypeVar("_T")
@@ -79,4 +79,4 @@ def _parse_ranks(line: str, count: int) -> tuple[int, ...] | None:
     numbers = line.replace(",", " ").split()
     if not all(number.isascii() and number.isdigit() for number in numbers):
         return None
-    return valid_ranks([int(number) for number in numbers], count)
+    return check_ranks([int(number) for number in numbers], count)

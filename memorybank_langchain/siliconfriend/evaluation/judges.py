@@ -151,10 +151,10 @@ def _parse_grade(value: Any, has_truth: bool) -> Grade | None:
 
 def _parse_ranks(value: Any, count: int) -> tuple[int, ...] | None:
     ranks = value["ranks"] if isinstance(value, dict) and value.keys() == {"ranks"} else None
-    return valid_ranks(ranks, count) if isinstance(ranks, list) else None
+    return check_ranks(ranks, count) if isinstance(ranks, list) else None
 
 
-def valid_ranks(ranks: Sequence[Any], count: int) -> tuple[int, ...] | None:
+def check_ranks(ranks: Sequence[Any], count: int) -> tuple[int, ...] | None:
     """Return `ranks` if they are `count` integers from 1 to `count`, else None."""
     is_valid = all(type(rank) is int and 1 <= rank <= count for rank in ranks)
     return tuple(ranks) if is_valid and len(ranks) == count else None

@@ -13,7 +13,7 @@ from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Port
 from memorybank_core.forgetting import retention_of
 from memorybank_core.terminal import clean, one_line, retention_cell, table
 
-from .strings import day_label
+from .strings import format_day
 
 Strings = Mapping[str, str]
 
@@ -28,7 +28,7 @@ def print_context(
     if not context.results:
         out.print(strings["nothing_recalled"], style="dim")
     for rank, result in enumerate(context.results, 1):
-        day = day_label(result.memory.day, language)
+        day = format_day(result.memory.day, language)
         out.print(Text.assemble((f"{rank}  ", "bold"), (day, "bold cyan")))
         out.print(Padding(Text(_dialogue(result.memory, strings)), (0, 0, 0, _INDENT)))
         out.print(Padding(Text(result.why(language), "dim"), (0, 0, 0, _INDENT)))
@@ -83,7 +83,7 @@ def print_fading(out: Console, fading: Sequence[Fading], strings: Strings, langu
     """Print some of the faded memories, the least retained first."""
     out.print(strings["faded"])
     for item in sorted(fading, key=lambda item: item.retention)[:_MAX_FADING]:
-        day = day_label(item.memory.day, language)
+        day = format_day(item.memory.day, language)
         line = Text.assemble((day, "cyan"), f"  {one_line(item.memory.text)}")
         line.truncate(max(out.width - _INDENT, 1), overflow="ellipsis")
         out.print(Padding(line, (0, 0, 0, _INDENT)))

@@ -13,7 +13,7 @@ from memorybank_langchain.siliconfriend.models import budget
 
 from .lines import LineReader
 from .repl import Repl
-from .strings import STRINGS, day_label
+from .strings import STRINGS, format_day
 
 MAX_NAME_LENGTH = 100
 _HISTORY_LINES = 200  # earlier lines available with ↑
@@ -82,6 +82,6 @@ def _greet(bank: MemoryBank, name: str, out: Console) -> None:
         out.print(Text(strings["hello"].format(name=name), "bold"), soft_wrap=True)
         return
     count = strings["turn" if len(turns) == 1 else "turns"].format(count=len(turns))
-    first, last = (day_label(memory.day, language) for memory in (turns[0], turns[-1]))
+    first, last = (format_day(memory.day, language) for memory in (turns[0], turns[-1]))
     out.print(Text(strings["hello_again"].format(name=name), "bold"), soft_wrap=True)
     out.print(strings["known"].format(first=first, turns=count, last=last), soft_wrap=True)

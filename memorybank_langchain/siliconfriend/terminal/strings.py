@@ -55,7 +55,7 @@ STRINGS = {
         "yes_or_no": " [y/N] ",
         "yes": "y,yes",
         "new_conversation": "New conversation. Earlier ones stay in memory.",
-        "no_turns": "Nothing was said in this conversation yet.",
+        "no_turns": "This conversation has no messages yet.",
     },
     "zh": {
         "ask_name": "怎么称呼你？",
@@ -116,7 +116,7 @@ COMMANDS = tuple("help why memory portrait summarize forget clear new again stop
 """Names of the commands, without the slash."""
 
 
-def day_label(day: date, language: str) -> str:
+def format_day(day: date, language: str) -> str:
     """Format a day, such as "9 March 2024" or "2024年3月9日"."""
     if language == "zh":
         return f"{day.year}年{day.month}月{day.day}日"

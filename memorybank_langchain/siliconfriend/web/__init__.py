@@ -1,4 +1,4 @@
-"""SiliconFriend as a web page: the conversation, and next to it the memory."""
+"""Web app of SiliconFriend: a page with the conversation and the user's memories."""
 
 import os
 

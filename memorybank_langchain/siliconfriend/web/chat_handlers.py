@@ -13,19 +13,19 @@ from .session import Message, UserSession
 
 
 class ChatHandlers(PageHandlers):
-    """Sending, stopping and taking back messages."""
+    """Handlers that send and delete messages, and stop answers."""
 
     @with_session_streaming
     def say(self, session: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
         """Answer the message in the box."""
         if text.strip():
-            states = session.say(text, _sampling(*settings))
+            states = session.say(text, _sampling_options(*settings))
             yield from self._stream_answer(session, states, {self.layout.message_box: ""})
 
     @with_session_streaming
     def again(self, session: UserSession, *settings: Any) -> Iterator[Changes]:
         """Answer the last message again."""
-        yield from self._stream_answer(session, session.again(_sampling(*settings)), {})
+        yield from self._stream_answer(session, session.again(_sampling_options(*settings)), {})
 
     def _stream_answer(
         self, session: UserSession, states: Iterator[list[Message]], changes: Changes
@@ -34,7 +34,7 @@ class ChatHandlers(PageHandlers):
         layout = self.layout
         changes |= {layout.send: gr.update(visible=False), layout.stop: gr.update(visible=True)}
         for messages in states:
-            yield {layout.chat: markup.conversation(messages, self.strings), **changes}
+            yield {layout.chat: markup.render_conversation(messages, self.strings), **changes}
             changes = {}
         yield {**self.show_send_button(), **self.show_memory(session)}
 
@@ -71,10 +71,10 @@ class ChatHandlers(PageHandlers):
         return dict.fromkeys(sliders, gr.update(interactive=not use_defaults))
 
 
-def _sampling(
+def _sampling_options(
     use_defaults: bool, temperature: float, top_p: float, max_tokens: float
 ) -> dict[str, Any]:
-    """Return the sampling parameters; none if the model's defaults are used."""
+    """Return the model's sampling options; an empty dictionary uses its defaults."""
     if use_defaults:
         return {}
     return {"temperature": temperature, "top_p": top_p, "max_tokens": int(max_tokens)}

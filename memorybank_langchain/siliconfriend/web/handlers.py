@@ -1,7 +1,7 @@
-"""Base of the page's event handlers: sign-in, sign-out, and errors shown on the page.
+"""Base class of the page's event handlers: sign-in, sign-out, and errors shown on the page.
 
-A handler returns the changes of the page. The user comes from the session that the server keeps
-for the browser, never from what the browser sends.
+A handler returns the components to change, with their new values. The user is taken from the
+session that the server keeps for the browser, never from data that the browser sends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Changes = dict[Any, Any]
 
 
 def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
-    """Decorate a handler: show its errors on the page, and require a session."""
+    """Decorate a handler to require a session, and to show its errors on the page."""
 
     @wraps(handler)
     def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Changes:
@@ -44,7 +44,7 @@ def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
 def with_session_streaming(
     handler: Callable[..., Iterator[Changes]],
 ) -> Callable[..., Iterator[Changes]]:
-    """Decorate a handler that changes the page step by step, as `with_session` does."""
+    """Apply `with_session` to a handler that yields several changes of the page."""
 
     @wraps(handler)
     def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Iterator[Changes]:
@@ -61,14 +61,14 @@ def with_session_streaming(
 
 
 class PageHandlers:
-    """Sign-in and sign-out, and the changes that several handlers share.
+    """Handlers of sign-in and sign-out, and the page changes that several handlers share.
 
     Args:
         bank: Bank with the memories.
         model: Chat model that answers.
         layout: Components of the page.
         language: "en" or "zh".
-        password: Password that visitors must enter; None asks for none.
+        password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion`.
     """
 
@@ -115,7 +115,7 @@ class PageHandlers:
             layout.password: "",
             **self.show_conversation(session),
             **self.show_memory(session),
-            layout.digests: session.digests(),
+            layout.digests: session.render_digests(),
             **dict.fromkeys((layout.sign_in_error, layout.notice), ""),
         }
 
@@ -139,23 +139,23 @@ class PageHandlers:
             layout.content: gr.update(visible=False),
             layout.confirmation: gr.update(visible=False),
             layout.archived: False,
-            layout.sign_in_error: markup.notice(error),
+            layout.sign_in_error: markup.render_notice(error),
             **dict.fromkeys(contents, ""),
         }
 
     def show_notice(self, text: str) -> Changes:
         """Show a message about the last action."""
-        return {self.layout.notice: markup.notice(text)}
+        return {self.layout.notice: markup.render_notice(text)}
 
     def show_conversation(self, session: UserSession) -> Changes:
         """Show the current conversation."""
-        return {self.layout.chat: session.conversation()}
+        return {self.layout.chat: session.render_conversation()}
 
     def show_memory(self, session: UserSession) -> Changes:
         """Show the greeting, the last recall and the timeline."""
         layout = self.layout
         return {
-            layout.head: session.head(),
-            layout.recalled: session.recalled(self._language),
-            layout.timeline: session.timeline(),
+            layout.head: session.render_head(),
+            layout.recalled: session.render_recalled(self._language),
+            layout.timeline: session.render_timeline(),
         }

@@ -1,4 +1,4 @@
-"""The conversation and the memory as HTML. Texts of users and models are escaped."""
+"""HTML of the conversation and the memories. Texts of users and models are escaped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from memorybank_core import Context, Digest, Memory, MemoryBank, Portrait, Searc
 from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
 from memorybank_core.records import WHY
 
-from .curves import curve_svg
+from .curves import draw_curve
 
 Strings = Mapping[str, str]
 
 ACTIONS = ("strengthen", "pin", "unpin", "forget", "restore")
-"""Actions that run at once; a deletion is confirmed first."""
+"""Actions that run immediately; a deletion must be confirmed first."""
 
 _TEMPLATE_CHARACTERS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
@@ -27,56 +27,56 @@ def escape(text: str) -> str:
     return html.escape(text).translate(_TEMPLATE_CHARACTERS)
 
 
-def day_text(day: date, strings: Strings) -> str:
+def format_day(day: date, strings: Strings) -> str:
     """Format a day in the language of the page."""
     month = strings["months"].split()[day.month - 1]
     return strings["date"].format(day=day.day, month=month, year=day.year)
 
 
-def empty(text: str) -> str:
+def render_empty(text: str) -> str:
     """Return a placeholder for empty content."""
     return f'<p class="sf-empty">{escape(text)}</p>'
 
 
-def notice(text: str) -> str:
+def render_notice(text: str) -> str:
     """Return a message about the last action; "" for an empty text."""
     return f'<p class="sf-notice" role="status">{escape(text)}</p>' if text else ""
 
 
-def head(user: str, bank: MemoryBank, strings: Strings) -> str:
-    """Return the greeting and the number of memories."""
+def render_head(user: str, bank: MemoryBank, strings: Strings) -> str:
+    """Return a greeting, with the number of the user's memories."""
     stats = bank.stats(user_id=user)
     greeting = strings["hello_again" if stats.memories else "hello"].format(name=user)
     known = ""
     if stats.memories and stats.first_day:
         template = strings["known_one" if stats.memories == 1 else "known"]
-        known = template.format(count=stats.memories, day=day_text(stats.first_day, strings))
+        known = template.format(count=stats.memories, day=format_day(stats.first_day, strings))
     return f'<h1 class="sf-hello">{escape(greeting)}</h1><p class="sf-known">{escape(known)}</p>'
 
 
-def conversation(messages: Iterable[Mapping[str, str]], strings: Strings) -> str:
-    """Return a conversation."""
+def render_conversation(messages: Iterable[Mapping[str, str]], strings: Strings) -> str:
+    """Return the messages of a conversation as bubbles; a hint if there are no messages."""
     bubbles = "".join(
         f'<div class="sf-bubble {message["role"]}">{escape(message["content"])}</div>'
         for message in messages
     )
     label = escape(strings["chat"])
-    hint = empty(strings["chat_none"]) if not bubbles else ""
+    hint = render_empty(strings["chat_none"]) if not bubbles else ""
     return f'<div class="sf-talk" role="log" aria-label="{label}">{bubbles}{hint}</div>'
 
 
-def recalled(context: Context | None, strings: Strings, language: str) -> str:
+def render_recalled(context: Context | None, strings: Strings, language: str) -> str:
     """Return the memories recalled for the last answer, with the parts of their scores."""
     if context is None:
-        return empty(strings["recalled_none"])
+        return render_empty(strings["recalled_none"])
     if not context.results:
-        return empty(strings["recalled_nothing"])
-    cards = "".join(_result(result, strings, language) for result in context.results)
+        return render_empty(strings["recalled_nothing"])
+    cards = "".join(_render_result(result, strings, language) for result in context.results)
     more = strings["left_out"].format(count=len(context.left_out)) if context.left_out else ""
-    return f'<div class="sf-list">{cards}</div>{notice(more)}'
+    return f'<div class="sf-list">{cards}</div>{render_notice(more)}'
 
 
-def _result(result: SearchResult, strings: Strings, language: str) -> str:
+def _render_result(result: SearchResult, strings: Strings, language: str) -> str:
     memory, names = result.memory, WHY[language]
     parts = "".join(
         f'<span class="sf-part{" minus" if part < 0 else ""}">{escape(names[name])} '
@@ -85,14 +85,14 @@ def _result(result: SearchResult, strings: Strings, language: str) -> str:
         if abs(part) >= 0.005
     )
     return (
-        f'<article class="sf-memory"><header><time>{escape(day_text(memory.day, strings))}</time>'
+        f'<article class="sf-memory"><header><time>{escape(format_day(memory.day, strings))}</time>'
         f'<span class="sf-score">{escape(strings["score"])} {result.score:.2f}</span></header>'
-        f'{_lines(memory, strings)}<div class="sf-parts">{parts}</div>'
-        f"{_bar(result.retention, strings)}</article>"
+        f'{_render_lines(memory, strings)}<div class="sf-parts">{parts}</div>'
+        f"{_render_bar(result.retention, strings)}</article>"
     )
 
 
-def timeline(
+def render_timeline(
     memories: Iterable[Memory],
     bank: MemoryBank,
     now: datetime,
@@ -101,33 +101,43 @@ def timeline(
     more: bool,
     open_id: str | None = None,
 ) -> str:
-    """Return memories by day, latest first; each opens to its forgetting curve and its buttons."""
+    """Return memories by day, latest first, each with its forgetting curve and buttons.
+
+    Args:
+        memories: The memories to show.
+        bank: Bank that holds them.
+        now: Present time.
+        strings: Texts of the page.
+        more: Whether to add a button that shows earlier memories.
+        open_id: Id of the memory that is shown expanded.
+    """
     latest = sorted(memories, key=lambda memory: (memory.created_at, memory.id), reverse=True)
     if not latest:
-        return empty(strings["timeline_none"])
+        return render_empty(strings["timeline_none"])
     days = "".join(
-        f'<h3 class="sf-day">{escape(day_text(day, strings))}</h3>'
+        f'<h3 class="sf-day">{escape(format_day(day, strings))}</h3>'
         + "".join(
-            _card(memory, bank, now, strings, is_open=memory.id == open_id)
+            _render_card(memory, bank, now, strings, is_open=memory.id == open_id)
             for memory in memories_of_day
         )
         for day, memories_of_day in groupby(latest, key=lambda memory: memory.day)
     )
-    button = _button("more", "", strings) if more else ""
+    button = _render_button("more", "", strings) if more else ""
     return f'<div class="sf-list">{days}{button}</div>'
 
 
-def _card(
+def _render_card(
     memory: Memory, bank: MemoryBank, now: datetime, strings: Strings, *, is_open: bool
 ) -> str:
     recalls = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
-    buttons = "".join(_button(action, memory.id, strings) for action in _actions(memory))
+    buttons = "".join(_render_button(action, memory.id, strings) for action in _actions(memory))
     state, is_open_mark = " archived" if memory.archived_at else "", " open" if is_open else ""
     pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
+    bar = _render_bar(retention_of(memory, bank.law, now), strings)
     return (
         f'<details class="sf-memory{state}"{is_open_mark}><summary>{pin}'
-        f"{_lines(memory, strings)}{_bar(retention_of(memory, bank.law, now), strings)}</summary>"
-        f"{_curve(memory, bank, now, strings)}"
+        f"{_render_lines(memory, strings)}{bar}</summary>"
+        f"{_render_curve(memory, bank, now, strings)}"
         f'<p class="sf-known">{escape(strings[recalls].format(count=memory.recalls))} · '
         f"{escape(strings['strength'])} {memory.strength:.3g}</p>"
         f'<div class="sf-actions">{buttons}</div></details>'
@@ -143,27 +153,27 @@ def _actions(memory: Memory) -> tuple[str, ...]:
     return ("strengthen", "pin", "forget", "delete")
 
 
-def _curve(memory: Memory, bank: MemoryBank, now: datetime, strings: Strings) -> str:
+def _render_curve(memory: Memory, bank: MemoryBank, now: datetime, strings: Strings) -> str:
     """Return the forgetting curve of a memory, or a note that it is pinned."""
     if memory.pinned:
         return f'<p class="sf-known">{escape(strings["no_curve"])}</p>'
     recalls = bank.recalls(memory.id, user_id=memory.user_id) if memory.recalls else []
     fades = fades_at(memory, bank.law, THRESHOLD)
-    label = {
-        "start": escape(day_text(bank.day_of(memory.created_at), strings)),
-        "until": escape(day_text(bank.day_of(fades), strings)) if fades else "",
+    labels = {
+        "start": escape(format_day(bank.day_of(memory.created_at), strings)),
+        "until": escape(format_day(bank.day_of(fades), strings)) if fades else "",
         "now": escape(strings["now"]),
         "threshold": escape(strings["threshold"]),
     }
-    return curve_svg(memory, recalls, bank.law, now, label)
+    return draw_curve(memory, recalls, bank.law, now, labels)
 
 
-def quote(memory: Memory, strings: Strings) -> str:
+def render_quote(memory: Memory, strings: Strings) -> str:
     """Return a memory as shown in the confirmation of its deletion."""
-    return f'<blockquote class="sf-quote">{_lines(memory, strings)}</blockquote>'
+    return f'<blockquote class="sf-quote">{_render_lines(memory, strings)}</blockquote>'
 
 
-def _lines(memory: Memory, strings: Strings) -> str:
+def _render_lines(memory: Memory, strings: Strings) -> str:
     """Return the lines of a turn with their speakers, or the summary of a day."""
     lines = [(strings["event"], memory.text)]
     if memory.turn is not None:
@@ -175,7 +185,7 @@ def _lines(memory: Memory, strings: Strings) -> str:
     )
 
 
-def _bar(retention: float, strings: Strings) -> str:
+def _render_bar(retention: float, strings: Strings) -> str:
     """Return the retention as a bar."""
     share = min(max(retention, 0.0), 1.0)
     return (
@@ -184,23 +194,25 @@ def _bar(retention: float, strings: Strings) -> str:
     )
 
 
-def _button(action: str, memory_id: str, strings: Strings) -> str:
+def _render_button(action: str, memory_id: str, strings: Strings) -> str:
     return (
         f'<button type="button" class="sf-do {action}" data-do="{action}" '
         f'data-id="{escape(memory_id)}">{escape(strings[action])}</button>'
     )
 
 
-def digests(all_digests: list[Digest], strings: Strings) -> str:
+def render_digests(digests: list[Digest], strings: Strings) -> str:
     """Return the portrait, the global summary, and the digests of days, latest first."""
-    if not all_digests:
-        return empty(strings["digest_none"])
-    overall = sorted((digest for digest in all_digests if digest.day is None), key=_is_summary)
-    daily = [digest for digest in all_digests if digest.day is not None]
+    if not digests:
+        return render_empty(strings["digest_none"])
+    overall = sorted((digest for digest in digests if digest.day is None), key=_is_summary)
+    daily = [digest for digest in digests if digest.day is not None]
     daily.sort(key=lambda digest: (digest.day or date.min, not _is_summary(digest)), reverse=True)
-    parts = [_digest(digest, strings[_kind(digest)], strings) for digest in overall]
+    parts = [_render_digest(digest, strings[_kind(digest)], strings) for digest in overall]
     if daily:
-        days = "".join(_digest(digest, _daily_title(digest, strings), strings) for digest in daily)
+        days = "".join(
+            _render_digest(digest, _daily_title(digest, strings), strings) for digest in daily
+        )
         parts.append(f'<details class="sf-days"><summary>{escape(strings["days"])}</summary>{days}')
         parts.append("</details>")
     return f'<div class="sf-list">{"".join(parts)}</div>'
@@ -215,11 +227,11 @@ def _kind(digest: Digest) -> str:
 
 
 def _daily_title(digest: Digest, strings: Strings) -> str:
-    day = day_text(digest.day, strings) if digest.day else ""
+    day = format_day(digest.day, strings) if digest.day else ""
     return f"{day} · {strings[_kind(digest)]}"
 
 
-def _digest(digest: Digest, title: str, strings: Strings) -> str:
+def _render_digest(digest: Digest, title: str, strings: Strings) -> str:
     author = strings["made_by"].format(model=digest.made_by) if digest.made_by else ""
     source = strings["extractive"] if digest.is_extractive else author
     return (

@@ -14,16 +14,17 @@ from .session import UserSession
 from .user_memory import PAGE_SIZE
 
 _EVERYTHING = "*"
+"""Value of `to_delete` for all memories of the user."""
 
 
 class MemoryHandlers(PageHandlers):
-    """Strengthening, pinning, forgetting, deleting, digesting and exporting memories."""
+    """Handlers that strengthen, pin, forget, delete, digest and export memories."""
 
     @with_session
     def show_archived(self, session: UserSession, archived: bool) -> Changes:
         """Show or hide archived memories."""
         session.archived = bool(archived)
-        return {self.layout.timeline: session.timeline()}
+        return {self.layout.timeline: session.render_timeline()}
 
     @with_session
     def forget_faded(self, session: UserSession) -> Changes:
@@ -31,26 +32,26 @@ class MemoryHandlers(PageHandlers):
         notice = self.show_notice(session.forget_faded())
         return {**self.show_memory(session), **notice}
 
-    def press(self, session: UserSession | None, event: gr.EventData) -> Changes:
+    def handle_button(self, session: UserSession | None, event: gr.EventData) -> Changes:
         """Handle a click on a button of a memory."""
         action, memory_id = (getattr(event, name, None) for name in ("action", "memory"))
-        changes: Changes = self._press(session, action, memory_id)
+        changes: Changes = self._handle_button(session, action, memory_id)
         return changes
 
     @with_session
-    def _press(self, session: UserSession, action: object, memory_id: object) -> Changes:
+    def _handle_button(self, session: UserSession, action: object, memory_id: object) -> Changes:
         if action == "more":
             session.max_shown += PAGE_SIZE
-            return {self.layout.timeline: session.timeline()}
+            return {self.layout.timeline: session.render_timeline()}
         memory = session.find(memory_id)
         if action == "delete":
-            quote = markup.quote(memory, self.strings)
+            quote = markup.render_quote(memory, self.strings)
             return self._ask_to_delete(memory.id, self.strings["sure"], quote)
         if action not in markup.ACTIONS:
             return {}
         session.open_id = memory.id
-        apply: Callable[[Memory], str] = getattr(session, action)
-        notice = self.show_notice(apply(memory))
+        run_action: Callable[[Memory], str] = getattr(session, action)
+        notice = self.show_notice(run_action(memory))
         return {**self.show_memory(session), **notice}
 
     @with_session
@@ -63,7 +64,7 @@ class MemoryHandlers(PageHandlers):
         return {
             layout.to_delete: target,
             layout.confirmation: gr.update(visible=True),
-            layout.quote: markup.notice(question) + quote,
+            layout.quote: markup.render_notice(question) + quote,
         }
 
     @with_session
@@ -79,7 +80,7 @@ class MemoryHandlers(PageHandlers):
             **self.cancel_deletion(),
             **self.show_conversation(session),
             **self.show_memory(session),
-            self.layout.digests: session.digests(),
+            self.layout.digests: session.render_digests(),
             **self.show_notice(message),
         }
 
@@ -96,7 +97,11 @@ class MemoryHandlers(PageHandlers):
     def digest(self, session: UserSession) -> Changes:
         """Digest new turns."""
         notice = self.show_notice(session.digest())
-        return {self.layout.digests: session.digests(), **self.show_memory(session), **notice}
+        return {
+            self.layout.digests: session.render_digests(),
+            **self.show_memory(session),
+            **notice,
+        }
 
     @with_session
     def export(self, session: UserSession) -> Changes:

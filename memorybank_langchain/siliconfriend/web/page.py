@@ -1,4 +1,4 @@
-"""The page: components connected to their event handlers."""
+"""SiliconFriend's page: its components, connected to their event handlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .chat_handlers import ChatHandlers
 from .memory_handlers import MemoryHandlers
 from .page_layout import PageLayout, build_layout
 from .strings import STRINGS
-from .theme import DOWNLOAD, FORGET_NAME, THEME_SWITCH
+from .theme import DOWNLOAD, FORGET_NAME, TOGGLE_DARK_MODE
 
 
 class _AllHandlers(ChatHandlers, MemoryHandlers):
@@ -36,7 +36,7 @@ def page(
         bank: Bank with the memories; users see only their own.
         model: Any LangChain chat model.
         language: Language of the page, "en" or "zh"; the companion speaks the bank's.
-        password: Password that visitors must enter; None asks for none.
+        password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
@@ -66,14 +66,14 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
     on(blocks.load, handlers.restore_session, layout.remembered)
     submits = [layout.sign_in.click, layout.name.submit, layout.password.submit]
     on(submits, handlers.sign_in, layout.name, layout.password)
-    on(layout.theme.click, None, outputs=None, js=THEME_SWITCH)
+    on(layout.theme.click, None, outputs=None, js=TOGGLE_DARK_MODE)
     on(layout.sign_out.click, handlers.sign_out, session)
     on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
     sends = [layout.send.click, layout.message_box.submit]
-    saying = on(sends, handlers.say, session, layout.message_box, *settings)
+    say = on(sends, handlers.say, session, layout.message_box, *settings)
     again = on(layout.again.click, handlers.again, session, *settings)
-    for answer in (saying, again):
-        answer.failure(
+    for answer_event in (say, again):
+        answer_event.failure(
             handlers.show_send_button, None, [layout.send, layout.stop], api_visibility="private"
         )
     on(layout.stop.click, handlers.stop, session, queue=False)
@@ -82,7 +82,7 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
     on(layout.use_defaults.change, handlers.toggle_settings, layout.use_defaults)
     on(layout.archived.input, handlers.show_archived, session, layout.archived)
     on(layout.forget_faded.click, handlers.forget_faded, session)
-    on(layout.timeline.click, handlers.press, session)
+    on(layout.timeline.click, handlers.handle_button, session)
     on(layout.delete_all.click, handlers.ask_to_delete_all, session)
     on(layout.confirm.click, handlers.delete, session, layout.to_delete)
     on(layout.cancel.click, handlers.cancel_deletion)

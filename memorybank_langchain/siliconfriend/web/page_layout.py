@@ -1,4 +1,4 @@
-"""Components of the page and their arrangement."""
+"""Layout of the page: its components and their arrangement."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import gradio as gr
 
 from . import markup
-from .theme import ACTIONS, STORAGE_KEY
+from .theme import SEND_CLICKED_BUTTON, STORAGE_KEY
 
 _BARE: dict[str, Any] = {"container": False, "apply_default_css": False}
 
 
 @dataclass(frozen=True)
 class PageLayout:
-    """Components that event handlers read or change."""
+    """Components of the page that event handlers read or change."""
 
     session: gr.State
     to_delete: gr.State
@@ -62,7 +62,12 @@ class PageLayout:
 
 
 def build_layout(strings: Mapping[str, str], *, asks_password: bool) -> PageLayout:
-    """Create the components inside a `gr.Blocks`, without any user's content."""
+    """Create the components, without content, inside the current `gr.Blocks`.
+
+    Args:
+        strings: Texts of the page.
+        asks_password: Whether the sign-in form asks for a password.
+    """
     parts: dict[str, Any] = {
         "session": gr.State(None, delete_callback=_stop),
         "to_delete": gr.State(None),
@@ -200,7 +205,9 @@ def _memory(strings: Mapping[str, str]) -> dict[str, Any]:
                 forget_faded = gr.Button(
                     strings["forget_faded"], size="sm", min_width=120, elem_id="sf-forget-faded"
                 )
-            timeline = gr.HTML("", js_on_load=ACTIONS, elem_id="sf-timeline", **scrollable)
+            timeline = gr.HTML(
+                "", js_on_load=SEND_CLICKED_BUTTON, elem_id="sf-timeline", **scrollable
+            )
         with gr.Tab(strings["digests"], elem_id="sf-tab-digests"):
             digest_now = gr.Button(strings["digest_now"], size="sm", elem_id="sf-digest")
             digests = gr.HTML("", elem_id="sf-digests", **scrollable)

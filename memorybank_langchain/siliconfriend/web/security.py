@@ -1,4 +1,4 @@
-"""SecurityLayer: middleware that blocks unused endpoints and adds security headers."""
+"""ASGI middleware that blocks unused endpoints and adds security headers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_BLOCKED = ("/upload", "/file", "/proxy", "/stream", "/process_recording", "/deep_link", "/runs")
-"""Paths of gradio that the page does not use, such as files."""
-_POLICY = "; ".join(
+_BLOCKED_PATHS = (
+    "/upload",
+    "/file",
+    "/proxy",
+    "/stream",
+    "/process_recording",
+    "/deep_link",
+    "/runs",
+)
+"""Prefixes of gradio's paths that the page does not use, such as file uploads."""
+_CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # gradio needs both
@@ -25,14 +33,14 @@ _POLICY = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-class SecurityLayer:
-    """ASGI middleware that blocks unused endpoints and content from other origins."""
+class SecurityMiddleware:
+    """Blocks unused endpoints, and adds headers that block content from other origins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -43,7 +51,7 @@ class SecurityLayer:
             await self._app(scope, receive, send)
             return
         path = str(scope["path"]).removeprefix("/gradio_api")
-        if path.startswith(_BLOCKED):
+        if path.startswith(_BLOCKED_PATHS):
             await PlainTextResponse("not found", 404)(scope, receive, send)
             return
 

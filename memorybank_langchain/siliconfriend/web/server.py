@@ -15,13 +15,13 @@ from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.terminal import console
 
 from .page import page
-from .security import SecurityLayer
+from .security import SecurityMiddleware
 from .strings import STRINGS
-from .theme import CSS, theme
+from .theme import CSS, build_theme
 
 HOST, PORT = "127.0.0.1", 7860
-_LOCAL = ["localhost", "127.0.0.1"]
-_MAX_UPLOAD = 1  # bytes; the page uploads nothing
+_LOCAL_HOSTS = ["localhost", "127.0.0.1"]
+_MAX_UPLOAD_BYTES = 1  # the page uploads nothing
 
 
 def serve(
@@ -42,7 +42,7 @@ def serve(
         host: Address to listen on; "0.0.0.0" makes the page reachable from other machines.
         port: Port to listen on.
         language: Language of the page, "en" or "zh"; the companion speaks the bank's.
-        password: Password that visitors must enter; None asks for none.
+        password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
@@ -50,7 +50,7 @@ def serve(
         InvalidInputError: If `language` is not supported.
     """
     blocks = page(bank, model, language=language, password=password, **options)
-    url = start(blocks, host=host, port=port, guarded=password is not None)
+    url = start(blocks, host=host, port=port, has_password=password is not None)
     console().print(STRINGS[language]["running"].format(url=url))
     try:
         blocks.block_thread()
@@ -58,14 +58,16 @@ def serve(
         blocks.close(verbose=False)
 
 
-def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: bool = False) -> str:
-    """Start to serve a page in the background; `blocks.close()` ends it.
+def start(
+    blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, has_password: bool = False
+) -> str:
+    """Start serving a page in the background; `blocks.close()` stops it.
 
     Args:
         blocks: The page.
         host: Address to listen on.
         port: Port to listen on.
-        guarded: Whether the page asks for a password.
+        has_password: Whether the page asks for a password.
 
     Returns:
         The URL of the page.
@@ -74,21 +76,21 @@ def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: boo
         ConfigurationError: If the port is in use, or the host is not an address of this machine.
     """
     is_local = _is_loopback(host)
-    if not is_local and not guarded:
+    if not is_local and not has_password:
         warnings.warn(
             f"anyone who can reach {host}:{port} can sign in under any name and read that user's "
             "memories: set a password, or serve on 127.0.0.1",
             stacklevel=2,
         )
-    middleware = [Middleware(SecurityLayer)]
+    middleware = [Middleware(SecurityMiddleware)]
     if is_local and ":" not in host:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL, host]))
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, host]))
     try:
         _, url, _ = blocks.launch(
             server_name=host,
             server_port=port,
             app_kwargs={"middleware": middleware},
-            theme=theme(),
+            theme=build_theme(),
             css=CSS,
             prevent_thread_lock=True,
             share=False,
@@ -99,7 +101,7 @@ def start(blocks: gr.Blocks, *, host: str = HOST, port: int = PORT, guarded: boo
             enable_monitoring=False,
             mcp_server=False,
             pwa=False,
-            max_file_size=_MAX_UPLOAD,
+            max_file_size=_MAX_UPLOAD_BYTES,
             inbrowser=False,
         )
     except OSError as error:

@@ -1,7 +1,7 @@
-"""UserSession: one user on the page, with their companion and their view of the memory.
+"""Session of one user on the page: the companion, and the memories it shows.
 
-The server keeps one session for each browser session. It reads and changes only the memories of
-its user, whatever the browser sends.
+The server keeps one session for each browser session. Whatever the browser sends, a session reads
+and changes only the memories of its user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_ERROR_LENGTH = 500
 
 
 def clean_name(name: str, strings: markup.Strings) -> str:
-    """Return the name with single spaces.
+    """Return a name with whitespace reduced to single spaces.
 
     Raises:
         InvalidInputError: If the name is empty, too long, or has control characters.
@@ -46,7 +46,7 @@ def clean_name(name: str, strings: markup.Strings) -> str:
 
 
 class UserSession(UserMemory):
-    """One user on the page.
+    """One user's session on the page.
 
     Args:
         model: Chat model that answers.
@@ -83,7 +83,7 @@ class UserSession(UserMemory):
         yield from self._stream_answer(messages, lambda: self.companion.say(text, **settings))
 
     def again(self, settings: dict[str, Any]) -> Iterator[list[Message]]:
-        """Yield the conversation with another, growing answer to the last message.
+        """Yield the conversation with a new, growing answer to the last message.
 
         Raises:
             LookupError: If this conversation has no turns.
@@ -144,9 +144,9 @@ class UserSession(UserMemory):
             raise LookupError(self.strings["no_turns"])
         return turns[0]
 
-    def conversation(self) -> str:
+    def render_conversation(self) -> str:
         """Return the current conversation as HTML."""
-        return markup.conversation(self.messages(), self.strings)
+        return markup.render_conversation(self.messages(), self.strings)
 
 
 def _message(role: str, text: str) -> Message:

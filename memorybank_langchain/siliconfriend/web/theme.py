@@ -8,7 +8,7 @@ _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans CJK SC", "Noto Sa
 _MONOSPACE = ("ui-monospace", "Noto Sans Mono", "monospace")
 
 
-def theme() -> gr.themes.Base:
+def build_theme() -> gr.themes.Base:
     """Return the page's theme: warm greys and teal, for light and dark mode."""
     base: gr.themes.Base = gr.themes.Soft(
         primary_hue=gr.themes.colors.teal,
@@ -111,19 +111,19 @@ svg.curve .dot { fill: var(--primary-500); }
   min-height: 120px; max-height: 65vh; } }
 """
 
-THEME_SWITCH = "() => { document.body.classList.toggle('dark'); }"
+TOGGLE_DARK_MODE = "() => { document.body.classList.toggle('dark'); }"
 
 STORAGE_KEY = "siliconfriend"
 """Key under which the browser stores the user's name."""
 FORGET_NAME = f"() => {{ localStorage.removeItem('{STORAGE_KEY}'); }}"
 
-ACTIONS = """
+SEND_CLICKED_BUTTON = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (button) trigger('click', { action: button.dataset.do, memory: button.dataset.id });
 });
 """
-"""Sends the server which button of which memory was clicked."""
+"""Script that sends the server the action and the memory of the clicked button."""
 
 DOWNLOAD = """(text) => {
   const link = document.createElement('a');
@@ -133,4 +133,4 @@ DOWNLOAD = """(text) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   return '';
 }"""
-"""Saves a text as a file in the browser; the server writes no file."""
+"""Script that saves a text as a file in the browser; the server writes no file."""

@@ -1,4 +1,4 @@
-"""UserMemory: one user's memories as HTML, and the actions on them."""
+"""One user's memories on the page: their HTML, and the actions on them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class UserMemory:
 
     Attributes:
         max_shown: Maximum number of memories shown.
-        archived: Whether archived memories are shown too.
-        open_id: Id of the memory that is shown with its forgetting curve.
+        archived: Whether archived memories are shown.
+        open_id: Id of the memory that is shown expanded, with its forgetting curve.
     """
 
     def __init__(self, companion: Companion, strings: markup.Strings) -> None:
@@ -49,7 +49,7 @@ class UserMemory:
         return memories[0]
 
     def strengthen(self, memory: Memory) -> str:
-        """Recall a memory."""
+        """Strengthen a memory, as a recall does."""
         self.bank.reinforce([memory], user_id=self.user_id)
         return self.strings["strengthened"]
 
@@ -69,7 +69,7 @@ class UserMemory:
         return self.strings["pinned"]
 
     def unpin(self, memory: Memory) -> str:
-        """Let a memory fade again."""
+        """Unpin a memory; it fades again, starting now."""
         self.bank.unpin([memory], user_id=self.user_id)
         return self.strings["unpinned"]
 
@@ -110,20 +110,20 @@ class UserMemory:
         data = export_json(self.bank, users=[self.user_id]) if exists else {}
         return json.dumps(data, ensure_ascii=False, indent=2)
 
-    def head(self) -> str:
+    def render_head(self) -> str:
         """Return the greeting as HTML."""
-        return markup.head(self.user_id, self.bank, self.strings)
+        return markup.render_head(self.user_id, self.bank, self.strings)
 
-    def recalled(self, language: str) -> str:
+    def render_recalled(self, language: str) -> str:
         """Return the memories recalled for the last answer, with their scores, as HTML."""
-        return markup.recalled(self.companion.recalled, self.strings, language)
+        return markup.render_recalled(self.companion.recalled, self.strings, language)
 
-    def timeline(self) -> str:
-        """Return the memories by day, latest first, as HTML."""
+    def render_timeline(self) -> str:
+        """Return the memories by day as HTML, latest first."""
         memories = self.bank.timeline(
             user_id=self.user_id, archived=self.archived, last=self.max_shown + 1
         )
-        return markup.timeline(
+        return markup.render_timeline(
             memories[-self.max_shown :],
             self.bank,
             datetime.now(timezone.utc),
@@ -132,6 +132,6 @@ class UserMemory:
             open_id=self.open_id,
         )
 
-    def digests(self) -> str:
+    def render_digests(self) -> str:
         """Return the portrait and the summaries as HTML."""
-        return markup.digests(self.bank.digests(user_id=self.user_id), self.strings)
+        return markup.render_digests(self.bank.digests(user_id=self.user_id), self.strings)
