@@ -1,4 +1,4 @@
-"""An agent's turn in the graph's state, and its place in the messages."""
+"""State of an agent's current turn, and functions that relate it to the agent's messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .messages import extract_text
 
 
 class AgentTurn(TypedDict):
-    """The turn in progress, in plain JSON: it survives interrupts, restarts and time travel.
+    """The turn in progress as plain JSON, so that checkpoints preserve it.
 
     Attributes:
         id: Id of the turn in the bank.
@@ -28,7 +28,7 @@ class AgentTurn(TypedDict):
         session: Id of the thread; None outside a thread.
         message: Id of the human message.
         query: Text of the human message.
-        response: The agent's answer, which completes the turn; "" before.
+        response: The agent's answer; "" until the turn is complete.
         at: Time of the human message, ISO 8601.
         block: The recalled context as it is inserted into the prompt.
         ids: Ids of the memories in `block`.
@@ -46,7 +46,7 @@ class AgentTurn(TypedDict):
 
 
 class MemoryBankState(AgentState[Any]):
-    """The agent's state with the turn in progress, which is hidden from input and output."""
+    """The agent's state with the turn in progress, which graph inputs and outputs do not show."""
 
     memorybank: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]
 
@@ -59,17 +59,24 @@ def begin_turn(
     after: AgentTurn | None,
     at: datetime,
 ) -> AgentTurn:
-    """Return the turn that `message` begins, with an id that is the same on every replay.
+    """Create the turn that `message` begins, with an id that is the same on every replay.
 
-    The id is derived from the previous turn in the graph's state and the text. The first turn of
-    a thread has only the message's id, which is weaker: LangGraph gives a message without an id
-    another random one on each replay of its input.
+    The id is a hash of the message's text and the id of the previous turn in the graph's state.
+    The first turn of a thread uses the message's id instead. That is less reliable: on each replay
+    of an input, LangGraph gives a message without an id a new random id.
+
+    Args:
+        message: The user's message.
+        user_id: User the turn belongs to.
+        session: Id of the thread; None outside a thread.
+        after: The previous turn; None for the first turn of a thread.
+        at: Time of the message.
     """
     query = extract_query(message)
-    place = ["after", after["id"]] if after else ["first", session, message.id]
-    digest = hashlib.sha256(json.dumps([*place, query]).encode()).hexdigest()
+    position = ["after", after["id"]] if after else ["first", session, message.id]
+    id_hash = hashlib.sha256(json.dumps([*position, query]).encode()).hexdigest()
     return {
-        "id": digest[:32],
+        "id": id_hash[:32],
         "user_id": user_id,
         "session": session,
         "message": message.id,
@@ -93,7 +100,7 @@ def find_last_human_message(messages: Sequence[AnyMessage]) -> HumanMessage | No
 
 
 def extract_query(message: HumanMessage) -> str:
-    """Return the text of a human message without any recalled context in it."""
+    """Return the text of a human message without recalled context."""
     return without_recalled(extract_text(message))
 
 
@@ -110,9 +117,10 @@ def to_turn(turn: AgentTurn) -> Turn:
 
 
 def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
-    """Return the turn with its human message as it reads now and the last text that followed it.
+    """Return the turn with the present text of its human message and with the answer to it.
 
-    That text is the agent's, or that of a tool whose result is returned directly.
+    The answer is the last text after the human message, from the agent or from a tool that returns
+    its result directly.
     """
     position = _find_position(turn, messages)
     message = None if position is None else messages[position]
@@ -128,22 +136,22 @@ def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
 def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """Return the messages with the recalled context appended to a copy of the human message.
 
-    If that message was trimmed away, the last human message is used; without any human message,
-    nothing is added.
+    If that message was trimmed, the context is appended to the last human message. Without human
+    messages it is not added.
     """
     position = _find_position(turn, messages)
     if position is None:
-        humans = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
-        position = humans[-1] if humans else None
+        positions = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
+        position = positions[-1] if positions else None
     extended = list(messages)
     if position is not None:
         content, addition = extended[position].content, f"\n\n{turn['block']}"
-        longer = (
+        new_content = (
             f"{content}{addition}"
             if isinstance(content, str)
             else [*content, {"type": "text", "text": addition}]
         )
-        extended[position] = extended[position].model_copy(update={"content": longer})
+        extended[position] = extended[position].model_copy(update={"content": new_content})
     return extended
 
 

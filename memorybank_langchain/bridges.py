@@ -45,19 +45,19 @@ class MemoryBankEmbeddings(Embeddings):
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a query, of unit length."""
+        """Return the vector of a query, which has unit length."""
         vector: list[float] = self.embedder.embed_query(text).tolist()
         return vector
 
 
 def as_embedder(embeddings: Embeddings, *, name: str | None = None) -> Embedder:
-    """Return LangChain embeddings as a MemoryBank embedder.
+    """Wrap LangChain embeddings as a MemoryBank embedder.
 
     Args:
         embeddings: The embeddings. They are first called when the `dimension` is read.
-        name: Identifies the vectors: a bank refuses an embedder with another name than the one
-            that wrote it. None combines the class with its model; pass a name if the class does
-            not tell its model and you use several.
+        name: Name of the embedder. A bank rejects an embedder whose name differs from that of the
+            embedder that wrote it. None combines the names of the class and of its model. Pass a
+            name if you use several models of a class that does not expose the model's name.
 
     Raises:
         ConfigurationError: If `embeddings` are not LangChain embeddings.
@@ -73,7 +73,7 @@ def as_embedder(embeddings: Embeddings, *, name: str | None = None) -> Embedder:
 
 
 def as_llm(model: Runnable[Any, Any], *, name: str | None = None) -> LLM:
-    """Return a LangChain chat model as a MemoryBank language model.
+    """Wrap a LangChain chat model as a MemoryBank language model.
 
     LangChain has no common way to limit the length of an answer. If the model has a field for it
     (max_tokens, max_output_tokens, num_predict, ...), `max_tokens` is set on a copy of the model;
@@ -100,12 +100,12 @@ def as_llm(model: Runnable[Any, Any], *, name: str | None = None) -> LLM:
         return _parse_reply(with_max_tokens(model, max_tokens).invoke(messages, **options), name)
 
     context_window = (getattr(model, "profile", None) or {}).get("max_input_tokens")
-    overflow = getattr(exceptions, "ContextOverflowError", None)  # newer versions have it
+    overflow = getattr(exceptions, "ContextOverflowError", None)  # missing in older versions
     return ForeignLLM(send, name, context_window, (overflow,) if overflow else ())
 
 
 def _parse_reply(output: Any, name: str) -> ProviderReply:
-    """Return the answer in a message or a string; raise AnswerError for anything else."""
+    """Convert a message or a string to a reply; raise AnswerError for anything else."""
     if isinstance(output, str):
         return ProviderReply(output)
     if not isinstance(output, BaseMessage):

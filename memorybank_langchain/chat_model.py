@@ -23,10 +23,13 @@ from .messages import extract_text
 
 
 def as_chat_model(llm: LLM) -> BaseChatModel:
-    """Return a MemoryBank language model, such as `llms.OpenAIChat`, as a LangChain chat model.
+    """Wrap a MemoryBank language model, such as `llms.OpenAIChat`, as a LangChain chat model.
 
-    It answers text with text, and streams if the model has `stream(messages)`. Errors of the model
-    are raised unchanged. For a model on this machine use `llms.langchain.ChatLocalModel`.
+    Only text is supported. Answers are streamed if the model has `stream(messages)`. Errors of the
+    model are raised unchanged. For a local model use `llms.langchain.ChatLocalModel`.
+
+    Args:
+        llm: The language model.
     """
     return _ChatModel(llm=llm)
 

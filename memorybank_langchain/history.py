@@ -18,17 +18,17 @@ from .messages import extract_text, to_messages
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
-    """The messages of one conversation of a user; each exchange is a turn of the bank.
+    """Messages of one conversation of a user, stored as turns in a bank.
 
-    It has no state of its own: create one wherever you need it. Only text is stored: images, tool
+    Instances hold no state: create one wherever you need it. Only text is stored: images, tool
     calls, system messages and tool messages are dropped. Several answers to one message are joined
-    into one, a line each. Archived (forgotten) turns are still shown; deleted turns are not.
+    with newlines. Archived (forgotten) turns are included; deleted turns are not.
 
     Args:
         bank: Bank that stores the turns.
         user_id: User the conversation belongs to.
         session: Name of the conversation.
-        limit: Show only the latest `limit` turns; None shows all.
+        limit: Maximum number of turns returned, the latest ones; None returns all.
 
     Raises:
         InvalidInputError: If an argument is invalid.
@@ -47,7 +47,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain allows a property
-        """The conversation, oldest message first; the ids of messages are stable.
+        """Messages of the conversation, oldest first; their ids are stable.
 
         Raises:
             StoreError: If the store cannot be read.
@@ -59,15 +59,15 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         return self._to_messages(await self.bank.atimeline(**self._timeline_options(self.limit)))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages. When it returns, they are on disk, in one transaction.
+        """Store messages in one transaction; they are on disk when the call returns.
 
-        A human message begins a turn, which is stored immediately; the answers that follow, in
-        this call or a later one, complete it. A human message whose id is already stored is not
-        stored again, and neither are its answers. Messages without an id are always new.
+        A human message begins a turn, which is stored immediately. The answers that follow, in
+        this call or a later one, complete it. A human message with an id that is already stored is
+        not stored again, and neither are its answers. Messages without an id are always new.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written; then nothing of this call was stored.
+            StoreError: If the store cannot be written; no message of this call is stored then.
         """
         exchanges = _pair_messages(messages)
         if exchanges:
@@ -86,7 +86,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
             await self.bank.aadd(turns, user_id=self.user_id, replace=True)
 
     def clear(self) -> None:
-        """Delete this conversation and the digests of its days permanently.
+        """Permanently delete this conversation and the digests of its days.
 
         Raises:
             StoreError: If the store cannot be written.
@@ -113,7 +113,12 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
 @dataclass(slots=True)
 class _Exchange:
-    """A human message and its answers; None if the answers belong to an earlier message."""
+    """A human message and its answers.
+
+    Attributes:
+        message: The human message; None if the answers belong to an earlier one.
+        answers: The answers that follow it.
+    """
 
     message: HumanMessage | None
     answers: list[AIMessage] = field(default_factory=list)
@@ -138,9 +143,9 @@ def _pair_messages(messages: Sequence[BaseMessage]) -> list[_Exchange]:
 
 
 def _choose_lookback(exchanges: Sequence[_Exchange]) -> int | None:
-    """Return the number of stored turns to read; None for all.
+    """Return the number of latest stored turns to compare with; None for all.
 
-    Messages with an id may repeat any earlier turn; all others follow the last one.
+    Messages with an id may repeat any earlier turn; messages without one only continue the last.
     """
     return None if any(exchange.id for exchange in exchanges) else 1
 
@@ -148,7 +153,7 @@ def _choose_lookback(exchanges: Sequence[_Exchange]) -> int | None:
 def _to_turns(
     exchanges: Sequence[_Exchange], memories: Sequence[Memory], session: str
 ) -> list[Turn]:
-    """Return the exchanges as turns: new turns, and stored turns with their new answers."""
+    """Convert exchanges to the turns to write: new turns, and stored turns with new answers."""
     stored = {memory.id: memory.turn for memory in memories if memory.turn}
     turns: dict[str, Turn] = {}
     for exchange in exchanges:
@@ -174,7 +179,7 @@ def _resolve_turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str)
 
 
 def _id_prefix(session: str) -> str:
-    """Return the prefix of a session's turn ids; message ids may repeat in another session."""
+    """Return the prefix of a session's turn ids; other sessions may use the same message ids."""
     return f"{quote(session, safe='')}:"
 
 
@@ -182,7 +187,7 @@ def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) ->
     """Return `turn` with the answers of the exchange that are not stored yet.
 
     If the exchange has no human message, an answer with an id may repeat an answer of any stored
-    turn. Such an answer is left out, unless the last turn has no answer yet.
+    turn. Such an answer is omitted, unless the last turn has no answer yet.
     """
     responses = [turn.response]
     if exchange.message is None:
@@ -198,5 +203,5 @@ def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) ->
 
 
 def _contains_answer(text: str, responses: Sequence[str]) -> bool:
-    """Return whether `text` is one of the answers that were joined into the responses."""
+    """Return whether `text` is one of the answers joined in `responses`."""
     return any(f"\n{text}\n" in f"\n{response}\n" for response in responses)

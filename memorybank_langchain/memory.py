@@ -22,28 +22,28 @@ class MemoryBankMemory(BaseMemory):
     """Long-term memory of one user for a chain, stored in a bank.
 
     `MemoryBankMemory(bank=bank, user_id="alice@example.com")` replaces a
-    `ConversationBufferMemory`. The chain receives the digests of the user, the memories from all
-    their conversations that answer the input, and the latest turns verbatim. Recalled memories
-    are strengthened once per turn, however often the variables are loaded.
+    `ConversationBufferMemory`. The chain receives the digests of the user, the memories relevant
+    to the input from all the user's conversations, and the latest turns verbatim. Recalled
+    memories are strengthened once per turn, however often the variables are loaded.
 
-    It keeps no state between calls: threads may share one, and a restart changes nothing. Errors
-    of the bank are raised.
+    An instance keeps no state between calls: threads may share it, and restarts have no effect.
+    Errors of the bank are raised.
 
     Attributes:
         bank: Bank that stores the memories.
-        user_id: User whose memory it is.
-        session: Conversation of the latest turns and of new ones; recall covers all
-            conversations. None treats all turns of the user as one conversation.
-        memory_key: Name of the prompt's variable.
-        input_key: Name of the input with the user's words; required if a chain has several.
+        user_id: User the memory belongs to.
+        session: Conversation that turns are stored in and that the latest turns come from; recall
+            covers all conversations. None treats all turns of the user as one conversation.
+        memory_key: Name of the prompt variable.
+        input_key: Name of the input with the user's message; required if a chain has several.
         output_key: Name of the output with the answer; required if a chain has several.
-        return_messages: Return messages instead of a string, the recalled context first as a
-            system message.
+        return_messages: Whether to return messages instead of a string, the first of them a system
+            message with the recalled context.
         human_prefix: Name of the user in the string.
         ai_prefix: Name of the companion in the string.
         k: Maximum number of recalled memories.
         max_tokens: Maximum length of the recalled context, without the latest turns.
-        recent: Number of latest turns to show verbatim; they are not recalled as well.
+        recent: Number of latest turns to include verbatim; they are excluded from recall.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
 
     Raises:
@@ -68,7 +68,7 @@ class MemoryBankMemory(BaseMemory):
 
     @property
     def memory_variables(self) -> list[str]:
-        """The variable that the prompt receives: `memory_key`."""
+        """Names of the prompt variables: only `memory_key`."""
         return [self.memory_key]
 
     def load_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class MemoryBankMemory(BaseMemory):
         return {self.memory_key: self._format(context, latest)}
 
     def save_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-        """Store the turn. When it returns, the turn is on disk.
+        """Store the turn, which is on disk when the call returns.
 
         Raises:
             ValueError: If there are several inputs or outputs, and no `input_key` or `output_key`.
@@ -110,9 +110,9 @@ class MemoryBankMemory(BaseMemory):
         await self.bank.aadd(self._turns(inputs, outputs), user_id=self.user_id)
 
     def clear(self) -> None:
-        """Delete the turns of `session` permanently; without a session, everything of the user.
+        """Permanently delete the turns of `session`; without a session, all data of the user.
 
-        The digests of the days of deleted turns are deleted with them.
+        The digests of the days of deleted turns are also deleted.
 
         Raises:
             StoreError: If the store cannot be written.
@@ -133,7 +133,7 @@ class MemoryBankMemory(BaseMemory):
         return MemoryBankChatMessageHistory(bank=self.bank, user_id=self.user_id, session=session)
 
     def _query(self, inputs: dict[str, Any]) -> str:
-        """Return the user's words; "" without any input."""
+        """Return the text of the user's message; "" without any input."""
         has_input = inputs.keys() - {self.memory_key, "stop"}
         return self._input_text(inputs).strip() if has_input else ""
 
@@ -150,7 +150,7 @@ class MemoryBankMemory(BaseMemory):
         return _text(outputs[keys[0] if len(keys) == 1 else "output"])
 
     def _turns(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[Turn]:
-        """Return the turn to store as a list, which is empty if there are no words."""
+        """Return a list with the turn to store; it is empty if the turn has no text."""
         query, response = self._input_text(inputs), self._output_text(outputs)
         if not (query + response).strip():
             return []
@@ -159,13 +159,13 @@ class MemoryBankMemory(BaseMemory):
     def _timeline_options(self) -> dict[str, Any]:
         """Return the timeline options for the latest turns.
 
-        At least one turn is read: its id identifies the current position in the conversation.
+        They include at least one turn, because the id of the last turn identifies the recall.
         """
         options = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
         return {**options, "last": max(self.recent, 1)}
 
     def _context_options(self, latest: Sequence[Memory]) -> dict[str, Any]:
-        """Return the options of the recalled context, which leaves out turns shown verbatim."""
+        """Return the options of the recalled context, which excludes turns shown verbatim."""
         return {
             "user_id": self.user_id,
             "k": self.k,
@@ -179,7 +179,7 @@ class MemoryBankMemory(BaseMemory):
         return {"user_id": self.user_id, "turn": recall_id(self.session, last_turn, query)}
 
     def _format(self, context: Context, latest: Sequence[Memory]) -> str | list[BaseMessage]:
-        """Return the value of the prompt's variable."""
+        """Return the value of the prompt variable."""
         recent = latest if self.recent else ()
         messages = [message for memory in recent for message in to_messages(memory)]
         if self.return_messages:
@@ -191,5 +191,5 @@ class MemoryBankMemory(BaseMemory):
 
 
 def _text(value: Any) -> str:
-    """Return the text of an input or output: a string, a message, or the content of one."""
+    """Return the text of an input or output: a string, a message, or a message's content."""
     return extract_text(value if isinstance(value, BaseMessage) else HumanMessage(value))

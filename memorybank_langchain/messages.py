@@ -13,7 +13,7 @@ def extract_text(message: BaseMessage) -> str:
 
 
 def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:
-    """Return the messages of a stored turn, with ids derived from the turn's id.
+    """Convert a stored turn to messages, with ids derived from the turn's id.
 
     Args:
         memory: A memory of kind "turn".

@@ -1,4 +1,4 @@
-"""Memory for agents as middleware for `langchain.agents.create_agent`."""
+"""Middleware that gives agents of `langchain.agents.create_agent` a memory."""
 
 from __future__ import annotations
 
@@ -46,38 +46,38 @@ _NO_CONFIG: RunnableConfig = {}
 
 
 class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
-    """Long-term memory for an agent: stores turns, recalls, and strengthens what it recalled.
+    """Long-term memory for an agent: stores turns, recalls memories and strengthens them.
 
     `create_agent(model, tools, middleware=[MemoryBankMiddleware(bank)], context_schema=User)`,
-    then `agent.invoke({"messages": [...]}, context=User(user_id="alice@example.com"))`. The run
-    names the user, in its `context` (an attribute or key) or in
-    `config={"configurable": {"user_id": ...}}`; a model or a message cannot. A run without a user
-    is refused. A resumed run continues for the user who began it and refuses any other.
+    then `agent.invoke({"messages": [...]}, context=User(user_id="alice@example.com"))`. The user
+    is read from the `context` of the run (an attribute or key) or from
+    `config={"configurable": {"user_id": ...}}`, never from a model or a message. A run without a
+    user raises an error. A run can only be resumed for the user who began it.
 
     The user's message is stored before the model is called, so that it survives a failure of the
-    model; the answer completes the turn, which keeps its time. Replays, retries and resumed runs
-    recognize the turn and never store it twice.
+    model. The answer completes the stored turn and does not change its time. Replays, retries and
+    resumed runs recognize the turn and never store it twice.
 
     Recall happens once per turn. In every prompt of the turn, the recalled text is appended to a
-    copy of the user's message. There it follows all earlier messages, so that prefix caches stay
-    warm, and keeps its place between tool results in every model call. All providers accept it
-    there; some refuse a separate message after a tool result, or a system message that is not the
-    first. The messages in the graph's state never contain it.
+    copy of the user's message. There it comes after all earlier messages, so that the cached
+    prefix of the prompt stays valid, and its position is the same in every model call. All
+    providers accept it there; some reject a separate message after a tool result, or a system
+    message that is not the first. The messages in the graph's state never contain it.
 
-    If the memory fails, the chat continues: the failure is logged with `logging`, and callbacks
-    receive the custom event "memorybank_error". One instance serves any number of users, threads
-    and event loops.
+    If the bank fails, the chat continues: the error is logged with `logging`, and callbacks
+    receive the custom event "memorybank_error". One instance can serve any number of users,
+    threads and event loops.
 
     Args:
         bank: Bank that holds the memories.
         k: Maximum number of recalled memories, 1 or more.
         max_tokens: Maximum length of the recalled text.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
-        user_id_key: Attribute or key that names the user.
+        user_id_key: Attribute or key of the user's id.
 
     Raises:
-        InvalidInputError: If an argument is invalid; from a run, if it names no user, or another
-            user than the one who began the turn.
+        InvalidInputError: If an argument is invalid; from a run, if the user is missing, or is not
+            the user who began the turn.
     """
 
     state_schema = MemoryBankState
@@ -101,7 +101,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
     def before_agent(
         self, state: MemoryBankState, runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
-        """Recall for the user's message and store it, unless both were done for this turn."""
+        """Recall memories for the user's message and store it, once per turn."""
         user_id = self._require_user(runtime, config)
         turn, message = state.get("memorybank"), find_last_human_message(state["messages"])
         if message is None:
@@ -156,7 +156,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         return await asyncio.to_thread(self.after_agent, state, runtime, config)
 
     def _find_user(self, runtime: Runtime[Any], config: RunnableConfig) -> Any:
-        """Return the user that the run names; None if it names none."""
+        """Return the user id in the run's context or config; None if both lack it."""
         context, key = runtime.context, self.user_id_key
         user_id = context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
         return config.get("configurable", {}).get(key) if user_id is None else user_id
@@ -165,7 +165,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         user_id = self._find_user(runtime, config)
         if user_id is None:
             raise InvalidInputError(
-                f"the run names no {self.user_id_key}: pass "
+                f"the run has no {self.user_id_key}: pass "
                 f"context={{{self.user_id_key!r}: ...}} to the agent, or an instance of your "
                 f"context_schema, or config={{'configurable': {{{self.user_id_key!r}: ...}}}}"
             )
@@ -183,7 +183,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             )
 
     def _begin(self, turn: AgentTurn, config: RunnableConfig) -> AgentTurn:
-        """Recall, then store, so that the message does not recall itself."""
+        """Recall first and store afterwards, so that the message does not recall itself."""
         context = Context("", 0)
         with _report_failure("recall", turn, config):
             context = self._recall(turn)
@@ -193,7 +193,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         return {**turn, "at": at, "block": context.text, "ids": list(context.ids)}
 
     def _recall(self, turn: AgentTurn) -> Context:
-        """Return the context for the prompt, without this turn, which a replay would find."""
+        """Return the context for the prompt, without this turn, which a replay finds stored."""
         return self.bank.context(
             turn["query"],
             user_id=turn["user_id"],
@@ -204,12 +204,12 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         )
 
     def _store(self, turn: AgentTurn) -> str:
-        """Store the user's message and return its time, which a replay does not change."""
+        """Store the user's message; return its time, which is the same on every replay."""
         user_id = turn["user_id"]
         try:
             if self.bank.add([to_turn(turn)], user_id=user_id).added:
                 return turn["at"]
-        except ConflictError:  # a replay: the turn is stored with its answer and stays
+        except ConflictError:  # a replay: the turn is already stored with its answer
             pass
         stored = self.bank.get([turn["id"]], user_id=user_id).get(turn["id"])
         return stored.created_at.isoformat() if stored else turn["at"]
@@ -227,7 +227,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
 
 @contextmanager
 def _report_failure(action: str, turn: AgentTurn, config: RunnableConfig) -> Iterator[None]:
-    """Report an error of the memory, in the log and as an event, and continue without it."""
+    """Suppress an error of the bank, after logging it and sending it to callbacks."""
     try:
         yield
     except MemoryBankError as error:

@@ -1,4 +1,4 @@
-"""Recall for the input of a chain."""
+"""Recall of the memories relevant to a chain's input."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class InputRecall:
 
     Attributes:
         user_id: The user whose memories were searched.
-        query: The user's words.
+        query: Text of the user's message.
         context: The recalled context.
-        latest: Messages of the latest turns, oldest first; the context leaves them out.
+        latest: Messages of the latest turns, oldest first; the context does not repeat them.
     """
 
     user_id: str
@@ -36,7 +36,7 @@ class InputRecall:
 
 @dataclass(frozen=True)
 class InputRecaller:
-    """Recalls what answers an input; the attributes are the arguments of `with_memory`."""
+    """Recalls memories for inputs; the attributes are the arguments of `with_memory`."""
 
     bank: MemoryBank
     user_id: str | None
@@ -52,15 +52,20 @@ class InputRecaller:
     def recall(
         self, input: Any, config: RunnableConfig | None, session: str | None = None
     ) -> InputRecall:
-        """Recall for an input; nothing is written.
+        """Return the context recalled for an input, without writing anything.
+
+        Args:
+            input: Input of the chain.
+            config: Config of the call; names the user if `user_id` is None.
+            session: Conversation of the latest turns; None takes today's turns of the user.
 
         Raises:
-            InvalidInputError: If the call names no user, or the input has no words of the user.
+            InvalidInputError: If the user is missing, or the input has no message of the user.
         """
         user_id, query = resolve_user(self.user_id, config), self._query(input)
         latest = self._latest_turns(user_id, session)
         context = self.bank.context(
-            query if query.strip() else None,  # such as an image alone
+            query if query.strip() else None,  # an image, for example, has no text
             user_id=user_id,
             k=self.k,
             max_tokens=self.max_tokens,
@@ -78,13 +83,13 @@ class InputRecaller:
         )
 
     def _query(self, input: Any) -> str:
-        """Return the user's words in an input: a string, a message or the last human message."""
+        """Return the text of the user's message in an input."""
         value = input
         if isinstance(input, Mapping):
             if self.input_key not in input:
                 raise InvalidInputError(
                     f"the input has no {self.input_key!r}, only {sorted(map(str, input))}; "
-                    "set input_key to the name of the user's words"
+                    "set input_key to the key of the user's message"
                 )
             value = input[self.input_key]
         if isinstance(value, str):
@@ -92,7 +97,7 @@ class InputRecaller:
         messages = [value] if isinstance(value, BaseMessage) else value
         if not isinstance(messages, Sequence):
             raise InvalidInputError(
-                f"the user's words must be text or messages, not {value!r:.200}"
+                f"the user's message must be a string or messages, not {value!r:.200}"
             )
         for message in reversed(convert_to_messages(messages)):
             if isinstance(message, HumanMessage):

@@ -21,9 +21,9 @@ _SEARCH_OPTIONS = ("k", "since", "until", "kind", "session", "archived")
 
 
 class MemoryBankRetriever(BaseRetriever):
-    """Finds the memories that answer a question, best first.
+    """Retriever of the memories most relevant to a question, best first.
 
-    Each call may override the arguments of the search: `retriever.invoke(question, k=3)`, or
+    A call may override the arguments of the search: `retriever.invoke(question, k=3)`, or
     `now=...`, `since=...` and so on, as in `bank.search`. A document has the text and the id of
     the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
     recalls, score, cosine, retention and the parts of the score.
@@ -41,7 +41,7 @@ class MemoryBankRetriever(BaseRetriever):
         reinforce: Strengthen the memories found; otherwise nothing is written.
 
     Raises:
-        InvalidInputError: From a call, if it names no user or an argument is invalid.
+        InvalidInputError: From a call, if the user is missing or an argument is invalid.
     """
 
     bank: MemoryBank = Field(repr=False, exclude=True)
@@ -57,7 +57,7 @@ class MemoryBankRetriever(BaseRetriever):
     def invoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
-        """Return the documents that answer `input`; `kwargs` override the attributes."""
+        """Return the documents most relevant to `input`; `kwargs` override the attributes."""
         kwargs["user_id"] = resolve_user(kwargs.get("user_id", self.user_id), config)
         return super().invoke(input, config, **kwargs)
 

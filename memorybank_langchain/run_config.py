@@ -1,4 +1,4 @@
-"""The user and the conversation that a LangChain run belongs to."""
+"""User and conversation of a LangChain run, read from its config."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from memorybank_core.validation import require_user
 
 
 def resolve_user(user_id: str | None, config: RunnableConfig | None) -> str:
-    """Return `user_id`, or without one the user that the config of the call names.
+    """Return `user_id`; if it is None, the `user_id` in the config of the call.
 
     Raises:
-        InvalidInputError: If neither names a user, or the user id is invalid.
+        InvalidInputError: If both are missing, or the user id is invalid.
     """
     if user_id is None:
         user_id = ensure_config(config)["configurable"].get("user_id")
@@ -27,7 +27,7 @@ def resolve_user(user_id: str | None, config: RunnableConfig | None) -> str:
 
 
 def resolve_session(session: str | None, config: RunnableConfig | None) -> str | None:
-    """Return `session`, or else the thread or session of the config; None if it has neither."""
+    """Return `session`, else the config's `thread_id` or `session_id`, else None."""
     options = ensure_config(config)["configurable"]
     name = session or options.get("thread_id") or options.get("session_id")
     return None if name is None else str(name)

@@ -1,4 +1,4 @@
-"""Memory for LangChain runnables: wrap a chain, or recall as one of its steps."""
+"""Memory for LangChain runnables: a wrapper of a chain, and a step that only recalls."""
 
 from __future__ import annotations
 
@@ -43,39 +43,40 @@ def with_memory(
     recent: int = 6,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, Any]:
-    """Return `chain` with a memory: it receives what is recalled, and each turn is stored.
+    """Add memory to `chain`: it receives recalled memories, and each turn is stored.
 
     The chain receives its input as a dictionary, with the recalled text at `memory_key` ("" if
-    nothing is recalled). The user's words are on disk before the chain is called. The complete
+    nothing is recalled). The user's message is on disk before the chain is called. The complete
     answer is stored afterwards, and the recalled memories are strengthened once. If the chain
-    fails, the user's words stay stored; if a stream is not read to its end, so does the part that
-    was read. It streams if the chain does. Apply `with_retry` to the inner chain: around this one
-    it would store a turn for every attempt.
+    fails, the stored turn has no answer; if a stream is closed early, it has the part that was
+    read. Streaming works if the chain streams. Apply `with_retry` to the inner chain: applied to
+    the returned chain, it would store a turn for every attempt.
 
     Args:
         chain: A runnable such as `prompt | model` that returns a string, a message, or a
             dictionary with either at `output_key`.
         bank: Bank that stores the memories.
-        user_id: User whose memory it is; None reads `config["configurable"]["user_id"]` of each
-            call.
-        input_key: Key of the user's words in the input: a string, a message, or messages, of which
-            the last human message is used. The input may also be any of these itself.
-        memory_key: The prompt's variable for the recalled text.
-        history_key: The prompt's variable for the latest turns of the conversation as messages,
-            which are not recalled as well; None passes no history.
+        user_id: User the memory belongs to; None reads `config["configurable"]["user_id"]` of
+            each call.
+        input_key: Key of the user's message in the input: a string, a message, or messages, of
+            which the last human message is used. The input may also be such a value itself.
+        memory_key: Prompt variable for the recalled text.
+        history_key: Prompt variable for the latest turns of the conversation as messages, which
+            are excluded from recall; None passes no history.
         output_key: Key of the answer if the chain returns a dictionary.
         session: The conversation; None reads `thread_id` or `session_id` of the config, and
-            without them uses one conversation a day.
+            without them uses one conversation per day.
         k: Maximum number of recalled memories, 1 or more.
         max_tokens: Maximum length of the recalled text.
         recent: Number of latest turns at `history_key`, 1 or more.
-        on_recall: Called with the recalled context before the chain is called, for example to show
-            what the answer is based on.
+        on_recall: Called with the recalled context before the chain is called, for example to
+            display it.
 
     Raises:
         ConfigurationError: If the chain begins with a prompt that lacks the variable `memory_key`
             or `history_key`.
-        InvalidInputError: If a call names no user, or its input or output has no words.
+        InvalidInputError: If the user of a call is missing, its input has no message of the user,
+            or its output has no text.
     """
     require_k(recent, "recent")
     first = chain.first if isinstance(chain, RunnableSequence) else chain
@@ -100,13 +101,14 @@ def recalled(
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> Runnable[Any, str]:
-    """Return a step of a chain that recalls for its input, as text, and writes nothing.
+    """Return a chain step that returns the text recalled for its input and writes nothing.
 
-    `RunnablePassthrough.assign(memory=recalled(bank)) | prompt | model` reads the memory; to store
-    the turns as well, use `with_memory`. The arguments are those of `with_memory`.
+    An example is `RunnablePassthrough.assign(memory=recalled(bank)) | prompt | model`. To store
+    turns as well, use `with_memory`, whose arguments have the same meaning.
 
     Raises:
-        InvalidInputError: If a call names no user, or its input has no words.
+        InvalidInputError: If the user of a call is missing, or its input has no message of the
+            user.
     """
     recaller = InputRecaller(bank, user_id, input_key, k, max_tokens)
 
@@ -118,7 +120,7 @@ def recalled(
 
 @dataclass(frozen=True)
 class _PendingTurn:
-    """A turn whose answer is not complete yet, and the input of the chain for it."""
+    """A turn that awaits its answer, and the chain's input for it."""
 
     id: str
     session: str | None
@@ -128,7 +130,7 @@ class _PendingTurn:
 
 
 class _ChainWithMemory(Runnable[Any, Any]):
-    """A chain that recalls before each call and stores the turn."""
+    """A chain with memory; see `with_memory`."""
 
     def __init__(
         self,
@@ -144,7 +146,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         self._session, self._on_recall = session, on_recall
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """Call the chain with what is recalled, and store the turn."""
+        """Call the chain with recalled memories, and store the turn."""
         turn = self._begin(input, config)
         answer = self._chain.invoke(turn.input, config, **kwargs)
         self._end(turn, [self._answer_text(answer)])
@@ -192,7 +194,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         await asyncio.to_thread(self._end, turn, texts)
 
     def _begin(self, input: Any, config: RunnableConfig | None) -> _PendingTurn:
-        """Recall, then store the user's words, so that a question does not recall itself."""
+        """Recall first and store the message afterwards, so that it does not recall itself."""
         at = datetime.now(timezone.utc)
         session = resolve_session(self._session, config)
         recall = self._recaller.recall(input, config, session)
@@ -213,7 +215,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
             raise InvalidInputError(
                 "the chain's answer has no text to store: it must be a string, a message, or a "
                 f"dictionary with either at {self._output_key!r} (see output_key). If a parser "
-                "turns the answer into something else, put it after: with_memory(...) | parser"
+                "converts the answer to another type, use with_memory(...) | parser"
             )
         self._store(turn, "".join(pieces))
         bank, recall = self._recaller.bank, turn.recall

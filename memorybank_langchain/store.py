@@ -1,4 +1,4 @@
-"""LangGraph key-value store in a bank."""
+"""LangGraph key-value store that keeps its values in a bank."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from langgraph.store.base import (
     TTLConfig,
 )
 
-from memorybank_core import InvalidInputError, MemoryBank
-from memorybank_core import protocols as core
+from memorybank_core import InvalidInputError, MemoryBank, protocols
 from memorybank_core.concurrency import in_thread
 from memorybank_core.ingest import embed_query, embed_windows
 
@@ -49,11 +48,11 @@ _BATCH = 64
 
 
 class MemoryBankStore(BaseStore):
-    """Values for graphs and agents, found by key, by filter and by meaning.
+    """Key-value store for graphs and agents, searchable by key, by filter and by meaning.
 
     `graph.compile(store=MemoryBankStore(bank))`, or `create_agent(..., store=...)`. The values are
-    stored next to the memories of the bank. They are not forgotten, belong to no user of the bank,
-    and disappear only when they are deleted or expire.
+    stored next to the memories of the bank. They do not fade, belong to no user of the bank, and
+    disappear only when they are deleted or expire.
 
     The labels of a namespace may be any strings, including e-mail addresses; a prefix is compared
     label by label. A search without a query returns the last updated items first. With a query,
@@ -61,24 +60,24 @@ class MemoryBankStore(BaseStore):
     items that are not indexed. An expired item is invisible immediately and is removed from disk by
     a later write.
 
-    Deletion overwrites the deleted bytes in a file, which reads the whole file once per batch;
-    bytes still in use by another program's open read are overwritten by the next deletion. In
-    PostgreSQL they remain until VACUUM has run.
+    In a file, deletion overwrites the deleted bytes, which requires one pass over the whole file
+    per batch. Bytes that another program is still reading are overwritten by the next deletion. In
+    PostgreSQL deleted bytes remain until VACUUM has run.
+
+    If a call raises an error, no value of its batch is stored.
 
     Args:
         bank: Bank that holds the values and whose embedder compares them.
-        index_fields: Paths of the texts in a value that a query is compared with if `put` has no
-            `index`; "$" is the whole value. Empty indexes nothing.
-        ttl: Default time to live (minutes), and whether a read restarts it. The sweep interval is
-            ignored: none is needed.
+        index_fields: Paths of the texts in a value that queries are compared with, used if `put`
+            has no `index`; "$" is the whole value. An empty sequence indexes nothing.
+        ttl: Default time to live in minutes, and whether a read restarts it. The sweep interval is
+            ignored, because expired items are never visible.
 
     Raises:
-        InvalidInputError: From a call, if a namespace, value or option is invalid; nothing of the
-            batch was stored.
-        EmbedderError: From a call, if the embedder fails, or another embedder writes the bank now;
-            nothing of the batch was stored.
-        StoreError: From a call, if the store cannot be read or written; nothing of the batch was
-            stored.
+        InvalidInputError: From a call, if a namespace, value or option is invalid.
+        EmbedderError: From a call, if the embedder fails, or the bank has since been
+            written with another embedder.
+        StoreError: From a call, if the store cannot be read or written.
     """
 
     supports_ttl = True
@@ -94,10 +93,10 @@ class MemoryBankStore(BaseStore):
         self._fields = require_fields(index_fields)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Return the result of each operation, in order.
+        """Execute operations, and return their results in order.
 
         All reads see the state before the writes. Of several writes to one key, the last is used.
-        All writes are one transaction.
+        All writes are made in one transaction.
         """
         ops = list(ops)
         puts = {parse_full_key(op): op for op in ops if isinstance(op, PutOp)}
@@ -161,7 +160,7 @@ class MemoryBankStore(BaseStore):
         limit: int = 100,
         offset: int = 0,
     ) -> list[tuple[str, ...]]:
-        """Return the distinct namespaces that match, cut to `max_depth` labels and sorted."""
+        """Return the distinct matching namespaces, truncated to `max_depth` labels and sorted."""
         conditions = [MatchCondition("prefix", prefix)] if prefix else []
         conditions += [MatchCondition("suffix", suffix)] if suffix else []
         op = ListNamespacesOp(tuple(conditions), max_depth, limit, offset)
@@ -178,24 +177,26 @@ class MemoryBankStore(BaseStore):
             return (self.ttl_config or {}).get("refresh_on_read", True)
         return refresh_ttl
 
-    def _draft(self, full_key: tuple[core.Namespace, str], op: PutOp) -> core.Item:
-        """Return the item that a put stores; its times are set when it is written."""
+    def _draft(self, full_key: tuple[protocols.Namespace, str], op: PutOp) -> protocols.Item:
+        """Return the item that a put stores; its times are placeholders until it is written."""
         namespace, key = full_key
         if not namespace:
-            raise InvalidInputError("a namespace needs at least one label, such as ('notes',)")
+            raise InvalidInputError("a namespace must have at least one label, such as ('notes',)")
         fields = self._fields if op.index is None else require_fields(op.index or ())
         placeholder, ttl = _now(), require_ttl(op.ttl)
         value = encode_value(op.value)
-        return core.Item(namespace, key, value, placeholder, placeholder, ttl, fields)
+        return protocols.Item(namespace, key, value, placeholder, placeholder, ttl, fields)
 
-    def _embed(self, items: Sequence[core.Item]) -> list[core.Matrix | None]:
+    def _embed(self, items: Sequence[protocols.Item]) -> list[protocols.Matrix | None]:
         """Return the vectors of each item's texts; None for an item that is not indexed."""
-        texts = [extract_indexed_texts(item) for item in items]
-        flat = [text for item_texts in texts for text in item_texts]
-        matrices = iter(embed_windows(flat, self.bank.embedder) if flat else ())
+        texts_by_item = [extract_indexed_texts(item) for item in items]
+        all_texts = [text for texts in texts_by_item for text in texts]
+        matrices = iter(embed_windows(all_texts, self.bank.embedder) if all_texts else ())
         empty = np.empty((0, self.bank.embedder.dimension), np.float32)
-        joined = [np.concatenate([empty, *islice(matrices, len(group))]) for group in texts]
-        pairs = zip(items, joined, strict=True)
+        vectors = [
+            np.concatenate([empty, *islice(matrices, len(texts))]) for texts in texts_by_item
+        ]
+        pairs = zip(items, vectors, strict=True)
         return [matrix if item.fields else None for item, matrix in pairs]
 
     def _read(self, op: Op, now: datetime) -> Result:
@@ -207,7 +208,7 @@ class MemoryBankStore(BaseStore):
             return self._run_list(op, now)
         if isinstance(op, PutOp):
             return None
-        raise InvalidInputError(f"a batch consists of LangGraph operations, not {op!r}")
+        raise InvalidInputError(f"a batch must consist of LangGraph operations, not {op!r}")
 
     def _run_get(self, op: GetOp, now: datetime) -> Item | None:
         items = self.bank.store.items
@@ -232,7 +233,9 @@ class MemoryBankStore(BaseStore):
             items.refresh([item for item, _ in results], now)
         return [SearchItem(**to_item_arguments(item), score=score) for item, score in results]
 
-    def _embed_query(self, query: str, prefix: core.Namespace, now: datetime) -> core.Vector:
+    def _embed_query(
+        self, query: str, prefix: protocols.Namespace, now: datetime
+    ) -> protocols.Vector:
         """Return the vector of a query, after embedding any items that lack vectors."""
         items = self.bank.store.items
         missing = items.unembedded(prefix, now)
@@ -246,10 +249,10 @@ class MemoryBankStore(BaseStore):
         require_page(op.limit, op.offset)
         conditions = op.match_conditions or ()
         prefixes = [require_namespace(path) for kind, path in conditions if kind == "prefix"]
-        start = takewhile(lambda label: label != "*", prefixes[0] if prefixes else ())
+        fixed_prefix = takewhile(lambda label: label != "*", prefixes[0] if prefixes else ())
         namespaces = {
             namespace[: op.max_depth]
-            for namespace in self.bank.store.items.namespaces(tuple(start), now)
+            for namespace in self.bank.store.items.namespaces(tuple(fixed_prefix), now)
             if all(matches_condition(namespace, condition) for condition in conditions)
         }
         return sorted(namespaces)[op.offset : op.offset + op.limit]

@@ -14,7 +14,7 @@ _ORDER_OPERATORS = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
 def matches_filter(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
-    """Return whether each field that the filter names is equal or satisfies its operators.
+    """Return whether each field in the filter equals its condition or satisfies its operators.
 
     Raises:
         InvalidInputError: If the filter has an unknown operator.
@@ -23,7 +23,7 @@ def matches_filter(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
 
 
 def matches_condition(namespace: tuple[str, ...], condition: MatchCondition) -> bool:
-    """Return whether a namespace begins or ends with a path, in which "*" is any label.
+    """Return whether a namespace begins or ends with a path, in which "*" matches any label.
 
     Raises:
         InvalidInputError: If the condition is neither a prefix nor a suffix.
@@ -39,8 +39,8 @@ def matches_condition(namespace: tuple[str, ...], condition: MatchCondition) -> 
 
 def _matches(value: Any, condition: Any) -> bool:
     if isinstance(condition, dict):
-        if any(name.startswith("$") for name in condition):
-            return all(_compare(value, name, operand) for name, operand in condition.items())
+        if any(key.startswith("$") for key in condition):
+            return all(_compare(value, key, operand) for key, operand in condition.items())
         return isinstance(value, dict) and matches_filter(value, condition)
     if isinstance(condition, (list, tuple)):
         if not isinstance(value, list) or len(value) != len(condition):
@@ -60,8 +60,8 @@ def _compare(value: Any, operator: str, operand: Any) -> bool:
     left, right = _parse_number(value), _parse_number(operand)
     if left is not None and right is not None:
         return bool(_ORDER_OPERATORS[operator](left, right))
-    are_texts = isinstance(value, str) and isinstance(operand, str)  # such as ISO 8601 dates
-    return are_texts and bool(_ORDER_OPERATORS[operator](value, operand))
+    are_strings = isinstance(value, str) and isinstance(operand, str)  # such as ISO 8601 dates
+    return are_strings and bool(_ORDER_OPERATORS[operator](value, operand))
 
 
 def _parse_number(value: Any) -> float | None:

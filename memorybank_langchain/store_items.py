@@ -12,26 +12,26 @@ from memorybank_core import InvalidInputError
 from memorybank_core.protocols import Item, Namespace
 
 _MAX_TTL = 1e9
-"""Longest time to live in minutes: about 1900 years."""
+"""Maximum time to live, in minutes: about 1900 years."""
 
 
 def parse_full_key(op: PutOp) -> tuple[Namespace, str]:
-    """Return the namespace and the key of a write."""
+    """Return the validated namespace and the key of a write."""
     return require_namespace(op.namespace), str(op.key)
 
 
 def require_namespace(namespace: Any) -> Namespace:
     """Return a namespace or prefix; raise InvalidInputError unless it is a tuple of strings."""
-    is_path = isinstance(namespace, (tuple, list))
-    if not is_path or not all(isinstance(label, str) for label in namespace):
-        raise InvalidInputError(f"a namespace is a tuple of strings, not {namespace!r}")
+    is_sequence = isinstance(namespace, (tuple, list))
+    if not is_sequence or not all(isinstance(label, str) for label in namespace):
+        raise InvalidInputError(f"a namespace must be a tuple of strings, not {namespace!r}")
     return tuple(namespace)
 
 
 def require_fields(fields: Any) -> tuple[str, ...]:
     """Return the paths to index; raise InvalidInputError unless they are a list of strings."""
-    is_list = isinstance(fields, (tuple, list))
-    if not is_list or not all(isinstance(field, str) for field in fields):
+    is_sequence = isinstance(fields, (tuple, list))
+    if not is_sequence or not all(isinstance(field, str) for field in fields):
         raise InvalidInputError(f"the fields to index must be a list of paths, not {fields!r}")
     return tuple(fields)
 
@@ -62,7 +62,9 @@ def encode_value(value: Any) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"a value must be a JSON object: {error}") from error
     if invalid_keys:
-        raise InvalidInputError(f"the keys of a JSON object are strings, not {invalid_keys[0]!r}")
+        raise InvalidInputError(
+            f"the keys of a JSON object must be strings, not {invalid_keys[0]!r}"
+        )
     return text
 
 
@@ -73,8 +75,8 @@ def _find_invalid_keys(value: Any) -> Iterator[object]:
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return
-    for part in value:
-        yield from _find_invalid_keys(part)
+    for item in value:
+        yield from _find_invalid_keys(item)
 
 
 def extract_indexed_texts(item: Item) -> list[str]:
@@ -85,7 +87,7 @@ def extract_indexed_texts(item: Item) -> list[str]:
 
 
 def to_item_arguments(item: Item) -> dict[str, Any]:
-    """Return the arguments of the LangGraph `Item` or `SearchItem` of a stored item."""
+    """Convert a stored item to the arguments of LangGraph's `Item` or `SearchItem`."""
     return {
         "namespace": item.namespace,
         "key": item.key,

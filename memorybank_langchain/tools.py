@@ -1,4 +1,4 @@
-"""Tools with which an agent itself remembers, recalls and forgets."""
+"""Tools that let an agent decide what to remember, recall and forget."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def memory_tools(
     k: int = 5,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> list[BaseTool]:
-    """Return the tools `remember`, `recall` and `forget`, worded in the language of the bank.
+    """Return the tools `remember`, `recall` and `forget`, described in the language of the bank.
 
     The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
     as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
     that" expects it. If a person should confirm first, use LangChain's
-    `HumanInTheLoopMiddleware`, or leave the tool out. If every turn is stored anyway, `recall`
-    and `forget` are enough.
+    `HumanInTheLoopMiddleware`, or omit the tool. If every turn is stored anyway, `recall` and
+    `forget` are enough.
 
     Args:
         bank: Bank that holds the memories.
-        user_id: User whose memories the tools work on; None reads `user_id` from the run's
-            context (a dictionary or an object) or else from `config["configurable"]["user_id"]`.
+        user_id: User the memories belong to; None reads `user_id` from the run's context (a
+            dictionary or an object), or without it `config["configurable"]["user_id"]`.
         k: Maximum number of memories that `recall` returns, 1 or more.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:
-        InvalidInputError: If an argument is invalid; from a tool, if the run names no user.
+        InvalidInputError: If an argument is invalid; from a tool, if the user is missing.
     """
     if user_id is not None:
         require_user(user_id)
@@ -74,16 +74,16 @@ class _Tools:
         self._tools, self._user_id = tools, user_id
 
     def remember(self, text: str, config: RunnableConfig) -> str:
-        """Store a text as said by the user now."""
+        """Store a text as a message that the user sends now."""
         session = resolve_session(None, config)
         return self._tools.remember(text, user_id=self._resolve_user(config), session=session).text
 
     def recall(self, query: str, config: RunnableConfig) -> str:
-        """Return the memories that answer a query, as marked text."""
+        """Return the memories relevant to a query, as text marked as data."""
         return self._tools.recall(query, user_id=self._resolve_user(config)).text
 
     def forget(self, id: str, config: RunnableConfig) -> str:
-        """Delete one memory permanently."""
+        """Permanently delete one memory."""
         return self._tools.forget(id, user_id=self._resolve_user(config)).text
 
     def _resolve_user(self, config: RunnableConfig) -> str:
