@@ -17,7 +17,7 @@ from .tokens import require_max_tokens
 
 _SECTIONS = ("portrait", "summary", "memories")
 _SLACK = 8
-"""Maximum saving of a piece, in tokens, when it is counted within the block instead of alone."""
+"""Maximum number of tokens that a piece can save when it is counted within the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Context:
         tokens: Number of tokens of the text; 0 for "".
         results: The memories in the text, best first.
         left_out: Ids of the memories that did not fit, best first.
-        digests_left_out: Those of "portrait" and "summary" that did not fit.
+        digests_left_out: The digests that did not fit: "portrait", "summary" or both.
     """
 
     text: str
@@ -40,12 +40,12 @@ class Context:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the memories in the text, best first: those to `reinforce`."""
+        """Ids of the memories in the text, best first, for `MemoryBank.reinforce`."""
         return tuple(result.memory.id for result in self.results)
 
     @property
     def complete(self) -> bool:
-        """True if everything fitted."""
+        """True if every memory and digest fitted."""
         return not self.left_out and not self.digests_left_out
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of the block that is included whole or not at all."""
+    """A memory or a digest in the block, included whole or not at all."""
 
     section: str
     text: str
@@ -94,16 +94,16 @@ def compose(
 ) -> Context:
     """Return a context of at most `max_tokens` tokens; the parts that change most come last.
 
-    Every memory and digest is included whole or not at all. If space is short, the best memory
-    has priority, then the portrait, the summary, and the other memories by rank; a piece that
-    does not fit is skipped in favour of smaller ones. Memories are in chronological order, so
-    that the same memories always give the same text.
+    Every memory and digest is included whole or not at all. If not everything fits, the best
+    memory has priority, then the portrait, the summary, and the other memories by rank; smaller
+    pieces may take the space of one that does not fit. Memories are in chronological order, so
+    the same memories always give the same text.
 
     Args:
         results: Recalled memories, best first.
         portrait: The user's portrait, if any.
         summary: The global summary, if any.
-        language: "en" or "zh": the language of the words around them.
+        language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).
 
@@ -129,10 +129,11 @@ def _make_pieces(
     results: Sequence[SearchResult], digests: Mapping[str, str | None], language: str
 ) -> list[_Piece]:
     """Return all pieces, the most important first."""
-    best = {result.memory.id: result for result in reversed(results)}
+    unique: dict[str, SearchResult] = {}
+    for result in results:
+        unique.setdefault(result.memory.id, result)
     memories = [
-        _Piece("memories", _format_memory(best[id], language), best[id])
-        for id in dict.fromkeys(result.memory.id for result in results)
+        _Piece("memories", _format_memory(result, language), result) for result in unique.values()
     ]
     known_digests = [
         _Piece(name, without_markers(f"  {_indent(text, 2)}"))
@@ -160,13 +161,13 @@ def _format_memory(result: SearchResult, language: str) -> str:
 
 
 def _indent(text: str, width: int) -> str:
-    """Indent all lines but the first, so that none can pass for a line of the block."""
+    """Indent all lines but the first, so that they cannot imitate lines of the block."""
     first, *further = without_surrogates(text).strip().splitlines()
     return "\n".join([first, *(f"{' ' * width}{line}".rstrip() for line in further)])
 
 
 def _render(pieces: Sequence[_Piece], language: str) -> str:
-    """Return the block with its sections in order; "" without pieces."""
+    """Return the block with its sections in order; "" if there are no pieces."""
     if not pieces:
         return ""
     wording = WORDING[language]
@@ -190,7 +191,7 @@ def _select_pieces(
     """Return the pieces that fit, in order, and the number of tokens of their block.
 
     The block is always counted as a whole, because the counts of single pieces do not add up
-    exactly; these only save counting blocks that are certainly too long.
+    exactly. Counts of single pieces only serve to skip blocks that are certainly too long.
     """
 
     def count_block(selection: Sequence[_Piece]) -> int:
@@ -201,11 +202,11 @@ def _select_pieces(
         return kept, used
     headings = (WORDING[language][name] for name in ("intro", *_SECTIONS))
     frame = "\n\n".join([OPENING, *headings, CLOSING])
-    empty = count("")
-    sizes = [count(piece.text) - empty for piece in pieces]
-    head = sum(total <= budget for total in accumulate(sizes, initial=count(frame))) - 1
+    overhead = count("")  # special tokens that some tokenizers add to every text
+    sizes = [count(piece.text) - overhead for piece in pieces]
+    prefix = sum(total <= budget for total in accumulate(sizes, initial=count(frame))) - 1
     while used > budget:
-        kept, head = list(pieces[: max(head, 0)]), head // 2
+        kept, prefix = list(pieces[: max(prefix, 0)]), prefix // 2
         used = count_block(kept)
     for piece, size in list(zip(pieces, sizes, strict=True))[len(kept) :]:
         if used + size <= budget + _SLACK and (tokens := count_block([*kept, piece])) <= budget:

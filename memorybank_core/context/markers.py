@@ -22,9 +22,9 @@ _BLOCK_FOLLOWS = re.compile(rf"[^\S\n]*(?:\n|\Z|{_INTROS})")
 def without_recalled(text: str) -> str:
     """Return `text` without blocks made by `compose`; the same object if it has none.
 
-    A block without a closing marker extends to the end of the text. A closing marker alone is
-    removed. An opening marker that no block follows, as in a question about it, is put in square
-    brackets.
+    A block without a closing marker extends to the end of the text. A closing marker without a
+    block is removed. An opening marker without a block, as in a question about the marker, is put
+    in square brackets.
     """
     if "<" not in text or not _MARKER.search(text):
         return text
@@ -37,21 +37,21 @@ def without_recalled(text: str) -> str:
 
 
 def without_markers(text: str) -> str:
-    """Return `text` with square brackets around markers, so that they mark nothing."""
+    """Return `text` with square brackets around markers, which then no longer mark a block."""
     return _MARKER.sub(lambda marker: f"[{marker[0][1:-1]}]", text)
 
 
 def _find_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of blocks and of closing markers alone."""
+    """Return the spans of blocks and of closing markers without a block."""
     spans: list[tuple[int, int]] = []
-    opened: list[re.Match[str]] = []
+    unclosed: list[re.Match[str]] = []
     for marker in _MARKER.finditer(text):
         if "/" not in marker[1]:
-            opened.append(marker)
+            unclosed.append(marker)
         else:
-            spans.append(((opened.pop() if opened else marker).start(), marker.end()))
-    unclosed = (marker for marker in opened if _BLOCK_FOLLOWS.match(text, marker.end()))
-    return spans + [(marker.start(), len(text)) for marker in unclosed]
+            spans.append(((unclosed.pop() if unclosed else marker).start(), marker.end()))
+    block_starts = (marker for marker in unclosed if _BLOCK_FOLLOWS.match(text, marker.end()))
+    return spans + [(marker.start(), len(text)) for marker in block_starts]
 
 
 def _widen(text: str, start: int, end: int) -> tuple[int, int]:

@@ -11,19 +11,19 @@ from typing import Any, Protocol
 from memorybank_core.errors import InvalidInputError
 
 CONTEXT_TOKENS = 1500
-"""Default length limit of a context, in tokens."""
+"""Default maximum length of a context, in tokens."""
 
-_PLAIN = f"{ascii_letters} ".encode()
+_LETTERS_AND_SPACE = f"{ascii_letters} ".encode()
 _ASCII = bytes(range(128))
 
 
-class _Encodes(Protocol):
+class _Encoder(Protocol):
     def encode(self, text: str, /) -> Sized:
         """Return the tokens of `text`."""
         ...
 
 
-Tokenizer = Callable[[str], float | Sized] | _Encodes
+Tokenizer = Callable[[str], float | Sized] | _Encoder
 """Counts tokens: a callable that takes a text and returns the number of tokens or the tokens, or an
 object whose `encode` returns the tokens (tiktoken, tokenizers, transformers, sentencepiece). Pass
 tiktoken's encoding, not its `encode`, which raises an error for texts with special tokens."""
@@ -32,18 +32,18 @@ tiktoken's encoding, not its `encode`, which raises an error for texts with spec
 def token_counter(tokenizer: Tokenizer | None = None) -> Callable[[str], int]:
     """Return a function that counts the tokens of a text with `tokenizer`.
 
-    Without a tokenizer it estimates, with a margin: on English and Chinese dialogues 20 to 50 %
-    above GPT-4's tokenizer, and more above newer ones. Texts full of rare symbols can have more
-    tokens than estimated.
+    Without a tokenizer, it returns an estimate with a margin: on English and Chinese dialogues 20
+    to 50 % above the count of GPT-4's tokenizer, and more above that of newer ones. Texts full of
+    rare symbols can have more tokens than estimated.
 
     Raises:
-        InvalidInputError: If `tokenizer` cannot be used; the counter raises it if the tokenizer
-            fails or returns something that is not a count.
+        InvalidInputError: If `tokenizer` cannot be used. The returned function raises it if the
+            tokenizer fails or returns something that is not a count.
     """
     if tokenizer is None:
         return _estimate
-    # tiktoken's `encode` raises for texts with special tokens, `encode_ordinary` does not;
-    # a transformers tokenizer is callable as well, but then returns a dictionary.
+    # tiktoken's `encode` raises an error for special tokens, `encode_ordinary` does not. `encode`
+    # goes before a call because transformers' tokenizers return a dictionary when called.
     encode = getattr(tokenizer, "encode_ordinary", getattr(tokenizer, "encode", tokenizer))
     if isinstance(tokenizer, (str, bytes)) or not callable(encode):
         raise InvalidInputError(
@@ -77,7 +77,7 @@ def _to_count(tokens: Any) -> int:
     if is_number and isfinite(tokens) and tokens >= 0:
         rounded_up: int = ceil(tokens)
         return rounded_up
-    if hasattr(tokens, "overflowing"):  # an Encoding of tokenizers, maybe padded or truncated
+    if hasattr(tokens, "overflowing"):  # tokenizers.Encoding, possibly padded or truncated
         return sum(sum(part.attention_mask) for part in (tokens, *tokens.overflowing))
     if isinstance(tokens, Collection) and not isinstance(tokens, (str, Mapping, Set)):
         first = next(iter(tokens), 0)
@@ -91,8 +91,12 @@ def _to_count(tokens: Any) -> int:
 
 
 def _estimate(text: str) -> int:
-    """Estimate: 0.3 a Latin letter or space, 0.75 another ASCII character, 0.5 another byte."""
+    """Estimate the number of tokens of `text`.
+
+    A Latin letter or space counts 0.3, another ASCII character 0.75, any other byte 0.5.
+    """
     data = text.encode("utf-8", "surrogatepass")
-    marks = data.translate(None, _PLAIN)
-    beyond = len(marks.translate(None, _ASCII))
-    return ceil(0.3 * (len(data) - len(marks)) + 0.75 * (len(marks) - beyond) + 0.5 * beyond)
+    others = data.translate(None, _LETTERS_AND_SPACE)
+    letters = len(data) - len(others)
+    non_ascii = len(others.translate(None, _ASCII))
+    return ceil(0.3 * letters + 0.75 * (len(others) - non_ascii) + 0.5 * non_ascii)

@@ -1,4 +1,4 @@
-"""Select the texts that represent a collection best and do not repeat each other. Pure."""
+"""Select the most representative texts of a collection, without repetitions. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from memorybank_core.protocols import Array, Matrix
 from memorybank_core.search.tokenize import tokenize
 
-_BUCKETS = 512
+_BUCKETS = 512  # dimension of lexical vectors
 _MAX_MEAN_SIMILARITY = 0.9  # above this mean cosine, all texts would count as repetitions
 _REPETITION = 0.7  # share of common terms from which two texts count as the same
-_MIN_RELATIVE_GAIN = 0.2  # a row whose gain is below this share of the first one's is left out
+_MIN_RELATIVE_GAIN = 0.2  # rows with less than this share of the highest gain are left out
 
 
 def most_central(
     vectors: Matrix, weights: Sequence[float], count: int, required: Sequence[int] = ()
 ) -> list[int]:
-    """Return up to `count` rows, best first: heavy, central and unlike the rows before.
+    """Return up to `count` rows, best first, by weight, centrality and novelty.
 
     Maximal marginal relevance (Carbonell and Goldstein 1998), as a product: a row's weight, times
     its centrality, times its novelty compared with the rows chosen so far. Ties go to the earlier
@@ -33,7 +33,7 @@ def most_central(
         required: Rows that are always chosen.
     """
     gains = np.asarray(weights, np.float64) * centrality(vectors, weights)
-    common = min(_mean_similarity(vectors), _MAX_MEAN_SIMILARITY)
+    mean_similarity = min(_mean_similarity(vectors), _MAX_MEAN_SIMILARITY)
     chosen: list[int] = []
     novelty = np.ones(len(gains))
     min_gain = _MIN_RELATIVE_GAIN * float(gains.max())
@@ -44,13 +44,13 @@ def most_central(
         if step >= len(required) and chosen and remaining[row] <= min_gain:
             break
         chosen.append(row)
-        similarity = (vectors @ vectors[row] - common) / (1.0 - common)
+        similarity = (vectors @ vectors[row] - mean_similarity) / (1.0 - mean_similarity)
         novelty = np.minimum(novelty, 1.0 - np.clip(similarity, 0.0, 1.0))
     return chosen
 
 
 def centrality(vectors: Matrix, weights: Sequence[float]) -> Array:
-    """Return each row's closeness to the weighted mean, from 0.5 to 1: float64 (n,)."""
+    """Return each row's closeness to the weighted mean, scaled to [0.5, 1]: float64 (n,)."""
     closeness = vectors @ (np.asarray(weights, vectors.dtype) @ vectors)
     spread = float(closeness.max() - closeness.min())
     result: Array = (
@@ -62,7 +62,7 @@ def centrality(vectors: Matrix, weights: Sequence[float]) -> Array:
 
 
 def mean_vectors(vectors: Sequence[Matrix]) -> Matrix:
-    """Return the mean of each text's windows, unit length: float32 (n, d)."""
+    """Return the mean of each text's window vectors, unit length: float32 (n, d)."""
     rows = np.array([windows.mean(axis=0) for windows in vectors], np.float32)
     result: Matrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return result
@@ -72,15 +72,15 @@ def lexical_vectors(texts: Sequence[str]) -> Matrix:
     """Return hashed term vectors, rare terms weighted up: float32 (n, 512), unit length."""
     rows = np.zeros((len(texts), _BUCKETS), np.float32)
     for row, text in zip(rows, texts, strict=True):
-        for term, times in Counter(tokenize(text)).items():
-            row[zlib.crc32(term.encode()) % _BUCKETS] += 1.0 + np.log(times)
+        for term, count in Counter(tokenize(text)).items():
+            row[zlib.crc32(term.encode()) % _BUCKETS] += 1.0 + np.log(count)
     rows *= np.log(1.0 + len(texts) / np.maximum((rows > 0).sum(axis=0), 1))
     result: Matrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return result
 
 
 def select_distinct(texts: Sequence[str], scores: Sequence[float], count: int) -> list[int]:
-    """Return up to `count` rows, highest scores first, that do not repeat each other's terms.
+    """Return up to `count` rows, highest score first, whose terms do not repeat each other.
 
     Ties go to the earlier row.
     """
@@ -95,9 +95,9 @@ def select_distinct(texts: Sequence[str], scores: Sequence[float], count: int) -
 
 
 def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
-    """Return the share of the smaller set that is in both, in [0, 1].
+    """Return the share of the smaller set that is also in the other, in [0, 1].
 
-    A set of fewer than five terms counts as five: few common terms prove little.
+    A set of fewer than five terms counts as five, because few common terms prove little.
     """
     if left == right:
         return 1.0

@@ -61,14 +61,15 @@ NOTHING_KNOWN = {
     "en": "Nothing is known of the user from this day.",
     "zh": "这一天没有关于用户的信息。",
 }
-"""The portrait of a day on which the user said nothing, by language."""
+"""Portrait of a day on which the user said nothing, by language."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _NEXT_QUOTE = re.compile(r"(?<=”)\s*(?=“)")
 _SPEAKER_LINE = re.compile("[^“]+[:：] ?“.*”$")
 _HEADING = re.compile("[:：]\\**$")
-_PROSE_SENTENCES = 3  # leading sentences taken from a portrait in prose
-_MIN_WEIGHT = 0.15  # a turn of a lower weight has hardly any content
+_PROSE_SENTENCES = 3  # number of leading sentences taken from a portrait in prose
+_MIN_WEIGHT = 0.15  # turns of a lower weight have hardly any content
+_EMPTY_WEIGHT = 0.02  # weight of a text without statements
 
 
 class _PortraitLine(NamedTuple):
@@ -86,7 +87,7 @@ def extract_events(turns: Sequence[Memory], vectors: Sequence[Matrix], language:
         vectors: The vectors of each turn's windows, float32 (windows, d), unit length.
         language: "en" or "zh", for the words around the quotes.
     """
-    utterances = [_main_utterance(memory, WORDING[language]) for memory in turns]
+    utterances = [_find_main_utterance(memory, WORDING[language]) for memory in turns]
     weights = [_weight(text) for _, text in utterances]
     count = min(MAX_EVENTS, 1 + sum(weight >= _MIN_WEIGHT for weight in weights) // 2)
     rows = sorted(most_central(mean_vectors(vectors), weights, count))
@@ -96,10 +97,10 @@ def extract_events(turns: Sequence[Memory], vectors: Sequence[Matrix], language:
 
 
 def extract_portrait(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
-    """Return a day's portrait: the user's statements about themself, one a line.
+    """Return a day's portrait: what the user says about themselves, one quote per line.
 
-    Without such statements these are the user's most central sentences; if the user said nothing,
-    it is `NOTHING_KNOWN`.
+    Without such statements, the user's most central sentences are quoted; if the user said
+    nothing, the portrait is `NOTHING_KNOWN`.
 
     Args:
         turns: The memories of the day's turns, at least one, in order of time.
@@ -115,7 +116,7 @@ def extract_portrait(turns: Sequence[Memory], vectors: Sequence[Matrix], languag
         return NOTHING_KNOWN[language]
     queries = [turn.query for turn, _ in user_turns]
     means = mean_vectors([windows for _, windows in user_turns])
-    quotes = _self_statements(queries, centrality(means, [1.0] * len(queries)))
+    quotes = _select_self_statements(queries, centrality(means, [1.0] * len(queries)))
     if not quotes:
         rows = sorted(most_central(means, [_weight(query) for query in queries], 2))
         quotes = [(row, select_excerpt(queries[row], LINE_TOKENS)) for row in rows]
@@ -126,13 +127,14 @@ def extract_portrait(turns: Sequence[Memory], vectors: Sequence[Matrix], languag
 
 
 def extract_overall_summary(days: Sequence[tuple[date, str]], language: str) -> str:
-    """Return a condensed account of daily event summaries by any author: a dated line a day.
+    """Return the beginning of each day's event summary, by any author, one dated line per day.
 
-    Of many days, the most representative ones are taken, and always the latest.
+    If there are more than `MAX_OVERALL_LINES` days, the latest and the most representative ones
+    are kept.
 
     Args:
         days: Each day with its summary, at least one.
-        language: "en" or "zh", for the words around them.
+        language: "en" or "zh", for the words around the lines.
     """
     days = sorted(days)
     rows = list(range(len(days)))
@@ -143,7 +145,7 @@ def extract_overall_summary(days: Sequence[tuple[date, str]], language: str) -> 
     wording = WORDING[language]
     lines = (
         wording["day_line"].format(
-            day=days[row][0].isoformat(), text=_leading_sentences(days[row][1])
+            day=days[row][0].isoformat(), text=_extract_beginning(days[row][1])
         )
         for row in rows
     )
@@ -155,22 +157,22 @@ def extract_overall_portrait(days: Sequence[tuple[date, str]], language: str) ->
 
     Args:
         days: Each day with its portrait, at least one.
-        language: "en" or "zh", for the words around them.
+        language: "en" or "zh", for the words around the lines.
     """
-    lines = [line for _, text in sorted(days) for line in _portrait_lines(text)]
+    lines = [line for _, text in sorted(days) for line in _parse_portrait(text)]
     if not lines:
         return NOTHING_KNOWN[language]
     lines = [line for line in lines if line.self_level] or lines
     lines.reverse()  # of two equal lines, the later day's is kept
     texts = [line.text for line in lines]
     closeness = centrality(lexical_vectors(texts), [1.0] * len(texts))
-    scores = [_score(line, value) for line, value in zip(lines, closeness, strict=True)]
+    scores = [_score_line(line, value) for line, value in zip(lines, closeness, strict=True)]
     rows = sorted(select_distinct(texts, scores, MAX_OVERALL_LINES), reverse=True)
     return "\n- ".join([WORDING[language]["overall"], *(texts[row] for row in rows)])
 
 
-def _main_utterance(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
-    """Return a turn's speaker and text: the user's, or the companion's if the user said nothing."""
+def _find_main_utterance(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
+    """Return speaker and text of a turn's query, or of its response if the query is empty."""
     turn = memory.turn
     if turn is None:
         return wording["user"], memory.text
@@ -180,12 +182,12 @@ def _main_utterance(memory: Memory, wording: Mapping[str, str]) -> tuple[str, st
 
 
 def _weight(text: str) -> float:
-    """Return the weight of the best statement in `text`; a small one if nothing is stated."""
-    return max((statement.weight for statement in find_statements(text)), default=0.02)
+    """Return the weight of the best statement in `text`."""
+    return max((statement.weight for statement in find_statements(text)), default=_EMPTY_WEIGHT)
 
 
 def _format_quotes(quotes: Sequence[tuple[str, str]], wording: Mapping[str, str]) -> str:
-    """Join quotes of (speaker, text); consecutive quotes of a speaker share one introduction."""
+    """Join (speaker, text) quotes; consecutive quotes of a speaker share one introduction."""
     separator = wording["separator"]
     return separator.join(
         wording["quotes"].format(
@@ -196,13 +198,13 @@ def _format_quotes(quotes: Sequence[tuple[str, str]], wording: Mapping[str, str]
 
 
 def _format_line(speaker: str | None, quote: str, wording: Mapping[str, str]) -> str:
-    """Return a line of the portrait, with its speaker if there are several."""
+    """Return a line of the portrait, beginning with its speaker unless that is None."""
     if speaker is None:
         return quote
     return wording["speaker_line"].format(speaker=speaker, quote=f"“{quote}”")
 
 
-def _self_statements(queries: Sequence[str], closeness: Array) -> list[tuple[int, str]]:
+def _select_self_statements(queries: Sequence[str], closeness: Array) -> list[tuple[int, str]]:
     """Return the best statements of speakers about themselves, in order, each with its row."""
     candidates = [
         (row, _PortraitLine(clip(query[span.start : span.end], LINE_TOKENS), span.self_level))
@@ -211,18 +213,18 @@ def _self_statements(queries: Sequence[str], closeness: Array) -> list[tuple[int
         if span.self_level
     ]
     candidates = [(row, line) for row, line in candidates if line.self_level >= 2] or candidates
-    scores = [_score(line, closeness[row]) for row, line in candidates]
+    scores = [_score_line(line, closeness[row]) for row, line in candidates]
     chosen = sorted(select_distinct([line.text for _, line in candidates], scores, MAX_LINES))
     return [(row, line.text) for row, line in (candidates[i] for i in chosen)]
 
 
-def _score(line: _PortraitLine, closeness: float) -> float:
-    """Rate a line for a portrait: by its self level, then by length and centrality."""
+def _score_line(line: _PortraitLine, closeness: float) -> float:
+    """Return the score of a line: its self level, then its length and centrality."""
     return line.self_level + 0.5 * length_weight(line.text) + 0.5 * float(closeness)
 
 
-def _leading_sentences(text: str) -> str:
-    """Return the first sentences of a summary, on one line; an open quote is closed."""
+def _extract_beginning(text: str) -> str:
+    """Return the first sentences of a summary on one line, and close an open quote."""
     lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
     parts = [
         part for line in lines if not _HEADING.search(line) for part in _NEXT_QUOTE.split(line)
@@ -237,7 +239,7 @@ def _leading_sentences(text: str) -> str:
     return kept + "”" * (kept.count("“") - kept.count("”"))
 
 
-def _portrait_lines(text: str) -> list[_PortraitLine]:
+def _parse_portrait(text: str) -> list[_PortraitLine]:
     """Return the lines of a portrait: its list items, or the leading sentences of prose.
 
     A model's portrait is about the user only, in the third person: its lines get the top level.

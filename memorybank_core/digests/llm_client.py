@@ -1,4 +1,4 @@
-"""Client of a language model for digests: prompt sizes, call counts and checked answers."""
+"""Client of the language model that writes digests: prompt sizes, call counts, answer checks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CallCounter:
         self._lock = Lock()
 
     def add(self, tokens: int | None) -> None:
-        """Count one call; if its tokens are unknown, so is the total."""
+        """Count one call and its tokens; one unknown number makes the total unknown."""
         with self._lock:
             self.calls += 1
             is_known = self.tokens is not None and tokens is not None
@@ -54,11 +54,11 @@ class CallCounter:
 
 
 class LLMClient:
-    """A language model as the digests call it.
+    """Sends digest prompts to a language model and checks its answers.
 
     Args:
         llm: The model.
-        counter: Counts its calls.
+        counter: Counter of its calls.
 
     Attributes:
         name: Name recorded as the author of digests.
@@ -103,7 +103,7 @@ class LLMClient:
 
 
 def format_material(texts: Sequence[str]) -> str:
-    """Return `texts` between <material> tags; tags within them are made harmless."""
+    """Return `texts` between <material> tags; such tags within them are defused."""
     material = re.sub("<(?=/?material>)", "‹", "\n\n".join(texts), flags=re.IGNORECASE)
     return f"<material>\n{material}\n</material>"
 
@@ -122,5 +122,5 @@ def _require_digest(answer: object, source: str) -> str:
 
 
 def _overestimate_tokens(text: str) -> float:
-    """Estimate tokens with a margin: old vocabularies use two for a Chinese character."""
+    """Estimate tokens with a margin: old vocabularies need two per Chinese character."""
     return 1.5 * estimate_tokens(text)

@@ -39,7 +39,13 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _UserOutcome:
-    """Outcome of one user's digests."""
+    """Outcome of a run for one user.
+
+    Attributes:
+        days: Number of days that have turns.
+        waiting: Number of stale digests that only a language model may replace.
+        jobs: The digests that were made or failed.
+    """
 
     days: int
     waiting: int
@@ -68,11 +74,11 @@ def make_digests(
     """Make and store the digests of these users.
 
     Args:
-        store: Holds the turns and takes the digests.
+        store: Store of the turns and the digests.
         embedder: Embeds the event summaries.
         user_ids: The users.
         llm: Writes the texts; without one, they are extracted from the dialogue.
-        prompts: The prompts of the language model.
+        prompts: Prompts for the language model.
         language: Language of extracted digests.
         now: Creation time of the digests.
         force: Make every digest, not only missing and stale ones.
@@ -88,10 +94,10 @@ def make_digests(
 
 
 class DigestRunner:
-    """One call of `summarize` or `rebuild`.
+    """Makes and stores the digests of one call of `summarize` or `rebuild`.
 
     Args:
-        store: Holds the turns and takes the digests.
+        store: Store of the turns and the digests.
         embedder: Embeds the event summaries.
         writer: Writes the texts.
         now: Creation time of the digests.
@@ -116,10 +122,18 @@ class DigestRunner:
     def run(
         self, user_ids: Iterable[str], concurrency: int, counter: CallCounter
     ) -> SummarizeReport:
-        """Make the digests of these users, at most `concurrency` at a time."""
-        pools = [ThreadPoolExecutor(concurrency, "memorybank-digest") for _ in ("users", "jobs")]
+        """Make the digests of these users.
+
+        Args:
+            user_ids: The users.
+            concurrency: Maximum number of digests made at the same time.
+            counter: Counter of the writer's model calls, for the report.
+        """
+        user_pool, job_pool = pools = [
+            ThreadPoolExecutor(concurrency, "memorybank-digest") for _ in range(2)
+        ]
         try:
-            futures = [pools[0].submit(self._run_user, user_id, pools[1]) for user_id in user_ids]
+            futures = [user_pool.submit(self._run_user, user_id, job_pool) for user_id in user_ids]
             outcomes = [future.result() for future in as_completed(futures)]
         finally:  # an error or Ctrl-C ends the run after the calls in flight
             for pool in pools:
@@ -127,11 +141,11 @@ class DigestRunner:
             for pool in pools:
                 pool.shutdown(wait=True)
         jobs = [job for outcome in outcomes for job in outcome.jobs]
-        touched = {(job.user_id, job.day) for job in jobs if job.day}
-        failed = {(job.user_id, job.day) for job in jobs if job.error}
+        attempted_days = {(job.user_id, job.day) for job in jobs if job.day}
+        failed_days = {(job.user_id, job.day) for job in jobs if job.error}
         return SummarizeReport(
-            digested=len(touched - failed),
-            skipped=sum(outcome.days for outcome in outcomes) - len(touched),
+            digested=len(attempted_days - failed_days),
+            skipped=sum(outcome.days for outcome in outcomes) - len(attempted_days),
             failed=tuple(
                 FailedDigest(job.user_id, job.kind, job.day, job.error)
                 for job in sorted(jobs, key=lambda job: (job.user_id, str(job.day), job.kind))
@@ -161,6 +175,7 @@ class DigestRunner:
         return _UserOutcome(len(state.days), waiting, jobs)
 
     def _must_make(self, state: DigestState, kind: DigestKind, day: date | None) -> bool:
+        """Return whether to make a digest; an extract never replaces a model's text."""
         if self._force:
             return bool(state.source(kind, day))
         reason = state.stale_reason(kind, day, has_model=self._has_model)
@@ -187,11 +202,11 @@ class DigestRunner:
 
     def _make_once(self, job: _Job, state: DigestState) -> None:
         source = state.source(job.kind, job.day)
-        if not source:  # it was deleted
+        if not source:  # all its turns were deleted meanwhile
             return
         text = self._writer.write(job.kind, job.day, source)
-        author, hash = self._writer.name, hash_source(source)
-        digest = DIGEST_TYPES[job.kind](job.user_id, text, job.day, author, self._now, hash)
+        author, source_hash = self._writer.name, hash_source(source)
+        digest = DIGEST_TYPES[job.kind](job.user_id, text, job.day, author, self._now, source_hash)
         events = [state.event_memory(digest)] if job.day and job.kind == "summary" else []
         vectors = embed_windows([event.text for event in events], self._embedder) if events else []
         self._store.set_digests(

@@ -20,6 +20,7 @@ DIGEST_TYPES: dict[DigestKind, type[Summary] | type[Portrait]] = {
     "summary": Summary,
     "portrait": Portrait,
 }
+"""Record class of each kind of digest."""
 
 Source = Sequence[Memory | Digest]
 """The turns, or the days' digests, that a digest is made from."""
@@ -32,7 +33,7 @@ def digest_kind(digest: Digest) -> DigestKind:
 
 def hash_source(source: Source) -> str:
     """Return the SHA-256 hash, in hex, of the texts and times in `source`."""
-    content = json.dumps([_hashed_fields(piece) for piece in source], ensure_ascii=False)
+    content = json.dumps([_fields_to_hash(item) for item in source], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -97,7 +98,11 @@ class DigestState:
         )
 
     def event_memory(self, summary: Digest) -> Memory:
-        """Return the searchable memory of a day's summary, dated to the last turn of the day."""
+        """Return the searchable memory of a day's summary, dated to the last turn of the day.
+
+        Raises:
+            ValueError: If `summary` is the overall summary.
+        """
         day = summary.day
         if day is None:
             raise ValueError("only a day's summary has an event memory")
@@ -119,10 +124,10 @@ class DigestState:
                 yield Stale(self.user_id, kind, None, overall)
 
 
-def _hashed_fields(piece: Memory | Digest) -> list[str | None]:
-    if not isinstance(piece, Memory):
-        return [str(piece.day), piece.text]
-    turn = piece.turn
+def _fields_to_hash(item: Memory | Digest) -> list[str | None]:
+    if not isinstance(item, Memory):
+        return [str(item.day), item.text]
+    turn = item.turn
     names = (turn.user_name, turn.companion_name) if turn else ()
-    texts = (turn.query, turn.response) if turn else (piece.text,)
-    return [piece.created_at.isoformat(), *names, *texts]
+    texts = (turn.query, turn.response) if turn else (item.text,)
+    return [item.created_at.isoformat(), *names, *texts]

@@ -36,7 +36,7 @@ BACK_REFERENCE = compile_lines(
     (?:它们?|那里|那儿|这个|那个|这样|那样|这里)[。！!.]*$
     """,
 )
-"""A sentence that depends on the one before it: "It was great.", "这让我很开心。"."""
+"""A sentence that depends on the one before it, such as "It was great." or "这让我很开心。"."""
 
 SUBORDINATE = compile_lines(
     r"(?:if|when|since|because|as|while|after|before|although|though|unless|until|in that case)\b"
@@ -58,7 +58,7 @@ TIME = compile_lines(
     """,
     "今[天早晚年]|昨[天晚]|明[天年]|前天|最近|刚[刚才]?|[上下]个?[周月]|周末|去年|终于|开始|决定",
 )
-"""A time, or a change: started, decided, finally."""
+"""Words for a time or a change: today, started, decided, finally."""
 
 PROMISE = compile_lines(
     r"\bI(?:'ll| will)(?: \w+ly)? (?:try|consider|search|think|look)\b",
@@ -127,4 +127,4 @@ _STATE = compile_lines(
     """,
 )
 SELF_LEVELS = ((3, _LASTING), (2, _STATE), (1, FIRST_PERSON))
-"""Patterns by self level, the highest first: traits and tastes; feelings and plans; anything."""
+"""Patterns by self level, highest first: traits and tastes; feelings and plans; first person."""

@@ -1,7 +1,8 @@
-"""Find the statements in an utterance, and rate what they reveal; English and Chinese.
+"""Find the statements in an English or Chinese utterance, and rate how much they reveal.
 
-A statement is a verbatim piece of the text without small talk around it: "Hi,", "好的，",
-"…, what do you think?". The patterns are in `talk_patterns` and `statement_patterns`.
+A statement is a verbatim piece of the text without the small talk around it, such as "Hi,",
+"好的，" or "…, what do you think?". The patterns are in `talk_patterns` and
+`statement_patterns`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ FULL_WEIGHT_TOKENS = 12
 JOINED_TOKENS = 45
 """Maximum length of a sentence joined with one that refers back to it, in estimated tokens."""
 
-_HEAD = 400  # characters of a sentence that are matched: more than is ever quoted
-_OPENER = 60  # characters of a clause that may be a greeting
+_MAX_MATCHED = 400  # characters of a sentence that are matched; quotes are always shorter
+_MAX_GREETING = 60  # characters of a clause that are matched as a greeting
 _MAX_STARTS = 50  # statements of a turn that are tried as the beginning of a quote
 
 _COMMA = re.compile(rf"(?<=[，；])|(?<=[,;])(?=[\s{CJK}])")
@@ -39,7 +40,7 @@ class StatementSpan(NamedTuple):
 
     Attributes:
         start: Index of its first character.
-        end: Index behind its last character.
+        end: Index after its last character.
         weight: How much it says about what happened, in (0, 1].
         self_level: How much it reveals about the speaker: 0 nothing, 1 an action or opinion, 2 a
             feeling, plan or habit, 3 a lasting trait or taste.
@@ -55,7 +56,7 @@ class StatementSpan(NamedTuple):
 
 
 def find_statements(text: str) -> list[StatementSpan]:
-    """Return the statements in `text`, in order; questions and greetings are left out."""
+    """Return the statements in `text`, in order, without questions and greetings."""
     spans: list[StatementSpan] = []
     position = 0
     for sentence in sentences(text):
@@ -75,8 +76,8 @@ def find_statements(text: str) -> list[StatementSpan]:
 def select_excerpt(text: str, limit: float) -> str:
     """Return the most informative excerpt of `text`, of about `limit` estimated tokens.
 
-    It consists of the adjacent statements with the highest total weight; if nothing is stated, it
-    is the beginning of the text.
+    It consists of the adjacent statements with the highest total weight. If there are no
+    statements, it is the beginning of the text.
     """
     spans = find_statements(text)
     if not spans:
@@ -98,7 +99,7 @@ def select_excerpt(text: str, limit: float) -> str:
 def clip(text: str, limit: float) -> str:
     """Return the beginning of `text` on one line, at most 1.25 * `limit` estimated tokens.
 
-    It ends with a sentence, or else with a clause or a word followed by "…".
+    It ends after a sentence or, if none is short enough, after a clause or a word and "…".
     """
     line = next((line for line in text.splitlines() if line.strip()), "").strip()
     if estimate_tokens(line) <= limit * 1.25:
@@ -112,7 +113,7 @@ def clip(text: str, limit: float) -> str:
 
 
 def length_weight(text: str) -> float:
-    """Return a weight in (0, 1] by length alone: 1 from `FULL_WEIGHT_TOKENS` on."""
+    """Return a weight in (0, 1] by length alone; it is 1 from `FULL_WEIGHT_TOKENS` on."""
     return min(1.0, max(estimate_tokens(text), 1.0) / FULL_WEIGHT_TOKENS)
 
 
@@ -123,11 +124,11 @@ def _strip_talk(sentence: str) -> str:
     if talk_patterns.QUESTION.search(sentence):
         while last > 1 and talk_patterns.ADDRESS.fullmatch(parts[last - 1]):
             last -= 1
-        asking = (i for i, part in enumerate(parts[:last]) if talk_patterns.ASKING.search(part))
-        last = min(next(asking, last), last - 1)
+        questions = (i for i, part in enumerate(parts[:last]) if talk_patterns.ASKING.search(part))
+        last = min(next(questions, last), last - 1)
     while last > 1 and talk_patterns.TALK.search(parts[last - 1]):
         last -= 1
-    while first < last and talk_patterns.OPENING.fullmatch(parts[first][:_OPENER]):
+    while first < last and talk_patterns.OPENING.fullmatch(parts[first][:_MAX_GREETING]):
         first += 1
     while 0 < first < last and talk_patterns.ADDRESS.fullmatch(parts[first]):
         first += 1
@@ -149,8 +150,8 @@ def _is_statement(piece: str, is_cut: bool) -> bool:
 
 
 def _rate(piece: str, start: int) -> StatementSpan:
-    """Return `piece`, which begins at `start`, with its ratings."""
-    end, piece = start + len(piece), piece[:_HEAD]
+    """Rate the statement `piece`, which begins at index `start` of its text."""
+    end, piece = start + len(piece), piece[:_MAX_MATCHED]
     weight = length_weight(piece)
     is_vague = weight < 1.0 and talk_patterns.VAGUE.search(piece)
     if is_vague or talk_patterns.TALK.search(piece):
@@ -189,7 +190,7 @@ def _can_follow(
 
 
 def _join_dependent(text: str, before: StatementSpan, after: StatementSpan) -> StatementSpan | None:
-    """Return both statements as one if the later depends on the earlier and they are short."""
+    """Return both statements as one if the later depends on the earlier and both are short."""
     if after.role == "dependent" and _can_follow(text, before, before, after, JOINED_TOKENS):
         return before._replace(end=after.end) if before.role == "standalone" else None
     return None
@@ -213,7 +214,7 @@ def _longest_prefix(line: str, pieces: Sequence[str], limit: float) -> str:
 
 
 def _cut_anywhere(line: str, limit: float) -> str:
-    """Return the beginning of a `line` that offers no place to break; emoji are kept intact."""
+    """Return the beginning of a `line` without spaces or punctuation; keep emoji intact."""
     end = next(i for i in range(1, len(line) + 1) if estimate_tokens(line[: i + 1]) > limit)
     while end < len(line) and (_COMBINING.match(line, end) or line[end - 1] == _ZERO_WIDTH_JOINER):
         end += 1

@@ -1,4 +1,4 @@
-"""Write the texts of digests: by a language model, or by extraction.
+"""Write the texts of digests with a language model or by extraction.
 
 Material that exceeds the context window is digested in parts, and the parts are merged. An
 overall digest is always a single call, however many days there are: if they do not fit, the
@@ -21,7 +21,7 @@ from .llm_client import LLMClient, format_material
 from .state import Source
 
 _MIN_PART_TOKENS = 48
-"""Length below which a part is not divided any further."""
+"""Length below which a part is not divided further, in tokens."""
 
 
 class Extractor:
@@ -41,32 +41,37 @@ class Extractor:
         self._load_vectors, self._language = load_vectors, language
 
     def write(self, kind: DigestKind, day: date | None, source: Source) -> str:
-        """Return the digest of a day's turns or, overall, of all days' digests of its kind.
+        """Return the text of a digest.
+
+        Args:
+            kind: "summary" or "portrait".
+            day: The day; None for the overall digest.
+            source: The day's turns, or the digests of all days, of the same kind.
 
         Raises:
             ConflictError: If a turn was deleted meanwhile.
         """
         if day is not None:
             return self._write_day(kind, [turn for turn in source if isinstance(turn, Memory)])
-        days = [(piece.day, piece.text) for piece in source if piece.day]
+        days = [(digest.day, digest.text) for digest in source if digest.day]
         if kind == "summary":
             return extraction.extract_overall_summary(days, self._language)
         return extraction.extract_overall_portrait(days, self._language)
 
     def _write_day(self, kind: DigestKind, turns: Sequence[Memory]) -> str:
-        by_id = self._load_vectors(turns[0].user_id, [turn.id for turn in turns])
-        if len(by_id) < len(turns):
+        vectors = self._load_vectors(turns[0].user_id, [turn.id for turn in turns])
+        if len(vectors) < len(turns):
             raise ConflictError("a turn was deleted while its day was digested")
         extract = extraction.extract_events if kind == "summary" else extraction.extract_portrait
-        return extract(turns, [by_id[turn.id] for turn in turns], self._language)
+        return extract(turns, [vectors[turn.id] for turn in turns], self._language)
 
 
 class Summarizer:
     """Writes digests with a language model.
 
     Args:
-        client: The model.
-        prompts: The prompts it is sent.
+        client: Client of the model.
+        prompts: Prompts for the model.
     """
 
     def __init__(self, client: LLMClient, prompts: Prompts) -> None:
@@ -74,18 +79,23 @@ class Summarizer:
         self.name = client.name
 
     def write(self, kind: DigestKind, day: date | None, source: Source) -> str:
-        """Return the digest of a day's turns or, overall, of all days' digests of its kind.
+        """Return the text of a digest.
+
+        Args:
+            kind: "summary" or "portrait".
+            day: The day; None for the overall digest.
+            source: The day's turns, or the digests of all days, of the same kind.
 
         Raises:
             LLMError: If the model fails, or its answer is not a complete text.
         """
         task = self._prompts.task(kind, day)
-        texts = [self._format(piece) for piece in source]
+        texts = [self._format(item) for item in source]
         return self._write_overall(task, texts) if day is None else self._write_parts(task, texts)
 
     def _write_overall(self, task: str, texts: Sequence[str]) -> str:
         """Return the digest of all days, written in one call."""
-        limit = self._limit(task)
+        limit = self._material_limit(task)
         while True:
             try:
                 return self._ask(task, self._shorten(texts, limit))
@@ -95,8 +105,8 @@ class Summarizer:
                     raise
 
     def _write_parts(self, task: str, texts: Sequence[str]) -> str:
-        """Return one text that follows `task`, written in parts if the texts do not fit."""
-        parts = self._pack(texts, self._limit(task))
+        """Return one text that follows `task`; if the texts do not fit, write it in parts."""
+        parts = self._pack(texts, self._material_limit(task))
         if len(parts) == 1:
             try:
                 return self._ask(task, parts[0])
@@ -105,14 +115,17 @@ class Summarizer:
         return self._merge(task, [self._write_parts(task, part) for part in parts])
 
     def _merge(self, task: str, texts: Sequence[str]) -> str:
-        """Merge texts that each follow `task`; in groups if they do not fit together."""
-        merge = self._prompts.merge.replace("{task}", task)
+        """Merge texts that each follow `task`; merge in groups if they do not fit together."""
+        merge_task = self._prompts.merge.replace("{task}", task)
         while len(texts) > 1:
-            groups = self._pack(texts, self._limit(merge))
-            if len(groups) >= len(texts):  # not even two of them fit
-                texts = [self._ask(merge, self._shorten(texts, self._limit(merge)))]
+            limit = self._material_limit(merge_task)
+            groups = self._pack(texts, limit)
+            if len(groups) >= len(texts):  # no two of them fit into one prompt
+                texts = [self._ask(merge_task, self._shorten(texts, limit))]
             else:
-                texts = [self._ask(merge, group) if group[1:] else group[0] for group in groups]
+                texts = [
+                    self._ask(merge_task, group) if len(group) > 1 else group[0] for group in groups
+                ]
         return texts[0]
 
     def _pack(self, texts: Sequence[str], limit: int) -> list[list[str]]:
@@ -133,7 +146,7 @@ class Summarizer:
         if self._client.count_tokens(text) <= limit:
             return [text]
         size = limit
-        while size > 1:  # `windows` measures by an estimate, `limit` is in the model's own tokens
+        while size > 1:  # `windows` estimates tokens; `limit` is in tokens as the model counts them
             parts = windows(text, size, overlap=0)
             if all(self._client.count_tokens(part) <= limit for part in parts):
                 return parts
@@ -159,11 +172,11 @@ class Summarizer:
     def _shorten(self, texts: Sequence[str], limit: int) -> list[str]:
         """Cut the ends of the longest texts so that all fit into `limit` tokens.
 
-        If not even a sentence of each would fit, only every second text is kept, or every third
-        and so on, and always the last one.
+        If not even a sentence of each fits, keep only every second text, or every third and so
+        on, always including the last.
         """
-        step = -(-len(texts) * _MIN_PART_TOKENS // limit)
-        texts = texts[::-1][::step][::-1]
+        step = -(-len(texts) * _MIN_PART_TOKENS // limit)  # rounded up
+        texts = texts[::-1][::step][::-1]  # counted from the end, to keep the last
         lengths = [self._client.count_tokens(text) for text in texts]
         max_length = _common_limit(lengths, limit)
         return [
@@ -171,20 +184,20 @@ class Summarizer:
             for text, length in zip(texts, lengths, strict=True)
         ]
 
-    def _format(self, piece: Memory | Digest) -> str:
+    def _format(self, item: Memory | Digest) -> str:
         """Return a turn or a day's digest as material for a prompt."""
-        if not isinstance(piece, Memory):
-            return f"{piece.day}: {piece.text}"
-        turn = piece.turn
+        if not isinstance(item, Memory):
+            return f"{item.day}: {item.text}"
+        turn = item.turn
         if turn is None:
-            return piece.text
+            return item.text
         utterances = (
             (turn.user_name or self._prompts.user, turn.query),
             (turn.companion_name or self._prompts.companion, turn.response),
         )
         return "\n".join(f"{name}: {text}" for name, text in utterances if text.strip())
 
-    def _limit(self, task: str) -> int:
+    def _material_limit(self, task: str) -> int:
         """Return how many tokens of material fit into a prompt with `task`."""
         return max(_MIN_PART_TOKENS, self._client.available_tokens(self._prompts.system, task))
 
@@ -193,7 +206,7 @@ class Summarizer:
 
 
 def _common_limit(lengths: Sequence[float], total: float) -> float:
-    """Return the length to which the longest must be cut so that the sum is at most `total`."""
+    """Return the maximum length at which the sum of the cut lengths is at most `total`."""
     remaining, limit = float(total), 0.0
     for position, length in enumerate(sorted(lengths)):
         limit = remaining / (len(lengths) - position)

@@ -1,6 +1,6 @@
 """Patterns of small talk: greetings, questions, thanks and comments, in English and Chinese.
 
-Every pattern matches both languages, so that mixed dialogue needs no setting. Each line is one
+Every pattern matches both languages, so mixed dialogues need no setting. Each line is one
 alternative; a backslash continues it on the next line.
 """
 
@@ -15,9 +15,14 @@ _ADVERBS = (
 
 
 def compile_lines(english: str, chinese: str, frame: str = "{}") -> re.Pattern[str]:
-    """Compile all lines into one pattern, in place of {} in `frame`.
+    """Compile all lines into one pattern of alternatives, which replaces {} in `frame`.
 
-    ADV stands for any number of adverbs, and ' also matches ’.
+    ADV matches any number of adverbs, and ' also matches ’.
+
+    Args:
+        english: English alternatives, one per line.
+        chinese: Chinese alternatives, one per line.
+        frame: Pattern around the alternatives.
     """
     lines = re.sub(r"\\\n\s*", "", f"{english}\n{chinese}").splitlines()
     alternatives = "|".join(line.strip() for line in lines if line.strip()).replace(
@@ -46,7 +51,7 @@ OPENING = compile_lines(
     r"there|again|all|everyone|(?:my )?(?:dear )?(?:friend|buddy|companion|assistant)|"
     r"(?-i:AI|ai|[A-Z][a-z]{2,})|\W)*",
 )
-"""A clause that only opens a sentence: a greeting, a yes or no, a thank you."""
+"""A clause that only opens a sentence: a greeting, "yes" or "no", "thank you"."""
 
 ADDRESS = compile_lines(
     r"(?:my )?(?:dear )?(?:friend|buddy|companion|AI|AI companion|(?-i:[A-Z]\w+))",
@@ -67,10 +72,10 @@ LINK = compile_lines(
     """,
     r"\W*{}",
 )
-"""Words that link a sentence to the talk before it and can be omitted."""
+"""Words that only link a sentence to what was said before."""
 
 QUESTION = re.compile(r"""[?？]["”’')\]」』）]*$|[吗呢么][。.!！~～]*$""")
-"""A question."""
+"""The end of a question."""
 
 ASKING = compile_lines(
     r"""
@@ -91,7 +96,7 @@ ASKING = compile_lines(
     """,
     r"^\W*(?:(?:and|but|so|or|well|那|那么|但|但是|所以|另外) ?)?{}",
 )
-"""The asking clause of a question."""
+"""The clause of a question that asks."""
 
 _PROMISE = r"\bI(?:'ll| will|'d)(?: \w+ly| also| go| go and)?"
 

@@ -1,4 +1,4 @@
-"""Import and export of the original MemoryBank's memory JSON.
+"""Import and export of the original MemoryBank's JSON format.
 
 {user: {"name", "summary", "personality", "overall_history", "overall_personality",
         "history": {"2023-04-27": [{"query", "response"}, …]}, "meta_information"}}

@@ -1,4 +1,4 @@
-"""Export a bank to the original's JSON."""
+"""Export a bank to the original MemoryBank's JSON."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .fields import format_time, select_users
 
 
 def export_json(bank: MemoryBank, *, users: Collection[str] | None = None) -> dict[str, Any]:
-    """Return the contents of `bank`, archived memories included, in the original's JSON.
+    """Return the contents of `bank`, including archived memories, in the original's JSON format.
 
     Args:
         bank: The bank; times are written in its time zone.
-        users: Ids of the users to export; default all.
+        users: Ids of the users to export; None for all.
 
     Raises:
-        InvalidInputError: If the bank has no such user.
+        InvalidInputError: If one of `users` is not in the bank.
     """
     user_ids = select_users(bank.users(), users)
     return {user_id: _export_user(bank, user_id) for user_id in user_ids}
@@ -37,7 +37,7 @@ def _export_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
         entry = _export_memory(memory, recalls, bank.timezone)
         if memory.turn is None:
             summary.setdefault(str(memory.day), []).append(entry)
-        else:  # memory.day may be of another zone, in which the bank was opened before
+        else:  # memory.day may be from another time zone, with which the bank was opened earlier
             history.setdefault(str(bank.day_of(memory.created_at)), []).append(entry)
     profile, digests = bank.profile(user_id=user_id), bank.digests(user_id=user_id)
     portraits = {digest.day: digest.text for digest in digests if isinstance(digest, Portrait)}
@@ -59,7 +59,7 @@ def _export_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
 
 
 def _export_provenance(digest: Digest, zone: ZoneInfo) -> dict[str, str | None]:
-    """Return the author, time and source of a digest."""
+    """Return the entry of a digest's author, time and source."""
     return {
         "kind": digest_kind(digest),
         "day": digest.day.isoformat() if digest.day else None,
@@ -70,7 +70,7 @@ def _export_provenance(digest: Digest, zone: ZoneInfo) -> dict[str, str | None]:
 
 
 def _export_memory(memory: Memory, recalls: list[datetime], zone: ZoneInfo) -> dict[str, Any]:
-    """Return a turn or a daily summary, with its state."""
+    """Return the entry of a turn or a daily summary, with its state."""
     turn, strength = memory.turn, memory.strength
     content: dict[str, Any] = {"content": memory.text, "session": memory.session}
     if turn is not None:

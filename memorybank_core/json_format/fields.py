@@ -1,4 +1,4 @@
-"""Parse and format single values; every parser raises TypeError or ValueError."""
+"""Parse and format single values; parsers raise TypeError or ValueError on malformed values."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ from memorybank_core.records import DigestKind
 from memorybank_core.text import without_surrogates
 
 FIRST_TURN = time(9)
-"""Time of a day's first turn, since the format has only days; the others follow by the minute."""
+"""Default time of a day's first turn; each following turn is one minute later."""
 DAY_END = time(23, 59)
-"""Time of a day's summary."""
+"""Default time of a day's summary."""
 
-_LAST_MINUTE = 898  # from the first turn of a day to 23:58
+_LAST_MINUTE = 898  # minutes from FIRST_TURN to 23:58
 _MAX_SHOWN = 80  # characters of a value in a message
 _REPR = reprlib.Repr()
 _REPR.maxstring = _MAX_SHOWN
 
 
 def resolve_user_id(key: Any, entry: Any) -> Any:
-    """Return the key without spaces around it, unless the entry's own "user_id" has them."""
+    """Return a user's id: the key without spaces around it, or the same id with spaces.
+
+    An id with spaces around it is in the entry's "user_id".
+    """
     id = key.strip() if isinstance(key, str) else key
-    own = entry.get("user_id") if isinstance(entry, Mapping) else None
-    return own if isinstance(own, str) and own.strip() == id else id
+    exact_id = entry.get("user_id") if isinstance(entry, Mapping) else None
+    return exact_id if isinstance(exact_id, str) and exact_id.strip() == id else id
 
 
 def select_users(existing: Collection[str], users: Collection[str] | None) -> list[str]:
-    """Return `users`, by default all, in the order of `existing`.
+    """Return `users`, or all if None, in the order of `existing`.
 
     Raises:
-        InvalidInputError: If a user does not exist.
+        InvalidInputError: If one of `users` is not in `existing`.
     """
     if isinstance(users, str):
         raise InvalidInputError(f"users must be a list of ids, not the string {users!r}")
@@ -48,7 +51,10 @@ def select_users(existing: Collection[str], users: Collection[str] | None) -> li
 
 
 def default_turn_time(day: date, index: int, zone: ZoneInfo) -> datetime:
-    """Return a time for a turn without one: one minute apart, near midnight one microsecond."""
+    """Return the default time, in UTC, of the turn at `index` of a day.
+
+    Turns are one minute apart; from 23:58 on, one microsecond.
+    """
     minutes = min(index, _LAST_MINUTE)
     offset = timedelta(minutes=minutes, microseconds=index - minutes)
     return (datetime.combine(day, FIRST_TURN, zone) + offset).astimezone(timezone.utc)
@@ -60,7 +66,7 @@ def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
 
 
 def format_time(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    """Return `moment` in ISO 8601, with the offset of `zone`."""
+    """Return `moment` in ISO 8601 with the offset of `zone`; None if it is None."""
     return None if moment is None else moment.astimezone(zone).isoformat()
 
 
@@ -71,14 +77,14 @@ def parse_datetime(value: Any) -> datetime:
 
 
 def parse_text(value: Any) -> str:
-    """Return a string with lone surrogates replaced."""
+    """Parse a string, and replace lone surrogates in it."""
     if not isinstance(value, str):
         raise TypeError(value)
     return without_surrogates(value)
 
 
 def parse_kind(value: Any) -> DigestKind:
-    """Return "summary" or "portrait"."""
+    """Parse "summary" or "portrait"."""
     kinds = {str(kind): kind for kind in DIGEST_TYPES}
     if parse_text(value) not in kinds:
         raise ValueError(value)
@@ -86,7 +92,7 @@ def parse_kind(value: Any) -> DigestKind:
 
 
 def parse_strength(value: Any) -> float:
-    """Return a positive finite number."""
+    """Parse a positive finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(value)
     if not 0.0 < float(value) < math.inf:
@@ -95,7 +101,7 @@ def parse_strength(value: Any) -> float:
 
 
 def parse_count(value: Any) -> int:
-    """Return an integer of 0 or more that SQLite can store."""
+    """Parse an integer of 0 or more that SQLite can store."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(value)
     if not 0 <= value < 2**63:
@@ -104,13 +110,13 @@ def parse_count(value: Any) -> int:
 
 
 def parse_flag(value: Any) -> bool:
-    """Return True or False; numbers are not accepted."""
+    """Parse true or false; numbers are not accepted."""
     if not isinstance(value, bool):
         raise TypeError(value)
     return value
 
 
-def shorten(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return the repr of `value`, shortened for a message."""
     text = _REPR.repr(value)
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

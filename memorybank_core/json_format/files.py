@@ -13,7 +13,7 @@ from typing import Any
 from memorybank_core.errors import FormatError, StoreWriteError
 from memorybank_core.text import without_surrogates
 
-from .fields import shorten
+from .fields import short_repr
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:
@@ -34,12 +34,12 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} cannot be read as JSON in UTF-8: {error}") from error
     if not isinstance(data, dict):
-        raise FormatError(f"{path}: got {shorten(data)}, expected an object with a key per user")
+        raise FormatError(f"{path}: got {short_repr(data)}, expected an object with a key per user")
     return data
 
 
 def dump(data: Mapping[str, Any], path: str | PathLike[str]) -> None:
-    """Write `data` as JSON in UTF-8 in one step, readable by its owner only.
+    """Write `data` as JSON in UTF-8, atomically; the file is readable by its owner only.
 
     Raises:
         StoreWriteError: If the file cannot be written; an existing file is left unchanged.
@@ -68,12 +68,12 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _replace(target: Path, content: bytes) -> None:
     """Replace `target` atomically by a file with `content`."""
-    file, name = tempfile.mkstemp(dir=target.parent, prefix=".memorybank-", suffix=".json")
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".memorybank-", suffix=".json")
     try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink()

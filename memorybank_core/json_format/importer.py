@@ -1,4 +1,4 @@
-"""Import the original's JSON into a bank."""
+"""Import the original MemoryBank's JSON into a bank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memorybank_core.errors import ConflictError, InvalidInputError
 from memorybank_core.records import Memory, Portrait
 from memorybank_core.validation import require_moment
 
-from .fields import resolve_user_id, shorten
+from .fields import resolve_user_id, short_repr
 from .parser import UserEntry, parse_entries
 
 BATCH = 256
@@ -28,8 +28,8 @@ class ImportReport:
         turns: Turns added.
         unchanged: Turns that the bank already had.
         events: Daily summaries added.
-        digests: Portraits and overall summaries stored, new or with a new text.
-        empty: Turns left out because they contain no text.
+        digests: Portraits and overall summaries stored, whether new or changed.
+        empty: Turns skipped because they contain no text.
     """
 
     users: int = 0
@@ -41,7 +41,12 @@ class ImportReport:
 
 
 def count_turns(data: Mapping[str, Any], *, users: Collection[str] | None = None) -> int:
-    """Return how many turns `import_json` will report to `progress`, ignoring malformed entries."""
+    """Return how many turns `import_json` will report to `progress`, without malformed entries.
+
+    Args:
+        data: The JSON, as `load` returns it.
+        users: Ids of the users to import; None for all.
+    """
     return sum(
         any(str(turn.get(name) or "").strip() for name in ("query", "response"))
         for key, entry in data.items()
@@ -63,26 +68,26 @@ def import_json(
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> ImportReport:
-    """Store the contents of the original's JSON; turns that the bank already has stay as they are.
+    """Import the original MemoryBank's JSON; turns that the bank already has are not changed.
 
-    Summaries and portraits replace the bank's. Everything is checked before anything is stored.
-    An interrupted import can be repeated.
+    Summaries and portraits replace those in the bank. Everything is checked before anything is
+    stored. An interrupted import can be repeated.
 
     Args:
         bank: The bank; days are in its time zone.
-        data: The entry JSON, as `load` returns it.
-        users: Ids of the users to import, without spaces around them; default all. Other users'
+        data: The JSON, as `load` returns it.
+        users: Ids of the users to import, without spaces around them; None for all. Other users'
             entries are ignored.
         now: Creation time of digests without one; default the present.
-        progress: Called with the number of turns just stored, or already present.
+        progress: Called with a number of turns that were stored or that the bank already had.
         batch: Number of memories stored in one transaction.
 
     Raises:
-        FormatError: If entries are malformed; up to ten are named. Nothing is imported.
-        ConflictError: If the bank has another turn with an id. Nothing is imported.
+        FormatError: If entries are malformed; the message names up to ten. Nothing is imported.
+        ConflictError: If the bank has another text under the id of a turn. Nothing is imported.
         InvalidInputError: If an argument is not valid.
-        EmbedderError: If the embedder returns invalid vectors.
-        StoreError: If storing fails; the transactions before are kept.
+        EmbedderError: If the embedder returns invalid vectors; earlier batches are kept.
+        StoreError: If storing fails; earlier batches are kept.
     """
     moment = require_moment(now)
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
@@ -98,10 +103,10 @@ def import_json(
 
 
 def _known_ids(bank: MemoryBank, entry: UserEntry) -> set[str]:
-    """Return the ids that the bank already has with the same text.
+    """Return the entry's ids that the bank already has with the same text.
 
     Raises:
-        ConflictError: If it has another text; an event summary may differ and is replaced.
+        ConflictError: If the bank has another text under an id, unless both are event summaries.
     """
     known = bank.get(entry.memories.keys(), user_id=entry.user_id)
     changed = {id for id, memory in known.items() if memory.text != entry.memories[id].text}
@@ -110,7 +115,7 @@ def _known_ids(bank: MemoryBank, entry: UserEntry) -> set[str]:
         if {memory.kind, entry.memories[id].kind} != {"event"}:
             raise ConflictError(
                 f"nothing was imported: the bank has another text under the id {id!r} of user "
-                f"{entry.user_id!r}, {shorten(memory.text)}. Give the entry another memory_id."
+                f"{entry.user_id!r}, {short_repr(memory.text)}. Give the entry another memory_id."
             )
     return known.keys() - changed
 
@@ -124,9 +129,9 @@ def _store_user(
     progress: Callable[[int], None],
 ) -> ImportReport:
     """Store the new memories and digests of a user, the earliest first."""
-    before = bank.profile(user_id=entry.user_id)
-    profile = {**before, **entry.profile}
-    if profile != before or not entry.memories:
+    old_profile = bank.profile(user_id=entry.user_id)
+    profile = {**old_profile, **entry.profile}
+    if profile != old_profile or not entry.memories:
         bank.set_profile(profile, user_id=entry.user_id)
     new = [memory for id, memory in entry.memories.items() if id not in known]
     new.sort(key=lambda memory: memory.created_at)
@@ -149,7 +154,7 @@ def _store_user(
 
 
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
-    """Store the digests with a new text; return how many of them are not daily summaries."""
+    """Store new and changed digests; return how many of them are not daily summaries."""
     stored = bank.digests(user_id=entry.user_id)
     known = {(type(digest), digest.day, digest.text) for digest in stored}
     new = [

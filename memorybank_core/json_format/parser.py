@@ -1,4 +1,4 @@
-"""Parse the original's JSON into memories, digests and profiles, and check all of it."""
+"""Parse and check the original's JSON: memories, digests and profiles."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .fields import (
     parse_text,
     resolve_user_id,
     select_users,
-    shorten,
+    short_repr,
     to_utc,
 )
 from .reader import EntryReader
 
-_MAX_FAULTS = 10  # named in a message
+_MAX_FAULTS = 10  # maximum number of faults in a message
 _OVERALL: dict[str, DigestKind] = {"overall_history": "summary", "overall_personality": "portrait"}
 
 
@@ -48,7 +48,7 @@ class UserEntry(EntryReader):
         memories: Turns and daily summaries by id.
         recalls: Times of the recalls of each memory, by its id.
         turns: Number of turns.
-        empty: Number of turns left out because they contain no text.
+        empty: Number of turns skipped because they contain no text.
     """
 
     def __init__(self, user_id: str, zone: ZoneInfo) -> None:
@@ -61,10 +61,10 @@ class UserEntry(EntryReader):
         self._provenance: dict[
             tuple[DigestKind, date | None], tuple[str | None, datetime, str | None]
         ] = {}
-        self._places: dict[str, str] = {}  # where each id occurs first
+        self._first_uses: dict[str, str] = {}  # the place of the first memory with each id
 
     def parse(self, entry: Any) -> None:
-        """Parse the user's whole entry."""
+        """Parse the user's entry into the attributes; malformed values are added to `faults`."""
         try:
             require_user(self.user_id)
         except InvalidInputError:
@@ -85,7 +85,7 @@ class UserEntry(EntryReader):
         for index, item in enumerate(provenance):
             self._parse_provenance(f"digests, {index}", item)
         if isinstance(entry.get("digests"), list):
-            # our own export lists every digest: an event that it does not list has no summary
+            # an export lists every digest, so an event that is not listed has no summary
             for key in list(self._digests):
                 if key[0] == "summary" and key not in self._provenance:
                     del self._digests[key]
@@ -93,8 +93,8 @@ class UserEntry(EntryReader):
     def make_digests(self, now: datetime) -> list[Digest]:
         """Return the digests with their author, time and source.
 
-        If the file does not record them: an unknown author, `now`, and the turns or digests of
-        the file.
+        By default the author is unknown, the time is `now`, and the source is what the file
+        contains: the day's turns or the days' digests.
         """
         state = DigestState(self.user_id, self.memories.values(), ())
         digests: list[Digest] = []
@@ -145,7 +145,7 @@ class UserEntry(EntryReader):
             self.read_field(where, entry, "companion_name", parse_text),
         )
         memories = to_memories([turn], self.user_id, at, self.zone)
-        if not memories:  # nothing but recalled text
+        if not memories:  # the turn contains only recalled text
             self.empty += 1
             return
         self.turns += 1
@@ -172,7 +172,7 @@ class UserEntry(EntryReader):
         self._digests.setdefault(("summary", day), text)
 
     def _add_memory(self, where: str, entry: Mapping[str, Any], memory: Memory) -> None:
-        """Add a memory with its strength and recalls; its id must be unique."""
+        """Add a memory with its strength and recalls; a duplicate id is a fault."""
         memory = replace(
             memory,
             strength=self.read_field(where, entry, "memory_strength", parse_strength) or 1.0,
@@ -184,14 +184,15 @@ class UserEntry(EntryReader):
         recalls = self.read_field(where, entry, "recalled_at", self.parse_moments)
         self.recalls[memory.id] = recalls or []
         other: Memory = self.memories.setdefault(memory.id, memory)
-        place = self._places.setdefault(memory.id, where)
+        first_use = self._first_uses.setdefault(memory.id, where)
         if (other.text, other.day, other.kind) != (memory.text, memory.day, memory.kind):
-            expected = f"a unique id (another text has it: {place})"
+            expected = f"a unique id (also used by {first_use})"
             self.add_fault(f"{where}, memory_id", memory.id, expected)
 
     def _parse_last_recall(
         self, where: str, entry: Mapping[str, Any], memory: Memory
     ) -> datetime | None:
+        """Return the time of the last recall; None if the memory was never recalled."""
         recall = self.read_field(where, entry, "last_recall_date", self.parse_day_or_moment)
         if recall is None or isinstance(recall, datetime):
             return recall
@@ -221,14 +222,19 @@ class UserEntry(EntryReader):
 def parse_entries(
     data: Mapping[str, Any], zone: ZoneInfo, users: Collection[str] | None
 ) -> list[UserEntry]:
-    """Parse the entries of `users`, by default all.
+    """Parse the entries of `users`, or all if None.
+
+    Args:
+        data: The JSON, as `load` returns it.
+        zone: The bank's time zone.
+        users: Ids of the users.
 
     Raises:
-        FormatError: If anything is malformed.
+        FormatError: If an entry is malformed; the message names up to ten faults.
         InvalidInputError: If one of `users` is not in `data`.
     """
     if not isinstance(data, Mapping):
-        raise FormatError(f"got {shorten(data)}, expected an object with a key per user")
+        raise FormatError(f"got {short_repr(data)}, expected an object with a key per user")
     ids = [resolve_user_id(key, value) for key, value in data.items()]
     selected = set(select_users(ids, users))
     entries: dict[str, UserEntry] = {}
@@ -236,7 +242,7 @@ def parse_entries(
     for user_id, (key, value) in zip(ids, data.items(), strict=True):
         if user_id in entries:
             faults.append(
-                f"user {shorten(user_id)}: got {shorten(key)} as well, expected each user once"
+                f"user {short_repr(user_id)}: got {short_repr(key)} as well, expected each user once"
             )
         elif user_id in selected:
             entries[user_id] = UserEntry(user_id, zone)

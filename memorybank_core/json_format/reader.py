@@ -1,4 +1,4 @@
-"""Read the values of a user's entry, and collect the faults instead of stopping at the first."""
+"""Read the values of a user's entry, and collect all faults instead of raising the first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from memorybank_core.text import without_surrogates
 
-from .fields import DAY_END, FIRST_TURN, parse_datetime, parse_text, shorten, to_utc
+from .fields import DAY_END, FIRST_TURN, parse_datetime, parse_text, short_repr, to_utc
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _EXPECTED = {
 
 
 class EntryReader:
-    """Reader of one user's entry.
+    """Reader of the values in one user's entry.
 
     Args:
         user_id: The user, as messages name them.
@@ -46,8 +46,8 @@ class EntryReader:
 
     def add_fault(self, where: str, value: Any, expected: str) -> None:
         """Record that the value at `where` is not as expected."""
-        place = ", ".join(filter(None, (f"user {shorten(self.user_id)}", where)))
-        self.faults.append(f"{place}: got {shorten(value)}, expected {expected}")
+        place = ", ".join(filter(None, (f"user {short_repr(self.user_id)}", where)))
+        self.faults.append(f"{place}: got {short_repr(value)}, expected {expected}")
 
     def read_object(self, where: str, value: Any) -> Mapping[str, Any]:
         """Return an object; {} if the value is empty or malformed."""
@@ -78,7 +78,7 @@ class EntryReader:
             yield day, value
 
     def read_content(self, where: str, value: Any) -> str:
-        """Return a text, given directly or as {"content": text}."""
+        """Return a text, which may be given as {"content": text}; "" if empty or malformed."""
         if isinstance(value, Mapping):
             return self.read_field(where, value, "content", parse_text) or ""
         if value is None or isinstance(value, str):
@@ -101,7 +101,7 @@ class EntryReader:
             return None
 
     def parse_day(self, value: Any) -> date:
-        """Parse a day that exists in the zone; some zones have skipped a day."""
+        """Parse a day that exists in the bank's time zone; some zones have skipped days."""
         text = parse_text(value)
         day = date.fromisoformat(text)
         clocks = (time.min, FIRST_TURN, DAY_END)
@@ -118,10 +118,10 @@ class EntryReader:
             return self.parse_moment(value)
 
     def parse_moment(self, value: Any) -> datetime:
-        """Parse a date and time, by default in the bank's zone; return it in UTC."""
+        """Parse a date and time into UTC; without an offset, it is in the bank's zone."""
         moment = parse_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-        # an export writes it in the bank's zone, so it must be representable there
+        # an export converts it to the bank's zone, which fails for the first and last days of time
         return moment.astimezone(self.zone).astimezone(timezone.utc)
 
     def parse_moments(self, value: Any) -> list[datetime]:
@@ -131,7 +131,7 @@ class EntryReader:
         return [self.parse_moment(item) for item in value]
 
     def parse_time(self, value: Any) -> datetime:
-        """Parse a date and time with an offset; return it in UTC."""
+        """Parse a date and time with an offset into UTC."""
         if parse_datetime(value).tzinfo is None:
             raise ValueError(value)
         return self.parse_moment(value)

@@ -1,1 +1,1 @@
-"""Language models: prompts, the check of their answers, and adapters for foreign models."""
+"""Language models: prompts, checks of answers, and an adapter for models of other frameworks."""

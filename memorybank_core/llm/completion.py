@@ -1,4 +1,4 @@
-"""Check that a model's answer is complete: the one check for every kind of model."""
+"""Check that a model's answer is complete, in the same way for every kind of model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def require_complete(
         refusal: The provider's text of a refusal, if any.
         tokens: Tokens of the prompt and the answer; None if unknown.
         stop: Stop strings; the answer is cut at the first.
-        requires_reason: If True, a missing or unknown finish reason is an error too.
+        requires_reason: Whether a missing or unknown finish reason is an error.
         redact: Applied to the provider's words before an error message quotes them.
 
     Raises:
@@ -63,7 +63,7 @@ def require_complete(
         raise AnswerError(f"the answer of {source} must be a string, not {text!r:.200}")
     reason = str(getattr(finish_reason, "value", finish_reason) or "").lower()
     answer = cut_at_stop(text, stop)
-    cut = f"the answer of {source} was cut off after {len(answer)} characters"
+    cut_off = f"the answer of {source} was cut off after {len(answer)} characters"
     if refusal or reason in REFUSED:
         raise AnswerError(
             f"{source} refused to answer: {redact(str(refusal or reason))!r}. Rephrase the request "
@@ -71,17 +71,17 @@ def require_complete(
         )
     if reason in CUT_OFF and answer == text:
         raise AnswerError(
-            f"{cut} ({redact(reason)}). Raise max_tokens, or shorten the prompt so that the "
+            f"{cut_off} ({redact(reason)}). Raise max_tokens, or shorten the prompt so that the "
             "answer fits into the context window."
         )
     if requires_reason and not reason:
         raise AnswerError(
-            f"{cut}: it came without a finish_reason. Try again, or check the server's log."
+            f"{cut_off}: it has no finish_reason. Try again, or check the server's log."
         )
     if requires_reason and reason not in FINISHED:
         raise AnswerError(
-            f"the answer of {source} did not end but stopped with {redact(reason)!r}. Only plain "
-            "answers can be used: do not offer the model any tools."
+            f"the answer of {source} ended with the finish reason {redact(reason)!r}. Only text "
+            "answers can be used: do not pass tools to the model."
         )
     if not answer.strip():
         raise AnswerError(

@@ -1,4 +1,4 @@
-"""Adapt a language model of another framework to `LLM`, whichever framework it comes from."""
+"""Adapt a language model of any other framework to `LLM`."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _MAX_TOKENS_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class ProviderReply:
-    """An answer of a foreign model, not yet checked.
+    """Answer of a foreign model, not yet checked.
 
     Attributes:
         text: The answer.
-        finish_reason: The provider's reason for its end; None if the provider gives none, the
-            answer then counts as complete.
+        finish_reason: The provider's reason for the end of the answer; if None, the answer counts
+            as complete.
         refusal: The provider's text of a refusal, if any.
         tokens: Tokens of the prompt and the answer; None if unknown.
     """
@@ -54,10 +54,10 @@ class ForeignLLM:
     """An `LLM` that calls a foreign model.
 
     Args:
-        send: Sends messages, max_tokens and stop strings to the model. It may raise any exception
-            and may ignore the stop strings: the answer is cut at them afterwards.
+        send: Sends messages, max_tokens and stop strings to the model. It may raise any exception.
+            It may ignore the stop strings, because the answer is cut at them afterwards.
         name: Name recorded as the author of digests.
-        context_window: Tokens of a prompt and its answer; None if unknown.
+        context_window: Maximum number of tokens of a prompt and its answer; None if unknown.
         overflow_errors: The framework's exceptions for a prompt that is too long.
     """
 
@@ -100,7 +100,7 @@ class ForeignLLM:
 
     def _translate_error(self, error: Exception) -> LLMError:
         message = f"{type(error).__name__}: {error}"
-        # "too many tokens per minute" reads like an overflow
+        # a rate limit such as "too many tokens per minute" reads like an overflow
         is_rate_limited = getattr(error, "status_code", None) == 429
         if isinstance(error, self._overflow_errors) or (
             is_context_overflow(message) and not is_rate_limited
@@ -113,7 +113,7 @@ class ForeignLLM:
 
 
 def find_model_name(foreign: object) -> str | None:
-    """Return the name of the model that a foreign object uses, or None if it has none."""
+    """Return the name of the model that a framework's object uses; None if unknown."""
     names = (getattr(foreign, attribute, None) for attribute in _MODEL_ATTRIBUTES)
     return next(
         (name for name in names if isinstance(name, str) and name not in _PLACEHOLDERS), None
@@ -121,9 +121,9 @@ def find_model_name(foreign: object) -> str | None:
 
 
 def with_max_tokens(model: Any, max_tokens: int | None) -> Any:
-    """Return a copy of a pydantic model that is limited to `max_tokens`.
+    """Return a copy of a framework's pydantic model object with answers of at most `max_tokens`.
 
-    The model itself is returned if there is no limit, or no field for it.
+    The object itself is returned if `max_tokens` is None or the class has no field for it.
     """
     fields = getattr(type(model), "model_fields", {})
     field = next((name for name in _MAX_TOKENS_FIELDS if name in fields), None)

@@ -1,4 +1,4 @@
-"""Recognize the errors by which models and servers report a prompt that is too long."""
+"""Recognize the error messages of models and servers about a prompt that is too long."""
 
 from __future__ import annotations
 

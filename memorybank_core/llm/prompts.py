@@ -1,4 +1,4 @@
-"""Prompts for digests, in English and Chinese: the four tasks of the paper, reworded.
+"""Prompts for digests in English and Chinese: the four tasks of the paper, reworded.
 
 The paper (section 2.1, "Hierarchical Event Summary" and "Dynamic Personality Understanding")
 summarizes each day's events and derives the user's personality, with advice on how to respond,
@@ -14,7 +14,7 @@ from memorybank_core.records import DigestKind
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts in one language.
+    """Prompts for digests in one language.
 
     Attributes:
         system: System prompt of every task.
@@ -37,11 +37,11 @@ class Prompts:
     companion: str
 
     def task(self, kind: DigestKind, day: object | None) -> str:
-        """Return the prompt for a digest of `kind`: of a day, or overall (None)."""
+        """Return the prompt for the digest of a day, or for the overall digest if `day` is None."""
         if day is None:
             return self.overall_summary if kind == "summary" else self.overall_portrait
-        of_day = self.day_summary if kind == "summary" else self.day_portrait
-        return of_day.replace("{day}", str(day))
+        prompt = self.day_summary if kind == "summary" else self.day_portrait
+        return prompt.replace("{day}", str(day))
 
 
 ENGLISH = Prompts(
@@ -123,4 +123,4 @@ CHINESE = Prompts(
 )
 
 PROMPTS = {"en": ENGLISH, "zh": CHINESE}
-"""The prompts by language."""
+"""Default prompts by language."""
