@@ -241,9 +241,8 @@ def parse_entries(
     faults: list[str] = []
     for user_id, (key, value) in zip(ids, data.items(), strict=True):
         if user_id in entries:
-            faults.append(
-                f"user {short_repr(user_id)}: got {short_repr(key)} as well, expected each user once"
-            )
+            duplicate = f"got {short_repr(key)} as well, expected each user once"
+            faults.append(f"user {short_repr(user_id)}: {duplicate}")
         elif user_id in selected:
             entries[user_id] = UserEntry(user_id, zone)
             entries[user_id].parse(value)

@@ -121,7 +121,7 @@ class EntryReader:
         """Parse a date and time into UTC; without an offset, it is in the bank's zone."""
         moment = parse_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-        # an export converts it to the bank's zone, which fails for the first and last days of time
+        # an export converts it to the bank's zone, which must not leave the range of datetime
         return moment.astimezone(self.zone).astimezone(timezone.utc)
 
     def parse_moments(self, value: Any) -> list[datetime]:
