@@ -54,7 +54,7 @@ def test_an_answer_must_be_a_string(answer):
 
 
 @pytest.mark.parametrize(
-    ("reason", "message"), [(None, "without a finish_reason"), ("tool_calls", "'tool_calls'")]
+    ("reason", "message"), [(None, "it has no finish_reason"), ("tool_calls", "'tool_calls'")]
 )
 def test_a_missing_or_unknown_reason_is_an_error_on_request(reason, message):
     assert require_complete("Hello.", source="parrot", finish_reason=reason) == "Hello."

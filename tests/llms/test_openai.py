@@ -396,10 +396,10 @@ def test_a_synonym_of_stop_will_do(ask):
     ("behaviour", "message"),
     [
         ("length", r"cut off after 1\d characters \(length\). Raise max_tokens"),
-        ("unfinished", r"cut off after 1\d characters: it came without a finish_reason"),
+        ("unfinished", r"cut off after 1\d characters: it has no finish_reason"),
         ("filtered", "refused to answer: 'content_filter'"),
         ("refusal", "refused to answer: 'I would rather not.'"),
-        ("tool", "stopped with 'tool_calls'"),
+        ("tool", "ended with the finish reason 'tool_calls'"),
         ("empty", "is empty. Raise max_tokens"),
         ("blank", "is empty. Raise max_tokens"),
     ],
