@@ -1,4 +1,4 @@
-"""Language models for MemoryBank: on this machine, or behind OpenAI's API.
+"""Language models for MemoryBank: local models, and models of OpenAI-compatible servers.
 
 from llms import LocalModel, OpenAIChat, as_llm
 """

@@ -27,14 +27,14 @@ def parse_completion(response: Any, endpoint: Endpoint) -> Completion:
     """Return the answer in a response, with the number of tokens that the server reports.
 
     Raises:
-        AnswerError: If it is empty, a refusal, or was cut off.
+        AnswerError: If the answer is empty, a refusal, or was cut off.
         LLMError: If the response is not a chat completion.
     """
-    choices = _choices(response, endpoint)
+    choices = _require_choices(response, endpoint)
     message = get_nested(choices[0], "message") if choices else None
     text = get_nested(message, "content") or ""
     if message is None or not isinstance(text, str):
-        raise _not_a_completion(response, endpoint)
+        raise _format_error(response, endpoint)
     tokens = get_nested(response, "usage", "total_tokens")
     return require_complete(
         text,
@@ -51,15 +51,17 @@ def parse_stream(chunks: Iterable[Any], endpoint: Endpoint) -> Generator[str, No
     """Yield the text of a streamed answer piece by piece, at least one piece.
 
     Raises:
-        AnswerError: If the answer is empty, a refusal, or was cut off; at its end.
+        AnswerError: After the last piece, if the answer is empty, a refusal, or was cut off.
         LLMError: If a chunk does not belong to a chat completion.
     """
     answer, finish_reason, refusal = "", None, ""
     for chunk in chunks:
-        for choice in _choices(chunk, endpoint)[:1]:  # empty in a chunk that only reports usage
+        for choice in _require_choices(chunk, endpoint)[
+            :1
+        ]:  # empty in a chunk that only reports usage
             text = get_nested(choice, "delta", "content") or ""
             if not isinstance(text, str):
-                raise _not_a_completion(chunk, endpoint)
+                raise _format_error(chunk, endpoint)
             if text:
                 answer += text
                 yield text
@@ -75,14 +77,14 @@ def parse_stream(chunks: Iterable[Any], endpoint: Endpoint) -> Generator[str, No
     )
 
 
-def _choices(response: Any, endpoint: Endpoint) -> list[Any]:
+def _require_choices(response: Any, endpoint: Endpoint) -> list[Any]:
     choices = get_nested(response, "choices")
     if not isinstance(choices, list):
-        raise _not_a_completion(response, endpoint)
+        raise _format_error(response, endpoint)
     return choices
 
 
-def _not_a_completion(response: Any, endpoint: Endpoint) -> LLMError:
+def _format_error(response: Any, endpoint: Endpoint) -> LLMError:
     error = get_nested(response, "error")  # some proxies send errors with status 200
     content = endpoint.redact(str(error or response))
     kind = ContextOverflowError if error and is_context_overflow(str(error)) else LLMError

@@ -14,7 +14,9 @@ from .chat_completion import get_nested
 
 
 def as_llm(model: Any, *, name: str | None = None) -> LLM:
-    """Return a language model whose errors are MemoryBank's and whose answers are never empty.
+    """Adapt an object or a function to the `LLM` protocol.
+
+    Exceptions of the model are raised as `LLMError`, and an empty answer as `AnswerError`.
 
     Args:
         model: An object with `complete(messages, *, max_tokens, stop)`, or a plain function
@@ -23,7 +25,7 @@ def as_llm(model: Any, *, name: str | None = None) -> LLM:
         name: Name recorded as the author of digests; None for the model's own name.
 
     Raises:
-        ConfigurationError: If `model` is neither.
+        ConfigurationError: If `model` is neither, or is async.
     """
     if callable(get_nested(model, "chat", "completions", "create")):
         raise ConfigurationError(
@@ -51,7 +53,10 @@ def as_llm(model: Any, *, name: str | None = None) -> LLM:
 
 
 class _CustomLLM(ForeignLLM):
-    """An `LLM` that calls an object or a function, with the limits that it knows."""
+    """An `LLM` that calls an object or a function.
+
+    It uses the model's `context_window` and `count_tokens` if they exist.
+    """
 
     def __init__(self, model: Any, send: Callable[..., ProviderReply], name: str) -> None:
         super().__init__(send, name, getattr(model, "context_window", None))

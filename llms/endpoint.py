@@ -1,4 +1,4 @@
-"""Endpoint of a model: its address, and the key, which no error message may contain."""
+"""Endpoint of a model: its address and its API key, which must not appear in error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _MAX_LENGTH = 300  # characters of a server's response that an error message quo
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model at an address, as error messages name it, and its key, which they must not name."""
+    """A model at an address. `str` of it, for error messages, does not contain the key.
+
+    Attributes:
+        model: The model's name.
+        base_url: The address without user name, password and query; empty if unknown.
+        key: The API key; empty for none.
+    """
 
     model: str
     base_url: str
@@ -31,7 +37,7 @@ class Endpoint:
         return " ".join(redacted.split())[:_MAX_LENGTH]
 
     def safe_cause(self, error: Exception) -> Exception | None:
-        """Return `error` to be chained; None if its text or that of a cause contains the key."""
+        """Return `error` for exception chaining; None if its traceback contains the key."""
         text = "".join(traceback.format_exception(error))
         return None if self.key and self.key in text else error
 
@@ -62,7 +68,7 @@ def resolve_endpoint(model: str, base_url: str, api_key: str | None) -> Endpoint
     key = (api_key or os.environ.get("OPENAI_API_KEY") or "").strip()
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(
-            "the API key contains a character that keys cannot contain; copy it again"
+            "the API key contains a character that is not printable ASCII; copy it again"
         )
     if not key and url.hostname == urlsplit(_OPENAI).hostname:
         raise ConfigurationError(

@@ -1,7 +1,7 @@
-"""Model families: one row each, with everything in which one family differs from another.
+"""Model families: a table of everything that differs between families.
 
-To add a family, add a row to `FAMILIES`. It may name a tokenizer class and a prompt format of its
-own; nothing else has to change.
+To add a family, add a row to `FAMILIES`. It may name a new tokenizer class and a new prompt format.
+No other code has to change.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ class LoraDefaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Everything in which a family of models differs from others.
+    """Everything that distinguishes a family of models from others.
 
     Attributes:
-        name: Its name, as `load_tokenizer` takes it.
+        name: Its name, as accepted by `load_tokenizer`.
         title: Name of its best known model, for messages.
-        matches_config: Whether a config.json is this family's; None if only names identify it.
-        name_pattern: Matches a part of its models' names.
-        matches_files: Distinguishes families with the same config.json, if no name does.
+        matches_config: Returns whether a config.json is of this family; None to use names only.
+        name_pattern: Matches part of the names of its models.
+        matches_files: Distinguishes families with the same config.json if the model's names do not.
         tokenizer: Tokenizer class as "module:class"; None for the one of transformers.
         tokenizer_file: A file that only tokenizers of this family have.
         saved_as: `tokenizer_class` in the tokenizer_config.json of its tokenizers, if unique.
@@ -98,6 +98,10 @@ class Family:
     bidirectional_prompt: bool = False
     lora: LoraDefaults = LoraDefaults()
 
+    def matches_name(self, name: str) -> bool:
+        """Return whether a model's name mentions the family."""
+        return self.name_pattern is not None and self.name_pattern.search(name) is not None
+
 
 _CHATGLM_FIELDS = {"position_encoding_2d", "inner_hidden_size"}
 _CHATGLM2_VOCABULARY = 65_024
@@ -121,7 +125,7 @@ def _is_glm4(config: Config) -> bool:
 
 
 def _is_chatglm_2_or_3(config: Config) -> bool:
-    """Return whether it is ChatGLM2-6B or ChatGLM3-6B, which differ in their tokenizers only."""
+    """Return whether it is ChatGLM2-6B or ChatGLM3-6B, which differ only in their tokenizers."""
     return _is_chatglm_2_to_4(config) and not _is_glm4(config)
 
 
@@ -132,10 +136,10 @@ def _has_chatglm2_files(files: ModelFiles) -> bool:
 
 
 def _has_sentencepiece_files(files: ModelFiles) -> bool:
-    """Return whether a LLaMA has the sentencepiece file of 2023 and nothing that overrides it.
+    """Return whether a LLaMA uses the sentencepiece tokenizer of 2023.
 
-    A chat template writes special tokens as text, which only tokenizers of transformers recognize.
-    A tokenizer.json without the piece <0x0A> is of another family, such as Llama 3.
+    A chat template writes special tokens as text, which only tokenizers of transformers encode. A
+    tokenizer.json without the piece <0x0A> belongs to another family, such as Llama 3.
     """
     if files.has_chat_template or not any(name.endswith(".model") for name in files.names):
         return False
@@ -144,8 +148,8 @@ def _has_sentencepiece_files(files: ModelFiles) -> bool:
 
 
 TIKTOKEN_ADVICE = (
-    "a tokenizer in tiktoken's format is not supported: take the model in transformers' own "
-    "format, with a tokenizer.json; that of GLM-4-9B is THUDM/glm-4-9b-chat-hf"
+    "a tokenizer in tiktoken's format is not supported: use the model in the format of "
+    "transformers, with a tokenizer.json; for GLM-4-9B, this is THUDM/glm-4-9b-chat-hf"
 )
 _CHATGLM_LORA = LoraDefaults(("query_key_value",), alpha=32.0, dropout=0.1)
 _GLM_LORA = LoraDefaults(("q_proj", "k_proj", "v_proj"), alpha=32.0, dropout=0.1)
@@ -219,7 +223,7 @@ FAMILIES: tuple[Family, ...] = (
         prompt_format="belle",
     ),
 )
-"""The rows. Of several that match, the first counts."""
+"""All families. If several match, the first one is used."""
 
 
 def families_with_config() -> tuple[Family, ...]:
@@ -230,14 +234,14 @@ def families_with_config() -> tuple[Family, ...]:
 def find_by_config(config: Config) -> Family | None:
     """Return the first family with this config.json; None if no family has it.
 
-    ChatGLM2-6B and ChatGLM3-6B have the same architecture, so that both are "chatglm2" here.
+    It does not distinguish ChatGLM2-6B from ChatGLM3-6B: the result is "chatglm2" for both.
 
     Raises:
         ConfigurationError: If it has no model_type, or describes an unknown ChatGLM.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise ConfigurationError('config.json has no "model_type": it is not that of a model')
+        raise ConfigurationError('config.json has no "model_type": it does not describe a model')
     family = next(
         (row for row in FAMILIES if row.matches_config and row.matches_config(config)), None
     )
@@ -253,11 +257,11 @@ def find_by_config(config: Config) -> Family | None:
 def find_by_files(files: ModelFiles) -> Family | None:
     """Return the family whose tokenizer a model needs; None for the tokenizer of transformers.
 
-    The first of these that decides: the class of a saved tokenizer, a file that only one family
-    has, config.json. Of families with the same config.json, a name decides, then `matches_files`.
+    The class of a saved tokenizer decides, else a file that only one family has, else config.json.
+    If several families have the same config.json, the model's names decide, else `matches_files`.
 
     Raises:
-        ConfigurationError: As `find_by_config`.
+        ConfigurationError: See `find_by_config`.
     """
     saved_as = files.tokenizer_config.get("tokenizer_class")
     by_class = [family for family in FAMILIES if saved_as and family.saved_as == saved_as]
@@ -270,25 +274,19 @@ def find_by_files(files: ModelFiles) -> Family | None:
         row for row in FAMILIES if row.matches_config and row.matches_config(files.config)
     ]
     for name, family in product(files.model_names, candidates):
-        if family.name_pattern and family.name_pattern.search(name):
+        if family.matches_name(name):
             return family
     return next((family for family in candidates if family.matches_files(files)), None)
 
 
 def find_by_name(name: str) -> Family | None:
-    """Return the family that a model's name identifies, of those that only names identify."""
-    for family in FAMILIES:
-        if (
-            family.matches_config is None
-            and family.name_pattern
-            and family.name_pattern.search(name)
-        ):
-            return family
-    return None
+    """Return the family that a model's name mentions, among those without a config.json."""
+    families = (family for family in FAMILIES if family.matches_config is None)
+    return next((family for family in families if family.matches_name(name)), None)
 
 
 def find_by_tokenizer(tokenizer: object) -> Family | None:
-    """Return the family that `load_tokenizer` chose, or else that of the tokenizer's class."""
+    """Return the family chosen by `load_tokenizer`, or else that of the tokenizer's class."""
     names = [f"{cls.__module__}:{cls.__name__}" for cls in type(tokenizer).__mro__]
     chosen = getattr(tokenizer, "family", None)
     for name, family in product([chosen, *names] if chosen else names, FAMILIES):

@@ -1,4 +1,4 @@
-"""Base of the LangChain and LlamaIndex models of a LocalModel: their fields and requests."""
+"""Base class of the LangChain and LlamaIndex models that wrap a LocalModel."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _CALL_OPTIONS = ("max_tokens", *_SAMPLING_FIELDS)
 
 
 class FrameworkModel(BaseModel):
-    """Fields of a framework's model: the host, and the defaults of its requests.
+    """Fields of a framework's model: the local model, and defaults for the options of a call.
 
     Attributes:
-        host: The model.
-        max_tokens: Limit of an answer; see `LocalModel.answer`.
+        host: The local model, which other framework models may share.
+        max_tokens: Maximum number of tokens of an answer; see `LocalModel.answer`.
         temperature: See `Sampling`, like the next five fields; None for the host's default.
         top_p: See `Sampling`.
         top_k: See `Sampling`.
@@ -59,7 +59,7 @@ class FrameworkModel(BaseModel):
         Args:
             folder_or_name: As for `LocalModel.load`.
             options: Fields of this class, or keywords of `LocalModel.load` (`adapter`, `device`,
-                `dtype`, `quantization`, ...). `name` is the host's.
+                `dtype`, `quantization`, ...). `name` is passed to `LocalModel.load`.
 
         Raises:
             ConfigurationError: If the model cannot be used.
@@ -79,7 +79,7 @@ class FrameworkModel(BaseModel):
         return self.host.name
 
     def _default_options(self) -> dict[str, Any]:
-        """Return the options of a call without any."""
+        """Return the options of a call that passes no options."""
         return {name: getattr(self, name) for name in (*_CALL_OPTIONS, "stop")}
 
     def _answer_options(
@@ -89,7 +89,7 @@ class FrameworkModel(BaseModel):
         if unknown := sorted(options.keys() - set(_CALL_OPTIONS)):
             raise ConfigurationError(
                 f"{type(self).__name__} does not support {', '.join(unknown)}: {self.host.name} "
-                f"answers text with text. The options of a call are {', '.join(_CALL_OPTIONS)} "
+                f"only reads and writes text. The options of a call are {', '.join(_CALL_OPTIONS)} "
                 "and stop."
             )
         overrides = {name: value for name, value in options.items() if value is not None}
@@ -98,10 +98,10 @@ class FrameworkModel(BaseModel):
 
 
 def unsupported_content(content: str, host: LocalModel) -> ConfigurationError:
-    """Return the error for a message that contains more than text of a known role."""
+    """Return the error for a message with content that a local model does not support."""
     return ConfigurationError(
-        f"{host.name} does not support {content}: it reads text of the system, the user and the "
-        "assistant. Omit it, or describe it in words."
+        f"{host.name} does not support {content}: it only reads text of the system, the user and "
+        "the assistant. Omit it, or describe it in words."
     )
 
 

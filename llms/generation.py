@@ -30,7 +30,7 @@ class ReusableCache:
         self._cache: StaticCache | None = None
         self._size = (0, 0)
 
-    def arguments(
+    def prepare(
         self, model: PreTrainedModel | PeftModel, batch: int, length: int, num_beams: int
     ) -> dict[str, Any]:
         """Return the arguments for `generate`, for at most `length` tokens in each row."""
@@ -51,8 +51,8 @@ class ReusableCache:
         self._cache = None
 
 
-class _DecodeTokens(StoppingCriteria):
-    """Passes each new token to its row's decoder, and ends the rows that have ended."""
+class _DecodingCriteria(StoppingCriteria):
+    """Passes each new token to its row's decoder, and stops rows whose decoder has ended."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class _DecodeTokens(StoppingCriteria):
         return torch.tensor(ended, device=input_ids.device)
 
 
-class _StopIfCancelled(StoppingCriteria):
-    """Ends a beam search, whose tokens are not final before its end."""
+class _CancellationCriteria(StoppingCriteria):
+    """Stops a cancelled beam search. Tokens are not decoded: they are final only at its end."""
 
     def __init__(self, cancelled: threading.Event) -> None:
         self._cancelled = cancelled
@@ -98,27 +98,27 @@ def generate(
     cache: ReusableCache,
     on_text: Callable[[int, str], None] = lambda row, piece: None,
 ) -> None:
-    """Generate the answers to `prompts` and pass their tokens to `decoders`, one for each.
+    """Generate an answer to each prompt and pass its tokens to the decoder at the same index.
 
     Args:
         model: In eval mode.
         prompts: Token ids; shorter prompts are padded on the left.
-        decoders: Receive the tokens; the caller finishes them.
-        max_new_tokens: Limit of each answer.
+        decoders: Receive the tokens; the caller calls their `finish`.
+        max_new_tokens: Maximum number of tokens of each answer.
         stop_ids: Tokens that end an answer.
         sampling: Sampling parameters, including the model's defaults.
         pad_id: Pads the shorter prompts.
         cancelled: If another thread sets it, generation ends after the current token.
         cache: The cache of earlier runs.
-        on_text: Called with a row and its newly released text.
+        on_text: Called with the index of a prompt and newly released text of its answer.
     """
     ids, mask = _pad(prompts, pad_id, model.device)
     arguments = sampling.arguments()
     num_beams = arguments.get("num_beams") or model.generation_config.num_beams or 1
     criteria = (
-        _StopIfCancelled(cancelled)
+        _CancellationCriteria(cancelled)
         if num_beams > 1
-        else _DecodeTokens(decoders, on_text, cancelled)
+        else _DecodingCriteria(decoders, on_text, cancelled)
     )
     run: Any = model.generate
     with _fixed_seed(sampling.seed, model.device):
@@ -129,7 +129,7 @@ def generate(
             eos_token_id=list(stop_ids) or None,
             pad_token_id=pad_id,
             stopping_criteria=StoppingCriteriaList([criteria]),
-            **cache.arguments(model, len(ids), ids.shape[1] + max_new_tokens, num_beams),
+            **cache.prepare(model, len(ids), ids.shape[1] + max_new_tokens, num_beams),
             **arguments,
         )
     if num_beams > 1:
@@ -159,7 +159,7 @@ def _pad(
 
 @contextmanager
 def _fixed_seed(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Seed the random numbers inside the block, and restore their state after it."""
+    """Seed the random number generators inside the block, and restore their state afterwards."""
     if seed is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""A request to a model on this machine: validated input, its prompt, and its answer."""
+"""Requests to a local model: validation of the input, the prompt, and the answer."""
 
 from __future__ import annotations
 
@@ -46,8 +46,12 @@ class GenerationRequest:
     prompt: Sequence[int]
     decoder: StreamDecoder
 
-    def answer(self, cancelled: threading.Event) -> Answer:
-        """Return the answer once generation has ended."""
+    def make_answer(self, cancelled: threading.Event) -> Answer:
+        """Return the answer once generation has ended.
+
+        Args:
+            cancelled: Whether generation was cancelled.
+        """
         ending: Ending = "stop"
         if not self.decoder.ended:
             ending = "cancelled" if cancelled.is_set() else "length"
@@ -75,7 +79,7 @@ def validate_messages(messages: Sequence[Mapping[str, str]]) -> list[dict[str, s
         ConfigurationError: If there are no messages, or one lacks "role" or "content".
     """
     if not messages:
-        raise ConfigurationError("a conversation must have a message; the last one is answered")
+        raise ConfigurationError("a conversation must have a message: the one to be answered")
     for number, message in enumerate(messages, 1):
         if not all(isinstance(message.get(key), str) for key in ("role", "content")):
             raise ConfigurationError(
@@ -97,7 +101,7 @@ def validate_stop(stop: str | Sequence[str] | None) -> list[str]:
 
 
 def validate_max_tokens(max_tokens: int | None) -> int:
-    """Return the limit of an answer; the default for None.
+    """Return the maximum number of tokens of an answer; the default for None.
 
     Raises:
         ConfigurationError: If it is not a whole number, 1 or more.
@@ -110,10 +114,10 @@ def validate_max_tokens(max_tokens: int | None) -> int:
 def group_requests(
     requests: Sequence[GenerationRequest], size: int, *, max_tokens: int, context_window: int
 ) -> Iterator[list[GenerationRequest]]:
-    """Yield batches of at most `size` requests, those of similar length together.
+    """Yield batches of at most `size` requests with prompts of similar length.
 
-    A prompt that leaves less than `max_tokens` would shorten the answers of its whole batch, so
-    that it gets its own batch.
+    A prompt that leaves room for fewer than `max_tokens` tokens would shorten the answers of its
+    whole batch, so it gets its own batch.
     """
     fitting: list[GenerationRequest] = []
     long: list[GenerationRequest] = []

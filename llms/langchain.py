@@ -1,4 +1,4 @@
-"""LangChain chat model of a LocalModel."""
+"""LangChain chat model that wraps a LocalModel."""
 
 from __future__ import annotations
 
@@ -40,16 +40,17 @@ if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
 _ROLES = {SystemMessage: "system", HumanMessage: "user", AIMessage: "assistant"}
-_IGNORED_BLOCKS = ("reasoning", "thinking")  # do not belong to the message's text
+_IGNORED_BLOCKS = ("reasoning", "thinking")  # not part of the message's text
 
 
 class ChatLocalModel(FrameworkModel, BaseChatModel):
-    """LangChain chat model of a model on this machine.
+    """LangChain chat model that runs on this machine.
 
-    `ChatLocalModel.load("path/to/model")` loads one; `ChatLocalModel(host=...)` uses a host that
-    other models may share. Its fields are those of `FrameworkModel`; a call may override them:
-    `model.invoke("Hi", temperature=0)`. Concurrent requests, including those of `batch`, run one
-    after the other; `host.answers` runs several in one batch. Tools are not supported.
+    `ChatLocalModel.load("path/to/model")` loads a model; `ChatLocalModel(host=...)` wraps a
+    `LocalModel` that is loaded already. Its fields are those of `FrameworkModel`; a call may
+    override them: `model.invoke("Hi", temperature=0)`. Concurrent requests, including those of
+    `batch`, run one after the other; `host.answers` runs several in one batch. Tools are not
+    supported.
 
     An answer that was cut off is not an error: its `response_metadata["finish_reason"]` is
     "length".
@@ -107,7 +108,7 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
     ) -> ChatResult:
         conversation = _convert_messages(messages, self.host)
         options = self._call_options(stop, kwargs)
-        return self._result(self.host.answer(conversation, **options))
+        return self._make_result(self.host.answer(conversation, **options))
 
     async def _agenerate(
         self,
@@ -118,7 +119,7 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
     ) -> ChatResult:
         conversation = _convert_messages(messages, self.host)
         options = self._call_options(stop, kwargs)
-        return self._result(await answer_async(self.host, conversation, **options))
+        return self._make_result(await answer_async(self.host, conversation, **options))
 
     def _stream(
         self,
@@ -131,7 +132,7 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
         options = self._call_options(stop, kwargs)
         with closing(stream_answer(self.host, conversation, **options)) as pieces:
             for piece in pieces:
-                chunk = self._chunk(piece)
+                chunk = self._make_chunk(piece)
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -147,7 +148,7 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
         options = self._call_options(stop, kwargs)
         async with aclosing(stream_answer_async(self.host, conversation, **options)) as pieces:
             async for piece in pieces:
-                chunk = self._chunk(piece)
+                chunk = self._make_chunk(piece)
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -157,25 +158,25 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
         options = {name: value for name, value in options.items() if name != "stream"}
         return self._answer_options(stop, options)
 
-    def _result(self, answer: Answer) -> ChatResult:
+    def _make_result(self, answer: Answer) -> ChatResult:
         message = AIMessage(
             answer.text,
             response_metadata=self._response_metadata(answer),
-            usage_metadata=_usage(answer),
+            usage_metadata=_make_usage(answer),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _chunk(self, piece: str | Answer) -> ChatGenerationChunk:
+    def _make_chunk(self, piece: str | Answer) -> ChatGenerationChunk:
         if isinstance(piece, str):
             return ChatGenerationChunk(message=AIMessageChunk(content=piece))
-        last = AIMessageChunk(content="", usage_metadata=_usage(piece), chunk_position="last")
+        last = AIMessageChunk(content="", usage_metadata=_make_usage(piece), chunk_position="last")
         return ChatGenerationChunk(message=last, generation_info=self._response_metadata(piece))
 
     def _response_metadata(self, answer: Answer) -> dict[str, Any]:
         return {"model_name": self.model_name, "finish_reason": answer.ending}
 
 
-def _usage(answer: Answer) -> UsageMetadata:
+def _make_usage(answer: Answer) -> UsageMetadata:
     return UsageMetadata(
         input_tokens=answer.prompt_tokens,
         output_tokens=answer.tokens,
@@ -184,14 +185,14 @@ def _usage(answer: Answer) -> UsageMetadata:
 
 
 def _convert_messages(messages: Sequence[BaseMessage], host: LocalModel) -> list[dict[str, str]]:
-    """Return pairs of "role" and "content"."""
+    """Return the messages as dictionaries with "role" and "content"."""
     return [
-        {"role": _role_of(message, host), "content": _text_of(message, host)}
+        {"role": _convert_role(message, host), "content": _extract_text(message, host)}
         for message in messages
     ]
 
 
-def _role_of(message: BaseMessage, host: LocalModel) -> str:
+def _convert_role(message: BaseMessage, host: LocalModel) -> str:
     if isinstance(message, ChatMessage) and message.role in _ROLES.values():
         return str(message.role)
     role = next((role for kind, role in _ROLES.items() if isinstance(message, kind)), None)
@@ -202,7 +203,7 @@ def _role_of(message: BaseMessage, host: LocalModel) -> str:
     return role
 
 
-def _text_of(message: BaseMessage, host: LocalModel) -> str:
+def _extract_text(message: BaseMessage, host: LocalModel) -> str:
     """Return the text of all blocks."""
     blocks = [] if isinstance(message.content, str) else message.content
     for block in blocks:

@@ -1,4 +1,4 @@
-"""LlamaIndex language model of a LocalModel."""
+"""LlamaIndex language model that wraps a LocalModel."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ _TOOL_CALL_KEYS = ("tool_calls", "function_call")
 
 
 class LocalLLM(FrameworkModel, LLM):
-    """LlamaIndex language model of a model on this machine.
+    """LlamaIndex language model that runs on this machine.
 
-    `LocalLLM.load("path/to/model")` loads one; `LocalLLM(host=...)` uses a host that other models
-    may share. Its fields are those of `FrameworkModel`; a call may override them:
+    `LocalLLM.load("path/to/model")` loads a model; `LocalLLM(host=...)` wraps a `LocalModel` that
+    is loaded already. Its fields are those of `FrameworkModel`; a call may override them:
     `llm.chat(messages, temperature=0)`. A completion is the answer to a conversation of one
     message. Concurrent requests run one after the other. Function calls are not supported.
 
@@ -80,7 +80,7 @@ class LocalLLM(FrameworkModel, LLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The context window and other properties that LlamaIndex plans its prompts with."""
+        """The context window and other properties, which LlamaIndex uses to size its prompts."""
         return LLMMetadata(
             context_window=self.host.context_window,
             num_output=self.max_tokens or LLMMetadata().num_output,
@@ -142,13 +142,13 @@ class LocalLLM(FrameworkModel, LLM):
 
     def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
         converted, options = _convert_messages(messages, self.host), self._call_options(options)
-        return self._response(self.host.answer(converted, **options))
+        return self._make_response(self.host.answer(converted, **options))
 
     async def _achat(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> ChatResponse:
         converted, options = _convert_messages(messages, self.host), self._call_options(options)
-        return self._response(await answer_async(self.host, converted, **options))
+        return self._make_response(await answer_async(self.host, converted, **options))
 
     def _stream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
@@ -158,7 +158,7 @@ class LocalLLM(FrameworkModel, LLM):
         with closing(stream_answer(self.host, converted, **options)) as pieces:
             for piece in pieces:
                 text += piece if isinstance(piece, str) else ""
-                yield self._partial_response(text, piece)
+                yield self._make_partial_response(text, piece)
 
     async def _astream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
@@ -168,20 +168,20 @@ class LocalLLM(FrameworkModel, LLM):
         async with aclosing(stream_answer_async(self.host, converted, **options)) as pieces:
             async for piece in pieces:
                 text += piece if isinstance(piece, str) else ""
-                yield self._partial_response(text, piece)
+                yield self._make_partial_response(text, piece)
 
     def _call_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of a call; LlamaIndex passes `stop` as a keyword of it."""
-        rest = dict(options)
-        return self._answer_options(rest.pop("stop", None), rest)
+        """Return the options of a call, which include `stop`."""
+        remaining = dict(options)
+        return self._answer_options(remaining.pop("stop", None), remaining)
 
-    def _partial_response(self, text: str, piece: str | Answer) -> ChatResponse:
-        """Return the text so far and its newest piece; finally the whole answer."""
+    def _make_partial_response(self, text: str, piece: str | Answer) -> ChatResponse:
+        """Return the text so far with its newest piece, or the whole answer at the end."""
         if not isinstance(piece, str):
-            return self._response(piece, delta="")
+            return self._make_response(piece, delta="")
         return ChatResponse(message=_assistant_message(text), delta=piece)
 
-    def _response(self, answer: Answer, delta: str | None = None) -> ChatResponse:
+    def _make_response(self, answer: Answer, delta: str | None = None) -> ChatResponse:
         usage = {
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.tokens,
@@ -205,14 +205,14 @@ def _assistant_message(text: str) -> ChatMessage:
 
 
 def _convert_messages(messages: Sequence[ChatMessage], host: LocalModel) -> list[dict[str, str]]:
-    """Return pairs of "role" and "content"."""
+    """Return the messages as dictionaries with "role" and "content"."""
     return [
-        {"role": _role_of(message, host), "content": _text_of(message, host)}
+        {"role": _convert_role(message, host), "content": _extract_text(message, host)}
         for message in messages
     ]
 
 
-def _role_of(message: ChatMessage, host: LocalModel) -> str:
+def _convert_role(message: ChatMessage, host: LocalModel) -> str:
     if message.role not in _ROLES:
         raise unsupported_content(f"a message of the role {message.role.value!r}", host)
     if any(message.additional_kwargs.get(key) for key in _TOOL_CALL_KEYS):
@@ -220,7 +220,7 @@ def _role_of(message: ChatMessage, host: LocalModel) -> str:
     return _ROLES[message.role]
 
 
-def _text_of(message: ChatMessage, host: LocalModel) -> str:
+def _extract_text(message: ChatMessage, host: LocalModel) -> str:
     """Return the text of all blocks."""
     for block in message.blocks:
         if not isinstance(block, (TextBlock, ThinkingBlock)):

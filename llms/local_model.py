@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class LocalModel:
     """A causal language model and its tokenizer, as a chat model.
 
-    Thread-safe: requests of several threads run one after the other. `load` creates one from a
-    folder.
+    Thread-safe: requests from several threads run one after the other. `load` creates an instance
+    from a folder.
 
     Args:
         model: A transformers model, as `load_model` returns it.
@@ -37,14 +37,14 @@ class LocalModel:
         frame: The prompt format: a name in `prompt_formats.PROMPT_FORMATS`, an object, or None for
             the model's own.
         name: Name recorded as the author of digests; None for the model's own name.
-        sampling: Sampling parameters for requests without any; None for the model's defaults.
+        sampling: Default sampling parameters; None for those of the model.
         context_window: Tokens of a prompt and its answer; None reads it from the configuration.
         batch_size: Number of conversations that `answers` runs at once.
 
     Attributes:
         tokenizer: The tokenizer.
         prompt_format: The prompt format.
-        name: The name.
+        name: Name recorded as the author of digests.
         context_window: Tokens of a prompt and its answer.
 
     Raises:
@@ -104,7 +104,7 @@ class LocalModel:
             adapter: A folder with a LoRA adapter, as for `load_adapter`.
             merge: Whether to merge the adapter into the weights, which is faster, or to keep it
                 separate, so that it can be switched; None merges unless the weights are quantized.
-            dtype: As for `load_model`, like the next four.
+            dtype: See `load_model`.
             device: See `load_model`.
             quantization: See `load_model`.
             attn_implementation: See `load_model`.
@@ -138,8 +138,8 @@ class LocalModel:
         if adapter is not None:
             options["name"] += f"+{PurePath(fspath(adapter)).name}"
             adapted = load_adapter(model, adapter)
-            merges = merge if merge is not None else quantization is None
-            model = merge_adapter(adapted) if merges else adapted
+            should_merge = merge if merge is not None else quantization is None
+            model = merge_adapter(adapted) if should_merge else adapted
         return cls(model, tokenizer, **options)
 
     def answer(
@@ -151,11 +151,11 @@ class LocalModel:
         cancelled: threading.Event | None = None,
         **sampling: Any,
     ) -> Answer:
-        """Return the answer to `messages`, complete or not.
+        """Return the answer to `messages`, even if it was cut off.
 
         Args:
-            messages: Pairs of "role" (system, user, assistant) and "content".
-            max_tokens: Limit of the answer; None for 1,024. The context window limits it too.
+            messages: Dictionaries with "role" (system, user or assistant) and "content".
+            max_tokens: Maximum number of tokens of the answer; None for 1,024, if they fit.
             stop: Strings that end the answer and do not belong to it.
             cancelled: If another thread sets it, generation ends after the current token.
             sampling: Fields of `Sampling`.
@@ -180,7 +180,7 @@ class LocalModel:
     ) -> list[Answer]:
         """Return an answer to each conversation, generated `batch_size` at a time.
 
-        Arguments and errors: see `answer`.
+        Other arguments and errors: as for `answer`.
         """
         requests = [self._runner.prepare(messages, stop) for messages in conversations]
         parameters = Sampling(**sampling).over(self._sampling)
@@ -190,7 +190,7 @@ class LocalModel:
             requests, self._batch_size, max_tokens=limit, context_window=self.context_window
         ):
             self._runner.generate(batch, limit, parameters, cancelled)
-        return [request.answer(cancelled) for request in requests]
+        return [request.make_answer(cancelled) for request in requests]
 
     def write(
         self,
@@ -203,15 +203,15 @@ class LocalModel:
     ) -> Generator[str, None, Answer]:
         """Yield the answer piece by piece; the generator's return value is the whole `Answer`.
 
-        Closing it ends generation after the current token. Arguments and errors: see `answer`.
+        Closing it ends generation after the current token. Arguments and errors: as for `answer`.
         """
         request = self._runner.prepare(messages, stop)
         parameters = Sampling(**sampling).over(self._sampling)
         limit = validate_max_tokens(max_tokens)
         cancelled = cancelled or threading.Event()
         produce = partial(self._runner.generate, [request], limit, parameters, cancelled)
-        yield from iterate_in_thread(produce, cancelled, name=f"{self.name} generates")
-        return request.answer(cancelled)
+        yield from iterate_in_thread(produce, cancelled, name=f"{self.name} generation")
+        return request.make_answer(cancelled)
 
     def complete(
         self,
@@ -271,7 +271,7 @@ class LocalModel:
         self._runner.update_model(lambda model: load_adapter(model, folder, name=name))
 
     def use_adapter(self, name: str | None) -> None:
-        """Use the loaded adapter of that name for later answers; None for the model alone.
+        """Use a loaded adapter for later answers; None for the model without an adapter.
 
         Raises:
             ConfigurationError: If no separate adapter of that name is loaded.

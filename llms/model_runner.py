@@ -1,4 +1,4 @@
-"""One model that several threads share: their requests run one after the other."""
+"""A model shared by several threads: requests run one after the other."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class ModelRunner:
 
         Args:
             batch: The requests, whose decoders receive the answers.
-            max_tokens: Limit of each answer.
+            max_tokens: Maximum number of tokens of each answer.
             sampling: Sampling parameters.
             cancelled: If another thread sets it, generation ends after the current token.
             on_text: Called with each released piece of text.
@@ -138,7 +138,7 @@ class ModelRunner:
                 on_text(rest)
 
     def update_model(self, update: Callable[[Model], Model]) -> None:
-        """Replace the model by `update(model)`, once it is free.
+        """Replace the model with `update(model)`, once it is free.
 
         Raises:
             LLMError: If the model was closed.
@@ -161,7 +161,7 @@ class ModelRunner:
 
     @contextmanager
     def _acquire(self, cancelled: threading.Event) -> Iterator[bool]:
-        """Wait until the model is free; False if the request was cancelled before."""
+        """Wait until the model is free, and yield False if the request was cancelled meanwhile."""
         while not (acquired := self._lock.acquire(timeout=_POLL_SECONDS)):
             if cancelled.is_set():
                 break

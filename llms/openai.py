@@ -21,7 +21,7 @@ from .server_errors import translate_error, transport_errors
 from .truncation import call_with_truncation
 
 _NO_KEY = "no-key-needed"  # the openai package requires a key, a local server does not
-_OPENAI_WINDOW = 128_000  # an older model reports its overflow, and digests are split then
+_OPENAI_WINDOW = 128_000  # older models have less and report an overflow; digests are then split
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
@@ -39,7 +39,7 @@ class OpenAIChat:
             need a key.
         base_url: The server's address, such as "http://localhost:11434/v1"; None for
             OPENAI_BASE_URL in the environment, or OpenAI.
-        timeout: Seconds without a byte after which a request fails.
+        timeout: Seconds without data after which a request fails.
         max_retries: Number of times that a failed request is sent again.
         context_window: Tokens of a prompt and its answer. None for 128,000 with models of OpenAI,
             and for an unknown number with those of other servers.
@@ -55,7 +55,8 @@ class OpenAIChat:
 
     Raises:
         MissingDependencyError: If the package `openai` is not installed.
-        ConfigurationError: If OpenAI has no key, or an argument is invalid.
+        ConfigurationError: If the endpoint is OpenAI's and there is no key, or an argument is
+            invalid.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class OpenAIChat:
 
         Raises:
             ContextOverflowError: If the instructions and the last message alone are too long.
-            AnswerError: If the answer is empty, a refusal, or was cut off, maybe after some
+            AnswerError: If the answer is empty, a refusal, or was cut off, possibly after some
                 pieces.
             LLMError: If the server could not be reached, failed, or sent an invalid answer.
             ConfigurationError: If the key, the model or a parameter is invalid.
@@ -180,7 +181,7 @@ class OpenAIChat:
             request[self._limit_parameter()] = max_tokens
         if stop:
             request["stop"] = [stop] if isinstance(stop, str) else list(stop)
-        create = self._client().chat.completions.create
+        create = self._get_client().chat.completions.create
         try:
             inspect.signature(create).bind(**request)
         except TypeError as error:
@@ -191,7 +192,7 @@ class OpenAIChat:
         return create(**request)
 
     def _limit_parameter(self) -> str:
-        """Return the parameter that limits an answer: new OpenAI models refuse the old name."""
+        """Return the parameter that limits an answer; new OpenAI models reject the old name."""
         for name in _LIMITS:
             if name in self._parameters:
                 return name
@@ -204,10 +205,10 @@ class OpenAIChat:
 
     @property
     def _endpoint(self) -> Endpoint:
-        """The endpoint; that of an external client is read each time, as its key may change."""
+        """The endpoint; read from an external client each time, because its key may change."""
         return self._own_endpoint or endpoint_of_client(self.model, self._external_client)
 
-    def _client(self) -> Any:
+    def _get_client(self) -> Any:
         """Return the client, created on first use."""
         if self._external_client is not None:
             return self._external_client

@@ -1,4 +1,4 @@
-"""Sampling parameters: the choice of the next token."""
+"""Sampling parameters, which control the choice of the next token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sampling:
         top_k: Sample from this number of most likely tokens.
         repetition_penalty: Divides the logits of tokens that occurred before; 1 for no penalty.
         num_beams: Number of beams of a beam search; 1 for no beam search.
-        seed: Makes sampling repeatable; None for another answer each time.
+        seed: Makes sampling repeatable; None for a different answer each time.
 
     Raises:
         ConfigurationError: If values are invalid; the message names all of them.
@@ -54,15 +54,16 @@ class Sampling:
             raise ConfigurationError("; ".join(faults))
 
     def over(self, defaults: Sampling) -> Sampling:
-        """Return these parameters, with those of `defaults` in place of None."""
+        """Return these parameters, with None replaced by the value in `defaults`."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return replace(defaults, **{name: v for name, v in values.items() if v is not None})
+        overrides = {name: value for name, value in values.items() if value is not None}
+        return replace(defaults, **overrides)
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments for `generate` of transformers."""
-        samples = (self.temperature, self.top_p, self.top_k) != (None, None, None)
+        is_sampling = (self.temperature, self.top_p, self.top_k) != (None, None, None)
         arguments = {
-            "do_sample": self.temperature != 0 if samples else None,
+            "do_sample": self.temperature != 0 if is_sampling else None,
             "temperature": self.temperature or None,
             "top_p": self.top_p,
             "top_k": self.top_k,

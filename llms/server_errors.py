@@ -18,7 +18,7 @@ from .endpoint import Endpoint
 _NEVER_OVERFLOW = (401, 403, 404, 429)  # "too many tokens per minute" is not an overflow
 _TOO_LARGE = 413
 
-_KEY_ADVICE = "Set OPENAI_API_KEY or pass api_key=..., a key that may use this model."
+_KEY_ADVICE = "Set OPENAI_API_KEY or pass api_key=... with a key that is allowed to use this model."
 _MISCONFIGURED = {
     401: ("rejected the API key", _KEY_ADVICE),
     403: ("does not allow this", _KEY_ADVICE),
@@ -27,9 +27,10 @@ _MISCONFIGURED = {
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the exception types that mean that a connection failed.
+    """Return the exception types of failed connections.
 
-    Older versions of the openai package do not wrap those of httpx while an answer streams.
+    They include those of httpx, which older versions of the openai package do not wrap while an
+    answer streams.
     """
     import openai
 
@@ -39,7 +40,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
     """Return the MemoryBank error for `error` of the openai package."""
-    message = endpoint.redact(_message_of(error)).rstrip(".")
+    message = endpoint.redact(_find_message(error)).rstrip(".")
     status = getattr(error, "status_code", None)
     if _is_overflow(error, status):
         return ContextOverflowError(
@@ -50,7 +51,7 @@ def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
         problem, advice = _MISCONFIGURED[status]
         return ConfigurationError(f"{endpoint} {problem} (status {status}): {message}. {advice}")
     problem, advice = _describe_failure(error, status)
-    return LLMError(f"{endpoint} {problem}{_attempts(error)}: {message}. {advice}")
+    return LLMError(f"{endpoint} {problem}{_describe_attempts(error)}: {message}. {advice}")
 
 
 def _describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
@@ -58,7 +59,7 @@ def _describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return "did not answer in time", "Raise timeout=..., or send a shorter prompt."
+        return "did not answer in time", "Increase timeout=..., or send a shorter prompt."
     if isinstance(error, transport_errors()):
         return (
             "could not be reached, or closed the connection",
@@ -82,11 +83,11 @@ def _is_overflow(error: Exception, status: int | None) -> bool:
     if status in _NEVER_OVERFLOW:
         return False
     codes = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
-    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_message_of(error)}")
+    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_find_message(error)}")
 
 
-def _message_of(error: Exception) -> str:
-    """Return the server's message if it sent one, else that of the cause."""
+def _find_message(error: Exception) -> str:
+    """Return the message of the server if it sent one, else that of the exception's cause."""
     body = getattr(error, "body", None)
     if isinstance(body, Mapping):
         names = ("message", "detail", "error")
@@ -94,8 +95,8 @@ def _message_of(error: Exception) -> str:
     return str(body or error.__cause__ or "") or str(error) or type(error).__name__
 
 
-def _attempts(error: Exception) -> str:
-    """Return the number of attempts in words, from the headers of the last request."""
+def _describe_attempts(error: Exception) -> str:
+    """Return the number of attempts in words, from a header of the last request."""
     headers = getattr(getattr(error, "request", None), "headers", {})
     retries = str(headers.get("x-stainless-retry-count", ""))
     if not retries.isdecimal():

@@ -30,7 +30,7 @@ class StreamDecoder:
     def __init__(self, tokenizer: Any, stop_ids: Collection[int], stop: Sequence[str] = ()) -> None:
         self._tokenizer, self._stop_ids, self._stop = tokenizer, frozenset(stop_ids), tuple(stop)
         self._ids: list[int] = []
-        self._context_start = self._decoded_end = 0  # of the tokens that were decoded last
+        self._context_start = self._decoded_end = 0  # range of the tokens decoded last
         self._held = ""
         self.text = ""
         self.tokens = 0
@@ -47,10 +47,10 @@ class StreamDecoder:
         return self._release()
 
     def finish(self) -> str:
-        """Return the text that was held back, because no more tokens follow."""
+        """Return the text that was held back; call it when no more tokens follow."""
         if self._decoded_end != len(self._ids):
             self._held += self._decode_new(is_final=True)
-        piece, self._held = self._before_stop().rstrip(), ""
+        piece, self._held = self._text_before_stop().rstrip(), ""
         return self._append(piece)
 
     def _decode_new(self, *, is_final: bool = False) -> str:
@@ -76,7 +76,7 @@ class StreamDecoder:
         if any(stop in self._held for stop in self._stop):
             self.ended = True
             return self.finish()
-        keep = max((_overlap(self._held, stop) for stop in self._stop), default=0)
+        keep = max((_overlap_length(self._held, stop) for stop in self._stop), default=0)
         piece = self._held[: len(self._held) - keep].rstrip()
         self._held = self._held[len(piece) :]
         return self._append(piece)
@@ -86,13 +86,13 @@ class StreamDecoder:
         self.text += piece
         return piece
 
-    def _before_stop(self) -> str:
+    def _text_before_stop(self) -> str:
         """Return the held text up to the first stop string."""
         ends = [at for stop in self._stop if (at := self._held.find(stop)) >= 0]
         return self._held[: min(ends)] if ends else self._held
 
 
-def _overlap(text: str, stop: str) -> int:
-    """Return the length of the longest end of `text` that is a proper prefix of `stop`."""
+def _overlap_length(text: str, stop: str) -> int:
+    """Return the length of the longest suffix of `text` that is a proper prefix of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

@@ -27,7 +27,7 @@ PREFIX = "base_model.model."
 """Prefix that peft adds to the name of a model's parameter."""
 
 _DROPPED_FIELDS = ("enable_lora", "merge_weights", "runtime_config")
-"""Fields of old configurations that peft no longer knows, or must not read from a file."""
+"""Fields of old configurations that current peft does not know, or must not read from a file."""
 
 _ADAPTER_NAME = re.compile(r"(\.lora_(?:embedding_)?[AB])\.(?!weight$|bias$)[^.]+")
 """Matches the adapter's name inside a LoRA tensor's name, as in a model's own state dict."""
@@ -35,12 +35,12 @@ _ADAPTER_NAME = re.compile(r"(\.lora_(?:embedding_)?[AB])\.(?!weight$|bias$)[^.]
 
 @dataclass(frozen=True)
 class SavedAdapter:
-    """An adapter as read from its files.
+    """An adapter read from its files.
 
     Attributes:
         folder: The folder that it was read from.
-        config: The content of adapter_config.json, in the terms of today's peft.
-        tensors: The tensors by the names that today's peft uses in its files.
+        config: The content of adapter_config.json, with the field names of current peft.
+        tensors: The tensors by name, with the names that current peft uses in files.
     """
 
     folder: Path
@@ -49,8 +49,8 @@ class SavedAdapter:
 
     @property
     def base(self) -> str:
-        """Name of the model that the adapter was made for, for use in messages."""
-        return str(self.config.get("base_model_name_or_path") or "a model it does not name")
+        """Name of the model that the adapter was made for, for error messages."""
+        return str(self.config.get("base_model_name_or_path") or "an unnamed model")
 
 
 def read_adapter(folder: Path) -> SavedAdapter:
@@ -95,10 +95,10 @@ def _find_weights(folder: Path) -> Path:
 
 
 def _suggest_checkpoint(folder: Path) -> str:
-    """Return advice for a final save that is empty, as written by peft 0.3.0."""
+    """Return advice for an empty final save, which peft 0.3.0 could write."""
     checkpoints = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal()]
     for path in sorted(checkpoints, key=lambda path: int(path.name[11:]), reverse=True):
         has_weights = any((path / name).is_file() for name in WEIGHT_FILES)
         if has_weights and open_weight_file(_find_weights(path)):
-            return f"{path} has the weights: load that."
+            return f"{path} has the weights: load it instead."
     return "No checkpoint in the folder has weights either: the adapter must be trained again."

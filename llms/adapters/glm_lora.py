@@ -18,7 +18,7 @@ _OFFICIAL_PREFIX = f"{PREFIX}transformer.encoder.layers."
 def convert_adapter_for_glm(adapter: SavedAdapter, model: Any) -> SavedAdapter:
     """Split the adapter's fused layers if the model has them as separate layers.
 
-    Any other adapter, and an adapter for any other model, is returned unchanged.
+    Other adapters, and adapters for other models, are returned unchanged.
 
     Raises:
         ConfigurationError: If the adapter's widths differ from the model's, or if it has separate

@@ -39,7 +39,7 @@ def _ungroup(name: str, grouped: Tensor, enabled: list[bool], rank: int) -> Tens
     """Expand a grouped B to [rows of all parts, rank].
 
     Args:
-        name: The tensor's name, for messages.
+        name: The tensor's name, for error messages.
         grouped: B as saved, [rows of the enabled parts, rank / groups, 1].
         enabled: For each part of the layer, whether the adapter changes it.
         rank: The rank of the ordinary LoRA.

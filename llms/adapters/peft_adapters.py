@@ -31,9 +31,9 @@ def load_adapter(
 ) -> PeftModel:
     """Load an adapter into a model, select it, and return the model ready for inference.
 
-    The folder may be a final save or a checkpoint, made by today's peft or by peft 0.2.0 and 0.3.0.
-    Files are read as data: no code in them is executed. The adapter takes the model's dtype and
-    device.
+    The folder may be a final save or a checkpoint, written by current peft or by peft 0.2.0 and
+    0.3.0. Files are read as data: no code in them is executed. The adapter is converted to the
+    model's dtype and moved to its device.
 
     Args:
         model: A transformers model, which is changed in place, or one that already has adapters.
@@ -126,7 +126,7 @@ def _require_tuner(model: PeftModel, operation: str) -> Any:
 
     Args:
         model: The model with adapters.
-        operation: Past participle of what is to be done, for the message.
+        operation: Past participle of the operation, such as "merged", for the error message.
 
     Raises:
         ConfigurationError: If the active adapter only adds virtual tokens to the prompt.
@@ -163,7 +163,7 @@ def _make_config(adapter: SavedAdapter, model: PreTrainedModel | PeftModel) -> P
         "inference_mode": True,
     }
     if adapter.config.get("fan_in_fan_out"):  # peft 0.2.0 also sets it for layers without it
-        changes["fan_in_fan_out"] = any(isinstance(part, Conv1D) for part in model.modules())
+        changes["fan_in_fan_out"] = any(isinstance(module, Conv1D) for module in model.modules())
     make_config: Any = PeftConfig.from_peft_type
     try:
         config: PeftConfig = make_config(**{**adapter.config, **changes})
@@ -196,7 +196,7 @@ def _add_untrained_adapter(
 
 @contextmanager
 def _ignore_peft_warnings() -> Iterator[None]:
-    """Ignore warnings about a renamed property and about short adapter names."""
+    """Ignore peft's warnings about a renamed property and about adapter names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         warnings.filterwarnings("ignore", "Adapter name .* prefix", UserWarning)
@@ -214,11 +214,11 @@ def _adapter_state(model: PeftModel, name: str) -> dict[str, Tensor]:
 
 @contextmanager
 def _rollback_on_error(model: PreTrainedModel | PeftModel, name: str) -> Iterator[None]:
-    """Remove a new adapter from the model again if the block rejects it."""
+    """Restore the model if the block raises an error while it adds the adapter `name`."""
     from peft import PeftModel
 
     modules = {path: list(module.named_children()) for path, module in model.named_modules()}
-    gradients = [(weight, weight.requires_grad) for weight in model.parameters()]
+    trainable_flags = [(weight, weight.requires_grad) for weight in model.parameters()]
     try:
         yield
     except ConfigurationError:
@@ -230,6 +230,6 @@ def _rollback_on_error(model: PreTrainedModel | PeftModel, name: str) -> Iterato
                 for child, module in children:
                     setattr(model.get_submodule(path), child, module)
             vars(model).pop("peft_config", None)
-        for weight, requires_grad in gradients:
+        for weight, requires_grad in trainable_flags:
             weight.requires_grad_(requires_grad)
         raise

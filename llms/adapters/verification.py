@@ -44,7 +44,7 @@ def require_matching_tensors(
     Args:
         adapter: The adapter as read from its files.
         expected: Tensors of the new, untrained adapter that peft created in the model.
-        model: Named in the messages.
+        model: The model, for error messages.
 
     Raises:
         ConfigurationError: If tensors are missing, unexpected or of another shape.
@@ -133,7 +133,7 @@ def _describe_model(model: PreTrainedModel | PeftModel) -> str:
 
 
 def _adaptable_layers(model: PreTrainedModel | PeftModel) -> set[str]:
-    """Return the names of the layers that an adapter can be made for."""
+    """Return the names of the model's linear layers, which an adapter can target."""
     return {
         path.rpartition(".")[2]
         for path, module in model.named_modules()

@@ -1,6 +1,6 @@
 """ChatGLM-6B (first generation) as a transformers model.
 
-Importing this package imports torch and transformers: do it only when a model is loaded.
+Importing this package imports torch and transformers, so import it only to load a model.
 """
 
 from .configuration import ChatGLMConfig

@@ -1,4 +1,4 @@
-"""The configuration of ChatGLM-6B: the fields of its official config.json."""
+"""Configuration of ChatGLM-6B, with the fields of its official config.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 RESIDUAL_LAYERS = 28
-"""Number of layers in the residual weight, sqrt(2 * 28), whatever `num_layers` is."""
+"""Number of layers in the residual weight sqrt(2 * 28), independent of `num_layers`."""
 
 
 class ChatGLMConfig(PreTrainedConfig):
@@ -24,8 +24,8 @@ class ChatGLMConfig(PreTrainedConfig):
         max_sequence_length: Number of tokens of prompt and answer that the model was trained for.
         bos_token_id: `<sop>`, the start of the answer.
         eos_token_id: `<eop>`, the end of the answer.
-        mask_token_id: `[MASK]`, in the place of a short span to generate.
-        gmask_token_id: `[gMASK]`, in the place of a text to generate at the end.
+        mask_token_id: `[MASK]`, marks a short span to generate.
+        gmask_token_id: `[gMASK]`, marks a text to generate at the end.
         pad_token_id: Padding, added on the left.
         pre_seq_len: Length of the P-Tuning v2 prefix; None for no prefix.
         prefix_projection: Whether an MLP computes the prefix.

@@ -1,4 +1,4 @@
-"""A layer of ChatGLM-6B, with the parameter names of the official files."""
+"""Layers of ChatGLM-6B, with the parameter names of the official files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 
 
 class Attention(nn.Module):
-    """Multi-head attention with the rotary embedding of both positions."""
+    """Multi-head attention with a rotary embedding of the position and the block position."""
 
     is_causal = True
 
@@ -73,7 +73,7 @@ class MLP(nn.Module):
 
 
 class Layer(GradientCheckpointingLayer):
-    """Attention and MLP, each with its weighted normalized input as the residual."""
+    """Attention and MLP; each one's residual connection adds its weighted, normalized input."""
 
     def __init__(self, config: ChatGLMConfig, layer_idx: int) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ _LAST_POSITIONS = "last_positions"  # attribute of a cache: positions of its las
 
 
 class ChatGLMPreTrainedModel(PreTrainedModel):
-    """Declarations about the model for transformers."""
+    """Base class with the class attributes that transformers reads."""
 
     config_class = ChatGLMConfig
     config: ChatGLMConfig
@@ -79,11 +79,11 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
         Args:
             input_ids: int64 [B, S], padded on the left, with `<sop>` in each row.
-            attention_mask: [B, past + S], 0 for padding; None in the first call: pad tokens on the
-                left are padding.
-            position_ids: int64 [2, B, S], see `positions.compute_positions`; None: computed from
-                `input_ids` or, with a filled cache, continued from the previous call.
-            past_key_values: Keys and values of the tokens before.
+            attention_mask: [B, past + S], 0 for padding; None masks the pad tokens on the left, in
+                the first call only.
+            position_ids: int64 [2, B, S], see `positions.compute_positions`; None computes them
+                from `input_ids` or, with a filled cache, continues from the previous call.
+            past_key_values: Cached keys and values of earlier tokens.
             inputs_embeds: [B, S, hidden_size] instead of `input_ids`; requires `position_ids`.
             use_cache: Whether to cache keys and values; None for the configuration's value.
             kwargs: Arguments of the attention implementation.
@@ -267,14 +267,14 @@ def _mask_without_prefix(
     cache: Cache | None,
     position_ids: torch.Tensor,
 ) -> torch.Tensor | None:
-    single = hidden.shape[1] == 1
+    is_single = hidden.shape[1] == 1
     create_mask: Any = create_causal_mask
     mask: torch.Tensor | None = create_mask(
         config=config,
         inputs_embeds=hidden,
         attention_mask=attention_mask,
         past_key_values=cache,
-        block_sequence_ids=None if single else position_ids[1].clamp(max=1).neg(),
-        allow_is_causal_skip=single,
+        block_sequence_ids=None if is_single else position_ids[1].clamp(max=1).neg(),
+        allow_is_causal_skip=is_single,
     )
     return mask

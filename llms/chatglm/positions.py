@@ -63,7 +63,7 @@ def rotary_angles(
     """Return cosine and sine of the rotary embedding for both halves of a head.
 
     As in the official code, the frequencies are always rounded to half precision. The angles are
-    too unless the model computes in float32: the model was trained with rounded angles.
+    also rounded, unless the model computes in float32, because it was trained with rounded angles.
 
     Args:
         positions: int64 [2, B, S], see `compute_positions`.
@@ -71,15 +71,15 @@ def rotary_angles(
         dtype: The dtype that the model computes in.
 
     Returns:
-        Two tensors [B, 1, S, 2, D/4] of that dtype; the half of the position first, then the half
-        of the block position.
+        Two tensors [B, 1, S, 2, D/4] of that dtype. On the axis of size 2, the angles of the
+        position come first, then those of the block position.
     """
     half = head_dim // 2
     exponent = torch.arange(0, half, 2, dtype=torch.float32, device=positions.device) / half
     frequency = (1.0 / _THETA**exponent).to(torch.float16)
     angle_dtype = torch.float32 if dtype == torch.float32 else torch.float16
-    both = torch.stack((positions[0] - positions[1], positions[1]), dim=-1)
-    angle = (both.to(angle_dtype)[..., None] * frequency.to(angle_dtype)).float()[:, None]
+    position_pairs = torch.stack((positions[0] - positions[1], positions[1]), dim=-1)
+    angle = (position_pairs.to(angle_dtype)[..., None] * frequency.to(angle_dtype)).float()[:, None]
     return angle.cos().to(dtype), angle.sin().to(dtype)
 
 

@@ -1,4 +1,4 @@
-"""Run `python -m llms.finetuning`; the same as `memorybank finetune`."""
+"""Entry point of `python -m llms.finetuning`, which is the same as `memorybank finetune`."""
 
 import sys
 
@@ -16,7 +16,7 @@ def main() -> None:
 
     app = typer.Typer(cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
     app.command("finetune")(finetune)
-    app.callback()(lambda: None)  # keeps it a group, which prints errors in one line
+    app.callback()(lambda: None)  # makes the app a group, so that errors print in one line
     app(["finetune", *sys.argv[1:]], prog_name="memorybank")
 
 

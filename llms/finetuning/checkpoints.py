@@ -1,7 +1,7 @@
 """Output folder of a fine-tuning run: its settings and its checkpoints.
 
-A checkpoint consists of several files, and the process may be killed between them. A list of the
-files with their sizes is therefore written last; a checkpoint that does not match its list is
+A checkpoint consists of several files, and the process may be killed while writing them. Therefore
+a list of the files with their sizes is written last. A checkpoint that does not match its list is
 incomplete.
 """
 
@@ -18,28 +18,31 @@ from memorybank_core.errors import ConfigurationError
 from .recipe import list_differences
 
 SETTINGS_FILE = "finetuning.json"
-"""Settings that the run was started with."""
+"""Name of the file with the settings that the run was started with."""
 FILE_LIST = "whole.json"
-"""Names and sizes of a checkpoint's files."""
+"""Name of the file with the names and sizes of a checkpoint's files."""
 
 _PREFIX = "checkpoint-"
 
 
 def prepare_output(output: Path, settings: Mapping[str, Any], *, resume: bool) -> Path | None:
-    """Prepare the output folder and return the checkpoint to resume from; None to start.
+    """Prepare the output folder and return the checkpoint to resume from.
 
-    Incomplete checkpoints are deleted, and without `resume` all checkpoints.
+    Incomplete checkpoints are deleted; without `resume`, all checkpoints are deleted.
 
     Args:
         output: The output folder.
         settings: Everything that the result depends on.
         resume: Whether to continue a run that was started in this folder.
 
+    Returns:
+        The folder of the latest complete checkpoint; None to start from the beginning.
+
     Raises:
         ConfigurationError: If that run had other settings, or the folder contains other files.
     """
     saved_settings = _read_object(output / SETTINGS_FILE)
-    if saved_settings is None and output.exists() and any(_other_files(output)):
+    if saved_settings is None and output.exists() and _list_other_files(output):
         raise ConfigurationError(
             f"{output} is not empty and has no fine-tuning run: pass a new folder"
         )
@@ -55,7 +58,7 @@ def prepare_output(output: Path, settings: Mapping[str, Any], *, resume: bool) -
 
 
 def mark_complete(checkpoint: Path) -> None:
-    """Record that all files of a checkpoint are written."""
+    """Write the file list of a checkpoint, which marks it as complete."""
     _write_object(checkpoint / FILE_LIST, _file_sizes(checkpoint))
 
 
@@ -89,8 +92,8 @@ def _find_checkpoints(output: Path) -> list[Path]:
     )
 
 
-def _other_files(output: Path) -> list[Path]:
-    """Return the content of a folder except a settings file that was not written completely."""
+def _list_other_files(output: Path) -> list[Path]:
+    """Return the content of a folder without a settings file that was not written completely."""
     unfinished = (output / SETTINGS_FILE).with_suffix(".new")
     return [path for path in output.iterdir() if path != unfinished]
 
@@ -104,7 +107,7 @@ def _file_sizes(folder: Path) -> dict[str, int]:
 
 
 def _read_object(file: Path) -> dict[str, Any] | None:
-    """Return the JSON object in a file; None if the file does not have one."""
+    """Return the JSON object in a file; None if it does not exist or contains something else."""
     try:
         value = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):

@@ -23,7 +23,7 @@ def finetune(
     evaluation: Annotated[
         str,
         typer.Option(
-            "--evaluation", help="Share of the dialogues to hold out, another file, or none."
+            "--evaluation", help='Share of the dialogues to hold out, another file, or "none".'
         ),
     ] = "0.1",
     frame: Annotated[
@@ -66,7 +66,7 @@ def finetune(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train a LoRA adapter on dialogues; an interrupted run continues when repeated."""
+    """Train a LoRA adapter on dialogues. Repeat the command to continue an interrupted run."""
     from . import run
 
     targets = target[0] if target == ["all-linear"] else tuple(target or ()) or None
@@ -99,7 +99,7 @@ def finetune(
 
 
 def _parse_evaluation(text: str) -> float | str | None:
-    """Return the share, the file, or None for "none"."""
+    """Return a share as a number, a file name as it is, and None for "none"."""
     if text == "none":
         return None
     try:
@@ -117,9 +117,9 @@ def _print_report(report: FinetuneReport) -> None:
     for count, message in (
         (
             report.shortened,
-            "examples without their oldest turns, which did not fit into --max-length",
+            "examples were shortened: their oldest turns did not fit into --max-length",
         ),
-        (report.left_out, "answers left out: with their question, longer than --max-length"),
+        (report.left_out, "answers were left out: they and their question exceed --max-length"),
     ):
         if count:
             out.print(f"{count:,} {message}")

@@ -1,4 +1,4 @@
-"""Read training dialogues: JSON lines, one dialogue per line.
+"""Reading of training dialogues from JSON lines, one dialogue per line.
 
 A line is either {"turns": [{"query": "…", "response": "…"}, …], "system": "…"}, with an optional
 "system", or {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", …}, …]}.
@@ -21,7 +21,7 @@ Message = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Questions and their answers.
+    """A dialogue to train on: questions with their answers.
 
     Attributes:
         exchanges: Pairs of a user's message and its answer; at least one.
@@ -32,10 +32,7 @@ class Dialogue:
     system: str = ""
 
     def messages(self, start: int, end: int) -> list[Message]:
-        """Return the exchanges from `start` to `end` (exclusive) as chat messages.
-
-        The instructions come first.
-        """
+        """Return the instructions and the exchanges `start` to `end` (exclusive) as messages."""
         messages = [{"role": "system", "content": self.system}] if self.system else []
         for query, response in self.exchanges[start:end]:
             messages.append({"role": "user", "content": query})
@@ -69,7 +66,7 @@ def read_dialogues(file: Path) -> list[Dialogue]:
 
 
 def hash_dialogues(dialogues: Sequence[Dialogue]) -> str:
-    """Return a hash of the texts of the dialogues and of their order."""
+    """Return a hash of the texts of the dialogues in this order."""
     content = [[dialogue.system, *dialogue.exchanges] for dialogue in dialogues]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -130,7 +127,7 @@ def _require_text(value: Any, key: str, name: str) -> str:
     Args:
         value: The object.
         key: The field.
-        name: Name of the object, for messages.
+        name: Name of the object, for error messages.
     """
     if not isinstance(value, dict):
         raise FormatError(f"{name} must be an object, not {value!r:.80}")

@@ -1,4 +1,4 @@
-"""Training examples made from dialogues: token ids, and labels for the tokens of answers."""
+"""Conversion of dialogues to training examples: token ids, and labels for tokens of answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class ExampleSet:
     Attributes:
         examples: The examples, in the order of the dialogues.
         shortened: Number of examples without the oldest turns of their dialogue, which did not fit.
-        left_out: Number of answers in no example: they do not fit even with only their question.
+        left_out: Number of answers that no example contains, because they do not fit even with
+            only their question.
     """
 
     examples: list[Example]
@@ -62,7 +63,7 @@ class ExampleSet:
 
 
 class DialogueSplitter:
-    """Splits dialogues into examples of limited length, with labels for every answer once.
+    """Splits dialogues into examples of limited length. Every answer has labels in one example.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -81,9 +82,8 @@ class DialogueSplitter:
         """Return the examples of all dialogues.
 
         A dialogue is split from its end: an example takes turns backwards until it is full. The
-        next example then ends with the last answer that has no labels yet. That is the turn before
-        the example or, with prompt formats that label only the last answer, the turn before its
-        last one.
+        next example then ends with the last answer that has no labels yet: the one before the
+        example or, with prompt formats that label only the last answer, the one before that answer.
         """
         examples: list[Example] = []
         shortened = left_out = 0
@@ -125,7 +125,7 @@ class DialogueSplitter:
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Makes a padded batch of examples; labels are kept as they are.
+    """Makes a padded batch of examples, without changing their labels.
 
     Attributes:
         pad_id: Id of the padding token.
@@ -155,10 +155,10 @@ class Collator:
 
 
 def require_trainable(example_set: ExampleSet, max_length: int, model: Any) -> None:
-    """Require that there are examples, and that the model knows all their tokens.
+    """Require that there are examples, and that the model has an embedding for all their tokens.
 
     Raises:
-        ConfigurationError: If the set is empty, or the model does not know a token id.
+        ConfigurationError: If the set is empty, or a token id has no embedding.
     """
     if not example_set.examples:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from memorybank_core.errors import ConfigurationError
 
 _DEFAULT_MAX_LENGTH = 1024
 
-_WITHOUT_EFFECT = ("save_steps", "gradient_checkpointing")
+_NEUTRAL_SETTINGS = ("save_steps", "gradient_checkpointing")
 """Settings that may differ when a run is resumed, because the result is the same."""
 
 
@@ -96,8 +96,8 @@ class Recipe:
                 f"max_length must be at most {window}, the model's context window, not "
                 f"{self.max_length}"
             )
-        row = find_by_loaded_type(family)
-        defaults = row.lora if row else LoraDefaults()
+        known_family = find_by_loaded_type(family)
+        defaults = known_family.lora if known_family else LoraDefaults()
         targets = self.targets or defaults.targets
         return {
             **asdict(self),
@@ -109,8 +109,8 @@ class Recipe:
 
 
 def list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Describe the differences between two runs' settings that change the result."""
-    names = [name for name in sorted({*before, *now}) if name not in _WITHOUT_EFFECT]
+    """Describe each difference between the settings of two runs that changes the result."""
+    names = [name for name in sorted({*before, *now}) if name not in _NEUTRAL_SETTINGS]
     return [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in names

@@ -33,7 +33,8 @@ class FinetuneReport:
         held_out: Number of held-out examples.
         shortened: Number of examples of both kinds without the oldest turns of their dialogue,
             which did not fit into `max_length`.
-        left_out: Number of answers in no example: they do not fit even with only their question.
+        left_out: Number of answers that no example contains, because they do not fit even with
+            only their question.
         tokens: Number of tokens of answers in an epoch, including those that end the answers.
         steps: Number of optimizer steps in total.
         resumed_at: Step of the checkpoint that training was resumed from; 0 if it was not resumed.

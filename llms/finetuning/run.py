@@ -35,10 +35,10 @@ def finetune(
 ) -> FinetuneReport:
     """Train a LoRA adapter on dialogues and save it.
 
-    Only the tokens of answers and those that end them count in the loss; they follow the same
-    prompt that `LocalModel` makes of a conversation. If the process is killed, the same call
-    continues from the last checkpoint and gives the same result (on a GPU, as far as its sums are
-    reproducible).
+    Only the tokens of answers and those that end them count in the loss. Each answer follows the
+    prompt that `LocalModel` creates for the conversation before it. If the process is killed, the
+    same call continues from the last checkpoint and gives the same result, apart from differences
+    in rounding on a GPU.
 
     Args:
         model: A folder or name, as for `load_model`.
@@ -56,7 +56,7 @@ def finetune(
         recipe: The fields of `Recipe`, such as r, epochs and learning_rate.
 
     Raises:
-        FormatError: If a line of the data is not a dialogue; nothing was trained.
+        FormatError: If a line of the data is not a dialogue; nothing is trained then.
         ConfigurationError: If an argument is invalid, the run in `output` was started with other
             settings, the device's memory is too small, or the training diverged.
         MissingDependencyError: If torch, transformers or peft is not installed.
@@ -213,6 +213,6 @@ def _make_collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
 
 
 def _pads_left(model: PreTrainedModel) -> bool:
-    """Return whether the model is ChatGLM-6B, which supports padding only on the left."""
+    """Return whether the model requires padding on the left, as ChatGLM-6B does."""
     family = find_by_loaded_type(model.config.model_type)
     return family is not None and family.bidirectional_prompt

@@ -1,4 +1,4 @@
-"""Train a LoRA adapter with the Trainer of transformers.
+"""Training of a LoRA adapter with the Trainer of transformers.
 
 Importing this module imports torch, transformers and peft.
 """
@@ -36,7 +36,7 @@ _MAX_CHECKPOINTS = 2
 def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
     """Recompute activations in the backward pass instead of storing them.
 
-    The method has a new name since transformers 5.23.
+    transformers 5.23 renamed the method that this calls.
     """
     enable: Any = getattr(model, "activation_checkpointing_enable", None)
     (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
@@ -87,7 +87,7 @@ def require_finite(model: PeftModel) -> None:
 
 
 class AdapterTrainer(Trainer):
-    """Trainer that saves only the adapter, and weighs all tokens equally in the evaluation loss.
+    """Trainer that saves only the adapter, and weights all tokens equally in the evaluation loss.
 
     Args:
         model: The result of `add_lora_adapter`.
@@ -96,7 +96,7 @@ class AdapterTrainer(Trainer):
         collator: Makes batches of examples.
         settings: The result of `Recipe.for_model`, with "dtype".
         output: The folder for checkpoints.
-        is_new: Whether training starts from the beginning, so that the loss is evaluated first.
+        is_new: Whether training starts from the beginning; the loss is then evaluated first.
         progress: Whether to show a progress bar.
     """
 
@@ -131,7 +131,7 @@ class AdapterTrainer(Trainer):
             self.add_callback(_ProgressBar)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the adapter only; without embedding layers, peft does not access the hub."""
+        """Save only the adapter, without embedding layers, so that peft does not access the hub."""
         self._adapted.save_pretrained(
             output_dir or str(self.args.output_dir), save_embedding_layers=False
         )
@@ -231,6 +231,6 @@ def _make_arguments(
         use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda",
     )
-    arguments.device  # noqa: B018 - sets n_gpu; with more, Trainer would split batches
+    arguments.device  # noqa: B018 - sets n_gpu, by which Trainer would split batches
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

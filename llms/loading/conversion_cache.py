@@ -1,4 +1,4 @@
-"""Cache of a converted model in a folder, so that it is converted only once."""
+"""Cache folder for a converted model, so that it is converted only once."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from transformers import GlmConfig
 
 SOURCE_FILE = "converted_from.json"
-"""File in the cache folder: the fingerprint of the original and the sizes of the cached files."""
+"""Name of the file with the fingerprint of the original and the sizes of the cached files."""
 
-_VERSION = 1  # increase it to convert all models again
+_VERSION = 1  # increase it to invalidate all caches
 _SHARD_BYTES = 2_000_000_000
 
 
-def fingerprint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what identifies an original model: config.json, and its files' sizes and times."""
+def compute_fingerprint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity of an original model: config.json, and sizes and times of its files."""
     files = find_weight_files(folder)
     times = {path.name: path.stat().st_mtime_ns for path in files}
     return {"version": _VERSION, "config": dict(config), "files": _sizes(files), "times": times}
 
 
 def is_cached(folder: Path, source: Mapping[str, Any]) -> bool:
-    """Return whether `folder` has the complete conversion of the original `source`.
+    """Return whether `folder` has the complete conversion of the original model `source`.
 
     Args:
         folder: The cache folder.
-        source: The `fingerprint` of the original.
+        source: The fingerprint of the original.
 
     Raises:
         ConfigurationError: If the folder contains other files, which must not be overwritten.
@@ -63,7 +63,7 @@ def write_cache(
 
     Args:
         folder: The cache folder; an older conversion in it is replaced.
-        source: The `fingerprint` of the original.
+        source: The fingerprint of the original.
         config: The converted configuration.
         tensors: The converted weights.
 
@@ -104,7 +104,7 @@ def _write_model(
 
 
 def _split_into_shards(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Yield the names of the tensors of each file; a shard is copied in memory to be saved."""
+    """Yield the tensor names of each file; files are small because saving copies them in memory."""
     names: list[str] = []
     size = 0
     for name, tensor in tensors.items():

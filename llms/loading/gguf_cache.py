@@ -1,4 +1,4 @@
-"""Cache for GGUF files: transformers reads a file again for every piece of information."""
+"""Cache for GGUF files, because transformers reads the same file several times."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CACHED_FUNCTIONS = ("GGUFReader", "get_tensor_name_map")
 def cache_gguf_reads() -> Iterator[None]:
     """Cache the files and tensor name maps that the package gguf reads inside the block.
 
-    Without it, loading SmolLM2 reads its file 4 times, one to three seconds each, and builds 397
-    equal name maps.
+    Without it, loading SmolLM2 reads its file 4 times, one to three seconds each, and builds the
+    same name map 397 times.
     """
     if find_spec("gguf") is None:
         yield

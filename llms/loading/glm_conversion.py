@@ -1,7 +1,7 @@
-"""Convert ChatGLM2-6B, ChatGLM3-6B and GLM-4-9B to the `glm` architecture of transformers.
+"""Conversion of ChatGLM2-6B, ChatGLM3-6B and GLM-4-9B to the `glm` architecture of transformers.
 
-The three have the same architecture, and `glm` computes identical numbers. It uses other names for
-the tensors, and separate tensors for query, key and value, which the official code fuses in one.
+The three have the same architecture, and `glm` computes identical numbers. It has other names for
+the tensors, and separate tensors for query, key and value, which the official code fuses into one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LAYER_MODULES = {
     "mlp.dense_h_to_4h": ["mlp.gate_up_proj"],  # both have the gate's rows first
     "mlp.dense_4h_to_h": ["mlp.down_proj"],
 }
-_FIXED_FIELDS = {  # options that glm does not have, with their official defaults
+_FIXED_FIELDS = {  # options that glm does not have, with the values that it implements
     "rmsnorm": True,
     "post_layer_norm": True,
     "add_bias_linear": False,

@@ -1,4 +1,4 @@
-"""Check that a model fits into a device's memory, computed from the shapes of its tensors."""
+"""Check that a model fits into a device's memory, from the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NOT_QUANTIZED = ("embed", "lm_head", "output_layer")
 def required_bytes(shapes: Shapes, bytes_per_number: int, quantization: str | None = None) -> int:
     """Return the bytes that a model needs for inference.
 
-    This is the weights plus a margin for the key/value cache and for activations: an eighth of the
-    weights in 16 bit. For 6 billion parameters the margin is 1.5 GB, or a cache of 3,000 tokens of
-    ChatGLM-6B.
+    The result is the size of the weights plus a margin for the key/value cache and activations: an
+    eighth of the weights' size in 16 bit. For 6 billion parameters the margin is 1.5 GB, enough for
+    a cache of 3,000 tokens of ChatGLM-6B.
 
     Args:
         shapes: Shapes of all tensors by name.
@@ -39,17 +39,18 @@ def required_bytes(shapes: Shapes, bytes_per_number: int, quantization: str | No
 def require_memory(
     shapes: Shapes, bytes_per_number: int, quantization: str | None, *, free: int, device: str
 ) -> None:
-    """Require that a model fits into the free memory; the error lists the options that would fit.
+    """Require that a model fits into the free memory.
 
     Args:
         shapes: Shapes of all tensors by name.
         bytes_per_number: Size of the dtype.
         quantization: "8bit", "4bit" or None.
         free: Free memory of the device in bytes.
-        device: Name of the device, for the message.
+        device: Name of the device, for the error message.
 
     Raises:
-        ConfigurationError: If the model needs more than `free` bytes.
+        ConfigurationError: If the model needs more than `free` bytes; the message lists the options
+            that fit.
     """
     required = required_bytes(shapes, bytes_per_number, quantization)
     if required <= free:

@@ -1,4 +1,4 @@
-"""Locate a model's files: in a folder, a GGUF file, or a repository on the Hugging Face hub."""
+"""Location of a model's files: a folder, a GGUF file, or a repository on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memorybank_core.errors import ConfigurationError, MissingDependencyError
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _SMALL_FILES = ("*.json", "*.model", "*.txt", "*.jinja")  # never *.py
 _SAFETENSORS, _BIN = ("*.safetensors",), ("*.bin",)
-_SUBFOLDERS = ("*/*",)  # the same weights in other formats
+_SUBFOLDERS = ("*/*",)  # contain the same weights in other formats
 
 
 def resolve_model_path(folder_or_name: str | PathLike[str], *, weights: bool = True) -> Path:
@@ -25,7 +25,7 @@ def resolve_model_path(folder_or_name: str | PathLike[str], *, weights: bool = T
 
     Args:
         folder_or_name: A path, or a name on the Hugging Face hub.
-        weights: Whether to download the weights too.
+        weights: Whether to also download the weights.
 
     Raises:
         ConfigurationError: If the path does not exist, or the name cannot be downloaded.
@@ -76,7 +76,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
 
 
 def find_model_family(folder_or_name: str | PathLike[str]) -> Family | None:
-    """Return the family of a model by its config.json; None for any other and for a GGUF file.
+    """Return the family of a model by its config.json; None if unknown, and for a GGUF file.
 
     Raises:
         ConfigurationError: If the folder or name does not exist, or its config.json is unusable.

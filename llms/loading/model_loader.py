@@ -1,4 +1,4 @@
-"""Load any causal language model from a folder or the hub, without running its code."""
+"""Loading of any causal language model from a folder or the hub, without running its code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llms.families import Family, families_with_config, find_by_config
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
 
-from .conversion_cache import fingerprint, is_cached, write_cache
+from .conversion_cache import compute_fingerprint, is_cached, write_cache
 from .glm_conversion import convert_config, convert_weights
 from .memory_check import Shapes, require_memory
 from .model_files import find_gguf, read_model_config, resolve_model_path
@@ -53,24 +53,24 @@ def load_model(
             quantization.
         attn_implementation: For example "sdpa", "eager" or "flash_attention_2"; None for the
             default of transformers.
-        converted: A folder that caches the converted weights of ChatGLM2, ChatGLM3 and GLM-4, so
-            that loading is faster next time. It is written again if the model's files change.
-            Other models are not converted.
+        converted: A folder that caches the converted weights of ChatGLM2, ChatGLM3 and GLM-4, which
+            makes loading faster the next time. It is rewritten if the model's files change. Other
+            models are not converted.
         progress: Whether to show progress bars.
 
     Raises:
         ConfigurationError: If files are missing, damaged or do not match, the model is of an
             unknown type or larger than the device's free memory, or an argument is invalid.
-        MissingDependencyError: If a package is missing; the message has the command to install it.
+        MissingDependencyError: If a package is missing; the message says how to install it.
     """
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, "transformers")
     from .gguf_cache import cache_gguf_reads
-    from .progress_bars import show_progress_bars
+    from .progress_bars import hide_progress_bars_unless
 
     placement = resolve_placement(device, dtype, quantization, attn_implementation)
-    with show_progress_bars(progress):
+    with hide_progress_bars_unless(progress):
         path = resolve_model_path(folder_or_name)
         gguf = find_gguf(path)
         if gguf:
@@ -121,7 +121,7 @@ def _load_official_glm(
         model = _load_checked(load, folder, placement, None, config=glm, state_dict=weights)
     else:
         cache = Path(converted).expanduser()
-        source = fingerprint(folder, config)
+        source = compute_fingerprint(folder, config)
         if not is_cached(cache, source):
             write_cache(cache, source, glm, convert_weights(tensors, glm))
         model = _load_checked(load, cache, placement, cache)
@@ -138,7 +138,7 @@ def _load_gguf(path: Path, placement: Placement) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     try:
-        # Called exactly as transformers does, so that the file is cached.
+        # The same call as in transformers, so that the cached result is reused.
         tensors = gguf.GGUFReader(str(path)).tensors
     except (OSError, ValueError, IndexError, KeyError) as error:
         raise ConfigurationError(f"{path} is truncated or not a GGUF file: {error}") from error
@@ -157,7 +157,7 @@ def _load_gguf(path: Path, placement: Placement) -> PreTrainedModel:
 
 
 def _remove_quantization_config(model: Any) -> None:
-    """Allow a model from a GGUF file to be fine-tuned and saved: its weights are plain floats."""
+    """Mark a model from a GGUF file as not quantized, so that it can be fine-tuned and saved."""
     if model.hf_quantizer is not None:
         model.hf_quantizer.remove_quantization_config(model)
 
@@ -169,7 +169,7 @@ def _load_checked(
 
     Args:
         load: A `from_pretrained` of transformers.
-        source: The path to name in messages.
+        source: The path, for error messages.
         placement: Device, dtype, quantization and attention implementation.
         args: Positional arguments for `load`.
         options: Keyword arguments for `load`.
@@ -223,8 +223,9 @@ def _require_known_type(folder: Path, family: Family | None, config: Mapping[str
 
     if family or config["model_type"] in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return
-    code = " and brings its own code, which is never run" if "auto_map" in config else ""
-    titles = [row.title for row in families_with_config() if row.is_converted or row.model_class]
+    code = " and has its own code, which is never run" if "auto_map" in config else ""
+    rows = families_with_config()
+    titles = [row.title for row in rows if row.is_converted or row.model_class]
     raise ConfigurationError(
         f"{folder} has the model_type {config['model_type']!r}, which is not supported{code}. "
         f"Supported are {', '.join(titles)}, and every causal language model of the installed "

@@ -1,4 +1,4 @@
-"""Device, dtype, quantization and attention implementation that a model is loaded with."""
+"""Placement of a model: its device, dtype, quantization and attention implementation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Placement:
 
     @property
     def itemsize(self) -> int:
-        """Bytes per number; those of the widest dtype if the dtype is not known yet."""
+        """Bytes per number; 4 as the upper limit if the dtype is not known yet."""
         return self.dtype.itemsize if self.dtype else _WIDEST_ITEMSIZE
 
     @property
@@ -48,7 +48,7 @@ class Placement:
     def with_dtype_of(
         self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
     ) -> Placement:
-        """Return this placement with a dtype: its own, that of config.json or of the weights."""
+        """Return this placement with a dtype: its own, else that of config.json or the weights."""
         if self.dtype is not None:
             return self
         name = config.get("dtype") or config.get("torch_dtype")

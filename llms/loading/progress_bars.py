@@ -1,4 +1,4 @@
-"""Show or hide the progress bars of transformers and the Hugging Face hub."""
+"""Hiding of the progress bars of transformers and the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 
 @contextmanager
-def show_progress_bars(visible: bool) -> Iterator[None]:
-    """Hide progress bars inside the block unless `visible`; restores the setting afterwards."""
+def hide_progress_bars_unless(visible: bool) -> Iterator[None]:
+    """Hide progress bars inside the block unless `visible`, and restore the setting afterwards."""
     from transformers.utils import logging
 
     settings: Any = logging

@@ -36,7 +36,7 @@ def find_weight_files(folder: Path) -> list[Path]:
 
 
 def open_weights(folder: Path) -> dict[str, Tensor]:
-    """Map all tensors of a folder by name; 12 GB of weights take no memory until they are used.
+    """Map all tensors of a folder by name. Weights take no memory until they are used.
 
     Raises:
         ConfigurationError: If files are missing or damaged, or contain anything but tensors.
@@ -53,8 +53,8 @@ def open_weight_file(path: Path) -> dict[str, Tensor]:
     """Map the tensors of one file by name, in the format of safetensors or of torch.save.
 
     Raises:
-        ConfigurationError: If the file is damaged, or contains anything but tensors by name. No
-            code in it was executed.
+        ConfigurationError: If the file is damaged, or contains anything but tensors by name. Code
+            in it is never executed.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -69,7 +69,7 @@ def open_weight_file(path: Path) -> dict[str, Tensor]:
 
 
 def list_tensor_names(names: Iterable[str], limit: int) -> str:
-    """Return the first `limit` names, sorted, and the number of the rest, for a message."""
+    """Return the first `limit` names, sorted, and the number of the others, for a message."""
     ordered = sorted(names)
     rest = len(ordered) - limit
     return ", ".join(ordered[:limit]) + (f" and {rest} more" if rest > 0 else "")
@@ -112,13 +112,13 @@ def _find_shards(index: Path) -> list[Path]:
         raise ConfigurationError(f'{index} has no "weight_map": download it again')
     names = sorted(set(map(str, files.values())))
     outside = [name for name in names if Path(name).name != name]
-    _require_none(index, "files in other folders", outside)
+    _reject_files(index, "files in other folders", outside)
     shards = [index.parent / name for name in names]
-    _require_none(index, "missing files", [path.name for path in shards if not path.is_file()])
+    _reject_files(index, "missing files", [path.name for path in shards if not path.is_file()])
     return shards
 
 
-def _require_none(index: Path, fault: str, names: Iterable[str]) -> None:
+def _reject_files(index: Path, fault: str, names: Iterable[str]) -> None:
     listed = ", ".join(names)
     if listed:
         raise ConfigurationError(

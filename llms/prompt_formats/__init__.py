@@ -1,4 +1,4 @@
-"""Prompt formats: conversations as the tokens that a model was trained on.
+"""Prompt formats, which encode conversations as the token sequences a model was trained on.
 
 The formats of ChatGLM-6B, ChatGLM2-6B and BELLE have no system messages: a system message becomes
 the first line of the next question. Consecutive messages of one role are joined by a newline.
@@ -55,12 +55,13 @@ def get_prompt_format(name: str) -> PromptFormat:
 def find_prompt_format(tokenizer: PreTrainedTokenizerBase, config: Any = None) -> PromptFormat:
     """Return the prompt format of a model.
 
-    It is that of the tokenizer's family, or else the tokenizer's chat template, or else that of a
-    family that the model's name mentions, such as BELLE, or else the plain format.
+    The first of these that exists: the format of the tokenizer's family, the tokenizer's chat
+    template, the format of a family that the model's name mentions, such as BELLE, and the plain
+    format.
 
     Args:
-        tokenizer: A tokenizer of `load_tokenizer`.
-        config: The model's configuration, whose name counts besides the tokenizer's.
+        tokenizer: A tokenizer, as returned by `load_tokenizer`.
+        config: The model's configuration. Its `name_or_path` is considered like the tokenizer's.
     """
     family = find_by_tokenizer(tokenizer)
     if family and family.prompt_format:

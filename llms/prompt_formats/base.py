@@ -1,4 +1,4 @@
-"""The interface of a prompt format."""
+"""Interface of a prompt format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PromptFormat(Protocol):
-    """Encodes conversations as the token ids that a model was trained on.
+    """Encodes conversations as token ids, in the format that a model was trained on.
 
     Attributes:
         name: Its name in `PROMPT_FORMATS`.
@@ -47,12 +47,12 @@ class PromptFormat(Protocol):
         """Return the ids of a conversation to train on, and their labels.
 
         All labels are -100, except for the tokens of answers and those that end them. The ids
-        before an answer with labels are those of `encode` for the conversation up to there. In a
-        format that is one text, tokens are certain only for the text as a whole: there only the
-        last answer has labels.
+        before an answer with labels are those of `encode` for the conversation up to there. If the
+        format renders the conversation as one text, only the last answer has labels, because token
+        boundaries inside the text are not known.
 
         Raises:
-            ConfigurationError: As `encode`, except that the last message must be the assistant's.
+            ConfigurationError: As for `encode`, but the last message must be the assistant's.
         """
         ...
 
@@ -60,7 +60,7 @@ class PromptFormat(Protocol):
 def encode_text(
     tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool = True
 ) -> list[int]:
-    """Return the ids of a text; special tokens that it spells are encoded as text."""
+    """Return the ids of a text; special tokens spelled in it are encoded as ordinary text."""
     return list(
         tokenizer.encode(text, add_special_tokens=add_special_tokens, split_special_tokens=True)
     )

@@ -1,4 +1,4 @@
-"""A conversation before it becomes a prompt: messages of alternating roles, or rounds."""
+"""Validation of conversations, and their grouping into joined messages or rounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Messages = Sequence[Mapping[str, str]]
 
 
 class RoleMessage(NamedTuple):
-    """A message, or several of one role that were joined."""
+    """A message, or several consecutive messages of one role, joined."""
 
     role: str
     text: str
@@ -47,10 +47,10 @@ def join_roles(messages: Messages) -> list[RoleMessage]:
 
 
 def join_for_answer(messages: Messages) -> list[RoleMessage]:
-    """Return the joined messages of a conversation that the model is to answer.
+    """Return the joined messages of a conversation that the model will answer.
 
     Raises:
-        ConfigurationError: As `join_roles`, or if the last message is the assistant's.
+        ConfigurationError: As for `join_roles`, or if the last message is the assistant's.
     """
     joined = join_roles(messages)
     if joined[-1].role == "assistant":
@@ -62,7 +62,7 @@ def join_for_training(messages: Messages) -> list[RoleMessage]:
     """Return the joined messages of a conversation to train on.
 
     Raises:
-        ConfigurationError: As `join_roles`, or if it does not end with an answer to a message.
+        ConfigurationError: As for `join_roles`, or if it does not end with an answer to a message.
     """
     joined = join_roles(messages)
     if joined[-1].role != "assistant" or len(joined) == 1:

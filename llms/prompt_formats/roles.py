@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RoleFormat:
-    """For each message a role token, a line for tool metadata, and the text.
+    """Prompt format with a role token, a line of tool metadata and the text for each message.
 
     Role tokens are inserted as ids, so that no text can imitate another role. An answer ends with
     the user's token, or with </s> at the end of a conversation to train on.
@@ -27,7 +27,7 @@ class RoleFormat:
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[int]:
         """Return the ids of the prompt; see `PromptFormat.encode`."""
-        ids = self._start(tokenizer)
+        ids = self._prefix_ids(tokenizer)
         for message in join_for_answer(messages):
             role = self._token_id(tokenizer, f"<|{message.role}|>")
             ids += [role, *self.encode_content(tokenizer, message.text)]
@@ -42,7 +42,7 @@ class RoleFormat:
         self, tokenizer: PreTrainedTokenizerBase, messages: Messages
     ) -> tuple[list[int], list[int]]:
         """Return ids and labels; see `PromptFormat.encode_training`."""
-        ids = self._start(tokenizer)
+        ids = self._prefix_ids(tokenizer)
         labels = [IGNORED_LABEL] * len(ids)
         stop_ids = frozenset(self.stop_ids(tokenizer))
         follows_answer = False
@@ -61,7 +61,7 @@ class RoleFormat:
         metadata = encode_text(tokenizer, "\n", add_special_tokens=False)
         return metadata + encode_text(tokenizer, text, add_special_tokens=False)
 
-    def _start(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    def _prefix_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
         return [self._token_id(tokenizer, name) for name in ("[gMASK]", "<sop>")]
 
     def _token_id(self, tokenizer: PreTrainedTokenizerBase, name: str) -> int:

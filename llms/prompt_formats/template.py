@@ -1,4 +1,4 @@
-"""Prompt format of the tokenizer itself: its chat template."""
+"""Prompt format that uses the tokenizer's chat template."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PROBE = (RoleMessage("user", "x"), RoleMessage("assistant", "y"), RoleMessage("
 
 @dataclass(frozen=True, slots=True)
 class TemplateFormat:
-    """The tokenizer's own chat template.
+    """Prompt format that uses the tokenizer's chat template.
 
-    Special tokens that a message spells are encoded as text. If the template refuses system
+    Special tokens spelled in a message are encoded as ordinary text. If the template rejects system
     messages, they become the first line of the next question.
     """
 
@@ -36,12 +36,12 @@ class TemplateFormat:
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[int]:
         """Return the ids of the prompt; see `PromptFormat.encode`."""
-        return _encode(tokenizer, join_for_answer(messages), to_answer=True)
+        return _encode(tokenizer, join_for_answer(messages), add_generation_prompt=True)
 
     def stop_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        """Return the end-of-sequence id, and the token with which the template ends an answer."""
-        prompt = _encode(tokenizer, _PROBE[:1], to_answer=True)
-        ids = _encode(tokenizer, _PROBE, to_answer=True)
+        """Return the end-of-sequence id and the special token that the template adds to answers."""
+        prompt = _encode(tokenizer, _PROBE[:1], add_generation_prompt=True)
+        ids = _encode(tokenizer, _PROBE, add_generation_prompt=True)
         special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
         after = ids[len(prompt) :] if _starts_with(ids, prompt) else []
         stop_ids = [tokenizer.eos_token_id, next((id for id in after if id in special), None)]
@@ -52,7 +52,7 @@ class TemplateFormat:
     ) -> tuple[list[int], list[int]]:
         """Return ids and labels; see `PromptFormat.encode_training`."""
         joined = join_for_training(messages)
-        ids = _encode(tokenizer, joined, to_answer=False)
+        ids = _encode(tokenizer, joined, add_generation_prompt=False)
         labels = [IGNORED_LABEL] * len(ids)
         stop_ids = self.stop_ids(tokenizer)
         for position in range(1, len(joined)):
@@ -68,13 +68,13 @@ class TemplateFormat:
 def _find_answer(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[RoleMessage], ids: list[int]
 ) -> tuple[int, int]:
-    """Return the start and the end in `ids` of the last of `messages`, an answer.
+    """Return the start and end positions in `ids` of the answer that is the last message.
 
     Raises:
         ConfigurationError: If the template renders earlier messages differently once more follow.
     """
-    prompt = _encode(tokenizer, messages[:-1], to_answer=True)
-    answered = _encode(tokenizer, messages, to_answer=False)
+    prompt = _encode(tokenizer, messages[:-1], add_generation_prompt=True)
+    answered = _encode(tokenizer, messages, add_generation_prompt=False)
     if not (_starts_with(ids, prompt) and _starts_with(ids, answered)):
         raise ConfigurationError(
             f"the chat template of {tokenizer.name_or_path} renders earlier messages differently "
@@ -85,7 +85,7 @@ def _find_answer(
 
 
 def _end_after_stop(stop_ids: Sequence[int], ids: list[int], start: int, end: int) -> int:
-    """Return the position after the last stop id; a template may write newlines after it."""
+    """Return the end of an answer after its last stop id, without newlines that may follow."""
     after = [position + 1 for position in range(start, end) if ids[position] in stop_ids]
     return after[-1] if after else end
 
@@ -95,7 +95,10 @@ def _starts_with(ids: list[int], prefix: list[int]) -> bool:
 
 
 def _encode(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[RoleMessage], *, to_answer: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[RoleMessage],
+    *,
+    add_generation_prompt: bool,
 ) -> list[int]:
     from jinja2 import TemplateError
 
@@ -105,22 +108,24 @@ def _encode(
             "prompt format"
         )
     try:
-        return _apply_template(tokenizer, messages, to_answer)
+        return _apply_template(tokenizer, messages, add_generation_prompt)
     except TemplateError as error:
         if all(message.role != "system" for message in messages):
             raise ConfigurationError(
-                f"the chat template of {tokenizer.name_or_path} refuses the conversation: {error}"
+                f"the chat template of {tokenizer.name_or_path} rejects the conversation: {error}"
             ) from error
-    return _encode(tokenizer, _without_system(messages), to_answer=to_answer)
+    return _encode(
+        tokenizer, _without_system(messages), add_generation_prompt=add_generation_prompt
+    )
 
 
 def _apply_template(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[RoleMessage], to_answer: bool
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[RoleMessage], add_generation_prompt: bool
 ) -> list[int]:
     return list(
         tokenizer.apply_chat_template(
             [{"role": message.role, "content": message.text} for message in messages],
-            add_generation_prompt=to_answer,
+            add_generation_prompt=add_generation_prompt,
             tokenize=True,
             return_dict=False,
             sanitize_control_tokens=True,

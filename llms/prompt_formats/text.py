@@ -1,4 +1,4 @@
-"""Prompt formats that are one text: ChatGLM-6B, ChatGLM2-6B, BELLE, and a plain one."""
+"""Prompt formats that render a conversation as one text: ChatGLM-6B, ChatGLM2-6B, BELLE, plain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """A prompt that is one text.
+    """Prompt format that renders a conversation as one text.
 
     Attributes:
         name: Its name in `PROMPT_FORMATS`.
@@ -64,7 +64,7 @@ class TextFormat:
 
 
 def render_chatglm(rounds: Sequence[Round], question: str) -> str:
-    """Render the chat of ChatGLM-6B: first the bare question, then rounds counted from 0."""
+    """Render the chat of ChatGLM-6B: a first question as it is, later ones as rounds from 0."""
     if not rounds:
         return question
     history = "".join(
@@ -75,7 +75,7 @@ def render_chatglm(rounds: Sequence[Round], question: str) -> str:
 
 
 def render_chatglm2(rounds: Sequence[Round], question: str) -> str:
-    """Render the chat of ChatGLM2-6B: rounds counted from 1."""
+    """Render the chat of ChatGLM2-6B, with rounds counted from 1."""
     history = "".join(
         f"[Round {number}]\n\n问：{round.question}\n\n答：{round.answer}\n\n"
         for number, round in enumerate(rounds, 1)
@@ -97,6 +97,6 @@ def render_belle(rounds: Sequence[Round], question: str) -> str:
 
 
 def render_plain(rounds: Sequence[Round], question: str) -> str:
-    """Render a format for models that were not trained on any."""
+    """Render a generic chat format, for models that were not trained on a specific one."""
     history = "".join(f"User: {round.question}\nAssistant: {round.answer}\n" for round in rounds)
     return f"{history}User: {question}\nAssistant:"

@@ -1,4 +1,4 @@
-"""Tokenizers of ChatGLM, ChatGLM2, ChatGLM3 and LLaMA, and any other of transformers."""
+"""Tokenizers of ChatGLM, ChatGLM2, ChatGLM3 and LLaMA, and the loading of any tokenizer."""
 
 from .tokenizer_loader import load_tokenizer
 

@@ -1,4 +1,4 @@
-"""Base of the sentencepiece tokenizers: text never becomes a control token."""
+"""Base class of the sentencepiece tokenizers, which never encode text as control tokens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .sentencepiece_files import load_processor
 
 
 class PieceTokenizer(PreTrainedTokenizer):
-    """A transformers tokenizer on a sentencepiece file.
+    """A transformers tokenizer that uses a sentencepiece file.
 
-    Text is only text: "</s>", "[gMASK]" or "<|user|>" in it become the pieces of their letters.
-    Control tokens are inserted as ids, from `control_ids`. Tokens added by `add_tokens` are not
-    recognized in text either. Batches are padded on the left.
+    Text is never encoded as control tokens: "</s>", "[gMASK]" or "<|user|>" in it are split into
+    pieces like any other text. Control tokens are inserted as ids, from `control_ids`. Tokens added
+    by `add_tokens` are not recognized in text either. Batches are padded on the left.
 
     Args:
         vocab_file: The sentencepiece file.
@@ -24,8 +24,8 @@ class PieceTokenizer(PreTrainedTokenizer):
 
     Attributes:
         control_ids: The ids of the family's control tokens by name.
-        family: Name of the family for which it was loaded, a row of `llms.families`; None if it
-            was constructed directly.
+        family: Name of the family in `llms.families` that it was loaded for; None if it was
+            constructed directly.
 
     Raises:
         ConfigurationError: If the file is damaged, or lacks a control token of this family.
@@ -35,7 +35,7 @@ class PieceTokenizer(PreTrainedTokenizer):
     vocab_files_names = {"vocab_file": "tokenizer.model"}  # noqa: RUF012 - as in transformers
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
     control_pieces: ClassVar[tuple[str, ...]] = ()
-    """Pieces of the file that text must not become."""
+    """Pieces of the file that text must never be encoded as."""
     appended_tokens: ClassVar[tuple[str, ...]] = ()
     """Control tokens whose ids follow those of the pieces."""
     family: str | None = None
@@ -58,7 +58,7 @@ class PieceTokenizer(PreTrainedTokenizer):
         return self._size + len(self.appended_tokens)
 
     def get_vocab(self) -> dict[str, int]:
-        """Return ids by piece; of two with one name, the control token's id counts."""
+        """Return ids by piece; if a control token has the same name, its id is used."""
         names = self._pieces.id_to_piece(list(range(self._size)))
         return {
             **{name: id for id, name in enumerate(names)},
@@ -73,7 +73,7 @@ class PieceTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return the ids of one or two texts with the control tokens of the model's training."""
+        """Return the ids of one or two texts with control tokens, as in the model's training."""
         raise NotImplementedError
 
     def get_special_tokens_mask(
@@ -122,29 +122,29 @@ class PieceTokenizer(PreTrainedTokenizer):
         return id not in self._non_text and 0 <= id < self._size
 
     def _decode_control(self, id: int, skip_special_tokens: bool) -> str:
-        """Return the text of a control or added token; "" for an unused id of the model."""
+        """Return the text of a control or added token; "" for an unused id."""
         added = self._added_tokens_decoder.get(id)
         if skip_special_tokens and (added is None or added.special):
             return ""
         return added.content if added else self._non_text.get(id, "")
 
     def _find_control_ids(self) -> dict[str, int]:
-        return {name: self._size + place for place, name in enumerate(self.appended_tokens)}
+        return {name: self._size + index for index, name in enumerate(self.appended_tokens)}
 
     def _find_non_text(self) -> dict[int, str]:
-        """Return the control and unknown pieces of the file, such as <s> and </s>."""
+        """Return the control and unknown pieces of the file by id, such as <s> and </s>."""
         ids = list(range(self._size))
         kinds = zip(ids, self._pieces.is_control(ids), self._pieces.is_unknown(ids), strict=True)
         return {id: self._pieces.id_to_piece(id) for id, *kind in kinds if any(kind)}
 
     def _special_tokens(self) -> dict[str, str]:
-        """Return the tokens that transformers has names for."""
-        names = self._pieces.id_to_piece
+        """Return the special tokens under their names in transformers."""
+        to_piece = self._pieces.id_to_piece
         return {
-            "bos_token": names(self._pieces.bos_id()),
-            "eos_token": names(self._pieces.eos_id()),
-            "unk_token": names(self._pieces.unk_id()),
-            "pad_token": names(self._pieces.unk_id()),
+            "bos_token": to_piece(self._pieces.bos_id()),
+            "eos_token": to_piece(self._pieces.eos_id()),
+            "unk_token": to_piece(self._pieces.unk_id()),
+            "pad_token": to_piece(self._pieces.unk_id()),
         }
 
     def _preprocess(self, text: str) -> str:

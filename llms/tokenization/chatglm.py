@@ -18,9 +18,10 @@ _SPACES_PIECE = re.compile(r"<\|blank_([2-9]|[1-7]\d|80)\|>")
 
 
 class ChatGLMTokenizer(PieceTokenizer):
-    """ChatGLM-6B: a text, then [gMASK] and <sop>; a pair is a prompt and its answer with <eop>.
+    """Tokenizer of ChatGLM-6B: a text is followed by [gMASK] and <sop>.
 
-    Newlines, tabs and runs of 2 to 80 spaces have their own pieces.
+    A pair is a prompt and its answer, which is followed by <eop>. Newlines, tabs and runs of 2 to
+    80 spaces have their own pieces.
     """
 
     vocab_files_names = {"vocab_file": "ice_text.model"}  # noqa: RUF012 - as in transformers
@@ -65,9 +66,9 @@ class ChatGLMTokenizer(PieceTokenizer):
 
 
 class ChatGLM2Tokenizer(PieceTokenizer):
-    """ChatGLM2-6B: [gMASK] and <sop>, then a text. Also returns position ids.
+    """Tokenizer of ChatGLM2-6B: a text is preceded by [gMASK] and <sop>. Also returns position ids.
 
-    The official class spells <sop> and <eop> without brackets, as a text may do.
+    The official class names <sop> and <eop> without brackets, as words that a text may contain.
     """
 
     model_input_names = ["input_ids", "attention_mask", "position_ids"]  # noqa: RUF012
@@ -81,7 +82,7 @@ class ChatGLM2Tokenizer(PieceTokenizer):
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 
     def _pad(self, encoded_inputs: Any, *args: Any, **options: Any) -> Any:
-        """Pad position ids too: they count the tokens of the text; those of padding are 0."""
+        """Pad the input and its position ids. They count the tokens of the text; padding has 0."""
         length = len(encoded_inputs["input_ids"])
         mask = encoded_inputs.get("attention_mask") or [1] * length
         padded = super()._pad(encoded_inputs, *args, **options)
@@ -97,7 +98,7 @@ class ChatGLM2Tokenizer(PieceTokenizer):
 
 
 class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
-    """ChatGLM3-6B: as ChatGLM2-6B, with a control token for each role."""
+    """Tokenizer of ChatGLM3-6B: that of ChatGLM2-6B with a control token for each role."""
 
     appended_tokens: ClassVar[tuple[str, ...]] = (
         *ChatGLM2Tokenizer.appended_tokens,

@@ -14,22 +14,22 @@ from memorybank_core.errors import ConfigurationError
 def detect_family(folder: Path, name: str = "") -> Family | None:
     """Return the family whose tokenizer the model in `folder` was trained with.
 
-    All generations of ChatGLM call themselves "chatglm", and ChatGLM2 and ChatGLM3 differ in their
-    tokenizers only. The first of these that decides: the model's names in config.json and
-    tokenizer_config.json, the name of the folder, a role mark or a chat template in
-    tokenizer_config.json (ChatGLM3), a `seq_length` of 32,768 (ChatGLM2). If nothing does, it is
+    All generations of ChatGLM have the model_type "chatglm", and ChatGLM2 and ChatGLM3 differ only
+    in their tokenizers. These are checked in order: the model's names in config.json and
+    tokenizer_config.json, the name of the folder, a role token or a chat template in
+    tokenizer_config.json (ChatGLM3), a `seq_length` of 32,768 (ChatGLM2). If nothing matches, it is
     ChatGLM3, whose tokenizer gives every text the same ids as that of ChatGLM2.
 
     Args:
-        folder: Has the files of a tokenizer, and config.json.
+        folder: A folder with the files of a tokenizer, and config.json.
         name: Name under which the folder was downloaded.
 
     Returns:
         The family; None for the tokenizer of transformers.
 
     Raises:
-        ConfigurationError: If its tokenizer cannot be read, as that of GLM-4-9B for remote code,
-            or a JSON file is damaged.
+        ConfigurationError: If the format of its tokenizer is not supported, such as that of the
+            official GLM-4-9B, or a JSON file is damaged.
     """
     config = _read_if_exists(folder / "config.json")
     tokenizer_config = _read_if_exists(folder / "tokenizer_config.json")

@@ -6,9 +6,9 @@ from .base import PieceTokenizer
 
 
 class PieceLlamaTokenizer(PieceTokenizer):
-    """LLaMA: <s>, then a text.
+    """Tokenizer of LLaMA: a text is preceded by <s>.
 
-    The LlamaTokenizer of transformers 5 gives other ids for leading and for repeated spaces.
+    The LlamaTokenizer of transformers 5 gives different ids for leading and repeated spaces.
     """
 
     def build_inputs_with_special_tokens(

@@ -1,4 +1,4 @@
-"""Sentencepiece files, changed while loading so that text cannot become a control token."""
+"""Loading of sentencepiece files so that text is never encoded as a control token."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CONTROL = b"\x03"
 
 
 def is_tiktoken(model: bytes) -> bool:
-    """Return whether the file is tiktoken's: lines of base64 and a rank.
+    """Return whether a file has tiktoken's format: lines of base64 and a rank.
 
-    GLM-4-9B calls such a file tokenizer.model too.
+    The tokenizer.model of GLM-4-9B is such a file.
     """
     return _TIKTOKEN.match(model) is not None
 
@@ -30,11 +30,11 @@ def load_processor(
 
     Args:
         model: The content of the file.
-        control_tokens: Pieces that text must not become, such as "[gMASK]".
+        control_tokens: Pieces that text must not be encoded as, such as "[gMASK]".
         path: The file, for error messages.
 
     Raises:
-        ConfigurationError: If it is not a sentencepiece file, or damaged.
+        ConfigurationError: If it is not a sentencepiece file, or is damaged.
     """
     if model.startswith(_LFS_POINTER):
         raise ConfigurationError(
@@ -56,10 +56,10 @@ def load_processor(
 
 
 def _mark_control(model: bytes, control_tokens: Sequence[str]) -> bytes:
-    """Return the file with these tokens as type CONTROL, which text never becomes.
+    """Return the file with the type of these tokens changed to CONTROL, which never matches text.
 
-    A piece is stored as its name, a float and a type. The file of ChatGLM-6B has its control
-    tokens as USER_DEFINED, which matches wherever a text contains them.
+    A piece is stored as its name, a float and a type. In the file of ChatGLM-6B, the type of the
+    control tokens is USER_DEFINED, which matches wherever a text contains them.
     """
     for token in control_tokens:
         name = token.encode()

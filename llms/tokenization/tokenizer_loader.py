@@ -62,10 +62,10 @@ def load_tokenizer(
     family = known[generation] if generation else detect_family(folder, fspath(folder_or_name))
     if family is None or family.tokenizer is None:
         return _load_from_transformers(folder)
-    return _load_pieces(folder, family, family.tokenizer)
+    return _load_piece_tokenizer(folder, family, family.tokenizer)
 
 
-def _load_pieces(folder: Path, family: Family, class_path: str) -> PieceTokenizer:
+def _load_piece_tokenizer(folder: Path, family: Family, class_path: str) -> PieceTokenizer:
     _require_package("sentencepiece")
     from .sentencepiece_files import is_tiktoken
 
@@ -95,7 +95,7 @@ def _find_piece_file(folder: Path, name: str) -> Path:
 
 
 def _require_match(tokenizer: PieceTokenizer, config: Mapping[str, Any], file: Path) -> None:
-    """Refuse a sentencepiece file that belongs to another model."""
+    """Require that the sentencepiece file belongs to the model of `config`."""
     size = config.get("padded_vocab_size", config.get("vocab_size"))
     if isinstance(size, int) and tokenizer.vocab_size > size:
         raise ConfigurationError(
@@ -117,7 +117,7 @@ def _load_from_transformers(folder: Path) -> PreTrainedTokenizerBase:
             "vocab.json with merges.txt; copy them from the model's page"
         )
     if (folder / "tokenizer.json").is_file():
-        read_json_object(folder / "tokenizer.json")  # a better error message if it is damaged
+        read_json_object(folder / "tokenizer.json")  # for a better error message if it is damaged
     return _load_auto(folder, f"the tokenizer in {folder}")
 
 

@@ -310,7 +310,7 @@ def test_code_in_the_folder_is_not_run(folder, tmp_path):
     code = {"AutoConfig": "modeling.C", "AutoModelForCausalLM": "modeling.M"}
     assert is_right(load(with_config(folder, auto_map=code)), "v2a")
     with_config(folder, model_type="shiny")
-    refused(folder, "model_type 'shiny', which is not supported and brings its own code")
+    refused(folder, "model_type 'shiny', which is not supported and has its own code")
     assert not (tmp_path / "executed").exists()
 
 

@@ -222,7 +222,7 @@ def test_the_server_says_how_long_to_wait():
         ("500", r"failed \(status 500\), tried 2 times: Bad luck\. Try again later"),
         ("503", r"failed \(status 503\), tried 2 times: <h1>Service Unavailable"),
         ("reset", r"could not be reached, or closed the connection, tried 2 times: .*[Rr]eset"),
-        ("stall", r"did not answer in time, tried 2 times: .*timed out\. Raise timeout"),
+        ("stall", r"did not answer in time, tried 2 times: .*timed out\. Increase timeout"),
     ],
 )
 def test_what_goes_on_failing_says_how_often_it_was_tried(ask, behaviour, message):

@@ -343,6 +343,6 @@ def test_a_format_of_another_model():
 
 def test_a_template_that_refuses_a_conversation():
     tokenizer = fast("{{ raise_exception('never') }}")
-    assert "refuses the conversation: never" in refusal(
+    assert "rejects the conversation: never" in refusal(
         PROMPT_FORMATS["template"].encode, tokenizer, conversation("a")
     )
