@@ -55,7 +55,7 @@ def memory_tools(
 
 
 def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> BaseTool:
-    """Return a tool with one argument; any other argument from the model is dropped."""
+    """Return a tool with one argument; it ignores additional arguments from the model."""
     name = function.__name__
     argument = ARGUMENTS[name]
     fields: dict[str, Any] = {argument: (_NonEmptyText, Field(description=wording[argument]))}

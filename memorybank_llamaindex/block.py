@@ -20,23 +20,23 @@ from .conversation import build_conversation, resume_conversation
 from .messages import copy_messages, extract_text, is_user_message
 
 _LOOKBACK = 20
-"""Number of a session's latest turns that are read to find those that the prompt shows."""
+"""Number of a session's latest turns that are compared with the messages in the prompt."""
 
 
 class MemoryBankBlock(BaseMemoryBlock[str]):
-    """A block of `Memory` with a user's digests and the memories that answer the last message.
+    """Block of a `Memory` with a user's digests and the memories relevant to the last message.
 
-    `Memory.from_defaults(memory_blocks=[MemoryBankBlock(bank=bank, user_id=...)])`. Alone, the
-    block receives, and stores, only the messages that exceed that memory's token limit; with
-    `memory_with_bank` every turn is stored immediately. The session is that of the `Memory` in
-    each call. The block keeps no state, and any number of sessions may share one.
+    `Memory.from_defaults(memory_blocks=[MemoryBankBlock(bank=bank, user_id=...)])`. LlamaIndex
+    passes a block only the messages that exceed the token limit of the `Memory`, so that only they
+    are stored; with `memory_with_bank` every turn is stored immediately. The conversation is the
+    session of the `Memory`. A block keeps no state, and any number of sessions may share it.
 
     Attributes:
         name: Name of the block within the memory.
         bank: Bank that stores the turns.
-        user_id: User whose memory it is.
+        user_id: User the memories belong to.
         k: Maximum number of recalled memories.
-        max_tokens: Maximum length of the text.
+        max_tokens: Maximum length of the recalled text.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
 
     Raises:
@@ -58,20 +58,26 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         from_short_term_memory: bool = False,
         session_id: str | None = None,
     ) -> None:
-        """Store the text of a session's messages. When it returns, it is on disk.
+        """Store the text of a session's messages, which is on disk when the call returns.
 
         A user message begins a turn; the answers that follow, in this call or a later one,
         complete it.
 
+        Args:
+            messages: The messages.
+            from_short_term_memory: Whether the messages were moved out of the short-term memory;
+                such messages are ignored if `accept_short_term_memory` is False.
+            session_id: Session of the messages.
+
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written; then nothing of this call was stored.
+            StoreError: If the store cannot be written; no message of this call is stored then.
         """
         if self.accept_short_term_memory or not from_short_term_memory:
             await self._astore(messages, session_id)
 
     async def aopen(self, messages: list[ChatMessage], session_id: str | None = None) -> None:
-        """Store the question at the end of these messages if it awaits an answer.
+        """Store the user message at the end of these messages if it has no answer yet.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
@@ -131,7 +137,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
 
 class WriteThroughMemory(Memory):
-    """LlamaIndex's `Memory` with every turn stored immediately; see `memory_with_bank`."""
+    """LlamaIndex's `Memory` that stores every turn immediately; see `memory_with_bank`."""
 
     async def aput(self, message: ChatMessage) -> None:
         """Add one message and store its text."""
@@ -144,7 +150,7 @@ class WriteThroughMemory(Memory):
         await super().aput_messages(messages)
 
     async def aset(self, messages: list[ChatMessage]) -> None:
-        """Replace the messages, and store a question at their end that awaits an answer."""
+        """Replace the messages, and store a user message at their end that has no answer yet."""
         await self._block.aopen(messages, session_id=self.session_id)
         await super().aset(messages)
 
@@ -162,15 +168,15 @@ def memory_with_bank(
     max_tokens: int = CONTEXT_TOKENS,
     **options: Any,
 ) -> Memory:
-    """Return LlamaIndex's own `Memory` with the bank as a block that stores turns immediately.
+    """Return LlamaIndex's own `Memory` with a block that stores every turn immediately.
 
-    The recalled text is inserted into the user's message unless `insert_method` says otherwise: a
-    `ReActAgent` drops system messages, and prefix caches stay warm. A workflow's `Context` cannot
-    serialize a `Memory` with blocks; use `MemoryBankMemory` there.
+    By default the recalled text is inserted into the user's message, because a `ReActAgent` drops
+    system messages and the cached prefix of the prompt stays valid; `insert_method` changes this.
+    A workflow's `Context` cannot serialize a `Memory` with blocks; use `MemoryBankMemory` there.
 
     Args:
         bank: Bank that stores the turns.
-        user_id: User whose memory it is.
+        user_id: User the memories belong to.
         session: Name of the conversation; None begins a new one.
         k: Maximum number of recalled memories.
         max_tokens: Maximum length of the recalled text.
@@ -188,7 +194,7 @@ def memory_with_bank(
 
 
 def _find_turn_id(query: str, session: str | None, latest: Sequence[StoredMemory]) -> str:
-    """Return the id of the turn of a query: the session's last turn or the one after it."""
+    """Return the id of a query's turn: the session's last turn, or the turn that follows it."""
     last = latest[-1] if latest else None
     if last and last.turn and last.turn.query.strip() == query:
         return last.id

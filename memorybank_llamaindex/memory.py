@@ -40,30 +40,30 @@ class MemoryBankMemory(BaseMemory):
     `memory=MemoryBankMemory.from_defaults(bank=bank, user_id="alice@example.com")` replaces a
     `ChatMemoryBuffer` or `Memory` in chat engines, agents and agent workflows, sync or async.
 
-    Every turn is stored immediately: the user's words when they are put, and the answer, under the
-    same id, when it is put. Only text is stored; tool calls, their results and images are shown
+    Every turn is stored immediately: the user's message when it is put, and the answer, under the
+    same id, when it is put. Only text is stored; tool calls, their results and images are returned
     while they are recent.
 
-    `get` returns the latest turns complete and verbatim, together with what is recalled from all
-    conversations of the user. Recall happens once a turn, and strengthens the memories once,
+    `get` returns the latest turns complete and verbatim, together with memories recalled from all
+    conversations of the user. Recall happens once per turn and strengthens the memories once,
     however often an agent calls `get`. The recalled text is appended to the user's message, after
-    all earlier messages, so that prefix caches stay warm. If the engine adds that message later,
-    the text is appended to the first system message. Turns deleted from the bank are no longer
-    shown.
+    all earlier messages, so that the cached prefix of the prompt stays valid. If the engine has
+    not put that message yet, the text is appended to the first system message. Turns deleted from
+    the bank are no longer returned.
 
     As with every LlamaIndex memory, one instance serves one conversation, one turn at a time. It
-    serializes to plain JSON (`to_dict`, a workflow's `Context`). Afterwards the bank is looked up
-    by its file or URL among the open banks of the process, or opened on first use with the
+    serializes to plain JSON (`to_dict`, a workflow's `Context`). A deserialized memory finds its
+    bank by file or URL among the open banks of the process, or opens it on first use with the
     embedder that wrote it. Errors of the bank are raised.
 
     Attributes:
-        user_id: User whose memory it is.
-        session: Conversation of the latest turns and of new ones; recall covers all
-            conversations. None treats all turns of the user as one conversation.
+        user_id: User the memory belongs to.
+        session: Conversation that turns are stored in and that the latest turns come from; recall
+            covers all conversations. None treats all turns of the user as one conversation.
         k: Maximum number of recalled memories.
         max_tokens: Maximum length of the recalled text, without the latest messages.
         token_limit: Maximum length of the latest messages, in tokens; the last turn is always
-            shown.
+            included.
         tokenizer: Counts tokens, as in `MemoryBank.context`. It is not serialized.
         path: The bank's file, or its URL without the password, which is then read from PGPASSWORD
             or .pgpass. It is used with `language` and `timezone` to reopen the bank.
@@ -122,7 +122,8 @@ class MemoryBankMemory(BaseMemory):
 
         Raises:
             ConfigurationError: If the bank no longer exists, or its embedder cannot be loaded by
-                name: then open the bank with that embedder and create a memory with it first.
+                name. In the latter case, first open the bank with that embedder and create a
+                memory with it.
             StoreError: If the bank cannot be opened.
         """
         if self._bank is None:
@@ -130,14 +131,14 @@ class MemoryBankMemory(BaseMemory):
         return self._bank
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Return plain JSON values for `from_dict`."""
+        """Return the memory as plain JSON values, which `from_dict` reads."""
         return self.model_dump(mode="json", **kwargs)
 
     def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:
         """Return the latest messages with the digests of the user and the recalled memories.
 
         Args:
-            input: The user's words; None uses their last message.
+            input: Text of the user's message; None uses the last message.
             **kwargs: Arguments that LlamaIndex's engines pass to its own memories; ignored.
 
         Raises:
@@ -155,7 +156,7 @@ class MemoryBankMemory(BaseMemory):
         return with_block(messages, recall.block, in_last=turn is not None)
 
     def get_all(self) -> list[ChatMessage]:
-        """Return the whole conversation verbatim; of older turns only the text."""
+        """Return the whole conversation verbatim; older turns have only their text."""
         conversation = self._current()
         buffered = {turn.id for turn in conversation.turns}
         memories = select_conversation(self._latest(None), conversation.name)
@@ -174,11 +175,11 @@ class MemoryBankMemory(BaseMemory):
         self.put_messages([message])
 
     def put_messages(self, messages: list[ChatMessage]) -> None:
-        """Add messages. When it returns, their text is on disk, in one transaction.
+        """Add messages; their text is on disk when the call returns, in one transaction.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written; then nothing of this call was stored.
+            StoreError: If the store cannot be written; no message of this call is stored then.
         """
         before = self._current(last=1)
         after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
@@ -188,8 +189,7 @@ class MemoryBankMemory(BaseMemory):
     def set(self, messages: list[ChatMessage]) -> None:
         """Replace the messages of the conversation; nothing is deleted from the bank.
 
-        The messages are taken as earlier ones and are not stored, except a question at their end
-        that awaits its answer.
+        The messages are not stored, except a user message at their end that has no answer yet.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
@@ -203,13 +203,13 @@ class MemoryBankMemory(BaseMemory):
         self.conversation = conversation
 
     def reset(self) -> None:
-        """Begin a new conversation; nothing is deleted (see `clear`)."""
+        """Begin a new conversation; nothing is deleted from the bank."""
         self.conversation = create_conversation()
 
     def clear(self) -> None:
-        """Delete the turns of `session` permanently; without a session, everything of the user.
+        """Permanently delete the turns of `session`; without a session, all data of the user.
 
-        The digests of the days of deleted turns are deleted with them.
+        The digests of the days of deleted turns are also deleted.
 
         Raises:
             StoreError: If the store cannot be written.
@@ -249,7 +249,7 @@ class MemoryBankMemory(BaseMemory):
             self.bank.add(stored, user_id=self.user_id, replace=True)
 
     def _recall(self, id: str, query: str, latest: Sequence[BufferedTurn]) -> TurnRecall:
-        """Recall for a turn, without the turns that are shown verbatim, and strengthen."""
+        """Recall memories for a turn, except the turns shown verbatim, and strengthen them."""
         context = self.bank.context(
             query or None,
             user_id=self.user_id,

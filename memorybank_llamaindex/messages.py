@@ -47,19 +47,19 @@ def is_user_message(message: ChatMessage) -> bool:
 
 
 def to_messages(memory: Memory) -> list[ChatMessage]:
-    """Return the messages of a stored turn."""
+    """Convert a stored turn to messages."""
     turn = memory.turn
     texts = [(MessageRole.USER, turn.query), (MessageRole.ASSISTANT, turn.response)] if turn else []
     return [ChatMessage(text, role=role) for role, text in texts if text.strip()]
 
 
 def copy_messages(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Return copies, which the caller may change, as agents do."""
+    """Return copies of messages, because agents change the messages they receive."""
     return [
         message.model_copy(
             update={
                 "blocks": [
-                    block.model_copy(deep=not isinstance(block, TextBlock))  # text needs no depth
+                    block.model_copy(deep=not isinstance(block, TextBlock))  # a string is immutable
                     for block in message.blocks
                 ],
                 "additional_kwargs": deepcopy(message.additional_kwargs),
@@ -77,7 +77,7 @@ def with_block(messages: list[ChatMessage], block: str, *, in_last: bool) -> lis
         block: The text to add; "" adds nothing.
         in_last: Append the block to the user's last message. If False, or without a user message,
             it is appended to the first message if that is a system message, and is otherwise
-            inserted as a system message of its own at the start.
+            inserted at the start as a separate system message.
     """
     if not block:
         return messages
@@ -91,16 +91,16 @@ def with_block(messages: list[ChatMessage], block: str, *, in_last: bool) -> lis
 
 
 def count_tokens(messages: Sequence[ChatMessage], count: Callable[[str], int]) -> int:
-    """Return the tokens of the messages, including tool calls and media."""
+    """Return the number of tokens in messages, including tool calls and media."""
     blocks = (block for message in messages for block in message.blocks)
-    calls = (message.additional_kwargs for message in messages if message.additional_kwargs)
+    extras = (message.additional_kwargs for message in messages if message.additional_kwargs)
     return sum(_count_block(block, count) for block in blocks) + sum(
-        count(str(call)) for call in calls
+        count(str(extra)) for extra in extras
     )
 
 
 def _append_text(message: ChatMessage, addition: str) -> ChatMessage:
-    """Return a copy with more text in its last text block, or in a new one if it has none."""
+    """Return a copy with text appended to its last text block, or in a new block."""
     blocks = list(message.blocks)
     for i in reversed(range(len(blocks))):
         block = blocks[i]

@@ -19,11 +19,11 @@ from memorybank_core.validation import build_filter, require_k, require_user
 from . import events
 
 _LLM_METADATA = "day"
-"""The metadata that a language model sees with the text; embedding models see only the text."""
+"""Metadata that a language model sees with the text; embedding models see only the text."""
 
 
 class MemoryBankRetriever(BaseRetriever):
-    """Finds the memories that answer a question, best first.
+    """Retriever of the memories most relevant to a question, best first.
 
     Use it in query engines, routers, fusion retrievers and rerankers. A node has the text and the
     id of the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,

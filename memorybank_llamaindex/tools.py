@@ -1,4 +1,4 @@
-"""Tools with which an agent itself remembers, recalls and forgets."""
+"""Tools that let an agent decide what to remember, recall and forget."""
 
 # No `from __future__ import annotations` here: LlamaIndex finds the parameter for the workflow's
 # context by its annotation, which must be the class and not a string.
@@ -30,20 +30,19 @@ class MemoryBankToolSpec(BaseToolSpec):
 
     The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
     as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
-    that" expects it. If a person should confirm first, leave the tool out. If every turn is stored
+    that" expects it. If a person should confirm first, omit the tool. If every turn is stored
     anyway, `recall` and `forget` are enough.
 
     Args:
         bank: Bank that holds the memories.
-        user_id: User whose memories the tools work on; None reads `user_id` from the workflow's
-            context, set by `await ctx.store.set("user_id", ...)`. The tools then work only in a
-            workflow.
-        session: Conversation of the texts that `remember` stores; None uses one a day.
+        user_id: User the memories belong to; None reads `user_id` from the workflow's context, set
+            by `await ctx.store.set("user_id", ...)`. The tools then work only in a workflow.
+        session: Conversation of the texts that `remember` stores; None uses one per day.
         k: Maximum number of memories that `recall` returns, 1 or more.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:
-        InvalidInputError: If an argument is invalid; from a tool, if the context names no user
+        InvalidInputError: If an argument is invalid; from a tool, if the context has no user
             (LlamaIndex's agents pass the error to the model and continue).
     """
 
@@ -79,7 +78,7 @@ class MemoryBankToolSpec(BaseToolSpec):
 
         Args:
             spec_functions: Names of the tools; None returns all.
-            func_to_metadata_mapping: Metadata by name of the tool, in place of the default wording.
+            func_to_metadata_mapping: Metadata by name of the tool, replacing the default.
         """
         metadata = self._metadata | (func_to_metadata_mapping or {})
         return super().to_tool_list(spec_functions, metadata)
@@ -106,7 +105,7 @@ class MemoryBankToolSpec(BaseToolSpec):
     def _make_function(
         self, name: str, action: Callable[[str, str], str], user_id: str | None
     ) -> Callable[..., Any]:
-        """Return the function of a tool; additional arguments from the model are dropped."""
+        """Return the function of a tool; it ignores additional arguments from the model."""
 
         def run_for_user(*args: str, **kwargs: Any) -> str:
             return action(self._parse_argument(name, args, kwargs), str(user_id))
@@ -119,7 +118,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         return run_for_context if user_id is None else run_for_user
 
     def _parse_argument(self, name: str, args: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Return the stripped argument of a tool; raise pydantic's error if it is invalid."""
+        """Return the stripped argument of a tool; raise ValidationError if it is invalid."""
         argument, schema = ARGUMENTS[name], self._schemas[name]
         values = {argument: args[0]} if args else kwargs
         return str(getattr(schema.model_validate(values), argument))
@@ -133,7 +132,7 @@ def _make_schema(name: str, wording: Mapping[str, str]) -> type[BaseModel]:
 
 
 async def _find_context_user(ctx: object) -> str:
-    """Return the user of a workflow's context; raise InvalidInputError if it names none."""
+    """Return the user in a workflow's context; raise InvalidInputError if it is missing."""
     user_id = await ctx.store.get("user_id", default=None) if isinstance(ctx, Context) else None
     if user_id is None:
         raise InvalidInputError(
