@@ -1,4 +1,4 @@
-"""Run `python -m memorybank_langchain.siliconfriend`; the same as the command `siliconfriend`."""
+"""Entry point of the command `siliconfriend` and of `python -m` with this package."""
 
 from memorybank_core.cli import require_extra
 

@@ -39,9 +39,9 @@ def siliconfriend(
 ) -> Runnable[Any, str]:
     """Build a companion with memory: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
 
-    The prompt contains the persona and the latest turns. Before the user's message it has the
-    portrait, the global summary and the recalled memories with their dates. Turns are stored as
-    by `with_memory`. The companion speaks the bank's language.
+    The prompt contains the persona, the latest turns and, before the user's message, the portrait,
+    the global summary and the recalled memories with their dates. `with_memory` recalls memories
+    and stores turns. The companion speaks the bank's language.
 
     Args:
         model: Any LangChain chat model.
@@ -52,11 +52,14 @@ def siliconfriend(
         care: Instructions on crisis and professional help; None uses `CARE`.
         brief: Whether to use the short prompt for tiny models, as in `persona`.
         session: Name of the conversation; None uses `thread_id` of each call's config, or one
-            conversation a day.
+            conversation per day.
         k: Maximum number of recalled memories.
         recent: Number of latest turns included word for word.
         max_tokens: Maximum length of the recalled text.
         on_recall: Called with the recalled context before the model is called.
+
+    Raises:
+        InvalidInputError: If an argument is invalid; some are checked only by a call.
     """
     instructions = persona(
         bank.language, user=user_name or user_id, name=name, care=care, brief=brief
@@ -86,6 +89,7 @@ def siliconfriend(
 def _message_with_memory(values: Mapping[str, Any]) -> str:
     """Return the recalled memories followed by the user's message.
 
-    They vary from turn to turn, so they go last: the prefix before them stays cached.
+    The memories vary from turn to turn. At the end of the prompt they leave its cached prefix
+    valid.
     """
     return f"{values['memory']}\n\n{values['input']}".strip()

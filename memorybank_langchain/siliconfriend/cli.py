@@ -1,6 +1,7 @@
-"""The command `siliconfriend`: the companion in the terminal and in a browser, and its evaluation.
+"""Command `siliconfriend`: the companion in a terminal or a browser, and its evaluation.
 
-Errors are one line on stderr, as with `memorybank`. Commands import slow modules when they run.
+An error is printed as one line on stderr, as by `memorybank`. Slow modules are imported only when
+a command runs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-"""Typer application, for programs that call it or embed it."""
+"""Typer application of the command."""
 
 Llm = Annotated[
     str | None,
@@ -32,7 +33,7 @@ Llm = Annotated[
         envvar="SILICONFRIEND_LLM",
         metavar="MODEL",
         help="openai[:MODEL], chatglm[:PATH], belle[:PATH], smollm2, a PATH or a name on the hub; "
-        "default openai if a key is set, else the built-in smollm2.",
+        "by default openai if a key is set, else the built-in smollm2.",
     ),
 ]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="Folder with a LoRA adapter.")]
@@ -82,7 +83,7 @@ def chat(
     language: options.Language = "en",
     bank: BankLocation = DEFAULT_BANK,
     user: Annotated[
-        str | None, typer.Option("--user", "-u", help="Your name; by default you are asked.")
+        str | None, typer.Option("--user", "-u", help="Your name; by default the app asks for it.")
     ] = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,

@@ -1,4 +1,4 @@
-"""Companion: one user's conversation with SiliconFriend, as used by its terminal and web apps."""
+"""One user's conversation with SiliconFriend, the base of its terminal and web apps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .chain import siliconfriend
 from .prompt_window import fit_to_window
 from .stoppable import StoppableModel, Stopped
 
-PATIENCE = 120.0
+PATIENCE = 120.0  # seconds
 
 
 class Companion:
-    """One user's conversation: messages are stored, and answers are streamed.
+    """One user's conversation with SiliconFriend: stores messages and streams answers.
 
     Args:
         model: Any LangChain chat model.
@@ -118,12 +118,20 @@ class Companion:
         return turns[0]
 
     def erase(self, ids: Collection[str]) -> DeletionReceipt:
-        """Permanently erase memories; a turn that is being answered is erased after its answer."""
+        """Permanently erase memories; a turn in progress is erased when its answer ends.
+
+        Args:
+            ids: Ids of memories of this user.
+        """
         self._erased.update(ids)
         return self.bank.delete(ids=ids, user_id=self.user_id)
 
     def history(self, last: int | None = None) -> list[Memory]:
-        """Return the turns of this conversation, oldest first; with `last`, only the latest."""
+        """Return the turns of this conversation, oldest first.
+
+        Args:
+            last: Maximum number of turns, the latest ones; None returns all.
+        """
         return self.bank.timeline(
             user_id=self.user_id, kind="turn", session=self.session, last=last
         )
@@ -157,7 +165,7 @@ class Companion:
         self.recalled = context
 
     def _erase_restored(self, session: str) -> None:
-        """Erase turns that were erased while they were answered, and stored again at the end."""
+        """Erase turns that were erased during their answer, the end of which stored them again."""
         if not self._erased:
             return
         turns = self.bank.timeline(user_id=self.user_id, kind="turn", session=session)

@@ -1,4 +1,4 @@
-"""Last chapter of the demo: conversations with the companion and the built-in model.
+"""Last chapter of the demo: conversations with the companion, answered by the built-in model.
 
 Run it with `python -m memorybank_langchain.siliconfriend.demo`. It needs no key and no network.
 """
@@ -99,7 +99,7 @@ def _bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
 
 
 def main() -> None:
-    """Print the chapter, or one line that says why it is left out."""
+    """Print the chapter, or a line with the reason why it is skipped."""
     out = console()
     if not out.is_terminal:
         out = Console(width=_WIDTH, markup=False, highlight=False, emoji=False)
@@ -108,7 +108,7 @@ def main() -> None:
 
         model = load_chat_model(BUILT_IN)
     except ConfigurationError as error:
-        out.print(f"\nThe companion's chapter is left out: {error}")
+        out.print(f"\nThe chapter about the companion is skipped: {error}")
         return
     show_chapter(out, model)
 

@@ -1,4 +1,4 @@
-"""Guard for imports of optional packages."""
+"""Error message for optional packages that are not installed."""
 
 from __future__ import annotations
 

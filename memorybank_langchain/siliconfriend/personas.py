@@ -1,4 +1,4 @@
-"""Persona of SiliconFriend, in English and Chinese."""
+"""System prompts of SiliconFriend, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def persona(
         user: Name of the user.
         name: Name of the companion.
         care: Instructions on crisis and professional help; None uses `CARE` (`BRIEF_CARE` if
-            `brief`), "" leaves them out.
+            `brief`), "" omits them.
         brief: Whether to use the short version for tiny models.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Prompts that fit into the context window of a model on this machine."""
+"""Truncation of prompts to the context window of a local model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANSWER_SHARE = 4  # a quarter of the context window is reserved for the answer
 def fit_to_window(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Return `model` preceded by a step that drops the oldest turns of a prompt that is too long.
 
-    Only a model on this machine can count its tokens; any other is returned unchanged. The
+    Only a local model can count its tokens; any other model is returned unchanged. The
     instructions and the last message are always kept.
     """
     if getattr(model, "host", None) is None:

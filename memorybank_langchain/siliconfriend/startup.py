@@ -1,4 +1,4 @@
-"""Open the bank and load the model of a command, with messages about what takes time."""
+"""Startup of a command: open its bank and load its model, with progress messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def open_bank_and_model(
 
     Args:
         path: File of the bank, created if it does not exist; or a database URL.
-        llm: Name of the model; None uses `default_model_name` and prints which one that is.
+        llm: Name of the model; None uses `default_model_name`.
         model_options: Keyword arguments of `chat_model`.
         bank_options: Keyword arguments of `MemoryBank.open`.
 
@@ -65,10 +65,10 @@ def open_bank_and_model(
             )
         path = str(file)
     name = llm or default_model_name()
-    err = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    stderr = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if llm is None and name == BUILT_IN:
-        err.print(messages["built_in"], style="yellow")
-    err.print(messages["loading"].format(model=name), style="dim")
+        stderr.print(messages["built_in"], style="yellow")
+    stderr.print(messages["loading"].format(model=name), style="dim")
     model = load_chat_model(name, **model_options)
     with MemoryBank.open(path, llm=digest_llm(model), **bank_options) as bank:
         yield bank, model
@@ -77,9 +77,16 @@ def open_bank_and_model(
 def load_chat_model(name: str, **options: Any) -> BaseChatModel:
     """Call `chat_model`, with a progress bar only in a terminal and not for the built-in model.
 
-    Without a progress bar, those of libraries are switched off too.
+    Without it, the progress bars of libraries are also switched off.
+
+    Args:
+        name: Name of the model, as in `chat_model`.
+        options: Further keyword arguments of `chat_model`.
+
+    Raises:
+        ConfigurationError: If the model does not exist or cannot be used.
     """
-    from memorybank_langchain.siliconfriend import chat_model  # names the missing package
+    from memorybank_langchain.siliconfriend import chat_model  # its error names a missing package
 
     from .models import BUILT_IN
 

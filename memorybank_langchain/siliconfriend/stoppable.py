@@ -1,4 +1,4 @@
-"""StoppableModel: a model read in a background thread, so that a stalled answer can be stopped."""
+"""Wrapper of a model that reads it in a background thread, so that it can be stopped any time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from memorybank_core import LLMError, MemoryBankError
 _POLL_INTERVAL = 0.05  # seconds between two checks of the stop event
 
 
-class Stopped(BaseException):  # not an Exception: the part before it is a valid answer
+class Stopped(BaseException):  # not an Exception, so that `with_memory` stores the partial answer
     """The answer was stopped on request."""
 
 
 class StoppableModel(Runnable[Any, Any]):
-    """A model whose answers can be stopped at any moment, even while it sends nothing.
+    """Wrapper of a model; its answers can be stopped at any time, even while it sends nothing.
 
     Args:
         model: The model to call.
@@ -30,8 +30,8 @@ class StoppableModel(Runnable[Any, Any]):
         stop: Event that ends the answer; set it from another thread or a signal handler.
 
     Raises:
-        Stopped: From a call: `stop` was set.
-        LLMError: From a call: the model failed, or sent nothing for `patience` seconds.
+        Stopped: From a call, if `stop` is set.
+        LLMError: From a call, if the model fails or sends nothing for `patience` seconds.
     """
 
     def __init__(self, model: Runnable[Any, Any], patience: float, stop: threading.Event) -> None:

@@ -314,8 +314,8 @@ def test_a_message_without_words_is_answered_all_the_same(bank):
 
 
 @pytest.mark.parametrize("input", [{"question": "Hello?"}, {"input": 7}, 7])
-def test_an_input_without_the_users_words_is_refused(bank, input):
-    with pytest.raises(InvalidInputError, match=r"input_key|text or messages"):
+def test_an_input_without_a_user_message_is_rejected(bank, input):
+    with pytest.raises(InvalidInputError, match=r"input_key|a string or messages"):
         with_memory(ECHO, bank, user_id=ALICE).invoke(input)
     assert stored_turns(bank) == []
 

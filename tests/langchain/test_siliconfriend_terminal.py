@@ -314,7 +314,7 @@ class TestCommandLine:
         ("arguments", "message"),
         [
             (("--llm", "/no/such/model"), "the folder /no/such/model does not exist"),
-            (("--llm", "openai", "--device", "cpu"), "--device: only for a model on this machine"),
+            (("--llm", "openai", "--device", "cpu"), "--device: only for a local model"),
             (("--language", "fr"), "must be one of en, zh"),
             (("--bank", "/no/such/folder/x.db"), "the folder /no/such/folder does not exist"),
         ],

@@ -4,8 +4,8 @@ Answers are scored as in section 4.3 of the paper (Zhong et al. 2023, arXiv 2305
 right memory retrieved {0, 1}, is the answer correct {0, 0.5, 1}, is it coherent {0, 0.5, 1}, and
 1/r for its rank r among the hosts. The paper's judges were people. A model as judge is cheaper
 but biased: it prefers its own answers, long and confident answers, and the answer that it reads
-first. So judges do not see which host answered, the order of the answers changes from question to
-question, and scores by a model should not be compared with the paper's.
+first. Therefore judges do not see which host answered, and the order of the answers changes from
+question to question. Scores by a model should not be compared with the paper's.
 
 Names are imported on first access, so that `siliconfriend --help` is fast.
 """

@@ -45,10 +45,12 @@ def evaluate_command(
     ] = None,
     k: Annotated[
         int | None,
-        typer.Option("--k", help="Maximum number of recalled memories; default by host."),
+        typer.Option(
+            "--k", help="Maximum number of recalled memories; by default it depends on the host."
+        ),
     ] = None,
     digest: Annotated[
-        bool, typer.Option("--digest", help="Let each host digest the days first.")
+        bool, typer.Option("--digest", help="Have each host digest the days first.")
     ] = False,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Maximum number of questions.")
@@ -61,19 +63,19 @@ def evaluate_command(
     (--judge human).
     """
     from memorybank_core.evaluation import read_conversations
-    from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - names a missing package
+    from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - explains a missing package
 
     from .runner import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
     hosts = {name: load_chat_model(name) for name in _host_names(llm or ())}
-    judge_of_answers = _create_judge(judge, hosts, language)
+    answer_judge = _create_judge(judge, hosts, language)
     bar = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
     with bar as advance:
         evaluation = evaluate(
             hosts,
             conversations,
-            judge_of_answers,
+            answer_judge,
             language=language,
             embedder=embedder,
             k=k,
@@ -95,9 +97,9 @@ def _host_names(names: Sequence[str]) -> Sequence[str]:
 
 
 def _create_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
-    """Return the judge of a name: a person, one of the hosts, or another model.
+    """Create the judge with a name: a person, one of the hosts, or another model.
 
-    A person is asked on stderr, so that stdout has only the results.
+    Questions to a person are printed on stderr, so that stdout has only the results.
     """
     from memorybank_core.registry import LLMS, load_llm, plugin_names
     from memorybank_langchain import as_llm

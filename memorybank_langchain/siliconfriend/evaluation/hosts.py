@@ -1,4 +1,4 @@
-"""EvaluatedHost: a chat model that answers probing questions with recalled memories."""
+"""Hosts under evaluation: chat models that answer probing questions with recalled memories."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 
 from .judges import Submission
 
-K = 5
-"""Default number of recalled memories; a small host gets fewer."""
+DEFAULT_K = 5
+"""Default for the maximum number of recalled memories; lower for a small host."""
 
 _PATIENCE = 600.0  # seconds without output; no user is waiting
 
@@ -35,10 +35,10 @@ class HostAnswer:
 
     Attributes:
         user_id: User whose memories were used.
-        submission: The part that a judge sees.
+        submission: The part of the answer that a judge sees.
         recalled: Ids of the memories in the prompt, best first.
         retrieval: 1.0 if they include a turn that answers the question, else 0.0; None if the
-            question comes without evidence.
+            question has no evidence.
     """
 
     user_id: str
@@ -48,18 +48,18 @@ class HostAnswer:
 
 
 class EvaluatedHost:
-    """One host with one bank.
+    """A chat model under evaluation, with the bank that it answers from.
 
     Args:
-        model: The host.
+        model: The chat model.
         bank: Bank with the histories; nothing is written to it.
-        k: Maximum number of recalled memories; None uses a number that suits the host.
+        k: Maximum number of recalled memories; None uses a number that suits the model.
     """
 
     def __init__(self, model: BaseChatModel, bank: MemoryBank, k: int | None = None) -> None:
         options = budget(model)
         self._bank, self._brief = bank, bool(options.get("brief"))
-        self._k = k or options.get("k", K)
+        self._k = k or options.get("k", DEFAULT_K)
         self._max_tokens = options.get("max_tokens", CONTEXT_TOKENS)
         stoppable = StoppableModel(fit_to_window(model), _PATIENCE, threading.Event())
         self._chain = PROMPT | stoppable | StrOutputParser()
@@ -67,11 +67,11 @@ class EvaluatedHost:
     def ask(self, conversation: Conversation, question: Question) -> HostAnswer:
         """Return the host's answer to one question, asked on the day after the last turn.
 
-        The prompt is the companion's, but without `with_memory`, which would recall at the present
-        time instead of that day and store each question as a turn.
+        The prompt is that of the companion. `with_memory` is not used, because it would recall at
+        the present time instead of that day, and would store each question as a turn.
 
         Raises:
-            LLMError: If the host failed.
+            LLMError: If the host fails.
         """
         context = self.recall(conversation, question)
         truth = _format_evidence(conversation, question, self._bank.language)
@@ -119,8 +119,18 @@ def ask_host(
 ) -> list[HostAnswer]:
     """Return the answers of a host to all questions, using a temporary bank.
 
+    Args:
+        name: Name of the host.
+        model: The host.
+        conversations: Histories with their questions.
+        language: Language of the bank.
+        embedder: Embedder of the bank.
+        k: Maximum number of recalled memories, as in `EvaluatedHost`.
+        digest: Whether the host first digests the days.
+        progress: Called with 1 after each answer.
+
     Raises:
-        LLMError: If the host failed at an answer or at a digest.
+        LLMError: If the host fails to answer or to digest.
     """
     llm = digest_llm(model) if digest else None
     with TemporaryDirectory() as folder:
@@ -133,15 +143,15 @@ def ask_host(
             host, answers = EvaluatedHost(model, bank, k), []
             for conversation in conversations:
                 for question in conversation.questions:
-                    answers.append(_ask_named(host, name, conversation, question))
+                    answers.append(_ask_with_context(host, name, conversation, question))
                     progress(1)
     return answers
 
 
-def _ask_named(
+def _ask_with_context(
     host: EvaluatedHost, name: str, conversation: Conversation, question: Question
 ) -> HostAnswer:
-    """Call `host.ask`; its errors name the host and the question."""
+    """Call `host.ask`, and add the names of the host and the question to its errors."""
     try:
         return host.ask(conversation, question)
     except LLMError as error:

@@ -1,4 +1,4 @@
-"""HumanJudge: a person who judges in the terminal, as the paper's annotators did."""
+"""Judge that asks a person in the terminal; the paper's judges were also people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class HumanJudge:
-    """Shows a person each answer, without its host, and asks for its scores.
+    """Judge that shows a person each answer, without its host, and asks for its scores.
 
     Args:
         show: Prints a block of text.

@@ -1,4 +1,4 @@
-"""Judge: the interface of judges, and an implementation by a language model."""
+"""Interface of judges, and a judge that asks a language model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A judge's scores of one answer.
+    """Scores that a judge gives to one answer.
 
     Attributes:
         correctness: 0, 0.5 or 1.
@@ -52,11 +52,11 @@ class Grade:
 
 
 class Judge(Protocol):
-    """Interface of judges."""
+    """Interface of judges of answers."""
 
     @property
     def name(self) -> str:
-        """Name in the results."""
+        """Name of the judge in the results."""
         ...
 
     def grade(self, submission: Submission) -> Grade | None:
@@ -73,10 +73,10 @@ class Judge(Protocol):
 
 
 class ModelJudge:
-    """A language model as judge: biased, above all towards its own answers.
+    """Judge that asks a language model, which is biased, above all towards its own answers.
 
-    The model must answer with one JSON object and nothing else. An invalid answer is requested
-    once more and then dropped; scores are never guessed.
+    The model must answer with one JSON object and nothing else. After an invalid answer it is
+    asked once more. A second invalid answer is dropped; scores are never guessed.
 
     Args:
         llm: The model.
@@ -84,7 +84,7 @@ class ModelJudge:
 
     Raises:
         InvalidInputError: If `language` is not supported.
-        LLMError: From a judgement: the model failed.
+        LLMError: From `grade` and `rank`, if the model fails.
     """
 
     def __init__(self, llm: LLM, language: str = "en") -> None:
@@ -114,7 +114,7 @@ class ModelJudge:
         self, prompt: str, data: Mapping[str, Any], parse: Callable[[Any], _T | None]
     ) -> _T | None:
         """Call the model up to twice; return the first answer that `parse` accepts, or None."""
-        quoted = json.dumps(data, ensure_ascii=False)  # so that no text can pose as instructions
+        quoted = json.dumps(data, ensure_ascii=False)  # quoted texts cannot pose as instructions
         for reminder in ("", f"\n\n{self._strings.again}"):
             messages = [
                 {"role": "system", "content": prompt},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -32,10 +33,10 @@ def evaluate(
 ) -> Evaluation:
     """Run the paper's evaluation of hosts: retrieval, correctness, coherence and ranking.
 
-    Each host gets a temporary bank, is asked each question on the day after the last turn, and
-    stores none of them. A judge does not see which host answered, and the order of the answers
-    changes from question to question. A model that judges its own answers is biased; the paper's
-    judges were people.
+    Each host has a temporary bank and is asked each question on the day after the last turn;
+    questions are not stored. A judge does not see which host answered, and the order of the
+    answers changes from question to question. A model that judges its own answers is biased; the
+    paper's judges were people.
 
     Args:
         hosts: Chat models by name.
@@ -47,30 +48,22 @@ def evaluate(
         k: Maximum number of recalled memories; None uses 5, and fewer for a small host.
         digest: Whether each host first digests the days, so that prompts have a portrait and a
             summary.
-        limit: Maximum number of questions, taken from all users in turn; None asks all.
+        limit: Maximum number of questions, spread evenly over the users; None asks all.
         progress: Called with 1 after each answer, and after each question is judged.
 
     Raises:
         ConfigurationError: If there are no hosts, or the embedder does not exist.
         InvalidInputError: If there are no questions, or an argument is invalid.
-        LLMError: If a host or the judge failed.
+        LLMError: If a host or the judge fails.
     """
     conversations = _limit_questions(conversations, limit)
     _require_valid(hosts, conversations, k)
     if embedder is None or isinstance(embedder, str):
         embedder = embedder_named(embedder)
     report = progress or (lambda _: None)
+    options: dict[str, Any] = {"language": language, "embedder": embedder, "k": k, "digest": digest}
     answers = [
-        ask_host(
-            name,
-            model,
-            conversations,
-            language=language,
-            embedder=embedder,
-            k=k,
-            digest=digest,
-            progress=report,
-        )
+        ask_host(name, model, conversations, **options, progress=report)
         for name, model in hosts.items()
     ]
     verdicts = []
@@ -141,8 +134,8 @@ def _require_valid(
     hosts: Mapping[str, BaseChatModel], conversations: Sequence[Conversation], k: int | None
 ) -> None:
     if not hosts:
-        raise ConfigurationError("there is no host to evaluate; name at least one")
+        raise ConfigurationError("there are no hosts to evaluate: name at least one")
     if not conversations:
-        raise InvalidInputError("there is no question to ask in these conversations")
+        raise InvalidInputError("these conversations contain no questions")
     if k is not None:
         require_k(k)

@@ -26,7 +26,7 @@ class Scores:
 
     @classmethod
     def mean(cls, scores: Sequence[Scores]) -> Scores:
-        """Return the mean of each score, ignoring None; None if there is no value."""
+        """Return the mean of each score, ignoring None; None if all values are None."""
         columns = ([getattr(item, field.name) for item in scores] for field in fields(cls))
         known = ([value for value in column if value is not None] for column in columns)
         return cls(*(round(fmean(column), 4) if column else None for column in known))

@@ -1,4 +1,4 @@
-"""Results as a table like the paper's, with the paper's own figures below."""
+"""Tables of evaluation results, with the paper's figures for comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLUMNS = ("Retrieval", "Correctness", "Coherence", "Ranking")
 
 
 def as_table(evaluation: Evaluation) -> Table:
-    """Return a table of our hosts, then the paper's; a missing score is shown as "-"."""
+    """Return a table of the evaluated hosts and of the paper's; a missing score is "-"."""
     result = table("", *_COLUMNS, numbers=_COLUMNS)
     for host in evaluation.hosts:
         result.add_row(one_line(host.host), *_cells(host.scores))

@@ -1,4 +1,4 @@
-"""Verdict: a judge's grades and ranking of all answers to one question."""
+"""A judge's verdict on all answers to one question: their grades and their ranking."""
 
 from __future__ import annotations
 
@@ -26,9 +26,15 @@ class Verdict:
 
 
 def judge_question(judge: Judge, index: int, submissions: Sequence[Submission]) -> Verdict:
-    """Judge the answers to the question at `index`.
+    """Judge the answers to one question.
 
-    The answer that the judge sees first changes from question to question.
+    Args:
+        judge: The judge.
+        index: Index of the question. It determines which answer the judge sees first.
+        submissions: The answers, in the order of the hosts.
+
+    Raises:
+        LLMError: If the judge is a model and fails.
     """
     count = len(submissions)
     order = [(index + step) % count for step in range(count)]

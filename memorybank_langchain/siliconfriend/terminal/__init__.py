@@ -1,4 +1,4 @@
-"""SiliconFriend in the terminal."""
+"""Terminal app of SiliconFriend."""
 
 from memorybank_langchain.siliconfriend.dependencies import explain_missing_package
 

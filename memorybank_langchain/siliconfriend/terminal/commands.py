@@ -14,12 +14,12 @@ from memorybank_core.terminal import one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from .lines import LineReader
-from .render import print_context, print_digests, print_fading, print_timeline
+from .render import print_context, print_digests, print_faded, print_timeline
 from .strings import COMMANDS, STRINGS
 
 
 class Commands(ABC):
-    """The slash commands, one method each.
+    """The slash commands; each method is the command of the same name.
 
     Args:
         companion: The user's companion.
@@ -80,19 +80,19 @@ class Commands(ABC):
             self.portrait()
 
     def forget(self) -> None:
-        """Archive faded memories, after confirmation."""
+        """Archive faded memories after confirmation."""
         report = self.bank.forget(user_id=self.user_id, dry_run=True)
-        fading, kept = report.forgotten, report.kept
-        if not fading:
+        faded, kept = report.forgotten, report.kept
+        if not faded:
             self.print_string("nothing_faded", kept=kept)
             return
-        print_fading(self.out, fading, self.strings, self.language)
-        if self._confirm("ask_forget", count=len(fading), all=len(fading) + kept):
-            done = self.bank.forget(user_id=self.user_id)
-            self.print_string("archived", count=len(done.forgotten), kept=done.kept)
+        print_faded(self.out, faded, self.strings, self.language)
+        if self._confirm("ask_forget", count=len(faded), all=len(faded) + kept):
+            report = self.bank.forget(user_id=self.user_id)
+            self.print_string("archived", count=len(report.forgotten), kept=report.kept)
 
     def clear(self) -> None:
-        """Permanently erase everything about this user, after confirmation."""
+        """Permanently erase all data of this user after confirmation."""
         count = self.bank.stats(user_id=self.user_id).memories
         if not self._confirm("ask_clear", count=count, name=one_line(self.user_id)):
             return
@@ -101,7 +101,7 @@ class Commands(ABC):
         self.lines.set_history(())
         self.print_string("cleared", count=receipt.memories, left=receipt.remaining)
         if not receipt.erased:
-            self.print_string("not_wiped")
+            self.print_string("not_erased")
 
     def new(self) -> None:
         """Start a new conversation."""

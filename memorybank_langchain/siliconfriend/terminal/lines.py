@@ -1,4 +1,4 @@
-"""Typed lines, from a terminal with editing and history, or from a pipe."""
+"""Reader of typed lines, from a terminal with editing and history, or from a pipe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from prompt_toolkit.history import InMemoryHistory
 
 
 class LineReader:
-    """Reader of lines from stdin; in a terminal they can be edited, and ↑ brings earlier ones.
+    """Reader of lines from stdin; a terminal offers editing, and a history with ↑ and ↓.
 
-    No history file is written: earlier lines come from the memory, so erasing a memory erases
-    its line too.
+    No history file is written: earlier lines are read from the bank, so that an erased memory
+    does not remain in a history.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class LineReader:
         return line.rstrip("\n")
 
     def ask(self, question: str) -> str:
-        """Read the answer to a question, which is not added to the history; "" if none comes."""
+        """Read the answer to a question, which is not added to the history; "" if cancelled."""
         try:
             if self._session is not None:
                 return str(PromptSession[str]().prompt(question))

@@ -1,4 +1,4 @@
-"""Terminal output: recalled memories with their scores, the timeline, digests."""
+"""Terminal output of recalled memories with their scores, of the timeline and of digests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .strings import format_day
 Strings = Mapping[str, str]
 
 _INDENT = 2
-_MAX_FADING = 5  # number of faded memories that are listed
+_MAX_FADED = 5  # maximum number of faded memories to list
 
 
 def print_context(
@@ -33,7 +33,7 @@ def print_context(
         out.print(Padding(Text(_dialogue(result.memory, strings)), (0, 0, 0, _INDENT)))
         out.print(Padding(Text(result.why(language), "dim"), (0, 0, 0, _INDENT)))
     if context.left_out:
-        out.print(strings["no_room"].format(count=len(context.left_out)), style="dim")
+        out.print(strings["left_out"].format(count=len(context.left_out)), style="dim")
     if in_view:
         out.print(strings["in_view"].format(count=in_view), style="dim")
 
@@ -79,15 +79,15 @@ def print_digests(out: Console, digests: Sequence[Digest], strings: Strings) -> 
         out.print(Padding(Text(clean(digest.text)), (0, 0, 1, _INDENT)))
 
 
-def print_fading(out: Console, fading: Sequence[Fading], strings: Strings, language: str) -> None:
-    """Print some of the faded memories, the least retained first."""
+def print_faded(out: Console, faded: Sequence[Fading], strings: Strings, language: str) -> None:
+    """Print the most faded memories, with "…" if there are more."""
     out.print(strings["faded"])
-    for item in sorted(fading, key=lambda item: item.retention)[:_MAX_FADING]:
+    for item in sorted(faded, key=lambda item: item.retention)[:_MAX_FADED]:
         day = format_day(item.memory.day, language)
         line = Text.assemble((day, "cyan"), f"  {one_line(item.memory.text)}")
         line.truncate(max(out.width - _INDENT, 1), overflow="ellipsis")
         out.print(Padding(line, (0, 0, 0, _INDENT)))
-    if len(fading) > _MAX_FADING:
+    if len(faded) > _MAX_FADED:
         out.print(Padding("…", (0, 0, 0, _INDENT)))
 
 

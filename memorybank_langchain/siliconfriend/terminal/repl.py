@@ -1,4 +1,4 @@
-"""Read-eval-print loop of the terminal app: answers messages and runs slash commands."""
+"""Read-eval-print loop of the terminal app, which answers messages and runs slash commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ END = "/stop"
 
 
 class Repl(Commands):
-    """One user's conversation with the companion, until they end it.
+    """Read-eval-print loop of one user's conversation with the companion.
 
     Args:
         companion: The user's companion.
@@ -44,7 +44,7 @@ class Repl(Commands):
         self.print_string("bye", name=self.user_id)
 
     def print_answer(self, pieces: Iterator[str]) -> None:
-        """Print an answer while it is received; Ctrl-C stops it but not the program."""
+        """Print an answer while it is received; Ctrl-C stops the answer, not the program."""
         self.in_view = len(self.companion.history(self._recent))
         self.out.print(Text(f"{self.strings['companion']}: ", "bold green"), end="")
         failure = ""
@@ -87,7 +87,7 @@ class Repl(Commands):
 
     @contextmanager
     def _stop_on_ctrl_c(self) -> Iterator[Callable[[], bool]]:
-        """Let Ctrl-C stop the answer; yield a function that returns whether it did."""
+        """Stop the answer on Ctrl-C; yield a function that returns whether that happened."""
         signals: list[int] = []
 
         def stop(number: int, frame: Any) -> None:

@@ -17,13 +17,13 @@ from .strings import STRINGS, format_day
 
 MAX_NAME_LENGTH = 100
 _HISTORY_LINES = 200  # earlier lines available with ↑
-_RECENT = 6  # default of `siliconfriend`
+_RECENT = 6  # default of `siliconfriend`'s argument
 
 
 def talk(
     bank: MemoryBank, model: BaseChatModel, *, user: str | None = None, patience: float = 120.0
 ) -> None:
-    """Run a conversation in the terminal, in the bank's language, until the user ends it.
+    """Hold a conversation in the terminal, in the bank's language, until the user ends it.
 
     Args:
         bank: Bank with the memories.
@@ -63,13 +63,13 @@ def _ask_name(lines: LineReader, out: Console, language: str) -> str:
             return ""
 
 
-def _require_name(typed: str, language: str) -> str:
-    """Return a name in one line, without control characters.
+def _require_name(text: str, language: str) -> str:
+    """Return a valid name: one line without control characters.
 
     Raises:
         InvalidInputError: If the name is empty or too long.
     """
-    name = one_line(typed)
+    name = one_line(text)
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         raise InvalidInputError(STRINGS[language]["bad_name"].format(longest=MAX_NAME_LENGTH))
     return name
