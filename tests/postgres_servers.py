@@ -146,7 +146,7 @@ def emptied(url: str) -> bool:
     """Delete all rows of a bank; return whether it still belongs to the hashing embedder."""
     import psycopg
 
-    from memorybank_core.stores.postgres.schema import TABLES
+    from memorybank_core.stores.postgres.tables import TABLES
 
     with psycopg.connect(url) as db:
         for table in TABLES:

@@ -17,8 +17,8 @@ except ModuleNotFoundError as error:
 
 from .administration import init, stored_embedder, upgrade
 from .reembed import reembed
-from .schema import PARTITIONS, Layout
 from .store import PostgresStore
+from .tables import PARTITIONS, Layout
 
 __all__ = [
     "PARTITIONS",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .address import address_of
 from .connections import Options, connect
-from .schema import Layout, layout_of, migrate, version
+from .schema import layout_of, migrate, version
+from .tables import Layout
 
 
 def stored_embedder(location: str) -> tuple[str, int] | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from .candidate_sql import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
 from .connections import Session
-from .schema import MAX_INDEXED
 from .statements import Rows, Statement
+from .tables import MAX_INDEXED
 
 _WINDOWS_PER_MEMORY = 4
 """Number of windows to fetch per memory: several may belong to one."""

@@ -9,9 +9,10 @@ from memorybank_core.reports import DeletionReceipt
 from memorybank_core.stores.rules import digests_to_delete
 
 from .connections import Session
+from .places import RECOMPUTE_PLACES
 from .reading import STORED_EMBEDDER, unfinished_tables
 from .statements import Statement
-from .writing import DELETE_ROWS, LOCK_USER, RECOMPUTE_PLACES
+from .writing import DELETE_ROWS, LOCK_USER
 
 _PER_MEMORY = ("memories", "vectors", "recalls")
 _ALL = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s"

@@ -17,8 +17,9 @@ from memorybank_core.stores.rows import COLUMNS, to_memory
 from .address import address_of
 from .connections import Connections, Options, Session, connect
 from .row_security import ALL_ROWS
-from .schema import MAX_HALF_PRECISION, SET_META, Layout, layout_of, quote, vectors_table
+from .schema import SET_META, layout_of, quote
 from .statements import Statement
+from .tables import MAX_HALF_PRECISION, Layout, vectors_table
 
 BATCH = 64
 

@@ -22,7 +22,8 @@ from .address import address_of
 from .connections import Connections, Options, Session, connect
 from .items import PostgresItems
 from .row_security import ALL_ROWS, user_scope
-from .schema import TABLES, Layout, in_schema, layout_of, migrate
+from .schema import in_schema, layout_of, migrate
+from .tables import TABLES, Layout
 
 R = TypeVar("R")
 

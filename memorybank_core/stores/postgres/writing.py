@@ -13,6 +13,7 @@ from memorybank_core.stores.rows import DIGEST, from_digest, micros, to_digest, 
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
 from .connections import Session
+from .places import LAST_PLACES, RECOMPUTE_PLACES, find_places
 from .reading import (
     SELECT_BY_ID,
     SELECT_DIGESTS,
@@ -21,8 +22,8 @@ from .reading import (
     unfinished_tables,
 )
 from .rows import STATE, Entry, entries
-from .schema import MAX_HALF_PRECISION
-from .statements import Rows, Statement
+from .statements import Statement
+from .tables import MAX_HALF_PRECISION
 
 _CATCH_UP = 4
 """Number of old windows of a large user that are indexed with each new memory."""
@@ -39,14 +40,6 @@ _TAKEN = (
     "WHERE v.user_id = %(user)s AND v.seq = m.seq) FROM memorybank.memories AS m "
     "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
 )
-_ENDS = """
-    SELECT c.conversation, ended.created_at, ended.place
-    FROM unnest(%(conversations)s::text[]) AS c (conversation), LATERAL (
-        SELECT created_at, place FROM memorybank.memories
-        WHERE user_id = %(user)s AND conversation = c.conversation AND kind = 'turn'
-        ORDER BY place DESC LIMIT 1
-    ) AS ended
-"""
 _CONTENT = (
     "kind, session, day, created_at, query, response, user_name, companion_name, conversation, "
     "place, utterances, speaker, terms, counts, length"
@@ -79,20 +72,6 @@ _INDEX = (
     "UPDATE memorybank.vectors SET indexed = true WHERE user_id = %(user)s "
     "AND seq >= %(indexed_from)s AND seq < %(before)s AND NOT indexed"
 )
-RECOMPUTE_PLACES = """
-    UPDATE memorybank.memories AS m SET place = counted.place
-    FROM (
-        SELECT seq, sum(utterances) OVER (
-            PARTITION BY conversation ORDER BY created_at, seq
-        ) AS place
-        FROM memorybank.memories
-        WHERE user_id = %(user)s AND conversation = ANY(%(conversations)s::text[])
-            AND kind = 'turn'
-    ) AS counted
-    WHERE m.user_id = %(user)s AND m.seq = counted.seq AND m.place <> counted.place
-"""
-"""Recomputes the places of the memories in these conversations."""
-
 _SET_STATE = (
     "UPDATE memorybank.memories SET "
     + ", ".join(f"{name} = %({name})s" for name in STATE)
@@ -235,7 +214,7 @@ def _insert(
         Statement(_CREATE_USER, user),
         Statement(LOCK_USER, user),
         Statement(_TAKEN, {**user, "ids": [entry.id for entry in new]}),
-        Statement(_ENDS, {**user, "conversations": conversations}),
+        Statement(LAST_PLACES, {**user, "conversations": conversations}),
         STORED_EMBEDDER,
     )
     check_embedder(vector_space.embedder, stored_embedder)
@@ -245,7 +224,7 @@ def _insert(
     seqs = {row[0]: row[1] for row in taken}
     added = [entry for entry in new if entry.id not in seqs]
     seqs |= {entry.id: seq for seq, entry in enumerate(added, next_seq)}
-    places, disordered = _places(new, seqs, taken, ends)
+    places, disordered = find_places(new, seqs, taken, ends)
     more_windows = sum(len(entry.vectors) for entry in new) - sum(row[5] for row in taken)
     before = indexed_from
     if vector_space.needs_index(window_count + more_windows):
@@ -306,23 +285,3 @@ def _insertions(
         for number, vector in enumerate(entry.vectors)
     ]
     return [Statement(_INSERT, rows), Statement(_INSERT_VECTOR, vectors)]
-
-
-def _places(
-    new: Sequence[Entry], seqs: Mapping[str, int], taken: Rows, ends: Rows
-) -> tuple[dict[str, int], list[str]]:
-    """Return the places of new memories, and the conversations whose places must be recomputed."""
-    last = {conversation: (created_at, place) for conversation, created_at, place in ends}
-    replaced = {row[0] for row in taken}
-    disordered = {row[4] for row in taken if row[3] == "turn"}
-    places = dict.fromkeys((entry.id for entry in new), 0)
-    for entry in sorted(new, key=lambda entry: seqs[entry.id]):
-        if entry.kind != "turn":
-            continue
-        created_at, place = last.get(entry.conversation, (entry.row["created_at"], 0))
-        if entry.id in replaced or entry.row["created_at"] < created_at:
-            disordered.add(entry.conversation)
-        else:
-            places[entry.id] = place + entry.row["utterances"]
-            last[entry.conversation] = (entry.row["created_at"], places[entry.id])
-    return places, sorted(disordered)
