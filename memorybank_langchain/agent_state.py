@@ -46,7 +46,7 @@ class AgentTurn(TypedDict):
 
 
 class MemoryBankState(AgentState[Any]):
-    """The agent's state with the turn in progress, which graph inputs and outputs do not show."""
+    """The agent's state with the turn in progress, which is hidden from inputs and outputs."""
 
     memorybank: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]
 
@@ -117,7 +117,7 @@ def to_turn(turn: AgentTurn) -> Turn:
 
 
 def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
-    """Return the turn with the present text of its human message and with the answer to it.
+    """Return the turn with its answer, and with the current text of its human message.
 
     The answer is the last text after the human message, from the agent or from a tool that returns
     its result directly.

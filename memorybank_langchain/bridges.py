@@ -45,7 +45,7 @@ class MemoryBankEmbeddings(Embeddings):
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a query, which has unit length."""
+        """Return one vector of unit length for the query."""
         vector: list[float] = self.embedder.embed_query(text).tolist()
         return vector
 

@@ -1,4 +1,4 @@
-"""A MemoryBank language model as a LangChain chat model."""
+"""LangChain chat model that calls a MemoryBank language model."""
 
 from __future__ import annotations
 

@@ -81,19 +81,19 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns an unusable vector.
             StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
-        query = self._query(inputs)
+        query = self._extract_query(inputs)
         latest = self.bank.timeline(**self._timeline_options())
         context = self.bank.context(query or None, **self._context_options(latest))
         self.bank.reinforce(context.ids, **self._reinforce_options(query, latest))
-        return {self.memory_key: self._format(context, latest)}
+        return {self.memory_key: self._format_variable(context, latest)}
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Async `load_memory_variables`."""
-        query = self._query(inputs)
+        query = self._extract_query(inputs)
         latest = await self.bank.atimeline(**self._timeline_options())
         context = await self.bank.acontext(query or None, **self._context_options(latest))
         await self.bank.areinforce(context.ids, **self._reinforce_options(query, latest))
-        return {self.memory_key: self._format(context, latest)}
+        return {self.memory_key: self._format_variable(context, latest)}
 
     def save_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         """Store the turn, which is on disk when the call returns.
@@ -103,11 +103,11 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be written.
         """
-        self.bank.add(self._turns(inputs, outputs), user_id=self.user_id)
+        self.bank.add(self._make_turns(inputs, outputs), user_id=self.user_id)
 
     async def asave_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         """Async `save_context`."""
-        await self.bank.aadd(self._turns(inputs, outputs), user_id=self.user_id)
+        await self.bank.aadd(self._make_turns(inputs, outputs), user_id=self.user_id)
 
     def clear(self) -> None:
         """Permanently delete the turns of `session`; without a session, all data of the user.
@@ -120,38 +120,38 @@ class MemoryBankMemory(BaseMemory):
         if self.session is None:
             self.bank.delete(user_id=self.user_id)
         else:
-            self._history(self.session).clear()
+            self._open_history(self.session).clear()
 
     async def aclear(self) -> None:
         """Async `clear`."""
         if self.session is None:
             await self.bank.adelete(user_id=self.user_id)
         else:
-            await self._history(self.session).aclear()
+            await self._open_history(self.session).aclear()
 
-    def _history(self, session: str) -> MemoryBankChatMessageHistory:
+    def _open_history(self, session: str) -> MemoryBankChatMessageHistory:
         return MemoryBankChatMessageHistory(bank=self.bank, user_id=self.user_id, session=session)
 
-    def _query(self, inputs: dict[str, Any]) -> str:
+    def _extract_query(self, inputs: dict[str, Any]) -> str:
         """Return the text of the user's message; "" without any input."""
         has_input = inputs.keys() - {self.memory_key, "stop"}
-        return self._input_text(inputs).strip() if has_input else ""
+        return self._extract_input(inputs).strip() if has_input else ""
 
-    def _input_text(self, inputs: dict[str, Any]) -> str:
+    def _extract_input(self, inputs: dict[str, Any]) -> str:
         key = self.input_key or get_prompt_input_key(inputs, self.memory_variables)
-        return _text(inputs[key])
+        return _to_text(inputs[key])
 
-    def _output_text(self, outputs: dict[str, Any]) -> str:
+    def _extract_output(self, outputs: dict[str, Any]) -> str:
         keys = [self.output_key] if self.output_key else list(outputs)
         if len(keys) != 1 and "output" not in keys:
             raise ValueError(
                 f"the chain has several outputs {keys}: set output_key to the name of the answer"
             )
-        return _text(outputs[keys[0] if len(keys) == 1 else "output"])
+        return _to_text(outputs[keys[0] if len(keys) == 1 else "output"])
 
-    def _turns(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[Turn]:
+    def _make_turns(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[Turn]:
         """Return a list with the turn to store; it is empty if the turn has no text."""
-        query, response = self._input_text(inputs), self._output_text(outputs)
+        query, response = self._extract_input(inputs), self._extract_output(outputs)
         if not (query + response).strip():
             return []
         return [Turn(query, response, session=self.session)]
@@ -178,7 +178,9 @@ class MemoryBankMemory(BaseMemory):
         last_turn = latest[-1].id if latest else None
         return {"user_id": self.user_id, "turn": recall_id(self.session, last_turn, query)}
 
-    def _format(self, context: Context, latest: Sequence[Memory]) -> str | list[BaseMessage]:
+    def _format_variable(
+        self, context: Context, latest: Sequence[Memory]
+    ) -> str | list[BaseMessage]:
         """Return the value of the prompt variable."""
         recent = latest if self.recent else ()
         messages = [message for memory in recent for message in to_messages(memory)]
@@ -190,6 +192,6 @@ class MemoryBankMemory(BaseMemory):
         return "\n\n".join(part for part in (context.text, lines) if part)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     """Return the text of an input or output: a string, a message, or a message's content."""
     return extract_text(value if isinstance(value, BaseMessage) else HumanMessage(value))

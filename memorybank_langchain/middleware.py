@@ -193,7 +193,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         return {**turn, "at": at, "block": context.text, "ids": list(context.ids)}
 
     def _recall(self, turn: AgentTurn) -> Context:
-        """Return the context for the prompt, without this turn, which a replay finds stored."""
+        """Return the context for the prompt; it excludes this turn, which may be a replay."""
         return self.bank.context(
             turn["query"],
             user_id=turn["user_id"],

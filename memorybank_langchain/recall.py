@@ -62,8 +62,8 @@ class InputRecaller:
         Raises:
             InvalidInputError: If the user is missing, or the input has no message of the user.
         """
-        user_id, query = resolve_user(self.user_id, config), self._query(input)
-        latest = self._latest_turns(user_id, session)
+        user_id, query = resolve_user(self.user_id, config), self._extract_query(input)
+        latest = self._read_latest_turns(user_id, session)
         context = self.bank.context(
             query if query.strip() else None,  # an image, for example, has no text
             user_id=user_id,
@@ -74,7 +74,7 @@ class InputRecaller:
         messages = [message for memory in latest for message in to_messages(memory)]
         return InputRecall(user_id, query, context, messages)
 
-    def _latest_turns(self, user_id: str, session: str | None) -> list[Memory]:
+    def _read_latest_turns(self, user_id: str, session: str | None) -> list[Memory]:
         if not self.recent:
             return []
         since = None if session else self.bank.day_of(datetime.now(timezone.utc))
@@ -82,7 +82,7 @@ class InputRecaller:
             user_id=user_id, kind="turn", session=session, since=since, last=self.recent
         )
 
-    def _query(self, input: Any) -> str:
+    def _extract_query(self, input: Any) -> str:
         """Return the text of the user's message in an input."""
         value = input
         if isinstance(input, Mapping):

@@ -149,14 +149,14 @@ class _ChainWithMemory(Runnable[Any, Any]):
         """Call the chain with recalled memories, and store the turn."""
         turn = self._begin(input, config)
         answer = self._chain.invoke(turn.input, config, **kwargs)
-        self._end(turn, [self._answer_text(answer)])
+        self._end(turn, [self._extract_answer(answer)])
         return answer
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Async `invoke`."""
         turn = await asyncio.to_thread(self._begin, input, config)
         answer = await self._chain.ainvoke(turn.input, config, **kwargs)
-        await asyncio.to_thread(self._end, turn, [self._answer_text(answer)])
+        await asyncio.to_thread(self._end, turn, [self._extract_answer(answer)])
         return answer
 
     def stream(
@@ -167,7 +167,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         texts: list[str | None] = []
         try:
             for chunk in self._chain.stream(turn.input, config, **kwargs):
-                texts.append(self._answer_text(chunk))
+                texts.append(self._extract_answer(chunk))
                 yield chunk
         except Exception:
             raise  # the partial text of a failed chain is not an answer
@@ -184,7 +184,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         texts: list[str | None] = []
         try:
             async for chunk in self._chain.astream(turn.input, config, **kwargs):
-                texts.append(self._answer_text(chunk))
+                texts.append(self._extract_answer(chunk))
                 yield chunk
         except Exception:
             raise
@@ -231,7 +231,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
             stored = Turn(query, response, turn.at, turn.id, turn.session)
             self._recaller.bank.add([stored], user_id=user_id, replace=True)
 
-    def _answer_text(self, output: Any) -> str | None:
+    def _extract_answer(self, output: Any) -> str | None:
         """Return the text of an answer or of a chunk of it; None if it has no text."""
         value = output.get(self._output_key) if isinstance(output, Mapping) else output
         if isinstance(value, BaseMessage):

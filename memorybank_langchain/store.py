@@ -128,7 +128,10 @@ class MemoryBankStore(BaseStore):
         offset: int = 0,
         refresh_ttl: bool | None = None,
     ) -> list[SearchItem]:
-        """Return the items below a prefix that match the filter, best or newest first."""
+        """Return the items below a prefix that match the filter.
+
+        With a query the best come first, otherwise the last updated.
+        """
         refresh = self._should_refresh(refresh_ttl)
         op = SearchOp(namespace_prefix, filter, limit, offset, query, refresh)
         return cast("list[SearchItem]", self.batch([op])[0])
@@ -168,7 +171,7 @@ class MemoryBankStore(BaseStore):
 
     _read_twins = in_thread(get), in_thread(search), in_thread(list_namespaces)
     _write_twins = in_thread(put), in_thread(delete), in_thread(batch)
-    # Two steps, because in one mypy infers the types of the base class.
+    # In a single assignment mypy would infer the types of the base class.
     aget, asearch, alist_namespaces = _read_twins
     aput, adelete, abatch = _write_twins
 

@@ -1,4 +1,4 @@
-"""Validation of what is put into a LangGraph store, and its conversion to and from JSON."""
+"""Validation of the arguments of a LangGraph store, and conversion of its items."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def require_ttl(ttl: float | None) -> float | None:
 
 
 def require_page(limit: Any, offset: Any) -> None:
-    """Raise InvalidInputError unless both are integers of 0 or more."""
+    """Raise InvalidInputError unless `limit` and `offset` are integers of 0 or more."""
     for name, count in (("limit", limit), ("offset", offset)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InvalidInputError(f"{name} must be an integer of 0 or more, not {count!r}")

@@ -99,7 +99,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         return await self._arecall(messages or [], session_id)
 
     def _store(self, messages: Sequence[ChatMessage], session: str | None) -> None:
-        before = resume_conversation(self._latest(session, 1))
+        before = resume_conversation(self._read_latest(session, 1))
         after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
         turns = [turn.to_turn(session) for turn in after.changes_since(before)]
         if turns:
@@ -111,7 +111,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             for message in messages
             if is_user_message(message)
         ]
-        query, latest = queries[-1] if queries else "", self._latest(session, _LOOKBACK)
+        query, latest = queries[-1] if queries else "", self._read_latest(session, _LOOKBACK)
         in_prompt = [
             memory.id for memory in latest if memory.turn and memory.turn.query.strip() in queries
         ]
@@ -127,7 +127,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         self.bank.reinforce(context.ids, user_id=self.user_id, turn=turn)
         return context.text
 
-    def _latest(self, session: str | None, last: int) -> list[StoredMemory]:
+    def _read_latest(self, session: str | None, last: int) -> list[StoredMemory]:
         return self.bank.timeline(
             user_id=self.user_id, session=session, kind="turn", archived=True, last=last
         )

@@ -146,29 +146,29 @@ def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
 def _parse_reply(response: ChatResponse) -> ProviderReply:
     """Convert a response to a reply; its `raw` is an object or a dictionary of the provider."""
     raw, message = response.raw, response.message
-    choice = _get(raw, "choices", 0) or _get(raw, "candidates", 0)
-    reasons = [_get(raw, "incomplete_details", "reason")]
-    reasons += [_get(part, key) for part in (choice, raw) for key in FINISH_REASON_KEYS]
+    choice = _get_path(raw, "choices", 0) or _get_path(raw, "candidates", 0)
+    reasons = [_get_path(raw, "incomplete_details", "reason")]
+    reasons += [_get_path(part, key) for part in (choice, raw) for key in FINISH_REASON_KEYS]
     return ProviderReply(
         message.content or "",
         finish_reason=next(filter(None, reasons), None),
-        refusal=_get(choice, "message", "refusal") or message.additional_kwargs.get("refusal"),
+        refusal=_get_path(choice, "message", "refusal") or message.additional_kwargs.get("refusal"),
         tokens=_count_tokens(raw, response.additional_kwargs),
     )
 
 
 def _count_tokens(raw: Any, extra: Mapping[str, Any]) -> int | None:
     """Return the number of tokens of the prompt and the answer; None if it is not reported."""
-    for usage in (_get(raw, "usage"), _get(raw, "usage_metadata"), raw, extra):
+    for usage in (_get_path(raw, "usage"), _get_path(raw, "usage_metadata"), raw, extra):
         for keys in _TOKEN_COUNT_KEYS:
-            values = (_get(usage, key) for key in keys)
+            values = (_get_path(usage, key) for key in keys)
             counts = [count for count in values if isinstance(count, int)]
             if len(counts) == len(keys):
                 return sum(counts)
     return None
 
 
-def _get(value: Any, *path: str | int) -> Any:
+def _get_path(value: Any, *path: str | int) -> Any:
     """Return the value at a path of keys, attributes and indices; None if a part is missing."""
     for key in path:
         if isinstance(key, int):

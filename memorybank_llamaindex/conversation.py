@@ -204,7 +204,7 @@ def build_conversation(messages: Sequence[ChatMessage]) -> ConversationState:
 def match_stored_turns(
     state: ConversationState, memories: Sequence[Memory], now: datetime
 ) -> ConversationState:
-    """Return a conversation in which turns that the bank already stores have their ids.
+    """Return the conversation with ids added to the turns that the bank already stores.
 
     A user message without an answer at the end also gets an id, so that it is stored: the id of
     the bank's last turn if that is the same message without an answer, otherwise a new id.
@@ -217,13 +217,13 @@ def match_stored_turns(
     stored = {
         (memory.turn.query, memory.turn.response): memory for memory in memories if memory.turn
     }
-    turns = [_with_id_of(turn, stored.get((turn.query, turn.response))) for turn in state.turns]
+    turns = [_with_stored_id(turn, stored.get((turn.query, turn.response))) for turn in state.turns]
     if not turns or not turns[-1].is_open:
         return state.model_copy(update={"turns": turns})
     question = state.turns[-1].model_copy(update={"id": state.upcoming, "at": now})
     last = memories[-1].turn if memories else None
     if last and not last.response and last.query == question.query:
-        question = _with_id_of(question, memories[-1])
+        question = _with_stored_id(question, memories[-1])
     return state.model_copy(
         update={"turns": [*turns[:-1], question], "upcoming": create_turn_id(state.name)},
     )
@@ -231,7 +231,7 @@ def match_stored_turns(
 
 def resume_conversation(memories: Sequence[Memory]) -> ConversationState:
     """Return the conversation that the last of these stored turns belongs to."""
-    names = [_conversation_name(memory) for memory in memories]
+    names = [_parse_conversation_name(memory) for memory in memories]
     name = next((name for name in reversed(names) if name), "")
     return ConversationState(
         name=name,
@@ -244,16 +244,16 @@ def select_conversation(memories: Sequence[Memory], name: str) -> list[Memory]:
     """Return the memories from the first turn of the conversation `name` on; "" returns all."""
     if not name:
         return list(memories)
-    positions = (i for i, memory in enumerate(memories) if _conversation_name(memory) == name)
+    positions = (i for i, memory in enumerate(memories) if _parse_conversation_name(memory) == name)
     return list(memories[next(positions, len(memories)) :])
 
 
-def _conversation_name(memory: Memory) -> str:
+def _parse_conversation_name(memory: Memory) -> str:
     match = _NAME.match(memory.id)
     return match[0] if match else ""
 
 
-def _with_id_of(turn: BufferedTurn, memory: Memory | None) -> BufferedTurn:
+def _with_stored_id(turn: BufferedTurn, memory: Memory | None) -> BufferedTurn:
     if memory is None:
         return turn
     return turn.model_copy(update={"id": memory.id, "at": memory.created_at})

@@ -50,20 +50,20 @@ class MemoryErased(MemoryEvent):
 
 
 def emit_recalled(user_id: str, query: str, ids: Iterable[str]) -> None:
-    """Emit `MemoryRecalled`."""
+    """Send a `MemoryRecalled` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryRecalled(user_id=user_id, query=query, ids=tuple(ids)))
 
 
 def emit_stored(user_id: str, ids: Iterable[str]) -> None:
-    """Emit `MemoryStored`."""
+    """Send a `MemoryStored` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryStored(user_id=user_id, ids=tuple(ids)))
 
 
 def emit_reinforced(user_id: str, ids: Iterable[str]) -> None:
-    """Emit `MemoryReinforced`."""
+    """Send a `MemoryReinforced` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryReinforced(user_id=user_id, ids=tuple(ids)))
 
 
 def emit_erased(user_id: str, ids: Iterable[str]) -> None:
-    """Emit `MemoryErased`."""
+    """Send a `MemoryErased` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryErased(user_id=user_id, ids=tuple(ids)))

@@ -101,7 +101,21 @@ class MemoryBankMemory(BaseMemory):
         token_limit: int = TOKEN_LIMIT,
         tokenizer: Tokenizer | None = None,
     ) -> MemoryBankMemory:
-        """Return the memory of a user in a bank; the arguments are the attributes."""
+        """Return the memory of a user in a bank.
+
+        Args:
+            bank: Bank that stores the turns.
+            user_id: User the memory belongs to.
+            session: Conversation that turns are stored in; None treats all turns of the user as
+                one conversation.
+            k: Maximum number of recalled memories.
+            max_tokens: Maximum length of the recalled text.
+            token_limit: Maximum length of the latest messages, in tokens.
+            tokenizer: Counts tokens, as in `MemoryBank.context`.
+
+        Raises:
+            ValidationError: If an argument is invalid (also a ValueError).
+        """
         memory = cls(
             user_id=user_id,
             session=session,
@@ -145,7 +159,7 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns an unusable vector.
             StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
-        conversation = self._current()
+        conversation = self._load_conversation()
         id, query, turn = conversation.find_current_query(input)
         latest = conversation.latest_within(self.token_limit, token_counter(self.tokenizer))
         recall = conversation.recall
@@ -157,9 +171,9 @@ class MemoryBankMemory(BaseMemory):
 
     def get_all(self) -> list[ChatMessage]:
         """Return the whole conversation verbatim; older turns have only their text."""
-        conversation = self._current()
+        conversation = self._load_conversation()
         buffered = {turn.id for turn in conversation.turns}
-        memories = select_conversation(self._latest(None), conversation.name)
+        memories = select_conversation(self._read_latest(None), conversation.name)
         earlier = [
             message
             for memory in memories
@@ -171,7 +185,7 @@ class MemoryBankMemory(BaseMemory):
         )
 
     def put(self, message: ChatMessage) -> None:
-        """Add one message, as `put_messages` does."""
+        """Add one message; see `put_messages`."""
         self.put_messages([message])
 
     def put_messages(self, messages: list[ChatMessage]) -> None:
@@ -181,7 +195,7 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be written; no message of this call is stored then.
         """
-        before = self._current(last=1)
+        before = self._load_conversation(last=1)
         after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
         self._store(after.changes_since(before))
         self.conversation = after.truncated(self.token_limit, token_counter(self.tokenizer))
@@ -196,7 +210,7 @@ class MemoryBankMemory(BaseMemory):
             StoreError: If the store cannot be read or written.
         """
         conversation = build_conversation(copy_messages(messages))
-        latest = self._latest(_RESUME_TURNS) if conversation.turns else []
+        latest = self._read_latest(_RESUME_TURNS) if conversation.turns else []
         conversation = match_stored_turns(conversation, latest, datetime.now(timezone.utc))
         last = conversation.turns[-1:]
         self._store([turn for turn in last if turn.is_open and turn.is_stored])
@@ -216,7 +230,7 @@ class MemoryBankMemory(BaseMemory):
         """
         if self.session is None:
             self.bank.delete(user_id=self.user_id)
-        elif memories := self._latest(None):
+        elif memories := self._read_latest(None):
             self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
         self.reset()
 
@@ -224,13 +238,13 @@ class MemoryBankMemory(BaseMemory):
         """Async `clear`."""
         await asyncio.to_thread(self.clear)
 
-    def _current(self, last: int = 0) -> ConversationState:
+    def _load_conversation(self, last: int = 0) -> ConversationState:
         """Return the conversation without the turns that were deleted from the bank.
 
         Args:
             last: Number of latest turns to check; 0 checks all.
         """
-        conversation = self.conversation or resume_conversation(self._latest(_RESUME_TURNS))
+        conversation = self.conversation or resume_conversation(self._read_latest(_RESUME_TURNS))
         stored = {turn.id for turn in conversation.turns[-last:] if turn.id and turn.is_stored}
         used = stored.union(conversation.recall.ids if conversation.recall else ())
         deleted = used - self.bank.get(used, user_id=self.user_id).keys() if used else set()
@@ -238,7 +252,7 @@ class MemoryBankMemory(BaseMemory):
             return conversation
         return conversation.without(deleted).model_copy(update={"recall": None})
 
-    def _latest(self, last: int | None) -> list[Memory]:
+    def _read_latest(self, last: int | None) -> list[Memory]:
         return self.bank.timeline(
             user_id=self.user_id, session=self.session, kind="turn", archived=True, last=last
         )

@@ -126,7 +126,7 @@ def web(
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
 ) -> None:
-    """Serve the companion as a web page, by default on this machine only."""
+    """Serve the companion as a web page, by default only for this machine."""
     from .startup import open_bank_and_model
     from .web import serve
 

@@ -50,7 +50,7 @@ class Companion:
         **options: Any,
     ) -> None:
         self.bank, self.user_id = bank, user_id
-        self.session = session or _new_session()
+        self.session = session or _create_session_name()
         self.recalled: Context | None = None
         self._patience = patience
         self._model, self._options = model, options
@@ -75,7 +75,7 @@ class Companion:
         require_query(text)
         self._stop = stop = threading.Event()
         session, answer = self.session, ""
-        stream: Any = self._chain(settings, stop).stream({"input": text})
+        stream: Any = self._build_chain(settings, stop).stream({"input": text})
         try:
             with closing(stream):
                 for piece in filter(None, stream):
@@ -89,7 +89,10 @@ class Companion:
             raise AnswerError("the model returned an empty answer")
 
     def stop(self) -> None:
-        """End the current answer at once, from any thread; the part received so far is stored."""
+        """End the current answer immediately; the part received so far is stored.
+
+        Any thread may call it.
+        """
         self._stop.set()
 
     def again(self, **settings: Any) -> Iterator[str]:
@@ -138,7 +141,7 @@ class Companion:
 
     def new_conversation(self) -> None:
         """Start a new conversation; earlier ones stay in memory."""
-        self.session, self.recalled = _new_session(), None
+        self.session, self.recalled = _create_session_name(), None
 
     def said(self, last: int | None = None) -> list[Memory]:
         """Deprecated: use `history`."""
@@ -150,22 +153,22 @@ class Companion:
         _warn_renamed("begin_anew", "new_conversation")
         self.new_conversation()
 
-    def _chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
+    def _build_chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
         model = fit_to_window(self._model.bind(**settings) if settings else self._model)
         return siliconfriend(
             StoppableModel(model, self._patience, stop),
             self.bank,
             user_id=self.user_id,
             session=self.session,
-            on_recall=self._keep_context,
+            on_recall=self._save_context,
             **self._options,
         )
 
-    def _keep_context(self, context: Context) -> None:
+    def _save_context(self, context: Context) -> None:
         self.recalled = context
 
     def _erase_restored(self, session: str) -> None:
-        """Erase turns that were erased during their answer, the end of which stored them again."""
+        """Erase turns again that were erased during their answer: its end stored them again."""
         if not self._erased:
             return
         turns = self.bank.timeline(user_id=self.user_id, kind="turn", session=session)
@@ -182,5 +185,5 @@ def _warn_renamed(old: str, new: str) -> None:
     )
 
 
-def _new_session() -> str:
+def _create_session_name() -> str:
     return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}-{uuid4().hex[:6]}"

@@ -51,11 +51,11 @@ def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> No
         "is tiny and\neasily confused. Above each answer is the memory recalled for it, and why. "
         "About a minute."
     )
-    with _bank("en", embedder) as bank:
+    with _open_bank("en", embedder) as bank:
         _talk(out, model, bank, ENGLISH, MESSAGES)
     out.print()
-    out.print("SmolLM2 does not speak Chinese, but the memory works in Chinese too:")
-    with _bank("zh", embedder) as bank:
+    out.print("SmolLM2 does not speak Chinese, but the memory also works in Chinese:")
+    with _open_bank("zh", embedder) as bank:
         out.print(Text.assemble((f"{CHINESE}  ", "bold cyan"), CHINESE_QUESTION))
         _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE, k=1).results, "zh")
     is_installed = shutil.which("siliconfriend") is not None
@@ -88,7 +88,7 @@ def _show_results(out: Console, results: Sequence[Any], language: str) -> None:
 
 
 @contextmanager
-def _bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
+def _open_bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
     """Open a temporary bank with the dialogues of one of the demo's users."""
     with (
         tempfile.TemporaryDirectory() as folder,

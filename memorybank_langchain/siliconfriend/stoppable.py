@@ -1,4 +1,4 @@
-"""Wrapper of a model that reads it in a background thread, so that it can be stopped any time."""
+"""Wrapper that reads a model in a background thread, so that a stalled answer can be stopped."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ from memorybank_langchain.siliconfriend.evaluation import (
 )
 from memorybank_langchain.siliconfriend.evaluation.command import _create_judge, evaluate_command
 from memorybank_langchain.siliconfriend.evaluation.hosts import EvaluatedHost
-from memorybank_langchain.siliconfriend.evaluation.tables import notes
-from memorybank_langchain.siliconfriend.evaluation.verdicts import reciprocal_ranks
+from memorybank_langchain.siliconfriend.evaluation.tables import make_notes
+from memorybank_langchain.siliconfriend.evaluation.verdicts import compute_reciprocal_ranks
 
 NINE = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 ENGLISH = [
@@ -164,12 +164,14 @@ def test_in_chinese_too():
     [((1,), [1]), ((2, 1, 3), [1 / 2, 1, 1 / 3]), ((1, 2, 2), [1, 1 / 2, 1 / 2])],
 )
 def test_the_ranking_is_one_over_the_rank(places, scores):
-    assert reciprocal_ranks(places) == scores
+    assert compute_reciprocal_ranks(places) == scores
 
 
 def test_equal_answers_share_the_better_rank_however_the_judge_counts_on():
-    assert reciprocal_ranks((1, 1, 2)) == reciprocal_ranks((1, 1, 3)) == [1, 1, 1 / 3]
-    assert reciprocal_ranks((2, 2)) == [1, 1]
+    assert (
+        compute_reciprocal_ranks((1, 1, 2)) == compute_reciprocal_ranks((1, 1, 3)) == [1, 1, 1 / 3]
+    )
+    assert compute_reciprocal_ranks((2, 2)) == [1, 1]
 
 
 def test_the_papers_rankings_add_up_as_ranks_do():
@@ -342,10 +344,10 @@ def test_unreadable_judgements_are_counted_and_count_nowhere():
     assert (a.unread, b.unread, done.unread_rankings) == (1, 3, 1)
     assert a.scores == Scores(round(2 / 3, 4), 1.0, 0.5, 1.0)
     assert b.scores == Scores(round(2 / 3, 4), None, None, 0.75)
-    assert notes(done)[-3:] == [
-        "a: 1 grading could not be parsed and left out",
-        "b: 3 gradings could not be parsed and left out",
-        "1 ranking could not be parsed and left out",
+    assert make_notes(done)[-3:] == [
+        "a: 1 grading could not be parsed and were ignored",
+        "b: 3 gradings could not be parsed and were ignored",
+        "1 ranking could not be parsed and were ignored",
     ]
     assert ["b", "0.667", "-", "-", "0.750"] in printed(done)
 
@@ -418,7 +420,7 @@ def test_a_persons_evaluation():
     judge, _ = person(*["1", "1"] * 6)
     done = run({"a": host("x")}, judge)
     assert done.hosts[0].scores == Scores(round(2 / 3, 4), 1.0, 1.0, 1.0)
-    assert notes(done)[1:] == [
+    assert make_notes(done)[1:] == [
         "ours: 2 users, 3 questions, judged by a person",
         "a single host always ranks first",
     ]
@@ -437,7 +439,7 @@ def test_the_table_has_the_papers_rows_beside_ours(language):
     chatgpt = {"en": "0.763 0.716 0.912 0.818", "zh": "0.711 0.655 0.675 0.758"}[language]
     assert ["ChatGPT", "(paper)", *chatgpt.split()] in rows
     assert len([row for row in rows if "(paper)" in row]) == 3
-    assert "2305.10250" in notes(done)[0]
+    assert "2305.10250" in make_notes(done)[0]
 
 
 def test_the_evaluation_is_plain_json():

@@ -68,7 +68,7 @@ def evaluate_command(
     from .runner import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
-    hosts = {name: load_chat_model(name) for name in _host_names(llm or ())}
+    hosts = {name: load_chat_model(name) for name in _resolve_host_names(llm or ())}
     answer_judge = _create_judge(judge, hosts, language)
     bar = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
     with bar as advance:
@@ -89,7 +89,7 @@ def evaluate_command(
         _print_results(evaluation)
 
 
-def _host_names(names: Sequence[str]) -> Sequence[str]:
+def _resolve_host_names(names: Sequence[str]) -> Sequence[str]:
     """Return `names`, or the default model if it is empty."""
     from memorybank_langchain.siliconfriend.models import default_model_name
 
@@ -97,7 +97,7 @@ def _host_names(names: Sequence[str]) -> Sequence[str]:
 
 
 def _create_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:
-    """Create the judge with a name: a person, one of the hosts, or another model.
+    """Create the judge called `name`: a person ("human"), one of the hosts, or another model.
 
     Questions to a person are printed on stderr, so that stdout has only the results.
     """
@@ -130,9 +130,9 @@ def _read_line(question: str) -> str:
 
 
 def _print_results(evaluation: Evaluation) -> None:
-    from .tables import as_table, notes
+    from .tables import as_table, make_notes
 
     out = console()
     out.print(as_table(evaluation))
-    for note in notes(evaluation):
+    for note in make_notes(evaluation):
         out.print(note)

@@ -16,7 +16,7 @@ from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.evaluation import Conversation, Question
 from memorybank_core.llm.prompts import PROMPTS
 from memorybank_langchain.siliconfriend.chain import PROMPT
-from memorybank_langchain.siliconfriend.models import budget, digest_llm
+from memorybank_langchain.siliconfriend.models import budget, choose_digest_llm
 from memorybank_langchain.siliconfriend.personas import persona
 from memorybank_langchain.siliconfriend.prompt_window import fit_to_window
 from memorybank_langchain.siliconfriend.stoppable import StoppableModel
@@ -75,8 +75,8 @@ class EvaluatedHost:
         """
         context = self.recall(conversation, question)
         truth = _format_evidence(conversation, question, self._bank.language)
-        evidence = _evidence_ids(question)
-        answer = self._answer(conversation.user_id, context.text, question.text)
+        evidence = _collect_evidence_ids(question)
+        answer = self._generate_answer(conversation.user_id, context.text, question.text)
         retrieval = float(not evidence.isdisjoint(context.ids)) if evidence else None
         submission = Submission(question.text, truth, context.text, answer)
         return HostAnswer(conversation.user_id, submission, context.ids, retrieval)
@@ -91,7 +91,7 @@ class EvaluatedHost:
             now=conversation.asked_at,
         )
 
-    def _answer(self, user_id: str, memory: str, question: str) -> str:
+    def _generate_answer(self, user_id: str, memory: str, question: str) -> str:
         inputs = {
             "persona": persona(self._bank.language, user=user_id, brief=self._brief),
             "history": [],
@@ -132,14 +132,14 @@ def ask_host(
     Raises:
         LLMError: If the host fails to answer or to digest.
     """
-    llm = digest_llm(model) if digest else None
+    llm = choose_digest_llm(model) if digest else None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "eval.db"
         with MemoryBank.open(path, embedder=embedder, llm=llm, language=language) as bank:
             for conversation in conversations:
                 bank.add(conversation.turns, user_id=conversation.user_id)
                 if digest:
-                    _digest(bank, name, conversation)
+                    _digest_days(bank, name, conversation)
             host, answers = EvaluatedHost(model, bank, k), []
             for conversation in conversations:
                 for question in conversation.questions:
@@ -158,20 +158,20 @@ def _ask_with_context(
         raise LLMError(f"{name} failed to answer {question.text!r}: {error}") from error
 
 
-def _digest(bank: MemoryBank, name: str, conversation: Conversation) -> None:
+def _digest_days(bank: MemoryBank, name: str, conversation: Conversation) -> None:
     user_id = conversation.user_id
     failed = bank.summarize(user_id=user_id, now=conversation.asked_at).failed
     if failed:
         raise LLMError(f"{name} could not digest the days of {user_id}: {failed[0]}")
 
 
-def _evidence_ids(question: Question) -> set[str]:
+def _collect_evidence_ids(question: Question) -> set[str]:
     return {*question.evidence, *question.alternatives}
 
 
 def _format_evidence(conversation: Conversation, question: Question, language: str) -> str:
     """Return the turns that answer the question, with their days."""
-    labels, evidence = PROMPTS[language], _evidence_ids(question)
+    labels, evidence = PROMPTS[language], _collect_evidence_ids(question)
     return "\n".join(
         f"{turn.at:%Y-%m-%d}\n{labels.user}: {turn.query}\n{labels.companion}: {turn.response}"
         for turn in conversation.turns

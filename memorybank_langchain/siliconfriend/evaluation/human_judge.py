@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from .judges import LEVELS, RETRIEVAL_LEVELS, Grade, Submission, check_ranks
-from .strings import strings_in
+from .strings import get_strings
 
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ class HumanJudge:
     def __init__(
         self, show: Callable[[str], object], read: Callable[[str], str], language: str = "en"
     ) -> None:
-        self._show, self._read, self._strings = show, read, strings_in(language)
+        self._show, self._read, self._strings = show, read, get_strings(language)
 
     def grade(self, submission: Submission) -> Grade:
         """Ask for the scores of an answer."""

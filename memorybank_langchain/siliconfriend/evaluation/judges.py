@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from memorybank_core import LLM, AnswerError
 
-from .strings import strings_in
+from .strings import get_strings
 
 LEVELS = (0.0, 0.5, 1.0)
 """Allowed values of correctness and coherence."""
@@ -88,7 +88,7 @@ class ModelJudge:
     """
 
     def __init__(self, llm: LLM, language: str = "en") -> None:
-        self._llm, self._strings = llm, strings_in(language)
+        self._llm, self._strings = llm, get_strings(language)
         self.name = str(getattr(llm, "name", type(llm).__name__))
 
     def grade(self, submission: Submission) -> Grade | None:

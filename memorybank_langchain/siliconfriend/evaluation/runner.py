@@ -79,13 +79,13 @@ def evaluate(
         questions=len(verdicts),
         unread_rankings=sum(verdict.ranking is None for verdict in verdicts),
         hosts=tuple(
-            _host_result(name, answers_of_host, [verdict.of(number) for verdict in verdicts])
+            _make_host_result(name, answers_of_host, [verdict.of(number) for verdict in verdicts])
             for number, (name, answers_of_host) in enumerate(zip(hosts, answers, strict=True))
         ),
     )
 
 
-def _host_result(
+def _make_host_result(
     name: str, answers: Sequence[HostAnswer], verdicts: Sequence[tuple[Grade | None, float | None]]
 ) -> HostResult:
     scored = tuple(
@@ -94,7 +94,7 @@ def _host_result(
             answer.submission.question,
             answer.submission.answer,
             answer.recalled,
-            _scores(answer, *verdict),
+            _merge_scores(answer, *verdict),
         )
         for answer, verdict in zip(answers, verdicts, strict=True)
     )
@@ -102,7 +102,7 @@ def _host_result(
     return HostResult(name, Scores.mean([answer.scores for answer in scored]), unread, scored)
 
 
-def _scores(answer: HostAnswer, grade: Grade | None, ranking: float | None) -> Scores:
+def _merge_scores(answer: HostAnswer, grade: Grade | None, ranking: float | None) -> Scores:
     if grade is None:
         return Scores(answer.retrieval, None, None, ranking)
     retrieval = grade.retrieval if answer.retrieval is None else answer.retrieval

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The four scores of the paper; None if a judgement could not be parsed.
+    """The four scores of the paper; a score is None if its judgement could not be parsed.
 
     Attributes:
         retrieval: Whether the right memory was retrieved, 0 or 1.
@@ -62,7 +62,7 @@ class HostResult:
     Attributes:
         host: Name of the host.
         scores: Mean scores of its answers.
-        unread: Number of gradings that could not be parsed; the means leave them out.
+        unread: Number of gradings that could not be parsed; the means ignore them.
         answers: Its answers, in the order of the questions.
     """
 

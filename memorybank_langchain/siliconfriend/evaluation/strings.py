@@ -131,7 +131,7 @@ good get the same place.
 """Prompts and texts by language."""
 
 
-def strings_in(language: str) -> JudgeStrings:
+def get_strings(language: str) -> JudgeStrings:
     """Return the prompts and texts of a language.
 
     Raises:

@@ -31,15 +31,15 @@ def as_table(evaluation: Evaluation) -> Table:
     """Return a table of the evaluated hosts and of the paper's; a missing score is "-"."""
     result = table("", *_COLUMNS, numbers=_COLUMNS)
     for host in evaluation.hosts:
-        result.add_row(one_line(host.host), *_cells(host.scores))
+        result.add_row(one_line(host.host), *_format_cells(host.scores))
     result.add_section()
     for name, scores in PAPER[evaluation.language].items():
-        result.add_row(f"{name} (paper)", *_cells(scores))
+        result.add_row(f"{name} (paper)", *_format_cells(scores))
     return result
 
 
-def notes(evaluation: Evaluation) -> list[str]:
-    """Return notes for reading the table: sources, judges, and missing judgements."""
+def make_notes(evaluation: Evaluation) -> list[str]:
+    """Return notes on the table: its sources and judges, and judgements that are missing."""
     by_model = evaluation.judge != "human"
     lines = [
         SOURCE,
@@ -53,13 +53,13 @@ def notes(evaluation: Evaluation) -> list[str]:
     for host in evaluation.hosts:
         if host.unread:
             gradings = plural(host.unread, "grading")
-            lines.append(f"{one_line(host.host)}: {gradings} could not be parsed and left out")
+            lines.append(f"{one_line(host.host)}: {gradings} could not be parsed and were ignored")
     if evaluation.unread_rankings:
         rankings = plural(evaluation.unread_rankings, "ranking")
-        lines.append(f"{rankings} could not be parsed and left out")
+        lines.append(f"{rankings} could not be parsed and were ignored")
     return lines
 
 
-def _cells(scores: Scores) -> list[str]:
+def _format_cells(scores: Scores) -> list[str]:
     values = (scores.retrieval, scores.correctness, scores.coherence, scores.ranking)
     return ["-" if value is None else f"{value:.3f}" for value in values]

@@ -42,11 +42,11 @@ def judge_question(judge: Judge, index: int, submissions: Sequence[Submission]) 
     ranks = judge.rank([submissions[host] for host in order]) if count > 1 else (1,)
     ranking = None
     if ranks is not None:
-        scores = dict(zip(order, reciprocal_ranks(ranks), strict=True))
+        scores = dict(zip(order, compute_reciprocal_ranks(ranks), strict=True))
         ranking = [scores[host] for host in range(count)]
     return Verdict([grades[host] for host in range(count)], ranking)
 
 
-def reciprocal_ranks(ranks: Sequence[int]) -> list[float]:
+def compute_reciprocal_ranks(ranks: Sequence[int]) -> list[float]:
     """Return the paper's ranking score 1/r of each rank; equal answers share the better rank."""
     return [1 / (1 + sum(other < rank for other in ranks)) for rank in ranks]

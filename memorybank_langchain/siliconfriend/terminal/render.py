@@ -30,7 +30,7 @@ def print_context(
     for rank, result in enumerate(context.results, 1):
         day = format_day(result.memory.day, language)
         out.print(Text.assemble((f"{rank}  ", "bold"), (day, "bold cyan")))
-        out.print(Padding(Text(_dialogue(result.memory, strings)), (0, 0, 0, _INDENT)))
+        out.print(Padding(Text(_format_dialogue(result.memory, strings)), (0, 0, 0, _INDENT)))
         out.print(Padding(Text(result.why(language), "dim"), (0, 0, 0, _INDENT)))
     if context.left_out:
         out.print(strings["left_out"].format(count=len(context.left_out)), style="dim")
@@ -91,7 +91,7 @@ def print_faded(out: Console, faded: Sequence[Fading], strings: Strings, languag
         out.print(Padding("…", (0, 0, 0, _INDENT)))
 
 
-def _dialogue(memory: Memory, strings: Strings) -> str:
+def _format_dialogue(memory: Memory, strings: Strings) -> str:
     """Return the text of a memory with speaker names, without control characters."""
     if memory.turn is None:
         return clean(memory.text)

@@ -17,7 +17,7 @@ class ChatHandlers(PageHandlers):
 
     @with_session_streaming
     def say(self, session: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
-        """Answer the message in the box."""
+        """Answer the message in the message box."""
         if text.strip():
             states = session.say(text, _sampling_options(*settings))
             yield from self._stream_answer(session, states, {self.layout.message_box: ""})
@@ -30,7 +30,7 @@ class ChatHandlers(PageHandlers):
     def _stream_answer(
         self, session: UserSession, states: Iterator[list[Message]], changes: Changes
     ) -> Iterator[Changes]:
-        """Show an answer as it grows, with a stop button; then update the memory."""
+        """Show a growing answer and a stop button; update the memory at the end."""
         layout = self.layout
         changes |= {layout.send: gr.update(visible=False), layout.stop: gr.update(visible=True)}
         for messages in states:
@@ -39,7 +39,7 @@ class ChatHandlers(PageHandlers):
         yield {**self.show_send_button(), **self.show_memory(session)}
 
     def show_send_button(self) -> Changes:
-        """Show the send button in place of the stop button."""
+        """Show the send button and hide the stop button."""
         return {
             self.layout.send: gr.update(visible=True),
             self.layout.stop: gr.update(visible=False),

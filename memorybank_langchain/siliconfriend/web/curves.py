@@ -35,7 +35,7 @@ def draw_curve(
         The SVG element.
     """
     history = History.of(memory, recalls)
-    start, until = history.created_at, _end(memory, law, now)
+    start, until = history.created_at, _find_end(memory, law, now)
     scale = _Scale(start, until)
     times, retentions = curve(history, law, until, _POINTS)
     retention_now = state_at(history, law, now)[0]
@@ -52,15 +52,15 @@ def draw_curve(
     threshold_y = f"{scale.at(start, THRESHOLD)[1]:.1f}"
     return (
         f'<svg class="curve" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">'
-        f'<polygon class="area" points="{bottom_left} {_path(past)} {now_x:.1f},{_BOTTOM}"/>'
+        f'<polygon class="area" points="{bottom_left} {_format_path(past)} {now_x:.1f},{_BOTTOM}"/>'
         f'<line class="axis" x1="{_LEFT}" y1="{_BOTTOM}" x2="{_RIGHT}" y2="{_BOTTOM}"/>'
         f'<line class="low" x1="{_LEFT}" y1="{threshold_y}" x2="{_RIGHT}" y2="{threshold_y}"/>'
         f'<text x="{_RIGHT}" y="{_TOP + 4}" text-anchor="end">'
         f"╌ {labels['threshold']} {THRESHOLD:g}</text>"
         f'<line class="now" x1="{now_x:.1f}" y1="{_TOP}" x2="{now_x:.1f}" y2="{_BOTTOM}"/>'
-        f'<polyline class="future" points="{_path(future)}"/>'
-        f'<polyline class="past" points="{_path(past)}"/>{dots}'
-        f"{_date_labels(now_x, labels)}</svg>"
+        f'<polyline class="future" points="{_format_path(future)}"/>'
+        f'<polyline class="past" points="{_format_path(past)}"/>{dots}'
+        f"{_draw_date_labels(now_x, labels)}</svg>"
     )
 
 
@@ -76,18 +76,18 @@ class _Scale:
         return _LEFT + share * (_RIGHT - _LEFT), _BOTTOM - retention * (_BOTTOM - _TOP)
 
 
-def _end(memory: Memory, law: ForgettingLaw, now: datetime) -> datetime:
-    """Return a time shortly after the memory has faded, at most a year away."""
+def _find_end(memory: Memory, law: ForgettingLaw, now: datetime) -> datetime:
+    """Return the end of the curve: shortly after the memory has faded, within a year."""
     fades = fades_at(memory, law, THRESHOLD) or now + _MAX_SPAN
     return max(min(fades, now + _MAX_SPAN), now + timedelta(days=1)) + timedelta(hours=12)
 
 
-def _path(points: list[tuple[float, float]]) -> str:
+def _format_path(points: list[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _date_labels(now_x: float, labels: dict[str, str]) -> str:
-    """Label start, now and end below the axis; labels that would overlap "now" are left out."""
+def _draw_date_labels(now_x: float, labels: dict[str, str]) -> str:
+    """Label start, now and end below the axis, except labels that would overlap "now"."""
     y = HEIGHT - 8
     anchor = "start" if now_x < _LEFT + 30 else "end" if now_x > _RIGHT - 30 else "middle"
     texts = [f'<text x="{now_x:.1f}" y="{y}" text-anchor="{anchor}">{labels["now"]}</text>']

@@ -126,7 +126,11 @@ class PageHandlers:
         return {self.layout.remembered: "", **self.show_sign_in("")}
 
     def show_sign_in(self, error: str) -> Changes:
-        """Show the sign-in form, and remove all content."""
+        """Show the sign-in form with an error, and remove all content.
+
+        Args:
+            error: The message to show; "" shows none.
+        """
         layout = self.layout
         contents = (
             layout.head, layout.chat, layout.recalled, layout.timeline, layout.digests,

@@ -130,7 +130,9 @@ def _render_card(
     memory: Memory, bank: MemoryBank, now: datetime, strings: Strings, *, is_open: bool
 ) -> str:
     recalls = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
-    buttons = "".join(_render_button(action, memory.id, strings) for action in _actions(memory))
+    buttons = "".join(
+        _render_button(action, memory.id, strings) for action in _list_actions(memory)
+    )
     state, is_open_mark = " archived" if memory.archived_at else "", " open" if is_open else ""
     pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
     bar = _render_bar(retention_of(memory, bank.law, now), strings)
@@ -144,8 +146,8 @@ def _render_card(
     )
 
 
-def _actions(memory: Memory) -> tuple[str, ...]:
-    """Return the actions that apply to a memory in its present state."""
+def _list_actions(memory: Memory) -> tuple[str, ...]:
+    """Return the actions that are possible for a memory in its present state."""
     if memory.archived_at:
         return ("restore", "pin", "delete")
     if memory.pinned:
@@ -208,10 +210,11 @@ def render_digests(digests: list[Digest], strings: Strings) -> str:
     overall = sorted((digest for digest in digests if digest.day is None), key=_is_summary)
     daily = [digest for digest in digests if digest.day is not None]
     daily.sort(key=lambda digest: (digest.day or date.min, not _is_summary(digest)), reverse=True)
-    parts = [_render_digest(digest, strings[_kind(digest)], strings) for digest in overall]
+    parts = [_render_digest(digest, strings[_digest_kind(digest)], strings) for digest in overall]
     if daily:
         days = "".join(
-            _render_digest(digest, _daily_title(digest, strings), strings) for digest in daily
+            _render_digest(digest, _format_daily_title(digest, strings), strings)
+            for digest in daily
         )
         parts.append(f'<details class="sf-days"><summary>{escape(strings["days"])}</summary>{days}')
         parts.append("</details>")
@@ -222,13 +225,13 @@ def _is_summary(digest: Digest) -> bool:
     return not isinstance(digest, Portrait)
 
 
-def _kind(digest: Digest) -> str:
+def _digest_kind(digest: Digest) -> str:
     return "portrait" if isinstance(digest, Portrait) else "summary"
 
 
-def _daily_title(digest: Digest, strings: Strings) -> str:
+def _format_daily_title(digest: Digest, strings: Strings) -> str:
     day = format_day(digest.day, strings) if digest.day else ""
-    return f"{day} · {strings[_kind(digest)]}"
+    return f"{day} · {strings[_digest_kind(digest)]}"
 
 
 def _render_digest(digest: Digest, title: str, strings: Strings) -> str:

@@ -35,7 +35,7 @@ def page(
     Args:
         bank: Bank with the memories; users see only their own.
         model: Any LangChain chat model.
-        language: Language of the page, "en" or "zh"; the companion speaks the bank's.
+        language: Language of the page, "en" or "zh"; the companion speaks the bank's language.
         password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 

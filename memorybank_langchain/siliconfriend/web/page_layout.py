@@ -73,15 +73,15 @@ def build_layout(strings: Mapping[str, str], *, asks_password: bool) -> PageLayo
         "to_delete": gr.State(None),
         "remembered": gr.BrowserState("", storage_key=STORAGE_KEY),
     }
-    parts |= _sign_in_form(strings, asks_password=asks_password)
+    parts |= _create_sign_in_form(strings, asks_password=asks_password)
     with gr.Column(visible=False) as content:
-        parts |= {"content": content} | _head(strings)
+        parts |= {"content": content} | _create_head(strings)
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=360):
-                parts |= _conversation(strings)
+                parts |= _create_conversation(strings)
             with gr.Column(scale=5, min_width=340, elem_id="sf-memory"):
                 parts["notice"] = gr.HTML("", elem_id="sf-notice", **_BARE)
-                parts |= _confirmation(strings) | _memory(strings)
+                parts |= _create_confirmation(strings) | _create_memory(strings)
     return PageLayout(**parts)
 
 
@@ -91,9 +91,9 @@ def _stop(session: Any) -> None:
         session.stop()
 
 
-def _sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
+def _create_sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
     with gr.Column(elem_id="sf-gate") as form:
-        title = f'<h1 class="sf-brand">Silicon<i>Friend</i></h1>{_line(strings["tagline"])}'
+        title = f'<h1 class="sf-brand">Silicon<i>Friend</i></h1>{_render_line(strings["tagline"])}'
         gr.HTML(title, **_BARE)
         name = gr.Textbox(
             label=strings["name"],
@@ -115,11 +115,11 @@ def _sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> dict[st
     }
 
 
-def _line(text: str) -> str:
+def _render_line(text: str) -> str:
     return f'<p class="sf-known">{markup.escape(text)}</p>'
 
 
-def _head(strings: Mapping[str, str]) -> dict[str, Any]:
+def _create_head(strings: Mapping[str, str]) -> dict[str, Any]:
     with gr.Row(elem_id="sf-head"):
         head = gr.HTML("", elem_id="sf-hello", scale=1, **_BARE)
         theme = gr.Button(strings["theme"], size="sm", elem_id="sf-theme")
@@ -127,7 +127,7 @@ def _head(strings: Mapping[str, str]) -> dict[str, Any]:
     return {"head": head, "theme": theme, "sign_out": sign_out}
 
 
-def _conversation(strings: Mapping[str, str]) -> dict[str, Any]:
+def _create_conversation(strings: Mapping[str, str]) -> dict[str, Any]:
     chat = gr.HTML("", elem_id="sf-chat", elem_classes="sf-scroll", autoscroll=True, **_BARE)
     with gr.Row(equal_height=True):
         message_box = gr.Textbox(
@@ -154,11 +154,11 @@ def _conversation(strings: Mapping[str, str]) -> dict[str, Any]:
     return (
         {"chat": chat, "message_box": message_box, "send": send, "stop": stop}
         | buttons
-        | _settings(strings)
+        | _create_settings(strings)
     )
 
 
-def _settings(strings: Mapping[str, str]) -> dict[str, Any]:
+def _create_settings(strings: Mapping[str, str]) -> dict[str, Any]:
     """Create the sampling settings; their ranges are those of the original MemoryBank's page."""
     with gr.Accordion(strings["settings"], open=False):
         use_defaults = gr.Checkbox(
@@ -177,7 +177,7 @@ def _settings(strings: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _confirmation(strings: Mapping[str, str]) -> dict[str, Any]:
+def _create_confirmation(strings: Mapping[str, str]) -> dict[str, Any]:
     """Create the question that is shown before a deletion."""
     with gr.Column(visible=False, elem_id="sf-confirmation") as confirmation:
         quote = gr.HTML("", **_BARE)
@@ -192,7 +192,7 @@ def _confirmation(strings: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _memory(strings: Mapping[str, str]) -> dict[str, Any]:
+def _create_memory(strings: Mapping[str, str]) -> dict[str, Any]:
     scrollable: dict[str, Any] = {"elem_classes": "sf-scroll", **_BARE}
     with gr.Tabs():
         with gr.Tab(strings["recalled"], elem_id="sf-tab-recalled"):
@@ -212,7 +212,7 @@ def _memory(strings: Mapping[str, str]) -> dict[str, Any]:
             digest_now = gr.Button(strings["digest_now"], size="sm", elem_id="sf-digest")
             digests = gr.HTML("", elem_id="sf-digests", **scrollable)
         with gr.Tab(strings["data"], elem_id="sf-tab-data"):
-            gr.HTML(_line(strings["data_hint"]), **_BARE)
+            gr.HTML(_render_line(strings["data_hint"]), **_BARE)
             export = gr.Button(strings["export"], size="sm", elem_id="sf-export")
             exported = gr.Textbox(visible="hidden")
             delete_all = gr.Button(

@@ -1,4 +1,4 @@
-"""Server of the page, by default on this machine only."""
+"""Server of the page, by default reachable only from the same machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def serve(
         model: Any LangChain chat model.
         host: Address to listen on; "0.0.0.0" makes the page reachable from other machines.
         port: Port to listen on.
-        language: Language of the page, "en" or "zh"; the companion speaks the bank's.
+        language: Language of the page, "en" or "zh"; the companion speaks the bank's language.
         password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 

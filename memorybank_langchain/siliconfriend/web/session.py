@@ -64,14 +64,14 @@ class UserSession(UserMemory):
         strings: markup.Strings,
         **options: Any,
     ) -> None:
-        conversation = _todays_conversation(bank, name)
+        conversation = _find_todays_conversation(bank, name)
         companion = Companion(model, bank, user_id=name, session=conversation, **options)
         super().__init__(companion, strings)
         self._answering = threading.Lock()
 
     def messages(self) -> list[Message]:
         """Return the messages of the current conversation."""
-        return [message for memory in self.companion.history() for message in _messages(memory)]
+        return [message for memory in self.companion.history() for message in _to_messages(memory)]
 
     def say(self, text: str, settings: dict[str, Any]) -> Iterator[list[Message]]:
         """Yield the conversation with `text` and the growing answer.
@@ -79,7 +79,7 @@ class UserSession(UserMemory):
         Raises:
             InvalidInputError: If another answer is in progress.
         """
-        messages = [*self.messages(), _message("user", text)]
+        messages = [*self.messages(), _make_message("user", text)]
         yield from self._stream_answer(messages, lambda: self.companion.say(text, **settings))
 
     def again(self, settings: dict[str, Any]) -> Iterator[list[Message]]:
@@ -89,7 +89,7 @@ class UserSession(UserMemory):
             LookupError: If this conversation has no turns.
             InvalidInputError: If another answer is in progress.
         """
-        last = _messages(self._require_last())
+        last = _to_messages(self._require_last())
         messages = [*self.messages()[: -len(last)], *last[:1]]
         yield from self._stream_answer(messages, lambda: self.companion.again(**settings))
 
@@ -99,15 +99,15 @@ class UserSession(UserMemory):
         self._lock()
         answer = ""
         try:
-            yield [*messages, _message("assistant", self.strings["thinking"])]
+            yield [*messages, _make_message("assistant", self.strings["thinking"])]
             for piece in ask():
                 answer += piece
-                yield [*messages, _message("assistant", answer)]
-            yield [*messages, _message("assistant", answer)] if answer.strip() else messages
+                yield [*messages, _make_message("assistant", answer)]
+            yield [*messages, _make_message("assistant", answer)] if answer.strip() else messages
         except MemoryBankError as error:
             reason = " ".join(str(error).split())[:_MAX_ERROR_LENGTH]
             failure = self.strings["failed"].format(error=reason)
-            yield [*messages, _message("assistant", failure)]
+            yield [*messages, _make_message("assistant", failure)]
         finally:
             self._answering.release()
 
@@ -149,18 +149,18 @@ class UserSession(UserMemory):
         return markup.render_conversation(self.messages(), self.strings)
 
 
-def _message(role: str, text: str) -> Message:
+def _make_message(role: str, text: str) -> Message:
     return {"role": role, "content": text}
 
 
-def _messages(memory: Memory) -> list[Message]:
+def _to_messages(memory: Memory) -> list[Message]:
     """Return the messages of a turn, without empty ones."""
     turn = memory.turn
     texts = (("user", turn.query), ("assistant", turn.response)) if turn else ()
-    return [_message(role, text) for role, text in texts if text.strip()]
+    return [_make_message(role, text) for role, text in texts if text.strip()]
 
 
-def _todays_conversation(bank: MemoryBank, user_id: str) -> str | None:
+def _find_todays_conversation(bank: MemoryBank, user_id: str) -> str | None:
     """Return the user's last conversation if it has a turn of today, else None."""
     latest = bank.timeline(user_id=user_id, kind="turn", last=1)
     today = bank.day_of(datetime.now(timezone.utc))

@@ -64,7 +64,7 @@ class UserMemory:
         return self.strings["restored"]
 
     def pin(self, memory: Memory) -> str:
-        """Keep a memory from fading."""
+        """Pin a memory; it does not fade."""
         self.bank.pin([memory], user_id=self.user_id)
         return self.strings["pinned"]
 
