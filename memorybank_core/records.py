@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .errors import InvalidInputError
+from .search.score_strings import SCORE_STRINGS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -260,7 +261,7 @@ class SearchResult:
 
     def why(self, language: str = "en") -> str:
         """Return one line that explains the score, in English ("en") or Chinese ("zh")."""
-        wording = WHY[language]
+        wording = SCORE_STRINGS[language]
         parts = plain_fields(self.parts).items()
         summands = [f"{wording[name]} {part:+.2f}" for name, part in parts if abs(part) >= 0.005]
         return wording["line"].format(
@@ -280,33 +281,6 @@ class SearchResult:
         """Return the result of a dict made by `to_dict`."""
         memory, parts = Memory.from_dict(data["memory"]), Parts(**data["parts"])
         return cls(**{**data, "memory": memory, "parts": parts})
-
-
-WHY = {
-    "en": {
-        "similarity": "meaning",
-        "lexical": "words",
-        "date": "date",
-        "speaker": "speaker",
-        "context": "neighbours",
-        "retention": "freshness",
-        "comma": ", ",
-        "line": "score {score:.2f} = {summands} "
-        "(cosine {cosine:.2f}, retention {retention:.2f}, strength {strength:g})",
-    },
-    "zh": {
-        "similarity": "语义",
-        "lexical": "词语",
-        "date": "日期",
-        "speaker": "说话人",
-        "context": "上下文",
-        "retention": "新鲜度",
-        "comma": "、",
-        "line": "得分 {score:.2f} = {summands}"
-        "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",
-    },
-}
-"""The wording of `SearchResult.why`, which omits summands close to 0."""
 
 
 def plain_fields(record: Any) -> dict[str, Any]:

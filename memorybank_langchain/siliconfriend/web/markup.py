@@ -10,7 +10,7 @@ from itertools import groupby
 
 from memorybank_core import Context, Digest, Memory, MemoryBank, Portrait, SearchResult
 from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
-from memorybank_core.records import WHY
+from memorybank_core.search.score_strings import SCORE_STRINGS
 
 from .curves import draw_curve
 
@@ -77,7 +77,7 @@ def render_recalled(context: Context | None, strings: Strings, language: str) ->
 
 
 def _render_result(result: SearchResult, strings: Strings, language: str) -> str:
-    memory, names = result.memory, WHY[language]
+    memory, names = result.memory, SCORE_STRINGS[language]
     parts = "".join(
         f'<span class="sf-part{" minus" if part < 0 else ""}">{escape(names[name])} '
         f"<b>{part:+.2f}</b></span>"

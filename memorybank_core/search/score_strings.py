@@ -1,0 +1,27 @@
+"""The wording of `SearchResult.why`, by language."""
+
+SCORE_STRINGS = {
+    "en": {
+        "similarity": "meaning",
+        "lexical": "words",
+        "date": "date",
+        "speaker": "speaker",
+        "context": "neighbours",
+        "retention": "freshness",
+        "comma": ", ",
+        "line": "score {score:.2f} = {summands} "
+        "(cosine {cosine:.2f}, retention {retention:.2f}, strength {strength:g})",
+    },
+    "zh": {
+        "similarity": "语义",
+        "lexical": "词语",
+        "date": "日期",
+        "speaker": "说话人",
+        "context": "上下文",
+        "retention": "新鲜度",
+        "comma": "、",
+        "line": "得分 {score:.2f} = {summands}"
+        "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",
+    },
+}
+"""The wording of `SearchResult.why`, which omits summands close to 0."""
