@@ -1,7 +1,7 @@
-"""A tiny language model that repeats its prompt, so that tests can compute its answers by eye.
+"""A tiny language model that repeats its prompt, which makes its answers easy to predict.
 
-It answers with every message of the prompt, one a line, then the end token. A token is a byte, so
-that a character may take several. It runs in `generate` of transformers, with its cache.
+It answers with every message of the prompt, one per line, then the end token. A token is a byte, so
+a character may take several. It runs in `generate` of transformers, with its cache.
 """
 
 import time
@@ -29,7 +29,7 @@ TEMPLATE = (
 
 
 class EchoConfig(PreTrainedConfig):
-    """The fields that a cache needs."""
+    """Configuration with the fields that a cache needs."""
 
     model_type = "echo"
     num_hidden_layers = hidden_size = num_attention_heads = 1
@@ -38,7 +38,7 @@ class EchoConfig(PreTrainedConfig):
 
 
 class EchoModel(PreTrainedModel, GenerationMixin):
-    """Its cache holds the tokens themselves.
+    """Model that repeats its prompt. Its cache stores the tokens themselves.
 
     Attributes:
         steps: Number of forward passes so far.
@@ -87,7 +87,7 @@ def byte_tokenizer():
 
 
 def echo_host(**options):
-    """Return a host of an `EchoModel`, which is also its attribute `model`."""
+    """Return a LocalModel of an `EchoModel`, which is also its attribute `model`."""
     model = EchoModel(EchoConfig())
     host = LocalModel(model, byte_tokenizer(), **{"name": "echo", **options})
     host.model = model
@@ -95,7 +95,7 @@ def echo_host(**options):
 
 
 def random_host(**options):
-    """Return a host of a tiny Llama with random weights, whose answers seldom end."""
+    """Return a LocalModel of a tiny Llama with random weights, whose answers rarely end early."""
     torch.manual_seed(7)
     config = LlamaConfig(
         vocab_size=EchoConfig.vocab_size, hidden_size=32, intermediate_size=32,

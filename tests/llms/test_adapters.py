@@ -1,4 +1,4 @@
-"""Adapters in every published format give the trained model's numbers; invalid ones are refused."""
+"""Adapters in every published format give the trained model's logits; invalid ones are rejected."""
 
 import json
 import os
@@ -27,7 +27,7 @@ DATA = Path(__file__).parents[1] / "data"
 ADAPTERS = DATA / "adapters"
 CHATGLM, BELLE = ADAPTERS / "peft-0.3.0/chatglm", ADAPTERS / "peft-0.2.0/belle"
 EMPTY = ADAPTERS / "peft-0.3.0/belle"
-TRAINED = [
+TRAINED_ADAPTERS = [
     "peft-0.2.0/chatglm",
     "peft-0.2.0/chatglm/checkpoint-2",
     "peft-0.3.0/chatglm",
@@ -37,7 +37,7 @@ TRAINED = [
 ]
 CLOSE = 1e-4
 
-# For tests in which peft creates the adapter: it reads a property that transformers renamed.
+# For tests in which peft creates the adapter: peft reads a property that transformers renamed.
 MADE_BY_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 # BLAS threads may round the last bit differently; a smaller difference counts as equal.
@@ -74,7 +74,7 @@ def difference(first, second):
     return (first - second).abs().max().item()
 
 
-def wrong_by(model, folder):
+def logit_error(model, folder):
     """Return the largest difference from the logits of the trained model of this folder."""
     folder = ADAPTERS / folder
     golden = folder / "golden.safetensors"
@@ -83,7 +83,7 @@ def wrong_by(model, folder):
     return difference(logits(model, prompt_of(folder))[..., ::8], expected)
 
 
-def copied(folder, tmp_path, *, config=None, change=None):
+def copy_adapter(folder, tmp_path, *, config=None, change=None):
     """Copy an adapter, with changed configuration entries or tensors."""
     copy = tmp_path / "adapter"
     copy.mkdir()
@@ -97,7 +97,7 @@ def copied(folder, tmp_path, *, config=None, change=None):
     return copy
 
 
-def refusal(model, folder, **options):
+def rejection_message(model, folder, **options):
     """Return the error message for an adapter; the model must be unchanged afterwards."""
     ids = torch.tensor([[3, 7, 9, 12]])
     if isinstance(model, ChatGLMForCausalLM):
@@ -112,100 +112,100 @@ def refusal(model, folder, **options):
     return str(caught.value)
 
 
-class TestTheTrainedModelsNumbers:
+class TestTrainedModelLogits:
     @pytest.mark.parametrize("name", ["default", "silicon-friend", "lora"])
-    @pytest.mark.parametrize("folder", TRAINED)
-    def test_apart_and_merged(self, folder, name):
+    @pytest.mark.parametrize("folder", TRAINED_ADAPTERS)
+    def test_separate_and_merged(self, folder, name):
         base = base_of(folder)
-        assert wrong_by(base, folder) > 0.01, "the adapter makes a difference"
+        assert logit_error(base, folder) > 0.01, "the adapter makes a difference"
         model = load_adapter(base, ADAPTERS / folder, name=name)
-        assert wrong_by(model, folder) < CLOSE
+        assert logit_error(model, folder) < CLOSE
         merged = merge_adapter(model)
         assert type(merged) is type(base)
-        assert wrong_by(merged, folder) < CLOSE
+        assert logit_error(merged, folder) < CLOSE
 
-    def test_as_safetensors(self, tmp_path):
-        folder = copied(CHATGLM, tmp_path)
+    def test_safetensors(self, tmp_path):
+        folder = copy_adapter(CHATGLM, tmp_path)
         tensors = torch.load(folder / "adapter_model.bin", weights_only=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         (folder / "adapter_model.bin").unlink()
-        assert wrong_by(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+        assert logit_error(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
 
-    def test_saved_again_by_todays_peft(self, tmp_path):
+    def test_resaved_by_current_peft(self, tmp_path):
         load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm").save_pretrained(tmp_path)
         model = load_adapter(chatglm(), str(tmp_path), name="again")
-        assert wrong_by(model, "peft-0.2.0/chatglm") < CLOSE
+        assert logit_error(model, "peft-0.2.0/chatglm") < CLOSE
 
-    def test_a_checkpoint_given_from_inside(self, monkeypatch):
+    def test_checkpoint_in_current_directory(self, monkeypatch):
         monkeypatch.chdir(CHATGLM / "checkpoint-2")
-        assert wrong_by(load_adapter(chatglm(), "."), CHATGLM) < CLOSE
+        assert logit_error(load_adapter(chatglm(), "."), CHATGLM) < CLOSE
 
-    def test_ready_to_answer(self):
+    def test_loaded_model_is_ready_for_inference(self):
         model = load_adapter(chatglm(), CHATGLM)
         assert not model.training
         assert not any(weight.requires_grad for weight in model.parameters())
 
-    def test_in_the_models_dtype(self):
+    def test_adapter_has_dtype_of_model(self):
         model = load_adapter(llama(dtype=torch.bfloat16), BELLE)
         assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
-        assert wrong_by(model, BELLE) < 0.1
+        assert logit_error(model, BELLE) < 0.1
 
 
 class TestSwitching:
-    def test_each_adapter_and_the_base_keep_their_numbers(self):
+    def test_each_adapter_and_the_base_keep_their_logits(self):
         old, new = "peft-0.2.0/chatglm", "peft-0.3.0/chatglm"
         base = chatglm()
-        alone = logits(base, prompt_of(old))
+        base_logits = logits(base, prompt_of(old))
         model = load_adapter(base, ADAPTERS / old, name="old")
         assert load_adapter(model, ADAPTERS / new, name="new") is model
-        assert wrong_by(model, new) < CLOSE, "the adapter loaded last is active"
+        assert logit_error(model, new) < CLOSE, "the adapter loaded last is active"
         for name, folder in (("old", old), ("new", new), ("old", old)):
             use_adapter(model, name)
-            assert wrong_by(model, folder) < CLOSE
+            assert logit_error(model, folder) < CLOSE
             use_adapter(model, None)
-            assert difference(logits(model, prompt_of(old)), alone) < SAME
+            assert difference(logits(model, prompt_of(old)), base_logits) < SAME
         use_adapter(model, "new")
         assert not any(weight.requires_grad for weight in model.parameters())
 
-    def test_merged_is_the_one_in_use(self):
+    def test_active_adapter_is_merged(self):
         model = load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm", name="old")
         load_adapter(model, CHATGLM, name="new")
         use_adapter(model, "old")
-        assert wrong_by(merge_adapter(model), "peft-0.2.0/chatglm") < CLOSE
+        assert logit_error(merge_adapter(model), "peft-0.2.0/chatglm") < CLOSE
 
-    def test_none_in_use_is_not_merged(self):
+    def test_merge_needs_active_adapter(self):
         model = load_adapter(chatglm(), CHATGLM)
         use_adapter(model, None)
         with pytest.raises(ConfigurationError, match=r"no adapter is active.*'default'"):
             merge_adapter(model)
 
-    def test_an_unknown_name(self):
+    def test_unknown_name(self):
         model = load_adapter(chatglm(), CHATGLM, name="friend")
         with pytest.raises(ConfigurationError, match=r"no adapter 'foe'.*'friend'"):
             use_adapter(model, "foe")
 
-    def test_a_name_that_is_taken(self):
+    def test_name_in_use(self):
         model = load_adapter(chatglm(), CHATGLM)
-        assert "'default' is already loaded" in refusal(model, CHATGLM)
+        assert "'default' is already loaded" in rejection_message(model, CHATGLM)
 
     @pytest.mark.parametrize("name", ["", "a.b", "keys"])
-    def test_a_name_that_cannot_be(self, name):
-        assert "cannot be an adapter's name" in refusal(chatglm(), CHATGLM, name=name)
+    def test_invalid_name(self, name):
+        assert "cannot be an adapter's name" in rejection_message(chatglm(), CHATGLM, name=name)
 
-    def test_a_second_that_is_refused_leaves_the_first(self, tmp_path):
+    def test_rejected_second_adapter_leaves_the_first(self, tmp_path):
         model = load_adapter(chatglm(), CHATGLM)
-        folder = copied(CHATGLM, tmp_path, config={"r": 4})
-        assert "r is 4" in refusal(model, folder, name="second")
-        assert wrong_by(model, CHATGLM) < CLOSE
+        folder = copy_adapter(CHATGLM, tmp_path, config={"r": 4})
+        assert "r is 4" in rejection_message(model, folder, name="second")
+        assert logit_error(model, CHATGLM) < CLOSE
         load_adapter(model, ADAPTERS / "peft-0.2.0/chatglm", name="second")
-        assert wrong_by(model, "peft-0.2.0/chatglm") < CLOSE
+        assert logit_error(model, "peft-0.2.0/chatglm") < CLOSE
 
 
 class TestMergedLinear:
     @pytest.mark.parametrize(
         "enabled", [[True, False, True], [False, True], [True] * 4, [False, True, False]]
     )
-    def test_gives_what_peft_0_2_0_computed(self, enabled):
+    def test_same_result_as_peft_0_2_0(self, enabled):
         """Compare with the source of MergedLinear.forward, which always has two groups."""
         torch.manual_seed(0)
         parts, r, rows, wide = sum(enabled), 4, 10, 6
@@ -223,102 +223,108 @@ class TestMergedLinear:
         assert difference(plain, expected.flatten(2)) < 1e-5
 
 
-class TestRefused:
-    def test_an_empty_file_names_the_checkpoint_with_weights(self):
-        message = refusal(llama(), EMPTY)
+class TestRejectedAdapters:
+    def test_empty_file_names_checkpoint_with_weights(self):
+        message = rejection_message(llama(), EMPTY)
         assert "adapter_model.bin contains no tensors" in message
         assert f"{EMPTY / 'checkpoint-2'} has the weights" in message
 
-    def test_an_empty_file_without_checkpoints(self, tmp_path):
-        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=dict.clear))
+    def test_empty_file_without_checkpoints(self, tmp_path):
+        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=dict.clear))
         assert "trained again" in message
 
-    def test_the_latest_checkpoint_that_is_not_empty(self, tmp_path):
-        folder = copied(CHATGLM, tmp_path, change=dict.clear)
+    def test_latest_checkpoint_with_weights_is_named(self, tmp_path):
+        folder = copy_adapter(CHATGLM, tmp_path, change=dict.clear)
         for step, source in ((9, CHATGLM), (10, CHATGLM), (20, EMPTY)):
             (folder / f"checkpoint-{step}").mkdir()
             shutil.copy(source / "adapter_model.bin", folder / f"checkpoint-{step}")
-        assert f"{folder / 'checkpoint-10'} has the weights" in refusal(chatglm(), folder)
+        assert f"{folder / 'checkpoint-10'} has the weights" in rejection_message(chatglm(), folder)
 
-    def test_b_matrices_that_are_zero(self, tmp_path):
+    def test_zero_b_matrices(self, tmp_path):
         def zero(tensors):
             for name in tensors:
                 if "lora_B" in name:
                     tensors[name].zero_()
 
-        assert "never trained" in refusal(chatglm(), copied(CHATGLM, tmp_path, change=zero))
-        folder = copied(CHATGLM, tmp_path / "..", change=zero, config={"init_lora_weights": False})
-        assert "never trained" in refusal(chatglm(), folder)
+        assert "never trained" in rejection_message(
+            chatglm(), copy_adapter(CHATGLM, tmp_path, change=zero)
+        )
+        folder = copy_adapter(
+            CHATGLM, tmp_path / "..", change=zero, config={"init_lora_weights": False}
+        )
+        assert "never trained" in rejection_message(chatglm(), folder)
 
-    def test_a_layer_that_is_missing(self, tmp_path):
+    def test_missing_layer(self, tmp_path):
         def drop(tensors):
             for name in [name for name in tensors if "layers.1." in name]:
                 del tensors[name]
 
-        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=drop))
+        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=drop))
         assert (
             "2 of 6 tensors are missing: transformer.layers.1.attention.query_key_value" in message
         )
 
-    def test_a_tensor_too_many(self, tmp_path):
+    def test_unexpected_tensor(self, tmp_path):
         def add(tensors):
             tensors["base_model.model.lm_head.weight"] = torch.ones(2)
 
-        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
         assert "1 are not expected: lm_head.weight" in message
 
-    def test_a_layer_that_the_model_does_not_have(self, tmp_path):
+    def test_layer_not_in_model(self, tmp_path):
         def add(tensors):
             for name in [name for name in tensors if "layers.1." in name]:
                 tensors[name.replace("layers.1.", "layers.27.")] = tensors[name]
 
-        message = refusal(chatglm(), copied(CHATGLM, tmp_path, change=add))
+        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
         assert "2 are not expected: transformer.layers.27." in message
 
-    def test_another_rank(self, tmp_path):
-        message = refusal(chatglm(), copied(CHATGLM, tmp_path, config={"r": 16}))
+    def test_wrong_rank(self, tmp_path):
+        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, config={"r": 16}))
         assert "of [8, 64], which must be [16, 64] (r is 16" in message
 
-    def test_another_rank_of_a_merged_linear(self, tmp_path):
-        folder = copied(ADAPTERS / "peft-0.2.0/chatglm", tmp_path, config={"r": 3})
-        assert "lora_B.weight has the shape [128, 8, 1]" in refusal(chatglm(), folder)
+    def test_wrong_rank_of_merged_linear(self, tmp_path):
+        folder = copy_adapter(ADAPTERS / "peft-0.2.0/chatglm", tmp_path, config={"r": 3})
+        assert "lora_B.weight has the shape [128, 8, 1]" in rejection_message(chatglm(), folder)
 
-    def test_another_familys(self):
-        message = refusal(chatglm(), BELLE)
+    def test_adapter_of_another_family(self):
+        message = rejection_message(chatglm(), BELLE)
         assert "made for ../../llama_tiny and its layers down_proj, gate_proj, k_proj" in message
         assert "ChatGLMForCausalLM" in message
         assert "query_key_value" in message
-        message = refusal(llama(), CHATGLM)
+        message = rejection_message(llama(), CHATGLM)
         assert "made for ../../../chatglm/v1a and its layers query_key_value" in message
         assert "LlamaForCausalLM" in message
 
-    def test_another_widths(self):
+    def test_wrong_width(self):
         config = LlamaConfig.from_pretrained(ADAPTERS / "llama_tiny", hidden_size=32)
-        message = refusal(LlamaForCausalLM(config).eval(), BELLE)
+        message = rejection_message(LlamaForCausalLM(config).eval(), BELLE)
         assert "made for ../../llama_tiny, does not fit LlamaForCausalLM" in message
         assert "of [8, 172]" not in message
         assert "another shape" in message
 
-    def test_the_base_models_name_alone_is_no_reason_to_refuse(self, tmp_path):
-        folder = copied(CHATGLM, tmp_path, config={"base_model_name_or_path": "C:\\models\\glm"})
-        assert wrong_by(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+    def test_base_model_name_is_not_compared(self, tmp_path):
+        folder = copy_adapter(
+            CHATGLM, tmp_path, config={"base_model_name_or_path": "C:\\models\\glm"}
+        )
+        assert logit_error(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e6])
-    def test_numbers_that_are_not_finite(self, tmp_path, number):
+    def test_nonfinite_numbers(self, tmp_path, number):
         def spoil(tensors):
             next(iter(tensors.values()))[0, 0] = number
 
         model = chatglm(dtype=torch.float16)
-        message = refusal(model, copied(CHATGLM, tmp_path, change=spoil))
+        message = rejection_message(model, copy_adapter(CHATGLM, tmp_path, change=spoil))
         assert "infinite or undefined numbers in base_model.model.transformer.layers.0." in message
 
-    def test_a_sum_that_is_not_finite(self, tmp_path):
+    def test_nonfinite_sum(self, tmp_path):
         def large(tensors):
             for name in tensors:
                 tensors[name].fill_(3e4)
 
         model = chatglm(dtype=torch.float16)
-        model = load_adapter(model, copied(CHATGLM, tmp_path, change=large))
+        model = load_adapter(model, copy_adapter(CHATGLM, tmp_path, change=large))
         with pytest.raises(ConfigurationError, match=r"cannot be merged.*NaN"):
             merge_adapter(model)
 
@@ -331,44 +337,46 @@ class _Attack:
         return os.mkdir, (str(self.path),)
 
 
-def legacy(content, path):
+def save_legacy_pickle(content, path):
     path.write_bytes(pickle.dumps(content, protocol=2))
 
 
 class TestFiles:
-    def test_peft_that_is_not_installed(self, monkeypatch):
+    def test_peft_not_installed(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "peft", None)
-        message = refusal(chatglm(), CHATGLM)
+        message = rejection_message(chatglm(), CHATGLM)
         assert 'pip install "memorybank[lora]"' in message
 
-    @pytest.mark.parametrize("save", [torch.save, legacy])
+    @pytest.mark.parametrize("save", [torch.save, save_legacy_pickle])
     def test_code_in_a_file_is_not_executed(self, tmp_path, save):
-        folder = copied(CHATGLM, tmp_path)
+        folder = copy_adapter(CHATGLM, tmp_path)
         trace = tmp_path / "executed"
         save({"weight": _Attack(trace)}, folder / "adapter_model.bin")
-        assert "Nothing in it was executed" in refusal(chatglm(), folder)
+        assert "Nothing in it was executed" in rejection_message(chatglm(), folder)
         assert not trace.exists()
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"text"])
     @pytest.mark.parametrize("file", ["adapter_model.bin", "adapter_model.safetensors"])
     def test_damaged(self, tmp_path, file, content):
-        folder = copied(CHATGLM, tmp_path)
+        folder = copy_adapter(CHATGLM, tmp_path)
         (folder / file).write_bytes(content)
-        message = refusal(chatglm(), folder)
+        message = rejection_message(chatglm(), folder)
         assert f"{file} is truncated or not a weight file" in message
 
-    def test_other_things_than_tensors(self, tmp_path):
-        folder = copied(CHATGLM, tmp_path)
+    def test_objects_other_than_tensors(self, tmp_path):
+        folder = copy_adapter(CHATGLM, tmp_path)
         torch.save({"epoch": 3}, folder / "adapter_model.bin")
-        assert "objects other than tensors" in refusal(chatglm(), folder)
+        assert "objects other than tensors" in rejection_message(chatglm(), folder)
 
-    def test_what_is_missing(self, tmp_path):
-        assert "none is not a folder" in refusal(chatglm(), tmp_path / "none")
+    def test_missing_files(self, tmp_path):
+        assert "none is not a folder" in rejection_message(chatglm(), tmp_path / "none")
         (tmp_path / "bare" / "inside").mkdir(parents=True)
-        assert "adapter_config.json" in refusal(chatglm(), tmp_path / "bare" / "inside")
-        folder = copied(CHATGLM, tmp_path)
+        assert "adapter_config.json" in rejection_message(chatglm(), tmp_path / "bare" / "inside")
+        folder = copy_adapter(CHATGLM, tmp_path)
         (folder / "adapter_model.bin").unlink()
-        assert "no weights: none of adapter_model.safetensors" in refusal(chatglm(), folder)
+        assert "no weights: none of adapter_model.safetensors" in rejection_message(
+            chatglm(), folder
+        )
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -383,14 +391,14 @@ class TestFiles:
             ('{"peft_type": "LORA", "target_modules": 5}', "does not fit"),
         ],
     )
-    def test_an_invalid_configuration(self, tmp_path, content, message):
-        folder = copied(CHATGLM, tmp_path)
+    def test_invalid_configuration(self, tmp_path, content, message):
+        folder = copy_adapter(CHATGLM, tmp_path)
         (folder / "adapter_config.json").write_text(content)
-        assert re.search(message, refusal(chatglm(), folder))
+        assert re.search(message, rejection_message(chatglm(), folder))
 
 
-class TestAdaptersOfTheOriginalChatGLM2:
-    """Loaded into the `glm` model of transformers, which has separate query, key and value."""
+class TestAdaptersOfOfficialChatGLM2:
+    """Adapters loaded into `glm` of transformers, which has separate query, key and value."""
 
     TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
     CONFIG = {  # noqa: RUF012
@@ -429,7 +437,7 @@ class TestAdaptersOfTheOriginalChatGLM2:
         torch.save(tensors, folder / "pytorch_model.bin")
         return merged
 
-    def test_give_what_the_sum_gives(self, official, tmp_path):
+    def test_same_logits_as_merged_weights(self, official, tmp_path):
         config, weights = official
         merged = self.adapter(tmp_path, weights)
         ids = torch.randint(10, 3000, (2, 12), generator=torch.Generator().manual_seed(0))
@@ -439,13 +447,13 @@ class TestAdaptersOfTheOriginalChatGLM2:
         assert difference(logits(model, ids), expected) < 2e-5 * expected.abs().max()
         assert difference(logits(merge_adapter(model), ids), expected) < CLOSE
 
-    def test_with_strengths_by_layer(self, official, tmp_path):
+    def test_alpha_pattern_is_rejected(self, official, tmp_path):
         config, weights = official
         self.adapter(tmp_path, weights, alpha_pattern={"query_key_value": 3})
-        message = refusal(self.native(config, weights), tmp_path)
+        message = rejection_message(self.native(config, weights), tmp_path)
         assert "has alpha_pattern for layers that are fused" in message
 
-    def test_of_another_width(self, official, tmp_path):
+    def test_wrong_number_of_rows(self, official, tmp_path):
         config, weights = official
         self.adapter(tmp_path, weights)
         model = self.native(config, weights)
@@ -453,13 +461,13 @@ class TestAdaptersOfTheOriginalChatGLM2:
         with pytest.raises(ConfigurationError, match="rows"):
             load_adapter(model, tmp_path)
 
-    def test_of_the_first_chatglm(self, official):
-        message = refusal(self.native(*official), CHATGLM)
+    def test_adapter_of_chatglm_6b(self, official):
+        message = rejection_message(self.native(*official), CHATGLM)
         assert "layers query_key_value; GlmForCausalLM has no such layers" in message
 
 
 LAYERS = {"target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
-OTHERS = {
+OTHER_CONFIGS = {
     "dora": peft.LoraConfig(use_dora=True, **LAYERS),
     "rslora": peft.LoraConfig(use_rslora=True, **LAYERS),
     "ranks": peft.LoraConfig(rank_pattern={"q_proj": 3}, **LAYERS),
@@ -470,7 +478,7 @@ OTHERS = {
 
 
 @MADE_BY_PEFT
-class TestAdaptersOfTodaysPeft:
+class TestAdaptersOfCurrentPeft:
     def trained(self, config, folder):
         """Save an adapter with random changes and return the logits of its model."""
         torch.manual_seed(0)
@@ -481,25 +489,25 @@ class TestAdaptersOfTodaysPeft:
         model.eval().save_pretrained(folder)
         return logits(model, prompt_of("belle"))
 
-    @pytest.mark.parametrize("kind", OTHERS)
-    def test_as_they_were_saved(self, kind, tmp_path):
-        expected = self.trained(OTHERS[kind], tmp_path)
+    @pytest.mark.parametrize("kind", OTHER_CONFIGS)
+    def test_same_logits_as_saved_model(self, kind, tmp_path):
+        expected = self.trained(OTHER_CONFIGS[kind], tmp_path)
         base = llama()
-        alone = logits(base, prompt_of("belle"))
+        base_logits = logits(base, prompt_of("belle"))
         model = load_adapter(base, tmp_path, name="other")
         assert difference(logits(model, prompt_of("belle")), expected) < SAME
-        assert difference(alone, expected) > 0.01
+        assert difference(base_logits, expected) > 0.01
         use_adapter(model, None)
-        assert difference(logits(model, prompt_of("belle")), alone) < SAME
+        assert difference(logits(model, prompt_of("belle")), base_logits) < SAME
         use_adapter(model, "other")
         assert difference(logits(merge_adapter(model), prompt_of("belle")), expected) < CLOSE
 
     @pytest.mark.parametrize("kind", ["dora", "loha", "ia3"])
-    def test_untrained(self, kind, tmp_path):
-        peft.get_peft_model(llama(), OTHERS[kind]).save_pretrained(tmp_path)
-        assert "never trained" in refusal(llama(), tmp_path)
+    def test_untrained_adapter(self, kind, tmp_path):
+        peft.get_peft_model(llama(), OTHER_CONFIGS[kind]).save_pretrained(tmp_path)
+        assert "never trained" in rejection_message(llama(), tmp_path)
 
-    def test_before_the_prompt(self, tmp_path):
+    def test_prompt_tuning(self, tmp_path):
         config = peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
         expected = self.trained(config, tmp_path)
         model = load_adapter(llama(), tmp_path, name="other")
@@ -509,13 +517,15 @@ class TestAdaptersOfTodaysPeft:
         with pytest.raises(ConfigurationError, match="cannot be merged"):
             merge_adapter(model)
 
-    def test_of_two_kinds(self, tmp_path):
-        self.trained(OTHERS["ia3"], tmp_path)
-        assert "different peft types" in refusal(load_adapter(llama(), BELLE), tmp_path, name="x")
+    def test_two_types_in_one_model(self, tmp_path):
+        self.trained(OTHER_CONFIGS["ia3"], tmp_path)
+        assert "different peft types" in rejection_message(
+            load_adapter(llama(), BELLE), tmp_path, name="x"
+        )
 
-    def test_with_a_tensor_missing(self, tmp_path):
-        self.trained(OTHERS["loha"], tmp_path)
+    def test_missing_tensor(self, tmp_path):
+        self.trained(OTHER_CONFIGS["loha"], tmp_path)
         tensors = load_file(tmp_path / "adapter_model.safetensors")
         tensors.pop(min(tensors))
         save_file(tensors, tmp_path / "adapter_model.safetensors")
-        assert "1 of 24 tensors are missing" in refusal(llama(), tmp_path)
+        assert "1 of 24 tensors are missing" in rejection_message(llama(), tmp_path)

@@ -1,4 +1,4 @@
-"""as_llm: an object or a function as a language model."""
+"""Tests of as_llm, which adapts an object or a function to the `LLM` protocol."""
 
 import pytest
 
@@ -37,11 +37,11 @@ def shout(messages):
     return messages[-1]["content"].upper()
 
 
-async def later(messages):
-    return "too late"
+async def answer_async(messages):
+    return "Hello!"
 
 
-def test_an_object_is_called_with_the_options():
+def test_object_is_called_with_options():
     echo = Echo()
     model = as_llm(echo)
     answer = model.complete(HELLO, max_tokens=5, stop=["END"])
@@ -53,13 +53,13 @@ def test_an_object_is_called_with_the_options():
     assert not hasattr(model, "count_tokens")
 
 
-def test_the_fake_of_the_core_is_one():
+def test_fake_llm_is_adapted():
     fake = FakeLLM(["Hi."])
     assert as_llm(fake).complete(HELLO) == "Hi."
     assert fake.asked == [HELLO]
 
 
-def test_a_function_is_called_and_its_answer_cut_at_a_stop():
+def test_function_answer_is_cut_at_stop_string():
     model = as_llm(shout)
     assert model.complete(HELLO, max_tokens=5) == "HELLO!"
     assert model.complete(HELLO, stop=["O", "L"]) == "HE"
@@ -67,7 +67,7 @@ def test_a_function_is_called_and_its_answer_cut_at_a_stop():
     assert as_llm(shout, name="mine").name == "mine"
 
 
-def test_a_model_without_a_name_has_that_of_its_class():
+def test_default_name_is_that_of_class():
     class Nameless:
         def __call__(self, messages):
             return messages[-1]["content"]
@@ -76,12 +76,12 @@ def test_a_model_without_a_name_has_that_of_its_class():
     assert (model.name, model.complete(HELLO)) == ("Nameless", "Hello!")
 
 
-def test_the_messages_of_the_caller_are_not_changed():
-    def vandal(messages):
+def test_messages_of_caller_are_not_changed():
+    def clear_message(messages):
         messages[0].clear()
         return "done"
 
-    assert as_llm(vandal).complete(HELLO) == "done"
+    assert as_llm(clear_message).complete(HELLO) == "done"
     assert HELLO == [{"role": "user", "content": "Hello!"}]
 
 
@@ -92,38 +92,38 @@ def test_foreign_errors_are_translated_and_chained():
     assert caught.value.__cause__ is cause
 
 
-def test_a_foreign_overflow_is_one_of_ours():
+def test_foreign_overflow_is_translated():
     error = ValueError("Requested tokens (2285) exceed context window of 2048")
     with pytest.raises(ContextOverflowError, match="window of echo: ValueError: Requested"):
         as_llm(Echo(error)).complete(HELLO)
 
 
 @pytest.mark.parametrize("error", [AnswerError("cut off"), StoreBusyError("busy")])
-def test_our_own_errors_pass(error):
+def test_memorybank_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as caught:
         as_llm(Echo(error)).complete(HELLO)
     assert caught.value is error
 
 
-def test_an_interruption_passes():
+def test_keyboard_interrupt_passes():
     with pytest.raises(KeyboardInterrupt):
         as_llm(Echo(KeyboardInterrupt())).complete(HELLO)
 
 
 @pytest.mark.parametrize("answer", [None, "", " \n", 7, b"bytes", ["a"]])
-def test_an_answer_must_be_text_that_is_not_empty(answer):
+def test_answer_must_be_nonempty_text(answer):
     message = "is empty" if isinstance(answer, str) else "must be a string"
     with pytest.raises(AnswerError, match=message):
         as_llm(lambda messages: answer).complete(HELLO, stop=["x"])
 
 
-@pytest.mark.parametrize("model", [None, "gpt-5", 7, Echo, later, object()])
-def test_other_shapes_are_refused_with_those_that_are_taken(model):
+@pytest.mark.parametrize("model", [None, "gpt-5", 7, Echo, answer_async, object()])
+def test_other_objects_are_rejected(model):
     with pytest.raises(ConfigurationError, match=r"takes an object with complete.*or a function"):
         as_llm(model)
 
 
-def test_a_client_of_openai_s_shape_is_sent_elsewhere():
+def test_openai_client_is_rejected_with_advice():
     class Client:
         def __init__(self):
             self.chat = self.completions = self

@@ -1,11 +1,11 @@
-"""ChatGLM-6B gives the numbers of the official code, and the comparison detects mistakes."""
+"""ChatGLM-6B gives the logits of the official code, and the comparison detects mistakes."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from golden import logits_differ, numbers, official  # noqa: E402
+from golden import load_golden, load_official, logit_difference  # noqa: E402
 from transformers import StaticCache  # noqa: E402
 
 from llms.chatglm import model as model_module  # noqa: E402
@@ -17,37 +17,37 @@ CLOSE = 1e-4
 
 @pytest.fixture(scope="module", params=["v1a", "v1prefix"])
 def case(request):
-    return official(request.param), numbers(request.param)
+    return load_official(request.param), load_golden(request.param)
 
 
 @pytest.fixture
 def model():
-    return official("v1a")
+    return load_official("v1a")
 
 
 def golden_error(model, **inputs):
-    golden = numbers("v1a")
+    golden = load_golden("v1a")
     with torch.no_grad():
         logits = model(golden["in.single.input_ids"], **inputs).logits
-    return logits_differ(logits, golden["out.single"])
+    return logit_difference(logits, golden["out.single"])
 
 
-class TestTheComparisonDetectsMistakes:
-    def test_it_holds_when_nothing_is_wrong(self, model):
+class TestComparisonDetectsMistakes:
+    def test_correct_model_passes(self, model):
         assert golden_error(model) < CLOSE
 
-    def test_a_causal_mask(self, model):
-        length = numbers("v1a")["in.single.input_ids"].shape[1]
+    def test_causal_mask(self, model):
+        length = load_golden("v1a")["in.single.input_ids"].shape[1]
         causal = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
         assert golden_error(model, attention_mask=causal) > 1
 
     @pytest.mark.parametrize("mistake", ["position keeps counting", "no block position"])
     def test_positions(self, model, mistake):
-        ids = numbers("v1a")["in.train_like"]
+        ids = load_golden("v1a")["in.train_like"]
         planes = positions.compute_positions(ids, torch.ones_like(ids), model.config)
-        place = torch.arange(ids.shape[1])[None]
+        index = torch.arange(ids.shape[1])[None]
         wrong = {
-            "position keeps counting": torch.stack((place + planes[1], planes[1])),
+            "position keeps counting": torch.stack((index + planes[1], planes[1])),
             "no block position": torch.stack((planes[0] - planes[1], planes[1].clamp(max=1) * 0)),
         }[mistake]
         mask = model_module.build_attention_mask(
@@ -55,14 +55,14 @@ class TestTheComparisonDetectsMistakes:
         )
         with torch.no_grad():
             logits = model(ids, position_ids=wrong, attention_mask=mask).logits
-        assert logits_differ(logits, numbers("v1a")["out.train_like"]) > 100 * CLOSE
+        assert logit_difference(logits, load_golden("v1a")["out.train_like"]) > 100 * CLOSE
 
-    def test_a_residual_weight_by_the_number_of_layers(self, model):
+    def test_residual_weight_from_num_layers(self, model):
         for layer in model.transformer.layers:
             layer.residual_weight = (2 * model.config.num_layers) ** 0.5
         assert golden_error(model) > 1
 
-    def test_frequencies_that_are_not_rounded(self, model, monkeypatch):
+    def test_unrounded_frequencies(self, model, monkeypatch):
         def exact(planes, head_dim, dtype):
             half = head_dim // 2
             frequency = 1 / 10000 ** (torch.arange(0, half, 2) / half)
@@ -70,19 +70,19 @@ class TestTheComparisonDetectsMistakes:
             angle = (both[..., None] * frequency)[:, None]
             return angle.cos().to(dtype), angle.sin().to(dtype)
 
-        golden = numbers("v1a")
+        golden = load_golden("v1a")
         monkeypatch.setattr(model_module, "rotary_angles", exact)
         with torch.no_grad():
             logits = model(golden["in.long"]).logits[:, -16:]
-        assert logits_differ(logits, golden["out.long"]) > CLOSE
+        assert logit_difference(logits, golden["out.long"]) > CLOSE
 
-    def test_the_exact_gelu(self, model, monkeypatch):
+    def test_exact_gelu(self, model, monkeypatch):
         gelu = torch.nn.functional.gelu
         monkeypatch.setattr(torch.nn.functional, "gelu", lambda x, approximate: gelu(x))
         assert golden_error(model) > 5 * CLOSE
 
 
-class TestWaysToRunIt:
+class TestWaysToRun:
     def test_step_by_step_without_position_ids(self, case):
         model, golden = case
         ids = golden["in.batch.input_ids"]
@@ -96,9 +96,9 @@ class TestWaysToRunIt:
                     token[:, None], attention_mask=mask, past_key_values=outputs.past_key_values
                 )
                 steps.append(outputs.logits[:, -1])
-        assert logits_differ(torch.stack(steps, 1), golden["out.inc_batch"]) < CLOSE
+        assert logit_difference(torch.stack(steps, 1), golden["out.inc_batch"]) < CLOSE
 
-    def test_one_graph_without_breaks_over_a_cache_of_fixed_size(self, case):
+    def test_static_cache_compiles_to_one_graph(self, case):
         model, golden = case
         ids = golden["in.single.input_ids"]
         torch._dynamo.reset()
@@ -119,10 +119,10 @@ class TestWaysToRunIt:
                     past_key_values=cache,
                 )
                 steps.append(outputs.logits[:, -1])
-        assert logits_differ(torch.stack(steps, 1), golden["out.inc_single"]) < CLOSE
+        assert logit_difference(torch.stack(steps, 1), golden["out.inc_single"]) < CLOSE
         assert not torch._dynamo.utils.counters["graph_break"]
 
-    def test_a_cache_of_fixed_size_generates_the_same(self, case):
+    def test_static_cache_generates_the_same(self, case):
         model, golden = case
         answer = model.generate(
             golden["in.batch.input_ids"],
@@ -133,14 +133,14 @@ class TestWaysToRunIt:
         )
         assert torch.equal(answer, golden["out.gen_batch"])
 
-    def test_plain_attention_shows_its_weights(self, case):
+    def test_eager_attention_returns_weights(self, case):
         _, golden = case
         prefix = case[0].config.pre_seq_len or 0
-        model = official("v1prefix" if prefix else "v1a", attn_implementation="eager")
+        model = load_official("v1prefix" if prefix else "v1a", attn_implementation="eager")
         ids = golden["in.single.input_ids"]
         with torch.no_grad():
             outputs = model(ids, output_attentions=True, output_hidden_states=True)
-        assert logits_differ(outputs.logits, golden["out.single"]) < CLOSE
+        assert logit_difference(outputs.logits, golden["out.single"]) < CLOSE
         length = ids.shape[1]
         assert [tuple(weights.shape) for weights in outputs.attentions] == [
             (1, 4, length, prefix + length)
@@ -148,7 +148,7 @@ class TestWaysToRunIt:
         assert len(outputs.hidden_states) == 4
 
     def test_gradients_are_the_same_with_checkpointing(self, model):
-        ids = numbers("v1a")["in.train_like"]
+        ids = load_golden("v1a")["in.train_like"]
         model.train()
 
         def gradients():
@@ -161,7 +161,7 @@ class TestWaysToRunIt:
         for gradient, expected in zip(gradients(), plain, strict=True):
             torch.testing.assert_close(gradient, expected)
 
-    def test_it_is_saved_under_the_official_names(self, model, tmp_path):
+    def test_saved_with_official_names(self, model, tmp_path):
         model.save_pretrained(tmp_path)
         again = type(model).from_pretrained(tmp_path)
         assert set(again.state_dict()) == set(model.state_dict())
@@ -169,7 +169,7 @@ class TestWaysToRunIt:
 
 
 class TestInvalidInput:
-    def test_a_sequence_without_the_start_of_an_answer(self, model):
+    def test_sequence_without_sop(self, model):
         with pytest.raises(ValueError, match=r"needs a <sop> \(id 9\)"):
             model(torch.tensor([[20, 21, 6]]))
 
@@ -177,6 +177,6 @@ class TestInvalidInput:
         with pytest.raises(ValueError, match="position_ids"):
             model(inputs_embeds=torch.zeros(1, 3, 64))
 
-    def test_nothing_at_all(self, model):
+    def test_no_input(self, model):
         with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
             model()

@@ -1,11 +1,11 @@
-"""Conversion of ChatGLM2, ChatGLM3 and GLM-4 to glm: each row of each tensor is in its place."""
+"""Conversion of ChatGLM2, ChatGLM3 and GLM-4 to glm: each row of a tensor has the right index."""
 
 import pytest
 
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
-from golden import DATA, config_of, official  # noqa: E402
+from golden import DATA, load_official, read_config  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from transformers import GlmForCausalLM  # noqa: E402
 
@@ -18,7 +18,7 @@ PARTS = [f"model.layers.1.self_attn.{part}_proj" for part in "qkv"]
 
 
 def config(**fields):
-    return {**config_of("v2a"), **fields}
+    return {**read_config("v2a"), **fields}
 
 
 @pytest.fixture
@@ -36,16 +36,16 @@ def fused_rows(**fields):
 
 
 class TestWeights:
-    def test_with_groups_all_queries_come_first_then_keys_then_values(self):
+    def test_grouped_rows_are_queries_then_keys_then_values(self):
         assert fused_rows() == [[*range(64)], [*range(64, 96)], [*range(96, 128)]]
 
     @pytest.mark.parametrize("groups", [1, 4])
-    def test_other_numbers_of_groups(self, groups):
+    def test_other_group_counts(self, groups):
         query, key, value = fused_rows(multi_query_group_num=groups)
         assert (len(query), len(key), len(value)) == (64, 16 * groups, 16 * groups)
         assert query + key + value == [*range(64 + 32 * groups)]
 
-    def test_without_multi_query_each_head_has_its_own_three(self):
+    def test_without_multi_query_rows_are_grouped_by_head(self):
         query, key, value = fused_rows(multi_query_attention=False)
         assert query[:18] == [*range(16), 48, 49]
         assert key[:18] == [*range(16, 32), 64, 65]
@@ -62,7 +62,7 @@ class TestWeights:
         ],
         ids=str,
     )
-    def test_names_and_shapes_are_those_of_the_model(self, fields, weights):
+    def test_names_and_shapes_match_glm(self, fields, weights):
         glm = convert_config(config(**fields))
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         for layer in range(3):
@@ -79,13 +79,13 @@ class TestWeights:
             name: tensor.shape for name, tensor in model.state_dict().items()
         }
 
-    def test_the_parts_are_views_of_the_original(self, weights):
+    def test_parts_are_views_of_original(self, weights):
         converted = convert_weights(weights, config())
         fused = weights[f"{FUSED}.weight"].untyped_storage().data_ptr()
         for part in PARTS:
             assert converted[f"{part}.weight"].untyped_storage().data_ptr() == fused
 
-    def test_the_frequencies_in_official_files_are_left_out(self, weights):
+    def test_frequencies_in_official_files_are_dropped(self, weights):
         weights["transformer.rotary_pos_emb.inv_freq"] = torch.zeros(4)
         assert not [name for name in convert_weights(weights, config()) if "inv_freq" in name]
 
@@ -94,19 +94,19 @@ class TestWeights:
         with pytest.raises(ConfigurationError, match=r"prefix_encoder\.0, .* and 2 more"):
             convert_weights(weights, config())
 
-    def test_a_fused_tensor_of_other_groups_is_named(self, weights):
+    def test_fused_tensor_with_wrong_groups_is_named(self, weights):
         with pytest.raises(ConfigurationError, match=r"value\.bias has 128 rows, .* = 192"):
             convert_weights(weights, config(multi_query_group_num=4))
 
 
 class TestConfig:
-    def test_of_glm4(self):
+    def test_glm4(self):
         glm = convert_config(config(rope_ratio=500, eos_token_id=[7, 8], pad_token_id=7))
         assert glm.rope_parameters["rope_theta"] == 5_000_000
         assert (glm.eos_token_id, glm.pad_token_id) == ([7, 8], 7)
 
-    def test_the_frequencies_are_the_official_ones(self):
-        model = official("v2a")
+    def test_frequencies_equal_official(self):
+        model = load_official("v2a")
         width = 16 // 2  # the official code rotates half of each head
         exact = 1.0 / (10_000 ** (torch.arange(0, width, 2, dtype=torch.float) / width))
         assert torch.equal(model.model.rotary_emb.inv_freq, exact)
@@ -124,15 +124,15 @@ class TestConfig:
             ("multi_query_group_num", 3),
         ],
     )
-    def test_what_glm_cannot_express_is_refused(self, field, value):
+    def test_inexpressible_field_is_rejected(self, field, value):
         with pytest.raises(ConfigurationError, match=f"{field}={value}"):
             convert_config(config(**{field: value}))
 
-    def test_all_of_it_is_named_together(self):
+    def test_all_inexpressible_fields_are_named(self):
         with pytest.raises(ConfigurationError, match=r"rmsnorm=False, .*pre_seq_len=9"):
             convert_config(config(pre_seq_len=9, rmsnorm=False))
 
-    def test_chatglm2_32k_stretches_positions_which_glm_does_not(self):
+    def test_chatglm2_32k_is_rejected(self):
         origin = {"_name_or_path": "THUDM/chatglm2-6b-32k"}
         with pytest.raises(ConfigurationError, match="rope_ratio=16"):
             convert_config(config(rope_ratio=16, **origin))
@@ -140,7 +140,7 @@ class TestConfig:
 
 class TestLora:
     @pytest.mark.parametrize("fields", [{}, {"multi_query_attention": False}], ids=["groups", "no"])
-    def test_the_parts_add_what_the_whole_adds(self, fields):
+    def test_split_lora_adds_the_same(self, fields):
         glm = convert_config(config(**fields))
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         a, b = torch.randn(8, 64, dtype=torch.double), torch.randn(rows, 8, dtype=torch.double)
@@ -151,7 +151,7 @@ class TestLora:
             added = parts[f"{part}.lora_B.weight"] @ parts[f"{part}.lora_A.weight"]
             torch.testing.assert_close(added, whole[f"{part}.weight"])
 
-    def test_the_other_layers_are_renamed(self):
+    def test_other_layers_are_renamed(self):
         names = {
             f"{LAYER}.self_attention.dense": "model.layers.1.self_attn.o_proj",
             f"{LAYER}.mlp.dense_h_to_4h": "model.layers.1.mlp.gate_up_proj",
@@ -163,7 +163,7 @@ class TestLora:
             assert torch.equal(converted[f"{new}.lora_B.weight"], tensors[f"{old}.lora_B.weight"])
         assert len(converted) == 3
 
-    def test_no_two_share_their_memory(self):
+    def test_tensors_do_not_share_memory(self):
         tensors = {f"{FUSED}.lora_A.weight": torch.randn(8, 64)}
         converted = convert_lora(tensors, config())
         assert len({tensor.data_ptr() for tensor in converted.values()}) == 3

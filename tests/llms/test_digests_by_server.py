@@ -1,4 +1,4 @@
-"""Digests by a real server that misbehaves: complete and right, or reported and retried."""
+"""Digests by a real server with faults: complete and correct, or reported and retried."""
 
 import re
 from datetime import date, datetime, timedelta, timezone
@@ -35,7 +35,7 @@ def fill(bank):
             bank.add([Turn(f"w{day}x{part}", "Fine.", at)], user_id="ada")
 
 
-def assert_right(bank, *, complete):
+def assert_digests_match(bank, *, complete):
     """Check that each digest has exactly the words of its source."""
     whole = {day: " ".join(f"w{day}x{part}" for part in range(3)) for day in range(DAYS)}
     digests = bank.digests(user_id="ada")
@@ -60,7 +60,7 @@ def bank(tmp_path):
 
 
 @pytest.mark.parametrize("concurrency", [1, 6])
-def test_a_server_that_misbehaves_on_schedule(bank, concurrency):
+def test_scheduled_server_faults(bank, concurrency):
     before = bank.timeline(user_id="ada")
     schedule = [fault for fault in FAULTS for fault in (fault, "ok")]
     with (
@@ -70,32 +70,32 @@ def test_a_server_that_misbehaves_on_schedule(bank, concurrency):
         report = bank.summarize(concurrency=concurrency)
         assert report.failed
         assert bank.timeline(user_id="ada", kind="turn") == before
-        assert_right(bank, complete=False)
+        assert_digests_match(bank, complete=False)
         stale = {(stale.kind, stale.day) for stale in bank.verify() if stale.day}
         assert stale == {(failure.kind, failure.day) for failure in report.failed if failure.day}
         again = bank.summarize(concurrency=concurrency)
         assert again.failed == ()
         assert again.digested == len({failure.day for failure in report.failed if failure.day})
         assert bank.timeline(user_id="ada", kind="turn") == before
-        assert_right(bank, complete=True)
+        assert_digests_match(bank, complete=True)
         assert bank.summarize().calls == 0
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_one_fault_costs_at_most_one_digest(bank, fault):
+def test_fault_costs_at_most_one_digest(bank, fault):
     with (
         OpenAIServer(answer, ["ok", fault], retry_after=0.05, stall=3) as server,
         OpenAIChat("any", base_url=server.base_url, timeout=0.5, max_retries=2) as bank.llm,
     ):
         report = bank.summarize(concurrency=1)
         assert len(report.failed) == (fault not in TRANSIENT)
-        assert_right(bank, complete=not report.failed)
+        assert_digests_match(bank, complete=not report.failed)
         assert report.tokens is None or not report.failed
         assert bank.summarize().failed == ()
-        assert_right(bank, complete=True)
+        assert_digests_match(bank, complete=True)
 
 
-def test_an_unreachable_server_changes_nothing_and_is_named(bank):
+def test_unreachable_server_changes_nothing(bank):
     with OpenAIServer(answer) as server:
         address = server.base_url
         with OpenAIChat("any", base_url=address, timeout=0.5, max_retries=0) as bank.llm:
@@ -109,7 +109,7 @@ def test_an_unreachable_server_changes_nothing_and_is_named(bank):
         assert bank.digests(user_id="ada") == before
 
 
-def test_a_wrong_key_ends_the_run_and_is_shown_nowhere(bank):
+def test_wrong_key_stops_the_run_and_is_not_shown(bank):
     with (
         OpenAIServer(answer, ["401"] * 100) as server,
         OpenAIChat("any", base_url=server.base_url, api_key="sk-canary") as bank.llm,
@@ -121,7 +121,7 @@ def test_a_wrong_key_ends_the_run_and_is_shown_nowhere(bank):
         assert bank.digests(user_id="ada") == []
 
 
-def test_a_day_longer_than_the_server_reads_is_digested_in_parts(bank):
+def test_day_beyond_context_window_is_digested_in_parts(bank):
     with (
         OpenAIServer(answer, context=2600) as server,
         OpenAIChat("any", base_url=server.base_url) as bank.llm,

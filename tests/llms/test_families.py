@@ -1,4 +1,4 @@
-"""A family of models is one row of `llms.families`: adding a row is all it takes."""
+"""A new family of models needs only a new row in `llms.families`."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_row_chooses_tokenizer_prompt_format_and_defaults(folder, add_row):
+def test_row_sets_tokenizer_prompt_format_and_defaults(folder, add_row):
     assert load_tokenizer(folder).family == "llama"
     assert find_prompt_format(load_tokenizer(folder)).name == "plain"
     row = add_row(
@@ -59,7 +59,7 @@ def test_a_row_chooses_tokenizer_prompt_format_and_defaults(folder, add_row):
         load_tokenizer(folder, generation="alpaca")
 
 
-def test_a_row_may_be_recognized_by_the_names_of_its_models_alone(folder, add_row):
+def test_row_identified_by_model_name_only(folder, add_row):
     add_row(
         name="tmp",
         title="Any model in a temporary folder",
@@ -71,7 +71,7 @@ def test_a_row_may_be_recognized_by_the_names_of_its_models_alone(folder, add_ro
     assert find_prompt_format(tokenizer) is PROMPT_FORMATS["chatglm2"]
 
 
-def test_rows_name_what_exists():
+def test_rows_refer_to_existing_formats():
     names = [row.name for row in families.FAMILIES]
     assert len(names) == len(set(names))
     for row in families.FAMILIES:

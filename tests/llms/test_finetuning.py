@@ -18,7 +18,7 @@ import tiny_bases
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from tiny_bases import hundred_dialogues, write_lines
+from tiny_bases import make_hundred_dialogues, write_lines
 
 from llms.adapters import load_adapter
 from llms.finetuning import EpochLoss, finetune
@@ -40,7 +40,7 @@ MAKERS = {
     "belle": tiny_bases.llama,
     "plain": tiny_bases.llama,
 }
-TALK = [
+MESSAGES = [
     {"role": "user", "content": "Who are you?"},
     {"role": "assistant", "content": "I'm Ada. 你好！"},
     {"role": "user", "content": "What do you like,\ntea  or milk?"},
@@ -62,7 +62,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
-    """Return the folder of a family's model, which is made on first use."""
+    """Return a function that returns the folder of a family's model, created on first use."""
     root = tmp_path_factory.mktemp("bases")
 
     def base(family):
@@ -76,14 +76,14 @@ def bases(tmp_path_factory):
 def lines(tmp_path_factory):
     """A file of a hundred dialogues and one of twenty."""
     folder = tmp_path_factory.mktemp("lines")
-    dialogues = hundred_dialogues()
+    dialogues = make_hundred_dialogues()
     return (
         write_lines(folder / "hundred.jsonl", dialogues),
         write_lines(folder / "twenty.jsonl", dialogues[:10] + dialogues[-10:]),
     )
 
 
-def trained(model, data, output, **options):
+def run_finetune(model, data, output, **options):
     return finetune(model, data, output, **{"device": "cpu", "progress": False, **options})
 
 
@@ -117,11 +117,11 @@ def spans(labels):
 
 
 class TestLabels:
-    def test_they_are_the_tokens_of_each_answer_and_its_end(self, format_and_tokenizer):
+    def test_labels_are_answers_and_end_tokens(self, format_and_tokenizer):
         prompt_format, tokenizer = format_and_tokenizer
         answers = {}
         for example in (
-            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)]).examples
         ):
             answer_spans = spans(example.labels)
             assert len(answer_spans) == example.answer_count
@@ -132,44 +132,47 @@ class TestLabels:
                 assert not set(labels[:-1]) & set(prompt_format.stop_ids(tokenizer))
                 text = tokenizer.decode(labels[:-1], skip_special_tokens=True).strip()
                 answers[text] = example.ids[:start]
-        assert list(answers) == [message["content"] for message in TALK[1::2]]
+        assert list(answers) == [message["content"] for message in MESSAGES[1::2]]
 
-    def test_before_them_is_the_prompt_of_the_host(self, format_and_tokenizer):
+    def test_answers_follow_prompt_of_generation(self, format_and_tokenizer):
         prompt_format, tokenizer = format_and_tokenizer
         for example in (
-            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)]).examples
         ):
             answer_spans = spans(example.labels)
             through = next(
                 end
                 for end in (2, 4, 6)
-                if len(prompt_format.encode_training(tokenizer, TALK[:end])[0]) >= len(example.ids)
+                if len(prompt_format.encode_training(tokenizer, MESSAGES[:end])[0])
+                >= len(example.ids)
             )
             for back, (start, _) in enumerate(reversed(answer_spans)):
-                prompt = prompt_format.encode(tokenizer, TALK[: through - 1 - 2 * back])
+                prompt = prompt_format.encode(tokenizer, MESSAGES[: through - 1 - 2 * back])
                 assert example.ids[:start] == prompt
 
-    def test_the_text_begins_once(self, format_and_tokenizer):
+    def test_start_token_occurs_once(self, format_and_tokenizer):
         prompt_format, tokenizer = format_and_tokenizer
         for example in (
-            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)]).examples
+            DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)]).examples
         ):
             control_ids = getattr(tokenizer, "control_ids", {})
             for id in {control_ids.get("<sop>", tokenizer.bos_token_id)} - {None}:
                 assert example.ids.count(id) == 1
                 assert example.labels.count(id) == 0
 
-    def test_each_answer_has_labels_once_however_little_fits(self, format_and_tokenizer):
+    def test_each_answer_has_labels_once_at_any_length(self, format_and_tokenizer):
         prompt_format, tokenizer = format_and_tokenizer
-        whole = DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(TALK)])
+        whole = DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)])
         longest = max(len(example.ids) for example in whole.examples)
         assert (whole.shortened, whole.left_out) == (0, 0)
         for fits in range(longest, 20, -7):
-            cut = DialogueSplitter(tokenizer, prompt_format, fits).split([_dialogue(TALK)])
+            cut = DialogueSplitter(tokenizer, prompt_format, fits).split([_dialogue(MESSAGES)])
             assert sum(example.answer_count for example in cut.examples) + cut.left_out == 3
             assert all(len(example.ids) <= fits for example in cut.examples)
             assert cut.shortened + cut.left_out > 0 or fits == longest
-        assert DialogueSplitter(tokenizer, prompt_format, 5).split([_dialogue(TALK)]).left_out == 3
+        assert (
+            DialogueSplitter(tokenizer, prompt_format, 5).split([_dialogue(MESSAGES)]).left_out == 3
+        )
 
 
 def _dialogue(messages):
@@ -177,7 +180,7 @@ def _dialogue(messages):
     return Dialogue(tuple(zip(texts[::2], texts[1::2], strict=True)))
 
 
-def test_filling_leaves_the_labels_as_they_are():
+def test_padding_does_not_change_labels():
     long, short = Example([7, 8, 9], [IGNORED_LABEL, 8, 9]), Example([5, 3], [IGNORED_LABEL, 3])
     left, right = (Collator(3, left)([long, short]) for left in (True, False))
     assert left["input_ids"].tolist() == [[7, 8, 9], [3, 5, 3]]
@@ -189,7 +192,7 @@ def test_filling_leaves_the_labels_as_they_are():
 
 
 @pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
-def test_a_batch_has_the_loss_of_its_examples(bases, lines, family):
+def test_batch_loss_is_mean_of_examples(bases, lines, family):
     model = load_model(bases(family), device="cpu", progress=False)
     tokenizer = load_tokenizer(bases(family))
     splitter = DialogueSplitter(tokenizer, PROMPT_FORMATS[family], 512)
@@ -198,14 +201,14 @@ def test_a_batch_has_the_loss_of_its_examples(bases, lines, family):
     )
     collator = Collator(tokenizer.pad_token_id, pad_left=family == "chatglm")
     with torch.no_grad():
-        alone = [
+        losses = [
             model(**collator([example]), use_cache=False).loss
             for example in (examples[0], examples[-1])
         ]
-        both = model(**collator([examples[0], examples[-1]]), use_cache=False).loss
+        batch_loss = model(**collator([examples[0], examples[-1]]), use_cache=False).loss
     counts = [examples[0].target_count, examples[-1].target_count]
-    mean = sum(loss * count for loss, count in zip(alone, counts, strict=True)) / sum(counts)
-    assert both.item() == pytest.approx(mean.item(), rel=1e-5)
+    mean = sum(loss * count for loss, count in zip(losses, counts, strict=True)) / sum(counts)
+    assert batch_loss.item() == pytest.approx(mean.item(), rel=1e-5)
 
 
 # The effect of training.
@@ -217,10 +220,8 @@ TARGETS = {"chatglm": "all-linear", "chatglm2": GLM, "chatglm3": GLM, "belle": L
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(TARGETS))
-def test_a_hundred_dialogues_halve_the_loss_of_others_and_the_host_answers_otherwise(
-    bases, lines, tmp_path, family
-):
-    report = trained(
+def test_training_halves_held_out_loss_and_changes_answers(bases, lines, tmp_path, family):
+    report = run_finetune(
         bases(family),
         lines[0],
         tmp_path,
@@ -242,10 +243,12 @@ def test_a_hundred_dialogues_halve_the_loss_of_others_and_the_host_answers_other
     options = {"device": "cpu", "progress": False}
     with (
         LocalModel.load(bases(family), **options) as plain,
-        LocalModel.load(bases(family), adapter=tmp_path, **options) as taught,
+        LocalModel.load(bases(family), adapter=tmp_path, **options) as tuned,
     ):
         options = {"max_tokens": 24, "temperature": 0.0}
-        assert plain.answer(TALK[:1], **options).text != taught.answer(TALK[:1], **options).text
+        assert (
+            plain.answer(MESSAGES[:1], **options).text != tuned.answer(MESSAGES[:1], **options).text
+        )
 
 
 # Resuming.
@@ -260,27 +263,27 @@ finetune(*sys.argv[1:4], device="cpu", progress=False, save_steps=2, **{options!
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["chatglm", "belle"])
-def test_a_killed_run_gives_the_result_of_an_uninterrupted_one(bases, lines, tmp_path, family):
-    whole = trained(bases(family), lines[1], tmp_path / "whole", save_steps=2, **QUICK)
+def test_killed_run_gives_result_of_uninterrupted_run(bases, lines, tmp_path, family):
+    uninterrupted = run_finetune(bases(family), lines[1], tmp_path / "whole", save_steps=2, **QUICK)
     killed = tmp_path / "killed"
-    words = [sys.executable, "-c", CHILD.format(options=QUICK)]
-    with subprocess.Popen([*words, bases(family), lines[1], killed]) as child:
+    command = [sys.executable, "-c", CHILD.format(options=QUICK)]
+    with subprocess.Popen([*command, bases(family), lines[1], killed]) as child:
         while not list(killed.glob("checkpoint-*/whole.json")):
             assert child.poll() is None
             time.sleep(0.001)
         child.send_signal(signal.SIGKILL)
     assert not (killed / "adapter_model.safetensors").exists()
-    report = trained(bases(family), lines[1], killed, save_steps=2, **QUICK)
+    report = run_finetune(bases(family), lines[1], killed, save_steps=2, **QUICK)
     assert 0 < report.resumed_at < report.steps
     assert_same(tensors_of(killed), tensors_of(tmp_path / "whole"))
-    assert replace(report, resumed_at=0, adapter=whole.adapter) == whole
+    assert replace(report, resumed_at=0, adapter=uninterrupted.adapter) == uninterrupted
 
 
 @pytest.fixture(scope="module")
 def finished(bases, lines, tmp_path_factory):
     """The output folder of a finished run, and its report."""
     output = tmp_path_factory.mktemp("finished") / "adapter"
-    return output, trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    return output, run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
 
 
 @pytest.fixture
@@ -296,7 +299,7 @@ def checkpoints(output):
 
 
 @pytest.mark.parametrize(
-    "tear",
+    "damage",
     [
         lambda newest: (newest / "optimizer.pt").write_bytes(b"half"),
         lambda newest: (newest / "whole.json").unlink(),
@@ -304,27 +307,27 @@ def checkpoints(output):
         lambda newest: (newest / "adapter_model.safetensors").unlink(),
     ],
 )
-def test_an_incomplete_checkpoint_is_skipped(bases, lines, finished, output, tear):
-    before, newest = checkpoints(output)
-    tear(newest)
-    assert is_complete(before)
-    report = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
-    assert report.resumed_at == int(before.name[11:])
+def test_incomplete_checkpoint_is_skipped(bases, lines, finished, output, damage):
+    previous, newest = checkpoints(output)
+    damage(newest)
+    assert is_complete(previous)
+    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    assert report.resumed_at == int(previous.name[11:])
     assert_same(tensors_of(output), tensors_of(finished[0]))
     assert report.losses == finished[1].losses
 
 
-def test_a_finished_run_is_not_trained_again(bases, lines, finished, output):
-    again = trained(bases("belle"), lines[1], output, save_steps=2, **QUICK)
-    assert again.resumed_at == again.steps == finished[1].steps
-    assert again.losses == finished[1].losses
+def test_finished_run_is_not_trained_again(bases, lines, finished, output):
+    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    assert report.resumed_at == report.steps == finished[1].steps
+    assert report.losses == finished[1].losses
     assert_same(tensors_of(output), tensors_of(finished[0]))
 
 
-def test_a_restarted_run_gives_the_same_result(bases, lines, finished, output):
+def test_restarted_run_gives_same_result(bases, lines, finished, output):
     (output / "checkpoint-1").mkdir()
-    again = trained(bases("belle"), lines[1], output, save_steps=2, resume=False, **QUICK)
-    assert again == replace(finished[1], adapter=str(output))
+    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, resume=False, **QUICK)
+    assert report == replace(finished[1], adapter=str(output))
     assert_same(tensors_of(output), tensors_of(finished[0]))
 
 
@@ -337,29 +340,29 @@ def test_a_restarted_run_gives_the_same_result(bases, lines, finished, output):
         ({"evaluation": None}, "held_out was"),
     ],
 )
-def test_it_does_not_resume_with_other_settings(bases, lines, output, changes, words):
+def test_no_resume_with_other_settings(bases, lines, output, changes, words):
     with pytest.raises(ConfigurationError, match="started with other settings") as caught:
-        trained(bases("belle"), lines[1], output, **{**QUICK, **changes})
+        run_finetune(bases("belle"), lines[1], output, **{**QUICK, **changes})
     assert words in str(caught.value)
     assert "resume=False" in str(caught.value)
 
 
-def test_it_does_not_resume_with_other_dialogues(bases, lines, output):
+def test_no_resume_with_other_dialogues(bases, lines, output):
     with pytest.raises(ConfigurationError, match="data was"):
-        trained(bases("belle"), lines[0], output, **QUICK)
+        run_finetune(bases("belle"), lines[0], output, **QUICK)
 
 
-def test_a_folder_with_other_things_is_left_alone(bases, lines, tmp_path):
+def test_folder_with_other_files_is_rejected(bases, lines, tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="is not empty"):
-        trained(bases("belle"), lines[1], tmp_path, **QUICK)
+        run_finetune(bases("belle"), lines[1], tmp_path, **QUICK)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]
 
 
 # Saved files.
 
 
-def test_checkpoints_rotate_and_hold_the_adapter_alone(finished):
+def test_checkpoints_rotate_and_contain_only_the_adapter(finished):
     output, report = finished
     assert [path.name for path in checkpoints(output)] == ["checkpoint-4", "checkpoint-6"]
     assert report.steps == 6
@@ -373,11 +376,11 @@ def test_checkpoints_rotate_and_hold_the_adapter_alone(finished):
     assert len(config["target_modules"]) == 6
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft's own
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # raised by peft
 @pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
-def test_our_loader_and_peft_take_it_and_give_the_same(bases, lines, tmp_path, family):
+def test_load_adapter_and_peft_give_same_logits(bases, lines, tmp_path, family):
     folder = bases(family)
-    trained(folder, lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 2e-2})
+    run_finetune(folder, lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 2e-2})
     ids = torch.tensor([load_tokenizer(folder).encode("Who are you?")])
     ours = load_adapter(load_model(folder, device="cpu", progress=False), tmp_path / "new")
     base = load_model(folder, device="cpu", progress=False)
@@ -408,11 +411,11 @@ def test_our_loader_and_peft_take_it_and_give_the_same(bases, lines, tmp_path, f
         ('{"messages": [{"role": "tool", "content": "x"}]}', "instead of 'user'"),
     ],
 )
-def test_a_bad_line_is_named_and_nothing_is_trained(bases, tmp_path, line, words):
+def test_invalid_line_is_named_before_training(bases, tmp_path, line, words):
     file = tmp_path / "bad.jsonl"
     file.write_text('{"turns": [{"query": "a", "response": "b"}]}\n\n' + line + "\n")
     with pytest.raises(FormatError) as caught:
-        trained(bases("belle"), file, tmp_path / "new", **QUICK)
+        run_finetune(bases("belle"), file, tmp_path / "new", **QUICK)
     assert str(caught.value).startswith(f"{file}, line 3: ")
     assert words in str(caught.value)
     assert not (tmp_path / "new").exists()
@@ -426,7 +429,7 @@ def test_files_without_dialogues(tmp_path):
         read_dialogues(tmp_path / "empty.jsonl")
 
 
-def test_both_ways_to_write_a_dialogue(tmp_path):
+def test_both_dialogue_formats(tmp_path):
     turns = {"system": "Be kind.", "turns": [{"query": "a", "response": "b"}]}
     messages = {"messages": [{"role": "system", "content": "Be kind."}, *_chat("a", "b")]}
     plain = {"messages": _chat("茶", "c\u2028d")}
@@ -453,37 +456,38 @@ def _chat(query, response):
         ({"evaluation": 1.5}, "a share in"),
     ],
 )
-def test_arguments_that_cannot_work(bases, lines, tmp_path, options, words):
+def test_invalid_arguments(bases, lines, tmp_path, options, words):
     with pytest.raises(ConfigurationError, match=words):
-        trained(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, **options})
+        run_finetune(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, **options})
     assert not (tmp_path / "new").exists()
 
 
-def test_a_training_that_diverges_is_no_adapter(bases, lines, tmp_path):
+def test_diverged_training_saves_no_adapter(bases, lines, tmp_path):
     with pytest.raises(ConfigurationError, match="diverged"):
-        trained(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 1e30})
+        run_finetune(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 1e30})
     assert not (tmp_path / "new" / "adapter_model.safetensors").exists()
 
 
-def test_what_does_not_fit_is_counted(bases, lines, tmp_path):
+def test_shortened_and_left_out_are_counted(bases, lines, tmp_path):
     dialogues = [{"turns": [{"query": "a" * size, "response": "b"}]} for size in (10, 20, 300)]
-    file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": TALK}])
+    file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": MESSAGES}])
     options = {"epochs": 1, "max_length": 80, "evaluation": lines[1]}
-    report = trained(bases("belle"), file, tmp_path / "new", **options)
-    own = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
+    report = run_finetune(bases("belle"), file, tmp_path / "new", **options)
+    train_set = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
         read_dialogues(file)
     )
-    held = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
-        read_dialogues(lines[1])
-    )
-    assert own.left_out >= 1
-    assert own.shortened >= 1
-    assert report.left_out == own.left_out + held.left_out
-    assert report.shortened == own.shortened + held.shortened
-    assert (report.examples, report.held_out) == (len(own.examples), len(held.examples))
+    held_out_set = DialogueSplitter(
+        load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80
+    ).split(read_dialogues(lines[1]))
+    assert train_set.left_out >= 1
+    assert train_set.shortened >= 1
+    assert report.left_out == train_set.left_out + held_out_set.left_out
+    assert report.shortened == train_set.shortened + held_out_set.shortened
+    assert report.examples == len(train_set.examples)
+    assert report.held_out == len(held_out_set.examples)
 
 
-def test_losses_of_an_epoch_are_put_together():
+def test_losses_of_epoch_are_averaged():
     history = [
         {"step": 0, "epoch": 0, "eval_loss": 4.0},
         {"step": 2, "epoch": 0.5, "loss": 3.0},
@@ -499,25 +503,27 @@ def test_losses_of_an_epoch_are_put_together():
 
 
 @pytest.mark.slow
-def test_the_command(bases, lines, tmp_path):
-    words = [sys.executable, "-m", "llms.finetuning", lines[1], "--model", bases("belle")]
-    words += ["--output", tmp_path / "new", "--epochs", "1", "--device", "cpu"]
-    done = subprocess.run(
-        [*words, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=120
+def test_command_trains_adapter(bases, lines, tmp_path):
+    command = [sys.executable, "-m", "llms.finetuning", lines[1], "--model", bases("belle")]
+    command += ["--output", tmp_path / "new", "--epochs", "1", "--device", "cpu"]
+    completed = subprocess.run(
+        [*command, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=120
     )
-    report = json.loads(done.stdout)
+    report = json.loads(completed.stdout)
     assert (report["examples"], report["held_out"]) == (18, 2)
-    again = subprocess.run(words, capture_output=True, encoding="utf-8", check=True, timeout=120)
-    assert "Held out" in again.stdout
-    assert "18 examples in 2 steps, resumed at 2" in again.stdout
+    resumed = subprocess.run(
+        command, capture_output=True, encoding="utf-8", check=True, timeout=120
+    )
+    assert "Held out" in resumed.stdout
+    assert "18 examples in 2 steps, resumed at 2" in resumed.stdout
     failed = subprocess.run(
-        [*words, "--seed", "7"], capture_output=True, encoding="utf-8", check=False, timeout=120
+        [*command, "--seed", "7"], capture_output=True, encoding="utf-8", check=False, timeout=120
     )
     assert failed.returncode == 1
     assert "started with other settings" in failed.stderr
 
 
-def test_its_help_imports_nothing_heavy():
+def test_help_does_not_import_torch():
     code = (
         "import sys, runpy; sys.argv[1:] = ['--help']\n"
         "try: runpy.run_module('llms.finetuning')\n"

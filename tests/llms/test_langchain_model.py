@@ -1,4 +1,4 @@
-"""LangChain chat model of a model on this machine."""
+"""Tests of ChatLocalModel, the LangChain chat model that wraps a LocalModel."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ class TestUnit(ChatModelSettings, unit_tests.ChatModelUnitTests):
 
 
 @pytest.mark.asyncio
-@pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
+@pytest.mark.filterwarnings("ignore:.*not an async function")  # of LangChain's sync tests
 @pytest.mark.filterwarnings("ignore:.*in beta")  # the events of version 3
 class TestIntegration(ChatModelSettings, integration_tests.ChatModelIntegrationTests):
     """LangChain's integration tests of chat models."""
@@ -80,7 +80,7 @@ class Recorder(BaseCallbackHandler):
         self.failed.append(type(error))
 
 
-async def until(condition):
+async def wait_until(condition):
     """Wait for a condition, at most five seconds."""
     for _ in range(1000):
         if condition():
@@ -92,7 +92,7 @@ async def until(condition):
 # Answers.
 
 
-def test_an_answer_has_its_finish_reason_and_usage(model):
+def test_answer_has_finish_reason_and_usage(model):
     answer = model.invoke([("system", "Brief!"), ("human", "Hi"), ("ai", "Yes?"), ("human", "Bye")])
     assert answer.content == "Brief!\nHi\nYes?\nBye"
     assert answer.response_metadata["finish_reason"] == "stop"
@@ -101,7 +101,7 @@ def test_an_answer_has_its_finish_reason_and_usage(model):
     assert (tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"]) == (24, 20, 44)
 
 
-def test_a_call_overrides_the_fields():
+def test_call_overrides_fields():
     model = ChatLocalModel(host=echo_host(), max_tokens=3, stop=["!"])
     cut = model.invoke("Hello!")
     assert (cut.content, cut.response_metadata["finish_reason"]) == ("Hel", "length")
@@ -111,31 +111,31 @@ def test_a_call_overrides_the_fields():
     assert model.invoke("Hello!", max_tokens=30, num_beams=2, seed=3).content == "Hello"
 
 
-def test_text_in_blocks_counts_and_no_reasoning(model):
+def test_reasoning_blocks_are_ignored(model):
     blocks = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
-    thought = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "Yes?"}]
+    thinking = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "Yes?"}]
     messages = [
         HumanMessage(content=blocks),
-        AIMessage(content=thought),
+        AIMessage(content=thinking),
         ChatMessage("Bye", role="user"),
     ]
     assert model.invoke(messages).content == "Hello\nYes?\nBye"
 
 
-def test_other_content_than_text_is_refused(model):
+def test_content_other_than_text_is_rejected(model):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     call = {"name": "add", "args": {}, "id": "1", "type": "tool_call"}
-    for message, words in [
+    for message, expected in [
         (ToolMessage("3", tool_call_id="1"), "a message of type 'tool'"),
         (HumanMessage(content=[image]), "a block of type"),
         (AIMessage("", tool_calls=[call]), "calls tools"),
         (ChatMessage("Hi", role="narrator"), "a message of type 'chat'"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"echo does not support.*{words}.*Omit it"):
+        with pytest.raises(ConfigurationError, match=f"echo does not support.*{expected}.*Omit it"):
             model.invoke([message, HumanMessage("Hi")])
 
 
-def test_tools_are_not_offered(model):
+def test_tools_are_rejected(model):
     @tool
     def add(a: int, b: int) -> int:
         """Adds."""
@@ -149,7 +149,7 @@ def test_tools_are_not_offered(model):
         model.invoke("Hi", tools=[add])
 
 
-def test_invalid_fields_are_refused():
+def test_invalid_fields_are_rejected():
     with pytest.raises(ConfigurationError, match=r"top_p.*seed"):
         ChatLocalModel(host=echo_host(), top_p=2.0, seed=2**70)
     with pytest.raises(ValidationError, match="temprature"):
@@ -158,7 +158,7 @@ def test_invalid_fields_are_refused():
         ChatLocalModel(host="echo")
 
 
-def test_errors_of_the_host_reach_the_caller_and_callbacks():
+def test_errors_reach_caller_and_callbacks():
     recorder = Recorder()
     model = ChatLocalModel(host=echo_host(context_window=12), callbacks=[recorder])
     with pytest.raises(ContextOverflowError, match="too many"):
@@ -171,7 +171,7 @@ def test_errors_of_the_host_reach_the_caller_and_callbacks():
     assert recorder.failed == [ContextOverflowError, ContextOverflowError, LLMError]
 
 
-def test_tokens_are_those_of_the_hosts_tokenizer(model):
+def test_tokens_are_counted_by_host_tokenizer(model):
     assert model.get_num_tokens("né 你!") == 8
     messages = [SystemMessage("Brief!"), HumanMessage("Hi")]
     count = model.invoke(messages).usage_metadata["input_tokens"]
@@ -180,14 +180,14 @@ def test_tokens_are_those_of_the_hosts_tokenizer(model):
         model.get_num_tokens_from_messages(messages, tools=[{}])
 
 
-def test_in_a_chain_it_is_a_chat_model(model):
+def test_chain(model):
     prompt = ChatPromptTemplate.from_messages([("system", "Brief!"), ("human", "{words}")])
     chain = prompt | model | StrOutputParser()
     assert chain.invoke({"words": "Hi"}) == "Brief!\nHi"
     assert "".join(chain.stream({"words": "Hi"})) == "Brief!\nHi"
 
 
-def test_as_a_language_model_of_a_bank(model):
+def test_language_model_of_bank(model):
     llm = as_llm(model)
     assert (llm.name, llm.context_window) == ("echo", 2048)
     answer = llm.complete([{"role": "user", "content": "Hello"}])
@@ -196,7 +196,7 @@ def test_as_a_language_model_of_a_bank(model):
         llm.complete([{"role": "user", "content": "Hello"}], max_tokens=2)
 
 
-def test_it_is_loaded_from_a_folder(tmp_path):
+def test_load_from_folder(tmp_path):
     random_model = random_host()
     random_model.model.save_pretrained(tmp_path / "random")
     random_model.tokenizer.save_pretrained(tmp_path / "random")
@@ -211,7 +211,7 @@ def test_it_is_loaded_from_a_folder(tmp_path):
 # Streams.
 
 
-def test_a_stream_is_the_answer_piece_by_piece(model):
+def test_stream_yields_the_answer_in_pieces(model):
     recorder = Recorder()
     chunks = list(model.stream("Hello 你!", config={"callbacks": [recorder]}))
     assert [chunk.content for chunk in chunks] == ["H", "e", "l", "l", "o", " 你", "!", ""]
@@ -224,14 +224,14 @@ def test_a_stream_is_the_answer_piece_by_piece(model):
     assert all(chunk.usage_metadata is None for chunk in chunks[:-1])
 
 
-def test_invoke_streams_to_callbacks_on_request():
+def test_invoke_streams_to_callbacks():
     recorder = Recorder()
     model = ChatLocalModel(host=echo_host(), streaming=True, callbacks=[recorder])
     assert model.invoke("Hi").content == "Hi"
     assert recorder.tokens == ["H", "i", ""]
 
 
-def test_closing_a_stream_ends_generation(model):
+def test_closing_stream_ends_generation(model):
     model.host.model.pause = 0.005
     stream = model.stream("x" * 500)
     next(stream)
@@ -240,10 +240,10 @@ def test_closing_a_stream_ends_generation(model):
     assert model.invoke("Hi").content == "Hi"
 
 
-# Several at once.
+# Concurrency.
 
 
-def test_a_batch_keeps_its_order_and_its_callbacks(model):
+def test_batch_keeps_order_and_callbacks(model):
     texts = [f"Number {number}" for number in range(6)]
     recorders = [Recorder() for _ in texts]
     answers = model.batch(texts, config=[{"callbacks": [recorder]} for recorder in recorders])
@@ -253,13 +253,13 @@ def test_a_batch_keeps_its_order_and_its_callbacks(model):
     assert [answer.content for answer in answers] == texts
 
 
-def test_the_usage_of_a_batch_is_counted(model):
+def test_batch_usage_is_counted(model):
     counted = UsageMetadataCallbackHandler()
     model.batch(["Hi", "Hello"], config={"callbacks": [counted]})
     assert counted.usage_metadata["echo"]["output_tokens"] == 4 + 7
 
 
-def test_threads_are_never_mixed(model):
+def test_concurrent_answers_are_not_mixed(model):
     answers = {}
 
     def ask(text):
@@ -274,20 +274,20 @@ def test_threads_are_never_mixed(model):
     assert all(text == answer for text, answer in answers.items())
 
 
-@pytest.mark.parametrize("way", ["ainvoke", "astream"])
-def test_cancelling_ends_generation(model, way):
+@pytest.mark.parametrize("method", ["ainvoke", "astream"])
+def test_cancelling_ends_generation(model, method):
     host_model = model.host.model
     host_model.pause = 0.005
 
     async def ask():
-        if way == "ainvoke":
+        if method == "ainvoke":
             await model.ainvoke("x" * 500)
         async for _ in model.astream("x" * 500):
             pass
 
     async def main():
         task = asyncio.create_task(ask())
-        await until(lambda: host_model.steps > 2)
+        await wait_until(lambda: host_model.steps > 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -297,7 +297,7 @@ def test_cancelling_ends_generation(model, way):
     assert host_model.steps < 50
 
 
-def test_leaving_an_async_stream_ends_generation(model):
+def test_closing_async_stream_ends_generation(model):
     host_model = model.host.model
     host_model.pause = 0.005
 
@@ -313,7 +313,7 @@ def test_leaving_an_async_stream_ends_generation(model):
     assert host_model.steps < 50
 
 
-def test_the_event_loop_runs_while_it_generates(model):
+def test_event_loop_is_not_blocked(model):
     model.host.model.pause = 0.005
 
     async def main():

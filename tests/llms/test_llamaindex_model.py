@@ -32,7 +32,7 @@ from memorybank_llamaindex import as_llm
 
 
 def conversation(*texts):
-    """Return a conversation that begins and ends with a message of the user."""
+    """Return a conversation with these texts, which starts with the user."""
     roles = ["user", "assistant"] * len(texts)
     return [ChatMessage(text, role=role) for role, text in zip(roles, texts, strict=False)]
 
@@ -49,19 +49,19 @@ async def collect(stream):
 # Answers.
 
 
-def test_a_chat_and_a_completion_are_answered(llm):
+def test_chat_and_completion(llm):
     answer = llm.chat(conversation("Hello"))
     assert (answer.message.role, answer.message.content) == (MessageRole.ASSISTANT, "Hello")
     assert llm.complete("Hello").text == "Hello"
     assert llm.predict(PromptTemplate("Say {word}!"), word="soup") == "Say soup!"
 
 
-def test_they_are_answered_from_async_code(llm):
+def test_async_chat_and_completion(llm):
     assert asyncio.run(llm.achat(conversation("Hello"))).message.content == "Hello"
     assert asyncio.run(llm.acomplete("Hello")).text == "Hello"
 
 
-def test_a_conversation_is_read_whole(llm):
+def test_whole_conversation_is_in_prompt(llm):
     messages = [ChatMessage("Brief!", role="system"), *conversation("Hi", "Yes?", "Bye")]
     assert llm.chat(messages).message.content == "Brief!\nHi\nYes?\nBye"
     assert llm.chat(conversation("Hi") + conversation("Hello")).message.content == "Hi\nHello"
@@ -73,7 +73,7 @@ def test_a_conversation_is_read_whole(llm):
     assert llm.chat(messages).message.content == "Brief!\nHi\nBye"
 
 
-def test_an_answer_has_its_finish_reason_and_usage(llm):
+def test_answer_has_finish_reason_and_usage(llm):
     usage = {"prompt_tokens": 8, "completion_tokens": 7, "total_tokens": 15}
     for answer in (
         llm.chat(conversation("Hello")),
@@ -86,7 +86,7 @@ def test_an_answer_has_its_finish_reason_and_usage(llm):
     assert llm.complete("Hello", max_tokens=2).raw["finish_reason"] == "length"
 
 
-def test_a_call_overrides_the_fields():
+def test_call_overrides_fields():
     llm = LocalLLM(host=echo_host(), max_tokens=3, stop=["!"])
     assert llm.complete("Hello!").text == "Hel"
     assert llm.complete("Hello!", max_tokens=30).text == "Hello"
@@ -94,7 +94,7 @@ def test_a_call_overrides_the_fields():
     assert llm.chat(conversation("Hello!"), max_tokens=30, stop="l", seed=3).message.content == "He"
 
 
-def test_metadata_are_the_hosts():
+def test_metadata_of_host():
     metadata = LocalLLM(host=echo_host(context_window=100), max_tokens=30).metadata
     assert (metadata.context_window, metadata.num_output) == (100, 30)
     assert (metadata.model_name, metadata.is_chat_model) == ("echo", True)
@@ -102,36 +102,36 @@ def test_metadata_are_the_hosts():
     assert LocalLLM.class_name() == "LocalLLM"
 
 
-def test_text_in_blocks_counts_and_no_thinking(llm):
-    thought = ChatMessage(
+def test_thinking_blocks_are_ignored(llm):
+    thinking = ChatMessage(
         role="assistant", blocks=[ThinkingBlock(content="hm"), TextBlock(text="Yes?")]
     )
     assert (
-        llm.chat([*conversation("Hi"), thought, *conversation("Bye")]).message.content
+        llm.chat([*conversation("Hi"), thinking, *conversation("Bye")]).message.content
         == "Hi\nYes?\nBye"
     )
 
 
-def test_other_content_than_text_is_refused(llm):
-    for message, words in [
+def test_content_other_than_text_is_rejected(llm):
+    for message, expected in [
         (ChatMessage("3", role="tool"), "a message of the role .tool."),
         (ChatMessage(role="user", blocks=[ImageBlock(image=b"AAAA")]), "an? ImageBlock"),
         (ChatMessage("", role="assistant", additional_kwargs={"tool_calls": [1]}), "calls tools"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"echo does not support.*{words}.*Omit it"):
+        with pytest.raises(ConfigurationError, match=f"echo does not support.*{expected}.*Omit it"):
             llm.chat([message, *conversation("Hi")])
     with pytest.raises(ConfigurationError, match="LocalLLM does not support tools"):
         llm.chat(conversation("Hi"), tools=[])
 
 
-def test_invalid_fields_are_refused():
+def test_invalid_fields_are_rejected():
     with pytest.raises(ConfigurationError, match="top_p"):
         LocalLLM(host=echo_host(), top_p=2.0)
     with pytest.raises(ValidationError, match="temprature"):
         LocalLLM(host=echo_host(), temprature=0)
 
 
-def test_errors_of_the_host_reach_the_caller():
+def test_errors_reach_caller():
     llm = LocalLLM(host=echo_host(context_window=12))
     for ask in (llm.complete, lambda text: list(llm.stream_complete(text))):
         with pytest.raises(ContextOverflowError, match="too many"):
@@ -145,19 +145,19 @@ def test_errors_of_the_host_reach_the_caller():
         llm.chat(conversation("Hi"))
 
 
-def test_as_a_language_model_of_a_bank(llm):
-    ours = as_llm(llm)
-    assert (ours.name, ours.context_window) == ("echo", 2048)
-    answer = ours.complete([{"role": "user", "content": "Hello"}])
+def test_language_model_of_bank(llm):
+    model = as_llm(llm)
+    assert (model.name, model.context_window) == ("echo", 2048)
+    answer = model.complete([{"role": "user", "content": "Hello"}])
     assert (answer, answer.tokens) == ("Hello", 15)
     with pytest.raises(LLMError, match="cut off"):
-        ours.complete([{"role": "user", "content": "Hello"}], max_tokens=2)
+        model.complete([{"role": "user", "content": "Hello"}], max_tokens=2)
 
 
 # Streams.
 
 
-def test_a_stream_is_the_answer_piece_by_piece(llm):
+def test_stream_yields_the_answer_in_pieces(llm):
     parts = list(llm.stream_chat(conversation("Hello 你!")))
     assert [part.delta for part in parts] == ["H", "e", "l", "l", "o", " 你", "!", ""]
     assert [part.message.content for part in parts[:2]] == ["H", "He"]
@@ -167,29 +167,31 @@ def test_a_stream_is_the_answer_piece_by_piece(llm):
     assert completed[-1].text == "Hello 你!"
 
 
-def test_an_async_stream_is_the_same(llm):
+def test_async_stream_yields_the_same(llm):
     parts = list(llm.stream_chat(conversation("Hello")))
     assert asyncio.run(collect(llm.astream_chat(conversation("Hello")))) == parts
     parts = list(llm.stream_complete("Hello"))
     assert asyncio.run(collect(llm.astream_complete("Hello"))) == parts
 
 
-@pytest.mark.parametrize("way", ["stream_chat", "stream_complete"])
-def test_closing_a_stream_ends_generation(llm, way):
+@pytest.mark.parametrize("method", ["stream_chat", "stream_complete"])
+def test_closing_stream_ends_generation(llm, method):
     llm.host.model.pause = 0.005
-    stream = getattr(llm, way)(conversation("x" * 500) if "chat" in way else "x" * 500)
+    stream = getattr(llm, method)(conversation("x" * 500) if "chat" in method else "x" * 500)
     next(stream)
     stream.close()
     assert llm.complete("Hi").text == "Hi"
     assert llm.host.model.steps < 50
 
 
-@pytest.mark.parametrize("way", ["astream_chat", "astream_complete"])
-def test_closing_an_async_stream_ends_generation(llm, way):
+@pytest.mark.parametrize("method", ["astream_chat", "astream_complete"])
+def test_closing_async_stream_ends_generation(llm, method):
     llm.host.model.pause = 0.005
 
     async def main():
-        stream = await getattr(llm, way)(conversation("x" * 500) if "chat" in way else "x" * 500)
+        stream = await getattr(llm, method)(
+            conversation("x" * 500) if "chat" in method else "x" * 500
+        )
         await anext(stream)
         await stream.aclose()
         return (await llm.acomplete("Hi")).text
@@ -210,10 +212,10 @@ def test_cancelling_ends_generation(llm):
     assert llm.host.model.steps < 100
 
 
-# Several at once, callbacks, an engine.
+# Concurrency, callbacks, chat engine.
 
 
-def test_two_at_once_are_never_mixed(llm):
+def test_concurrent_answers_are_not_mixed(llm):
     texts = [f"Number {number}" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         assert [answer.text for answer in pool.map(llm.complete, texts)] == texts
@@ -229,7 +231,7 @@ def test_two_at_once_are_never_mixed(llm):
     assert [parts[-1].text for parts in answers[8:]] == texts
 
 
-def test_callbacks_count_the_tokens():
+def test_callbacks_count_tokens():
     counter = TokenCountingHandler(tokenizer=str.split)
     llm = LocalLLM(host=echo_host(), callback_manager=CallbackManager([counter]))
     llm.chat(conversation("Hello"))
@@ -239,7 +241,7 @@ def test_callbacks_count_the_tokens():
     assert CBEventType.LLM not in counter.event_starts_to_ignore
 
 
-def test_a_chat_engine_runs_on_it(llm):
+def test_chat_engine(llm):
     engine = SimpleChatEngine.from_defaults(
         llm=llm, system_prompt="Brief!", memory=ChatMemoryBuffer.from_defaults(token_limit=1000)
     )

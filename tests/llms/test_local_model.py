@@ -1,4 +1,4 @@
-"""The host of a model on this machine: answers, their endings, streams, threads, errors."""
+"""LocalModel: answers, their endings, streams, threads and errors."""
 
 import asyncio
 import threading
@@ -26,19 +26,19 @@ from memorybank_core import (
 
 
 def conversation(*texts):
-    """Return a conversation that begins and ends with a message of the user."""
+    """Return a conversation with these texts, which starts with the user."""
     roles = ["user", "assistant"] * len(texts)
     return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
 
 
 def streamed(pieces):
-    """Return the pieces of a generator, and its return value."""
-    taken = []
+    """Return all pieces of a generator, and its return value."""
+    yielded = []
     while True:
         try:
-            taken.append(next(pieces))
+            yielded.append(next(pieces))
         except StopIteration as end:
-            return taken, end.value
+            return yielded, end.value
 
 
 @pytest.fixture
@@ -62,27 +62,27 @@ def decoded(text, stop=(), end=True):
     return [piece for piece in pieces if piece], decoder
 
 
-def test_a_decoder_shows_each_character_as_soon_as_it_is_whole():
+def test_decoder_releases_complete_characters():
     pieces, decoder = decoded("né 你!")
     assert pieces == ["n", "é", " 你", "!"]
     assert (decoder.text, decoder.ended, decoder.tokens) == ("né 你!", True, 9)
 
 
-def test_bytes_that_are_no_character_come_at_the_end():
+def test_invalid_bytes_are_released_at_the_end():
     decoder = StreamDecoder(byte_tokenizer(), [END])
     first, *_ = byte_tokenizer().encode("你", add_special_tokens=False)
     assert [decoder.decode(first), decoder.decode(first), decoder.finish()] == ["", "", "��"]
     assert decoder.finish() == ""
 
 
-def test_what_may_begin_a_stop_string_is_held_back_and_released():
+def test_possible_start_of_stop_string_is_held_back():
     assert decoded("a STOW", ["STOP"])[0] == ["a", " STOW"]
     assert decoded("a ST", ["STOP"])[0] == ["a", " ST"]
     assert decoded("a ST", ["STOP"], end=False)[0] == ["a", " ST"]
     assert decoded("aab", ["aac"])[0] == ["aab"]
 
 
-def test_a_stop_string_ends_the_text_before_it():
+def test_text_ends_before_stop_string():
     pieces, decoder = decoded("one STOP two", ["STOP", "two"])
     assert pieces == ["o", "n", "e"]
     assert (decoder.text, decoder.ended, decoder.tokens) == ("one", True, 8)
@@ -90,11 +90,11 @@ def test_a_stop_string_ends_the_text_before_it():
     assert decoded("\nUser: hi", ["\nUser:"])[1].text == ""
 
 
-def test_of_two_stop_strings_the_first_in_the_text_counts():
+def test_first_stop_string_in_text_counts():
     assert decoded("x</s> y", ["y", "</s>"])[1].text == "x"
 
 
-def test_white_space_neither_begins_nor_ends_an_answer():
+def test_answer_is_stripped():
     pieces, decoder = decoded("\n a \n b \n")
     assert pieces == ["a", " \n b"]
     assert decoder.text == "a \n b"
@@ -112,14 +112,14 @@ def test_all_invalid_values_are_reported_together():
         Sampling(temperature=float("nan"))
 
 
-def test_a_request_overrides_the_defaults():
-    usual = Sampling(temperature=0.7, top_p=0.9)
-    assert Sampling(top_p=0.5).over(usual) == Sampling(temperature=0.7, top_p=0.5)
-    assert Sampling(temperature=0).over(usual).arguments() == {"do_sample": False}
+def test_request_overrides_defaults():
+    defaults = Sampling(temperature=0.7, top_p=0.9)
+    assert Sampling(top_p=0.5).over(defaults) == Sampling(temperature=0.7, top_p=0.5)
+    assert Sampling(temperature=0).over(defaults).arguments() == {"do_sample": False}
     assert Sampling(seed=3).arguments() == {}
 
 
-def test_a_seed_repeats_an_answer_and_leaves_the_other_numbers_alone(random_model):
+def test_seed_repeats_answer_without_changing_global_state(random_model):
     options = {"max_tokens": 12, "temperature": 1.0}
     torch.manual_seed(0)
     expected = torch.rand(2)
@@ -133,27 +133,27 @@ def test_a_seed_repeats_an_answer_and_leaves_the_other_numbers_alone(random_mode
     assert len({random_model.answer(conversation("Hi"), **options).text for _ in range(4)}) > 1
 
 
-# An answer.
+# Answers.
 
 
-def test_an_answer_with_its_ending_and_its_tokens(host):
+def test_answer_has_ending_and_token_counts(host):
     messages = [{"role": "system", "content": "Be brief."}, *conversation("Hello?")]
     assert host.answer(messages) == Answer("Be brief.\nHello?", "stop", 20, 18)
     assert (host.name, repr(host), host.context_window) == ("echo", "LocalModel('echo')", 2048)
 
 
-def test_an_answer_ends_where_it_must(host):
+def test_answer_endings(host):
     assert host.answer(conversation("Hello?"), max_tokens=3) == Answer("Hel", "length", 9, 3)
     assert host.answer(conversation("Hello?"), stop="ll") == Answer("He", "stop", 9, 4)
     assert host.answer(conversation("Hello?"), stop=["?", "o?"]).text == "Hell"
 
 
-def test_no_answer_goes_beyond_the_window():
+def test_answer_is_limited_by_context_window():
     host = echo_host(context_window=12)
     assert host.answer(conversation("Hello?"), max_tokens=100) == Answer("Hel", "length", 9, 3)
 
 
-def test_a_batch_is_answered_as_one_by_one(host, random_model):
+def test_batch_gives_the_same_answers(host, random_model):
     conversations = [
         conversation("Hi"),
         conversation("A longer one. 你好"),
@@ -168,13 +168,13 @@ def test_a_batch_is_answered_as_one_by_one(host, random_model):
     assert host.answers([]) == []
 
 
-def test_a_batch_is_run_at_once_and_no_larger_than_it_may_be():
+def test_batch_size_is_respected():
     host = echo_host(batch_size=2)
     host.answers([conversation("abc")] * 4)
     assert host.model.steps == 2 * 5
 
 
-def test_a_long_prompt_cuts_no_answer_of_its_batch_short():
+def test_long_prompt_does_not_shorten_other_answers():
     host = echo_host(context_window=200)
     short, long = conversation("Hi!"), conversation("x" * 180)
     answers = host.answers([long, short], max_tokens=20)
@@ -182,14 +182,14 @@ def test_a_long_prompt_cuts_no_answer_of_its_batch_short():
     assert answers[1].text == "Hi!"
 
 
-def test_beams_write_the_same_where_there_is_but_one_answer(host):
+def test_beam_search(host):
     assert host.answer(conversation("Hello?"), num_beams=3) == host.answer(conversation("Hello?"))
     assert host.answer(conversation("Hello?"), num_beams=3, stop="lo").text == "Hel"
     pieces, answer = streamed(host.write(conversation("Hello?"), num_beams=2))
     assert (pieces, answer.text) == (list("Hello?"), "Hello?")
 
 
-def test_invalid_input_is_refused(host):
+def test_invalid_input_is_rejected(host):
     for messages, words in [
         ([], "must have a message"),
         ([{"role": "user"}], 'message 1 must have the strings "role" and "content"'),
@@ -207,11 +207,11 @@ def test_invalid_input_is_refused(host):
         echo_host(batch_size=0)
 
 
-def test_half_a_character_in_a_message_does_no_harm(host):
+def test_lone_surrogate_in_message(host):
     assert host.answer(conversation("a\ud83d")).text.startswith("a")
 
 
-def test_tokens_are_counted_without_a_prompt_format(host):
+def test_tokens_are_counted_without_prompt_format(host):
     assert host.count_tokens("né 你!") == 8
     assert host.count_tokens("") == 0
 
@@ -219,14 +219,14 @@ def test_tokens_are_counted_without_a_prompt_format(host):
 # As a language model of a bank.
 
 
-def test_a_whole_answer_knows_what_it_took(host):
+def test_complete_answer_has_token_count(host):
     answer = host.complete(conversation("Hello?"))
     assert isinstance(answer, Completion)
     assert (answer, answer.tokens) == ("Hello?", 9 + 8)
     assert asyncio.run(host.acomplete(conversation("Hello?"))) == "Hello?"
 
 
-def test_an_answer_that_was_cut_off_or_is_empty_is_an_error(host):
+def test_incomplete_answer_is_an_error(host):
     with pytest.raises(AnswerError, match=r"cut off after 3 characters \(length\)"):
         host.complete(conversation("Hello?"), max_tokens=3)
     with pytest.raises(AnswerError, match="cut off"):
@@ -235,14 +235,14 @@ def test_an_answer_that_was_cut_off_or_is_empty_is_an_error(host):
         host.complete(conversation("Hello?"), stop=["H"])
 
 
-def test_a_prompt_that_is_too_long_says_by_how_much():
+def test_overflow_message_has_token_counts():
     host = echo_host(context_window=12)
     with pytest.raises(ContextOverflowError, match=r"has 14 tokens.* is 12: 3 too many"):
         host.answer(conversation("Hello world"))
     assert host.model.steps == 0
 
 
-def test_a_long_conversation_loses_its_oldest_exchanges():
+def test_long_conversation_is_truncated():
     host = echo_host(context_window=70)
     messages = [
         {"role": "system", "content": "Brief!"},
@@ -259,7 +259,7 @@ def test_a_long_conversation_loses_its_oldest_exchanges():
 # Streams.
 
 
-def test_a_stream_is_the_answer_piece_by_piece(host, random_model):
+def test_stream_yields_the_answer_in_pieces(host, random_model):
     messages = conversation(" Hello?  你好 ", " ", "Bye ")
     pieces, answer = streamed(host.write(messages))
     assert answer == host.answer(messages)
@@ -272,12 +272,12 @@ def test_a_stream_is_the_answer_piece_by_piece(host, random_model):
     assert "".join(pieces) == answer.text
 
 
-def test_a_stream_that_ends_by_length_says_so(host):
+def test_stream_ends_by_length(host):
     for _ in range(20):
         assert streamed(host.write(conversation("Hello?"), max_tokens=2))[1].ending == "length"
 
 
-def test_closing_a_stream_ends_generation(host):
+def test_closing_stream_ends_generation(host):
     host.model.pause = 0.005
     pieces = host.write(conversation("x" * 500))
     assert [next(pieces), next(pieces)] == ["x", "x"]
@@ -288,7 +288,7 @@ def test_closing_a_stream_ends_generation(host):
     assert host.model.steps == steps + 4
 
 
-def test_an_error_while_streaming_is_raised_where_it_is_read(host):
+def test_error_in_stream_reaches_the_reader(host):
     with pytest.raises(ConfigurationError, match="max_tokens"):
         next(host.write(conversation("Hi"), max_tokens=0))
     host.model.forward = None
@@ -296,10 +296,10 @@ def test_an_error_while_streaming_is_raised_where_it_is_read(host):
         next(host.write(conversation("Hi")))
 
 
-# Several at once, and the end.
+# Concurrency and closing.
 
 
-def test_another_thread_cancels(host):
+def test_another_thread_cancels_generation(host):
     host.model.pause = 0.005
     cancelled = threading.Event()
     threading.Timer(0.1, cancelled.set).start()
@@ -309,7 +309,7 @@ def test_another_thread_cancels(host):
     assert answer.text == "x" * answer.tokens
 
 
-def test_a_request_cancelled_while_waiting_never_runs(host):
+def test_request_cancelled_while_waiting_does_not_run(host):
     host.model.pause = 0.005
     running = host.write(conversation("x" * 500))
     next(running)
@@ -321,38 +321,38 @@ def test_a_request_cancelled_while_waiting_never_runs(host):
     running.close()
 
 
-def test_closing_a_stream_that_waits_does_not_wait(host):
+def test_cancelling_waiting_stream_returns_at_once(host):
     host.model.pause = 0.005
     running = host.write(conversation("x" * 1000))
     next(running)
     cancelled = threading.Event()
     threading.Timer(0.1, cancelled.set).start()
-    began = time.monotonic()
+    start = time.monotonic()
     assert streamed(host.write(conversation("Hi"), cancelled=cancelled))[1].ending == "cancelled"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - start < 1
     running.close()
 
 
-def test_eight_threads_are_never_mixed(host, random_model):
+def test_answers_of_eight_threads_are_not_mixed(host, random_model):
     for model, options in ((host, {}), (random_model, {"temperature": 0, "max_tokens": 20})):
         conversations = [conversation(f"Number {number} is {'x' * number}.") for number in range(8)]
-        alone = [model.answer(messages, **options) for messages in conversations]
+        sequential = [model.answer(messages, **options) for messages in conversations]
         with ThreadPoolExecutor(8) as pool:
-            together = pool.map(
+            concurrent = pool.map(
                 lambda messages, model=model, options=options: model.answer(messages, **options),
                 conversations * 2,
             )
-            assert list(together) == alone * 2
-            together = pool.map(
+            assert list(concurrent) == sequential * 2
+            concurrent = pool.map(
                 lambda messages, model=model, options=options: streamed(
                     model.write(messages, **options)
                 )[1],
                 conversations,
             )
-            assert list(together) == alone
+            assert list(concurrent) == sequential
 
 
-def test_a_closed_model_refuses_requests(host):
+def test_closed_model_rejects_requests(host):
     with host:
         assert host.complete(conversation("Hi")) == "Hi"
     with pytest.raises(LLMError, match=r"echo was closed\. Load it again"):
@@ -362,7 +362,7 @@ def test_a_closed_model_refuses_requests(host):
     host.close()
 
 
-def test_closing_waits_for_the_current_answer(host):
+def test_close_waits_for_current_answer(host):
     host.model.pause = 0.005
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(host.answer, conversation("x" * 40))
@@ -372,7 +372,7 @@ def test_closing_waits_for_the_current_answer(host):
         assert answer.result().text == "x" * 40
 
 
-def test_a_model_that_fails_is_an_error_with_its_cause(host):
+def test_failure_of_model_is_chained(host):
     def fail(*args, **kwargs):
         raise RuntimeError("no such kernel")
 
@@ -382,7 +382,7 @@ def test_a_model_that_fails_is_an_error_with_its_cause(host):
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
-def test_an_unknown_context_window_must_be_passed():
+def test_unknown_context_window_must_be_passed():
     host = echo_host()
     del type(host.model.config).max_position_embeddings
     try:

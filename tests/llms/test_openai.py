@@ -1,4 +1,4 @@
-"""OpenAIChat against a real server that fails in every way that servers fail."""
+"""OpenAIChat against a real HTTP server that simulates the faults of servers."""
 
 import asyncio
 import inspect
@@ -50,7 +50,7 @@ def streamed(model, messages=HELLO, **options):
     return "".join(model.stream(messages, **options))
 
 
-BOTH = pytest.mark.parametrize("ask", [completed, streamed])
+COMPLETED_AND_STREAMED = pytest.mark.parametrize("ask", [completed, streamed])
 
 
 def failure(ask, behaviour, messages=HELLO, *, context=None, **options):
@@ -76,7 +76,7 @@ def conversation(exchanges, system="Be brief."):
 # Requests and answers
 
 
-def test_a_whole_answer_tells_what_it_cost():
+def test_complete_answer_has_token_count():
     with (
         OpenAIServer(lambda messages: f"You said {messages[-1]['content']}") as server,
         model_of(server, temperature=0.5, seed=3) as model,
@@ -94,19 +94,19 @@ def test_a_whole_answer_tells_what_it_cost():
     }
 
 
-def test_a_stream_comes_in_pieces():
+def test_stream_yields_pieces():
     with OpenAIServer(lambda messages: "one two three") as server, model_of(server) as model:
         assert list(model.stream(HELLO, stop="END")) == ["one ", "two ", "three "]
     assert server.requests[0].body["stream"] is True
     assert server.requests[0].body["stop"] == ["END"]
 
 
-def test_the_async_twin_gives_the_same():
+def test_acomplete_equals_complete():
     with OpenAIServer() as server, model_of(server) as model:
         assert asyncio.run(model.acomplete(HELLO)) == model.complete(HELLO)
 
 
-def test_closing_a_stream_closes_the_connection():
+def test_closing_stream_closes_connection():
     with OpenAIServer(schedule=["endless"]) as server, model_of(server) as model:
         stream = model.stream(HELLO)
         assert next(stream) == "more "
@@ -132,7 +132,7 @@ def test_threads_share_one_client():
     assert answers == {number: f"{number}" for number in range(12)}
 
 
-def test_a_closed_model_opens_new_connections():
+def test_closed_model_reconnects():
     with OpenAIServer() as server:
         model = model_of(server)
         model.close()
@@ -157,8 +157,8 @@ def test_lone_surrogates_are_replaced():
         ("http://localhost:8000/v1", {"max_completion_tokens": 50}, "max_completion_tokens"),
     ],
 )
-def test_the_limit_has_the_name_that_the_server_knows(base_url, parameters, expected):
-    sent = []
+def test_limit_parameter_depends_on_server(base_url, parameters, expected):
+    requests = []
 
     class Client:
         """A client like `openai.OpenAI`, without a network."""
@@ -169,15 +169,17 @@ def test_the_limit_has_the_name_that_the_server_knows(base_url, parameters, expe
             self.base_url, self.chat, self.completions = base_url, self, self
 
         def create(self, **request):
-            sent.append(request)
+            requests.append(request)
             raise openai.OpenAIError("that will do")
 
     with pytest.raises(LLMError, match="that will do"):
         OpenAIChat("any", client=Client(), **parameters).complete(HELLO, max_tokens=9)
-    assert {name: sent[0][name] for name in sent[0] if name.startswith("max")} == {expected: 9}
+    assert {name: requests[0][name] for name in requests[0] if name.startswith("max")} == {
+        expected: 9
+    }
 
 
-def test_a_client_that_was_given_is_used_and_left_open():
+def test_external_client_is_used_and_not_closed():
     with OpenAIServer() as server, openai.OpenAI(api_key=KEY, base_url=server.base_url) as client:
         with OpenAIChat("any", client=client) as model:
             assert model.complete(HELLO)
@@ -189,16 +191,16 @@ def test_a_client_that_was_given_is_used_and_left_open():
 # Temporary failures
 
 
-@BOTH
+@COMPLETED_AND_STREAMED
 @pytest.mark.parametrize("behaviour", ["429", "500", "503", "reset"])
-def test_what_fails_for_a_while_is_tried_again(ask, behaviour):
+def test_temporary_failure_is_retried(ask, behaviour):
     with OpenAIServer(schedule=[behaviour]) as server, model_of(server) as model:
         assert ask(model).strip() == "All is fine."
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("behaviour", ["half", "stall"])
-def test_half_an_answer_and_none_in_time_are_tried_again(behaviour):
+def test_broken_and_stalled_answers_are_retried(behaviour):
     with (
         OpenAIServer(schedule=[behaviour], stall=5) as server,
         model_of(server, timeout=0.3) as model,
@@ -207,14 +209,14 @@ def test_half_an_answer_and_none_in_time_are_tried_again(behaviour):
     assert len(server.requests) == 2
 
 
-def test_the_server_says_how_long_to_wait():
-    """0.6 s is longer than the first pause would be otherwise."""
+def test_retry_after_is_respected():
+    """Use 0.6 s, which is longer than the default delay before the first retry."""
     with OpenAIServer(schedule=["429"], retry_after=0.6) as server, model_of(server) as model:
         assert model.complete(HELLO)
     assert server.requests[1].time - server.requests[0].time >= 0.6
 
 
-@BOTH
+@COMPLETED_AND_STREAMED
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
@@ -225,7 +227,7 @@ def test_the_server_says_how_long_to_wait():
         ("stall", r"did not answer in time, tried 2 times: .*timed out\. Increase timeout"),
     ],
 )
-def test_what_goes_on_failing_says_how_often_it_was_tried(ask, behaviour, message):
+def test_lasting_failure_has_number_of_attempts(ask, behaviour, message):
     error, requests = failure(ask, behaviour, timeout=0.2)
     assert type(error) is LLMError
     assert error.args[0].startswith("any at http://127.0.0.1:")
@@ -235,14 +237,14 @@ def test_what_goes_on_failing_says_how_often_it_was_tried(ask, behaviour, messag
     assert requests == 2
 
 
-@BOTH
-def test_an_answer_that_breaks_off_says_so(ask):
+@COMPLETED_AND_STREAMED
+def test_broken_connection_is_reported(ask):
     error, _ = failure(ask, "half", max_retries=0)
     assert type(error) is LLMError
     assert "closed the connection, tried once: peer closed connection" in str(error)
 
 
-def test_a_server_that_is_not_there_says_where_it_was_looked_for():
+def test_unreachable_server_has_address_in_message():
     with OpenAIServer() as server:
         base_url = server.base_url
     with (
@@ -255,7 +257,7 @@ def test_a_server_that_is_not_there_says_where_it_was_looked_for():
 # Invalid configuration
 
 
-@BOTH
+@COMPLETED_AND_STREAMED
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
@@ -264,21 +266,21 @@ def test_a_server_that_is_not_there_says_where_it_was_looked_for():
         ("404", "was not found .*The model `any` does not exist. Check the model's name"),
     ],
 )
-def test_what_cannot_work_is_not_tried_again(ask, behaviour, message):
+def test_invalid_request_is_not_retried(ask, behaviour, message):
     error, requests = failure(ask, behaviour)
     assert requests == 1
     with pytest.raises(ConfigurationError, match=message):
         raise error
 
 
-@BOTH
-def test_a_refused_request_has_the_words_of_the_server(ask):
+@COMPLETED_AND_STREAMED
+def test_rejected_request_has_message_of_server(ask):
     error, requests = failure(ask, "400")
     assert (type(error), requests) == (LLMError, 1)
     assert "refused the request (status 400), tried once: temperature must be" in str(error)
 
 
-def test_a_wrong_path_says_what_an_address_often_ends_in():
+def test_wrong_path_gives_advice():
     with (
         OpenAIServer() as server,
         model_of(server, base_url=server.base_url[:-3]) as model,
@@ -287,7 +289,7 @@ def test_a_wrong_path_says_what_an_address_often_ends_in():
         model.complete(HELLO)
 
 
-def test_a_misspelt_parameter_is_named_before_anything_is_sent():
+def test_unknown_parameter_is_rejected_before_request():
     with (
         OpenAIServer() as server,
         model_of(server, temprature=1) as model,
@@ -297,13 +299,13 @@ def test_a_misspelt_parameter_is_named_before_anything_is_sent():
     assert server.requests == []
 
 
-def test_a_parameter_of_the_server_s_own_goes_into_the_extra_body():
+def test_extra_body_is_sent():
     with OpenAIServer() as server, model_of(server, extra_body={"top_k": 40}) as model:
         assert model.complete(HELLO)
     assert server.requests[0].body["top_k"] == 40
 
 
-def test_openai_needs_a_key_and_others_do_not(monkeypatch):
+def test_only_openai_needs_a_key(monkeypatch):
     with pytest.raises(ConfigurationError, match="Set OPENAI_API_KEY or pass api_key="):
         OpenAIChat("gpt-5")
     with OpenAIServer() as server:
@@ -334,13 +336,13 @@ def test_openai_needs_a_key_and_others_do_not(monkeypatch):
         ({"client": openai.OpenAI(api_key=KEY), "api_key": KEY}, "its own key and address"),
     ],
 )
-def test_invalid_arguments_are_refused(options, message):
+def test_invalid_arguments_are_rejected(options, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         OpenAIChat("any", **options)
     assert "sk-" not in str(caught.value)
 
 
-def test_a_missing_package_is_named_with_its_command(monkeypatch):
+def test_missing_package_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "memorybank\[openai\]"'):
         OpenAIChat("any", api_key=KEY)
@@ -349,29 +351,29 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch):
 # The key
 
 
-@BOTH
+@COMPLETED_AND_STREAMED
 @pytest.mark.parametrize(
     "behaviour", ["401", "401 text", "403", "404", "429", "reset", "html", "length", "ok"]
 )
-def test_the_key_appears_nowhere(ask, behaviour, caplog):
+def test_key_is_not_shown(ask, behaviour, caplog):
     caplog.set_level(logging.DEBUG)
     for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
         caplog.set_level(logging.DEBUG, logger=name)
     with OpenAIServer(lambda messages: KEY, schedule=lambda *_: behaviour) as server:
         address = server.base_url.replace("://", "://me:password@")
         with model_of(server, base_url=address, api_key=KEY, max_retries=0) as model:
-            shown = [repr(model), repr(vars(model)["_own_endpoint"])]
+            texts = [repr(model), repr(vars(model)["_own_endpoint"])]
             try:
                 ask(model)
             except MemoryBankError as error:
-                shown += [str(error), repr(error), "".join(traceback.format_exception(error))]
+                texts += [str(error), repr(error), "".join(traceback.format_exception(error))]
     assert len(server.requests) == 1
     assert caplog.records
-    assert KEY not in "\n".join(shown) + caplog.text
-    assert "password" not in "\n".join(shown)
+    assert KEY not in "\n".join(texts) + caplog.text
+    assert "password" not in "\n".join(texts)
 
 
-def test_the_key_of_a_client_that_was_given_appears_nowhere():
+def test_key_of_external_client_is_not_shown():
     with (
         OpenAIServer(schedule=["401"]) as server,
         openai.OpenAI(api_key=lambda: KEY, base_url=server.base_url) as client,
@@ -385,13 +387,13 @@ def test_the_key_of_a_client_that_was_given_appears_nowhere():
 # Incomplete answers
 
 
-@BOTH
-def test_a_synonym_of_stop_will_do(ask):
+@COMPLETED_AND_STREAMED
+def test_synonym_of_stop_is_accepted(ask):
     with OpenAIServer(schedule=["eos"]) as server, model_of(server) as model:
         assert ask(model).strip() == "All is fine."
 
 
-@BOTH
+@COMPLETED_AND_STREAMED
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
@@ -404,7 +406,7 @@ def test_a_synonym_of_stop_will_do(ask):
         ("blank", "is empty. Raise max_tokens"),
     ],
 )
-def test_an_incomplete_answer_is_an_error(ask, behaviour, message):
+def test_incomplete_answer_is_an_error(ask, behaviour, message):
     error, requests = failure(ask, behaviour)
     assert requests == 1
     with pytest.raises(AnswerError, match=message):
@@ -415,14 +417,14 @@ def test_an_incomplete_answer_is_an_error(ask, behaviour, message):
     "behaviour", ["html", "torn", "null", "list", "no choices", "empty choices", "odd choices",
                   "no message", "parts"],
 )  # fmt: skip
-def test_what_is_no_chat_completion_is_an_error(behaviour):
+def test_response_other_than_chat_completion(behaviour):
     error, requests = failure(completed, behaviour)
     assert (type(error), requests) == (LLMError, 1)
     assert "often ends in /v1" in str(error)
 
 
 @pytest.mark.parametrize("behaviour", ["html", "list", "no choices"])
-def test_what_is_no_stream_is_an_answer_cut_off(behaviour):
+def test_response_other_than_stream(behaviour):
     error, _ = failure(streamed, behaviour)
     assert isinstance(error, AnswerError)
     assert "cut off after 0 characters" in str(error)
@@ -431,7 +433,7 @@ def test_what_is_no_stream_is_an_answer_cut_off(behaviour):
 @pytest.mark.parametrize(
     ("ask", "behaviour"), [(completed, "error in 200"), (streamed, "error_event")]
 )
-def test_an_error_within_an_answer_is_reported(ask, behaviour):
+def test_error_inside_response_is_reported(ask, behaviour):
     error, _ = failure(ask, behaviour)
     assert type(error) is LLMError
     assert "out of memory" in str(error)
@@ -440,8 +442,8 @@ def test_an_error_within_an_answer_is_reported(ask, behaviour):
 # Conversations that are too long
 
 
-@BOTH
-def test_a_conversation_that_is_too_long_loses_its_oldest_exchanges(ask):
+@COMPLETED_AND_STREAMED
+def test_long_conversation_is_truncated(ask):
     messages = list(conversation(8))
     with OpenAIServer(context=80) as server, model_of(server) as model:
         assert ask(model, messages).strip() == "All is fine."
@@ -453,14 +455,14 @@ def test_a_conversation_that_is_too_long_loses_its_oldest_exchanges(ask):
 @pytest.mark.parametrize(
     ("ask", "behaviour"), [(completed, "overflow in 200"), (streamed, "overflow_event")]
 )
-def test_a_server_may_say_too_long_within_its_answer(ask, behaviour):
+def test_overflow_inside_response(ask, behaviour):
     with OpenAIServer(schedule=[behaviour]) as server, model_of(server) as model:
         assert ask(model, list(conversation(2))).strip() == "All is fine."
     assert [len(prompt) for prompt in server.prompts] == [6, 4]
 
 
-@BOTH
-def test_the_instructions_and_the_last_message_are_never_cut(ask):
+@COMPLETED_AND_STREAMED
+def test_instructions_and_last_message_are_kept(ask):
     messages = list(conversation(5, system="x" * 100))
     error, requests = failure(ask, "ok", messages, context=50)
     assert isinstance(error, ContextOverflowError)
@@ -469,7 +471,7 @@ def test_the_instructions_and_the_last_message_are_never_cut(ask):
 
 
 @pytest.mark.parametrize("behaviour", ["overflow", "413"])
-def test_a_single_message_that_is_too_long_is_an_error(behaviour):
+def test_single_long_message_is_an_error(behaviour):
     error, requests = failure(completed, behaviour)
     assert (type(error), requests) == (ContextOverflowError, 1)
 
@@ -513,7 +515,7 @@ def test_a_single_message_that_is_too_long_is_an_error(behaviour):
         "The total length of all messages is too long.",
     ],
 )
-def test_the_servers_words_for_too_long_are_known(words):
+def test_overflow_messages_of_servers(words):
     assert is_context_overflow(words)
 
 
@@ -530,14 +532,14 @@ def test_the_servers_words_for_too_long_are_known(words):
         "model requires more system memory (5.6 GiB) than is available (3.8 GiB)",
     ],
 )
-def test_other_words_are_no_overflow(words):
+def test_other_messages_are_no_overflow(words):
     assert not is_context_overflow(words)
 
 
 # The package
 
 
-def test_importing_and_making_one_imports_no_openai():
+def test_constructor_does_not_import_openai():
     code = (
         "import sys; from llms import OpenAIChat; OpenAIChat('any', base_url='http://x/v1'); "
         "print('openai' in sys.modules)"
@@ -549,13 +551,13 @@ def test_importing_and_making_one_imports_no_openai():
     assert done.stdout.strip() == "False"
 
 
-def test_a_name_a_window_and_a_repr():
+def test_name_context_window_and_repr():
     model = OpenAIChat("qwen", base_url="http://x:1/v1/", api_key=KEY, context_window=4096)
     assert (model.name, model.model, model.context_window) == ("qwen", "qwen", 4096)
     assert repr(model) == "OpenAIChat('qwen', base_url='http://x:1/v1')"
 
 
-def test_the_context_window_is_known_of_openai_alone():
+def test_default_context_window():
     assert OpenAIChat("gpt-any", api_key="k").context_window == 128_000
     assert OpenAIChat("gpt-4", api_key="k", context_window=8192).context_window == 8192
     assert OpenAIChat("any", base_url="http://localhost:1/v1").context_window is None

@@ -30,34 +30,38 @@ FORGETFUL = CHATML.replace("{{ m.content }}", "{{ m.content if loop.last else '�
 
 
 def conversation(*texts, system=None):
-    """Return a conversation that begins with a message of the user."""
+    """Return a conversation with these texts, which starts with the user."""
     roles = ["user", "assistant"] * len(texts)
     messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
     return [{"role": "system", "content": system}, *messages] if system else messages
 
 
-def fast(template=CHATML, end="<|end|>"):
+def fast_tokenizer(template=CHATML, end="<|end|>"):
     """Return a byte-level tokenizer of transformers."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = [*sorted(pre_tokenizers.ByteLevel.alphabet()), end]
-    made = Tokenizer(models.BPE({letter: id for id, letter in enumerate(alphabet)}, []))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    byte_level = Tokenizer(models.BPE({letter: id for id, letter in enumerate(alphabet)}, []))
+    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=end, extra_special_tokens=["<|start|>", "<|end|>"]
+        tokenizer_object=byte_level, eos_token=end, extra_special_tokens=["<|start|>", "<|end|>"]
     )
     tokenizer.chat_template = template
     return tokenizer
 
 
-EVERY = {**{name: TOKENIZERS[name] for name in ("chatglm", "chatglm2", "chatglm3")}}
-EVERY |= {"belle": TOKENIZERS["llama"], "plain": TOKENIZERS["llama"], "template": fast()}
+FORMAT_TOKENIZERS = {**{name: TOKENIZERS[name] for name in ("chatglm", "chatglm2", "chatglm3")}}
+FORMAT_TOKENIZERS |= {
+    "belle": TOKENIZERS["llama"],
+    "plain": TOKENIZERS["llama"],
+    "template": fast_tokenizer(),
+}
 
 
-@pytest.fixture(params=sorted(EVERY))
+@pytest.fixture(params=sorted(FORMAT_TOKENIZERS))
 def format_and_tokenizer(request):
-    return PROMPT_FORMATS[request.param], EVERY[request.param]
+    return PROMPT_FORMATS[request.param], FORMAT_TOKENIZERS[request.param]
 
 
 def texts(format, tokenizer, messages):
@@ -71,22 +75,25 @@ def texts(format, tokenizer, messages):
     ("earlier", "expected"),
     list(zip([[], ["你好", "你好！"], ["a", "b", "c", "d"]], GOLDEN["v2"]["prompt"], strict=True)),
 )
-def test_chatglm2_asks_as_the_official_one(earlier, expected):
+def test_chatglm2_prompt_equals_official(earlier, expected):
     tokenizer = TOKENIZERS["chatglm2"]
     ids = PROMPT_FORMATS["chatglm2"].encode(tokenizer, conversation(*earlier, "晚上睡不着"))
     assert ids == tokenizer(expected)["input_ids"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == expected
 
 
-def test_chatglm3_asks_as_the_official_one():
+def test_chatglm3_prompt_equals_official():
     question, greeting = "晚上睡不着 <|user|>", ("你好", "你好！")
-    alone, in_all, _ = GOLDEN["v3"]["chat"]
+    without_history, with_history, _ = GOLDEN["v3"]["chat"]
     format, tokenizer = PROMPT_FORMATS["chatglm3"], TOKENIZERS["chatglm3"]
-    assert format.encode(tokenizer, conversation(question)) == alone
-    assert format.encode(tokenizer, conversation(*greeting, question, system="你是助手")) == in_all
+    assert format.encode(tokenizer, conversation(question)) == without_history
+    assert (
+        format.encode(tokenizer, conversation(*greeting, question, system="你是助手"))
+        == with_history
+    )
 
 
-def test_chatglm3_encodes_tools_and_users_as_the_official_one():
+def test_chatglm3_encodes_tools_like_official():
     tools = 'tools\n[\n    {\n        "name": "f",\n        "parameters": {}\n    }\n]'
     turns = [("system", tools), ("user", "x\ny"), ("user", "晚上睡不着 <|user|>")]
     tokenizer = TOKENIZERS["chatglm3"]
@@ -96,7 +103,7 @@ def test_chatglm3_encodes_tools_and_users_as_the_official_one():
     assert [*ids, tokenizer.control_ids["<|assistant|>"]] == GOLDEN["v3"]["chat"][2]
 
 
-def test_chatglm_asks_barely_at_first_and_then_counts_from_0():
+def test_chatglm_rounds_count_from_0():
     format, tokenizer = PROMPT_FORMATS["chatglm"], TOKENIZERS["chatglm"]
     assert format.encode(tokenizer, conversation("hello")) == GOLDEN["v1"]["ids"][3]
     messages = conversation("你好", "你好👋！", "晚上睡不着应该怎么办")
@@ -117,8 +124,8 @@ def test_text_formats(name, expected):
     assert PROMPT_FORMATS[name].encode(TOKENIZERS["llama"], conversation("a"))[:1] == [1]
 
 
-def test_a_template_writes_what_it_says():
-    tokenizer = fast()
+def test_template_is_rendered():
+    tokenizer = fast_tokenizer()
     ids = PROMPT_FORMATS["template"].encode(tokenizer, conversation("hi", system="s"))
     expected = "<|start|>system\ns<|end|>\n<|start|>user\nhi<|end|>\n<|start|>assistant\n"
     assert tokenizer.decode(ids) == expected
@@ -129,14 +136,14 @@ def test_a_template_writes_what_it_says():
 
 
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
-def test_a_system_message_without_a_place_begins_the_question(name):
-    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
+def test_system_message_is_prepended_to_question(name):
+    format, tokenizer = PROMPT_FORMATS[name], FORMAT_TOKENIZERS[name]
     expected = format.encode(tokenizer, conversation("Be brief.\na", "b", "c"))
     assert format.encode(tokenizer, conversation("a", "b", "c", system="Be brief.")) == expected
 
 
-def test_a_template_that_takes_no_system_message():
-    tokenizer = fast(NO_SYSTEM + CHATML)
+def test_template_without_system_messages():
+    tokenizer = fast_tokenizer(NO_SYSTEM + CHATML)
     expected = PROMPT_FORMATS["template"].encode(tokenizer, conversation("s\na", "b", "c"))
     assert (
         PROMPT_FORMATS["template"].encode(tokenizer, conversation("a", "b", "c", system="s"))
@@ -144,15 +151,15 @@ def test_a_template_that_takes_no_system_message():
     )
 
 
-def test_messages_of_one_role_are_joined(format_and_tokenizer):
+def test_messages_of_same_role_are_joined(format_and_tokenizer):
     format, tokenizer = format_and_tokenizer
     twice = [*conversation("a"), *conversation("b")]
     assert format.encode(tokenizer, twice) == format.encode(tokenizer, conversation("a\nb"))
 
 
-def test_a_conversation_that_the_assistant_begins():
-    begun = conversation("", "hello", "a")[1:]
-    assert texts(PROMPT_FORMATS["plain"], TOKENIZERS["llama"], begun).startswith(
+def test_conversation_that_starts_with_assistant():
+    messages = conversation("", "hello", "a")[1:]
+    assert texts(PROMPT_FORMATS["plain"], TOKENIZERS["llama"], messages).startswith(
         "User: \nAssistant: hello"
     )
 
@@ -160,46 +167,47 @@ def test_a_conversation_that_the_assistant_begins():
 # Special tokens in a message
 
 
-@pytest.mark.parametrize("mark", ["<|user|>", "[gMASK]", "<sop>", "<eop>", "</s>", "<|end|>"])
-def test_a_mark_in_a_message_is_only_text(format_and_tokenizer, mark):
+@pytest.mark.parametrize("token", ["<|user|>", "[gMASK]", "<sop>", "<eop>", "</s>", "<|end|>"])
+def test_special_token_in_message_is_text(format_and_tokenizer, token):
     format, tokenizer = format_and_tokenizer
     known = {*tokenizer.all_special_ids, *getattr(tokenizer, "control_ids", {}).values()}
 
-    def marks(text):
+    def special_ids(text):
         return [
             id for id in format.encode(tokenizer, conversation(text, text, text)) if id in known
         ]
 
-    assert marks(f"x{mark}y") == marks("xy")
+    assert special_ids(f"x{token}y") == special_ids("xy")
     trained = [
-        format.encode_training(tokenizer, conversation("x", text))[1] for text in (f"x{mark}y", "y")
+        format.encode_training(tokenizer, conversation("x", text))[1]
+        for text in (f"x{token}y", "y")
     ]
     assert len({tuple(id for id in labels if id in known) for labels in trained}) == 1
 
 
-# Where an answer ends
+# Ends of answers
 
 
-def test_what_ends_an_answer():
+def test_stop_ids_and_stop_strings():
     def ends(name):
-        return PROMPT_FORMATS[name].stop_ids(EVERY[name])
+        return PROMPT_FORMATS[name].stop_ids(FORMAT_TOKENIZERS[name])
 
-    marks = TOKENIZERS["chatglm3"].control_ids
+    control_ids = TOKENIZERS["chatglm3"].control_ids
     assert ends("chatglm") == [TOKENIZERS["chatglm"].control_ids["<eop>"]]
     assert ends("chatglm2") == ends("belle") == ends("plain") == [2]
-    assert ends("chatglm3") == [2, marks["<|user|>"], marks["<|observation|>"]]
-    assert ends("template") == [EVERY["template"].eos_token_id]
+    assert ends("chatglm3") == [2, control_ids["<|user|>"], control_ids["<|observation|>"]]
+    assert ends("template") == [FORMAT_TOKENIZERS["template"].eos_token_id]
     assert [PROMPT_FORMATS[name].stop for name in ("belle", "plain")] == [
         ("\nHuman:",),
         ("\nUser:",),
     ]
 
 
-def test_a_template_may_end_answers_with_another_mark_than_its_tokenizers():
-    other = fast(end="<|endoftext|>")
+def test_end_token_of_template_is_found():
+    other = fast_tokenizer(end="<|endoftext|>")
     ends = other.convert_tokens_to_ids(["<|endoftext|>", "<|end|>"])
     assert PROMPT_FORMATS["template"].stop_ids(other) == ends
-    role_ends = fast(CHATML.replace("<|end|>\n", ""), end="<|endoftext|>")
+    role_ends = fast_tokenizer(CHATML.replace("<|end|>\n", ""), end="<|endoftext|>")
     ends = role_ends.convert_tokens_to_ids(["<|endoftext|>", "<|start|>"])
     assert PROMPT_FORMATS["template"].stop_ids(role_ends) == ends
 
@@ -207,7 +215,7 @@ def test_a_template_may_end_answers_with_another_mark_than_its_tokenizers():
 # Labels
 
 
-def test_the_last_answer_is_trained_after_the_prompt_of_generation(format_and_tokenizer):
+def test_last_answer_follows_prompt_of_generation(format_and_tokenizer):
     format, tokenizer = format_and_tokenizer
     ids, labels = format.encode_training(
         tokenizer, conversation("你好", "hello", "hi 你", "晚上睡不着", system="s")
@@ -223,10 +231,10 @@ def test_the_last_answer_is_trained_after_the_prompt_of_generation(format_and_to
 
 @pytest.mark.parametrize("name", ["chatglm3", "template"])
 def test_role_formats_train_every_answer(name):
-    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
+    format, tokenizer = PROMPT_FORMATS[name], FORMAT_TOKENIZERS[name]
     messages = conversation("a", "bb", "c", "dd", "e", "ff", system="s")
     ids, labels = format.encode_training(tokenizer, messages)
-    starts = [place for place in range(1, len(ids)) if labels[place] >= 0 and labels[place - 1] < 0]
+    starts = [index for index in range(1, len(ids)) if labels[index] >= 0 and labels[index - 1] < 0]
     assert [ids[:start] for start in starts] == [
         format.encode(tokenizer, messages[:end]) for end in (2, 4, 6)
     ]
@@ -238,14 +246,14 @@ def test_role_formats_train_every_answer(name):
 
 @pytest.mark.parametrize("name", ["chatglm", "chatglm2", "belle", "plain"])
 def test_text_formats_train_the_last_answer_only(name):
-    format, tokenizer = PROMPT_FORMATS[name], EVERY[name]
+    format, tokenizer = PROMPT_FORMATS[name], FORMAT_TOKENIZERS[name]
     ids, labels = format.encode_training(tokenizer, conversation("a", "bb", "c", "dd"))
     answer = [*tokenizer.encode("dd", add_special_tokens=False), tokenizer.eos_token_id]
     assert [id for id in labels if id >= 0] == answer
     assert labels == [-100] * (len(ids) - len(answer)) + answer
 
 
-def test_chatglm_trains_as_the_official_code():
+def test_chatglm_training_ids_equal_official():
     tokenizer = TOKENIZERS["chatglm"]
     ids, _ = PROMPT_FORMATS["chatglm"].encode_training(
         tokenizer, conversation(GOLDEN["texts"][1], GOLDEN["texts"][7])
@@ -253,32 +261,32 @@ def test_chatglm_trains_as_the_official_code():
     assert ids == GOLDEN["v1"]["pair"]
 
 
-def test_a_blank_stands_before_an_answer_whosever_tokenizer_it_is():
-    ids, labels = PROMPT_FORMATS["plain"].encode_training(fast(), conversation("a", "b"))
-    assert fast().decode(ids) == "User: a\nAssistant: b<|end|>"
-    assert fast().decode([id for id in labels if id >= 0]) == " b<|end|>"
+def test_space_before_answer_with_any_tokenizer():
+    ids, labels = PROMPT_FORMATS["plain"].encode_training(fast_tokenizer(), conversation("a", "b"))
+    assert fast_tokenizer().decode(ids) == "User: a\nAssistant: b<|end|>"
+    assert fast_tokenizer().decode([id for id in labels if id >= 0]) == " b<|end|>"
 
 
-def test_a_template_without_an_end_gets_one():
-    tokenizer = fast("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+def test_end_token_is_added_to_template_without_one():
+    tokenizer = fast_tokenizer("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
     ids, labels = PROMPT_FORMATS["template"].encode_training(tokenizer, conversation("a", "b"))
     assert ids[-1] == labels[-1] == tokenizer.eos_token_id
 
 
-def test_a_template_that_changes_earlier_messages_is_refused():
+def test_template_that_changes_earlier_messages_is_rejected():
     with pytest.raises(ConfigurationError, match="renders earlier messages differently"):
         PROMPT_FORMATS["template"].encode_training(
-            fast(FORGETFUL), conversation("a", "b", "c", "d")
+            fast_tokenizer(FORGETFUL), conversation("a", "b", "c", "d")
         )
 
 
 # Detection
 
 
-def test_each_tokenizer_has_its_format():
+def test_format_of_each_tokenizer():
     for name in ("chatglm", "chatglm2", "chatglm3"):
         assert find_prompt_format(TOKENIZERS[name]).name == name
-    assert find_prompt_format(fast()).name == "template"
+    assert find_prompt_format(fast_tokenizer()).name == "template"
     assert find_prompt_format(TOKENIZERS["llama"]).name == "plain"
     assert {name: format.name for name, format in PROMPT_FORMATS.items()} == {
         name: name for name in PROMPT_FORMATS
@@ -293,7 +301,7 @@ def test_each_tokenizer_has_its_format():
         ("/home/isabelle/llama-7b", "plain"),
     ],
 )
-def test_belle_is_known_by_its_name(path, expected):
+def test_belle_is_detected_by_name(path, expected):
     tokenizer = type(TOKENIZERS["llama"])(PIECES, name_or_path=path)
 
     class Config:
@@ -303,46 +311,52 @@ def test_belle_is_known_by_its_name(path, expected):
     assert find_prompt_format(TOKENIZERS["llama"], Config()).name == expected
 
 
-# Refusals
+# Rejected input
 
 
-def refusal(call, *arguments):
+def rejection_message(call, *arguments):
     with pytest.raises(ConfigurationError) as caught:
         call(*arguments)
     return str(caught.value)
 
 
-def test_messages_that_cannot_be_used(format_and_tokenizer):
+def test_invalid_messages_are_rejected(format_and_tokenizer):
     format, tokenizer = format_and_tokenizer
     for call in (format.encode, format.encode_training):
-        assert "there are no messages" in refusal(call, tokenizer, [])
+        assert "there are no messages" in rejection_message(call, tokenizer, [])
         tool = [{"role": "tool", "content": "x"}]
         assert (
-            refusal(call, tokenizer, tool)
+            rejection_message(call, tokenizer, tool)
             == "unknown role 'tool'; the roles are system, user, assistant"
         )
         nothing = [{"role": "user", "content": None}]
-        assert "the content of a message (user) must be text, not None" in refusal(
+        assert "the content of a message (user) must be text, not None" in rejection_message(
             call, tokenizer, nothing
         )
-    assert "nothing to answer" in refusal(format.encode, tokenizer, conversation("a", "b"))
-    assert "must end with an answer" in refusal(
+    assert "nothing to answer" in rejection_message(
+        format.encode, tokenizer, conversation("a", "b")
+    )
+    assert "must end with an answer" in rejection_message(
         format.encode_training, tokenizer, conversation("a")
     )
-    assert "must end with an answer" in refusal(
+    assert "must end with an answer" in rejection_message(
         format.encode_training, tokenizer, conversation("", "b")[1:]
     )
 
 
-def test_a_format_of_another_model():
-    message = refusal(PROMPT_FORMATS["chatglm3"].encode, TOKENIZERS["chatglm2"], conversation("a"))
+def test_format_of_another_model():
+    message = rejection_message(
+        PROMPT_FORMATS["chatglm3"].encode, TOKENIZERS["chatglm2"], conversation("a")
+    )
     assert "needs the token <|user|>, which ChatGLM2Tokenizer lacks" in message
-    message = refusal(PROMPT_FORMATS["template"].encode, TOKENIZERS["llama"], conversation("a"))
+    message = rejection_message(
+        PROMPT_FORMATS["template"].encode, TOKENIZERS["llama"], conversation("a")
+    )
     assert "has no chat template" in message
 
 
-def test_a_template_that_refuses_a_conversation():
-    tokenizer = fast("{{ raise_exception('never') }}")
-    assert "rejects the conversation: never" in refusal(
+def test_template_that_rejects_conversation():
+    tokenizer = fast_tokenizer("{{ raise_exception('never') }}")
+    assert "rejects the conversation: never" in rejection_message(
         PROMPT_FORMATS["template"].encode, tokenizer, conversation("a")
     )

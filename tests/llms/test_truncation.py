@@ -1,4 +1,4 @@
-"""Truncation of conversations: what is dropped first, and what is never dropped."""
+"""Truncation of conversations: the order in which messages are dropped, and those that are kept."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def contents(messages):
 @pytest.mark.parametrize(
     ("roles", "count", "expected"),
     [
-        ("suauau", 1, "0345"),  # an answer goes with its question
+        ("suauau", 1, "0345"),  # an answer is dropped with its question
         ("suauau", 2, "0345"),
         ("suauau", 3, "05"),
         ("sdu", 1, "012"),
@@ -29,17 +29,17 @@ def contents(messages):
         ("", 1, ""),
     ],
 )
-def test_instructions_and_the_last_message_are_kept(roles, count, expected):
+def test_instructions_and_last_message_are_kept(roles, count, expected):
     assert contents(drop_oldest(conversation(roles), count)) == expected
 
 
-def test_the_role_of_any_kind_of_message():
+def test_custom_role_function():
     messages = [("system", 1), ("human", 2), ("ai", 3), ("human", 4)]
     assert count_droppable(messages, role=lambda message: message[0]) == 2
     assert drop_oldest(messages, 1, role=lambda message: message[0]) == [messages[0], messages[3]]
 
 
-def test_a_call_that_overflows_is_repeated_with_the_newer_half():
+def test_overflow_is_retried_with_newer_half():
     lengths = []
 
     def call(messages):
@@ -52,7 +52,7 @@ def test_a_call_that_overflows_is_repeated_with_the_newer_half():
     assert lengths == [10, 6, 4]
 
 
-def test_what_cannot_be_shortened_is_an_overflow():
+def test_overflow_that_cannot_be_shortened():
     def call(messages):
         raise ContextOverflowError("too long")
 

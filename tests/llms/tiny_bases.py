@@ -1,7 +1,7 @@
 """Tiny random models of every family, and training dialogues from the demo.
 
-Their pieces are the letters of English and single bytes. With a vocabulary this small, training on
-a hundred short dialogues also lowers the loss on others.
+Their tokens are the letters of English and single bytes. With a vocabulary this small, training on
+a hundred short dialogues also lowers the loss on held-out dialogues.
 """
 
 import io
@@ -29,7 +29,7 @@ def turns_of(language):
     return [turn for day in days for turn in day]
 
 
-def hundred_dialogues():
+def make_hundred_dialogues():
     """Return the shortest turns of the demo as dialogues, half in English, half in Chinese."""
     size = lambda turn: len((turn["query"] + turn["response"]).encode())  # noqa: E731
     chosen = [turn for lang in ("en", "zh") for turn in sorted(turns_of(lang), key=size)[:50]]
@@ -66,7 +66,7 @@ def piece_file():
 
 
 def chatglm(folder, std=0.2):
-    """Save a ChatGLM-6B with tied output layer."""
+    """Save a ChatGLM-6B with a tied output layer."""
     import torch
 
     from llms.chatglm import ChatGLMConfig, ChatGLMForCausalLM
@@ -80,7 +80,7 @@ def chatglm(folder, std=0.2):
 
 
 def chatglm2(folder, std=0.1):
-    """Save a ChatGLM2-6B or ChatGLM3-6B, depending on the folder's name, as official files."""
+    """Save a ChatGLM2-6B or ChatGLM3-6B, depending on the folder's name, in the official format."""
     import torch
     from safetensors.torch import save_file
 
