@@ -1,6 +1,6 @@
 """Output of the command-line programs: text and tables for people, JSON for programs.
 
-It needs the extra `cli`.
+This module needs the extra `cli`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _json_value(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Return `text` with each control character of terminals replaced by a space."""
+    """Return `text` with each control character replaced by a space, except newlines."""
     return _CONTROL.sub(" ", text)
 
 
@@ -112,7 +112,7 @@ def memory_cell(memory: Memory) -> Text:
 
 @contextmanager
 def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr if that is a terminal.
+    """Show a progress bar on stderr if stderr is a terminal.
 
     Args:
         label: Text in front of the bar.

@@ -1,7 +1,8 @@
-"""The command `memorybank`: a bank at the terminal. It needs the extra `cli`.
+"""The command `memorybank`, which manages banks in a terminal. It needs the extra `cli`.
 
 Every command prints text for people or, with --json, exactly one JSON document for programs. An
-error is one line on stderr; the exit status is 1, or 2 if the command line itself is wrong.
+error is printed as one line on stderr; the exit status is then 1, or 2 if the command line is
+invalid.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command `memorybank`.
 
     Args:
-        args: Command-line arguments; None takes those of the process.
+        args: Command-line arguments; None for those of the process.
     """
     require_extra()
     from .app import app

@@ -1,4 +1,4 @@
-"""Run `python -m memorybank_core.cli`; the same as `memorybank`."""
+"""Entry point of `python -m memorybank_core.cli`, which is the same as `memorybank`."""
 
 from . import main
 

@@ -1,6 +1,6 @@
-"""The Typer application `memorybank`: all commands, in the panels of its help.
+"""The Typer application `memorybank`, with all commands grouped into the panels of its help.
 
-Modules that take long to import are imported by the commands that need them.
+Modules that are slow to import are imported inside the commands that need them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .commands.demo import demo
 from .group import OneLineErrors
 
 ENTRY_POINTS = "memorybank.commands"
-"""Entry point group with the commands of other packages."""
+"""Entry point group for commands of other packages."""
 
 app = typer.Typer(
     cls=OneLineErrors,

@@ -1,4 +1,4 @@
-"""Access of the commands to existing banks, and the moments that options name."""
+"""Opening of existing banks by the commands, and conversion of time options to datetimes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_existing(
 
     Args:
         path: File or URL of the bank.
-        user: A user that the bank must know; None checks no user.
+        user: A user that must exist in the bank; None to skip the check.
         embeds: Whether the command embeds text; without it, no embedder is loaded.
         options: Passed to `MemoryBank.open`.
 
@@ -40,8 +40,10 @@ def open_existing(
         options["embedder"] = load_placeholder(path)
     with MemoryBank.open(path, **options) as bank:
         if user is not None and not _is_known(bank, user):
-            place = without_password(path)
-            raise ConfigurationError(f"{place} has no user {user!r}. Run: memorybank users {place}")
+            location = without_password(path)
+            raise ConfigurationError(
+                f"{location} has no user {user!r}. Run: memorybank users {location}"
+            )
         yield bank
 
 
@@ -50,21 +52,20 @@ def _is_known(bank: MemoryBank, user: str) -> bool:
 
 
 def require_bank(path: str) -> None:
-    """Raise ConfigurationError if there is no bank at `path`: a typo must not create one."""
+    """Raise ConfigurationError if there is no bank at `path`, so that a typo creates none."""
     if not bank_exists(path):
         raise ConfigurationError(
-            f"there is no bank at {without_password(path)}. Make one with: memorybank import, or "
+            f"there is no bank at {without_password(path)}. Create one with: memorybank import, or "
             "memorybank add"
         )
 
 
 def resolve_moment(value: date | None, bank: MemoryBank) -> datetime:
-    """Return the moment that an option names.
+    """Return the value of a time option as a datetime.
 
     Args:
-        value: A datetime; or a day, which stands for its noon in the bank's time zone; or None
-            for the present.
-        bank: The bank whose time zone counts.
+        value: A datetime; or a day, for its noon in the bank's time zone; or None for the present.
+        bank: The bank, for its time zone.
     """
     if value is None:
         return datetime.now(timezone.utc)

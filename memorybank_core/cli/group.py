@@ -1,4 +1,4 @@
-"""Command group that reports every error as one red line on stderr, with an exit status."""
+"""Command group that prints every error as one red line on stderr and sets the exit status."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ UsageError, ClickException = typer.BadParameter.__mro__[1:3]
 
 
 class OneLineErrors(TyperGroup):
-    """Command group without tracebacks.
+    """Command group that prints errors without tracebacks.
 
-    The exit status is 0, 1 after an error, or 2 after an error in the command line.
+    The exit status is 0, 1 after an error, or 2 if the command line is invalid.
     """
 
     def main(self, *args: Any, **options: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, each with one spelling and one meaning."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run `python -m memorybank_core.demo`; the same as `memorybank demo`."""
+"""Entry point of `python -m memorybank_core.demo`, which is the same as `memorybank demo`."""
 
 import sys
 

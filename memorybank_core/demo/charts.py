@@ -15,7 +15,7 @@ from memorybank_core.plots import History, state_at
 HEIGHT = 3  # rows of a curve
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _MARGIN = "  │"
-_SAMPLES = 4  # in each column
+_SAMPLES = 4  # per column
 
 
 def curve_rows(
@@ -27,12 +27,12 @@ def curve_rows(
     width: int,
     style: str,
 ) -> Iterator[Text]:
-    """Yield the rows of a curve, from the top; the last one is the time axis.
+    """Yield the rows of a curve from top to bottom; the last row is the time axis.
 
     The curve is a dashed line while retention is below the threshold.
 
     Args:
-        history: The memory.
+        history: History of the memory.
         law: Law of forgetting.
         start: Time at the left edge.
         until: Time at the right edge.
@@ -62,8 +62,8 @@ class _Column:
 
     Attributes:
         retention: The highest retention.
-        exists: Whether the memory has been created by the end.
-        is_recalled: Whether it is recalled in between.
+        exists: Whether the memory was created before the second moment.
+        is_recalled: Whether it was recalled between the moments.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class _Column:
 
 
 def _block(level: float, row: int) -> str:
-    """Return the character for the part of a column of height `level` that is in a row."""
+    """Return the block character of one row of a column that is `level` high."""
     eighths = round((level * HEIGHT - row) * 8)
     return _BLOCKS[min(max(eighths, 0), 8)]
 
 
 def label_row(start: datetime, until: datetime, width: int, labels: dict[datetime, str]) -> Text:
-    """Return the labels of the time axis; a label that would touch an earlier one is left out.
+    """Return the labels of the time axis, without labels that would touch an earlier one.
 
     Args:
         start: Time at the left edge.

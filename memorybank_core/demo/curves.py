@@ -1,4 +1,4 @@
-"""The last chapter: forgetting curves of three memories, in the terminal and as a picture."""
+"""Chapter on forgetting curves: three memories, drawn in the terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STYLES = ("yellow", "blue", "green")
 _LABEL_COLUMNS = 30
 
 
-def tell_curves(scene: Scene, png: Path) -> None:
+def show_curves(scene: Scene, png: Path) -> None:
     """Draw the curves of a memory recalled often, of one recalled once, and of one never recalled.
 
     Args:
@@ -36,16 +36,16 @@ def tell_curves(scene: Scene, png: Path) -> None:
         png: File for the picture.
     """
     memories = _choose_memories(scene)
-    quotes = [scene.phrase("quote", text=scene.shorten(it, _LABEL_COLUMNS)) for it in memories]
+    quotes = [scene.phrase("quote", text=scene.shorten(m, _LABEL_COLUMNS)) for m in memories]
     histories = _histories(scene, memories, quotes)
     _draw_in_terminal(scene, memories, histories)
     scene.print("")
-    author = scene
+    figure_scene = scene
     try:
         if not can_write("".join(quotes)):  # no Chinese font: label in English, with the ids
-            author = replace(scene, language="en")
-            histories = _histories(author, memories, [memory.id for memory in memories])
-        _draw_figure(author, histories).savefig(png)
+            figure_scene = replace(scene, language="en")
+            histories = _histories(figure_scene, memories, [memory.id for memory in memories])
+        _draw_figure(figure_scene, histories).savefig(png)
     except (MissingDependencyError, OSError, ValueError) as error:
         scene.print(scene.phrase("no_png", error=error), "yellow")
     else:

@@ -1,4 +1,4 @@
-"""The chapter on digests: portrait and event summaries, made without a language model."""
+"""Chapter on digests: portrait and event summaries, written without a language model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .scene import Scene
 _SHOWN = 3  # days
 
 
-def tell_digests(scene: Scene) -> None:
+def show_digests(scene: Scene) -> None:
     """Digest the days, and show the portrait and the summaries of the last days."""
     report = scene.bank.rebuild(user_id=scene.user, language=scene.language)
     scene.digested = report.digested

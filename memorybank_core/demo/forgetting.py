@@ -1,4 +1,4 @@
-"""The chapter on forgetting: repeated questions, fading, forecast, and one memory restored."""
+"""Chapter on forgetting: repeated questions, fading, a forecast, and a restored memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from memorybank_core.terminal import one_line, retention_bar
 from .recall import show_memory
 from .scene import FORECAST_DAY, FORGET_DAY, REPEAT_DAYS, K, Scene, after_noon
 
-_REPEATED = 2  # questions that come up again
+_REPEATED = 2  # questions that are asked again
 _SHOWN = 4  # memories
 _QUERY_COLUMNS = 60
 
 
-def tell_forgetting(scene: Scene) -> None:
-    """Let days pass, forget, forecast, and restore one memory."""
+def show_forgetting(scene: Scene) -> None:
+    """Repeat questions on later days, forget, forecast, and restore one memory."""
     _repeat_questions(scene)
     forgotten = _forget(scene)
     _show_kept(scene)
@@ -98,9 +98,10 @@ def _restore_answer(scene: Scene, forgotten: dict[str, Fading]) -> None:
 
 
 def _choose_question(scene: Scene, forgotten: dict[str, Fading]) -> Question:
-    """Return the spare question if all its answers are forgotten, else one about a forgotten turn.
+    """Return a question about a forgotten memory.
 
-    That one quotes the beginning of the turn.
+    It is the spare question if all its answers are forgotten, else the beginning of a forgotten
+    turn.
     """
     answers = {*scene.spare.evidence, *scene.spare.alternatives}
     if answers <= forgotten.keys() or not forgotten:

@@ -1,4 +1,4 @@
-"""Passages of a text that are closest to a question."""
+"""Selection of the passages of a text that are closest to a question."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def best_passage(text: str, question: str, embedder: Embedder, limit: int) -> st
         text: The text to shorten.
         question: The question.
         embedder: Embedder that compares the sentences with the question.
-        limit: Maximum length in columns of a terminal, apart from the dots for omissions.
+        limit: Maximum length in columns of a terminal, not counting the dots for omissions.
     """
     text = " ".join(text.split())
     if cell_len(text) <= limit:

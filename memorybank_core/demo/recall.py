@@ -1,4 +1,4 @@
-"""The chapter on recall: questions, the memories that answer them, and the explained scores."""
+"""Chapter on recall: questions, the memories that answer them, and explanations of the scores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .scene import (
     after_noon,
 )
 
-_SHOWN = 2  # results of each question, apart from answers
-_DEEP_K = 20  # results in which to look for an answer that is not among the first K
+_SHOWN = 2  # results shown for each question, in addition to answers
+_DEEP_K = 20  # number of results to search for an answer that is not among the first K
 _MARKS = {"all": ("✓ ", "bold green"), "part": ("◐ ", "bold yellow"), "none": ("✗ ", "bold red")}
 
 
-def tell_recall(scene: Scene) -> None:
-    """Ask the questions, show what the search finds, and reinforce it."""
+def show_recall(scene: Scene) -> None:
+    """Ask the questions, show the search results, and reinforce them."""
     scene.print(scene.phrase("asking", day=scene.format_day(QUESTION_DAY, weekday=True)), "dim")
     recalled: set[str] = set()
     for number, question in enumerate(scene.questions):

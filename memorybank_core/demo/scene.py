@@ -1,4 +1,4 @@
-"""State that the chapters of the demo share, and its days."""
+"""State that the chapters of the demo share, and the days of the demo."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDTH = 100  # columns
 INDENT = 2  # columns
 _LONG_WORD = 12  # letters
 ANSWER_COLUMNS, OTHER_COLUMNS = 420, 150
-"""Columns that are shown of a memory that answers a question, and of another memory."""
+"""Maximum number of columns shown of a memory that answers a question, and of other memories."""
 
 
 def after_noon(day: date, minutes: int = 0) -> datetime:
@@ -36,12 +36,12 @@ def after_noon(day: date, minutes: int = 0) -> datetime:
 
 @dataclass
 class Scene:
-    """One person's part of the demo: the bank, the questions, and counts for the tests.
+    """State of the demo for one person: the bank, the questions, and counts for the tests.
 
     Attributes:
         out: Console to print on.
         bank: The bank.
-        language: "en" or "zh", of the diary and of the text around it.
+        language: "en" or "zh", for the diary and the text of the demo.
         user: Id of the person.
         questions: Questions that the demo asks.
         spare: Question about something that is forgotten.

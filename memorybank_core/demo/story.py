@@ -1,4 +1,4 @@
-"""The story of the demo. Every number in it is computed when it runs."""
+"""The sequence of the demo. Every number that it prints is computed when it runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from memorybank_core.bank import MemoryBank
 from memorybank_core.evaluation import Conversation, read_conversations
 from memorybank_core.json_format import import_json, load
 
-from .curves import tell_curves
-from .digests import tell_digests
-from .forgetting import tell_forgetting
-from .recall import tell_recall
+from .curves import show_curves
+from .digests import show_digests
+from .forgetting import show_forgetting
+from .recall import show_recall
 from .scene import Scene
 from .strings import STRINGS
 
@@ -36,7 +36,7 @@ SPARE_QUESTION = {"en": 0, "zh": 4}
 _BATCH = 8  # turns for each step of the progress bar
 
 
-def tell(
+def run_demo(
     out: Console,
     *,
     languages: Sequence[str] = ("en", "zh"),
@@ -44,7 +44,7 @@ def tell(
     png: Path,
     keep: Path | None = None,
 ) -> list[Scene]:
-    """Print the story.
+    """Run the demo and print it.
 
     Args:
         out: Console to print on.
@@ -61,7 +61,7 @@ def tell(
         StoreError: If the bank cannot be written.
     """
     with _bank_file(keep) as path, MemoryBank.open(path, embedder=embedder) as bank:
-        scenes = [_scene(out, bank, language) for language in languages]
+        scenes = [_make_scene(out, bank, language) for language in languages]
         print_title = _numbered_titles(out)
         strings = STRINGS[languages[0]]
         out.print(Text(strings["greeting"], "bold"))
@@ -69,13 +69,13 @@ def tell(
         _remember(scenes)
         for scene in scenes:
             print_title(scene.phrase("recall", user=scene.user))
-            tell_recall(scene)
+            show_recall(scene)
             print_title(scene.phrase("forget", user=scene.user))
-            tell_forgetting(scene)
+            show_forgetting(scene)
             print_title(scene.phrase("digest", user=scene.user))
-            tell_digests(scene)
+            show_digests(scene)
         print_title(strings["curves"])
-        tell_curves(scenes[0], png)
+        show_curves(scenes[0], png)
         if keep:
             out.print(scenes[0].phrase("kept_bank", path=keep, user=scenes[0].user))
     return scenes
@@ -91,7 +91,7 @@ def _bank_file(keep: Path | None) -> Iterator[Path]:
         yield Path(folder) / "demo.db"
 
 
-def _scene(out: Console, bank: MemoryBank, language: str) -> Scene:
+def _make_scene(out: Console, bank: MemoryBank, language: str) -> Scene:
     diary = _read_diary(language)
     questions = [diary.questions[index] for index in QUESTIONS[language]]
     spare = diary.questions[SPARE_QUESTION[language]]

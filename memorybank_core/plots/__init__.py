@@ -1,7 +1,7 @@
-"""Plots of memories, readable on light and dark backgrounds; they need the extra `plots`.
+"""Plots of memories, readable on light and dark backgrounds. They need the extra `plots`.
 
-`bank.plot_forgetting`, `bank.plot_timeline` and `bank.plot_days` draw the memories of a bank; the
-functions of this module draw histories and numbers from any source. They need no display:
+`bank.plot_forgetting`, `bank.plot_timeline` and `bank.plot_days` draw the memories of a bank. The
+functions of this module draw histories and numbers from any source. No display is needed:
 `figure.savefig(path)` writes a file, and a notebook shows the figure that a cell returns.
 """
 

@@ -1,4 +1,4 @@
-"""Plots that compare: laws of forgetting side by side, and the recall of retrieval systems."""
+"""Plots that compare laws of forgetting, or the recall of retrieval systems."""
 
 from __future__ import annotations
 
@@ -92,16 +92,16 @@ def plot_recall(
     if not sets:
         raise InvalidInputError("nothing to draw: there are no numbers")
     values = [share for shares in recalls.values() for share in shares.values()]
-    wrong = {share for share in values if not 0 <= share <= 1}
-    if wrong:
-        raise InvalidInputError(f"a share must be in [0, 1], not {sorted(wrong)}")
+    invalid = {share for share in values if not 0 <= share <= 1}
+    if invalid:
+        raise InvalidInputError(f"a share must be in [0, 1], not {sorted(invalid)}")
     figure = transparent_figure(_HEIGHT)
     axes = figure.subplots(gridspec_kw={"left": 0.06, "right": 0.76, "bottom": 0.12, "top": 0.82})
     width = _BAR / len(recalls)
     for number, (system, share_by_set) in enumerate(recalls.items()):
-        places = np.arange(len(sets)) + (number - (len(recalls) - 1) / 2) * width
+        positions = np.arange(len(sets)) + (number - (len(recalls) - 1) / 2) * width
         shares = [share_by_set.get(name, 0.0) for name in sets]
-        bars = axes.bar(places, shares, 0.92 * width, color=_colours(len(recalls))[number])
+        bars = axes.bar(positions, shares, 0.92 * width, color=_colours(len(recalls))[number])
         bars.set_label(replace_missing_glyphs(system))
         axes.bar_label(bars, [f"{share:.2f}" for share in shares], color=GREY, fontsize=8)
     axes.set(ylim=(0, 1.05), ylabel=measure)
@@ -122,9 +122,9 @@ def _colours(count: int) -> list[str]:
 
 def _add_legend(axes: Any) -> None:
     """Add a legend of the colours to the right of the axes."""
-    place = {"bbox_to_anchor": (1.01, 1.0), "loc": "upper left"}
+    position = {"bbox_to_anchor": (1.01, 1.0), "loc": "upper left"}
     style = {"family": font_families(), "size": 9}
-    axes.legend(frameon=False, labelcolor=GREY, prop=style, **place)
+    axes.legend(frameon=False, labelcolor=GREY, prop=style, **position)
 
 
 def _add_title(figure: Any, title: str | None) -> None:

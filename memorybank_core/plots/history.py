@@ -10,7 +10,7 @@ from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.records import Memory, require_aware
 
 _POINTS = 400
-WIDE = 0x2E80  # from this code point on, characters are two columns wide and need another font
+WIDE = 0x2E80  # characters from this code point are two columns wide and need a Chinese font
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class History:
         created_at: Time of creation, with a time zone.
         recalls: Times of the recalls, with time zones, oldest first.
         strength: Strength before the first of these recalls.
-        pinned: Whether the memory is kept from fading.
+        pinned: Whether the memory never fades.
 
     Raises:
         InvalidInputError: If a time has no time zone.
@@ -38,13 +38,13 @@ class History:
     def of(cls, memory: Memory, recalls: Sequence[datetime], label: str | None = None) -> History:
         """Return the history of a memory in a bank.
 
-        An imported memory may have been recalled at unknown times. Its history then begins at the
-        last recall, with the strength that it has.
+        An imported memory may have been recalled at unknown times. Its history then starts at the
+        last recall, with its current strength.
 
         Args:
             memory: The memory.
             recalls: Times of its recalls, from `bank.recalls`.
-            label: Label in plots; None takes the beginning of its text.
+            label: Label in plots; None for the beginning of its text.
         """
         name = shorten(memory.text) if label is None else label
         if recalls or not memory.recalls:
@@ -79,7 +79,7 @@ def curve(
         history: The memory.
         law: Law of forgetting.
         until: The last time.
-        points: Number of evenly spaced times; each recall adds two, just before it and at it.
+        points: Number of evenly spaced times. Each recall adds two: one second before, and at it.
     """
     step = (until - history.created_at) / points
     times = {history.created_at + step * i for i in range(points + 1)}

@@ -31,7 +31,7 @@ def can_write(text: str) -> bool:
 
 
 def replace_missing_glyphs(text: str) -> str:
-    """Return `text` with a box for each character without a font, which matplotlib warns about."""
+    """Return `text` with a box for each character without a font, to avoid matplotlib's warning."""
     if can_write(text):
         return text
     return "".join(character if ord(character) < WIDE else "□" for character in text)

@@ -76,7 +76,7 @@ def plot_timeline(
 
 
 def plot_days(counts: Mapping[date, int], *, title: str | None = None) -> Any:
-    """Plot a heat map of the number of memories a day, with a column for each week.
+    """Plot a heat map of the number of memories per day, with a column for each week.
 
     Args:
         counts: Number of memories by day; missing days count 0.
@@ -145,16 +145,16 @@ def _draw_rows(axes: Any, drawn: Sequence[History], law: ForgettingLaw, until: d
 
 def _label_row(axes: Any, row: int, history: History, law: ForgettingLaw, until: datetime) -> None:
     """Write the strength of a memory, or "pin", and its label."""
-    place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
+    style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
     strength = "pin" if history.pinned else f"{state_at(history, law, until)[1]:.3g}"
-    axes.text(1.055, row + 0.5, strength, color=COLOURS[0], ha="right", **place)
+    axes.text(1.055, row + 0.5, strength, color=COLOURS[0], ha="right", **style)
     axes.text(
         1.07,
         row + 0.5,
         replace_missing_glyphs(history.label),
         color=GREY,
         fontfamily=font_families(),
-        **place,
+        **style,
     )
 
 
@@ -178,8 +178,8 @@ def _label_months(axes: Any, first: date, weeks: int) -> None:
         day = first + timedelta(days=7 * week + 6)
         year = f"\n{day.year}" if not names or day.month == 1 else ""
         names.setdefault((day.year, day.month), (week + 0.5, f"{day:%b}{year}"))
-    places, labels = zip(*names.values(), strict=True)
-    axes.set_xticks(places, labels)
+    positions, labels = zip(*names.values(), strict=True)
+    axes.set_xticks(positions, labels)
 
 
 def _number_cells(axes: Any, heat: Any) -> None:

@@ -21,7 +21,7 @@ from memorybank_core import Ebbinghaus, HashingEmbedder, MemoryBank
 from memorybank_core.demo.charts import HEIGHT, curve_rows, label_row
 from memorybank_core.demo.passages import best_passage
 from memorybank_core.demo.scene import FORECAST_DAY, FORGET_DAY, after_noon
-from memorybank_core.demo.story import QUESTIONS, SPARE_QUESTION, tell
+from memorybank_core.demo.story import QUESTIONS, SPARE_QUESTION, run_demo
 from memorybank_core.demo.strings import STRINGS
 from memorybank_core.forgetting import retention_of
 from memorybank_core.plots import History
@@ -50,7 +50,7 @@ class Run:
     def __init__(self, folder, languages):
         self.languages, self.path, self.png = languages, folder / "demo.db", folder / "demo.png"
         out = Console(file=io.StringIO(), width=100, markup=False, highlight=False, emoji=False)
-        self.scenes = tell(
+        self.scenes = run_demo(
             out, languages=languages, embedder="hashing", png=self.png, keep=self.path
         )
         self.text = out.file.getvalue()
@@ -188,7 +188,7 @@ class TestPicture:
         pytest.importorskip("matplotlib")
         out = Console(file=io.StringIO(), width=200)
         png = tmp_path / "nowhere" / "x.png"
-        tell(out, languages=("zh",), embedder="hashing", png=png)
+        run_demo(out, languages=("zh",), embedder="hashing", png=png)
         assert "没有画图：" in out.file.getvalue()
 
 

