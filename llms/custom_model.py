@@ -36,8 +36,8 @@ def as_llm(model: Any, *, name: str | None = None) -> LLM:
     call = complete or model
     if isinstance(model, type) or not callable(call) or inspect.iscoroutinefunction(call):
         raise ConfigurationError(
-            "as_llm takes an object with complete(messages, *, max_tokens, stop) or a function of "
-            f"messages that returns a string, neither of them async, not {model!r}"
+            "as_llm takes an object with complete(messages, *, max_tokens, stop), or a function of "
+            f"messages that returns a string, and does not support async functions: {model!r}"
         )
 
     def send(

@@ -55,7 +55,12 @@ def endpoint_of_client(model: str, client: Any) -> Endpoint:
 
 
 def resolve_endpoint(model: str, base_url: str, api_key: str | None) -> Endpoint:
-    """Return the endpoint at an address, with `api_key` or else OPENAI_API_KEY.
+    """Return the endpoint at an address.
+
+    Args:
+        model: The model's name.
+        base_url: The address.
+        api_key: The API key; None for OPENAI_API_KEY in the environment.
 
     Raises:
         ConfigurationError: If the address or the key is invalid, or OpenAI needs a key.

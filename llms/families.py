@@ -280,7 +280,7 @@ def find_by_files(files: ModelFiles) -> Family | None:
 
 
 def find_by_name(name: str) -> Family | None:
-    """Return the family that a model's name mentions, among those without a config.json."""
+    """Return the family that a model's name mentions, of those without `matches_config`."""
     families = (family for family in FAMILIES if family.matches_config is None)
     return next((family for family in families if family.matches_name(name)), None)
 

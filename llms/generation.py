@@ -33,7 +33,14 @@ class ReusableCache:
     def prepare(
         self, model: PreTrainedModel | PeftModel, batch: int, length: int, num_beams: int
     ) -> dict[str, Any]:
-        """Return the arguments for `generate`, for at most `length` tokens in each row."""
+        """Return the arguments with which `generate` uses the cache.
+
+        Args:
+            model: The model.
+            batch: Number of rows.
+            length: Maximum number of tokens in each row, including the prompt.
+            num_beams: Number of beams.
+        """
         can_compile = getattr(model, "_can_compile_fullgraph", False)
         is_static = model.device.type == "cuda" and can_compile
         if not is_static or num_beams > 1 or getattr(model, "is_quantized", False):

@@ -76,7 +76,7 @@ def validate_messages(messages: Sequence[Mapping[str, str]]) -> list[dict[str, s
     """Return copies of the messages without lone surrogates, which tokenizers cannot encode.
 
     Raises:
-        ConfigurationError: If there are no messages, or one lacks "role" or "content".
+        ConfigurationError: If there are no messages, or a message has no "role" or "content".
     """
     if not messages:
         raise ConfigurationError("a conversation must have a message: the one to be answered")
@@ -114,10 +114,16 @@ def validate_max_tokens(max_tokens: int | None) -> int:
 def group_requests(
     requests: Sequence[GenerationRequest], size: int, *, max_tokens: int, context_window: int
 ) -> Iterator[list[GenerationRequest]]:
-    """Yield batches of at most `size` requests with prompts of similar length.
+    """Yield batches of requests with prompts of similar length.
 
     A prompt that leaves room for fewer than `max_tokens` tokens would shorten the answers of its
     whole batch, so it gets its own batch.
+
+    Args:
+        requests: The requests.
+        size: Maximum number of requests in a batch.
+        max_tokens: Maximum number of tokens of each answer.
+        context_window: Tokens of a prompt and its answer.
     """
     fitting: list[GenerationRequest] = []
     long: list[GenerationRequest] = []

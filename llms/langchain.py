@@ -93,7 +93,11 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
         messages: list[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
-        """Return the number of tokens of the prompt for `messages`."""
+        """Return the number of tokens of the prompt for `messages`.
+
+        Raises:
+            ConfigurationError: If there are tools, or a message is invalid.
+        """
         if tools:
             raise unsupported_content("tools", self.host)
         conversation = _convert_messages(messages, self.host)

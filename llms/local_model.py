@@ -102,8 +102,8 @@ class LocalModel:
         Args:
             folder_or_name: As for `load_model`.
             adapter: A folder with a LoRA adapter, as for `load_adapter`.
-            merge: Whether to merge the adapter into the weights, which is faster, or to keep it
-                separate, so that it can be switched; None merges unless the weights are quantized.
+            merge: Whether to merge the adapter into the weights, which is faster; a separate one
+                can be switched off. None merges unless the weights are quantized.
             dtype: See `load_model`.
             device: See `load_model`.
             quantization: See `load_model`.
@@ -224,9 +224,9 @@ class LocalModel:
     ) -> Completion:
         """Return the complete answer to `messages`, with its number of tokens.
 
-        If the conversation leaves too little room for an answer (`max_tokens`, but at most a
-        quarter of the context window), its oldest exchanges are dropped; instructions at its start
-        and its last message are kept.
+        Arguments: as for `answer`. If the conversation leaves less room than `max_tokens`, but at
+        most a quarter of the context window, its oldest exchanges are dropped; instructions at its
+        start and its last message are kept.
 
         Raises:
             ContextOverflowError: If the instructions and the last message alone are too long.
@@ -250,7 +250,7 @@ class LocalModel:
     ) -> Generator[str, None, None]:
         """Yield the answer piece by piece; closing the iterator ends generation.
 
-        Errors are those of `complete`; pieces may precede the error of an answer that is cut off.
+        Arguments and errors: as for `complete`; pieces may precede the error of a cut-off answer.
         """
         messages = self._runner.truncate(messages, max_tokens)
         answer = yield from self.write(messages, max_tokens=max_tokens, stop=stop, **sampling)
@@ -261,7 +261,7 @@ class LocalModel:
         return len(self.tokenizer.encode(text, add_special_tokens=False))
 
     def load_adapter(self, folder: str | PathLike[str], *, name: str) -> None:
-        """Load a LoRA adapter, keep it separate from the weights, and use it.
+        """Load a LoRA adapter from a folder, use it, and keep it separate from the weights.
 
         Raises:
             ConfigurationError: If it does not fit the model, or cannot be read.

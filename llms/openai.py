@@ -99,6 +99,11 @@ class OpenAIChat:
     ) -> Completion:
         """Return the complete answer to `messages`, with its number of tokens if reported.
 
+        Args:
+            messages: Dictionaries with "role" (system, user or assistant) and "content".
+            max_tokens: Maximum number of tokens of the answer; None for the server's default.
+            stop: Strings that end the answer and do not belong to it.
+
         Raises:
             ContextOverflowError: If the instructions and the last message alone are too long.
             AnswerError: If the answer is empty, a refusal, or was cut off.
@@ -122,6 +127,8 @@ class OpenAIChat:
         stop: Sequence[str] | None = None,
     ) -> Generator[str, None, None]:
         """Yield the answer piece by piece. Closing the iterator closes the connection.
+
+        Arguments: as for `complete`.
 
         Raises:
             ContextOverflowError: If the instructions and the last message alone are too long.
@@ -199,7 +206,7 @@ class OpenAIChat:
         return "max_completion_tokens" if self._is_openai() else "max_tokens"
 
     def _is_openai(self) -> bool:
-        """Return whether the endpoint is OpenAI's, or Azure's of OpenAI."""
+        """Return whether the endpoint is that of OpenAI or of Azure OpenAI."""
         host = urlsplit(self._endpoint.base_url).hostname or ""
         return host.endswith(("openai.com", "openai.azure.com"))
 

@@ -39,7 +39,12 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 
 def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
-    """Return the MemoryBank error for `error` of the openai package."""
+    """Return the MemoryBank error for an exception of the openai package.
+
+    Args:
+        error: The exception, of the package or of the HTTP connection.
+        endpoint: The endpoint, which the message names.
+    """
     message = endpoint.redact(_find_message(error)).rstrip(".")
     status = getattr(error, "status_code", None)
     if _is_overflow(error, status):

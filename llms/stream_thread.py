@@ -10,10 +10,15 @@ from collections.abc import Callable, Generator
 def iterate_in_thread(
     produce: Callable[[Callable[[str], None]], None], cancelled: threading.Event, *, name: str
 ) -> Generator[str, None, None]:
-    """Run `produce` in a thread and yield the pieces of text that it passes to its argument.
+    """Run a function in a thread and yield the pieces of text that it produces.
 
     Closing the generator sets `cancelled` and waits for the thread. An exception in the thread is
     raised from the generator.
+
+    Args:
+        produce: Function that calls its argument with each piece.
+        cancelled: Set to make `produce` stop early.
+        name: Name of the thread.
     """
     pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
 

@@ -20,6 +20,10 @@ def call_with_truncation(
 ) -> T:
     """Return `call(messages)`; while it overflows, drop the older half of the conversation.
 
+    Args:
+        messages: The conversation, oldest message first.
+        call: Function that raises ContextOverflowError if the messages are too long.
+
     Raises:
         ContextOverflowError: If the instructions at the start and the last message, which are
             never dropped, are too long by themselves.

@@ -252,6 +252,13 @@ def build_attention_mask(
     """Build the attention mask: bidirectional in the prompt, causal in the answer.
 
     All tokens attend to the prefix of P-Tuning v2, if the model has one.
+
+    Args:
+        config: The configuration.
+        hidden: [B, S, hidden_size], the input of the first layer.
+        attention_mask: [B, past + S], 0 for padding; None for no padding.
+        cache: Cached keys and values of earlier tokens.
+        position_ids: int64 [2, B, S], see `positions.compute_positions`.
     """
     mask = _mask_without_prefix(config, hidden, attention_mask, cache, position_ids)
     if mask is None or not config.pre_seq_len:

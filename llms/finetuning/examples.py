@@ -157,6 +157,11 @@ class Collator:
 def require_trainable(example_set: ExampleSet, max_length: int, model: Any) -> None:
     """Require that there are examples, and that the model has an embedding for all their tokens.
 
+    Args:
+        example_set: The examples.
+        max_length: Maximum number of tokens of an example, for the error message.
+        model: The model.
+
     Raises:
         ConfigurationError: If the set is empty, or a token id has no embedding.
     """

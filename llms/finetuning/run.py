@@ -90,6 +90,10 @@ def finetune(
 def choose_device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
     """Return the device and the dtype to train with.
 
+    Args:
+        device: See `finetune`.
+        dtype: See `finetune`.
+
     Raises:
         ConfigurationError: If the dtype is unknown or not supported on this device.
     """

@@ -48,8 +48,8 @@ def is_cached(folder: Path, source: Mapping[str, Any]) -> bool:
         record = read_json_object(folder / SOURCE_FILE)
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"{folder} has no readable {SOURCE_FILE}, so it was not made by converting a model: "
-            "pass an empty folder, or one that does not exist, as converted="
+            f"{folder} has no readable {SOURCE_FILE}, so it is not a cache of a converted model: "
+            "pass an empty or a new folder as converted="
         ) from error
     present = _sizes(folder.iterdir())
     written = {name: present.get(name) for name in record.get("made", {})}

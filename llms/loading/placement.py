@@ -48,7 +48,12 @@ class Placement:
     def with_dtype_of(
         self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
     ) -> Placement:
-        """Return this placement with a dtype: its own, else that of config.json or the weights."""
+        """Return this placement with a dtype.
+
+        Args:
+            config: config.json; its dtype is used if the placement has none.
+            tensors: The weights; their dtype is used if config.json has none.
+        """
         if self.dtype is not None:
             return self
         name = config.get("dtype") or config.get("torch_dtype")
@@ -79,6 +84,12 @@ def resolve_placement(
     device: Any, dtype: Any, quantization: str | None, attention: str | None
 ) -> Placement:
     """Resolve the arguments of `load_model` to a placement on this machine.
+
+    Args:
+        device: See `load_model`.
+        dtype: See `load_model`.
+        quantization: See `load_model`.
+        attention: The `attn_implementation` of `load_model`.
 
     Raises:
         ConfigurationError: If a value is unknown, or the device does not exist.

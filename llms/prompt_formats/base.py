@@ -60,7 +60,13 @@ class PromptFormat(Protocol):
 def encode_text(
     tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool = True
 ) -> list[int]:
-    """Return the ids of a text; special tokens spelled in it are encoded as ordinary text."""
+    """Return the ids of a text; special tokens spelled in it are encoded as ordinary text.
+
+    Args:
+        tokenizer: The tokenizer.
+        text: The text.
+        add_special_tokens: Whether to add the special tokens that the tokenizer puts around a text.
+    """
     return list(
         tokenizer.encode(text, add_special_tokens=add_special_tokens, split_special_tokens=True)
     )
