@@ -1,4 +1,4 @@
-"""Hooks for MkDocs: tables of the commands and their options, and the language of a page."""
+"""Hooks for MkDocs: insert tables of commands and options, and set the language of a page."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     from memorybank_langchain.siliconfriend.cli import app as siliconfriend
 
     for name, app in (("memorybank", memorybank), ("siliconfriend", siliconfriend)):
-        place = COMMANDS.format(name)
-        if place in markdown:
+        placeholder = COMMANDS.format(name)
+        if placeholder in markdown:
             description = "\n".join(_describe(typer.main.get_command(app), name))
-            markdown = markdown.replace(place, description)
+            markdown = markdown.replace(placeholder, description)
     return markdown
 
 
 def on_post_page(output: str, *, page: Any, **_: Any) -> str:
-    """Set the language of a Chinese page, which screen readers and browsers' fonts depend on."""
+    """Set the language of a Chinese page, for screen readers and the choice of fonts."""
     if page.file.src_uri.startswith("zh/"):
         return output.replace('<html lang="en"', '<html lang="zh-Hans"', 1)
     return output
@@ -56,30 +56,30 @@ def _describe(command: Any, path: str) -> Iterator[str]:
         for parameter in command.params
         if "--help" not in parameter.opts and not getattr(parameter, "hidden", False)
     ]
-    arguments = [it for it in parameters if it.param_type_name == "argument"]
-    usage = [path, *(_metavar(argument) for argument in arguments)]
+    arguments = [parameter for parameter in parameters if parameter.param_type_name == "argument"]
+    usage = [path, *(_format_argument(argument) for argument in arguments)]
     yield f"### {path.split(' ', 1)[-1]}\n"
-    yield f"{_cell(command.help)}\n"
+    yield f"{_format_cell(command.help)}\n"
     yield f"```text\n{' '.join(usage)} [OPTIONS]\n```\n"
     yield "| | | default |\n| --- | --- | --- |"
     for parameter in parameters:
-        spelling, default = _spelling(parameter), _default(parameter)
-        yield f"| `{spelling}` | {_cell(parameter.help)} | {default} |"
+        name, default = _format_name(parameter), _format_default(parameter)
+        yield f"| `{name}` | {_format_cell(parameter.help)} | {default} |"
     yield ""
 
 
-def _metavar(argument: Any) -> str:
+def _format_argument(argument: Any) -> str:
     name = str(argument.metavar or argument.name.upper())
     return name if argument.required else f"[{name}]"
 
 
-def _spelling(parameter: Any) -> str:
+def _format_name(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return _metavar(parameter)
+        return _format_argument(parameter)
     return ", ".join([*parameter.opts, *parameter.secondary_opts])
 
 
-def _default(parameter: Any) -> str:
+def _format_default(parameter: Any) -> str:
     variable = f" (or `${parameter.envvar}`)" if getattr(parameter, "envvar", None) else ""
     if parameter.required:
         return f"required{variable}"
@@ -91,6 +91,6 @@ def _default(parameter: Any) -> str:
     return f"`{value}`{variable}"
 
 
-def _cell(text: str | None) -> str:
-    """Return text as the cell of a Markdown table."""
+def _format_cell(text: str | None) -> str:
+    """Return `text` as a cell of a Markdown table."""
     return " ".join((text or "").split()).replace("|", r"\|")

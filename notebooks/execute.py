@@ -1,4 +1,4 @@
-"""Run the notebooks and write their output into them.
+"""Run the notebooks and save their output in them.
 
 python notebooks/execute.py             # all notebooks, as `make notebooks` does
 python notebooks/execute.py 04          # notebooks whose names begin with 04
@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 TIMEOUT = 300  # seconds, for one cell
-SHARED = tempfile.TemporaryDirectory()  # for the bank that one notebook leaves to the next
+SHARED = tempfile.TemporaryDirectory()  # for a bank that one notebook writes and another reads
 
 
 def execute(path: Path) -> NotebookNode:
@@ -29,12 +29,12 @@ def execute(path: Path) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     offline = {"HF_HUB_OFFLINE": "1", "TMPDIR": SHARED.name}
     silent = {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": ""}
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
             timeout=TIMEOUT,
             kernel_name="python3",
-            resources={"metadata": {"path": place}},
+            resources={"metadata": {"path": folder}},
         )
         client.execute(env={**os.environ, **offline, **silent})
     return clean(notebook)
@@ -55,7 +55,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
 
 
 def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join the pieces of stdout, however the kernel split them, and drop stderr."""
+    """Join consecutive outputs to stdout, which the kernel splits arbitrarily, and drop stderr."""
     kept: list[NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream":
