@@ -129,6 +129,7 @@ class DigestRunner:
             concurrency: Maximum number of digests made at the same time.
             counter: Counter of the writer's model calls, for the report.
         """
+        # two pools, because a user's task waits for its jobs and must not take their threads
         user_pool, job_pool = pools = [
             ThreadPoolExecutor(concurrency, "memorybank-digest") for _ in range(2)
         ]
@@ -175,7 +176,7 @@ class DigestRunner:
         return _UserOutcome(len(state.days), waiting, jobs)
 
     def _must_make(self, state: DigestState, kind: DigestKind, day: date | None) -> bool:
-        """Return whether to make a digest; an extract never replaces a model's text."""
+        """Return whether to make a digest; unless forced, quotes never replace a model's text."""
         if self._force:
             return bool(state.source(kind, day))
         reason = state.stale_reason(kind, day, has_model=self._has_model)

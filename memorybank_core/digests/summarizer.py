@@ -178,7 +178,7 @@ class Summarizer:
         step = -(-len(texts) * _MIN_PART_TOKENS // limit)  # rounded up
         texts = texts[::-1][::step][::-1]  # counted from the end, to keep the last
         lengths = [self._client.count_tokens(text) for text in texts]
-        max_length = _common_limit(lengths, limit)
+        max_length = _find_common_limit(lengths, limit)
         return [
             text if length <= max_length else self._cut(text, int(max_length))[0]
             for text, length in zip(texts, lengths, strict=True)
@@ -205,8 +205,8 @@ class Summarizer:
         return self._client.ask(self._prompts.system, f"{task}\n\n{format_material(texts)}")
 
 
-def _common_limit(lengths: Sequence[float], total: float) -> float:
-    """Return the maximum length at which the sum of the cut lengths is at most `total`."""
+def _find_common_limit(lengths: Sequence[float], total: float) -> float:
+    """Return the length that each may have at most, so that their sum is at most `total`."""
     remaining, limit = float(total), 0.0
     for position, length in enumerate(sorted(lengths)):
         limit = remaining / (len(lengths) - position)

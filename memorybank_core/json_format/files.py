@@ -25,7 +25,7 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        data = json.loads(text, object_pairs_hook=_unique_keys)
+        data = json.loads(text, object_pairs_hook=_require_unique_keys)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -56,8 +56,8 @@ def dump(data: Mapping[str, Any], path: str | PathLike[str]) -> None:
         ) from error
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; raise ValueError if a duplicate key would hide a value."""
+def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError if it has a key twice."""
     data = dict(pairs)
     if len(data) < len(pairs):
         keys = [key for key, _ in pairs]
