@@ -43,7 +43,7 @@ from .store_items import (
     to_item_arguments,
 )
 
-_BATCH = 64
+_BATCH_SIZE = 64
 """Number of items embedded and written at a time."""
 
 
@@ -169,11 +169,11 @@ class MemoryBankStore(BaseStore):
         op = ListNamespacesOp(tuple(conditions), max_depth, limit, offset)
         return cast("list[tuple[str, ...]]", self.batch([op])[0])
 
-    _read_twins = in_thread(get), in_thread(search), in_thread(list_namespaces)
-    _write_twins = in_thread(put), in_thread(delete), in_thread(batch)
+    _async_reads = in_thread(get), in_thread(search), in_thread(list_namespaces)
+    _async_writes = in_thread(put), in_thread(delete), in_thread(batch)
     # In a single assignment mypy would infer the types of the base class.
-    aget, asearch, alist_namespaces = _read_twins
-    aput, adelete, abatch = _write_twins
+    aget, asearch, alist_namespaces = _async_reads
+    aput, adelete, abatch = _async_writes
 
     def _should_refresh(self, refresh_ttl: bool | None) -> bool:
         if refresh_ttl is None:
@@ -242,8 +242,8 @@ class MemoryBankStore(BaseStore):
         """Return the vector of a query, after embedding any items that lack vectors."""
         items = self.bank.store.items
         missing = items.unembedded(prefix, now)
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
+        for start in range(0, len(missing), _BATCH_SIZE):
+            batch = missing[start : start + _BATCH_SIZE]
             vectors = [matrix for matrix in self._embed(batch) if matrix is not None]
             items.set_vectors(batch, vectors)
         return embed_query(query, self.bank.embedder)

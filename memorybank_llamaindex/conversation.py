@@ -19,7 +19,7 @@ from memorybank_core.context import without_recalled
 
 from .messages import count_tokens, extract_answer, extract_text, is_user_message, to_messages
 
-_NAME = re.compile(r"conversation-[0-9a-f]{12}(?=:)")
+_NAME_PATTERN = re.compile(r"conversation-[0-9a-f]{12}(?=:)")
 
 
 class BufferedTurn(BaseModel):
@@ -249,7 +249,7 @@ def select_conversation(memories: Sequence[Memory], name: str) -> list[Memory]:
 
 
 def _parse_conversation_name(memory: Memory) -> str:
-    match = _NAME.match(memory.id)
+    match = _NAME_PATTERN.match(memory.id)
     return match[0] if match else ""
 
 

@@ -21,7 +21,7 @@ MEDIA_TOKENS = 256
 """Estimated tokens of an image or a recording, as in LlamaIndex's own `Memory`."""
 _ASSISTANT_ROLES = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
 _CALL_KEYS = ("tool_calls", "function_call")
-_REASONING = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
+_REASONING_PATTERN = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
 """Text of a ReAct agent before its answer: all earlier steps and the last thought."""
 
 
@@ -38,7 +38,7 @@ def extract_answer(message: ChatMessage) -> str:
     if message.role not in _ASSISTANT_ROLES or _calls_tools(message):
         return ""
     text = extract_text(message)
-    return _REASONING.sub("", text) if text.lstrip().startswith("Thought: ") else text
+    return _REASONING_PATTERN.sub("", text) if text.lstrip().startswith("Thought: ") else text
 
 
 def is_user_message(message: ChatMessage) -> bool:

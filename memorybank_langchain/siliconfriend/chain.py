@@ -54,7 +54,7 @@ def siliconfriend(
         session: Name of the conversation; None uses `thread_id` of each call's config, or one
             conversation per day.
         k: Maximum number of recalled memories.
-        recent: Number of latest turns included word for word.
+        recent: Number of latest turns included verbatim.
         max_tokens: Maximum length of the recalled text.
         on_recall: Called with the recalled context before the model is called.
 

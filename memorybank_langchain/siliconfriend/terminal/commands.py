@@ -27,7 +27,7 @@ class Commands(ABC):
         out: Console to print to.
 
     Attributes:
-        in_view: Number of turns included word for word in the prompt of the last answer.
+        in_view: Number of turns included verbatim in the prompt of the last answer.
     """
 
     def __init__(self, companion: Companion, lines: LineReader, out: Console) -> None:

@@ -45,9 +45,9 @@ def print_timeline(
     if not memories:
         out.print(strings["no_memories"])
         return
-    memory_head, *heads = strings["head"].split(",")
-    timeline = table(*heads, numbers=(heads[0], heads[2]), memories=True)
-    timeline.columns[0].header = memory_head
+    memory_header, *headers = strings["head"].split(",")
+    timeline = table(*headers, numbers=(headers[0], headers[2]), memories=True)
+    timeline.columns[0].header = memory_header
     day = None
     for memory in memories:
         if memory.day != day:

@@ -19,7 +19,7 @@ from .commands import Commands
 from .lines import LineReader
 from .strings import COMMANDS
 
-END = "/stop"
+END_COMMAND = "/stop"
 
 
 class Repl(Commands):
@@ -29,7 +29,7 @@ class Repl(Commands):
         companion: The user's companion.
         lines: Reader of typed lines.
         out: Console to print to.
-        recent: Number of latest turns that the companion reads word for word.
+        recent: Number of latest turns that the companion reads verbatim.
     """
 
     def __init__(self, companion: Companion, lines: LineReader, out: Console, recent: int) -> None:
@@ -38,7 +38,7 @@ class Repl(Commands):
 
     def run(self) -> None:
         """Process lines until /stop or the end of the input."""
-        while (line := self._read_line()) not in (None, END):
+        while (line := self._read_line()) not in (None, END_COMMAND):
             if line:
                 self._process(line)
         self.print_string("bye", name=self.user_id)
@@ -72,14 +72,14 @@ class Repl(Commands):
             return None
 
     def _process(self, line: str) -> None:
-        word = line.split()[0]
+        command = line.split()[0]
         try:
             if not line.startswith("/"):
                 self.print_answer(self.companion.say(line))
-            elif word[1:] in COMMANDS:
-                getattr(self, word[1:])()
+            elif command[1:] in COMMANDS:
+                getattr(self, command[1:])()
             else:
-                self.print_string("unknown", command=one_line(word))
+                self.print_string("unknown", command=one_line(command))
         except MemoryBankError as error:
             self.out.print(Text(f"error: {one_line(str(error))}", "red"), soft_wrap=True)
         except KeyboardInterrupt:
@@ -88,14 +88,14 @@ class Repl(Commands):
     @contextmanager
     def _stop_on_ctrl_c(self) -> Iterator[Callable[[], bool]]:
         """Stop the answer on Ctrl-C; yield a function that returns whether that happened."""
-        signals: list[int] = []
+        received_signals: list[int] = []
 
         def stop(number: int, frame: Any) -> None:
-            signals.append(number)
+            received_signals.append(number)
             self.companion.stop()
 
         previous = signal.signal(signal.SIGINT, stop)
         try:
-            yield lambda: bool(signals)
+            yield lambda: bool(received_signals)
         finally:
             signal.signal(signal.SIGINT, previous)

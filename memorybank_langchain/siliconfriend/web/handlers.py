@@ -132,7 +132,7 @@ class PageHandlers:
             error: The message to show; "" shows none.
         """
         layout = self.layout
-        contents = (
+        content_components = (
             layout.head, layout.chat, layout.recalled, layout.timeline, layout.digests,
             layout.notice, layout.quote,
         )  # fmt: skip
@@ -144,7 +144,7 @@ class PageHandlers:
             layout.confirmation: gr.update(visible=False),
             layout.archived: False,
             layout.sign_in_error: markup.render_notice(error),
-            **dict.fromkeys(contents, ""),
+            **dict.fromkeys(content_components, ""),
         }
 
     def show_notice(self, text: str) -> Changes:

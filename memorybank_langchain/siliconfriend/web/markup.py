@@ -133,11 +133,12 @@ def _render_card(
     buttons = "".join(
         _render_button(action, memory.id, strings) for action in _list_actions(memory)
     )
-    state, is_open_mark = " archived" if memory.archived_at else "", " open" if is_open else ""
+    css_class = " archived" if memory.archived_at else ""
+    open_attribute = " open" if is_open else ""
     pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
     bar = _render_bar(retention_of(memory, bank.law, now), strings)
     return (
-        f'<details class="sf-memory{state}"{is_open_mark}><summary>{pin}'
+        f'<details class="sf-memory{css_class}"{open_attribute}><summary>{pin}'
         f"{_render_lines(memory, strings)}{bar}</summary>"
         f"{_render_curve(memory, bank, now, strings)}"
         f'<p class="sf-known">{escape(strings[recalls].format(count=memory.recalls))} · '

@@ -64,13 +64,13 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
     session = layout.session
     settings = (layout.use_defaults, layout.temperature, layout.top_p, layout.max_tokens)
     on(blocks.load, handlers.restore_session, layout.remembered)
-    submits = [layout.sign_in.click, layout.name.submit, layout.password.submit]
-    on(submits, handlers.sign_in, layout.name, layout.password)
+    submit_events = [layout.sign_in.click, layout.name.submit, layout.password.submit]
+    on(submit_events, handlers.sign_in, layout.name, layout.password)
     on(layout.theme.click, None, outputs=None, js=TOGGLE_DARK_MODE)
     on(layout.sign_out.click, handlers.sign_out, session)
     on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
-    sends = [layout.send.click, layout.message_box.submit]
-    say = on(sends, handlers.say, session, layout.message_box, *settings)
+    send_events = [layout.send.click, layout.message_box.submit]
+    say = on(send_events, handlers.say, session, layout.message_box, *settings)
     again = on(layout.again.click, handlers.again, session, *settings)
     for answer_event in (say, again):
         answer_event.failure(

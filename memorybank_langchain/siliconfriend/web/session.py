@@ -40,7 +40,9 @@ def clean_name(name: str, strings: markup.Strings) -> str:
     name = " ".join(name.split())
     if not name:
         raise InvalidInputError(strings["no_name"])
-    if len(name) > MAX_NAME_LENGTH or any(unicodedata.category(mark)[0] == "C" for mark in name):
+    if len(name) > MAX_NAME_LENGTH or any(
+        unicodedata.category(character)[0] == "C" for character in name
+    ):
         raise InvalidInputError(strings["bad_name"])
     return name
 
