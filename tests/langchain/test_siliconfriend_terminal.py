@@ -295,7 +295,7 @@ class TestCommandLine:
     def test_without_key_and_model_it_says_what_to_do(self, bank):
         code = (
             "from memorybank_langchain.siliconfriend import models\n"
-            "models._WHEEL = 'no-such-wheel'\n"
+            "models._BUILT_IN_PACKAGE = 'no-such-wheel'\n"
             "from memorybank_langchain.siliconfriend.__main__ import main\n"
             "main()\n"
         )
