@@ -42,8 +42,8 @@ def token_counter(tokenizer: Tokenizer | None = None) -> Callable[[str], int]:
     """
     if tokenizer is None:
         return _estimate
-    # tiktoken's `encode` raises an error for special tokens, `encode_ordinary` does not. `encode`
-    # goes before a call because transformers' tokenizers return a dictionary when called.
+    # tiktoken's `encode` raises an error for special tokens, `encode_ordinary` does not.
+    # `encode` is preferred to a call, because transformers' tokenizers then return a dictionary.
     encode = getattr(tokenizer, "encode_ordinary", getattr(tokenizer, "encode", tokenizer))
     if isinstance(tokenizer, (str, bytes)) or not callable(encode):
         raise InvalidInputError(

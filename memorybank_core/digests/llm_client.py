@@ -115,7 +115,7 @@ def _require_digest(answer: object, source: str) -> str:
         AnswerError: If nothing is left, or the text is a refusal.
     """
     if not isinstance(answer, str):
-        return require_complete(answer, source=source)  # raises
+        return require_complete(answer, source=source)  # raises AnswerError
     text = _THOUGHT.sub("", answer).strip()
     is_refusal = len(text) <= _MAX_REFUSAL_LENGTH and _REFUSAL.match(text)
     return require_complete(text, source=source, refusal=text[:120] if is_refusal else None)

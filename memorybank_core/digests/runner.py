@@ -202,6 +202,12 @@ class DigestRunner:
         return _Job(job.user_id, job.kind, job.day, error)
 
     def _make_once(self, job: _Job, state: DigestState) -> None:
+        """Make a digest and store it.
+
+        Raises:
+            ConflictError: If its source changed meanwhile.
+            LLMError: If the model fails, or its answer is not a complete text.
+        """
         source = state.source(job.kind, job.day)
         if not source:  # all its turns were deleted meanwhile
             return

@@ -79,7 +79,13 @@ class DigestState:
         return [self.digests[kind, day] for day in days]
 
     def stale_reason(self, kind: DigestKind, day: date | None, *, has_model: bool) -> Reason | None:
-        """Return why a digest must be made; None if it is up to date."""
+        """Return why a digest must be made; None if it is up to date or has no source.
+
+        Args:
+            kind: "summary" or "portrait".
+            day: The day; None for the overall digest.
+            has_model: Whether a language model can replace extractive digests.
+        """
         source, digest = self.source(kind, day), self.digests.get((kind, day))
         if not source:
             return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .talk_patterns import compile_lines
 
+# words after "this", "last" or "next" that make a time of it
 _SPAN = (
     r"(?:morning|afternoon|evening|week|weekend|month|year|summer|winter|spring|autumn|\w+day)\b"
 )
+# words after 这 that make a time of it
 _PERIOD = "天|周|次旅|个?月|几[天年周]|两天|学期|阵子|段时间|一?个?周末|个星期|辈子"
 _WORDS = r"(?:(?: |-|')(?!(?:and|but|because|so|as|when|if|which)\b)\w+)"
 _START = r"^\W*(?:\w+, )?"

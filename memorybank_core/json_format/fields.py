@@ -60,9 +60,9 @@ def default_turn_time(day: date, index: int, zone: ZoneInfo) -> datetime:
     return (datetime.combine(day, FIRST_TURN, zone) + offset).astimezone(timezone.utc)
 
 
-def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
+def to_utc(day: date, local_time: time, zone: ZoneInfo) -> datetime:
     """Return the UTC time of a local day and time in `zone`."""
-    return datetime.combine(day, clock, zone).astimezone(timezone.utc)
+    return datetime.combine(day, local_time, zone).astimezone(timezone.utc)
 
 
 def format_time(moment: datetime | None, zone: ZoneInfo) -> str | None:

@@ -104,8 +104,10 @@ class EntryReader:
         """Parse a day that exists in the bank's time zone; some zones have skipped days."""
         text = parse_text(value)
         day = date.fromisoformat(text)
-        clocks = (time.min, FIRST_TURN, DAY_END)
-        days = {to_utc(day, clock, self.zone).astimezone(self.zone).date() for clock in clocks}
+        times = (time.min, FIRST_TURN, DAY_END)
+        days = {
+            to_utc(day, local_time, self.zone).astimezone(self.zone).date() for local_time in times
+        }
         if day.isoformat() != text or days != {day}:
             raise ValueError(text)
         return day
