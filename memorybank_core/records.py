@@ -218,8 +218,8 @@ class Parts:
     """The parts of a search score, which add up to it.
 
     Attributes:
-        similarity: Cosine to the query, standardised over the candidates.
-        lexical: BM25, standardised over the candidates.
+        similarity: Cosine to the query, standardized over the candidates.
+        lexical: BM25, standardized over the candidates.
         date: Bonus if the query names the memory's day.
         speaker: Bonus if the query names its speaker, and no other.
         context: Share of the scores of its neighbours in the conversation; below 0 for an event

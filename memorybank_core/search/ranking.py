@@ -2,7 +2,7 @@
 
 score = similarity + lexical + date + speaker + context + retention
 
-- similarity and lexical: standardised over the candidates (mean 0, deviation 1);
+- similarity and lexical: standardized over the candidates (mean 0, deviation 1);
 - date: a bonus for memories of a day that the query names, smaller if it names a longer span;
 - speaker: a bonus for memories of the speaker whom the query names, if it names exactly one;
 - context: a share of the scores of the neighbours in the conversation, smaller with each

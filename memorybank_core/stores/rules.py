@@ -15,7 +15,7 @@ from memorybank_core.search.dates import DayRange
 from memorybank_core.search.tokenize import tokenize
 
 K1, B = 0.9, 0.4
-"""BM25's saturation and length normalisation: the defaults of Anserini (Yang et al. 2017)."""
+"""BM25's saturation and length normalization: the defaults of Anserini (Yang et al. 2017)."""
 
 POOL_SHARE = 4
 """Each signal contributes a quarter of the memories, within the limits of the probe."""
