@@ -1,6 +1,8 @@
 """Options, the order of the tests, and the places that tests share."""
 
+import gc
 import os
+import warnings
 from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
@@ -37,6 +39,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Collect what other packages left open, before it fails a test in another file.
+
+    A file whose tests ignore warnings may leave event loops and sockets to the garbage collector.
+    """
+    ignores = any("ignore" in "".join(mark.args) for mark in item.iter_markers("filterwarnings"))
+    if ignores and (nextitem is None or nextitem.path != item.path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
 
 
 @pytest.fixture(scope="session")

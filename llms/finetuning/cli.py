@@ -12,58 +12,71 @@ from memorybank_core.terminal import console, plural, print_json, table
 
 from .report import FinetuneReport
 
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="File of dialogues, as JSON lines.")]
+Model = Annotated[str, typer.Option("--model", help="A folder, or a name on the Hugging Face hub.")]
+Output = Annotated[Path, typer.Option("--output", help="Folder for the adapter.")]
+Evaluation = Annotated[
+    str,
+    typer.Option(
+        "--evaluation", help='Share of the dialogues to hold out, another file, or "none".'
+    ),
+]
+Frame = Annotated[str | None, typer.Option("--frame", help="Prompt format, for example belle.")]
+Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the dialogues.")]
+LearningRate = Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")]
+Rank = Annotated[int, typer.Option("--r", help="Rank of the adapter.")]
+Alpha = Annotated[
+    float | None, typer.Option("--alpha", help="Default 32 for ChatGLM, 16 for other models.")
+]
+Dropout = Annotated[
+    float | None,
+    typer.Option("--dropout", help="Default 0.1 for ChatGLM, 0.05 for other models."),
+]
+Target = Annotated[
+    list[str] | None, typer.Option("--target", help="A layer to adapt; repeat for more.")
+]
+MaxLength = Annotated[
+    int | None, typer.Option("--max-length", help="Tokens per example; default 1024.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples per batch.")]
+Accumulate = Annotated[int, typer.Option("--accumulate", help="Batches per step.")]
+GradientCheckpointing = Annotated[
+    bool, typer.Option(help="Save memory; takes about a quarter more time.")
+]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
+Device = Annotated[str | None, typer.Option("--device", help="cuda or cpu.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
+SaveSteps = Annotated[
+    int | None,
+    typer.Option("--save-steps", help="Steps between checkpoints; default one per epoch."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
+]
+
 
 def finetune(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="File of dialogues, as JSON lines.")],
+    data: Data,
     *,
-    model: Annotated[
-        str, typer.Option("--model", help="A folder, or a name on the Hugging Face hub.")
-    ],
-    output: Annotated[Path, typer.Option("--output", help="Folder for the adapter.")],
-    evaluation: Annotated[
-        str,
-        typer.Option(
-            "--evaluation", help='Share of the dialogues to hold out, another file, or "none".'
-        ),
-    ] = "0.1",
-    frame: Annotated[
-        str | None, typer.Option("--frame", help="Prompt format, for example belle.")
-    ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the dialogues.")] = 3,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Peak learning rate.")
-    ] = 2e-4,
-    r: Annotated[int, typer.Option("--r", help="Rank of the adapter.")] = 8,
-    alpha: Annotated[
-        float | None, typer.Option("--alpha", help="Default 32 for ChatGLM, 16 for other models.")
-    ] = None,
-    dropout: Annotated[
-        float | None,
-        typer.Option("--dropout", help="Default 0.1 for ChatGLM, 0.05 for other models."),
-    ] = None,
-    target: Annotated[
-        list[str] | None, typer.Option("--target", help="A layer to adapt; repeat for more.")
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", help="Tokens per example; default 1024.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Examples per batch.")] = 4,
-    accumulate: Annotated[int, typer.Option("--accumulate", help="Batches per step.")] = 4,
-    gradient_checkpointing: Annotated[
-        bool, typer.Option(help="Save memory; takes about a quarter more time.")
-    ] = True,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")
-    ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="cuda or cpu.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")] = 0,
-    save_steps: Annotated[
-        int | None,
-        typer.Option("--save-steps", help="Steps between checkpoints; default one per epoch."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
-    ] = True,
+    model: Model,
+    output: Output,
+    evaluation: Evaluation = "0.1",
+    frame: Frame = None,
+    epochs: Epochs = 3,
+    learning_rate: LearningRate = 2e-4,
+    r: Rank = 8,
+    alpha: Alpha = None,
+    dropout: Dropout = None,
+    target: Target = None,
+    max_length: MaxLength = None,
+    batch_size: BatchSize = 4,
+    accumulate: Accumulate = 4,
+    gradient_checkpointing: GradientCheckpointing = True,
+    dtype: Dtype = None,
+    device: Device = None,
+    seed: Seed = 0,
+    save_steps: SaveSteps = None,
+    resume: Resume = True,
     as_json: AsJson = False,
 ) -> None:
     """Train a LoRA adapter on dialogues. Repeat the command to continue an interrupted run."""

@@ -38,6 +38,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::Warning:gradio.*"),  # pandas' in gradio's queue
 ]
 
+expect.set_options(timeout=20_000)  # two workers may share the processors
+
 LANGUAGES = ("en", "zh")
 ENGLISH = pytest.mark.parametrize("served", ["en"], indirect=True)
 PATIENCE = 1.0
@@ -122,7 +124,7 @@ class Person:
     def __init__(self, context, served):
         self.served, self.strings, self.context = served, served.strings, context
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(20_000)
         self.dialogs, self.outside = [], []
         self.page.on("dialog", lambda box: (self.dialogs.append(box.message), box.dismiss()))
         self.page.on("request", self._note)

@@ -48,7 +48,7 @@ def add(
         console().print("nothing added: the text was recalled from memory")
         return
     outcome = "added" if receipt.added else "already known"
-    console().print(f"{outcome}: {receipt.ids[0]}")
+    console().print(f"{outcome}: {receipt.ids[0]}", soft_wrap=True)
 
 
 def import_(
@@ -108,4 +108,5 @@ def export(
     if as_json:
         print_json({"file": str(file), "users": len(data), "turns": turns})
         return
-    console().print(f"exported {plural(len(data), 'user')}, {plural(turns, 'turn')} to {file}")
+    counts = f"{plural(len(data), 'user')}, {plural(turns, 'turn')}"
+    console().print(f"exported {counts} to {file}", soft_wrap=True)
