@@ -44,28 +44,28 @@ MADE_BY_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:Fu
 SAME = 1e-6
 
 
-def chatglm(**options):
+def load_chatglm(**options):
     folder = DATA / "chatglm/v1a"
     return ChatGLMForCausalLM.from_pretrained(folder, **{"dtype": torch.float32, **options})
 
 
-def llama(**options):
+def load_llama(**options):
     return LlamaForCausalLM.from_pretrained(
         ADAPTERS / "llama_tiny", **{"dtype": torch.float32, **options}
     )
 
 
-def base_of(folder):
-    return chatglm() if "chatglm" in str(folder) else llama()
+def load_base(folder):
+    return load_chatglm() if "chatglm" in str(folder) else load_llama()
 
 
-def prompt_of(folder):
+def load_prompt(folder):
     if "chatglm" in str(folder):
         return load_file(DATA / "chatglm/v1a/golden.safetensors")["in.single.input_ids"]
     return load_file(ADAPTERS / "peft-0.2.0/belle/golden.safetensors")["ids"]
 
 
-def logits(model, ids):
+def compute_logits(model, ids):
     with torch.no_grad():
         return model(input_ids=ids).logits.float()
 
@@ -80,7 +80,7 @@ def logit_error(model, folder):
     golden = folder / "golden.safetensors"
     golden = golden if golden.exists() else folder.parent / "golden.safetensors"
     expected = load_file(golden)["logits"]
-    return difference(logits(model, prompt_of(folder))[..., ::8], expected)
+    return difference(compute_logits(model, load_prompt(folder))[..., ::8], expected)
 
 
 def copy_adapter(folder, tmp_path, *, config=None, change=None):
@@ -101,12 +101,15 @@ def rejection_message(model, folder, **options):
     """Return the error message for an adapter; the model must be unchanged afterwards."""
     ids = torch.tensor([[3, 7, 9, 12]])
     if isinstance(model, ChatGLMForCausalLM):
-        ids = prompt_of("chatglm")
-    before, state = logits(model, ids), {name: id(part) for name, part in model.named_modules()}
+        ids = load_prompt("chatglm")
+    before, state = (
+        compute_logits(model, ids),
+        {name: id(part) for name, part in model.named_modules()},
+    )
     gradients = [weight.requires_grad for weight in model.parameters()]
     with pytest.raises(ConfigurationError) as caught:
         load_adapter(model, folder, **options)
-    assert difference(before, logits(model, ids)) == 0
+    assert difference(before, compute_logits(model, ids)) == 0
     assert state == {name: id(part) for name, part in model.named_modules()}
     assert gradients == [weight.requires_grad for weight in model.parameters()]
     return str(caught.value)
@@ -116,7 +119,7 @@ class TestTrainedModelLogits:
     @pytest.mark.parametrize("name", ["default", "silicon-friend", "lora"])
     @pytest.mark.parametrize("folder", TRAINED_ADAPTERS)
     def test_separate_and_merged(self, folder, name):
-        base = base_of(folder)
+        base = load_base(folder)
         assert logit_error(base, folder) > 0.01, "the adapter makes a difference"
         model = load_adapter(base, ADAPTERS / folder, name=name)
         assert logit_error(model, folder) < CLOSE
@@ -129,24 +132,24 @@ class TestTrainedModelLogits:
         tensors = torch.load(folder / "adapter_model.bin", weights_only=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         (folder / "adapter_model.bin").unlink()
-        assert logit_error(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+        assert logit_error(load_adapter(load_chatglm(), folder), CHATGLM) < CLOSE
 
     def test_resaved_by_current_peft(self, tmp_path):
-        load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm").save_pretrained(tmp_path)
-        model = load_adapter(chatglm(), str(tmp_path), name="again")
+        load_adapter(load_chatglm(), ADAPTERS / "peft-0.2.0/chatglm").save_pretrained(tmp_path)
+        model = load_adapter(load_chatglm(), str(tmp_path), name="again")
         assert logit_error(model, "peft-0.2.0/chatglm") < CLOSE
 
     def test_checkpoint_in_current_directory(self, monkeypatch):
         monkeypatch.chdir(CHATGLM / "checkpoint-2")
-        assert logit_error(load_adapter(chatglm(), "."), CHATGLM) < CLOSE
+        assert logit_error(load_adapter(load_chatglm(), "."), CHATGLM) < CLOSE
 
     def test_loaded_model_is_ready_for_inference(self):
-        model = load_adapter(chatglm(), CHATGLM)
+        model = load_adapter(load_chatglm(), CHATGLM)
         assert not model.training
         assert not any(weight.requires_grad for weight in model.parameters())
 
     def test_adapter_has_dtype_of_model(self):
-        model = load_adapter(llama(dtype=torch.bfloat16), BELLE)
+        model = load_adapter(load_llama(dtype=torch.bfloat16), BELLE)
         assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
         assert logit_error(model, BELLE) < 0.1
 
@@ -154,8 +157,8 @@ class TestTrainedModelLogits:
 class TestSwitching:
     def test_each_adapter_and_the_base_keep_their_logits(self):
         old, new = "peft-0.2.0/chatglm", "peft-0.3.0/chatglm"
-        base = chatglm()
-        base_logits = logits(base, prompt_of(old))
+        base = load_chatglm()
+        base_logits = compute_logits(base, load_prompt(old))
         model = load_adapter(base, ADAPTERS / old, name="old")
         assert load_adapter(model, ADAPTERS / new, name="new") is model
         assert logit_error(model, new) < CLOSE, "the adapter loaded last is active"
@@ -163,37 +166,39 @@ class TestSwitching:
             use_adapter(model, name)
             assert logit_error(model, folder) < CLOSE
             use_adapter(model, None)
-            assert difference(logits(model, prompt_of(old)), base_logits) < SAME
+            assert difference(compute_logits(model, load_prompt(old)), base_logits) < SAME
         use_adapter(model, "new")
         assert not any(weight.requires_grad for weight in model.parameters())
 
     def test_active_adapter_is_merged(self):
-        model = load_adapter(chatglm(), ADAPTERS / "peft-0.2.0/chatglm", name="old")
+        model = load_adapter(load_chatglm(), ADAPTERS / "peft-0.2.0/chatglm", name="old")
         load_adapter(model, CHATGLM, name="new")
         use_adapter(model, "old")
         assert logit_error(merge_adapter(model), "peft-0.2.0/chatglm") < CLOSE
 
     def test_merge_needs_active_adapter(self):
-        model = load_adapter(chatglm(), CHATGLM)
+        model = load_adapter(load_chatglm(), CHATGLM)
         use_adapter(model, None)
         with pytest.raises(ConfigurationError, match=r"no adapter is active.*'default'"):
             merge_adapter(model)
 
     def test_unknown_name(self):
-        model = load_adapter(chatglm(), CHATGLM, name="friend")
+        model = load_adapter(load_chatglm(), CHATGLM, name="friend")
         with pytest.raises(ConfigurationError, match=r"no adapter 'foe'.*'friend'"):
             use_adapter(model, "foe")
 
     def test_name_in_use(self):
-        model = load_adapter(chatglm(), CHATGLM)
+        model = load_adapter(load_chatglm(), CHATGLM)
         assert "'default' is already loaded" in rejection_message(model, CHATGLM)
 
     @pytest.mark.parametrize("name", ["", "a.b", "keys"])
     def test_invalid_name(self, name):
-        assert "cannot be an adapter's name" in rejection_message(chatglm(), CHATGLM, name=name)
+        assert "cannot be an adapter's name" in rejection_message(
+            load_chatglm(), CHATGLM, name=name
+        )
 
     def test_rejected_second_adapter_leaves_the_first(self, tmp_path):
-        model = load_adapter(chatglm(), CHATGLM)
+        model = load_adapter(load_chatglm(), CHATGLM)
         folder = copy_adapter(CHATGLM, tmp_path, config={"r": 4})
         assert "r is 4" in rejection_message(model, folder, name="second")
         assert logit_error(model, CHATGLM) < CLOSE
@@ -225,12 +230,14 @@ class TestMergedLinear:
 
 class TestRejectedAdapters:
     def test_empty_file_names_checkpoint_with_weights(self):
-        message = rejection_message(llama(), EMPTY)
+        message = rejection_message(load_llama(), EMPTY)
         assert "adapter_model.bin contains no tensors" in message
         assert f"{EMPTY / 'checkpoint-2'} has the weights" in message
 
     def test_empty_file_without_checkpoints(self, tmp_path):
-        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=dict.clear))
+        message = rejection_message(
+            load_chatglm(), copy_adapter(CHATGLM, tmp_path, change=dict.clear)
+        )
         assert "trained again" in message
 
     def test_latest_checkpoint_with_weights_is_named(self, tmp_path):
@@ -238,7 +245,9 @@ class TestRejectedAdapters:
         for step, source in ((9, CHATGLM), (10, CHATGLM), (20, EMPTY)):
             (folder / f"checkpoint-{step}").mkdir()
             shutil.copy(source / "adapter_model.bin", folder / f"checkpoint-{step}")
-        assert f"{folder / 'checkpoint-10'} has the weights" in rejection_message(chatglm(), folder)
+        assert f"{folder / 'checkpoint-10'} has the weights" in rejection_message(
+            load_chatglm(), folder
+        )
 
     def test_zero_b_matrices(self, tmp_path):
         def zero(tensors):
@@ -247,19 +256,19 @@ class TestRejectedAdapters:
                     tensors[name].zero_()
 
         assert "never trained" in rejection_message(
-            chatglm(), copy_adapter(CHATGLM, tmp_path, change=zero)
+            load_chatglm(), copy_adapter(CHATGLM, tmp_path, change=zero)
         )
         folder = copy_adapter(
             CHATGLM, tmp_path / "..", change=zero, config={"init_lora_weights": False}
         )
-        assert "never trained" in rejection_message(chatglm(), folder)
+        assert "never trained" in rejection_message(load_chatglm(), folder)
 
     def test_missing_layer(self, tmp_path):
         def drop(tensors):
             for name in [name for name in tensors if "layers.1." in name]:
                 del tensors[name]
 
-        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=drop))
+        message = rejection_message(load_chatglm(), copy_adapter(CHATGLM, tmp_path, change=drop))
         assert (
             "2 of 6 tensors are missing: transformer.layers.1.attention.query_key_value" in message
         )
@@ -268,7 +277,7 @@ class TestRejectedAdapters:
         def add(tensors):
             tensors["base_model.model.lm_head.weight"] = torch.ones(2)
 
-        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
+        message = rejection_message(load_chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
         assert "1 are not expected: lm_head.weight" in message
 
     def test_layer_not_in_model(self, tmp_path):
@@ -276,23 +285,27 @@ class TestRejectedAdapters:
             for name in [name for name in tensors if "layers.1." in name]:
                 tensors[name.replace("layers.1.", "layers.27.")] = tensors[name]
 
-        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
+        message = rejection_message(load_chatglm(), copy_adapter(CHATGLM, tmp_path, change=add))
         assert "2 are not expected: transformer.layers.27." in message
 
     def test_wrong_rank(self, tmp_path):
-        message = rejection_message(chatglm(), copy_adapter(CHATGLM, tmp_path, config={"r": 16}))
+        message = rejection_message(
+            load_chatglm(), copy_adapter(CHATGLM, tmp_path, config={"r": 16})
+        )
         assert "of [8, 64], which must be [16, 64] (r is 16" in message
 
     def test_wrong_rank_of_merged_linear(self, tmp_path):
         folder = copy_adapter(ADAPTERS / "peft-0.2.0/chatglm", tmp_path, config={"r": 3})
-        assert "lora_B.weight has the shape [128, 8, 1]" in rejection_message(chatglm(), folder)
+        assert "lora_B.weight has the shape [128, 8, 1]" in rejection_message(
+            load_chatglm(), folder
+        )
 
     def test_adapter_of_another_family(self):
-        message = rejection_message(chatglm(), BELLE)
+        message = rejection_message(load_chatglm(), BELLE)
         assert "made for ../../llama_tiny and its layers down_proj, gate_proj, k_proj" in message
         assert "ChatGLMForCausalLM" in message
         assert "query_key_value" in message
-        message = rejection_message(llama(), CHATGLM)
+        message = rejection_message(load_llama(), CHATGLM)
         assert "made for ../../../chatglm/v1a and its layers query_key_value" in message
         assert "LlamaForCausalLM" in message
 
@@ -307,14 +320,14 @@ class TestRejectedAdapters:
         folder = copy_adapter(
             CHATGLM, tmp_path, config={"base_model_name_or_path": "C:\\models\\glm"}
         )
-        assert logit_error(load_adapter(chatglm(), folder), CHATGLM) < CLOSE
+        assert logit_error(load_adapter(load_chatglm(), folder), CHATGLM) < CLOSE
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e6])
     def test_nonfinite_numbers(self, tmp_path, number):
         def spoil(tensors):
             next(iter(tensors.values()))[0, 0] = number
 
-        model = chatglm(dtype=torch.float16)
+        model = load_chatglm(dtype=torch.float16)
         message = rejection_message(model, copy_adapter(CHATGLM, tmp_path, change=spoil))
         assert "infinite or undefined numbers in base_model.model.transformer.layers.0." in message
 
@@ -323,7 +336,7 @@ class TestRejectedAdapters:
             for name in tensors:
                 tensors[name].fill_(3e4)
 
-        model = chatglm(dtype=torch.float16)
+        model = load_chatglm(dtype=torch.float16)
         model = load_adapter(model, copy_adapter(CHATGLM, tmp_path, change=large))
         with pytest.raises(ConfigurationError, match=r"cannot be merged.*NaN"):
             merge_adapter(model)
@@ -344,7 +357,7 @@ def save_legacy_pickle(content, path):
 class TestFiles:
     def test_peft_not_installed(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "peft", None)
-        message = rejection_message(chatglm(), CHATGLM)
+        message = rejection_message(load_chatglm(), CHATGLM)
         assert 'pip install "memorybank[lora]"' in message
 
     @pytest.mark.parametrize("save", [torch.save, save_legacy_pickle])
@@ -352,7 +365,7 @@ class TestFiles:
         folder = copy_adapter(CHATGLM, tmp_path)
         trace = tmp_path / "executed"
         save({"weight": _Attack(trace)}, folder / "adapter_model.bin")
-        assert "Nothing in it was executed" in rejection_message(chatglm(), folder)
+        assert "Nothing in it was executed" in rejection_message(load_chatglm(), folder)
         assert not trace.exists()
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"text"])
@@ -360,22 +373,24 @@ class TestFiles:
     def test_damaged(self, tmp_path, file, content):
         folder = copy_adapter(CHATGLM, tmp_path)
         (folder / file).write_bytes(content)
-        message = rejection_message(chatglm(), folder)
+        message = rejection_message(load_chatglm(), folder)
         assert f"{file} is truncated or not a weight file" in message
 
     def test_objects_other_than_tensors(self, tmp_path):
         folder = copy_adapter(CHATGLM, tmp_path)
         torch.save({"epoch": 3}, folder / "adapter_model.bin")
-        assert "objects other than tensors" in rejection_message(chatglm(), folder)
+        assert "objects other than tensors" in rejection_message(load_chatglm(), folder)
 
     def test_missing_files(self, tmp_path):
-        assert "none is not a folder" in rejection_message(chatglm(), tmp_path / "none")
+        assert "none is not a folder" in rejection_message(load_chatglm(), tmp_path / "none")
         (tmp_path / "bare" / "inside").mkdir(parents=True)
-        assert "adapter_config.json" in rejection_message(chatglm(), tmp_path / "bare" / "inside")
+        assert "adapter_config.json" in rejection_message(
+            load_chatglm(), tmp_path / "bare" / "inside"
+        )
         folder = copy_adapter(CHATGLM, tmp_path)
         (folder / "adapter_model.bin").unlink()
         assert "no weights: none of adapter_model.safetensors" in rejection_message(
-            chatglm(), folder
+            load_chatglm(), folder
         )
 
     @pytest.mark.parametrize(
@@ -394,7 +409,7 @@ class TestFiles:
     def test_invalid_configuration(self, tmp_path, content, message):
         folder = copy_adapter(CHATGLM, tmp_path)
         (folder / "adapter_config.json").write_text(content)
-        assert re.search(message, rejection_message(chatglm(), folder))
+        assert re.search(message, rejection_message(load_chatglm(), folder))
 
 
 class TestAdaptersOfOfficialChatGLM2:
@@ -417,12 +432,12 @@ class TestAdaptersOfOfficialChatGLM2:
         config = json.loads((folder / "config.json").read_text())
         return config, {name: weight.float() for name, weight in weights.items()}
 
-    def native(self, config, weights):
+    def load_converted(self, config, weights):
         model = GlmForCausalLM(convert_config(config)).float().eval()
         model.load_state_dict(convert_weights(weights, config))
         return model
 
-    def adapter(self, folder, weights, **entries):
+    def save_adapter(self, folder, weights, **entries):
         """Save a random adapter in a folder and return the weights with it merged."""
         torch.manual_seed(0)
         (folder / "adapter_config.json").write_text(json.dumps({**self.CONFIG, **entries}))
@@ -439,30 +454,33 @@ class TestAdaptersOfOfficialChatGLM2:
 
     def test_same_logits_as_merged_weights(self, official, tmp_path):
         config, weights = official
-        merged = self.adapter(tmp_path, weights)
+        merged = self.save_adapter(tmp_path, weights)
         ids = torch.randint(10, 3000, (2, 12), generator=torch.Generator().manual_seed(0))
-        base, expected = self.native(config, weights), logits(self.native(config, merged), ids)
-        assert difference(logits(base, ids), expected) > 0.1
+        base, expected = (
+            self.load_converted(config, weights),
+            compute_logits(self.load_converted(config, merged), ids),
+        )
+        assert difference(compute_logits(base, ids), expected) > 0.1
         model = load_adapter(base, tmp_path, name="friend")
-        assert difference(logits(model, ids), expected) < 2e-5 * expected.abs().max()
-        assert difference(logits(merge_adapter(model), ids), expected) < CLOSE
+        assert difference(compute_logits(model, ids), expected) < 2e-5 * expected.abs().max()
+        assert difference(compute_logits(merge_adapter(model), ids), expected) < CLOSE
 
     def test_alpha_pattern_is_rejected(self, official, tmp_path):
         config, weights = official
-        self.adapter(tmp_path, weights, alpha_pattern={"query_key_value": 3})
-        message = rejection_message(self.native(config, weights), tmp_path)
+        self.save_adapter(tmp_path, weights, alpha_pattern={"query_key_value": 3})
+        message = rejection_message(self.load_converted(config, weights), tmp_path)
         assert "has alpha_pattern for layers that are fused" in message
 
     def test_wrong_number_of_rows(self, official, tmp_path):
         config, weights = official
-        self.adapter(tmp_path, weights)
-        model = self.native(config, weights)
+        self.save_adapter(tmp_path, weights)
+        model = self.load_converted(config, weights)
         model.config.num_key_value_heads = 1
         with pytest.raises(ConfigurationError, match="rows"):
             load_adapter(model, tmp_path)
 
     def test_adapter_of_chatglm_6b(self, official):
-        message = rejection_message(self.native(*official), CHATGLM)
+        message = rejection_message(self.load_converted(*official), CHATGLM)
         assert "layers query_key_value; GlmForCausalLM has no such layers" in message
 
 
@@ -479,53 +497,55 @@ OTHER_CONFIGS = {
 
 @MADE_BY_PEFT
 class TestAdaptersOfCurrentPeft:
-    def trained(self, config, folder):
+    def save_trained(self, config, folder):
         """Save an adapter with random changes and return the logits of its model."""
         torch.manual_seed(0)
-        model = peft.get_peft_model(llama(), config)
+        model = peft.get_peft_model(load_llama(), config)
         for weight in model.parameters():
             if weight.requires_grad:
                 weight.data += 0.05 * torch.randn_like(weight)
         model.eval().save_pretrained(folder)
-        return logits(model, prompt_of("belle"))
+        return compute_logits(model, load_prompt("belle"))
 
     @pytest.mark.parametrize("kind", OTHER_CONFIGS)
     def test_same_logits_as_saved_model(self, kind, tmp_path):
-        expected = self.trained(OTHER_CONFIGS[kind], tmp_path)
-        base = llama()
-        base_logits = logits(base, prompt_of("belle"))
+        expected = self.save_trained(OTHER_CONFIGS[kind], tmp_path)
+        base = load_llama()
+        base_logits = compute_logits(base, load_prompt("belle"))
         model = load_adapter(base, tmp_path, name="other")
-        assert difference(logits(model, prompt_of("belle")), expected) < SAME
+        assert difference(compute_logits(model, load_prompt("belle")), expected) < SAME
         assert difference(base_logits, expected) > 0.01
         use_adapter(model, None)
-        assert difference(logits(model, prompt_of("belle")), base_logits) < SAME
+        assert difference(compute_logits(model, load_prompt("belle")), base_logits) < SAME
         use_adapter(model, "other")
-        assert difference(logits(merge_adapter(model), prompt_of("belle")), expected) < CLOSE
+        assert (
+            difference(compute_logits(merge_adapter(model), load_prompt("belle")), expected) < CLOSE
+        )
 
     @pytest.mark.parametrize("kind", ["dora", "loha", "ia3"])
     def test_untrained_adapter(self, kind, tmp_path):
-        peft.get_peft_model(llama(), OTHER_CONFIGS[kind]).save_pretrained(tmp_path)
-        assert "never trained" in rejection_message(llama(), tmp_path)
+        peft.get_peft_model(load_llama(), OTHER_CONFIGS[kind]).save_pretrained(tmp_path)
+        assert "never trained" in rejection_message(load_llama(), tmp_path)
 
     def test_prompt_tuning(self, tmp_path):
         config = peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
-        expected = self.trained(config, tmp_path)
-        model = load_adapter(llama(), tmp_path, name="other")
-        assert difference(logits(model, prompt_of("belle")), expected) < SAME
+        expected = self.save_trained(config, tmp_path)
+        model = load_adapter(load_llama(), tmp_path, name="other")
+        assert difference(compute_logits(model, load_prompt("belle")), expected) < SAME
         with pytest.raises(ConfigurationError, match="cannot be disabled"):
             use_adapter(model, None)
         with pytest.raises(ConfigurationError, match="cannot be merged"):
             merge_adapter(model)
 
     def test_two_types_in_one_model(self, tmp_path):
-        self.trained(OTHER_CONFIGS["ia3"], tmp_path)
+        self.save_trained(OTHER_CONFIGS["ia3"], tmp_path)
         assert "different peft types" in rejection_message(
-            load_adapter(llama(), BELLE), tmp_path, name="x"
+            load_adapter(load_llama(), BELLE), tmp_path, name="x"
         )
 
     def test_missing_tensor(self, tmp_path):
-        self.trained(OTHER_CONFIGS["loha"], tmp_path)
+        self.save_trained(OTHER_CONFIGS["loha"], tmp_path)
         tensors = load_file(tmp_path / "adapter_model.safetensors")
         tensors.pop(min(tensors))
         save_file(tensors, tmp_path / "adapter_model.safetensors")
-        assert "1 of 24 tensors are missing" in rejection_message(llama(), tmp_path)
+        assert "1 of 24 tensors are missing" in rejection_message(load_llama(), tmp_path)

@@ -145,11 +145,11 @@ class TestLora:
         rows = (glm.num_attention_heads + 2 * glm.num_key_value_heads) * glm.head_dim
         a, b = torch.randn(8, 64, dtype=torch.double), torch.randn(rows, 8, dtype=torch.double)
         parts = convert_lora({f"{FUSED}.lora_A.weight": a, f"{FUSED}.lora_B.weight": b}, glm)
-        whole = convert_weights({f"{FUSED}.weight": b @ a}, config(**fields))
+        fused = convert_weights({f"{FUSED}.weight": b @ a}, config(**fields))
         assert len(parts) == 6
         for part in PARTS:
             added = parts[f"{part}.lora_B.weight"] @ parts[f"{part}.lora_A.weight"]
-            torch.testing.assert_close(added, whole[f"{part}.weight"])
+            torch.testing.assert_close(added, fused[f"{part}.weight"])
 
     def test_other_layers_are_renamed(self):
         names = {

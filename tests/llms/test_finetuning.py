@@ -33,12 +33,12 @@ from llms.prompt_formats.messages import IGNORED_LABEL
 from llms.tokenization import load_tokenizer
 from memorybank_core import ConfigurationError, FormatError
 
-MAKERS = {
-    "chatglm": tiny_bases.chatglm,
-    "chatglm2": tiny_bases.chatglm2,
-    "chatglm3": tiny_bases.chatglm2,
-    "belle": tiny_bases.llama,
-    "plain": tiny_bases.llama,
+SAVERS = {
+    "chatglm": tiny_bases.save_chatglm,
+    "chatglm2": tiny_bases.save_chatglm2,
+    "chatglm3": tiny_bases.save_chatglm2,
+    "belle": tiny_bases.save_llama,
+    "plain": tiny_bases.save_llama,
 }
 MESSAGES = [
     {"role": "user", "content": "Who are you?"},
@@ -67,15 +67,15 @@ def bases(tmp_path_factory):
 
     def base(family):
         folder = root / family
-        return folder if folder.exists() else MAKERS[family](folder)
+        return folder if folder.exists() else SAVERS[family](folder)
 
     return base
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory):
+def dialogue_files(tmp_path_factory):
     """A file of a hundred dialogues and one of twenty."""
-    folder = tmp_path_factory.mktemp("lines")
+    folder = tmp_path_factory.mktemp("dialogue_files")
     dialogues = make_hundred_dialogues()
     return (
         write_lines(folder / "hundred.jsonl", dialogues),
@@ -87,7 +87,7 @@ def run_finetune(model, data, output, **options):
     return finetune(model, data, output, **{"device": "cpu", "progress": False, **options})
 
 
-def tensors_of(output):
+def load_tensors(output):
     return load_file(Path(output) / "adapter_model.safetensors")
 
 
@@ -105,11 +105,11 @@ def format_and_tokenizer(request, bases):
     """A prompt format and a tokenizer for it."""
     prompt_format = PROMPT_FORMATS[request.param]
     if request.param == "template":
-        return prompt_format, tiny_bases.template_tokenizer()
+        return prompt_format, tiny_bases.make_template_tokenizer()
     return prompt_format, load_tokenizer(bases(request.param))
 
 
-def spans(labels):
+def find_spans(labels):
     """Return the start and end of each run of labels."""
     has_label = [False, *(label != IGNORED_LABEL for label in labels), False]
     edges = [index for index in range(len(labels) + 1) if has_label[index] != has_label[index + 1]]
@@ -123,7 +123,7 @@ class TestLabels:
         for example in (
             DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)]).examples
         ):
-            answer_spans = spans(example.labels)
+            answer_spans = find_spans(example.labels)
             assert len(answer_spans) == example.answer_count
             for start, end in answer_spans:
                 labels = example.labels[start:end]
@@ -139,15 +139,17 @@ class TestLabels:
         for example in (
             DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)]).examples
         ):
-            answer_spans = spans(example.labels)
-            through = next(
+            answer_spans = find_spans(example.labels)
+            message_count = next(
                 end
                 for end in (2, 4, 6)
                 if len(prompt_format.encode_training(tokenizer, MESSAGES[:end])[0])
                 >= len(example.ids)
             )
-            for back, (start, _) in enumerate(reversed(answer_spans)):
-                prompt = prompt_format.encode(tokenizer, MESSAGES[: through - 1 - 2 * back])
+            for position_from_end, (start, _) in enumerate(reversed(answer_spans)):
+                prompt = prompt_format.encode(
+                    tokenizer, MESSAGES[: message_count - 1 - 2 * position_from_end]
+                )
                 assert example.ids[:start] == prompt
 
     def test_start_token_occurs_once(self, format_and_tokenizer):
@@ -162,14 +164,19 @@ class TestLabels:
 
     def test_each_answer_has_labels_once_at_any_length(self, format_and_tokenizer):
         prompt_format, tokenizer = format_and_tokenizer
-        whole = DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)])
-        longest = max(len(example.ids) for example in whole.examples)
-        assert (whole.shortened, whole.left_out) == (0, 0)
-        for fits in range(longest, 20, -7):
-            cut = DialogueSplitter(tokenizer, prompt_format, fits).split([_dialogue(MESSAGES)])
-            assert sum(example.answer_count for example in cut.examples) + cut.left_out == 3
-            assert all(len(example.ids) <= fits for example in cut.examples)
-            assert cut.shortened + cut.left_out > 0 or fits == longest
+        complete = DialogueSplitter(tokenizer, prompt_format, 4096).split([_dialogue(MESSAGES)])
+        longest = max(len(example.ids) for example in complete.examples)
+        assert (complete.shortened, complete.left_out) == (0, 0)
+        for max_length in range(longest, 20, -7):
+            shortened = DialogueSplitter(tokenizer, prompt_format, max_length).split(
+                [_dialogue(MESSAGES)]
+            )
+            assert (
+                sum(example.answer_count for example in shortened.examples) + shortened.left_out
+                == 3
+            )
+            assert all(len(example.ids) <= max_length for example in shortened.examples)
+            assert shortened.shortened + shortened.left_out > 0 or max_length == longest
         assert (
             DialogueSplitter(tokenizer, prompt_format, 5).split([_dialogue(MESSAGES)]).left_out == 3
         )
@@ -192,12 +199,13 @@ def test_padding_does_not_change_labels():
 
 
 @pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
-def test_batch_loss_is_mean_of_examples(bases, lines, family):
+def test_batch_loss_is_mean_of_examples(bases, dialogue_files, family):
     model = load_model(bases(family), device="cpu", progress=False)
     tokenizer = load_tokenizer(bases(family))
     splitter = DialogueSplitter(tokenizer, PROMPT_FORMATS[family], 512)
     examples = sorted(
-        splitter.split(read_dialogues(lines[1])).examples, key=lambda example: len(example.ids)
+        splitter.split(read_dialogues(dialogue_files[1])).examples,
+        key=lambda example: len(example.ids),
     )
     collator = Collator(tokenizer.pad_token_id, pad_left=family == "chatglm")
     with torch.no_grad():
@@ -220,10 +228,10 @@ TARGETS = {"chatglm": "all-linear", "chatglm2": GLM, "chatglm3": GLM, "belle": L
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(TARGETS))
-def test_training_halves_held_out_loss_and_changes_answers(bases, lines, tmp_path, family):
+def test_training_halves_held_out_loss_and_changes_answers(bases, dialogue_files, tmp_path, family):
     report = run_finetune(
         bases(family),
-        lines[0],
+        dialogue_files[0],
         tmp_path,
         evaluation=0.2,
         targets=TARGETS[family],
@@ -263,27 +271,29 @@ finetune(*sys.argv[1:4], device="cpu", progress=False, save_steps=2, **{options!
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["chatglm", "belle"])
-def test_killed_run_gives_result_of_uninterrupted_run(bases, lines, tmp_path, family):
-    uninterrupted = run_finetune(bases(family), lines[1], tmp_path / "whole", save_steps=2, **QUICK)
+def test_killed_run_gives_result_of_uninterrupted_run(bases, dialogue_files, tmp_path, family):
+    uninterrupted = run_finetune(
+        bases(family), dialogue_files[1], tmp_path / "whole", save_steps=2, **QUICK
+    )
     killed = tmp_path / "killed"
     command = [sys.executable, "-c", CHILD.format(options=QUICK)]
-    with subprocess.Popen([*command, bases(family), lines[1], killed]) as child:
+    with subprocess.Popen([*command, bases(family), dialogue_files[1], killed]) as child:
         while not list(killed.glob("checkpoint-*/whole.json")):
             assert child.poll() is None
             time.sleep(0.001)
         child.send_signal(signal.SIGKILL)
     assert not (killed / "adapter_model.safetensors").exists()
-    report = run_finetune(bases(family), lines[1], killed, save_steps=2, **QUICK)
+    report = run_finetune(bases(family), dialogue_files[1], killed, save_steps=2, **QUICK)
     assert 0 < report.resumed_at < report.steps
-    assert_same(tensors_of(killed), tensors_of(tmp_path / "whole"))
+    assert_same(load_tensors(killed), load_tensors(tmp_path / "whole"))
     assert replace(report, resumed_at=0, adapter=uninterrupted.adapter) == uninterrupted
 
 
 @pytest.fixture(scope="module")
-def finished(bases, lines, tmp_path_factory):
+def finished(bases, dialogue_files, tmp_path_factory):
     """The output folder of a finished run, and its report."""
     output = tmp_path_factory.mktemp("finished") / "adapter"
-    return output, run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    return output, run_finetune(bases("belle"), dialogue_files[1], output, save_steps=2, **QUICK)
 
 
 @pytest.fixture
@@ -307,32 +317,34 @@ def checkpoints(output):
         lambda newest: (newest / "adapter_model.safetensors").unlink(),
     ],
 )
-def test_incomplete_checkpoint_is_skipped(bases, lines, finished, output, damage):
+def test_incomplete_checkpoint_is_skipped(bases, dialogue_files, finished, output, damage):
     previous, newest = checkpoints(output)
     damage(newest)
     assert is_complete(previous)
-    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+    report = run_finetune(bases("belle"), dialogue_files[1], output, save_steps=2, **QUICK)
     assert report.resumed_at == int(previous.name[11:])
-    assert_same(tensors_of(output), tensors_of(finished[0]))
+    assert_same(load_tensors(output), load_tensors(finished[0]))
     assert report.losses == finished[1].losses
 
 
-def test_finished_run_is_not_trained_again(bases, lines, finished, output):
-    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, **QUICK)
+def test_finished_run_is_not_trained_again(bases, dialogue_files, finished, output):
+    report = run_finetune(bases("belle"), dialogue_files[1], output, save_steps=2, **QUICK)
     assert report.resumed_at == report.steps == finished[1].steps
     assert report.losses == finished[1].losses
-    assert_same(tensors_of(output), tensors_of(finished[0]))
+    assert_same(load_tensors(output), load_tensors(finished[0]))
 
 
-def test_restarted_run_gives_same_result(bases, lines, finished, output):
+def test_restarted_run_gives_same_result(bases, dialogue_files, finished, output):
     (output / "checkpoint-1").mkdir()
-    report = run_finetune(bases("belle"), lines[1], output, save_steps=2, resume=False, **QUICK)
+    report = run_finetune(
+        bases("belle"), dialogue_files[1], output, save_steps=2, resume=False, **QUICK
+    )
     assert report == replace(finished[1], adapter=str(output))
-    assert_same(tensors_of(output), tensors_of(finished[0]))
+    assert_same(load_tensors(output), load_tensors(finished[0]))
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"learning_rate": 1e-3}, "learning_rate was 0.005 and is 0.001"),
         ({"r": 4, "seed": 1}, "r was 8 and is 4; seed was 0 and is 1"),
@@ -340,22 +352,22 @@ def test_restarted_run_gives_same_result(bases, lines, finished, output):
         ({"evaluation": None}, "held_out was"),
     ],
 )
-def test_no_resume_with_other_settings(bases, lines, output, changes, words):
+def test_no_resume_with_other_settings(bases, dialogue_files, output, changes, message):
     with pytest.raises(ConfigurationError, match="started with other settings") as caught:
-        run_finetune(bases("belle"), lines[1], output, **{**QUICK, **changes})
-    assert words in str(caught.value)
+        run_finetune(bases("belle"), dialogue_files[1], output, **{**QUICK, **changes})
+    assert message in str(caught.value)
     assert "resume=False" in str(caught.value)
 
 
-def test_no_resume_with_other_dialogues(bases, lines, output):
+def test_no_resume_with_other_dialogues(bases, dialogue_files, output):
     with pytest.raises(ConfigurationError, match="data was"):
-        run_finetune(bases("belle"), lines[0], output, **QUICK)
+        run_finetune(bases("belle"), dialogue_files[0], output, **QUICK)
 
 
-def test_folder_with_other_files_is_rejected(bases, lines, tmp_path):
+def test_folder_with_other_files_is_rejected(bases, dialogue_files, tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="is not empty"):
-        run_finetune(bases("belle"), lines[1], tmp_path, **QUICK)
+        run_finetune(bases("belle"), dialogue_files[1], tmp_path, **QUICK)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]
 
 
@@ -368,7 +380,7 @@ def test_checkpoints_rotate_and_contain_only_the_adapter(finished):
     assert report.steps == 6
     assert report.adapter == str(output)
     for folder in (output, *checkpoints(output)):
-        assert all(".lora_" in name for name in tensors_of(folder))
+        assert all(".lora_" in name for name in load_tensors(folder))
     config = json.loads((output / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"].endswith("belle")
     assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (8, 16.0, 0.2)
@@ -378,9 +390,9 @@ def test_checkpoints_rotate_and_contain_only_the_adapter(finished):
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # raised by peft
 @pytest.mark.parametrize("family", ["chatglm", "chatglm2", "belle"])
-def test_load_adapter_and_peft_give_same_logits(bases, lines, tmp_path, family):
+def test_load_adapter_and_peft_give_same_logits(bases, dialogue_files, tmp_path, family):
     folder = bases(family)
-    run_finetune(folder, lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 2e-2})
+    run_finetune(folder, dialogue_files[1], tmp_path / "new", **{**QUICK, "learning_rate": 2e-2})
     ids = torch.tensor([load_tokenizer(folder).encode("Who are you?")])
     ours = load_adapter(load_model(folder, device="cpu", progress=False), tmp_path / "new")
     base = load_model(folder, device="cpu", progress=False)
@@ -395,7 +407,7 @@ def test_load_adapter_and_peft_give_same_logits(bases, lines, tmp_path, family):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("{", "not valid JSON"),
         ("[]", 'either "turns" or "messages"'),
@@ -411,13 +423,13 @@ def test_load_adapter_and_peft_give_same_logits(bases, lines, tmp_path, family):
         ('{"messages": [{"role": "tool", "content": "x"}]}', "instead of 'user'"),
     ],
 )
-def test_invalid_line_is_named_before_training(bases, tmp_path, line, words):
+def test_invalid_line_is_named_before_training(bases, tmp_path, line, message):
     file = tmp_path / "bad.jsonl"
     file.write_text('{"turns": [{"query": "a", "response": "b"}]}\n\n' + line + "\n")
     with pytest.raises(FormatError) as caught:
         run_finetune(bases("belle"), file, tmp_path / "new", **QUICK)
     assert str(caught.value).startswith(f"{file}, line 3: ")
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert not (tmp_path / "new").exists()
 
 
@@ -443,7 +455,7 @@ def _chat(query, response):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"r": 0, "epochs": -1}, "r must be .*; epochs must be"),
         ({"dropout": 1.0}, "dropout must be in"),
@@ -456,29 +468,31 @@ def _chat(query, response):
         ({"evaluation": 1.5}, "a share in"),
     ],
 )
-def test_invalid_arguments(bases, lines, tmp_path, options, words):
-    with pytest.raises(ConfigurationError, match=words):
-        run_finetune(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, **options})
+def test_invalid_arguments(bases, dialogue_files, tmp_path, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        run_finetune(bases("belle"), dialogue_files[1], tmp_path / "new", **{**QUICK, **options})
     assert not (tmp_path / "new").exists()
 
 
-def test_diverged_training_saves_no_adapter(bases, lines, tmp_path):
+def test_diverged_training_saves_no_adapter(bases, dialogue_files, tmp_path):
     with pytest.raises(ConfigurationError, match="diverged"):
-        run_finetune(bases("belle"), lines[1], tmp_path / "new", **{**QUICK, "learning_rate": 1e30})
+        run_finetune(
+            bases("belle"), dialogue_files[1], tmp_path / "new", **{**QUICK, "learning_rate": 1e30}
+        )
     assert not (tmp_path / "new" / "adapter_model.safetensors").exists()
 
 
-def test_shortened_and_left_out_are_counted(bases, lines, tmp_path):
+def test_shortened_and_left_out_are_counted(bases, dialogue_files, tmp_path):
     dialogues = [{"turns": [{"query": "a" * size, "response": "b"}]} for size in (10, 20, 300)]
     file = write_lines(tmp_path / "long.jsonl", [*dialogues, {"messages": MESSAGES}])
-    options = {"epochs": 1, "max_length": 80, "evaluation": lines[1]}
+    options = {"epochs": 1, "max_length": 80, "evaluation": dialogue_files[1]}
     report = run_finetune(bases("belle"), file, tmp_path / "new", **options)
     train_set = DialogueSplitter(load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80).split(
         read_dialogues(file)
     )
     held_out_set = DialogueSplitter(
         load_tokenizer(bases("belle")), PROMPT_FORMATS["belle"], 80
-    ).split(read_dialogues(lines[1]))
+    ).split(read_dialogues(dialogue_files[1]))
     assert train_set.left_out >= 1
     assert train_set.shortened >= 1
     assert report.left_out == train_set.left_out + held_out_set.left_out
@@ -503,8 +517,15 @@ def test_losses_of_epoch_are_averaged():
 
 
 @pytest.mark.slow
-def test_command_trains_adapter(bases, lines, tmp_path):
-    command = [sys.executable, "-m", "llms.finetuning", lines[1], "--model", bases("belle")]
+def test_command_trains_adapter(bases, dialogue_files, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "llms.finetuning",
+        dialogue_files[1],
+        "--model",
+        bases("belle"),
+    ]
     command += ["--output", tmp_path / "new", "--epochs", "1", "--device", "cpu"]
     completed = subprocess.run(
         [*command, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=120

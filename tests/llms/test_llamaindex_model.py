@@ -1,4 +1,4 @@
-"""LlamaIndex language model of a model on this machine.
+"""Tests of LocalLLM, the LlamaIndex language model that wraps a LocalModel.
 
 LlamaIndex has no standard tests of language models; these follow those of LangChain.
 """

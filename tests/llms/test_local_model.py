@@ -190,12 +190,12 @@ def test_beam_search(host):
 
 
 def test_invalid_input_is_rejected(host):
-    for messages, words in [
+    for messages, message in [
         ([], "must have a message"),
         ([{"role": "user"}], 'message 1 must have the strings "role" and "content"'),
         ([*conversation("Hi"), {"role": "user", "content": None}], "message 2"),
     ]:
-        with pytest.raises(ConfigurationError, match=words):
+        with pytest.raises(ConfigurationError, match=message):
             host.answer(messages)
     with pytest.raises(ConfigurationError, match="max_tokens must be 1 or more, not 0"):
         host.answer(conversation("Hi"), max_tokens=0)

@@ -38,7 +38,7 @@ def clean_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def model_of(server, **options):
+def make_model(server, **options):
     return OpenAIChat("any", **{"base_url": server.base_url, "max_retries": 1, **options})
 
 
@@ -53,11 +53,11 @@ def streamed(model, messages=HELLO, **options):
 COMPLETED_AND_STREAMED = pytest.mark.parametrize("ask", [completed, streamed])
 
 
-def failure(ask, behaviour, messages=HELLO, *, context=None, **options):
+def request_failure(ask, behaviour, messages=HELLO, *, context=None, **options):
     """Return the error for a server with this behaviour, and its number of requests."""
     with (
         OpenAIServer(schedule=lambda *_: behaviour, context=context, stall=5) as server,
-        model_of(server, **options) as model,
+        make_model(server, **options) as model,
         pytest.raises(MemoryBankError) as caught,
     ):
         ask(model, messages)
@@ -79,7 +79,7 @@ def conversation(exchanges, system="Be brief."):
 def test_complete_answer_has_token_count():
     with (
         OpenAIServer(lambda messages: f"You said {messages[-1]['content']}") as server,
-        model_of(server, temperature=0.5, seed=3) as model,
+        make_model(server, temperature=0.5, seed=3) as model,
     ):
         answer = model.complete(HELLO, max_tokens=9, stop=["END"])
     assert (answer, answer.tokens) == ("You said Hello!", 7)
@@ -95,19 +95,19 @@ def test_complete_answer_has_token_count():
 
 
 def test_stream_yields_pieces():
-    with OpenAIServer(lambda messages: "one two three") as server, model_of(server) as model:
+    with OpenAIServer(lambda messages: "one two three") as server, make_model(server) as model:
         assert list(model.stream(HELLO, stop="END")) == ["one ", "two ", "three "]
     assert server.requests[0].body["stream"] is True
     assert server.requests[0].body["stop"] == ["END"]
 
 
 def test_acomplete_equals_complete():
-    with OpenAIServer() as server, model_of(server) as model:
+    with OpenAIServer() as server, make_model(server) as model:
         assert asyncio.run(model.acomplete(HELLO)) == model.complete(HELLO)
 
 
 def test_closing_stream_closes_connection():
-    with OpenAIServer(schedule=["endless"]) as server, model_of(server) as model:
+    with OpenAIServer(schedule=["endless"]) as server, make_model(server) as model:
         stream = model.stream(HELLO)
         assert next(stream) == "more "
         stream.close()
@@ -117,7 +117,7 @@ def test_closing_stream_closes_connection():
 def test_threads_share_one_client():
     with (
         OpenAIServer(lambda messages: messages[-1]["content"]) as server,
-        model_of(server) as model,
+        make_model(server) as model,
     ):
         answers = {}
 
@@ -134,7 +134,7 @@ def test_threads_share_one_client():
 
 def test_closed_model_reconnects():
     with OpenAIServer() as server:
-        model = model_of(server)
+        model = make_model(server)
         model.close()
         assert model.complete(HELLO)
         model.close()
@@ -143,7 +143,10 @@ def test_closed_model_reconnects():
 
 
 def test_lone_surrogates_are_replaced():
-    with OpenAIServer(lambda messages: messages[0]["content"]) as server, model_of(server) as model:
+    with (
+        OpenAIServer(lambda messages: messages[0]["content"]) as server,
+        make_model(server) as model,
+    ):
         assert model.complete([{"role": "user", "content": "torn \ud83d!"}]) == "torn \ufffd!"
 
 
@@ -194,7 +197,7 @@ def test_external_client_is_used_and_not_closed():
 @COMPLETED_AND_STREAMED
 @pytest.mark.parametrize("behaviour", ["429", "500", "503", "reset"])
 def test_temporary_failure_is_retried(ask, behaviour):
-    with OpenAIServer(schedule=[behaviour]) as server, model_of(server) as model:
+    with OpenAIServer(schedule=[behaviour]) as server, make_model(server) as model:
         assert ask(model).strip() == "All is fine."
     assert len(server.requests) == 2
 
@@ -203,7 +206,7 @@ def test_temporary_failure_is_retried(ask, behaviour):
 def test_broken_and_stalled_answers_are_retried(behaviour):
     with (
         OpenAIServer(schedule=[behaviour], stall=5) as server,
-        model_of(server, timeout=0.3) as model,
+        make_model(server, timeout=0.3) as model,
     ):
         assert model.complete(HELLO) == "All is fine."
     assert len(server.requests) == 2
@@ -211,7 +214,7 @@ def test_broken_and_stalled_answers_are_retried(behaviour):
 
 def test_retry_after_is_respected():
     """Use 0.6 s, which is longer than the default delay before the first retry."""
-    with OpenAIServer(schedule=["429"], retry_after=0.6) as server, model_of(server) as model:
+    with OpenAIServer(schedule=["429"], retry_after=0.6) as server, make_model(server) as model:
         assert model.complete(HELLO)
     assert server.requests[1].time - server.requests[0].time >= 0.6
 
@@ -228,7 +231,7 @@ def test_retry_after_is_respected():
     ],
 )
 def test_lasting_failure_has_number_of_attempts(ask, behaviour, message):
-    error, requests = failure(ask, behaviour, timeout=0.2)
+    error, requests = request_failure(ask, behaviour, timeout=0.2)
     assert type(error) is LLMError
     assert error.args[0].startswith("any at http://127.0.0.1:")
     with pytest.raises(LLMError, match=message):
@@ -239,7 +242,7 @@ def test_lasting_failure_has_number_of_attempts(ask, behaviour, message):
 
 @COMPLETED_AND_STREAMED
 def test_broken_connection_is_reported(ask):
-    error, _ = failure(ask, "half", max_retries=0)
+    error, _ = request_failure(ask, "half", max_retries=0)
     assert type(error) is LLMError
     assert "closed the connection, tried once: peer closed connection" in str(error)
 
@@ -267,7 +270,7 @@ def test_unreachable_server_has_address_in_message():
     ],
 )
 def test_invalid_request_is_not_retried(ask, behaviour, message):
-    error, requests = failure(ask, behaviour)
+    error, requests = request_failure(ask, behaviour)
     assert requests == 1
     with pytest.raises(ConfigurationError, match=message):
         raise error
@@ -275,7 +278,7 @@ def test_invalid_request_is_not_retried(ask, behaviour, message):
 
 @COMPLETED_AND_STREAMED
 def test_rejected_request_has_message_of_server(ask):
-    error, requests = failure(ask, "400")
+    error, requests = request_failure(ask, "400")
     assert (type(error), requests) == (LLMError, 1)
     assert "refused the request (status 400), tried once: temperature must be" in str(error)
 
@@ -283,7 +286,7 @@ def test_rejected_request_has_message_of_server(ask):
 def test_wrong_path_gives_advice():
     with (
         OpenAIServer() as server,
-        model_of(server, base_url=server.base_url[:-3]) as model,
+        make_model(server, base_url=server.base_url[:-3]) as model,
         pytest.raises(ConfigurationError, match=r"there is no /chat/completions.*ends in /v1"),
     ):
         model.complete(HELLO)
@@ -292,7 +295,7 @@ def test_wrong_path_gives_advice():
 def test_unknown_parameter_is_rejected_before_request():
     with (
         OpenAIServer() as server,
-        model_of(server, temprature=1) as model,
+        make_model(server, temprature=1) as model,
         pytest.raises(ConfigurationError, match=r"'temprature'.*extra_body="),
     ):
         model.complete(HELLO)
@@ -300,7 +303,7 @@ def test_unknown_parameter_is_rejected_before_request():
 
 
 def test_extra_body_is_sent():
-    with OpenAIServer() as server, model_of(server, extra_body={"top_k": 40}) as model:
+    with OpenAIServer() as server, make_model(server, extra_body={"top_k": 40}) as model:
         assert model.complete(HELLO)
     assert server.requests[0].body["top_k"] == 40
 
@@ -361,7 +364,7 @@ def test_key_is_not_shown(ask, behaviour, caplog):
         caplog.set_level(logging.DEBUG, logger=name)
     with OpenAIServer(lambda messages: KEY, schedule=lambda *_: behaviour) as server:
         address = server.base_url.replace("://", "://me:password@")
-        with model_of(server, base_url=address, api_key=KEY, max_retries=0) as model:
+        with make_model(server, base_url=address, api_key=KEY, max_retries=0) as model:
             texts = [repr(model), repr(vars(model)["_own_endpoint"])]
             try:
                 ask(model)
@@ -389,7 +392,7 @@ def test_key_of_external_client_is_not_shown():
 
 @COMPLETED_AND_STREAMED
 def test_synonym_of_stop_is_accepted(ask):
-    with OpenAIServer(schedule=["eos"]) as server, model_of(server) as model:
+    with OpenAIServer(schedule=["eos"]) as server, make_model(server) as model:
         assert ask(model).strip() == "All is fine."
 
 
@@ -407,7 +410,7 @@ def test_synonym_of_stop_is_accepted(ask):
     ],
 )
 def test_incomplete_answer_is_an_error(ask, behaviour, message):
-    error, requests = failure(ask, behaviour)
+    error, requests = request_failure(ask, behaviour)
     assert requests == 1
     with pytest.raises(AnswerError, match=message):
         raise error
@@ -418,14 +421,14 @@ def test_incomplete_answer_is_an_error(ask, behaviour, message):
                   "no message", "parts"],
 )  # fmt: skip
 def test_response_other_than_chat_completion(behaviour):
-    error, requests = failure(completed, behaviour)
+    error, requests = request_failure(completed, behaviour)
     assert (type(error), requests) == (LLMError, 1)
     assert "often ends in /v1" in str(error)
 
 
 @pytest.mark.parametrize("behaviour", ["html", "list", "no choices"])
 def test_response_other_than_stream(behaviour):
-    error, _ = failure(streamed, behaviour)
+    error, _ = request_failure(streamed, behaviour)
     assert isinstance(error, AnswerError)
     assert "cut off after 0 characters" in str(error)
 
@@ -434,7 +437,7 @@ def test_response_other_than_stream(behaviour):
     ("ask", "behaviour"), [(completed, "error in 200"), (streamed, "error_event")]
 )
 def test_error_inside_response_is_reported(ask, behaviour):
-    error, _ = failure(ask, behaviour)
+    error, _ = request_failure(ask, behaviour)
     assert type(error) is LLMError
     assert "out of memory" in str(error)
 
@@ -445,7 +448,7 @@ def test_error_inside_response_is_reported(ask, behaviour):
 @COMPLETED_AND_STREAMED
 def test_long_conversation_is_truncated(ask):
     messages = list(conversation(8))
-    with OpenAIServer(context=80) as server, model_of(server) as model:
+    with OpenAIServer(context=80) as server, make_model(server) as model:
         assert ask(model, messages).strip() == "All is fine."
     assert [len(prompt) for prompt in server.prompts] == [18, 10, 6]
     assert server.prompts[-1] == [messages[0], *messages[-5:]]
@@ -456,7 +459,7 @@ def test_long_conversation_is_truncated(ask):
     ("ask", "behaviour"), [(completed, "overflow in 200"), (streamed, "overflow_event")]
 )
 def test_overflow_inside_response(ask, behaviour):
-    with OpenAIServer(schedule=[behaviour]) as server, model_of(server) as model:
+    with OpenAIServer(schedule=[behaviour]) as server, make_model(server) as model:
         assert ask(model, list(conversation(2))).strip() == "All is fine."
     assert [len(prompt) for prompt in server.prompts] == [6, 4]
 
@@ -464,7 +467,7 @@ def test_overflow_inside_response(ask, behaviour):
 @COMPLETED_AND_STREAMED
 def test_instructions_and_last_message_are_kept(ask):
     messages = list(conversation(5, system="x" * 100))
-    error, requests = failure(ask, "ok", messages, context=50)
+    error, requests = request_failure(ask, "ok", messages, context=50)
     assert isinstance(error, ContextOverflowError)
     assert "longer than the context window of any at http" in str(error)
     assert requests == 4  # 12, 6, 4 and 2 messages
@@ -472,12 +475,12 @@ def test_instructions_and_last_message_are_kept(ask):
 
 @pytest.mark.parametrize("behaviour", ["overflow", "413"])
 def test_single_long_message_is_an_error(behaviour):
-    error, requests = failure(completed, behaviour)
+    error, requests = request_failure(completed, behaviour)
     assert (type(error), requests) == (ContextOverflowError, 1)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         # OpenAI and Azure
         "This model's maximum context length is 8192 tokens. However, your messages resulted in",
@@ -515,12 +518,12 @@ def test_single_long_message_is_an_error(behaviour):
         "The total length of all messages is too long.",
     ],
 )
-def test_overflow_messages_of_servers(words):
-    assert is_context_overflow(words)
+def test_overflow_messages_of_servers(message):
+    assert is_context_overflow(message)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "Rate limit reached for gpt-5 on tokens per min (TPM): Limit 10000, Used 9000.",
         "You exceeded your current quota, please check your plan and billing details.",
@@ -532,8 +535,8 @@ def test_overflow_messages_of_servers(words):
         "model requires more system memory (5.6 GiB) than is available (3.8 GiB)",
     ],
 )
-def test_other_messages_are_no_overflow(words):
-    assert not is_context_overflow(words)
+def test_other_messages_are_no_overflow(message):
+    assert not is_context_overflow(message)
 
 
 # The package

@@ -22,7 +22,7 @@ TEMPLATE = (
 )
 
 
-def turns_of(language):
+def load_turns(language):
     """Return all turns of the demo's dialogues in that language."""
     users = json.loads((DEMO_DATA / f"dialogues_{language}.json").read_text("utf-8"))
     days = [day for user in users.values() for day in user["history"].values()]
@@ -31,9 +31,11 @@ def turns_of(language):
 
 def make_hundred_dialogues():
     """Return the shortest turns of the demo as dialogues, half in English, half in Chinese."""
-    size = lambda turn: len((turn["query"] + turn["response"]).encode())  # noqa: E731
-    chosen = [turn for lang in ("en", "zh") for turn in sorted(turns_of(lang), key=size)[:50]]
-    return [{"turns": [turn]} for turn in chosen]
+    byte_count = lambda turn: len((turn["query"] + turn["response"]).encode())  # noqa: E731
+    shortest = [
+        turn for lang in ("en", "zh") for turn in sorted(load_turns(lang), key=byte_count)[:50]
+    ]
+    return [{"turns": [turn]} for turn in shortest]
 
 
 def write_lines(path, dialogues):
@@ -41,13 +43,13 @@ def write_lines(path, dialogues):
     return path
 
 
-def piece_file():
+def train_piece_file():
     """Return a sentencepiece model of special tokens, bytes and the letters of the English demo."""
     from sentencepiece import SentencePieceTrainer
 
     out = io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=iter(turn["response"] for turn in turns_of("en")),
+        sentence_iterator=iter(turn["response"] for turn in load_turns("en")),
         model_writer=out,
         model_type="char",
         vocab_size=ROWS - 16,
@@ -65,7 +67,7 @@ def piece_file():
     return out.getvalue()
 
 
-def chatglm(folder, std=0.2):
+def save_chatglm(folder, std=0.2):
     """Save a ChatGLM-6B with a tied output layer."""
     import torch
 
@@ -75,11 +77,11 @@ def chatglm(folder, std=0.2):
     sizes = {**WIDTHS, **SPECIAL_IDS, "vocab_size": ROWS, "max_sequence_length": 512}
     config = ChatGLMConfig(**sizes, inner_hidden_size=256, initializer_range=std)
     ChatGLMForCausalLM(config).save_pretrained(folder)
-    (folder / "ice_text.model").write_bytes(piece_file())
+    (folder / "ice_text.model").write_bytes(train_piece_file())
     return folder
 
 
-def chatglm2(folder, std=0.1):
+def save_chatglm2(folder, std=0.1):
     """Save a ChatGLM2-6B or ChatGLM3-6B, depending on the folder's name, in the official format."""
     import torch
     from safetensors.torch import save_file
@@ -114,11 +116,11 @@ def chatglm2(folder, std=0.1):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "tokenizer.model").write_bytes(piece_file())
+    (folder / "tokenizer.model").write_bytes(train_piece_file())
     return folder
 
 
-def llama(folder, std=0.1):
+def save_llama(folder, std=0.1):
     """Save a LLaMA with the tokenizer of 2023, or a BELLE, depending on the folder's name."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -134,11 +136,11 @@ def llama(folder, std=0.1):
         initializer_range=std,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    (folder / "tokenizer.model").write_bytes(piece_file())
+    (folder / "tokenizer.model").write_bytes(train_piece_file())
     return folder
 
 
-def template_tokenizer():
+def make_template_tokenizer():
     """Return a byte-level tokenizer of transformers with a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
