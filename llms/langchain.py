@@ -56,7 +56,7 @@ class ChatLocalModel(FrameworkModel, BaseChatModel):
     "length".
 
     Attributes:
-        streaming: Whether `invoke` streams too, for callbacks that need the pieces.
+        streaming: Whether `invoke` also streams, for callbacks that need the pieces.
 
     Raises:
         ConfigurationError: From a call: if a message or an argument is invalid.

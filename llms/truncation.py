@@ -50,8 +50,8 @@ def drop_oldest(
 ) -> list[M]:
     """Return the conversation without its `count` oldest messages.
 
-    Instructions at the start and the last message are kept. An answer whose question is dropped is
-    dropped too, because many models require that the user speaks first.
+    Instructions at the start and the last message are kept. If a question is dropped, its answer
+    is also dropped, because many models require that the user speaks first.
 
     Args:
         messages: The conversation, oldest message first.

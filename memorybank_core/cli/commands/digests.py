@@ -59,7 +59,7 @@ def rebuild(
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
-    """Make all digests again from the turns, with this model and in this language."""
+    """Write all digests again from the turns, with this model and in this language."""
     _digest(path, MemoryBank.rebuild, user, llm, language, concurrency, timezone, as_json)
 
 
@@ -69,7 +69,7 @@ def verify(
     llm: Llm = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the stale digests, which the next `summarize` makes again."""
+    """List the stale digests, which the next `summarize` writes again."""
     with open_existing(path, user=user, llm=llm) as bank:
         stale = bank.verify(user_id=user)
     if as_json:
