@@ -102,7 +102,7 @@ def compose(
     Args:
         results: Recalled memories, best first.
         portrait: The user's portrait, if any.
-        summary: The global summary, if any.
+        summary: The overall summary, if any.
         language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).

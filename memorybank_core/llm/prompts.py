@@ -2,7 +2,7 @@
 
 The paper (section 2.1, "Hierarchical Event Summary" and "Dynamic Personality Understanding")
 summarizes each day's events and derives the user's personality, with advice on how to respond,
-from each day; then it merges the days into one global summary and one global portrait.
+from each day; then it merges the days into one overall summary and one overall portrait.
 """
 
 from __future__ import annotations

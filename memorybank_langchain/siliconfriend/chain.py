@@ -40,7 +40,7 @@ def siliconfriend(
     """Build a companion with memory: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
 
     The prompt contains the persona, the latest turns and, before the user's message, the portrait,
-    the global summary and the recalled memories with their dates. `with_memory` recalls memories
+    the overall summary and the recalled memories with their dates. `with_memory` recalls memories
     and stores turns. The companion speaks the bank's language.
 
     Args:

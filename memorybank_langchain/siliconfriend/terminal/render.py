@@ -68,7 +68,7 @@ def print_timeline(
 
 
 def print_digests(out: Console, digests: Sequence[Digest], strings: Strings) -> None:
-    """Print the portrait and the global summary, with their authors."""
+    """Print the portrait and the overall summary, with their authors."""
     overall = [digest for digest in digests if digest.day is None]
     if not overall:
         out.print(strings["no_portrait"])

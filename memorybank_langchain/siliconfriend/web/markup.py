@@ -205,7 +205,7 @@ def _render_button(action: str, memory_id: str, strings: Strings) -> str:
 
 
 def render_digests(digests: list[Digest], strings: Strings) -> str:
-    """Return the portrait, the global summary, and the digests of days, latest first."""
+    """Return the portrait, the overall summary, and the digests of days, latest first."""
     if not digests:
         return render_empty(strings["digest_none"])
     overall = sorted((digest for digest in digests if digest.day is None), key=_is_summary)
