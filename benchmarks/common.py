@@ -26,7 +26,7 @@ class FreeEmbedder:
     name, dimension = "free", DIMENSION
 
     def __init__(self, seed: int = 0) -> None:
-        self._vectors = unit_vectors(4096, seed)
+        self._vectors = random_unit_vectors(4096, seed)
 
     def embed_documents(self, texts: list[str]) -> np.ndarray:
         """Return a vector for each text."""
@@ -40,7 +40,7 @@ class FreeEmbedder:
         return np.random.default_rng(count).normal(0, 0.01, (count, DIMENSION)).astype(np.float32)
 
 
-def unit_vectors(count: int, seed: int) -> np.ndarray:
+def random_unit_vectors(count: int, seed: int) -> np.ndarray:
     matrix = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
     return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 

@@ -47,9 +47,9 @@ from .search.ranking import Weights
 from .validation import (
     build_filter,
     collect_ids,
-    profile_json,
+    dump_profile,
+    require_count,
     require_day,
-    require_k,
     require_language,
     require_llm,
     require_moment,
@@ -68,6 +68,7 @@ CONCURRENCY = 4
 """Default number of digests made at the same time."""
 
 Progress = Callable[[int], None]
+"""Called with the number of digests just made."""
 
 
 class MemoryBank:
@@ -201,14 +202,17 @@ class MemoryBank:
             turns: The turns. A turn without an id gets one made from its content and time.
             user_id: The user.
             now: Time of turns that have none; default the present.
-            replace: Whether a turn replaces a stored turn of the same id and another text.
+            replace: Whether a turn replaces a stored turn with the same id and another text.
+
+        Returns:
+            The ids, and the numbers of added, unchanged and replaced turns.
 
         Raises:
             InvalidInputError: If a turn or the user id is not valid.
             ConflictError: If a stored turn has the same id and another text, and `replace` is
                 False.
             EmbedderError: If the embedder failed or returned vectors that cannot be used.
-            StoreError: If the turns could not be stored; none of this call's was.
+            StoreError: If the store failed; no turn of this call is stored then.
         """
         require_user(user_id)
         memories = to_memories(turns, user_id, require_moment(now), self.timezone)
@@ -230,7 +234,7 @@ class MemoryBank:
         Args:
             memories: The memories.
             user_id: The user.
-            replace: Whether a memory replaces a stored one of the same id and another text.
+            replace: Whether a memory replaces a stored one with the same id and another text.
             recalled: Times of earlier recalls of new memories, by id (see `recalls`).
         """
         require_user(user_id)
@@ -256,8 +260,8 @@ class MemoryBank:
         """Return the k best memories for `query`, best first. Writes nothing.
 
         Args:
-            query: A question or any words, in English, Chinese or both. Days that it names raise
-                the memories of those days.
+            query: A question or any words, in English, Chinese or both. If it names days, the
+                memories of those days rank higher.
             user_id: The user.
             k: Maximum number of results, 1 or more.
             now: The time that relative days and forgetting refer to; default the present.
@@ -273,7 +277,7 @@ class MemoryBank:
         """
         require_user(user_id)
         require_query(query)
-        require_k(k)
+        require_count(k)
         moment = require_moment(now)
         return search_memories(
             self.store,
@@ -307,6 +311,9 @@ class MemoryBank:
 
         Returns:
             The number of memories that gained strength.
+
+        Raises:
+            InvalidInputError: If an argument is not valid, or a memory belongs to another user.
         """
         require_user(user_id)
         moment = require_moment(now)
@@ -326,8 +333,8 @@ class MemoryBank:
     ) -> Context:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
-        The text is one marked block that begins with what changes least. Its parts are complete:
-        a part that does not fit is omitted and listed in the result. Writes nothing; to
+        The text is one marked block that begins with what changes least. A part that does not
+        fit is omitted as a whole and listed in the result. Writes nothing; to
         strengthen the memories used, call `reinforce(context.ids, …)`. If the block appears in a
         later turn, `add` removes it.
 
@@ -337,9 +344,9 @@ class MemoryBank:
             k: Maximum number of memories, 1 or more.
             max_tokens: Maximum length of the text.
             now: The time that relative days and forgetting refer to; default the present.
-            tokenizer: Counts tokens: a function from a text to the number of its tokens or to the
-                tokens, or an object with such an `encode`. Default: the language model's own
-                count, else an estimate on the high side.
+            tokenizer: Counts tokens: a function that returns the tokens of a text or their
+                number, or an object with a method `encode` that does. Default: the language
+                model's own count, else an estimate on the high side.
             without: Ids of memories that the prompt holds already, such as recent turns.
 
         Raises:
@@ -347,7 +354,7 @@ class MemoryBank:
             EmbedderError: If the embedder failed or returned a vector that cannot be used.
         """
         require_user(user_id)
-        require_k(k)
+        require_count(k)
         require_max_tokens(max_tokens)
         results: list[SearchResult] = []
         if query is not None:
@@ -377,14 +384,14 @@ class MemoryBank:
 
         Each digest is stored as soon as it is made; after a crash, call this again. Without a
         language model, digests are extracted from the dialogue and marked as extractive. An
-        extractive digest never replaces one that a model wrote; a model's digest replaces either.
+        extractive digest never replaces one that a model wrote.
 
         Args:
             user_id: The user; default all users.
             now: Creation time of the digests; default the present.
             concurrency: Maximum number of digests made at the same time, 1 or more.
-            progress: Called with 1 after each digest, made or failed. `verify` tells how many
-                there will be.
+            progress: Called with 1 after each digest, made or failed. The length of
+                `verify()` is the number of calls to expect.
 
         Returns:
             The counts, and the digests that failed; a failed digest keeps its previous text.
@@ -427,18 +434,18 @@ class MemoryBank:
     def verify(self, *, user_id: str | None = None) -> list[Stale]:
         """Return the stale digests of a user or, by default, of all users.
 
-        The next `summarize` makes these.
+        These are the digests that the next `summarize` makes.
         """
         return [
             stale
-            for user in self._users(user_id)
+            for user in self._resolve_users(user_id)
             for stale in load_digest_state(self.store, user).find_stale(
                 has_model=self.llm is not None
             )
         ]
 
     def digests(self, *, user_id: str) -> list[Digest]:
-        """Return every summary and portrait: by kind, then by day, the overall one first."""
+        """Return every summary and portrait, sorted by kind, then by day, the overall one first."""
         require_user(user_id)
         return self.store.digests(user_id)
 
@@ -465,13 +472,13 @@ class MemoryBank:
         llm: LLM | None = None,
         language: str | None = None,
     ) -> SummarizeReport:
-        require_k(concurrency, "concurrency")
+        require_count(concurrency, "concurrency")
         chosen_language = require_language(language or self.language)
         own_prompts = None if language else self.prompts
         return make_digests(
             self.store,
             self.embedder,
-            self._users(user_id),
+            self._resolve_users(user_id),
             llm=require_llm(llm) or self.llm,
             prompts=own_prompts or PROMPTS[chosen_language],
             language=chosen_language,
@@ -481,8 +488,8 @@ class MemoryBank:
             on_progress=progress or (lambda _: None),
         )
 
-    def _users(self, user_id: str | None) -> list[str]:
-        """Return this user or, for None, all users."""
+    def _resolve_users(self, user_id: str | None) -> list[str]:
+        """Return a list of this user or, for None, of all users."""
         if user_id is None:
             return self.users()
         require_user(user_id)
@@ -524,7 +531,13 @@ class MemoryBank:
         return ForgetReport(tuple(forgotten), kept=len(memories) - len(forgotten), dry_run=dry_run)
 
     def forecast(self, by: datetime, *, user_id: str, threshold: float = THRESHOLD) -> list[Fading]:
-        """Return the memories that fade by a date unless recalled, the first to fade first."""
+        """Return the memories that will have faded at a time unless recalled, the earliest first.
+
+        Args:
+            by: The time, usually in the future.
+            user_id: The user.
+            threshold: Retention below which a memory is faded, in (0, 1].
+        """
         require_user(user_id)
         require_threshold(threshold)
         moment = require_moment(by, "by")
@@ -573,9 +586,13 @@ class MemoryBank:
         return self.store.change_state(user_id, ids, "restore", require_moment(now)) if ids else 0
 
     def pin(self, found: Iterable[SearchResult | Memory | str], *, user_id: str) -> int:
-        """Keep memories from fading: their retention is 1 until `unpin`.
+        """Prevent memories from fading: their retention is 1 until `unpin`.
 
         Archived memories become active again. `delete` also removes pinned memories.
+
+        Args:
+            found: Search results, memories or ids.
+            user_id: The user.
 
         Returns:
             The number of memories pinned.
@@ -591,7 +608,16 @@ class MemoryBank:
         user_id: str,
         now: datetime | None = None,
     ) -> int:
-        """Let pinned memories fade again, from `now` on; return how many."""
+        """Undo `pin`: the memories fade again, starting at `now`.
+
+        Args:
+            found: Search results, memories or ids.
+            user_id: The user.
+            now: Time at which the fading starts; default the present.
+
+        Returns:
+            The number of memories unpinned.
+        """
         require_user(user_id)
         ids = collect_ids(found, user_id)
         return self.store.change_state(user_id, ids, "unpin", require_moment(now)) if ids else 0
@@ -605,10 +631,16 @@ class MemoryBank:
         ids: Collection[str] | None = None,
         day: date | None = None,
     ) -> DeletionReceipt:
-        """Erase memories permanently: these ids, this day, or everything of the user.
+        """Erase memories permanently: by ids, by day, or everything of the user.
 
-        Erases their rows, vectors, index entries and bytes in the file, and every digest made
-        from them.
+        This erases their rows, vectors, index entries and bytes in the file, and every digest
+        made from them.
+
+        Args:
+            user_id: The user.
+            ids: Ids of memories.
+            day: A day, to erase its memories. Without `ids` and `day`, everything of the user is
+                erased, the profile included.
 
         Returns:
             The counts of what was erased.
@@ -664,7 +696,7 @@ class MemoryBank:
         """
         require_user(user_id)
         if last is not None:
-            require_k(last, "last")
+            require_count(last, "last")
         query_filter = build_filter(since, until, kind, session, archived)
         return self.store.memories(user_id, query_filter, last=last)
 
@@ -684,7 +716,7 @@ class MemoryBank:
         return self.store.stats(user_id)
 
     def profile(self, *, user_id: str) -> dict[str, Any]:
-        """Return the user's profile: facts kept apart from the dialogue (name, hobbies, …)."""
+        """Return the user's profile: facts stored apart from the dialogue (name, hobbies, …)."""
         require_user(user_id)
         profile: dict[str, Any] = json.loads(self.store.profile(user_id))
         return profile
@@ -692,13 +724,16 @@ class MemoryBank:
     def set_profile(self, profile: dict[str, Any], *, user_id: str) -> None:
         """Replace the user's profile with any JSON object."""
         require_user(user_id)
-        self.store.set_profile(user_id, profile_json(profile))
+        self.store.set_profile(user_id, dump_profile(profile))
 
     def compact(self) -> bool:
         """Free the space of deleted data by rewriting the file.
 
-        This temporarily needs twice the size of the file on disk. Returns False if another
-        process was reading an older state; call it again then.
+        This temporarily needs twice the size of the file on disk.
+
+        Returns:
+            Whether the space was freed. If not, another process was reading an older state: call
+            this again later.
         """
         return self.store.compact()
 
@@ -732,7 +767,7 @@ class MemoryBank:
         from .plots import plot_forgetting
 
         require_user(user_id)
-        require_k(k)
+        require_count(k)
         until = require_moment(now)
         if found is None:
             memories = self.store.memories(user_id, Filter(archived=True))
@@ -744,7 +779,7 @@ class MemoryBank:
             if missing := [id for id in ids if id not in known]:
                 raise InvalidInputError(f"user {user_id!r} has no memories with the ids {missing}")
             memories = [known[id] for id in ids]
-        return plot_forgetting(self._histories(memories), self.law, until=until, title=title)
+        return plot_forgetting(self._load_histories(memories), self.law, until=until, title=title)
 
     def plot_timeline(
         self,
@@ -755,13 +790,13 @@ class MemoryBank:
         most: int = 40,
         title: str | None = None,
     ) -> Any:
-        """Plot memories as lines that grow paler as they fade, the strongest on top.
+        """Plot memories as rows that become paler as they fade, the strongest on top.
 
         Args:
             user_id: The user.
             now: End of the plot, which may be in the future; default the present.
             archived: Whether to include archived memories.
-            most: Maximum number of memories drawn.
+            most: Maximum number of rows.
             title: Title of the plot.
 
         Returns:
@@ -775,7 +810,7 @@ class MemoryBank:
 
         require_user(user_id)
         until = require_moment(now)
-        histories = self._histories(self.store.memories(user_id, Filter(archived=archived)))
+        histories = self._load_histories(self.store.memories(user_id, Filter(archived=archived)))
         return plot_timeline(histories, self.law, until=until, most=most, title=title)
 
     def plot_days(self, *, user_id: str, title: str | None = None) -> Any:
@@ -798,8 +833,8 @@ class MemoryBank:
         memories = self.store.memories(user_id, Filter(kind="turn", archived=True))
         return plot_days(Counter(memory.day for memory in memories), title=title)
 
-    def _histories(self, memories: Iterable[Memory]) -> list[History]:
-        """Return the histories of memories; the store is asked only about recalled ones."""
+    def _load_histories(self, memories: Iterable[Memory]) -> list[History]:
+        """Load the histories of memories; only those of recalled memories need the store."""
         from .plots import History
 
         return [

@@ -1,4 +1,4 @@
-"""Async twins: methods that run in a thread, so that they never block the event loop."""
+"""Async twins of methods: they run in a thread and do not block the event loop."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def in_thread(
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
     """Return a coroutine method with the arguments, result and errors of `method`.
 
-    Cancelling the coroutine stops waiting for the thread, not the thread: a write that has begun
-    completes.
+    Cancelling the coroutine does not stop the thread: a write that has begun completes.
     """
 
     @functools.wraps(method)

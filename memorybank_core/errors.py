@@ -1,4 +1,4 @@
-"""Errors, as one tree.
+"""The errors of the package, in one tree.
 
 MemoryBankError
 ├── InvalidInputError        an argument is not valid (also a ValueError)
@@ -14,7 +14,7 @@ MemoryBankError
 └── StoreError               the store failed; nothing of the call was stored
     ├── NotABankError        the file is not a memory bank, or is damaged
     ├── SchemaTooNewError    a newer version of the package wrote it
-    ├── SchemaTooOldError    an older version wrote it, and the database must be upgraded first
+    ├── SchemaTooOldError    an older version made the tables; they must be upgraded first
     ├── StoreBusyError       another process holds the lock
     ├── StoreUnavailableError    the database server cannot be reached
     ├── StoreWriteError      the disk is full, failing or read-only

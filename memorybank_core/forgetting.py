@@ -36,11 +36,11 @@ class ForgettingLaw(Protocol):
     """A law of forgetting: retention falls with time and rises with strength."""
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
-        """Return R in [0, 1], `days` after creation or the last recall; 1 at 0 days."""
+        """Return R in [0, 1] at `days` after creation or the last recall; R is 1 at 0 days."""
         ...
 
     def strengthened(self, strength: float, days: float) -> float:
-        """Return the strength after a recall that follows creation or the last one by `days`."""
+        """Return the strength after a recall at `days` after creation or the last recall."""
         ...
 
     def days_until(self, retention: float, strength: float) -> float:
@@ -61,7 +61,7 @@ class Ebbinghaus:
         _require_positive(scale_days=self.scale_days)
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
-        """Return R in [0, 1], `days` after creation or the last recall."""
+        """Return R in [0, 1] at `days` after creation or the last recall."""
         retention: Floats = np.exp(-days / (self.scale_days * strength))
         return retention
 
@@ -89,7 +89,7 @@ class PowerLaw:
         _require_positive(scale_days=self.scale_days, exponent=self.exponent)
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
-        """Return R in [0, 1], `days` after creation or the last recall."""
+        """Return R in [0, 1] at `days` after creation or the last recall."""
         retention: Floats = (1.0 + days / (self.scale_days * strength)) ** -self.exponent
         return retention
 
@@ -115,7 +115,7 @@ class FSRS:
     """
 
     def retention(self, days: Floats, strength: Floats) -> Floats:
-        """Return R in [0, 1], `days` after creation or the last recall."""
+        """Return R in [0, 1] at `days` after creation or the last recall."""
         retention: Floats = (1.0 + _FSRS_FACTOR * days / (strength * _FSRS_S0)) ** -_FSRS_W[20]
         return retention
 
@@ -149,14 +149,17 @@ _FSRS_DIFFICULTY = _FSRS_W[4] - math.exp(_FSRS_W[5] * 2) + 1.0  # D0 of grade 3,
 
 
 def retention_of(memory: Memory, law: ForgettingLaw, now: datetime) -> float:
-    """Return the retention of `memory` at `now`, as ranking shows it and `forget` uses it."""
+    """Return the retention of `memory` at `now`, the value that search and `forget` use."""
     if memory.pinned:
         return 1.0
     return float(law.retention(days_between(memory.refreshed_at, now), memory.strength))
 
 
 def fades_at(memory: Memory, law: ForgettingLaw, threshold: float) -> datetime | None:
-    """Return when retention falls to `threshold`; None for never, or beyond the calendar."""
+    """Return the time at which retention falls to `threshold`.
+
+    None means never, or a time beyond the calendar.
+    """
     if memory.pinned:
         return None
     try:
@@ -173,9 +176,9 @@ def days_between(start: datetime, end: datetime) -> float:
 def is_forgotten(memory: Memory, retention: float, threshold: float, seed: int | None) -> bool:
     """Return whether `forget` archives a memory of this retention.
 
-    Without a seed, it does if R is below `threshold`. With a seed, it keeps the memory with
-    probability R, as in the paper. The seed fixes one random number per memory, so that the
-    answer for a given time does not depend on how often it is computed.
+    Without a seed, `forget` archives it if R is below `threshold`. With a seed, it keeps the
+    memory with probability R, as in the paper. The seed determines one random number per memory,
+    so that repeated calls agree.
     """
     if seed is None:
         return retention < threshold
@@ -193,7 +196,7 @@ def select_forgotten(
     """Return the memories that `forget` archives at `now`, lowest retention first."""
     forgotten = [
         fading
-        for fading in _fadings(memories, law, now, threshold)
+        for fading in _compute_fadings(memories, law, now, threshold)
         if is_forgotten(fading.memory, fading.retention, threshold, seed)
     ]
     forgotten.sort(key=lambda item: (item.retention, item.memory.created_at, item.memory.id))
@@ -204,12 +207,12 @@ def forecast_fading(
     memories: Iterable[Memory], law: ForgettingLaw, by: datetime, threshold: float
 ) -> list[Fading]:
     """Return the memories whose retention is below `threshold` at `by`, first to fade first."""
-    fadings = _fadings(memories, law, by, threshold)
+    fadings = _compute_fadings(memories, law, by, threshold)
     faded = [item for item in fadings if item.fades_at and item.retention < threshold]
     return sorted(faded, key=lambda item: (item.fades_at, item.memory.id))
 
 
-def _fadings(
+def _compute_fadings(
     memories: Iterable[Memory], law: ForgettingLaw, now: datetime, threshold: float
 ) -> list[Fading]:
     return [

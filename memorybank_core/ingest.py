@@ -1,4 +1,4 @@
-"""Ingest: from turns to stored memories with time, day, id and vectors."""
+"""Ingest: conversion of turns to memories with time, day and id, and their storage with vectors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .errors import ConflictError, EmbedderError, InvalidInputError, MemoryBankE
 from .protocols import Embedder, Matrix, MemoryStore, Vector
 from .records import Memory, Turn
 from .reports import AddReceipt
-from .text import windows, without_surrogates
-from .validation import require_memories, unit_vectors
+from .text import split_windows, without_surrogates
+from .validation import normalize_vectors, require_memories
 
 _TEXT_FIELDS = ("query", "response", "user_name", "companion_name")
 
 
 def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneInfo) -> list[Memory]:
-    """Return the memory of each turn; a turn without a time gets the time `now`.
+    """Convert turns to memories; a turn without a time gets the time `now`.
 
     Blocks that `context` wrote are removed from a turn before its id is derived, so that recalled
     text is never stored as a new memory. A turn that held nothing else is skipped.
@@ -49,7 +49,7 @@ def store_memories(
     replace: bool = False,
     recalled: Mapping[str, Sequence[datetime]] | None = None,
 ) -> AddReceipt:
-    """Embed and store memories that are new, or, with `replace`, that have another text now.
+    """Embed and store new memories and, with `replace`, memories with a changed text.
 
     Raises:
         InvalidInputError: If a memory is incomplete or belongs to another user.
@@ -80,13 +80,13 @@ def store_memories(
 def _select_new(
     memories: Sequence[Memory], known: Mapping[str, Memory], user_id: str, *, replace: bool
 ) -> dict[str, Memory]:
-    """Return the memories to write, by id: those whose text is not stored under their id."""
+    """Return the memories to write, by id, without those that are already stored unchanged."""
     new: dict[str, Memory] = {}
     for memory in memories:
-        other = new.get(memory.id) or known.get(memory.id)
-        if other is not None and other.text == memory.text:
+        existing = new.get(memory.id) or known.get(memory.id)
+        if existing is not None and existing.text == memory.text:
             continue
-        if other is not None and not replace:
+        if existing is not None and not replace:
             raise ConflictError(
                 f"the id {memory.id!r} of user {user_id!r} is taken by another text; pass "
                 "replace=True to replace that text"
@@ -101,9 +101,9 @@ def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
     Raises:
         EmbedderError: If the embedder failed or returned vectors that cannot be used.
     """
-    windows_of_texts = [windows(text) for text in texts]
+    windows_of_texts = [split_windows(text) for text in texts]
     flat = [window for text_windows in windows_of_texts for window in text_windows]
-    vectors = unit_vectors(
+    vectors = normalize_vectors(
         _call_embedder(embedder, "embed_documents", flat), len(flat), embedder.dimension
     )
     ends = np.cumsum([len(text_windows) for text_windows in windows_of_texts])
@@ -117,7 +117,7 @@ def embed_query(text: str, embedder: Embedder) -> Vector:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
     """
     output = _call_embedder(embedder, "embed_query", text)
-    vector: Vector = unit_vectors(output, 1, embedder.dimension)[0]
+    vector: Vector = normalize_vectors(output, 1, embedder.dimension)[0]
     return vector
 
 
@@ -134,7 +134,7 @@ def _call_embedder(embedder: Embedder, method: str, text: str | list[str]) -> An
 
 
 def _strip_recalled(turn: Turn) -> Turn | None:
-    """Return the turn without recalled blocks, or None if nothing is left of it."""
+    """Return the turn without recalled blocks, or None if nothing remains."""
     if not isinstance(turn, Turn):
         raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
     query, response = without_recalled(turn.query), without_recalled(turn.response)
@@ -152,7 +152,7 @@ def _to_memory(
     try:
         day = created_at.astimezone(zone).date()
     except OverflowError as error:
-        raise InvalidInputError(f"{created_at} lies beyond the calendar in {zone}") from error
+        raise InvalidInputError(f"{created_at} is beyond the calendar in {zone}") from error
     texts = {name: getattr(turn, name) for name in _TEXT_FIELDS}
     clean = {name: without_surrogates(text) for name, text in texts.items() if text}
     turn = replace_fields(turn, **clean, at=created_at)

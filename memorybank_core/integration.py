@@ -1,4 +1,4 @@
-"""Pieces that the LangChain and LlamaIndex adapters share."""
+"""Functions that the LangChain and LlamaIndex adapters share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def result_metadata(result: SearchResult) -> dict[str, Any]:
 def recall_id(session: str | None, last_turn: str | None, query: str) -> str:
     """Return the id of the turn in which `query` follows the stored turn `last_turn`.
 
-    It stays the same until the next turn is stored, so that repeated recalls reinforce once.
+    The id stays the same until the next turn is stored, so that repeated recalls count once.
     """
     position = json.dumps([session, last_turn, query])
     return hashlib.sha256(position.encode()).hexdigest()[:32]

@@ -26,7 +26,7 @@ def is_url(location: str | PathLike[str]) -> bool:
 
 
 def without_password(location: str | PathLike[str]) -> str:
-    """Return a location that is safe to show and store: a URL without its passwords."""
+    """Return a location without passwords, so that it is safe to show and store."""
     text = fspath(location)
     if not is_url(text):
         return text
@@ -35,12 +35,12 @@ def without_password(location: str | PathLike[str]) -> str:
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}"))
 
 
-def parameters(url: str) -> list[tuple[str, str]]:
+def query_parameters(url: str) -> list[tuple[str, str]]:
     """Return the query parameters of a URL, in order."""
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def without_parameters(url: str, names: Collection[str]) -> str:
-    """Return the URL without the query parameters of these names."""
-    kept = [pair for pair in parameters(url) if pair[0] not in names]
+    """Return the URL without the query parameters that have these names."""
+    kept = [pair for pair in query_parameters(url) if pair[0] not in names]
     return urlunsplit(urlsplit(url)._replace(query=urlencode(kept, quote_via=quote, safe="/")))

@@ -26,19 +26,19 @@ _NO_LIMIT = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class MoveReceipt:
-    """Counts of what both banks hold after a move.
+    """Result of `move`: counts of the contents, which are the same in both banks.
 
     Attributes:
         source: Location of the source, without a password.
         target: Location of the target, without a password.
         users: Number of users.
-        memories: Number of memories, each with its strength, archive and pin.
-        vectors: Number of vectors of their windows.
+        memories: Number of memories.
+        vectors: Number of their vectors.
         recalls: Number of their recalls.
         digests: Number of summaries and portraits.
         items: Number of values under keys.
         moved: Number of memories that this call wrote; the target already had the others.
-        checksum: SHA-256 of all contents; it is the same when read from either bank.
+        checksum: SHA-256 of all contents, the same for both banks.
     """
 
     source: str
@@ -60,7 +60,7 @@ def move(
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> MoveReceipt:
-    """Copy a bank to another location and compare the two row by row; the source stays.
+    """Copy a bank to another location and compare the two row by row; the source does not change.
 
     After an interruption, call this again: it skips what the target already has. Do not write to
     the source during the move. Vectors of items are not copied (the next search of the items
@@ -68,7 +68,7 @@ def move(
 
     Args:
         source: A file, or the URL of a database.
-        target: Another location, either empty or from an interrupted move.
+        target: Another location: empty, or with the copy of an interrupted move.
         progress: Called with the number of memories just copied or compared; in total, twice the
             number of memories.
         batch: Number of memories copied in one transaction.
@@ -90,8 +90,8 @@ def move(
         now = datetime.now(timezone.utc)
         moved = _copy_memories(old, new, on_progress, batch)
         _copy_items(old.items, new.items, now)
-        checksum, counts = _checksum(old, now, on_progress, batch)
-        if _checksum(new, now, lambda _: None, batch) != (checksum, counts):
+        checksum, counts = _compute_checksum(old, now, on_progress, batch)
+        if _compute_checksum(new, now, lambda _: None, batch) != (checksum, counts):
             raise StoreError(
                 f"{without_password(target)} is not equal to {without_password(source)}: it "
                 "held other data before the move, or a bank was written to during the move. "
@@ -104,13 +104,13 @@ def move(
 def _copy_memories(
     old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], batch: int
 ) -> int:
-    """Copy users, memories and digests that are missing or differ; return how many memories."""
+    """Copy users, memories and digests that are missing or differ; count the memories."""
     moved, existing_users = 0, set(new.users())
     for user_id in old.users():
         profile = old.profile(user_id)
         if user_id not in existing_users or profile != new.profile(user_id):
             new.set_profile(user_id, profile)
-        for stored in _batches(old, user_id, batch):
+        for stored in _read_batches(old, user_id, batch):
             known = new.known(user_id, [row.memory.id for row in stored])
             missing = [row for row in stored if known.get(row.memory.id) != row.memory]
             if missing:
@@ -122,7 +122,7 @@ def _copy_memories(
     return moved
 
 
-def _batches(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
+def _read_batches(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
     after = 0
     while stored := store.scan(user_id, after=after, limit=batch):
         yield stored
@@ -130,19 +130,20 @@ def _batches(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stor
 
 
 def _copy_items(old: ItemStore, new: ItemStore, now: datetime) -> None:
-    for items in _items_by_namespace(old, now):
+    for items in _read_items(old, now):
         new.write(items, [None] * len(items), [], now)
         new.refresh(items, now)
 
 
-def _items_by_namespace(store: ItemStore, now: datetime) -> Iterator[list[Item]]:
+def _read_items(store: ItemStore, now: datetime) -> Iterator[list[Item]]:
+    """Yield the items of each namespace."""
     for namespace in sorted(store.namespaces((), now)):
         results = store.search(namespace, now, limit=_NO_LIMIT)
         items = [item for item, _ in results if item.namespace == namespace]
         yield sorted(items, key=lambda item: item.key)
 
 
-def _checksum(
+def _compute_checksum(
     store: MemoryStore, now: datetime, progress: Callable[[int], None], batch: int
 ) -> tuple[str, dict[str, int]]:
     """Return a checksum of all contents of a store, and their counts."""
@@ -155,7 +156,7 @@ def _checksum(
     for user_id in store.users():
         counts["users"] += 1
         update("user", user_id, store.profile(user_id))
-        for stored in _batches(store, user_id, batch):
+        for stored in _read_batches(store, user_id, batch):
             for row in stored:
                 update(row.memory.to_dict(), row.recalls)
                 checksum.update(row.vectors.tobytes())
@@ -166,7 +167,7 @@ def _checksum(
         digests = store.digests(user_id)
         counts["digests"] += len(digests)
         update([digest.to_dict() for digest in digests])
-    for items in _items_by_namespace(store.items, now):
+    for items in _read_items(store.items, now):
         counts["items"] += len(items)
         for item in items:
             update(item.namespace, item.key, item.value, item.created_at, item.updated_at, item.ttl)

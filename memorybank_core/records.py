@@ -34,7 +34,7 @@ def require_aware(moment: datetime, name: str) -> datetime:
         return moment.astimezone(timezone.utc)
     except OverflowError as error:
         raise InvalidInputError(
-            f"{name}={moment.isoformat()} lies beyond the calendar in UTC"
+            f"{name}={moment.isoformat()} is beyond the calendar in UTC"
         ) from error
 
 
@@ -97,7 +97,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One stored, embedded, searchable piece.
+    """A stored memory, which can be searched: a turn, or the summary of a day's events.
 
     Attributes:
         id: Id, unique per user.
@@ -167,7 +167,7 @@ class _Digest:
 
     @property
     def is_extractive(self) -> bool:
-        """True if it was made without a language model."""
+        """Whether it was made without a language model."""
         return self.made_by == EXTRACTIVE
 
     def to_dict(self) -> dict[str, Any]:
@@ -215,13 +215,13 @@ EXTRACTIVE = "extractive"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a search score, which add up to it.
+    """The parts of a search score; their sum is the score.
 
     Attributes:
         similarity: Cosine to the query, standardized over the candidates.
         lexical: BM25, standardized over the candidates.
         date: Bonus if the query names the memory's day.
-        speaker: Bonus if the query names its speaker, and no other.
+        speaker: Bonus if the query names its speaker and no other speaker.
         context: Share of the scores of its neighbours in the conversation; below 0 for an event
             summary, so that it ranks after the turns it summarizes.
         retention: Weighted retention.
@@ -284,7 +284,7 @@ class SearchResult:
 
 
 def plain_fields(record: Any) -> dict[str, Any]:
-    """Return the fields of a record as JSON values."""
+    """Return the fields of a record as plain JSON values."""
     return {field.name: _to_plain(getattr(record, field.name)) for field in fields(record)}
 
 

@@ -1,6 +1,6 @@
 """Registry: stores, embedders, language models and laws of forgetting, by name.
 
-Each is an entry point, so that any package can add one by declaring it in its own metadata:
+Each of them is an entry point. Any package can add one by declaring it in its own metadata:
 
 | group | name | object |
 | --- | --- | --- |
@@ -58,11 +58,11 @@ def load_plugin(group: str, name: str) -> Any:
 
 
 def call_plugin(group: str, name: str) -> Any:
-    """Call the function of an entry point with the text after the colon of `name`, if any.
+    """Call the function of an entry point, with the text after the colon of `name` if there is one.
 
     Raises:
-        ConfigurationError: If the group has no such name, or the function needs such a text or
-            takes none.
+        ConfigurationError: If the group has no such name, or the function needs an argument that
+            `name` lacks, or takes none.
         MissingDependencyError: If a package that the object needs is not installed.
     """
     plugin, _, argument = name.partition(":")
@@ -71,10 +71,10 @@ def call_plugin(group: str, name: str) -> Any:
     try:
         inspect.signature(function).bind(*arguments)
     except TypeError:
-        rule = f"takes no argument: write {plugin!r}"
+        fault = f"takes no argument: write {plugin!r}"
         if not argument:
-            rule = f"needs an argument after a colon: write '{plugin}:…'"
-        raise ConfigurationError(f"the {_NOUNS[group]} {name!r} {rule}") from None
+            fault = f"needs an argument after a colon: write '{plugin}:…'"
+        raise ConfigurationError(f"the {_NOUNS[group]} {name!r} {fault}") from None
     return function(*arguments)
 
 
@@ -126,16 +126,16 @@ def stored_embedder(location: str | PathLike[str]) -> tuple[str, int] | None:
     """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
 
     Raises:
-        StoreError: If a server cannot be reached, or what is stored there is not a bank.
+        StoreError: If a server cannot be reached, or the file or the tables are not a bank.
     """
     return find_backend(location).stored_embedder(fspath(location))
 
 
 def bank_exists(location: str | PathLike[str]) -> bool:
-    """Return whether opening a location would not create a bank; any file counts as one.
+    """Return whether there is a bank at a location; any file counts as a bank.
 
     Raises:
-        StoreError: If a server cannot be reached, or what is stored there is not a bank.
+        StoreError: If a server cannot be reached, or its tables are not a bank.
     """
     if is_url(location):
         return stored_embedder(location) is not None
@@ -143,7 +143,7 @@ def bank_exists(location: str | PathLike[str]) -> bool:
 
 
 def _scan(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of every installed package, ours last so that they win."""
+    """Return the entry points of all installed packages; ours take precedence."""
     return {plugin.name: plugin for plugin in entry_points(group=group)} | _own_plugins(group)
 
 

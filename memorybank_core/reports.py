@@ -19,7 +19,7 @@ class Stale:
         user_id: The user.
         kind: "summary" or "portrait".
         day: The day; None for the overall digest.
-        reason: "missing"; "changed" if its turns changed since; "extractive" if it was made
+        reason: "missing"; "changed" if its turns have changed since; "extractive" if it was made
             without a language model and one is available now.
     """
 
@@ -31,7 +31,14 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class FailedDigest:
-    """A digest that could not be made, with the error. A previous digest is kept."""
+    """A digest that could not be made. The previous digest is kept.
+
+    Attributes:
+        user_id: The user.
+        kind: "summary" or "portrait".
+        day: The day; None for the overall digest.
+        error: The message of the error.
+    """
 
     user_id: str
     kind: DigestKind
@@ -62,7 +69,7 @@ class SummarizeReport:
     tokens: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return plain_fields(self)
 
 
@@ -127,9 +134,9 @@ class DeletionReceipt:
         remaining: Memories of this user that remain.
         erased: Whether the bytes are also erased from the file and its write-ahead log. False if
             a reader of an older state, another writer or the disk prevented that: the rows are
-            removed regardless, and the next `delete` or `compact` erases the bytes. A database
-            server keeps the bytes until it overwrites them, and in its log: with a database it
-            is False whenever anything was deleted.
+            removed regardless, and the next `delete` or `compact` erases the bytes. Also False
+            after every deletion in a database: the server keeps the bytes until it overwrites
+            them, and longer in its log.
     """
 
     user_id: str
@@ -143,7 +150,17 @@ class DeletionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts for one user, or for the whole bank."""
+    """Counts for one user, or for the whole bank.
+
+    Attributes:
+        users: Number of users.
+        memories: Number of memories, archived ones included.
+        archived: Number of archived memories.
+        recalls: Number of recalls.
+        first_day: Day of the first memory; None without memories.
+        last_day: Day of the last memory; None without memories.
+        file_bytes: Size of the whole file or database, in bytes.
+    """
 
     users: int
     memories: int

@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def console() -> Console:
-    """Return a console on stdout that prints text as it is, without markup."""
+    """Return a console on stdout that prints text verbatim, without interpreting markup."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
@@ -116,7 +116,7 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None
 
     Args:
         label: Text in front of the bar.
-        total: Number of steps; None if it is not known.
+        total: Number of steps; None if unknown.
 
     Yields:
         A function that advances the bar by a number of steps.

@@ -1,6 +1,6 @@
-"""Text in English, Chinese or both: windows for embedding, sentences, an estimate of tokens.
+"""Text in English, Chinese or both: split into windows or sentences, and estimate tokens.
 
-No function needs to know the language: the script of each character decides.
+No function needs the language as an argument: they look at the script of each character.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ABBREVIATION = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE
 WINDOW = 220
 """Length of an embedding window, in estimated tokens (MiniLM reads 256, e5 512)."""
 OVERLAP = 40
-"""Length of the text that two neighbouring windows share, in estimated tokens."""
+"""Maximum length of the text that two neighbouring windows share, in estimated tokens."""
 
 
-def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
+def split_windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
     """Split `text` into overlapping windows of about `size` tokens, at sentence ends or spaces.
 
     A text up to a quarter longer than `size` stays whole. The windows, joined without their
@@ -33,7 +33,7 @@ def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
     """
     if estimate_tokens(text) <= size * 1.25:
         return [text]
-    pieces = [piece for part in _BREAK.split(text) for piece in _chop(part, size) if piece]
+    pieces = [piece for part in _BREAK.split(text) for piece in _cut(part, size) if piece]
     lengths = [estimate_tokens(piece) for piece in pieces]
     result, start = [], 0
     while start < len(pieces):
@@ -52,12 +52,12 @@ def windows(text: str, size: int = WINDOW, overlap: int = OVERLAP) -> list[str]:
     return result
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Return the sentences of `text`, verbatim and in order, without surrounding space.
 
     A sentence ends at a line break or at an English or Chinese punctuation mark, including the
-    quotes and brackets that close there; but not within quotes, brackets or titles, nor in "Mr.",
-    "e.g." or "3.5".
+    quotes and brackets that close there. It does not end within quotes, brackets or titles, or in
+    "Mr.", "e.g." or "3.5".
     """
     result = []
     for line in _LINE.findall(text):
@@ -99,7 +99,7 @@ def _ends_sentence(line: str, start: int, stop: re.Match[str]) -> bool:
     return not continues or (stop.group()[-1] in ".!?" and not stop.group().endswith(".."))
 
 
-def _chop(part: str, size: int) -> list[str]:
-    """Split `part`, which has no place to break at, into pieces of `size` tokens."""
+def _cut(part: str, size: int) -> list[str]:
+    """Split text without sentence ends and spaces into pieces of `size` tokens."""
     step = size if CJK_CHARACTER.search(part) else size * 4
     return [part[i : i + step] for i in range(0, len(part), step)]

@@ -13,10 +13,10 @@ from .context import CLOSING, CONTEXT_TOKENS, OPENING, require_max_tokens, token
 from .context.markers import without_markers
 from .context.strings import WORDING as CONTEXT_STRINGS
 from .records import Memory, SearchResult, Turn
-from .validation import require_k
+from .validation import require_count
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
-"""The one argument of each tool."""
+"""Name of the only argument of each tool."""
 
 WORDING = {
     "en": {
@@ -56,14 +56,19 @@ WORDING = {
 
 
 class ToolReply(NamedTuple):
-    """A tool's text for the model, and the ids of the memories it found, stored or erased."""
+    """Reply of a tool.
+
+    Attributes:
+        text: The text for the model.
+        ids: Ids of the memories that were found, stored or erased.
+    """
 
     text: str
     ids: tuple[str, ...] = ()
 
 
 class MemoryTools:
-    """The functions behind the tools; the caller passes the user. Replies use the bank's language.
+    """The tools as methods, with replies in the bank's language. The caller passes the user.
 
     Args:
         bank: The bank.
@@ -75,13 +80,13 @@ class MemoryTools:
     """
 
     def __init__(self, bank: MemoryBank, *, k: int = 5, max_tokens: int = CONTEXT_TOKENS) -> None:
-        require_k(k)
+        require_count(k)
         require_max_tokens(max_tokens)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._wording = WORDING[bank.language]
 
     def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
-        """Store `text` as a message of the user; the same text only once a day."""
+        """Store `text` as a message of the user, but not the same text twice on a day."""
         now = datetime.now(timezone.utc)
         content = json.dumps([self._bank.day_of(now).isoformat(), text])
         id = f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
@@ -124,7 +129,7 @@ class MemoryTools:
 
 
 def _to_json_line(memory: Memory, language: str) -> str:
-    """Return a memory as one line of JSON, which its text cannot break out of."""
+    """Return a memory as one line of JSON; its text cannot end the line or the block."""
     wording, turn = CONTEXT_STRINGS[language], memory.turn
     parts = [(wording["event"], memory.text)]
     if turn is not None:

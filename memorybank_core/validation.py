@@ -19,6 +19,7 @@ from .registry import LAWS, load_law, plugin_names
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
+"""Languages of prompts and wording."""
 
 
 def require_user(user_id: str) -> None:
@@ -35,10 +36,10 @@ def require_query(query: str, name: str = "query") -> None:
         raise InvalidInputError(f"{name} must be a non-empty string, not {query!r}")
 
 
-def require_k(k: int, name: str = "k") -> None:
-    """Raise InvalidInputError unless `k` is a whole number of 1 or more."""
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InvalidInputError(f"{name} must be a whole number of 1 or more, not {k!r}")
+def require_count(count: int, name: str = "k") -> None:
+    """Raise InvalidInputError unless `count` is a whole number of 1 or more."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InvalidInputError(f"{name} must be a whole number of 1 or more, not {count!r}")
 
 
 def require_kind(kind: Kind | None) -> Kind | None:
@@ -52,7 +53,7 @@ def require_day(day: date | None, name: str) -> date | None:
     """Return `day`; raise InvalidInputError if it is a datetime or another type."""
     if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
         raise InvalidInputError(
-            f"{name} must be a datetime.date, not {day!r}; bank.day_of(moment) gives a moment's day"
+            f"{name} must be a datetime.date, not {day!r}; use bank.day_of(moment)"
         )
     return day
 
@@ -60,7 +61,7 @@ def require_day(day: date | None, name: str) -> date | None:
 def build_filter(
     since: date | None, until: date | None, kind: Kind | None, session: str | None, archived: bool
 ) -> Filter:
-    """Return the filter of these arguments; raise InvalidInputError if one is not valid."""
+    """Return a filter with these values; raise InvalidInputError if a value is not valid."""
     days = require_day(since, "since"), require_day(until, "until")
     return Filter(*days, require_kind(kind), session, archived)
 
@@ -111,7 +112,7 @@ def require_threshold(threshold: float) -> None:
 
 
 def require_memories(memories: Sequence[Memory], user_id: str) -> None:
-    """Raise InvalidInputError unless all are complete memories of this user."""
+    """Raise InvalidInputError unless `memories` are all complete and belong to this user."""
     for memory in memories:
         if not isinstance(memory, Memory):
             raise InvalidInputError(f"memories must be Memory records, not {memory!r}")
@@ -127,7 +128,7 @@ def require_memories(memories: Sequence[Memory], user_id: str) -> None:
                 require_aware(getattr(memory, name), f"Memory.{name}")
 
 
-def profile_json(profile: dict[str, Any]) -> str:
+def dump_profile(profile: dict[str, Any]) -> str:
     """Return `profile` as JSON; raise InvalidInputError unless it is a JSON object."""
     if not isinstance(profile, dict):
         raise InvalidInputError(f"profile must be a JSON object, not {profile!r}")
@@ -146,7 +147,7 @@ def require_moment(moment: datetime | None, name: str = "now") -> datetime:
 def validate_configuration(
     language: str, timezone_name: str, law: ForgettingLaw | str
 ) -> tuple[ZoneInfo, ForgettingLaw]:
-    """Return the time zone and the law; raise ConfigurationError that lists every fault."""
+    """Return the time zone and the law; raise ConfigurationError with every fault."""
     faults = []
     if language not in LANGUAGES:
         faults.append(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
@@ -174,7 +175,7 @@ def _resolve_law(law: ForgettingLaw | str) -> ForgettingLaw:
     return law
 
 
-def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
+def normalize_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
     """Return `vectors` as float32 (count, dimension), scaled to unit length.
 
     Raises:
@@ -184,7 +185,7 @@ def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
         matrix = np.asarray(vectors, np.float32)
     except (TypeError, ValueError) as error:
         raise EmbedderError(
-            f"the embedder returned something else than numbers: {error}. Nothing was stored."
+            f"the embedder returned values that are not numbers: {error}. Nothing was stored."
         ) from error
     if count == 1 and matrix.ndim == 1:
         matrix = matrix[None, :]
@@ -197,8 +198,8 @@ def unit_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
     for row, length in enumerate(lengths.tolist()):
         if not math.isfinite(length) or length == 0.0:
             raise EmbedderError(
-                f"the embedder returned a vector that is not finite or all zeros (text {row + 1} "
-                f"of {count}). Nothing was stored."
+                f"the embedder returned a vector with a value that is not finite, or of zeros "
+                f"(text {row + 1} of {count}). Nothing was stored."
             )
     if np.abs(lengths - 1.0).max(initial=0.0) > 1e-3:
         matrix = matrix / lengths[:, None]

@@ -12,7 +12,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from memorybank_core import InvalidInputError, Memory, MemoryBank, Turn
-from memorybank_core.validation import require_k, require_user
+from memorybank_core.validation import require_count, require_user
 
 from .messages import extract_text, to_messages
 
@@ -42,7 +42,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         if not isinstance(session, str) or not session:
             raise InvalidInputError(f"session must be a non-empty string, not {session!r}")
         if limit is not None:
-            require_k(limit, "limit")
+            require_count(limit, "limit")
         self.bank, self.user_id, self.session, self.limit = bank, user_id, session, limit
 
     @property

@@ -23,7 +23,7 @@ from memorybank_core import (
     MemoryBankError,
 )
 from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
-from memorybank_core.validation import require_k, require_user
+from memorybank_core.validation import require_count, require_user
 
 from .agent_state import (
     AgentTurn,
@@ -92,7 +92,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         user_id_key: str = "user_id",
     ) -> None:
         super().__init__()
-        require_k(k)
+        require_count(k)
         require_max_tokens(max_tokens)
         self.bank, self.k, self.max_tokens, self.user_id_key = bank, k, max_tokens, user_id_key
         token_counter(tokenizer)  # raises if it is not a tokenizer

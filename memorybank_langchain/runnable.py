@@ -21,7 +21,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.context import CONTEXT_TOKENS
-from memorybank_core.validation import require_k
+from memorybank_core.validation import require_count
 
 from .messages import extract_text
 from .recall import InputRecall, InputRecaller
@@ -78,7 +78,7 @@ def with_memory(
         InvalidInputError: If the user of a call is missing, its input has no message of the user,
             or its output has no text.
     """
-    require_k(recent, "recent")
+    require_count(recent, "recent")
     first = chain.first if isinstance(chain, RunnableSequence) else chain
     if isinstance(first, BasePromptTemplate):
         variables = {*first.input_variables, *first.optional_variables}

@@ -14,7 +14,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from memorybank_core import MemoryBank, SearchResult
 from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
-from memorybank_core.validation import build_filter, require_k, require_user
+from memorybank_core.validation import build_filter, require_count, require_user
 
 from . import events
 
@@ -62,7 +62,7 @@ class MemoryBankRetriever(BaseRetriever):
         callback_manager: CallbackManager | None = None,
     ) -> None:
         require_user(user_id)
-        require_k(k)
+        require_count(k)
         build_filter(since, until, kind, session, archived)  # raises on an invalid argument
         self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
         self._search_options: dict[str, Any] = {

@@ -10,11 +10,11 @@ def main() -> None:
     require_extra()
     import typer
 
-    from memorybank_core.cli.group import OneLineErrors
+    from memorybank_core.cli.group import OneLineErrorGroup
 
     from .cli import finetune
 
-    app = typer.Typer(cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=OneLineErrorGroup, add_completion=False, pretty_exceptions_enable=False)
     app.command("finetune")(finetune)
     app.callback()(lambda: None)  # makes the app a group, so that errors print in one line
     app(["finetune", *sys.argv[1:]], prog_name="memorybank")

@@ -15,13 +15,13 @@ from memorybank_core import __version__
 
 from .commands import database, digests, evaluation, forgetting, maintenance, search, turns
 from .commands.demo import demo
-from .group import OneLineErrors
+from .group import OneLineErrorGroup
 
 ENTRY_POINTS = "memorybank.commands"
 """Entry point group for commands of other packages."""
 
 app = typer.Typer(
-    cls=OneLineErrors,
+    cls=OneLineErrorGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

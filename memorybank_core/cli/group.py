@@ -18,7 +18,7 @@ UsageError, ClickException = typer.BadParameter.__mro__[1:3]
 """Classes of click, or of the copy of click inside Typer, depending on Typer's version."""
 
 
-class OneLineErrors(TyperGroup):
+class OneLineErrorGroup(TyperGroup):
     """Command group that prints errors without tracebacks.
 
     The exit status is 0, 1 after an error, or 2 if the command line is invalid.

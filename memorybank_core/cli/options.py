@@ -37,7 +37,7 @@ BankPath = Annotated[
     str, typer.Argument(metavar="BANK", help="File of the bank, or a postgresql:// URL.")
 ]
 User = Annotated[str, typer.Option("--user", "-u", help="Id of the user.")]
-MaybeUser = Annotated[str | None, typer.Option("--user", "-u", help="This user only.")]
+OptionalUser = Annotated[str | None, typer.Option("--user", "-u", help="This user only.")]
 Users = Annotated[
     list[str] | None, typer.Option("--user", "-u", help="Only this user; repeat for more.")
 ]

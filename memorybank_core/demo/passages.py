@@ -12,7 +12,7 @@ from memorybank_core.protocols import Embedder
 _SENTENCE = re.compile(r"[^.!?。！？\n]*[.!?。！？\n]*[”’\"」』)）]*\s*")
 
 
-def best_passage(text: str, question: str, embedder: Embedder, limit: int) -> str:
+def select_passage(text: str, question: str, embedder: Embedder, limit: int) -> str:
     """Return the sentences of `text` closest to `question`, each with the next sentence.
 
     Args:

@@ -8,7 +8,7 @@ from rich.text import Text
 from memorybank_core.evaluation import Question
 from memorybank_core.records import SearchResult
 
-from .passages import best_passage
+from .passages import select_passage
 from .scene import (
     ANSWER_COLUMNS,
     INDENT,
@@ -88,7 +88,7 @@ def _show_lower_answer(scene: Scene, question: Question, answers: set[str]) -> N
 def show_memory(scene: Scene, result: SearchResult, question: str, is_answer: bool) -> None:
     """Print the day of a memory and its passage closest to the question."""
     limit = ANSWER_COLUMNS if is_answer else OTHER_COLUMNS
-    text = best_passage(result.memory.text, question, scene.bank.embedder, limit)
+    text = select_passage(result.memory.text, question, scene.bank.embedder, limit)
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=INDENT - 1)
     grid.add_column(width=1)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from memorybank_core.protocols import Array, Matrix
 from memorybank_core.records import Memory
-from memorybank_core.text import estimate_tokens, sentences
+from memorybank_core.text import estimate_tokens, split_sentences
 
 from .centrality import centrality, lexical_vectors, mean_vectors, most_central, select_distinct
 from .statements import clip, find_statements, length_weight, select_excerpt
@@ -229,7 +229,7 @@ def _extract_beginning(text: str) -> str:
     parts = [
         part for line in lines if not _HEADING.search(line) for part in _NEXT_QUOTE.split(line)
     ]
-    pieces = [piece for part in parts for piece in sentences(part)] or ["…"]
+    pieces = [piece for part in parts for piece in split_sentences(part)] or ["…"]
     kept = clip(pieces[0], LINE_TOKENS)
     for piece in pieces[1:] if kept == pieces[0] else ():
         longer = kept + (" " if kept.rstrip("”")[-1:].isascii() else "") + piece
@@ -255,5 +255,5 @@ def _parse_portrait(text: str) -> list[_PortraitLine]:
             _PortraitLine(quote, max(level, default=0))
             for quote, level in zip(quotes, levels, strict=True)
         ]
-    prose = [line for line in sentences(text) if not _HEADING.search(line)][:_PROSE_SENTENCES]
+    prose = [line for line in split_sentences(text) if not _HEADING.search(line)][:_PROSE_SENTENCES]
     return [_PortraitLine(clip(line, LINE_TOKENS), 3) for line in items or prose]

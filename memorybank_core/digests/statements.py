@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from memorybank_core.text import CJK, estimate_tokens, sentences
+from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
 from . import statement_patterns, talk_patterns
 
@@ -59,7 +59,7 @@ def find_statements(text: str) -> list[StatementSpan]:
     """Return the statements in `text`, in order, without questions and greetings."""
     spans: list[StatementSpan] = []
     position = 0
-    for sentence in sentences(text):
+    for sentence in split_sentences(text):
         begin = text.index(sentence, position)
         position = begin + len(sentence)
         if not (piece := _strip_talk(sentence)):
@@ -105,7 +105,11 @@ def clip(text: str, limit: float) -> str:
     if estimate_tokens(line) <= limit * 1.25:
         return line
     head = line[: int(limit * 6)]
-    for pieces, mark in ((sentences(line), ""), (_CUT.split(head), "…"), (_SPACE.split(head), "…")):
+    for pieces, mark in (
+        (split_sentences(line), ""),
+        (_CUT.split(head), "…"),
+        (_SPACE.split(head), "…"),
+    ):
         kept = _longest_prefix(line, pieces, limit)
         if estimate_tokens(kept) >= limit / 3:
             return kept if kept[-1:] in _SENTENCE_ENDS else kept.rstrip(_DANGLING) + mark

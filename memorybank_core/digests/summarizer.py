@@ -14,7 +14,7 @@ from memorybank_core.errors import ConflictError, ContextOverflowError
 from memorybank_core.llm.prompts import Prompts
 from memorybank_core.protocols import Matrix
 from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
-from memorybank_core.text import estimate_tokens, windows
+from memorybank_core.text import estimate_tokens, split_windows
 
 from . import extraction
 from .llm_client import LLMClient, format_material
@@ -147,11 +147,11 @@ class Summarizer:
             return [text]
         size = limit
         while size > 1:  # `windows` estimates tokens; `limit` is in tokens as the model counts them
-            parts = windows(text, size, overlap=0)
+            parts = split_windows(text, size, overlap=0)
             if all(self._client.count_tokens(part) <= limit for part in parts):
                 return parts
             size //= 2
-        return windows(text, size, overlap=0)
+        return split_windows(text, size, overlap=0)
 
     def _halve(self, texts: list[str]) -> list[list[str]]:
         """Divide texts into two groups.
@@ -167,7 +167,7 @@ class Summarizer:
                 f"{self.name} cannot read even {2 * size:.0f} tokens in addition to the prompt: "
                 "use a model with a longer context window"
             )
-        return [[part] for part in windows(texts[0], int(size), overlap=0)]
+        return [[part] for part in split_windows(texts[0], int(size), overlap=0)]
 
     def _shorten(self, texts: Sequence[str], limit: int) -> list[str]:
         """Cut the ends of the longest texts so that all fit into `limit` tokens.

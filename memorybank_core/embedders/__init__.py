@@ -7,8 +7,8 @@
 | sentence-transformers:NAME_OR_PATH | any sentence-transformers model | sentence-transformers |
 | hashing | words hashed into 256 numbers, without a model: for tests and trials | (none) |
 
-A package adds another with an entry point of the group "memorybank.embedders": a function that
-returns an `Embedder`, and takes the text after the colon of the name, if there is one.
+A package can add another one with an entry point of the group "memorybank.embedders": a function
+that returns an `Embedder`, and takes the text after the colon of the name, if there is one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .hashing import HashingEmbedder
 __all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named"]
 
 DEFAULT_MODEL = "intfloat/multilingual-e5-small"
-"""The sentence-transformers model that is the default if it is on this machine already."""
+"""The sentence-transformers model that is the default if it is already on this machine."""
 
 
 def embedder_named(name: str | None = None) -> Embedder:
@@ -80,7 +80,7 @@ def _default_name() -> str:
 
 
 def _is_cached(model: str) -> bool:
-    """Return whether a model of the Hugging Face hub is on this machine already."""
+    """Return whether a model of the Hugging Face hub is already on this machine."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(model, "config.json"), str)

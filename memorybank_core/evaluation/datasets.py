@@ -4,9 +4,10 @@ It reads two formats:
 
 - "memorybank": the memory JSON of the MemoryBank paper with its probing questions and the turns
   that answer them ("day#index"). Recall@k of a question is 1 if an alternative is among the first
-  k turns, else the share of min(evidence, k) among them.
+  k turns, else the number of evidence turns among them divided by min(evidence turns, k).
 - "locomo": LoCoMo conversations (Maharana et al. 2024, arXiv 2402.17753), one memory per
-  utterance. Recall@k is the share of the evidence among the first k, over categories 1 to 4.
+  utterance. Recall@k is the share of the evidence turns that are among the first k. Only the
+  questions of categories 1 to 4 count.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class Question:
     Attributes:
         text: The question.
         evidence: Ids of turns that together answer it.
-        alternatives: Ids of turns of which each answers it alone.
-        is_capped: Whether recall divides by min(evidence, k) instead of by the evidence.
+        alternatives: Ids of turns that each answer it alone.
+        is_capped: Whether recall is a share of min(number of evidence turns, k) instead of a share
+            of the number of evidence turns.
     """
 
     text: str
@@ -45,7 +47,7 @@ class Question:
     is_capped: bool = False
 
     def recall(self, found: Sequence[str], k: int) -> float:
-        """Return recall@k of the turn ids `found`, best first."""
+        """Return the recall of the first k of the turn ids `found`, best first."""
         first = set(found[:k])
         if first & set(self.alternatives):
             return 1.0
@@ -55,7 +57,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The turns of one user, and questions about them."""
+    """The turns of one user, and questions about them.
+
+    Attributes:
+        user_id: The user.
+        turns: The turns, in the order of the file.
+        questions: The questions.
+    """
 
     user_id: str
     turns: list[Turn]
@@ -69,6 +77,11 @@ class Conversation:
 
 def read_conversations(format: Format, bank: Path, gold: Path | None) -> list[Conversation]:
     """Read the conversations of a file or, for LoCoMo, of a folder of files.
+
+    Args:
+        format: "memorybank" or "locomo".
+        bank: The file or folder with the conversations.
+        gold: The file with the questions, for the format "memorybank".
 
     Raises:
         ConfigurationError: If the format is unknown, or a gold file is missing.

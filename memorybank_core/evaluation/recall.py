@@ -38,9 +38,9 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
     """Return mean recall@k over all questions, for each set of weights.
 
-    With `digest`, event summaries are extracted before the questions are asked. The row "events
-    too" is then the recall of a search of turns and event summaries, in which a summary counts as
-    a miss.
+    With `digest`, event summaries are extracted before the questions are asked, and the result has
+    an additional row "events too": the recall of a search of both turns and event summaries, in
+    which a summary counts as a miss.
 
     Args:
         conversations: The turns to store and the questions to ask.
@@ -53,8 +53,11 @@ def evaluate(
             file.
         progress: Called with the number of turns or questions just processed.
 
+    Returns:
+        The mean recall by name of the weights, then by "recall@k".
+
     Raises:
-        ConfigurationError: If there is a bank with users at `store`.
+        ConfigurationError: If the bank at `store` is not empty.
     """
     scores: dict[str, list[list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +66,7 @@ def evaluate(
             if any(bank.users()):
                 raise ConfigurationError(f"the bank at {without_password(location)} is not empty")
             for conversation in conversations:
-                _store(bank, conversation, progress)
+                _add_turns(bank, conversation, progress)
             settings: dict[str, tuple[Weights, Kind | None]] = {
                 name: (value, "turn")
                 for name, value in (weights or {"memorybank": Weights()}).items()
@@ -75,7 +78,7 @@ def evaluate(
                 scores[name] = [
                     row
                     for conversation in conversations
-                    for row in _ask(bank, conversation, ks, kind, progress)
+                    for row in _measure_recall(bank, conversation, ks, kind, progress)
                 ]
     return {
         name: {
@@ -147,7 +150,7 @@ def evaluate_files(
     }
 
 
-def _store(
+def _add_turns(
     bank: MemoryBank, conversation: Conversation, progress: Callable[[int], None] | None
 ) -> None:
     for start in range(0, len(conversation.turns), 32):
@@ -157,7 +160,7 @@ def _store(
             progress(len(batch))
 
 
-def _ask(
+def _measure_recall(
     bank: MemoryBank,
     conversation: Conversation,
     ks: Sequence[int],

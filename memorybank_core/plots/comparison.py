@@ -9,7 +9,7 @@ import numpy as np
 
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
-from memorybank_core.validation import require_k
+from memorybank_core.validation import require_count
 
 from .theme import (
     COLOURS,
@@ -46,7 +46,7 @@ def plot_laws(
         InvalidInputError: If there are no laws or no strengths.
         MissingDependencyError: If matplotlib is not installed.
     """
-    require_k(days, "days")
+    require_count(days, "days")
     if not laws or not strengths:
         raise InvalidInputError("nothing to draw: pass at least one law and one strength")
     figure = transparent_figure(_HEIGHT)

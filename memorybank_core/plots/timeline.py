@@ -10,7 +10,7 @@ import numpy as np
 
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
-from memorybank_core.validation import require_k, require_moment
+from memorybank_core.validation import require_count, require_moment
 
 from .history import History, state_at
 from .theme import (
@@ -59,7 +59,7 @@ def plot_timeline(
         MissingDependencyError: If matplotlib is not installed.
     """
     until = require_moment(until, "until")
-    require_k(most, "most")
+    require_count(most, "most")
     earlier = [history for history in histories if history.created_at < until]
     if not earlier:
         raise InvalidInputError(f"nothing to draw: no memory is older than until={until}")

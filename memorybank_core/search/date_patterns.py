@@ -20,9 +20,9 @@ _NUMBERS = {"a": 1, "an": 1, "couple": 2, "a couple": 2, "两": 2, "零": 0, "�
     for words in (_MONTHS, _WEEKDAYS, _COUNTS, list("一二三四五六七八九"))
     for number, word in enumerate(words, 1)
 }
-_AWAY = {
-    word: away
-    for away, words in {
+_OFFSETS = {
+    word: offset
+    for offset, words in {
         -3: "大前",
         -2: "day before yesterday|night before last|before last|前|上上",
         -1: "yesterday|last night|last evening|last|昨|去|上",
@@ -38,11 +38,11 @@ _ALSO_VERBS = {"may", "march", "mar"}
 TOKEN = re.compile(r"[a-z]+|[\d/.-]|[^\x00-\x7f]", re.ASCII)
 
 Parts = dict[str, int]
-"""The parts of a date: "year", "month", "day" and so on, as numbers."""
+"""The parts of a date by name: "year", "month", "day" and so on."""
 
 
-class Known(NamedTuple):
-    """The days that relative words refer to."""
+class ReferenceDays(NamedTuple):
+    """The days to which relative words refer: today, and the days of the first and last memory."""
 
     today: date
     first_day: date | None
@@ -64,22 +64,22 @@ def _which(match: re.Match[str]) -> str:
     return (match.groupdict().get("which") or "").lower()
 
 
-def shifted(today: date, unit: str, away: int) -> Parts:
-    """Return the day, week, month or year that is `away` units after that of today."""
-    week = today.toordinal() - today.weekday() + 7 * away
-    year, month = divmod(today.year * 12 + today.month - 1 + away, 12)
+def shift_date(today: date, unit: str, offset: int) -> Parts:
+    """Return the day, week, month or year that lies `offset` units after the one of today."""
+    week = today.toordinal() - today.weekday() + 7 * offset
+    year, month = divmod(today.year * 12 + today.month - 1 + offset, 12)
     units: dict[str, Parts] = {
-        "day": {"ordinal": today.toordinal() + away},
+        "day": {"ordinal": today.toordinal() + offset},
         "week": {"week": week},
         "weekend": {"ordinal": week + 5, "length": 2},
         "month": {"year": year, "month": month + 1},
-        "year": {"year": today.year + away},
+        "year": {"year": today.year + offset},
     }
     return units[_UNITS.get(unit, unit)]
 
 
-def _read_parts(match: re.Match[str], known: Known) -> Parts:
-    """Return the groups of the match that are named after parts, as numbers."""
+def _read_parts(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    """Return the groups of the match that have the name of a part, as numbers."""
     parts = {
         key: _number(text[:3].lower() if key == "month" else text)
         for key, text in match.groupdict().items()
@@ -90,27 +90,27 @@ def _read_parts(match: re.Match[str], known: Known) -> Parts:
     return parts
 
 
-def _read_month_first(match: re.Match[str], known: Known) -> Parts:
-    parts = _read_parts(match, known)
+def _read_month_first(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    parts = _read_parts(match, reference)
     if parts["month"] > 12:
         parts["month"], parts["day"] = parts["day"], parts["month"]
     return parts
 
 
-def _read_month_day(match: re.Match[str], known: Known) -> Parts:
+def _read_month_day(match: re.Match[str], reference: ReferenceDays) -> Parts:
     """Read month and day; "may 4" in lower case only as "on may 4", "may 4th" or "may 4 2023"."""
     lead = f" {match.string[max(0, match.start() - 8) : match.start()].lower()}"
     certain = match["th"] or match["year"] or lead.endswith((" on ", " from ", " to ", " since "))
-    return {} if match["month"] in _ALSO_VERBS and not certain else _read_parts(match, known)
+    return {} if match["month"] in _ALSO_VERBS and not certain else _read_parts(match, reference)
 
 
-def _read_month(match: re.Match[str], known: Known) -> Parts:
+def _read_month(match: re.Match[str], reference: ReferenceDays) -> Parts:
     """Read a month; case and the next character distinguish it from a verb ("this may help")."""
     following = match.string[match.end() : match.end() + 1]
     is_name = match["month"].istitle() or match["month"].lower() not in _ALSO_VERBS
     if not is_name and following not in "?.!,;":
         return {}
-    parts, year, month = _read_parts(match, known), known.today.year, known.today.month
+    parts, year, month = _read_parts(match, reference), reference.today.year, reference.today.month
     match _which(match):
         case "last":
             parts["year"] = year - (parts["month"] >= month)
@@ -121,40 +121,42 @@ def _read_month(match: re.Match[str], known: Known) -> Parts:
     return parts
 
 
-def _read_weekday(match: re.Match[str], known: Known) -> Parts:
+def _read_weekday(match: re.Match[str], reference: ReferenceDays) -> Parts:
     """Read a weekday; "last Sunday", unlike 上周日, is the most recent one of any week."""
     name, which = match["weekday"].lower(), _which(match)
-    week = {} if which in ("", "last") else shifted(known.today, "week", _AWAY[which])
+    week = {} if which in ("", "last") else shift_date(reference.today, "week", _OFFSETS[which])
     return week | {"weekday": 6 if name in "日天" else _NUMBERS[name] - 1}
 
 
-def _read_relative(match: re.Match[str], known: Known) -> Parts:
-    return shifted(known.today, match.groupdict().get("unit", "day").lower(), _AWAY[_which(match)])
+def _read_relative(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    return shift_date(
+        reference.today, match.groupdict().get("unit", "day").lower(), _OFFSETS[_which(match)]
+    )
 
 
-def _read_ago(match: re.Match[str], known: Known) -> Parts:
-    return shifted(known.today, match["unit"].lower(), -_number(match["count"].lower()))
+def _read_ago(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    return shift_date(reference.today, match["unit"].lower(), -_number(match["count"].lower()))
 
 
-def _read_conversation(match: re.Match[str], known: Known) -> Parts:
+def _read_conversation(match: re.Match[str], reference: ReferenceDays) -> Parts:
     is_first = match.group(match.lastindex or 0).lower() in ("first", "第一", "首", "初")
-    day = known.first_day if is_first else known.last_day
+    day = reference.first_day if is_first else reference.last_day
     return {"ordinal": day.toordinal()} if day else {}
 
 
-def _read_nothing(match: re.Match[str], known: Known) -> Parts:
-    """Read a habit or a vague count as no date, so that no other row matches a part of it."""
+def _read_nothing(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    """Return no parts: a habit or a vague count is not a date, and no other row may match it."""
     return {}
 
 
-_Reader = Callable[[re.Match[str], Known], Parts]
+_Reader = Callable[[re.Match[str], ReferenceDays], Parts]
 
 
 class _Row(NamedTuple):
     hints: frozenset[str]  # a text without any of these tokens cannot match
     pattern: re.Pattern[str]
     read: _Reader
-    weak: bool  # names a day only next to another mention: "May", "the 5th", "Monday", "2022"
+    weak: bool  # names a day only next to another date: "May", "the 5th", "Monday", "2022"
 
 
 def _row(hints: str, pattern: str, read: _Reader, weak: bool = False) -> _Row:
@@ -312,7 +314,7 @@ ROWS = (
         _read_conversation,
     ),
     _row("次回", rf"(?:(第一|首|初)次|(上一?|最后一|最近一)[次回]){_Z_TALK}", _read_conversation),
-    # Days of the month alone, and names that count only next to another mention.
+    # Days of the month alone, and names that count only next to another date.
     _row("on", rf"\bon the (?P<day>\d{{1,2}})(?:st|nd|rd|th){_SENTENCE}", _read_parts),
     _row(
         "日号",

@@ -1,8 +1,8 @@
 """Dates in a query: the days that it names, in English and in Chinese.
 
 `date_patterns` reads each mention into parts. Adjacent parts are merged ("last year" + "May 4"), a
-word such as "to" joins two into a range, and then `today` completes what a date leaves open. A
-match that overlaps a match of an earlier pattern is dropped.
+word such as "to" joins two into a range, and `today` completes dates that lack a year or a month.
+A match that overlaps a match of an earlier pattern is dropped.
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from .date_patterns import ROWS, TOKEN, Known, Parts, shifted
+from .date_patterns import ROWS, TOKEN, Parts, ReferenceDays, shift_date
 
 _YEARS = range(1900, 2201)
 _TRADITIONAL = str.maketrans(
@@ -49,7 +49,7 @@ class _Mention(NamedTuple):
     weak: bool
 
 
-def _find_mentions(text: str, known: Known) -> list[_Mention]:
+def _find_mentions(text: str, reference: ReferenceDays) -> list[_Mention]:
     tokens = set(TOKEN.findall(text.lower()))
     taken = bytearray(len(text))
     mentions = []
@@ -60,14 +60,14 @@ def _find_mentions(text: str, known: Known) -> list[_Mention]:
             start, end = match.span()
             if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
-                mentions.append(_Mention(start, end, row.read(match, known), row.weak))
+                mentions.append(_Mention(start, end, row.read(match, reference), row.weak))
     return sorted(mentions, key=lambda mention: mention.start)
 
 
-def _fold(
+def _combine(
     mentions: list[_Mention], combine: Callable[[_Mention, _Mention], _Mention | None]
 ) -> list[_Mention]:
-    """Return the mentions with neighbours combined, from the left, where `combine` allows it."""
+    """Combine neighbours from left to right; `combine` returns None for two that stay apart."""
     folded: list[_Mention] = []
     for mention in mentions:
         combined = combine(folded[-1], mention) if folded else None
@@ -79,7 +79,7 @@ def _fold(
 
 
 def _merge(left: _Mention, right: _Mention, text: str) -> _Mention | None:
-    """Merge two adjacent mentions into the date they name together, if they do."""
+    """Merge two adjacent mentions that name one date together; return None for others."""
     if text[left.end : right.start] not in _ADJACENT:
         return None
     parts = left.parts | right.parts
@@ -95,7 +95,10 @@ def _merge(left: _Mention, right: _Mention, text: str) -> _Mention | None:
 
 
 def _join_range(left: _Mention, right: _Mention, text: str, today: date) -> _Mention | None:
-    """Return the range "`left` to `right`"; each side completes what the other leaves open."""
+    """Return the range "`left` to `right`", or None if there is no such range.
+
+    Each side completes an incomplete date on the other side.
+    """
     before, gap = text[max(0, left.start - 8) : left.start].lower(), text[left.end : right.start]
     between = before.endswith("between ") or text.startswith(("之间", "间"), right.end)
     if not (_TO.fullmatch(gap) or (between and gap.strip() in _AND)):
@@ -105,10 +108,10 @@ def _join_range(left: _Mention, right: _Mention, text: str, today: date) -> _Men
     continues = "month" in left.parts and "month" not in right.parts  # "from May 2 to the 5th"
     if _is_open(left.parts) and not continues:
         end = _resolve(right.parts, today)
-        start = end and _nearest(left.parts, end.last, -1)
+        start = end and _find_nearest(left.parts, end.last, -1)
     else:
         start = _resolve(left.parts, today)
-        end = start and _nearest(right.parts, start.first, 1)
+        end = start and _find_nearest(right.parts, start.first, 1)
     if not (start and end):
         return None
     first, last = min(start.first, end.first), max(start.last, end.last)
@@ -116,7 +119,7 @@ def _join_range(left: _Mention, right: _Mention, text: str, today: date) -> _Men
     return _Mention(left.start, right.end, parts, False)
 
 
-def _complete(parts: Parts) -> DayRange | None:
+def _to_days(parts: Parts) -> DayRange | None:
     """Return the days of complete parts; None if the calendar has no such days."""
     try:
         if "year" in parts:
@@ -137,32 +140,33 @@ def _complete(parts: Parts) -> DayRange | None:
 
 
 def _is_open(parts: Parts) -> bool:
+    """Return whether the parts leave the year open."""
     return parts.keys().isdisjoint(("year", "week", "ordinal"))
 
 
-def _nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
-    """Return the last (-1) or first (1) days before or after `anchor` that open parts fit."""
+def _find_nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
+    """Return the nearest days before (-1) or after (1) `anchor` that match open parts."""
     if not parts or not _is_open(parts):
-        return _complete(parts) if parts else None
+        return _to_days(parts) if parts else None
     if "weekday" in parts:
-        choices = [shifted(anchor, "week", away) for away in (0, direction)]
+        choices = [shift_date(anchor, "week", offset) for offset in (0, direction)]
     elif "month" in parts:
         reach = 9 if parts.get("day") == 29 else 2  # 29 February may be eight years away
-        choices = [{"year": anchor.year + direction * away} for away in range(reach)]
+        choices = [{"year": anchor.year + direction * offset} for offset in range(reach)]
     else:
-        choices = [shifted(anchor, "month", direction * away) for away in range(3)]
+        choices = [shift_date(anchor, "month", direction * offset) for offset in range(3)]
     for choice in choices:
-        days = _complete(parts | choice)
+        days = _to_days(parts | choice)
         if days and (days.first >= anchor if direction > 0 else days.first <= anchor):
             return days
     return None
 
 
 def _resolve(parts: Parts, today: date) -> DayRange | None:
-    """Return the most recent days that fit; a weekday never means today."""
+    """Return the most recent days that match the parts; a weekday never means today."""
     if parts.keys() == {"weekday"} and today > date.min:
         today -= timedelta(1)
-    return _nearest(parts, today, -1)
+    return _find_nearest(parts, today, -1)
 
 
 def find_days(
@@ -183,8 +187,8 @@ def find_days(
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
     text = " ".join(text.split())
-    mentions = _find_mentions(text, Known(today, first_day, last_day))
-    mentions = _fold(mentions, lambda left, right: _merge(left, right, text))
-    mentions = _fold(mentions, lambda left, right: _join_range(left, right, text, today))
+    mentions = _find_mentions(text, ReferenceDays(today, first_day, last_day))
+    mentions = _combine(mentions, lambda left, right: _merge(left, right, text))
+    mentions = _combine(mentions, lambda left, right: _join_range(left, right, text, today))
     resolved = (_resolve(mention.parts, today) for mention in mentions if not mention.weak)
     return tuple(dict.fromkeys(days for days in resolved if days))

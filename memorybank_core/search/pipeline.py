@@ -16,11 +16,11 @@ from .dates import find_days
 from .ranking import Weights, rank
 from .tokenize import tokenize
 
-POOL, LEAST = 50, 20
+MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
 """Maximum and minimum number of candidates that each search signal contributes.
 
-In between it is a quarter of the memories: in a small bank, most of them would otherwise be
-candidates for every query.
+Between these limits, the number is a quarter of the memories: in a small bank, most memories would
+otherwise be candidates for every query.
 """
 
 
@@ -47,9 +47,13 @@ def search_memories(
         k: Maximum number of results.
         now: The time at which retention is computed.
         today: The calendar day of `now` in the user's time zone.
-        filter: Which memories to search.
+        filter: Selects the memories to search.
         law: The law of forgetting.
         weights: The weights of the search signals.
+
+    Raises:
+        EmbedderError: If the embedder failed or returned a vector that cannot be used.
+        StoreError: If the store cannot be read.
     """
     query = without_surrogates(query)
     first_day, last_day = store.span(user_id) or (None, None)
@@ -58,8 +62,8 @@ def search_memories(
         terms=tokenize(query),
         days=find_days(query, today=today, first_day=first_day, last_day=last_day),
         filter=filter,
-        pool=max(POOL, k),
-        least=max(LEAST, k),
+        pool=max(MAX_CANDIDATES, k),
+        least=max(MIN_CANDIDATES, k),
         reach=weights.reach,
     )
     candidates = store.candidates(user_id, probe)

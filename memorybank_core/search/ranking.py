@@ -6,7 +6,7 @@ score = similarity + lexical + date + speaker + context + retention
 - date: a bonus for memories of a day that the query names, smaller if it names a longer span;
 - speaker: a bonus for memories of the speaker whom the query names, if it names exactly one;
 - context: a share of the scores of the neighbours in the conversation, smaller with each
-  utterance of distance, since an answer often follows the words that the query resembles. An event
+  utterance of distance, since an answer often follows a question that resembles the query. An event
   summary, which has no neighbours, gets a penalty, so that it ranks after the turns it summarizes;
 - retention: R of the law of forgetting with a small weight and a floor, so that among equal
   memories the fresh one ranks first, but an old exact match still ranks high.
@@ -22,6 +22,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Parts
 
 _LOWEST = -3.0
+"""Minimum of a standardised score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Weights:
         date: Bonus of a day that the query names.
         span: Reduction of that bonus for a span of n days: date / (1 + span · ln n).
         speaker: Bonus of the one speaker whom the query names.
-        before: Share of its score that the utterance just before a memory adds to it.
-        after: Share of its score that the utterance just after a memory adds to it.
+        before: Share of the preceding utterance's score that is added to a memory's score.
+        after: Share of the following utterance's score that is added to a memory's score.
         fade: Factor by which these shares shrink with each further utterance.
         reach: Maximum distance of a neighbour, in utterances.
         event: Penalty of an event summary, which then ranks after the turns it summarizes.
@@ -102,13 +103,13 @@ def _standardise(values: Array, pooled: Array) -> Array:
 
 
 def _date_bonus(named: Array, weights: Weights) -> Array:
-    """Return the bonus of each row by the length of the span that names its day (0: no span)."""
+    """Return the bonus of each row, from the length of the span that names its day (0: none)."""
     bonus: Array = weights.date / (1.0 + weights.span * np.log(np.maximum(named, 1)))
     return np.where(named > 0, bonus, 0.0)
 
 
 def _neighbour_share(score: Array, candidates: Candidates, weights: Weights) -> Array:
-    """Return what the neighbours of each row add to its score; only positive scores count."""
+    """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
     order = np.lexsort((candidates.place, candidates.session))
     session, place = candidates.session[order], candidates.place[order]
     positive = np.maximum(score[order], 0.0)

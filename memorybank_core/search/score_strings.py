@@ -24,4 +24,4 @@ SCORE_STRINGS = {
         "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",
     },
 }
-"""The wording of `SearchResult.why`, which omits summands close to 0."""
+"""Templates by language, then by name: the line, its separator, and the parts of a score."""

@@ -1,8 +1,8 @@
 """Tokenizer of lexical search for English and Chinese text.
 
 Words of alphabetic scripts are stemmed (English Snowball). Runs of Chinese characters or Japanese
-kana become single characters and pairs of characters: this needs no dictionary and also finds names
-that are in no dictionary.
+kana become single characters and pairs of characters: this needs no dictionary, so that
+unusual names are found as well.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ import typer
 
 from memorybank_core import __version__
 from memorybank_core.cli import options
-from memorybank_core.cli.group import OneLineErrors
+from memorybank_core.cli.group import OneLineErrorGroup
 
 from .evaluation.command import evaluate_command
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    cls=OneLineErrors,
+    cls=OneLineErrorGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,7 +15,7 @@ from processes import canaries, obey, open_bank, run, serving
 from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Portrait, Turn
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.stores.sqlite import erasure, pages
-from memorybank_core.text import windows
+from memorybank_core.text import split_windows
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 
@@ -291,4 +291,4 @@ def delete_some(bank, rng, user, turns):
 
 def vector_of(turn):
     """The bytes of the vector of the turn's first window."""
-    return OneOfAKind().embed_query(windows(turn.text)[0]).tobytes()
+    return OneOfAKind().embed_query(split_windows(turn.text)[0]).tobytes()

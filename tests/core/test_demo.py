@@ -19,7 +19,7 @@ from rich.console import Console
 import memorybank_core
 from memorybank_core import Ebbinghaus, HashingEmbedder, MemoryBank
 from memorybank_core.demo.charts import HEIGHT, curve_rows, label_row
-from memorybank_core.demo.passages import best_passage
+from memorybank_core.demo.passages import select_passage
 from memorybank_core.demo.scene import FORECAST_DAY, FORGET_DAY, after_noon
 from memorybank_core.demo.story import QUESTIONS, SPARE_QUESTION, run_demo
 from memorybank_core.demo.strings import STRINGS
@@ -232,17 +232,17 @@ class TestDrawing:
     def test_passage_keeps_the_sentences_that_answer(self):
         text = "We had tea. The cello is old. It was raining all day. Felix slept."
         embedder = HashingEmbedder()
-        assert best_passage(text, "cello", embedder, 200) == text
-        short = best_passage(text, "Who plays the cello?", embedder, 45)
+        assert select_passage(text, "cello", embedder, 200) == text
+        short = select_passage(text, "Who plays the cello?", embedder, 45)
         assert short == "… The cello is old. It was raining all day. …"
-        apart = best_passage(f"{text} A new cello!", "the old, new cello", embedder, 60)
+        apart = select_passage(f"{text} A new cello!", "the old, new cello", embedder, 60)
         assert apart == "… The cello is old. It was raining all day. … A new cello!"
 
     def test_passage_of_one_long_sentence_is_its_beginning(self):
-        assert best_passage("花" * 100, "花", HashingEmbedder(), 20) == "花" * 9 + " …"
+        assert select_passage("花" * 100, "花", HashingEmbedder(), 20) == "花" * 9 + " …"
 
     def test_passage_reads_chinese_sentences(self):
         text = "今天下雨。奶奶的收音机修好了。我们吃了面。晚上排练。"
-        best = best_passage(text, "收音机修好了吗", HashingEmbedder(), 34)
+        best = select_passage(text, "收音机修好了吗", HashingEmbedder(), 34)
         assert best == "… 奶奶的收音机修好了。我们吃了面。 …"
-        assert best_passage(text, "排练", HashingEmbedder(), 20) == "… 晚上排练。"
+        assert select_passage(text, "排练", HashingEmbedder(), 20) == "… 晚上排练。"

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memorybank_core.search.tokenize import tokenize
-from memorybank_core.text import WINDOW, estimate_tokens, sentences, windows, without_surrogates
+from memorybank_core.text import (
+    WINDOW,
+    estimate_tokens,
+    split_sentences,
+    split_windows,
+    without_surrogates,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,7 @@ def test_tokenize_takes_any_text_and_leaves_no_case(text):
 
 def test_a_short_text_is_one_window():
     text = "word " * 200
-    assert windows(text) == [text]
+    assert split_windows(text) == [text]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,7 @@ def test_a_short_text_is_one_window():
 )
 def test_a_long_text_is_cut_into_windows_that_overlap_and_lose_nothing(sentence):
     text = "".join(f"{i}{sentence}" for i in range(120))
-    pieces = windows(text)
+    pieces = split_windows(text)
     assert len(pieces) > 1
     assert all(estimate_tokens(piece) <= WINDOW for piece in pieces)
     assert text.startswith(pieces[0])
@@ -60,7 +66,7 @@ def test_a_long_text_is_cut_into_windows_that_overlap_and_lose_nothing(sentence)
 
 @given(st.text(max_size=3000))
 def test_windows_cover_any_text(text):
-    pieces = windows(text, size=30, overlap=6)
+    pieces = split_windows(text, size=30, overlap=6)
     assert pieces[0] == text[: len(pieces[0])]
     assert text.endswith(pieces[-1])
     assert set(text) == set("".join(pieces))
@@ -94,11 +100,11 @@ def test_torn_emoji_are_mended():
     ],
 )  # fmt: skip
 def test_sentences(text, pieces):
-    assert sentences(text) == pieces
+    assert split_sentences(text) == pieces
 
 
 @given(st.text())
 def test_sentences_lose_nothing_but_space(text):
-    pieces = sentences(text)
+    pieces = split_sentences(text)
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(piece == piece.strip() and piece in text for piece in pieces)

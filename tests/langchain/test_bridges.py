@@ -115,11 +115,11 @@ def test_our_own_embeddings_come_back_as_the_embedder_they_hold():
     ("output", "message"),
     [
         (ConnectionError("no route"), "ConnectionError: no route"),
-        ([[1.0, 0.0], [0.0]], "something else than numbers"),
+        ([[1.0, 0.0], [0.0]], "values that are not numbers"),
         ([[1.0, 0.0, 0.0]], "shape"),
         ([[0.0, 0.0]], "zeros"),
         ([[float("nan"), 1.0]], "not finite"),
-        ("words", "something else than numbers"),
+        ("words", "values that are not numbers"),
     ],
 )
 def test_embeddings_that_fail_are_an_embedder_error(output, message):

@@ -400,7 +400,7 @@ def test_handlers_reveal_nothing_without_a_session(served):
     names = {id: fn.name for id, fn in served.blocks.fns.items() if fn.name}
     public = {"restore_session", "sign_in", "sign_out", "toggle_settings", "cancel_deletion"}
     protected = {id: name for id, name in names.items() if name not in public and id >= 0}
-    assert {"say", "export", "delete", "press", "digest"} <= set(protected.values())
+    assert {"say", "export", "delete", "handle_button", "digest"} <= set(protected.values())
     for id, name in protected.items():
         handler = served.blocks.fns[id]
         if handler.fn is None or name == "<lambda>":

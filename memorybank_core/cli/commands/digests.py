@@ -39,7 +39,7 @@ Concurrency = Annotated[int, typer.Option("--concurrency", help="Digests to make
 
 def summarize(
     path: options.BankPath,
-    user: options.MaybeUser = None,
+    user: options.OptionalUser = None,
     llm: Llm = None,
     language: options.Language = "en",
     concurrency: Concurrency = 4,
@@ -52,7 +52,7 @@ def summarize(
 
 def rebuild(
     path: options.BankPath,
-    user: options.MaybeUser = None,
+    user: options.OptionalUser = None,
     llm: Llm = None,
     language: options.Language = "en",
     concurrency: Concurrency = 4,
@@ -65,7 +65,7 @@ def rebuild(
 
 def verify(
     path: options.BankPath,
-    user: options.MaybeUser = None,
+    user: options.OptionalUser = None,
     llm: Llm = None,
     as_json: options.AsJson = False,
 ) -> None:

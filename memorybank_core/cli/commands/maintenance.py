@@ -44,7 +44,7 @@ def users(path: options.BankPath, as_json: options.AsJson = False) -> None:
 
 
 def stats(
-    path: options.BankPath, user: options.MaybeUser = None, as_json: options.AsJson = False
+    path: options.BankPath, user: options.OptionalUser = None, as_json: options.AsJson = False
 ) -> None:
     """Count the memories of a bank or of one user."""
     with open_existing(path, user=user) as bank:

@@ -9,7 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.locations import parameters, without_parameters, without_password
+from memorybank_core.locations import query_parameters, without_parameters, without_password
 
 SCHEMA = "memorybank"
 """Default schema of a bank's tables."""
@@ -51,7 +51,7 @@ def address_of(url: str) -> Address:
     Raises:
         ConfigurationError: If it is not such a URL.
     """
-    schema = dict(parameters(url)).get("schema", SCHEMA)
+    schema = dict(query_parameters(url)).get("schema", SCHEMA)
     if not re.fullmatch(r"[^\W\d][\w$]{0,62}", schema):
         raise ConfigurationError(
             f"schema={schema!r} is not the name of a schema: use letters, digits and underscores"

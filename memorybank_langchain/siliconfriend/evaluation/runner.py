@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import ConfigurationError, Embedder, InvalidInputError, embedder_named
 from memorybank_core.evaluation import Conversation
-from memorybank_core.validation import require_k
+from memorybank_core.validation import require_count
 
 from .hosts import HostAnswer, ask_host
 from .judges import Grade, Judge
@@ -119,7 +119,7 @@ def _limit_questions(
     Conversations without a question are dropped.
     """
     if limit is not None:
-        require_k(limit, "limit")
+        require_count(limit, "limit")
     positions = sorted(
         (number, index)
         for index, conversation in enumerate(conversations)
@@ -140,4 +140,4 @@ def _require_valid(
     if not conversations:
         raise InvalidInputError("these conversations contain no questions")
     if k is not None:
-        require_k(k)
+        require_count(k)
