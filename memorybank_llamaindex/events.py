@@ -28,7 +28,7 @@ class MemoryEvent(BaseEvent):
 
 
 class MemoryRecalled(MemoryEvent):
-    """Memories were recalled for a query; their ids are in order of relevance.
+    """Event sent when memories were recalled for a query; `ids` are in order of relevance.
 
     Attributes:
         query: The query.
@@ -38,15 +38,15 @@ class MemoryRecalled(MemoryEvent):
 
 
 class MemoryStored(MemoryEvent):
-    """Memories were stored."""
+    """Event sent when memories were stored."""
 
 
 class MemoryReinforced(MemoryEvent):
-    """Memories were strengthened."""
+    """Event sent when memories were strengthened."""
 
 
 class MemoryErased(MemoryEvent):
-    """Memories were deleted permanently."""
+    """Event sent when memories were permanently deleted."""
 
 
 def emit_recalled(user_id: str, query: str, ids: Iterable[str]) -> None:

@@ -68,8 +68,8 @@ class Companion:
             settings: Sampling parameters of the model, such as temperature.
 
         Raises:
-            LLMError: If the model failed, sent nothing for `patience` seconds, or returned an
-                empty answer (AnswerError). The message stays stored: continue, or call `again`.
+            LLMError: If the model fails, sends nothing for `patience` seconds, or returns an empty
+                answer (AnswerError). The message stays stored: continue, or call `again`.
             InvalidInputError: If `text` is empty.
         """
         require_query(text)

@@ -30,8 +30,8 @@ class LineReader:
         """Read the next line.
 
         Raises:
-            EOFError: If the input has ended.
-            KeyboardInterrupt: If the user pressed Ctrl-C.
+            EOFError: If the input ends.
+            KeyboardInterrupt: If the user presses Ctrl-C.
         """
         if self._session is not None:
             return str(self._session.prompt(prompt))

@@ -57,8 +57,10 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: _AllHandlers) -> N
 
     def on(trigger: Any, handler: Callable[..., Any] | None, *inputs: Any, **options: Any) -> Any:
         defaults = {
-            "outputs": layout.all(), "show_progress": "hidden", "api_visibility": "private"
-        }  # fmt: skip
+            "outputs": layout.all_components(),
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
         return gr.on(trigger, handler, inputs=list(inputs), **{**defaults, **options})
 
     session = layout.session

@@ -56,7 +56,7 @@ class PageLayout:
     confirm: gr.Button
     cancel: gr.Button
 
-    def all(self) -> list[Any]:
+    def all_components(self) -> list[Any]:
         """Return all components, as the outputs of a handler."""
         return [getattr(self, field.name) for field in fields(self)]
 
