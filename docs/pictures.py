@@ -89,18 +89,18 @@ def draw_concepts() -> Any:
     write_label(axes, (4.5, 0.73), "one SQLite file, no server", size=8)
     inner = (
         ("Turns", "every exchange, with its time", 2.85),
-        ("Event summaries", "of each day, and of all", 1.95),
-        ("Portrait", "who the user is, how to answer", 1.05),
+        ("Event summaries", "per day, and overall", 1.95),
+        ("Portrait", "personality, advice on responses", 1.05),
     )
     for title, line, bottom in inner:
         draw_box(axes, (3.35, bottom), (2.3, 0.72), [line], title=title, colour=BLUE)
-    draw_box(axes, (0.2, 2.66), (2.0, 1.1), ["what a user says, and", "what is answered"],
-        title="Talk", colour=GREY)  # fmt: skip
+    draw_box(axes, (0.2, 2.66), (2.0, 1.1), ["messages of the user,", "answers of the model"],
+        title="Conversation", colour=GREY)  # fmt: skip
     draw_box(axes, (0.2, 1.0), (2.0, 1.1), ["days become summaries", "and a portrait"],
         title="Digest", colour=GREEN)  # fmt: skip
     draw_box(axes, (6.8, 2.66), (2.0, 1.1), ["meaning, words, dates,", "neighbours, retention"],
         title="Recall", colour=ORANGE)  # fmt: skip
-    draw_box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):", "what faded is archived"],
+    draw_box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):", "faded memories are archived"],
         title="Forgetting", colour=PURPLE)  # fmt: skip
     draw_arrow(axes, (2.2, 3.21), (3.2, 3.21), "add")
     draw_arrow(axes, (3.2, 1.75), (2.2, 1.75), "turns")
@@ -116,7 +116,7 @@ def draw_concepts() -> Any:
     write_label(
         axes,
         (4.5, 0.25),
-        "All of it works without a language model; with one, digests are written.",
+        "All of it works without a language model; with one, the model writes the digests.",
     )
     return figure
 
