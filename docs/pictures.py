@@ -100,8 +100,8 @@ def draw_concepts() -> Any:
         title="Digest", colour=GREEN)  # fmt: skip
     draw_box(axes, (6.8, 2.66), (2.0, 1.1), ["meaning, words, dates,", "neighbours, retention"],
         title="Recall", colour=ORANGE)  # fmt: skip
-    draw_box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):", "faded memories are archived"],
-        title="Forgetting", colour=PURPLE)  # fmt: skip
+    draw_box(axes, (6.8, 1.0), (2.0, 1.1), ["R = exp(−t / (5 · S)):",
+        "faded memories are archived"], title="Forgetting", colour=PURPLE)  # fmt: skip
     draw_arrow(axes, (2.2, 3.21), (3.2, 3.21), "add")
     draw_arrow(axes, (3.2, 1.75), (2.2, 1.75), "turns")
     draw_arrow(axes, (2.2, 1.3), (3.2, 1.3), "summarize")
