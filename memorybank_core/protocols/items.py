@@ -1,4 +1,4 @@
-"""The interface of a store of items: JSON values under keys in namespaces."""
+"""Interface of a store of items: JSON values under keys in namespaces."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Item:
 
     Attributes:
         namespace: One or more strings.
-        key: Its name in the namespace.
+        key: Name of the item in the namespace.
         value: JSON.
         created_at: Time of the first write of the key.
         updated_at: Time of the last write.
-        ttl: Minutes without a read or a write until it expires; None for never.
+        ttl: Minutes after the last read or write until it expires; None if it does not expire.
         fields: The parts of the value that a search compares, as the caller names them.
     """
 
@@ -37,7 +37,7 @@ class Item:
 
 
 class ItemStore(Protocol):
-    """Stores JSON values under keys in namespaces. Expired items are not returned.
+    """Store of JSON values under keys in namespaces. Expired items are not returned.
 
     A prefix is the beginning of a namespace, label by label; () is every namespace. Each call that
     writes is one durable transaction.
@@ -64,7 +64,7 @@ class ItemStore(Protocol):
             now: The time at which items may have expired.
             vector: Sort by nearness to this vector: the score is the best cosine of the item's
                 vectors. Items without vectors follow, with None.
-            accepts: Return only items whose value this accepts.
+            accepts: Called with a value; only items for which it returns True are returned.
             limit: Maximum number of items.
             offset: Number of items to skip.
         """
@@ -81,9 +81,9 @@ class ItemStore(Protocol):
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
     ) -> bool:
-        """Store items and delete others, and drop expired items.
+        """Store items, delete others and drop expired items.
 
-        An item of a known key replaces it and keeps its `created_at`.
+        An item with a known key replaces the stored one, but keeps its `created_at`.
 
         Returns:
             False if bytes of the deleted items could not be erased yet.

@@ -1,4 +1,4 @@
-"""The input and output of `MemoryStore.candidates`."""
+"""Input and output of `MemoryStore.candidates`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Candidates:
         key: int64; the argument of `MemoryStore.fetch`, in the order of writing.
         similarity: float64; cosine to the query, the best of the memory's windows.
         lexical: float64; BM25 with this user's term statistics.
-        pooled: bool; whether a signal found it; otherwise it is a neighbour of one that was.
+        pooled: bool; whether a signal found it; otherwise it is a neighbour of such a memory.
         named: int64; length in days of the shortest span that the query names and that contains
             its day, or 0.
         spoken: bool; whether it was said by the one speaker that the query names.

@@ -1,4 +1,4 @@
-"""Interfaces of a store of memories, and of the module that opens one."""
+"""Interfaces of stores of memories, and of the modules that open them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .search import Candidates, Filter, Probe
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Everything that a store has of a memory, as it moves from one store to another.
+    """All data that a store has of one memory, to copy it to another store.
 
     Attributes:
         key: Its position in the order of writing, in this store.
@@ -38,10 +38,10 @@ StateChange = Literal["archive", "restore", "pin", "unpin"]
 
 
 class MemoryStore(Protocol):
-    """Keeps and searches memories. Every call is about one user.
+    """Store of memories that finds candidates for a search. Most calls are about one user.
 
     Each call that writes is one durable transaction: when it returns, the change is on disk; if it
-    raises, nothing of it is.
+    raises, nothing was changed.
     """
 
     @property
@@ -68,9 +68,9 @@ class MemoryStore(Protocol):
             user_id: The user.
             memories: The memories, with distinct ids.
             vectors: The vectors of each memory's windows.
-            replace: Let a memory of a known id replace the text and vectors of that one, which
-                keeps its strength, recalls, archive and pin.
-            recalled: By id, the times at which new memories were recalled before.
+            replace: Whether a memory with a known id replaces the text and vectors of the stored
+                one, which keeps its strength, recalls, archiving and pin.
+            recalled: The times of earlier recalls of new memories, by id.
 
         Raises:
             ConflictError: If an id is taken and `replace` is False.
@@ -140,9 +140,9 @@ class MemoryStore(Protocol):
     ) -> DeletionReceipt:
         """Delete memories for good: these ids, this day, or everything of the user.
 
-        Also deletes what was derived from them. A turn takes the event summaries and digests of
-        its day, and the overall digests. An event takes the summary of its day and the overall
-        summary.
+        Also deletes what was derived from them. Deleting a turn deletes the event summaries and
+        digests of its day, and the overall digests. Deleting an event summary deletes the summary
+        of its day and the overall summary.
         """
         ...
 
@@ -155,9 +155,10 @@ class MemoryStore(Protocol):
         ...
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
-        """Store memories, of distinct ids, with all data that another store had of them.
+        """Store memories, with distinct ids, copied from another store with all their data.
 
-        A memory of a known id replaces that one, strength and recalls included. Keys are new.
+        A memory with a known id replaces the stored one, strength and recalls included. Each
+        memory gets a new key.
         """
         ...
 
@@ -176,7 +177,7 @@ class MemoryStore(Protocol):
             user_id: The user.
             digests: The digests.
             made_from: The memories and digests that they were made from.
-            events: Event summaries to store with them; replaces those of known ids, as `add` does.
+            events: Event summaries to store with them; they replace those with the same ids.
             vectors: The vectors of each event's windows.
 
         Raises:
@@ -214,10 +215,10 @@ class MemoryStore(Protocol):
 
 
 class StoreBackend(Protocol):
-    """The functions of a kind of store: what the module behind an entry point offers.
+    """Functions of a module that opens one kind of store.
 
-    The entry point belongs to the group "memorybank.stores". Its name is the scheme of the URLs
-    that the module opens, or "file" for paths.
+    An entry point of the group "memorybank.stores" refers to the module. Its name is the scheme of
+    the URLs that the module opens, or "file" for paths.
     """
 
     def open_store(

@@ -1,4 +1,4 @@
-"""Stores: the places that memories are kept in and searched."""
+"""Stores of memories: SQLite files and PostgreSQL databases."""
 
 from typing import TYPE_CHECKING, Any
 

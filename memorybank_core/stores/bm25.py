@@ -1,7 +1,7 @@
 """BM25 index of one user's memories: an inverted index in numpy.
 
-Terms are stored as 32-bit checksums, sorted, with contiguous postings. The latest postings stay
-unsorted in a short tail until they are worth merging.
+Terms are stored as 32-bit checksums, sorted, with contiguous postings. The latest postings are
+kept unsorted in a tail, which is merged when it grows long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .rules import K1, B
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """A distinct term of a memory and its count, as stored on disk."""
 
-_TAIL = 16_384
+_TAIL = 16_384  # postings that the tail may hold, however small the index is
 _MAX_COUNT = 65_535
 
 
@@ -51,7 +51,7 @@ class LexicalIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays take."""
+        """Size of the arrays in bytes."""
         arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
         return sum(array.nbytes for array in arrays)
 
@@ -82,7 +82,7 @@ class LexicalIndex:
         self._lengths = self._lengths[:size]
 
     def scores(self, terms: Iterable[str]) -> Array:
-        """Return the BM25 of every memory, float32 (n,), with the non-negative idf of Lucene."""
+        """Return the BM25 score of every memory, float32 (n,), with Lucene's non-negative idf."""
         result = np.zeros(len(self), np.float32)
         if not len(self):
             return result
@@ -98,9 +98,9 @@ class LexicalIndex:
 
     def _find(self, key: int) -> tuple[Array, Array]:
         """Return the memories that have a term, and their counts of it as float32."""
-        at = int(np.searchsorted(self._keys, np.uint32(key)))
-        stop = at + int(at < len(self._keys) and self._keys[at] == key)
-        low, high = int(self._starts[at]), int(self._starts[stop])
+        start = int(np.searchsorted(self._keys, np.uint32(key)))
+        stop = start + int(start < len(self._keys) and self._keys[start] == key)
+        low, high = int(self._starts[start]), int(self._starts[stop])
         tail = np.flatnonzero(self._tail_keys == key)
         docs = np.concatenate((self._docs[low:high], self._tail_docs[tail]))
         counts = np.concatenate((self._counts[low:high], self._tail_counts[tail]))
@@ -117,7 +117,7 @@ class LexicalIndex:
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
 
     def _index_terms(self, keys: Array, size: int) -> None:
-        """Record the start of each term in the sorted postings, which are of `size` memories."""
+        """Record where the postings of each term start; they are those of `size` memories."""
         self._keys, first = np.unique(keys, return_index=True)
         self._starts = np.append(first, len(keys)).astype(np.int64)
         self._sorted = size

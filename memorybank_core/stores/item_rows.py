@@ -1,4 +1,4 @@
-"""Rows of items that both stores have: conversions from and to items, paths of namespaces.
+"""Rows of items, as both stores have them: columns, conversions and paths of namespaces.
 
 A namespace is stored as one path, "/" and every label ended by "/", so that the namespaces of a
 prefix are one range of paths: "/u1/" up to "/u10". In a label "/" is written "~1" and "~" is
@@ -15,9 +15,9 @@ import numpy as np
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 
-from .rows import Row, micros, moment
+from .rows import Row, from_micros, to_micros
 
-COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
+ITEM_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
 """The columns of an item."""
 
 
@@ -33,45 +33,47 @@ def namespace_of(path: str) -> Namespace:
     return tuple(label.replace("~1", "/").replace("~0", "~") for label in labels)
 
 
-def bounds(prefix: Namespace) -> tuple[str, str]:
+def path_range(prefix: Namespace) -> tuple[str, str]:
     """Return the range of paths under a prefix, the end excluded ("0" follows "/")."""
     start = path_of(prefix)
     return start, f"{start[:-1]}0"
 
 
-def expiry(ttl: float | None, now: datetime) -> int | None:
-    """Return the time at which `ttl` minutes from now are over, in microseconds since 1970."""
-    return None if ttl is None else micros(now) + round(ttl * 60e6)
+def expiry_time(ttl: float | None, now: datetime) -> int | None:
+    """Return the time `ttl` minutes after `now`, in microseconds since 1970, or None."""
+    return None if ttl is None else to_micros(now) + round(ttl * 60e6)
 
 
 def to_blob(matrix: Matrix) -> bytes:
-    """Return vectors as they are stored."""
+    """Return vectors as bytes, as they are stored."""
     return np.ascontiguousarray(matrix, np.float32).tobytes()
 
 
 def to_row(item: Item, matrix: Matrix | None) -> Row:
-    """Return the values of `COLUMNS`, the time of expiry and the vectors."""
+    """Return the values of `ITEM_COLUMNS`, the time of expiry_time and the vectors."""
     return (
         path_of(item.namespace),
         item.key,
         item.value,
-        micros(item.created_at),
-        micros(item.updated_at),
+        to_micros(item.created_at),
+        to_micros(item.updated_at),
         item.ttl,
         json.dumps(list(item.fields)) if item.fields else None,
-        expiry(item.ttl, item.updated_at),
+        expiry_time(item.ttl, item.updated_at),
         None if matrix is None else to_blob(matrix),
     )
 
 
 def to_item(row: Row) -> Item:
-    """Return the item of a row of `COLUMNS`."""
+    """Return the item of a row of `ITEM_COLUMNS`."""
     path, key, value, created, updated, ttl, fields = row
     embedded = tuple(json.loads(fields)) if fields else ()
-    return Item(namespace_of(path), key, value, moment(created), moment(updated), ttl, embedded)
+    return Item(
+        namespace_of(path), key, value, from_micros(created), from_micros(updated), ttl, embedded
+    )
 
 
-def page(
+def select_page(
     rows: Iterable[Row],
     *,
     vector: Vector | None,
@@ -79,23 +81,23 @@ def page(
     limit: int,
     offset: int,
 ) -> list[tuple[Item, float | None]]:
-    """Return the page of a search; see `ItemStore.search`.
+    """Return the requested page of a search; see `ItemStore.search`.
 
     Args:
-        rows: `COLUMNS`, followed by the item's vectors if there is a `vector`; in the order of
-            their keys, or already the last updated first.
+        rows: `ITEM_COLUMNS`, followed by the item's vectors if there is a `vector`; sorted by key,
+            or by the time of the last update, latest first.
         vector: The vector to compare with.
-        accepts: Whether a value may be returned.
+        accepts: Returns whether an item with this value may be returned.
         limit: Maximum number of items.
         offset: Number of items to skip.
     """
     accepted = [row for row in rows if accepts is None or accepts(row[2])]
     accepted.sort(key=lambda row: -row[4])
-    scored = [(row, None) for row in accepted] if vector is None else _ranked(accepted, vector)
+    scored = [(row, None) for row in accepted] if vector is None else _rank(accepted, vector)
     return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
 
 
-def _ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
+def _rank(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
     """Sort rows by the best cosine of their vectors; rows without vectors come last."""
     near = [row for row in rows if row[7]]
     rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
@@ -106,4 +108,4 @@ def _ranked(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None
     counts = [len(row[7]) // vector.nbytes for row in near]
     best = np.maximum.reduceat(cosines, np.cumsum([0, *counts[:-1]]))
     order = np.argsort(-best, kind="stable").tolist()
-    return [*((near[place], float(best[place])) for place in order), *rest]
+    return [*((near[index], float(best[index])) for index in order), *rest]

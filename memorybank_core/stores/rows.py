@@ -1,4 +1,4 @@
-"""Rows that both stores have: their columns, and conversions from and to records."""
+"""Rows of memories and digests, as both stores have them: columns and conversions."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from memorybank_core.reports import Stats
 
 Row = tuple[Any, ...]
 
-CONTENT = "id, kind, session, day, created_at, query, response, user_name, companion_name"
-COLUMNS = f"{CONTENT}, strength, recalls, last_recalled_at, archived_at, pinned"
+CONTENT_COLUMNS = "id, kind, session, day, created_at, query, response, user_name, companion_name"
+MEMORY_COLUMNS = f"{CONTENT_COLUMNS}, strength, recalls, last_recalled_at, archived_at, pinned"
 """The columns of a memory."""
-DIGEST = "kind, day, text, made_by, made_at, source"
+DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def micros(moment: datetime) -> int:
+def to_micros(moment: datetime) -> int:
     """Return the microseconds since 1970, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def moment(micros: int) -> datetime:
-    """Invert `micros`."""
+def from_micros(micros: int) -> datetime:
+    """Return the time of microseconds since 1970 (inverts `to_micros`)."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def from_memory(memory: Memory) -> Row:
-    """Return the values of `COLUMNS`. The text of an event is in the column of a turn's query."""
+    """Return the values of `MEMORY_COLUMNS`; an event's text is in the column of a turn's query."""
     turn = memory.turn
     return (
         memory.id,
         memory.kind,
         turn.session if turn else memory.session,
         memory.day.isoformat(),
-        micros(memory.created_at),
+        to_micros(memory.created_at),
         turn.query if turn else memory.text,
         turn.response if turn else "",
         turn.user_name if turn else None,
         turn.companion_name if turn else None,
         memory.strength,
         memory.recalls,
-        None if memory.last_recalled_at is None else micros(memory.last_recalled_at),
-        None if memory.archived_at is None else micros(memory.archived_at),
+        None if memory.last_recalled_at is None else to_micros(memory.last_recalled_at),
+        None if memory.archived_at is None else to_micros(memory.archived_at),
         memory.pinned,
     )
 
 
 def to_memory(user_id: str, row: Row) -> Memory:
-    """Return the memory of a row of `COLUMNS`."""
+    """Return the memory of a row of `MEMORY_COLUMNS`."""
     (id, kind, session, day, created, query, response, user, companion, *state) = row
     strength, recalls, recalled, archived, pinned = state
-    created_at = moment(created)
+    created_at = from_micros(created)
     turn = None
     if kind == "turn":
         turn = Turn(query, response, created_at, id, session, user, companion)
@@ -68,18 +68,18 @@ def to_memory(user_id: str, row: Row) -> Memory:
         session=session or day,
         strength=strength,
         recalls=recalls,
-        last_recalled_at=None if recalled is None else moment(recalled),
-        archived_at=None if archived is None else moment(archived),
+        last_recalled_at=None if recalled is None else from_micros(recalled),
+        archived_at=None if archived is None else from_micros(archived),
         turn=turn,
         pinned=bool(pinned),
     )
 
 
 def from_digest(digest: Digest) -> Row:
-    """Return the values of `DIGEST`; overall digests have the day "", which sorts first."""
+    """Return the values of `DIGEST_COLUMNS`; overall digests have the day "", which sorts first."""
     day = "" if digest.day is None else digest.day.isoformat()
     kind = "portrait" if isinstance(digest, Portrait) else "summary"
-    return (kind, day, digest.text, digest.made_by, micros(digest.made_at), digest.source)
+    return (kind, day, digest.text, digest.made_by, to_micros(digest.made_at), digest.source)
 
 
 def to_digest(user_id: str, row: Row) -> Digest:
@@ -87,7 +87,7 @@ def to_digest(user_id: str, row: Row) -> Digest:
     kind, day, text, made_by, made_at, source = row
     record = Portrait if kind == "portrait" else Summary
     of = date.fromisoformat(day) if day else None
-    return record(user_id, text, of, made_by, moment(made_at), source)
+    return record(user_id, text, of, made_by, from_micros(made_at), source)
 
 
 def to_stats(row: Row, file_bytes: int) -> Stats:

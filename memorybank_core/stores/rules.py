@@ -17,8 +17,8 @@ from memorybank_core.search.tokenize import tokenize
 K1, B = 0.9, 0.4
 """BM25's saturation and length normalization: the defaults of Anserini (Yang et al. 2017)."""
 
-POOL_SHARE = 4
-"""Each signal contributes a quarter of the memories, within the limits of the probe."""
+POOL_DIVISOR = 4
+"""Each signal contributes one memory in four, within the limits of the probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ExpectedEmbedder:
 
     Attributes:
         location: The path or URL of the bank, for the error.
-        name: Its name.
+        name: Name of the embedder.
         dimension: Length of its vectors.
     """
 
@@ -36,7 +36,7 @@ class ExpectedEmbedder:
     dimension: int
 
     def require(self, name: str, dimension: int) -> None:
-        """Check that it is the embedder that wrote the bank.
+        """Check that this embedder wrote the bank.
 
         Raises:
             EmbedderMismatchError: If an embedder of another name or dimension wrote it.
@@ -82,38 +82,46 @@ def _identity(digest: Digest) -> tuple[type, date | None, str]:
 
 
 def digests_to_delete(
-    deleted: Collection[tuple[str, str]], day: date | None, digests: Iterable[tuple[str, str]]
+    deleted: Collection[tuple[str, str]],
+    deleted_day: date | None,
+    digests: Iterable[tuple[str, str]],
 ) -> set[tuple[str, str]]:
-    """Return the digests that a deletion takes: what was derived from the deleted memories.
+    """Return the digests to delete because they were derived from deleted memories.
 
-    A turn takes the digests of its day and the overall ones. An event summary takes the summary
-    of its day and the overall summary. A deleted day takes its digests even if it has no memories.
+    Deleting a turn deletes the digests of its day and the overall ones. Deleting an event summary
+    deletes the summary of its day and the overall summary. Deleting a day deletes its digests even
+    if it has no memories.
 
     Args:
         deleted: Kind and day of every deleted memory.
-        day: The deleted day, if a whole day is deleted.
+        deleted_day: The day, if a whole day is deleted.
         digests: Kind and day of every digest of the user; the day of an overall one is "".
+
+    Returns:
+        Kind and day of each digest to delete.
     """
     digests = set(digests)
-    turn_days = {of for kind, of in deleted if kind == "turn"} | ({str(day)} if day else set())
-    event_days = {of for kind, of in deleted if kind == "event"} - turn_days
-    doomed = {(kind, of) for kind, of in digests if of in turn_days}
-    if doomed or (turn_days and deleted):
-        doomed |= {(kind, of) for kind, of in digests if not of}
+    turn_days = {day for kind, day in deleted if kind == "turn"}
+    if deleted_day:
+        turn_days.add(str(deleted_day))
+    event_days = {day for kind, day in deleted if kind == "event"} - turn_days
+    to_delete = {(kind, day) for kind, day in digests if day in turn_days}
+    if to_delete or (turn_days and deleted):
+        to_delete |= {(kind, day) for kind, day in digests if not day}
     if event_days:
-        doomed |= {("summary", of) for of in (*event_days, "")} & digests
-    return doomed
+        to_delete |= {("summary", day) for day in (*event_days, "")} & digests
+    return to_delete
 
 
-def pool_size(smallest: int, largest: int, count: int) -> int:
+def candidates_per_signal(smallest: int, largest: int, count: int) -> int:
     """Return how many of `count` memories each signal contributes to the candidates."""
-    return min(largest, max(smallest, count // POOL_SHARE))
+    return min(largest, max(smallest, count // POOL_DIVISOR))
 
 
 def sole_speaker(
     query: str, response: str, user_name: str | None, companion_name: str | None
 ) -> str | None:
-    """Return the name of the only speaker of a turn, or None if both spoke or it has no name."""
+    """Return the name of the only speaker of a turn; None if both spoke, or it is unnamed."""
     if query and response:
         return None
     return (user_name if query else companion_name) or None
@@ -125,7 +133,7 @@ def utterance_count(query: str, response: str) -> int:
 
 
 def named_speaker(terms: Iterable[str], speakers: Iterable[str]) -> str | None:
-    """Return the one speaker that a query of these terms names, None if not exactly one."""
+    """Return the speaker named by these query terms, or None unless they name exactly one."""
     query_terms = set(terms)
     named = [name for name in speakers if (parts := set(tokenize(name))) and parts <= query_terms]
     return named[0] if len(named) == 1 else None

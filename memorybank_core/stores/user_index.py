@@ -17,7 +17,7 @@ from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
 
 from .bm25 import LexicalIndex
-from .rules import named_span_lengths, named_speaker, pool_size
+from .rules import candidates_per_signal, named_span_lengths, named_speaker
 
 ROW = np.dtype(
     [
@@ -36,7 +36,7 @@ ROW = np.dtype(
 """The columns of a memory; `day` is a proleptic ordinal, names are codes."""
 
 NONE = -1
-"""The code for no single session (an event summary) or speaker (an exchange)."""
+"""The code of a memory without a session (an event summary) or one speaker (an exchange)."""
 UNKNOWN = -2
 """The code of a session or speaker that no memory has."""
 
@@ -78,7 +78,7 @@ class UserIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the index takes."""
+        """Size of the index in bytes."""
         arrays = (self._rows, self._first, self._owner, self._order, self._rank, self._place)
         vectors = self._faiss.ntotal * self._faiss.d * 4
         return vectors + self._lexical.nbytes + sum(array.nbytes for array in arrays)
@@ -102,10 +102,10 @@ class UserIndex:
         self._owner = np.append(self._owner, np.repeat(positions, counts))
         self._first = np.append(self._first, first)
         self._rows = np.append(self._rows, self._encode(memories))
-        self._arrange(int(positions[0]))
+        self._insert_into_order(int(positions[0]))
 
     def truncate(self, key: int) -> None:
-        """Drop the memories from this key on."""
+        """Drop the memory with this key and all later ones."""
         size = int(np.searchsorted(self._rows["key"], key))
         if size == len(self):
             return
@@ -120,24 +120,28 @@ class UserIndex:
     def update(self, memories: Sequence[IndexedMemory]) -> None:
         """Update the columns of indexed memories."""
         if memories:
-            at = np.searchsorted(self._rows["key"], [memory.key for memory in memories])
-            self._rows[at] = self._encode(memories)
+            positions = np.searchsorted(self._rows["key"], [memory.key for memory in memories])
+            self._rows[positions] = self._encode(memories)
 
     def candidates(self, probe: Probe) -> Candidates:
-        """Return the memories found by a signal, overall and in the named days, with neighbours."""
-        allowed = self._allowed(probe.filter)
+        """Return the candidates for a probe.
+
+        These are the best memories by each signal, among all memories and among those of the days
+        that the query names, with their neighbours in the conversation.
+        """
+        allowed = self._filter_mask(probe.filter)
         lexical = self._lexical.scores(probe.terms)
         named = named_span_lengths(self._rows["day"], probe.days)
         pooled = np.zeros(len(self), bool)
-        pooled[self._pool(probe, lexical, allowed)] = True
+        pooled[self._pool_best(probe, lexical, allowed)] = True
         if named.any():
             within = named > 0 if allowed is None else (named > 0) & allowed
-            pooled[self._pool(probe, lexical, within)] = True
-        chosen = self._with_neighbours(np.flatnonzero(pooled), probe.reach, allowed)
+            pooled[self._pool_best(probe, lexical, within)] = True
+        chosen = self._add_neighbours(np.flatnonzero(pooled), probe.reach, allowed)
         rows = self._rows[chosen]
         return Candidates(
             key=rows["key"],
-            similarity=self._similarity(probe, chosen),
+            similarity=self._compute_similarity(probe, chosen),
             lexical=lexical[chosen].astype(np.float64),
             pooled=pooled[chosen],
             named=named[chosen],
@@ -169,11 +173,11 @@ class UserIndex:
         ]
         return rows
 
-    def _arrange(self, start: int) -> None:
+    def _insert_into_order(self, start: int) -> None:
         """Insert the memories from position `start` on into the order of the conversations."""
-        new = self._sorted(start)
+        new = self._sort_positions(start)
         if start and self._sort_key(new[0]) < self._sort_key(self._order[-1]):
-            self._order = self._sorted(0)
+            self._order = self._sort_positions(0)
         else:  # they continue the last conversation: the usual case
             self._order = np.append(self._order, new)
         self._compute_places()
@@ -184,7 +188,7 @@ class UserIndex:
         self._rank[self._order] = np.arange(len(self._order))
         self._place = np.cumsum(self._rows["utterances"][self._order], dtype=np.int64)
 
-    def _sorted(self, start: int) -> Array:
+    def _sort_positions(self, start: int) -> Array:
         """Return the positions from `start` on, by session, then by time."""
         rows = self._rows[start:]
         return np.lexsort((rows["key"], rows["created"], rows["session"])) + start
@@ -193,8 +197,8 @@ class UserIndex:
         row = self._rows[position]
         return int(row["session"]), float(row["created"])
 
-    def _allowed(self, filter: Filter) -> Array | None:
-        """Return a mask of the memories that satisfy the filter, bool (n,); None if all do."""
+    def _filter_mask(self, filter: Filter) -> Array | None:
+        """Return a mask of the memories that satisfy the filter, bool (n,), or None if all do."""
         conditions = []
         if not filter.archived and self._rows["archived"].any():
             conditions.append(~self._rows["archived"])
@@ -211,13 +215,13 @@ class UserIndex:
         return allowed
 
     def _named_speaker(self, terms: Sequence[str]) -> int:
-        """Return the code of the one speaker that a query of these terms names, or UNKNOWN."""
+        """Return the code of the only speaker named by these query terms, or UNKNOWN."""
         name = named_speaker(terms, self._speakers)
         return UNKNOWN if name is None else self._speakers[name]
 
-    def _pool(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
+    def _pool_best(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
         """Return the best positions by similarity and the best by BM25, the same number of each."""
-        size = pool_size(probe.least, probe.pool, len(self))
+        size = candidates_per_signal(probe.least, probe.pool, len(self))
         if allowed is not None:
             lexical = np.where(allowed, lexical, 0.0)
         matching = np.flatnonzero(lexical)
@@ -225,9 +229,9 @@ class UserIndex:
             scores = lexical[matching]
             limit = np.partition(scores, -size)[-size]
             matching = np.append(matching[scores > limit], matching[scores == limit])[:size]
-        return np.append(self._nearest(probe, allowed), matching)
+        return np.append(self._find_nearest(probe, allowed), matching)
 
-    def _nearest(self, probe: Probe, allowed: Array | None) -> Array:
+    def _find_nearest(self, probe: Probe, allowed: Array | None) -> Array:
         """Return the positions of the memories whose vectors are nearest to the query's."""
         if not len(self):
             return np.zeros(0, np.int64)
@@ -236,7 +240,7 @@ class UserIndex:
             bits = np.packbits(allowed[self._owner], bitorder="little")
             selector = faiss.IDSelectorBitmap(len(self._owner), faiss.swig_ptr(bits))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        size = pool_size(probe.least, probe.pool, len(self))
+        size = candidates_per_signal(probe.least, probe.pool, len(self))
         count = min(size, len(self._owner))
         while True:  # many windows may belong to few memories
             _, indices = self._faiss.search(probe.vector[None, :], count, params=parameters)
@@ -246,19 +250,19 @@ class UserIndex:
                 return positions
             count = min(2 * count, len(self._owner))
 
-    def _with_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
+    def _add_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
         """Return the pooled positions and their neighbours, at most `reach` utterances away."""
-        at = self._rank[pooled][:, None]
-        around = np.clip(at + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
+        ranks = self._rank[pooled][:, None]
+        around = np.clip(ranks + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
         near, session = self._order[around], self._rows["session"]
         same = (session[near] == session[pooled][:, None]) & (session[near] >= 0)
-        same &= np.abs(self._place[around] - self._place[at]) <= reach
+        same &= np.abs(self._place[around] - self._place[ranks]) <= reach
         chosen = np.zeros(len(self), bool)
         chosen[pooled] = True
         chosen[near[same]] = True
         return np.flatnonzero(chosen if allowed is None else chosen & allowed)
 
-    def _similarity(self, probe: Probe, chosen: Array) -> Array:
+    def _compute_similarity(self, probe: Probe, chosen: Array) -> Array:
         """Return the cosine of each chosen memory's best window, float64."""
         if not len(chosen):
             return np.zeros(0, np.float64)

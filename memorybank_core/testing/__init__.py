@@ -1,4 +1,4 @@
-"""Tools for tests: fakes with output that can be computed by eye, and the contract of stores."""
+"""Tools for tests: fakes with output that is easy to compute, and the contract of stores."""
 
 from .contract import StoreContract
 from .fakes import FakeLLM, WordLengthEmbedder

@@ -49,14 +49,14 @@ from .items import ItemContract
 
 
 class StoreContract(ItemContract):
-    """The tests. Each begins with an empty location and opens it with `open_store`.
+    """Tests of a store. Each begins with an empty location and opens it with `open_store`.
 
     Attributes:
         erases: Whether a deletion erases the bytes of deleted rows at once.
     """
 
     def open_store(self) -> MemoryStore:
-        """Open the test's location, for the embedder "by-hand" of dimension 3.
+        """Open the store at the test's location, for the embedder "by-hand" of dimension 3.
 
         A second call within one test opens the same location again.
         """
@@ -73,7 +73,7 @@ class StoreContract(ItemContract):
     # Adding and reading back
 
     def test_memories_round_trip(self) -> None:
-        whole = replace(
+        full = replace(
             turn("a café 茶 🍵\0", answer="它很好", session="s"),
             strength=2.5,
             recalls=3,
@@ -81,8 +81,8 @@ class StoreContract(ItemContract):
             archived_at=NOON + timedelta(days=2),
             pinned=True,
         )
-        with self.stored(whole, event("e summary")) as store:
-            assert store.known(ADA, ["a", "e", "z"]) == {"a": whole, "e": event("e summary")}
+        with self.stored(full, event("e summary")) as store:
+            assert store.known(ADA, ["a", "e", "z"]) == {"a": full, "e": event("e summary")}
 
     def test_everything_is_stored_after_reopening(self) -> None:
         with self.stored(turn("a"), event("e")) as store:
@@ -160,7 +160,7 @@ class StoreContract(ItemContract):
             assert {len(getattr(columns, field.name)) for field in fields(Candidates)} == {0}
             assert store.fetch(ADA, []) == {}
 
-    def test_columns_have_the_promised_types(self) -> None:
+    def test_columns_have_the_documented_types(self) -> None:
         dtypes = dict.fromkeys(("key", "named", "session", "place"), "int64")
         dtypes |= dict.fromkeys(("pooled", "spoken"), "bool")
         with self.stored(turn("a"), turn("b")) as store:
@@ -191,7 +191,7 @@ class StoreContract(ItemContract):
             common = candidates_by_id(store, ADA, probe("tea"))
             assert 0.0 < common["a"]["lexical"] < scores["a"]
 
-    def test_either_signal_brings_its_best_candidates(self) -> None:
+    def test_each_signal_contributes_its_best_candidates(self) -> None:
         with self.stored(turn("near"), turn("word cello"), turn("far")) as store:
             store.add(ADA, [turn("nearest")], [NORTH])
             rows = candidates_by_id(store, ADA, probe("cello", NORTH, pool=1))
@@ -286,7 +286,7 @@ class StoreContract(ItemContract):
             (memory,) = store.memories(ADA, ALL)
             assert memory.refreshed_at == NOON + timedelta(days=1)
 
-    def test_recalls_at_once_all_count(self) -> None:
+    def test_concurrent_recalls_are_all_counted(self) -> None:
         with self.stored(turn("a")) as store, ThreadPoolExecutor(4) as threads:
             recall = lambda number: store.strengthen(ADA, ["a"], NOON, f"t{number}", LAW)  # noqa: E731
             assert sum(threads.map(recall, range(40))) == 40
@@ -368,7 +368,7 @@ class StoreContract(ItemContract):
         with self.stored(turn("a"), event("e"), event("f", hours=24)) as store:
             portrait = Portrait(ADA, "kind", day(4), None, NOON)
             other = Summary(ADA, "of 5", day(5), None, NOON)
-            gone = [Summary(ADA, "of", of, None, NOON) for of in (None, day(4))]
+            gone = [Summary(ADA, "of", when, None, NOON) for when in (None, day(4))]
             store.set_digests(ADA, [portrait, other, *gone])
             assert store.delete(ADA, ids=["e"]).digests == 2
             assert ids(store.memories(ADA, ALL)) == ["a", "f"]
@@ -376,7 +376,9 @@ class StoreContract(ItemContract):
 
     def test_deleting_a_day(self) -> None:
         with self.stored(turn("a"), event("e"), turn("c", hours=24)) as store:
-            store.set_digests(ADA, [Portrait(ADA, "kind", of, None, NOON) for of in (None, day(4))])
+            store.set_digests(
+                ADA, [Portrait(ADA, "kind", when, None, NOON) for when in (None, day(4))]
+            )
             receipt = store.delete(ADA, day=day(4))
             assert (receipt.memories, receipt.digests, receipt.remaining) == (2, 2, 1)
             assert ids(store.memories(ADA, ALL)) == ["c"]
@@ -384,7 +386,9 @@ class StoreContract(ItemContract):
 
     def test_deleting_a_day_without_memories_deletes_its_digests(self) -> None:
         with self.stored(turn("a")) as store:
-            store.set_digests(ADA, [Portrait(ADA, "kind", of, None, NOON) for of in (None, day(9))])
+            store.set_digests(
+                ADA, [Portrait(ADA, "kind", when, None, NOON) for when in (None, day(9))]
+            )
             assert store.delete(ADA, day=day(9)).digests == 2
             assert store.digests(ADA) == []
 
@@ -479,9 +483,7 @@ class StoreContract(ItemContract):
             }
             assert store.vectors(BOB, ["a"]) == {}
 
-    def test_scan_and_put_copy_memories_in_the_order_of_writing(
-        self,
-    ) -> None:
+    def test_scan_and_put_copy_memories_in_the_order_of_writing(self) -> None:
         later = NOON + timedelta(hours=1)
         with self.stored(turn("late", hours=9), turn("b"), event("e")) as store:
             store.add(ADA, [turn("early", hours=-9)], [np.concatenate([UP, NORTH])])
@@ -503,8 +505,8 @@ class StoreContract(ItemContract):
             assert [item.memory.id for item in rest] == ["e", "early"]
             assert store.scan(BOB) == []
             mine = [replace(item, memory=replace(item.memory, user_id=BOB)) for item in scanned]
-            for some in (mine[:2], mine):  # the second call finds two of them there
-                store.put(BOB, some)
+            for part in (mine[:2], mine):  # the second call replaces two memories
+                store.put(BOB, part)
             assert [(item.memory, item.recalls) for item in store.scan(BOB)] == [
                 (item.memory, item.recalls) for item in mine
             ]
@@ -523,16 +525,26 @@ class StoreContract(ItemContract):
         with self.stored(turn("a"), turn("b", hours=48), turn("c", user=BOB)) as store:
             store.strengthen(ADA, ["a"], NOON, None, LAW)
             store.change_state(ADA, ["b"], "archive", NOON)
-            every, mine, none = store.stats(), store.stats(ADA), store.stats("unknown")
-            assert (every.users, every.memories, every.archived, every.recalls) == (2, 3, 1, 1)
-            assert (mine.users, mine.memories, mine.first_day, mine.last_day) == (
+            overall, of_ada, of_unknown = store.stats(), store.stats(ADA), store.stats("unknown")
+            assert (overall.users, overall.memories, overall.archived, overall.recalls) == (
+                2,
+                3,
+                1,
+                1,
+            )
+            assert (of_ada.users, of_ada.memories, of_ada.first_day, of_ada.last_day) == (
                 1,
                 2,
                 day(4),
                 day(6),
             )
-            assert (none.users, none.memories, none.recalls, none.first_day) == (0, 0, 0, None)
-            assert every.file_bytes > 0
+            assert (
+                of_unknown.users,
+                of_unknown.memories,
+                of_unknown.recalls,
+                of_unknown.first_day,
+            ) == (0, 0, 0, None)
+            assert overall.file_bytes > 0
 
     def test_a_closed_store_raises_store_closed_error(self) -> None:
         store = self.open_store()

@@ -1,4 +1,4 @@
-"""Small memories and probes for the contract: vectors are set by hand, times are near one noon."""
+"""Small memories and probes for the contract, with simple vectors and times around one noon."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def day(number: int) -> date:
 
 
 def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:
-    """Return a probe for words and a direction."""
+    """Return a probe for words and a vector; `changes` sets other attributes."""
     arguments = {"days": (), "filter": Filter(), "pool": 10, "least": 10, "reach": 0, **changes}
     return Probe(vector=vector[0], terms=tokenize(words), **arguments)
 
@@ -57,7 +57,7 @@ def ids(memories: list[Memory]) -> list[str]:
 
 
 def candidates_by_id(store: MemoryStore, user: str, search: Probe) -> dict[str, dict[str, Any]]:
-    """Return the candidates by id, each a row of its columns."""
+    """Return the columns of the candidates, by memory id and column name."""
     columns = store.candidates(user, search)
     memories = store.fetch(user, columns.key.tolist())
     return {

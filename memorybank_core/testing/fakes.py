@@ -10,9 +10,10 @@ from memorybank_core.protocols import Matrix, Vector
 
 
 class WordLengthEmbedder:
-    """The lengths of a text's first words, scaled to unit length: "a big cat" → (1, 3, 3, 0, …).
+    """Embedder that returns the lengths of a text's first words: "a big cat" → (1, 3, 3, 0, …).
 
-    A text without words becomes (1, 0, …), so that no vector is all zeros.
+    The vector is scaled to unit length. A text without words becomes (1, 0, …), so that
+    no vector is all zeros.
     """
 
     name = "word-length"
@@ -35,10 +36,15 @@ class WordLengthEmbedder:
 
 
 class FakeLLM:
-    """Returns prepared answers in order, or what a function returns for the messages.
+    """Language model that returns prepared answers in order, or calls a function for each.
+
+    Args:
+        answers: The answers, or a function that returns the answer to the messages.
+        name: Name recorded as the author of digests.
+        context_window: Maximum number of tokens of prompt and answer, if it is limited.
 
     Attributes:
-        asked: The messages of every call so far.
+        asked: The messages of each call.
     """
 
     def __init__(

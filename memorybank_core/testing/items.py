@@ -19,37 +19,37 @@ LATER = NOON + timedelta(minutes=1)
 
 
 def item(path: str, **changes: Any) -> Item:
-    """Return an item of noon; "a b k" has the key k in the namespace (a, b)."""
+    """Return an item written at noon; "a b k" is the key k in the namespace (a, b)."""
     *namespace, key = path.split(" ")
     fields: dict[str, Any] = {"value": "{}", "created_at": NOON, "updated_at": NOON} | changes
     return Item(tuple(namespace), key, **fields)
 
 
 class ItemContract:
-    """The tests; `StoreContract` inherits them and documents `erases`."""
+    """Tests of a store's items; `StoreContract` inherits them and documents `erases`."""
 
     erases = True
 
     def open_store(self) -> MemoryStore:
-        """Open the test's location; see `StoreContract`."""
+        """Open the store at the test's location; see `StoreContract`."""
         raise NotImplementedError
 
     @contextmanager
     def holding(
         self, *items: Item, vectors: list[Matrix | None] | None = None
     ) -> Iterator[ItemStore]:
-        """Open the items of a store that holds these."""
+        """Open a store, write items to it and yield its `ItemStore`."""
         with closing(self.open_store()) as store:
             store.items.write(items, vectors or [None] * len(items), [], NOON)
             yield store.items
 
     def test_items_round_trip(self) -> None:
-        whole = item("茶 a.b@c k~/", value='{"tea": "绿茶"}', ttl=0.5, fields=("a", "b[*].c"))
-        with self.holding(whole) as items:
-            assert items.get(("茶", "a.b@c"), "k~/", NOON) == whole
+        full = item("茶 a.b@c k~/", value='{"tea": "绿茶"}', ttl=0.5, fields=("a", "b[*].c"))
+        with self.holding(full) as items:
+            assert items.get(("茶", "a.b@c"), "k~/", NOON) == full
             assert items.get(("茶",), "k~/", NOON) is None
         with closing(self.open_store()) as store:
-            assert store.items.search((), NOON) == [(whole, None)]
+            assert store.items.search((), NOON) == [(full, None)]
 
     def test_a_prefix_is_compared_label_by_label(self) -> None:
         namespaces: list[Namespace] = [("u1",), ("u1", ""), ("u1", "x"), ("u1/x",), ("u10",), ("",)]
@@ -69,7 +69,7 @@ class ItemContract:
             expected = item("a k", value="[1]", updated_at=LATER, fields=("$",))
             assert items.get(("a",), "k", LATER) == expected
 
-    def test_the_last_updated_come_first(self) -> None:
+    def test_items_are_sorted_by_the_last_update(self) -> None:
         new = item("b k", updated_at=LATER)
         with self.holding(item("a 2"), item("a 1", value="[1]"), new) as items:
             assert [result.key for result, _ in items.search((), NOON)] == ["k", "1", "2"]
@@ -78,7 +78,7 @@ class ItemContract:
             results = items.search((), NOON, accepts=accepts, limit=1, offset=1)
             assert [result.key for result, _ in results] == ["2"]
 
-    def test_the_nearest_come_first_then_those_without_vectors(self) -> None:
+    def test_items_are_sorted_by_nearness_and_those_without_vectors_follow(self) -> None:
         slanted = np.array([[0.6, 0.8, 0.0]], np.float32)
         keys = ("none", "far", "near", "empty", "two")
         written = [item(f"a {key}", value=f'"{key}"') for key in keys]
@@ -115,9 +115,7 @@ class ItemContract:
             left = {(result.namespace, result.key) for result, _ in items.search((), NOON)}
             assert left == {(("a",), "l"), (("b",), "k"), (("b",), "l")}
 
-    def test_missing_vectors_are_set_unless_the_item_was_written_in_the_meantime(
-        self,
-    ) -> None:
+    def test_missing_vectors_are_set_unless_the_item_was_rewritten_meanwhile(self) -> None:
         old, other = item("a k", fields=("$",)), item("a l", fields=("$",))
         with self.holding(old, other, item("a m"), item("b k", fields=("$",))) as items:
             assert items.unembedded(("a",), NOON) == [old, other]

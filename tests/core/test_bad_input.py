@@ -471,7 +471,7 @@ def test_a_folder_that_may_only_be_read():
 def test_a_full_disk(path, room):
     *calls, error, count = run("disk_full", path, room)
     acknowledged = [id for call in calls for id in call.split()]
-    assert "Nothing of this call was kept" in error
+    assert "Nothing was changed" in error
     assert int(count) == len(acknowledged)
     with open_bank(path) as bank:
         ids = [memory.id for memory in bank.timeline(**ADA)]

@@ -160,7 +160,7 @@ def test_no_other_handle_or_process_brings_back_what_was_deleted(tmp_path, seed)
 def test_pages_that_were_read_while_they_were_wiped_are_not_written_back(tmp_path, monkeypatch):
     ids = [f"canary{number}1z" for number in random.Random(1).sample(range(100, 999), 400)]
     turns = [Turn(id, "", NOON, f"{id}{'-' * 200}") for id in ids]
-    find_gaps = erasure._gaps
+    find_gaps = erasure._find_gaps
     with open_bank(tmp_path / "bank.db") as one, open_bank(tmp_path / "bank.db") as two:
 
         def read_all(descriptor):
@@ -172,7 +172,7 @@ def test_pages_that_were_read_while_they_were_wiped_are_not_written_back(tmp_pat
 
         for turn in turns:
             one.add([turn], user_id="ada")
-        monkeypatch.setattr(erasure, "_gaps", read_all)
+        monkeypatch.setattr(erasure, "_find_gaps", read_all)
         one.delete(user_id="ada", ids=[turn.id for turn in turns[::2]])
         assert canaries(tmp_path) == set(ids[1::2])
         two.add([Turn(turn.query, "", NOON, f"{turn.id}+") for turn in turns[1::20]], user_id="ada")
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_written_beside_sqlite_is_rewritten(bank, monkeypa
     if lacking == "pwrite":
         monkeypatch.delattr(os, "pwrite")
     else:
-        monkeypatch.setattr(erasure, "_MAX_HELD", 0)
+        monkeypatch.setattr(erasure, "_MAX_DESCRIPTORS", 0)
     fill(bank, "ada", "canary")
     assert bank.delete(user_id="ada", ids=["canary-id"]).erased
     assert b"canary" not in bytes_of(bank)
@@ -220,10 +220,10 @@ def test_a_descriptor_is_kept_while_the_file_has_a_name(tmp_path):
         fill_and_close(path)
         with MemoryBank.open(path, embedder=OneOfAKind()) as bank:
             bank.delete(user_id="ada")
-        held = erasure._held[path.stat().st_dev, path.stat().st_ino].number
+        held = erasure._descriptors[path.stat().st_dev, path.stat().st_ino].number
         assert os.fstat(held).st_size == path.stat().st_size
         path.unlink()
-    assert sum(not os.fstat(held.number).st_nlink for held in erasure._held.values()) == 1
+    assert sum(not os.fstat(held.number).st_nlink for held in erasure._descriptors.values()) == 1
 
 
 def test_with_a_memory_go_the_vectors_of_an_unfinished_change_of_embedder(bank):
@@ -251,11 +251,11 @@ def test_a_gap_lies_between_the_pointers_and_the_cells():
     leaf = bytes([10, 0, 0, 0, 2, 1, 200, 0, 1, 240, 1, 200, 7]).ljust(512, b"c")
     inner = bytes([2, 0, 0, 0, 1, 1, 240, 0, 0, 0, 0, 9, 1, 240]).ljust(496, b"\0") + b"c" * 16
     overflow = bytes(4).ljust(512, b"o")
-    assert pages.gaps(overflow + leaf + inner + leaf, 512, first=False) == [
+    assert pages.find_gaps(overflow + leaf + inner + leaf, 512, first=False) == [
         (524, 968),
         (1548, 1992),
     ]
-    assert pages.gaps(b"h" * 100 + leaf[:412], 512, first=True) == [(112, 456)]
+    assert pages.find_gaps(b"h" * 100 + leaf[:412], 512, first=True) == [(112, 456)]
 
 
 def fill_and_close(path):

@@ -33,7 +33,7 @@ from memorybank_core.json_format import export_json
 from memorybank_core.locations import without_password
 from memorybank_core.moving import move
 from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
-from memorybank_core.stores.postgres.address import address_of
+from memorybank_core.stores.postgres.address import parse_address
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.testing.examples import ADA, ALL, EAST, NOON, ids, turn
 from memorybank_core.testing.items import item
@@ -84,7 +84,7 @@ def test_a_password_is_shown_nowhere(postgres):
     url = postgres.new().replace("postgres@", "postgres:s3cret@")
     with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
         assert "s3cret" not in store.path
-        assert "s3cret" not in repr(address_of(url))
+        assert "s3cret" not in repr(parse_address(url))
         with pytest.raises(EmbedderMismatchError) as caught:
             PostgresStore(url, embedder="another", dimension=3)
         assert "s3cret" not in str(caught.value)

@@ -246,7 +246,7 @@ def test_the_disk_of_the_server_is_full(server, small):
                 bank.add([new], user_id=ADA)
                 kept.append(id)
 
-        with pytest.raises(StoreWriteError, match=r"Nothing of this call was kept. Make room"):
+        with pytest.raises(StoreWriteError, match=r"Nothing was changed. Free some space"):
             fill()
         assert len(kept) > 20
         assert ids(bank.timeline(user_id=ADA)) == kept

@@ -1,4 +1,4 @@
-"""A bank in a PostgreSQL database with pgvector: the store backend of postgresql:// URLs."""
+"""Store backend for postgresql:// URLs: a bank in a PostgreSQL database with pgvector."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-"""Notice within seconds that the network drops everything."""
+"""Detect a lost network connection within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,21 @@ class Address:
     """A database, and the schema in it.
 
     Attributes:
-        conninfo: The connection string of libpq; may have a password, so it is never shown.
-        shown: The URL without the password.
+        conninfo: The connection string of libpq; may contain the password, so it is not shown.
+        safe_url: The URL without the password.
         schema: The name of the schema.
     """
 
     conninfo: str = field(repr=False)
-    shown: str
+    safe_url: str
     schema: str
 
     def __str__(self) -> str:
-        return self.shown
+        return self.safe_url
 
 
-def address_of(url: str) -> Address:
-    """Return the address of a URL: postgresql://user@host/database?schema=NAME, as in libpq.
+def parse_address(url: str) -> Address:
+    """Parse a URL of libpq, which may also name a schema: postgresql://user@host/db?schema=NAME.
 
     Missing parts come from libpq's environment and files (PGHOST, PGPASSWORD, .pgpass).
 
@@ -54,7 +54,7 @@ def address_of(url: str) -> Address:
     schema = dict(query_parameters(url)).get("schema", SCHEMA)
     if not re.fullmatch(r"[^\W\d][\w$]{0,62}", schema):
         raise ConfigurationError(
-            f"schema={schema!r} is not the name of a schema: use letters, digits and underscores"
+            f"schema={schema!r} is not a schema name: use letters, digits and underscores"
         )
     plain = without_parameters(url, ["schema"])
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .address import address_of
+from .address import parse_address
 from .connections import Options, connect
-from .schema import layout_of, migrate, version
+from .schema import migrate, read_layout, read_version
 from .tables import Layout
 
 
@@ -15,11 +15,11 @@ def stored_embedder(location: str) -> tuple[str, int] | None:
         ConfigurationError: If `location` is not the URL of a database.
         StoreError: If the server cannot be reached, or the tables are not a bank.
     """
-    address = address_of(location)
+    address = parse_address(location)
     with connect(address, Options()) as db:
-        if not version(db, address.schema):
+        if not read_version(db, address.schema):
             return None
-        layout = layout_of(db, address)
+        layout = read_layout(db, address)
     return layout.embedder, layout.dimension
 
 
@@ -31,7 +31,7 @@ def init(url: str, layout: Layout) -> bool:
         StoreError: If the server cannot be reached, or the schema has tables of another
             application.
     """
-    address = address_of(url)
+    address = parse_address(url)
     with connect(address, Options()) as db:
         return migrate(db, address, layout)[0] == 0
 
@@ -47,8 +47,8 @@ def upgrade(url: str) -> tuple[int, int]:
         StoreError: If the server cannot be reached, or the schema has tables of another
             application.
     """
-    address = address_of(url)
+    address = parse_address(url)
     with connect(address, Options()) as db:
         versions = migrate(db, address)
-        layout_of(db, address)  # raises if there is no bank
+        read_layout(db, address)  # raises if there is no bank
     return versions

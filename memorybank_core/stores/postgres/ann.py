@@ -1,4 +1,4 @@
-"""Approximate search: the candidates of a user with too many windows to compare each.
+"""Approximate search: the candidates of a user who has too many windows to compare all.
 
 The nearest windows come from the HNSW index, the best memories by BM25 from the index of terms;
 then follow their neighbours in the conversation.
@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .candidate_sql import BM25, CHOSEN, COLUMNS, KNOWN, MEMORY, SCORED, WEIGHED
+from .candidate_sql import (
+    BM25,
+    CANDIDATE_COLUMNS,
+    CHOSEN_MEMORY,
+    LEXICAL_SCORES,
+    TERM_WEIGHTS,
+    USER_STATISTICS,
+    WITH_NEIGHBOURS,
+)
 from .connections import Session
 from .statements import Rows, Statement
 from .tables import MAX_INDEXED
@@ -39,30 +47,31 @@ _EXACT = """
     ORDER BY v.vector <#> %(vector)s, v.seq LIMIT %(count)s
 """
 _LEXICAL = f"""
-    WITH {KNOWN}, {WEIGHED}, {SCORED}
+    WITH {USER_STATISTICS}, {TERM_WEIGHTS}, {LEXICAL_SCORES}
     SELECT seq, ARRAY(
         SELECT coalesce(idf, 0)
         FROM generate_series(1, cardinality(%(terms)s::bigint[])) AS every (number)
         LEFT JOIN weighed USING (number) ORDER BY number
     )
-    FROM scored ORDER BY score DESC, seq LIMIT (SELECT size FROM known)
+    FROM scored ORDER BY score DESC, seq LIMIT (SELECT size FROM statistics)
 """
-_CHOSEN = f"""
-    WITH {KNOWN}, pooled AS (SELECT unnest(%(pooled)s::bigint[]) AS seq), {CHOSEN}
-    SELECT {COLUMNS},
+_SELECT_CHOSEN = f"""
+    WITH {USER_STATISTICS},
+    pooled AS (SELECT unnest(%(pooled)s::bigint[]) AS seq), {WITH_NEIGHBOURS}
+    SELECT {CANDIDATE_COLUMNS},
         (
             SELECT max(-(v.vector <#> %(vector)s)) FROM memorybank.vectors AS v
             WHERE v.user_id = %(user)s AND v.seq = m.seq
         ),
         (
-            SELECT {BM25.format(length="m.length", mean="known.mean")}
+            SELECT {BM25.format(length="m.length", mean="statistics.mean")}
             FROM (
                 SELECT idf, m.counts[array_position(m.terms, term)]::float8 AS count
-                FROM unnest(%(terms)s::bigint[], %(idf)s::float8[]) AS asked (term, idf)
-            ) AS q, known
+                FROM unnest(%(terms)s::bigint[], %(idf)s::float8[]) AS weights (term, idf)
+            ) AS q, statistics
         ),
         m.seq = ANY(%(pooled)s::bigint[])
-    FROM chosen, {MEMORY}
+    FROM chosen, {CHOSEN_MEMORY}
 """
 
 
@@ -79,7 +88,7 @@ def find_rows(
     Args:
         session: The session.
         values: Values of the statements: of the user, the probe and its filter.
-        condition: The condition of the filter, which most memories satisfy.
+        condition: The condition of the filter; most memories satisfy it.
         in_named_days: The condition for the days that the query names, if any.
         size: Number of memories that each signal contributes.
         dimension: Length of the vectors.
@@ -90,30 +99,35 @@ def find_rows(
     vector = "vector" if dimension <= MAX_INDEXED else f"(vector::halfvec({dimension}))"
     count = _WINDOWS_PER_MEMORY * size
     ef_search = {"ef_search": str(min(max(count, _MIN_EF_SEARCH), _MAX_EF_SEARCH))}
-    counted = {**values, "count": count}
+    values_with_count = {**values, "count": count}
     statements = [
         Statement(_SCAN, ef_search),
-        Statement(_NEAR.format(vector=vector, allowed=condition), counted),
-        *(Statement(_EXACT.format(allowed=narrower), counted) for narrower in conditions[1:]),
+        Statement(_NEAR.format(vector=vector, allowed=condition), values_with_count),
+        *(
+            Statement(_EXACT.format(allowed=narrower), values_with_count)
+            for narrower in conditions[1:]
+        ),
     ]
     if values["terms"]:
-        statements += [Statement(_LEXICAL.format(allowed=each), values) for each in conditions]
+        statements += [
+            Statement(_LEXICAL.format(allowed=allowed), values) for allowed in conditions
+        ]
     _, *results = session.execute(*statements)
     pooled, idf = set(), [0.0] * len(values["terms"])
-    for number, (each, windows) in enumerate(zip(conditions, results, strict=False)):
+    for number, (allowed, windows) in enumerate(zip(conditions, results, strict=False)):
         is_all = number > 0 and len(windows) < count
-        pooled |= _nearest(session, each, values, size, windows, count, is_all=is_all)
+        pooled |= _find_nearest(session, allowed, values, size, windows, count, is_all=is_all)
     for matching in results[len(conditions) :]:
         pooled |= {row[0] for row in matching}
         idf = matching[0][1] if matching else idf
     select = Statement(
-        _CHOSEN.format(allowed=condition), {**values, "pooled": sorted(pooled), "idf": idf}
+        _SELECT_CHOSEN.format(allowed=condition), {**values, "pooled": sorted(pooled), "idf": idf}
     )
     [rows] = session.execute(select)
     return rows
 
 
-def _nearest(
+def _find_nearest(
     session: Session,
     condition: str,
     values: dict[str, Any],
@@ -123,7 +137,7 @@ def _nearest(
     *,
     is_all: bool,
 ) -> set[int]:
-    """Return the memories of the nearest windows; compare more windows if these are too few."""
+    """Return the memories of the nearest windows; read more windows if these are too few."""
     while (nearest := _first_memories(windows, size, is_all=is_all)) is None:
         count *= 2
         select = Statement(_EXACT.format(allowed=condition), {**values, "count": count})

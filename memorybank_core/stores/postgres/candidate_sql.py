@@ -1,4 +1,4 @@
-"""The SQL of a search: which memories are candidates, and how they are scored.
+"""The SQL of a search, which finds the candidates and their scores.
 
 Common table expressions that statements are composed of. In each, {allowed} is the condition of
 the filter; the table of memories is `m`.
@@ -6,24 +6,24 @@ the filter; the table of memories is `m`.
 
 from __future__ import annotations
 
-from memorybank_core.stores.rules import K1, POOL_SHARE, B
+from memorybank_core.stores.rules import K1, POOL_DIVISOR, B
 
 BM25 = (
     f"sum(q.idf * q.count * {K1 + 1}::float8 / "
     f"(q.count + {K1 * (1 - B)}::float8 + {K1 * B}::float8 * {{length}} / {{mean}}::float8))"
 )
 
-KNOWN = f"""
-    known AS MATERIALIZED (
+USER_STATISTICS = f"""
+    statistics AS MATERIALIZED (
         SELECT memories::float8 AS n, coalesce(nullif(terms, 0)::float8 / memories, 1) AS mean,
-            least(%(pool)s, greatest(%(least)s, memories / {POOL_SHARE})) AS size, indexed_from
+            least(%(pool)s, greatest(%(least)s, memories / {POOL_DIVISOR})) AS size, indexed_from
         FROM memorybank.users WHERE user_id = %(user)s
     )
 """
-"""About the user: the number of memories, their mean length, how many of them each signal
-contributes, and the first whose windows are in the HNSW index."""
+"""The number of the user's memories, their mean length, how many of them each signal contributes,
+and the first memory with windows in the HNSW index."""
 
-WEIGHED = """
+TERM_WEIGHTS = """
     counted AS MATERIALIZED (
         SELECT m.seq, m.length, q.number, (true {allowed}) AS allowed,
             m.counts[array_position(m.terms, q.term)]::float8 AS count
@@ -32,15 +32,16 @@ WEIGHED = """
     ),
     weighed AS MATERIALIZED (
         SELECT number, ln(1 + (n - df + 0.5::float8) / (df + 0.5::float8)) AS idf
-        FROM (SELECT number, count(*)::float8 AS df FROM counted GROUP BY number) AS found, known
+        FROM (SELECT number, count(*)::float8 AS df FROM counted GROUP BY number) AS frequencies,
+            statistics
     )
 """
 """The count of each query term in each memory, and the idf of the terms."""
 
-SCORED = f"""
+LEXICAL_SCORES = f"""
     scored AS MATERIALIZED (
-        SELECT q.seq, {BM25.format(length="q.length", mean="known.mean")} AS score
-        FROM (SELECT * FROM counted JOIN weighed USING (number) WHERE allowed) AS q, known
+        SELECT q.seq, {BM25.format(length="q.length", mean="statistics.mean")} AS score
+        FROM (SELECT * FROM counted JOIN weighed USING (number) WHERE allowed) AS q, statistics
         GROUP BY q.seq
     )
 """
@@ -60,20 +61,20 @@ _POOL = """
         SELECT seq FROM {name} WHERE best <= (
             SELECT CASE WHEN last IS NULL THEN 'infinity'
                 ELSE size * 2 ^ ceil(log(2, greatest(last, size) / size::numeric)) END
-            FROM known LEFT JOIN (
+            FROM statistics LEFT JOIN (
                 SELECT best AS last FROM {name}
-                ORDER BY best OFFSET (SELECT size - 1 FROM known) LIMIT 1
-            ) AS found ON true
+                ORDER BY best OFFSET (SELECT size - 1 FROM statistics) LIMIT 1
+            ) AS last_of_pool ON true
         )
         UNION
         (
             SELECT seq FROM scored JOIN mine USING (seq) {where}
-            ORDER BY score DESC, seq LIMIT (SELECT size FROM known)
+            ORDER BY score DESC, seq LIMIT (SELECT size FROM statistics)
         )
 """  # the memories of as many windows as it takes for `size` of them (`size`, twice as many, and
 # so on, as LocalStore asks FAISS), and `size` memories by BM25
 
-MEMORY = """
+CHOSEN_MEMORY = """
     LATERAL (
         SELECT m.* FROM memorybank.memories AS m
         WHERE m.user_id = %(user)s AND m.seq = chosen.seq {allowed} OFFSET 0
@@ -81,14 +82,14 @@ MEMORY = """
 """
 """The row of a chosen memory; OFFSET 0 makes the planner look it up by its key."""
 
-COLUMNS = """
+CANDIDATE_COLUMNS = """
     m.seq, m.day, m.speaker, CASE WHEN m.kind = 'turn' THEN m.conversation END, m.place,
     m.created_at, m.strength, CASE WHEN m.pinned THEN 'infinity'::float8
         ELSE greatest(m.created_at, coalesce(m.last_recalled_at, 0))::float8 END
 """
-"""The columns that ranking needs, except for the similarity, the BM25 and whether it was pooled."""
+"""The columns that ranking needs, except for similarity, BM25 and whether a signal found it."""
 
-CHOSEN = """
+WITH_NEIGHBOURS = """
     chosen AS (
         SELECT seq FROM pooled
         UNION
@@ -117,9 +118,9 @@ def exact_search(condition: str, in_named_days: str | None) -> str:
     if in_named_days is not None:
         pools.append({"name": "nearest_within", "where": "WHERE within"})
     expressions = [
-        KNOWN,
-        WEIGHED.format(allowed=condition),
-        SCORED,
+        USER_STATISTICS,
+        TERM_WEIGHTS.format(allowed=condition),
+        LEXICAL_SCORES,
         f"""
     mine AS MATERIALIZED (
         SELECT m.seq, ({in_named_days or "false"}) AS within FROM memorybank.memories AS m
@@ -131,11 +132,11 @@ def exact_search(condition: str, in_named_days: str | None) -> str:
     )""",
         *(_NEAREST.format(**pool) for pool in pools),
         f"pooled AS MATERIALIZED ({'UNION'.join(_POOL.format(**pool) for pool in pools)})",
-        CHOSEN,
+        WITH_NEIGHBOURS,
     ]
     return f"""
     WITH {",".join(expressions)}
-    SELECT {COLUMNS}, nearest.similarity, scored.score, pooled.seq IS NOT NULL
+    SELECT {CANDIDATE_COLUMNS}, nearest.similarity, scored.score, pooled.seq IS NOT NULL
     FROM chosen JOIN nearest USING (seq) LEFT JOIN scored USING (seq) LEFT JOIN pooled USING (seq),
-        {MEMORY.format(allowed="")}
+        {CHOSEN_MEMORY.format(allowed="")}
     """

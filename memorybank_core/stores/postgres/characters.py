@@ -1,4 +1,4 @@
-"""Escape the one character that PostgreSQL's text cannot hold: NUL."""
+"""Escape NUL, the one character that PostgreSQL's text cannot hold."""
 
 from __future__ import annotations
 

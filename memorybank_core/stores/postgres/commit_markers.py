@@ -1,7 +1,7 @@
-"""Commit markers: tell whether a write was committed after the connection was lost during COMMIT.
+"""Commit markers: find out whether a write was committed if its COMMIT got no answer.
 
 Each write puts a random number, its marker, at the front of a list in the row of its user, and
-counts the user's writes. (The transaction's id would not do: a server that crashed may assign it
+counts the user's writes. (A transaction id is not sufficient: a server that crashed may assign it
 again.)
 """
 
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from .statements import Statement
 
-_KEPT = 32  # markers in the row of a user
+_MAX_MARKERS = 32  # markers in the row of a user
 _WRITE = (
     "UPDATE memorybank.users SET writes = writes + 1, "
-    f"marks = (%(marker)s::bigint || marks)[1:{_KEPT}] WHERE user_id = %(user)s RETURNING writes"
+    f"marks = (%(marker)s::bigint || marks)[1:{_MAX_MARKERS}] "
+    "WHERE user_id = %(user)s RETURNING writes"
 )
 
 
@@ -52,7 +53,7 @@ class CommitMarker:
             return True
         if write_count == 0:  # the user was deleted since, or the write never created it
             return self.write_count > 1
-        return False if write_count < self.write_count + _KEPT else None
+        return False if write_count < self.write_count + _MAX_MARKERS else None
 
 
 def read_markers(user_id: str) -> list[Statement]:

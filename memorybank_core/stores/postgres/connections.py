@@ -150,18 +150,18 @@ class Connections:
 
         Args:
             call: The call; run again if its connection is lost or it collides with another.
-            scope: The rows that it is about.
-            writes: Whether it is one transaction, on disk when this returns.
+            scope: The rows that it may see.
+            writes: Whether it writes: then it is one transaction, on disk when this returns.
 
         Raises:
             StoreUnavailableError: If the server cannot be reached within the timeout.
-            StoreError: If the call failed; nothing of it was kept.
+            StoreError: If the call failed; nothing was changed.
         """
         retries = Retries(self.address, self.options.timeout)
         while True:
             try:
                 with self._pool.connection(timeout=min(retries.seconds_left, _POOL_WAIT)) as db:
-                    session = self._session(db, scope, writes=writes)
+                    session = self._new_session(db, scope, writes=writes)
                     result = call(session)
                     session.commit()
                     return result
@@ -180,7 +180,7 @@ class Connections:
         """Close every connection; a second call does nothing."""
         self._pool.close()
 
-    def _session(self, db: psycopg.Connection[Row], scope: Scope, *, writes: bool) -> Session:
+    def _new_session(self, db: psycopg.Connection[Row], scope: Scope, *, writes: bool) -> Session:
         schema = self.address.schema
         return Session(db, schema, scope, writes=writes, row_security=self._row_security)
 
@@ -198,8 +198,8 @@ class Connections:
         if committed is None:
             raise StoreUnavailableError(
                 f"{self.address}: the connection was lost while this call was committed, and it is "
-                "not known whether it was. Look, or call again: turns of known ids are not stored "
-                "twice."
+                "unknown whether that succeeded. Check the bank, or call again: turns with known "
+                "ids are not stored twice."
             )
         return committed
 

@@ -23,7 +23,7 @@ from memorybank_core.errors import (
 from .address import Address
 
 COLLISIONS = (errors.SerializationFailure, errors.DeadlockDetected)
-"""Errors of a statement that collided with another: it succeeds if it is run again."""
+"""Errors of a statement that collided with another one; it can be run again."""
 
 _UNAVAILABLE = (
     errors.AdminShutdown,
@@ -36,7 +36,7 @@ _UNAVAILABLE = (
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether the connection or the server is gone: the statement itself may be right."""
+    """Return whether the connection or the server was lost; the statement may be correct."""
     if isinstance(error, (PoolTimeout, PoolClosed)):
         return False
     return isinstance(error, _UNAVAILABLE) or (
@@ -57,7 +57,7 @@ def translate_errors(address: Address) -> Iterator[None]:
 def translate(
     error: BaseException, address: Address, timeout: float | None = None
 ) -> MemoryBankError:
-    """Return MemoryBank's error for one of PostgreSQL, of its pool or of encoding a text.
+    """Return MemoryBank's error for an error of PostgreSQL, of the pool or of encoding a text.
 
     Args:
         error: The error.
@@ -74,8 +74,8 @@ def translate(
     if is_lost(error) or isinstance(error, PoolTimeout):
         within = f" within {timeout:g} s" if timeout else ""
         return StoreUnavailableError(
-            f"{address} cannot be reached{within}: {_reason(error, address) or message}. Nothing "
-            "of this call was kept; call again when the server is back."
+            f"{address} cannot be reached{within}: {_find_reason(error, address) or message}. "
+            "Nothing was changed; call again when the server is back."
         )
     for kinds, error_type, advice in _TRANSLATIONS:
         if isinstance(error, kinds):
@@ -83,7 +83,7 @@ def translate(
     return StoreError(f"{address}: {message}")
 
 
-def _reason(error: BaseException, address: Address) -> str:
+def _find_reason(error: BaseException, address: Address) -> str:
     """Return why the pool got no connection, which its error does not say."""
     if not isinstance(error, PoolTimeout):
         return ""
@@ -98,13 +98,13 @@ _TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError
     (
         (errors.QueryCanceled, errors.LockNotAvailable, *COLLISIONS),
         StoreBusyError,
-        "Other calls blocked this one; nothing of it was kept. Try again, or open the bank "
+        "Other calls blocked this one; nothing was changed. Try again, or open the bank "
         "with a longer statement_timeout.",
     ),
     (
         (errors.DiskFull, errors.OutOfMemory, errors.IoError),
         StoreWriteError,
-        "Nothing of this call was kept. Make room on the server and call again.",
+        "Nothing was changed. Free some space on the server and call again.",
     ),
     (
         (errors.ProgramLimitExceeded,),
@@ -119,7 +119,7 @@ _TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError
     (
         (errors.UndefinedTable, errors.InvalidSchemaName),
         NotABankError,
-        "The tables of the bank are gone. Restore them from a backup.",
+        "The tables of the bank do not exist any more. Restore them from a backup.",
     ),
     ((psycopg.DataError,), InvalidInputError, "A value cannot be stored."),
 )

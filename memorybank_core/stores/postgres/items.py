@@ -1,8 +1,8 @@
 """Store items in the table `items`: JSON values under keys in namespaces.
 
-The first label of a namespace, by which the table is partitioned, is also a column of its own.
-Vectors are compared in this process, not in the database: an item may have several, and there are
-few.
+The first label of a namespace, by which the table is partitioned, is also a separate column.
+Vectors are compared in this process, not in the database: an item may have several, and a bank has
+few items.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 from memorybank_core.stores.item_rows import (
-    COLUMNS,
-    bounds,
-    expiry,
+    ITEM_COLUMNS,
+    expiry_time,
     namespace_of,
-    page,
     path_of,
+    path_range,
+    select_page,
     to_blob,
     to_item,
     to_row,
 )
-from memorybank_core.stores.rows import micros
+from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections, Session
@@ -35,8 +35,8 @@ _ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
 _UNDER = "path >= %(start)s AND path < %(end)s"
 _OF_ROOT = f"root = %(root)s AND {_UNDER}"
 _KEY = "root = %(root)s AND path = %(path)s AND key = %(key)s"
-_GET = f"SELECT {COLUMNS} FROM memorybank.items WHERE {_KEY} AND {_ALIVE}"
-_NAMES = [*COLUMNS.split(", "), "expires_at", "vectors"]
+_GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {_ALIVE}"
+_NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors"]
 _CHANGED = ("value", "updated_at", "ttl", "fields", "expires_at", "vectors")
 _INSERT = (
     f"INSERT INTO memorybank.items (root, {', '.join(_NAMES)}) "
@@ -45,8 +45,8 @@ _INSERT = (
     + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED)
 )
 _DELETE = f"DELETE FROM memorybank.items WHERE {_KEY}"
-_SWEEP = "DELETE FROM memorybank.items WHERE expires_at <= %(now)s"
-_SWEEP_SOME = f"{_SWEEP} AND root = ANY(%(roots)s::text[])"
+_DELETE_EXPIRED = "DELETE FROM memorybank.items WHERE expires_at <= %(now)s"
+_DELETE_EXPIRED_OF_ROOTS = f"{_DELETE_EXPIRED} AND root = ANY(%(roots)s::text[])"
 _REFRESH = f"UPDATE memorybank.items SET expires_at = %(expires_at)s WHERE {_KEY} AND ttl = %(ttl)s"
 _SET_VECTORS = (
     f"UPDATE memorybank.items SET vectors = %(vectors)s "
@@ -82,7 +82,7 @@ class PostgresItems:
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
-        select = Statement(_GET, {**_key_values(namespace, key), "now": micros(now)})
+        select = Statement(_GET, {**_key_values(namespace, key), "now": to_micros(now)})
         rows = self._read(select, namespace)
         return to_item(rows[0]) if rows else None
 
@@ -100,21 +100,21 @@ class PostgresItems:
 
         Reads and compares every vector under the prefix.
         """
-        columns = COLUMNS if vector is None else f"{COLUMNS}, vectors"
+        columns = ITEM_COLUMNS if vector is None else f"{ITEM_COLUMNS}, vectors"
         condition, values = _prefix_condition(prefix)
         text = f"SELECT {columns} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
         text += " ORDER BY updated_at DESC, path, key"
         if vector is None and accepts is None:
             text += " LIMIT %(last)s"
-        select = Statement(text, {**values, "now": micros(now), "last": offset + limit})
+        select = Statement(text, {**values, "now": to_micros(now), "last": offset + limit})
         rows = self._read(select, prefix, check=vector is not None)
-        return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
+        return select_page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
         condition, values = _prefix_condition(prefix)
         text = _NAMESPACES.format(under=condition, root="i.root = %(root)s AND" if prefix else "")
-        rows = self._read(Statement(text, {**values, "now": micros(now)}), prefix)
+        rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
         return [namespace_of(path) for (path,) in rows]
 
     def write(
@@ -127,17 +127,20 @@ class PostgresItems:
         """Store items and delete others, in one transaction.
 
         Also deletes expired items: those under the first labels of these namespaces, or all if
-        nothing is stored or deleted.
+        there is nothing to store or delete.
 
         Returns:
-            False if any are `deleted`: their bytes stay in the server's files until VACUUM.
+            False if items are deleted: their bytes remain in the server's files until VACUUM.
 
         Raises:
-            EmbedderMismatchError: If another embedder writes the bank now.
+            EmbedderMismatchError: If the bank now belongs to another embedder.
         """
         namespaces = [item.namespace for item in items] + [namespace for namespace, _ in deleted]
         roots = sorted({namespace[0] for namespace in namespaces})
-        sweep = Statement(_SWEEP_SOME if roots else _SWEEP, {"now": micros(now), "roots": roots})
+        delete_expired = Statement(
+            _DELETE_EXPIRED_OF_ROOTS if roots else _DELETE_EXPIRED,
+            {"now": to_micros(now), "roots": roots},
+        )
         rows = [
             {"root": item.namespace[0], **dict(zip(_NAMES, to_row(item, matrix), strict=True))}
             for item, matrix in zip(items, vectors, strict=True)
@@ -145,7 +148,7 @@ class PostgresItems:
         keys = [_key_values(namespace, key) for namespace, key in deleted]
 
         def write(session: Session) -> None:
-            stored_embedder, _ = session.execute(STORED_EMBEDDER, sweep)
+            stored_embedder, _ = session.execute(STORED_EMBEDDER, delete_expired)
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, stored_embedder)
             statements = [Statement(_INSERT, rows), Statement(_DELETE, keys)]
@@ -155,12 +158,12 @@ class PostgresItems:
         return not keys
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Restart the time to live of items; writes only if one has any."""
+        """Restart the time to live of items; writes only if an item has one."""
         changes = [
             {
                 **_key_values(item.namespace, item.key),
                 "ttl": item.ttl,
-                "expires_at": expiry(item.ttl, now),
+                "expires_at": expiry_time(item.ttl, now),
             }
             for item in items
             if item.ttl is not None
@@ -170,21 +173,21 @@ class PostgresItems:
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
         condition, values = _prefix_condition(prefix)
-        text = f"SELECT {COLUMNS} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
+        text = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
         text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
-        rows = self._read(Statement(text, {**values, "now": micros(now)}), prefix)
+        rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
         return [to_item(row) for row in rows]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
         """Store vectors of items, except for items that were written in the meantime.
 
         Raises:
-            EmbedderMismatchError: If another embedder writes the bank now.
+            EmbedderMismatchError: If the bank now belongs to another embedder.
         """
         changes = [
             {
                 **_key_values(item.namespace, item.key),
-                "updated_at": micros(item.updated_at),
+                "updated_at": to_micros(item.updated_at),
                 "value": item.value,
                 "vectors": to_blob(matrix),
             }
@@ -225,6 +228,6 @@ def _key_values(namespace: Namespace, key: str) -> dict[str, Any]:
 
 def _prefix_condition(prefix: Namespace) -> tuple[str, dict[str, Any]]:
     """Return the condition for the items under a prefix, with its values."""
-    start, end = bounds(prefix)
+    start, end = path_range(prefix)
     values = {"start": start, "end": end}
     return (_OF_ROOT, {**values, "root": prefix[0]}) if prefix else (_UNDER, values)

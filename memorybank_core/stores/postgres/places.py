@@ -33,12 +33,12 @@ RECOMPUTE_PLACES = """
 
 
 def find_places(
-    new: Sequence[Entry], seqs: Mapping[str, int], taken: Rows, ends: Rows
+    new: Sequence[Entry], seqs: Mapping[str, int], replaced_rows: Rows, ends: Rows
 ) -> tuple[dict[str, int], list[str]]:
     """Return the places of new memories, and the conversations whose places must be recomputed."""
     last = {conversation: (created_at, place) for conversation, created_at, place in ends}
-    replaced = {row[0] for row in taken}
-    disordered = {row[4] for row in taken if row[3] == "turn"}
+    replaced = {row[0] for row in replaced_rows}
+    disordered = {row[4] for row in replaced_rows if row[3] == "turn"}
     places = dict.fromkeys((entry.id for entry in new), 0)
     for entry in sorted(new, key=lambda entry: seqs[entry.id]):
         if entry.kind != "turn":

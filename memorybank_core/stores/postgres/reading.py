@@ -9,9 +9,9 @@ from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
 from memorybank_core.stores.rows import (
-    COLUMNS,
-    DIGEST,
-    moment,
+    DIGEST_COLUMNS,
+    MEMORY_COLUMNS,
+    from_micros,
     to_digest,
     to_memory,
     to_stats,
@@ -29,15 +29,15 @@ STORED_EMBEDDER = Statement(
 """The embedder and its dimension; a third row if an unfinished `reembed` left vectors."""
 
 SELECT_BY_ID = (
-    f"SELECT {COLUMNS} FROM memorybank.memories "
+    f"SELECT {MEMORY_COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
 )
 _FETCH = (
-    f"SELECT seq, {COLUMNS} FROM memorybank.memories "
+    f"SELECT seq, {MEMORY_COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND seq = ANY(%(keys)s::bigint[])"
 )
 _MEMORIES = (
-    f"SELECT {COLUMNS} FROM memorybank.memories AS m WHERE user_id = %(user)s {{condition}} "
+    f"SELECT {MEMORY_COLUMNS} FROM memorybank.memories AS m WHERE user_id = %(user)s {{condition}} "
     "ORDER BY created_at DESC, seq DESC LIMIT %(last)s"
 )
 _SPAN = (
@@ -54,10 +54,10 @@ _VECTORS = (
     "WHERE m.user_id = %(user)s AND v.user_id = %(user)s AND id = ANY(%(ids)s::text[]) "
     "ORDER BY v.seq, number"
 )
-SELECT_DIGESTS = f"SELECT {DIGEST} FROM memorybank.digests WHERE user_id = %(user)s"
+SELECT_DIGESTS = f"SELECT {DIGEST_COLUMNS} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
 _SCAN = (
-    f"SELECT seq, {COLUMNS} FROM memorybank.memories "
+    f"SELECT seq, {MEMORY_COLUMNS} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s"
 )
 _SCAN_TABLE = (
@@ -129,7 +129,7 @@ def span(session: Session, user_id: str) -> tuple[date, date] | None:
 def recalls(session: Session, user_id: str, id: str) -> list[datetime]:
     """See `MemoryStore.recalls`."""
     [rows] = session.execute(Statement(_RECALLS, {"user": user_id, "id": id}))
-    return [moment(at) for (at,) in rows]
+    return [from_micros(at) for (at,) in rows]
 
 
 def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
@@ -158,7 +158,7 @@ def scan(session: Session, user_id: str, *, after: int, limit: int) -> list[Stor
     selects = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
     rows, vectors, recalls = session.execute(*(Statement(select, values) for select in selects))
     windows = group(vectors)
-    history = group((seq, (moment(at), turn)) for seq, at, turn in recalls)
+    history = group((seq, (from_micros(at), turn)) for seq, at, turn in recalls)
     return [
         Stored(
             key=seq,

@@ -1,8 +1,8 @@
 """Reembed a database: compute all vectors again with another embedder, without mixing the two.
 
-The new vectors go into a table of their own, one transaction per batch, so that a run that was
-interrupted continues where it stopped. One last transaction, which locks out other writers,
-replaces the old table by the new one.
+The new vectors are written to a separate table, one transaction per batch: a run that was
+interrupted can be continued. One last transaction, which locks out other writers, replaces the old
+table.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import partial
 
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
-from memorybank_core.stores.rows import COLUMNS, to_memory
+from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
-from .address import address_of
+from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .row_security import ALL_ROWS
-from .schema import SET_META, layout_of, quote
+from .schema import SET_META, quote, read_layout
 from .statements import Statement
 from .tables import MAX_HALF_PRECISION, Layout, vectors_table
 
@@ -28,7 +28,7 @@ _LOCK = Statement(
 )
 _NEXT_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
 _MISSING = f"""
-    SELECT user_id, seq, {COLUMNS} FROM memorybank.memories AS m
+    SELECT user_id, seq, {MEMORY_COLUMNS} FROM memorybank.memories AS m
     WHERE (user_id, seq) > (%(user)s, %(seq)s) AND NOT EXISTS (
         SELECT FROM memorybank.vectors_next AS v WHERE v.user_id = m.user_id AND v.seq = m.seq
     )
@@ -72,9 +72,9 @@ def reembed(
         EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
         StoreError: If the server cannot be reached, or this role may not change the tables.
     """
-    address, options = address_of(url), Options(2, timeout, statement_timeout=0)
+    address, options = parse_address(url), Options(2, timeout, statement_timeout=0)
     with connect(address, options) as db:
-        layout = layout_of(db, address)
+        layout = read_layout(db, address)
     connections = Connections(address, options, row_security=layout.row_security)
     run = partial(connections.run, scope=ALL_ROWS, writes=True)
     try:
@@ -87,15 +87,15 @@ def reembed(
             done, after = done + count, last
             if progress:
                 progress(count)
-        return done + run(lambda session: _swap(session, address.schema, embedder))
+        return done + run(lambda session: _replace_vectors(session, address.schema, embedder))
     finally:
         connections.close()
 
 
 def _prepare(session: Session, layout: Layout, embedder: Embedder) -> None:
-    """Create the table of the new vectors; drop that of a run with yet another embedder.
+    """Create the table of the new vectors; drop the table of an earlier run with another embedder.
 
-    From now on writers know of the new table, and delete the vectors of replaced memories there.
+    From then on, writers also delete the vectors of replaced and deleted memories from it.
     """
     _, next_embedder = session.execute(_LOCK, _NEXT_EMBEDDER)
     if next_embedder and next_embedder[0][0] == embedder.name:
@@ -110,12 +110,12 @@ def _prepare(session: Session, layout: Layout, embedder: Embedder) -> None:
 def _embed(
     session: Session, embedder: Embedder, after: tuple[str, int]
 ) -> tuple[int, tuple[str, int] | None]:
-    """Embed the next batch; return its size and its last memory, None if none is left."""
+    """Embed the next batch; return its size and its last memory (None if the batch is empty)."""
     [batch] = session.execute(Statement(_MISSING, {"user": after[0], "seq": after[1]}))
     if not batch:
         return 0, None
     matrices = embed_windows([to_memory("", row[2:]).text for row in batch], embedder)
-    names = COLUMNS.split(", ")
+    names = MEMORY_COLUMNS.split(", ")
     rows = [
         {
             **dict(zip(names, row[2:], strict=True)),
@@ -132,8 +132,8 @@ def _embed(
     return len(batch), (batch[-1][0], batch[-1][1])
 
 
-def _swap(session: Session, schema: str, embedder: Embedder) -> int:
-    """Embed what was written in the meantime, and replace the old vectors by the new ones."""
+def _replace_vectors(session: Session, schema: str, embedder: Embedder) -> int:
+    """Embed the memories written in the meantime, and replace the old vectors by the new ones."""
     session.execute(_LOCK)
     done = 0
     last: tuple[str, int] | None = ("", 0)

@@ -14,7 +14,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5  # seconds
 
 
 class Retries:
-    """The attempts at one call, as many as its timeout allows.
+    """Waiting times between the attempts at one call, until its timeout.
 
     Attributes:
         is_lost: Whether the last attempt ended because the connection was lost.
@@ -35,7 +35,7 @@ class Retries:
         """Return how many seconds to wait before the next attempt.
 
         Raises:
-            MemoryBankError: If another attempt cannot help, or the timeout is over.
+            MemoryBankError: If another attempt cannot help, or the timeout has passed.
         """
         self.is_lost = is_lost(error)
         can_retry = self.is_lost or isinstance(error, (*COLLISIONS, PoolTimeout))

@@ -13,10 +13,10 @@ import numpy as np
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
 from memorybank_core.search.tokenize import tokenize
-from memorybank_core.stores.rows import COLUMNS, from_memory
+from memorybank_core.stores.rows import MEMORY_COLUMNS, from_memory
 from memorybank_core.stores.rules import sole_speaker, utterance_count
 
-NAMES = COLUMNS.split(", ")
+NAMES = MEMORY_COLUMNS.split(", ")
 STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
 """The columns that a memory keeps when its text is replaced."""
 
@@ -61,7 +61,7 @@ def term_keys(user_id: str, terms: Iterable[str]) -> list[int]:
 
 
 def filter_conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
-    """Return a filter as SQL, to follow the condition on the user; the memories are `m`."""
+    """Return the conditions of a filter on the memories `m` as SQL, and their values."""
     clauses, values = [], {}
     for name, clause, value in (
         ("since", "m.day >= %(since)s", filter.since and filter.since.isoformat()),

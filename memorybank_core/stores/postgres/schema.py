@@ -18,7 +18,7 @@ from .tables import MIGRATIONS, Layout
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_LOCK = 0x4D42414E  # "MBAN"; the advisory lock that a change of the schema holds
+_LOCK = 0x4D42414E  # "MBAN"; the key of the advisory lock during a change of the schema
 
 _CREATE_META = "CREATE TABLE memorybank.meta (name text PRIMARY KEY, value text NOT NULL)"
 _META = "SELECT value FROM memorybank.meta WHERE name = %s"
@@ -29,21 +29,21 @@ SET_META = (
 """Stores a property of the bank."""
 
 
-def version(db: Connection, schema: str) -> int:
+def read_version(db: Connection, schema: str) -> int:
     """Return the schema version of a database; 0 if it has no bank.
 
     Raises:
         NotABankError: If the schema has tables of another application.
         SchemaTooNewError: If a newer version of the package created the tables.
     """
-    [(tables, metas)] = db.execute(
+    [(table_count, meta_count)] = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE tablename = 'meta') FROM pg_tables "
         "WHERE schemaname = %s",
         (schema,),
     )
-    if not tables:
+    if not table_count:
         return 0
-    versions = db.execute(in_schema(_META, schema), ("schema",)).fetchall() if metas else []
+    versions = db.execute(in_schema(_META, schema), ("schema",)).fetchall() if meta_count else []
     if not versions:
         raise NotABankError(
             f"the schema {schema!r} of this database has tables of another application. They were "
@@ -58,15 +58,15 @@ def version(db: Connection, schema: str) -> int:
     return number
 
 
-def layout_of(db: Connection, address: Address) -> Layout:
+def read_layout(db: Connection, address: Address) -> Layout:
     """Return the layout of a bank.
 
     Raises:
         ConfigurationError: If there is no bank.
         SchemaTooOldError: If an older version of the package created the tables.
-        NotABankError, SchemaTooNewError: See `version`.
+        NotABankError, SchemaTooNewError: See `read_version`.
     """
-    number = version(db, address.schema)
+    number = read_version(db, address.schema)
     if not number:
         raise ConfigurationError(
             f"there is no bank at {address}. Create one with: memorybank db init {address}"
@@ -76,28 +76,28 @@ def layout_of(db: Connection, address: Address) -> Layout:
             f"{address} has schema version {number}, and this version of memorybank needs "
             f"{len(MIGRATIONS)}. Run: memorybank db upgrade {address}"
         )
-    return _layout(db, address.schema)
+    return _load_layout(db, address.schema)
 
 
 def migrate(db: Connection, address: Address, layout: Layout | None = None) -> tuple[int, int]:
     """Create the tables with a `layout`, or without one upgrade them to the newest version.
 
-    All of it is one transaction. If another process does the same at once, one of them waits and
-    then has nothing to do.
+    This is one transaction. If two processes do this at the same time, one of them waits, and then
+    has nothing left to do.
 
     Returns:
         The schema version before (0 if there was no bank) and after.
 
     Raises:
         ConfigurationError: If pgvector is missing and this role may not install it.
-        NotABankError, SchemaTooNewError: See `version`.
+        NotABankError, SchemaTooNewError: See `read_version`.
     """
     schema = address.schema
-    if layout is not None and (before := version(db, schema)):
+    if layout is not None and (before := read_version(db, schema)):
         return before, before  # the usual case, without a lock
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        before = version(db, schema)
+        before = read_version(db, schema)
         if bool(before) == (layout is not None):
             return before, before
         properties: dict[str, object] = {"schema": len(MIGRATIONS)}
@@ -107,7 +107,7 @@ def migrate(db: Connection, address: Address, layout: Layout | None = None) -> t
             db.execute(in_schema(_CREATE_META, schema))
             properties |= _properties(layout)
         for migration in MIGRATIONS[before:]:
-            for statement in migration(layout or _layout(db, schema)):
+            for statement in migration(layout or _load_layout(db, schema)):
                 db.execute(in_schema(statement, schema))
         for name, value in properties.items():
             db.execute(in_schema(SET_META, schema), {"name": name, "value": str(value)})
@@ -126,7 +126,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _layout(db: Connection, schema: str) -> Layout:
+def _load_layout(db: Connection, schema: str) -> Layout:
     rows = db.execute(in_schema("SELECT name, value FROM memorybank.meta", schema))
     properties: dict[str, str] = dict(rows.fetchall())
     return Layout(

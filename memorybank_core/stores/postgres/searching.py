@@ -19,13 +19,13 @@ from memorybank_core.search.dates import DayRange
 from memorybank_core.stores.rules import ExpectedEmbedder, named_span_lengths, named_speaker
 
 from . import ann
-from .candidate_sql import KNOWN, exact_search
+from .candidate_sql import USER_STATISTICS, exact_search
 from .connections import Session
 from .reading import STORED_EMBEDDER, check_embedder
 from .rows import filter_conditions, term_keys
 from .statements import Rows, Statement
 
-_USER = f"WITH {KNOWN} SELECT size, indexed_from FROM known"
+_USER = f"WITH {USER_STATISTICS} SELECT size, indexed_from FROM statistics"
 _SPEAKERS = """
     WITH RECURSIVE names (speaker) AS (
         SELECT min(speaker) FROM memorybank.memories
@@ -67,7 +67,7 @@ def candidates(
             rows = ann.find_rows(
                 session, values, condition, in_named_days, size, embedder.dimension
             )
-    return _columns(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
+    return _to_candidates(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
 
 
 def _day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
@@ -79,8 +79,8 @@ def _day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | No
     return " OR ".join(spans) or None
 
 
-def _columns(rows: Rows, probe: Probe, speaker: str | None) -> Candidates:
-    """Return the candidates of rows of `candidate_sql.COLUMNS` with their three scores."""
+def _to_candidates(rows: Rows, probe: Probe, speaker: str | None) -> Candidates:
+    """Convert rows of `CANDIDATE_COLUMNS`, each followed by three scores, to candidates."""
     columns = zip(*rows, strict=True) if rows else [()] * 11
     (keys, days, speakers, conversations, places, created, strengths, refreshed, *scores) = columns
     similarities, lexical, pooled = scores

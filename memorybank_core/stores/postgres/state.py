@@ -7,7 +7,7 @@ from datetime import datetime
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import StateChange
-from memorybank_core.stores.rows import micros, moment
+from memorybank_core.stores.rows import from_micros, to_micros
 
 from .connections import Session
 from .statements import Statement
@@ -56,9 +56,9 @@ def strengthen(
         {
             "user": user_id,
             "seq": seq,
-            "strength": law.strengthened(strength, days_between(moment(refreshed), now)),
+            "strength": law.strengthened(strength, days_between(from_micros(refreshed), now)),
             "number": number + 1,
-            "at": micros(now),
+            "at": to_micros(now),
             "turn": turn,
         }
         for seq, strength, refreshed, number, was_recalled in rows
@@ -77,7 +77,7 @@ def change_state(
         f"UPDATE memorybank.memories SET {_CHANGES[change]} "
         "AND user_id = %(user)s AND id = ANY(%(ids)s::text[])"
     )
-    values = {"user": user_id, "ids": list(set(ids)), "at": micros(now)}
+    values = {"user": user_id, "ids": list(set(ids)), "at": to_micros(now)}
     _, [(count,)] = session.execute(
         Statement(LOCK_USER, {"user": user_id}), Statement(update, values)
     )

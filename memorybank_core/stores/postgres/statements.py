@@ -1,4 +1,4 @@
-"""SQL statements with their values, as they are sent, and the rows that come back."""
+"""SQL statements with their values, and how they are sent and their rows read."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_rows(cursor: psycopg.Cursor[Row]) -> Rows:
     rows = cursor.fetchall()
     for at in texts:
         for number, row in enumerate(rows):
-            if row[at] and ESCAPE in row[at]:  # hardly ever
+            if row[at] and ESCAPE in row[at]:  # rare
                 rows[number] = (*row[:at], unescape(row[at]), *row[at + 1 :])
     return rows
 

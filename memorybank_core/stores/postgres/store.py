@@ -1,6 +1,7 @@
 """PostgresStore: a bank in a PostgreSQL database with pgvector, for any number of machines.
 
-The process keeps no data of a user: every call asks the database, which finds and scores.
+The process keeps no data of a user: every call queries the database, which also
+scores the candidates.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
-from .address import address_of
+from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .items import PostgresItems
 from .row_security import ALL_ROWS, user_scope
-from .schema import in_schema, layout_of, migrate
+from .schema import in_schema, migrate, read_layout
 from .tables import TABLES, Layout
 
 R = TypeVar("R")
@@ -79,14 +80,14 @@ class PostgresStore:
         pooler: bool = False,
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
-        address = address_of(url)
-        self.path = address.shown
+        address = parse_address(url)
+        self.path = address.safe_url
         self._embedder = ExpectedEmbedder(self.path, embedder, dimension)
         self._vector_space = writing.VectorSpace(self._embedder, exact_up_to)
         options = Options(pool_size, timeout, statement_timeout, pooler)
         with connect(address, options) as db:
             migrate(db, address, Layout(embedder, dimension))
-            layout = layout_of(db, address)
+            layout = read_layout(db, address)
         self._embedder.require(layout.embedder, layout.dimension)
         self._connections = Connections(address, options, row_security=layout.row_security)
         self._items = PostgresItems(self._connections, self._embedder)
@@ -174,9 +175,9 @@ class PostgresStore:
     ) -> DeletionReceipt:
         """Delete memories for good: these ids, this day, or everything of the user.
 
-        The rows are gone for every reader. Their bytes stay in the server's files until VACUUM
-        has freed them and the space was reused, and in its log and backups as long as those are
-        kept. So the receipt says `erased` only if there was nothing to delete.
+        No reader sees the rows any more. Their bytes remain in the server's files until VACUUM has
+        freed them and the space was reused, and in its log and backups as long as those are
+        kept. So `erased` is True in the receipt only if there was nothing to delete.
         """
         return self._write(
             user_id, lambda session: deleting.delete(session, user_id, ids=ids, day=day)
@@ -193,7 +194,7 @@ class PostgresStore:
         )
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
-        """Store memories with all data that another store had of them; see `MemoryStore`."""
+        """Store memories copied from another store with all their data; see `MemoryStore`."""
         self._write(
             user_id, lambda session: writing.put(session, self._vector_space, user_id, stored)
         )
@@ -281,7 +282,9 @@ class PostgresStore:
         scope = user_scope(user_id)
         try:
             return self._connections.run(call, scope, writes=writes)
-        except InvalidInputError:  # maybe vectors of another length: blame the embedder if so
+        except (
+            InvalidInputError
+        ):  # perhaps the embedder was changed, and the length of vectors with it
             self._connections.run(self._check_embedder, scope, writes=False)
             raise
 

@@ -159,11 +159,11 @@ def _walls(layout: Layout) -> bool:
 Layout.walls = property(_walls)  # type: ignore[attr-defined]
 
 
-def _first(layout: Layout) -> Iterator[str]:
+def _create_tables(layout: Layout) -> Iterator[str]:
     for statement in filter(str.strip, _TABLES.split(";")):
         if statement.endswith(" PARTITION"):
             table = statement.partition("memorybank.")[2].partition(" ")[0]
-            yield from _spread(layout, table, statement)
+            yield from _create_partitioned(layout, table, statement)
         else:
             yield statement
     yield from vectors_table(layout, "vectors", layout.dimension)
@@ -174,7 +174,7 @@ def _first(layout: Layout) -> Iterator[str]:
 def vectors_table(layout: Layout, table: str, dimension: int) -> Iterator[str]:
     """Yield the statements that create a table of vectors and the HNSW index of large users."""
     statement = _VECTORS.format(table=table, dimension=dimension)
-    yield from _spread(layout, table, statement, template="vectors")
+    yield from _create_partitioned(layout, table, statement, template="vectors")
     column, kind = "vector", "vector"
     if dimension > MAX_INDEXED:
         column, kind = f"(vector::halfvec({dimension}))", "halfvec"
@@ -185,7 +185,9 @@ def vectors_table(layout: Layout, table: str, dimension: int) -> Iterator[str]:
         )
 
 
-def _spread(layout: Layout, table: str, statement: str, template: str = "") -> Iterator[str]:
+def _create_partitioned(
+    layout: Layout, table: str, statement: str, template: str = ""
+) -> Iterator[str]:
     """Yield the statements that create a table with its partitions and its policy."""
     key = TABLES[template or table]
     count = 0 if layout.citus else layout.partitions
@@ -219,5 +221,5 @@ def _policies(table: str, parts: Sequence[str]) -> Iterator[str]:
     yield f"CREATE POLICY one_user ON memorybank.{table} USING ({own} OR {every})"
 
 
-MIGRATIONS: tuple[Callable[[Layout], Iterator[str]], ...] = (_first,)
+MIGRATIONS: tuple[Callable[[Layout], Iterator[str]], ...] = (_create_tables,)
 """The statements that upgrade schema version i to i + 1; entries are only ever appended."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Digest, Memory
-from memorybank_core.stores.rows import DIGEST, from_digest, micros, to_digest, to_memory
+from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_digest, to_memory, to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
 from .connections import Session
@@ -25,8 +25,8 @@ from .rows import STATE, Entry, entries
 from .statements import Statement
 from .tables import MAX_HALF_PRECISION
 
-_CATCH_UP = 4
-"""Number of old windows of a large user that are indexed with each new memory."""
+_BACKLOG_PER_MEMORY = 4
+"""Number of old memories of a large user to index with each new memory."""
 
 _CREATE_USER = (
     "INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT (user_id) DO NOTHING"
@@ -35,7 +35,7 @@ LOCK_USER = (
     "SELECT next_seq, windows, indexed_from FROM memorybank.users WHERE user_id = %(user)s "
     "FOR UPDATE"
 )
-_TAKEN = (
+_SELECT_REPLACED = (
     "SELECT id, seq, length, kind, conversation, (SELECT count(*) FROM memorybank.vectors AS v "
     "WHERE v.user_id = %(user)s AND v.seq = m.seq) FROM memorybank.memories AS m "
     "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
@@ -50,7 +50,7 @@ _INSERT = (
     f"(%(user)s, %(seq)s, {', '.join(f'%({name})s' for name in _COLUMNS)}) "
     "ON CONFLICT (user_id, seq) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _CONTENT)
-)  # a memory that replaces another keeps its strength, recalls, archive and pin
+)  # a replaced memory keeps its strength, recalls, archiving and pin
 DELETE_ROWS = (
     "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
 )
@@ -63,12 +63,12 @@ INSERT_RECALL = (
     "INSERT INTO memorybank.recalls (user_id, seq, number, at, turn) "
     "VALUES (%(user)s, %(seq)s, %(number)s, %(at)s, %(turn)s)"
 )
-_COUNT = (
+_UPDATE_COUNTS = (
     "UPDATE memorybank.users SET next_seq = next_seq + %(new)s, memories = memories + %(new)s, "
     "terms = terms + %(terms)s, windows = windows + %(windows)s, indexed_from = %(indexed_from)s "
     "WHERE user_id = %(user)s"
 )
-_INDEX = (
+_SET_INDEXED = (
     "UPDATE memorybank.vectors SET indexed = true WHERE user_id = %(user)s "
     "AND seq >= %(indexed_from)s AND seq < %(before)s AND NOT indexed"
 )
@@ -78,10 +78,10 @@ _SET_STATE = (
     + " WHERE user_id = %(user)s AND seq = %(seq)s"
 )
 _INSERT_DIGEST = (
-    f"INSERT INTO memorybank.digests (user_id, {DIGEST}) "
-    f"VALUES (%(user)s, {', '.join(f'%({name})s' for name in DIGEST.split(', '))}) "
+    f"INSERT INTO memorybank.digests (user_id, {DIGEST_COLUMNS}) "
+    f"VALUES (%(user)s, {', '.join(f'%({name})s' for name in DIGEST_COLUMNS.split(', '))}) "
     "ON CONFLICT (user_id, kind, day) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in DIGEST.split(", ")[2:])
+    + ", ".join(f"{name} = excluded.{name}" for name in DIGEST_COLUMNS.split(", ")[2:])
 )
 _SET_PROFILE = (
     "INSERT INTO memorybank.users (user_id, profile) VALUES (%(user)s, %(profile)s) "
@@ -91,11 +91,11 @@ _SET_PROFILE = (
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """The vectors of a bank.
+    """The embedder of a bank's vectors, and when they are indexed.
 
     Attributes:
         embedder: The embedder that writes them.
-        exact_up_to: The number of windows up to which those of one user are not indexed.
+        exact_up_to: Number of windows of one user up to which they are not indexed.
     """
 
     embedder: ExpectedEmbedder
@@ -124,7 +124,7 @@ def add(
 def put(
     session: Session, vector_space: VectorSpace, user_id: str, stored: Sequence[Stored]
 ) -> None:
-    """Store memories as another store had them; see `MemoryStore.put`."""
+    """Store memories copied from another store; see `MemoryStore.put`."""
     memories = [item.memory for item in stored]
     new = entries(user_id, memories, [item.vectors for item in stored])
     seqs = _insert(session, vector_space, user_id, new, replace=True, recalled={})
@@ -139,7 +139,7 @@ def put(
             "user": user_id,
             "seq": seqs[item.memory.id],
             "number": number,
-            "at": micros(at),
+            "at": to_micros(at),
             "turn": turn,
         }
         for item in stored
@@ -180,7 +180,7 @@ def set_digests(
     if events:
         new = entries(user_id, events, vectors)
         _insert(session, vector_space, user_id, new, replace=True, recalled={})
-    names = DIGEST.split(", ")
+    names = DIGEST_COLUMNS.split(", ")
     values = [{**user, **dict(zip(names, from_digest(digest), strict=True))} for digest in digests]
     if values:
         session.execute(Statement(_INSERT_DIGEST, values))
@@ -206,53 +206,55 @@ def _insert(
         The number of each memory, by its id.
 
     Raises:
-        ConflictError: If an id is taken and `replace` is False.
+        ConflictError: If an id is replaced_rows and `replace` is False.
     """
     user = {"user": user_id}
     conversations = sorted({entry.conversation for entry in new if entry.kind == "turn"})
-    _, [(next_seq, window_count, indexed_from)], taken, ends, stored_embedder = session.execute(
-        Statement(_CREATE_USER, user),
-        Statement(LOCK_USER, user),
-        Statement(_TAKEN, {**user, "ids": [entry.id for entry in new]}),
-        Statement(LAST_PLACES, {**user, "conversations": conversations}),
-        STORED_EMBEDDER,
+    _, [(next_seq, window_count, indexed_from)], replaced_rows, ends, stored_embedder = (
+        session.execute(
+            Statement(_CREATE_USER, user),
+            Statement(LOCK_USER, user),
+            Statement(_SELECT_REPLACED, {**user, "ids": [entry.id for entry in new]}),
+            Statement(LAST_PLACES, {**user, "conversations": conversations}),
+            STORED_EMBEDDER,
+        )
     )
     check_embedder(vector_space.embedder, stored_embedder)
-    if taken and not replace:
-        ids = sorted(row[0] for row in taken)
-        raise ConflictError(f"user {user_id!r} has memories of the ids {ids}")
-    seqs = {row[0]: row[1] for row in taken}
+    if replaced_rows and not replace:
+        ids = sorted(row[0] for row in replaced_rows)
+        raise ConflictError(f"user {user_id!r} already has memories with the ids {ids}")
+    seqs = {row[0]: row[1] for row in replaced_rows}
     added = [entry for entry in new if entry.id not in seqs]
     seqs |= {entry.id: seq for seq, entry in enumerate(added, next_seq)}
-    places, disordered = find_places(new, seqs, taken, ends)
-    more_windows = sum(len(entry.vectors) for entry in new) - sum(row[5] for row in taken)
+    places, disordered = find_places(new, seqs, replaced_rows, ends)
+    more_windows = sum(len(entry.vectors) for entry in new) - sum(row[5] for row in replaced_rows)
     before = indexed_from
     if vector_space.needs_index(window_count + more_windows):
         before = min(indexed_from, next_seq)
-        indexed_from = max(before - _CATCH_UP * len(new), 0)
+        indexed_from = max(before - _BACKLOG_PER_MEMORY * len(new), 0)
     counts = {
         **user,
         "new": len(added),
-        "terms": sum(entry.row["length"] for entry in new) - sum(row[2] for row in taken),
+        "terms": sum(entry.row["length"] for entry in new) - sum(row[2] for row in replaced_rows),
         "windows": more_windows,
         "indexed_from": indexed_from,
         "before": before,
     }
-    statements = [Statement(_COUNT, counts)]
-    if taken:
-        replaced = {**user, "seqs": [row[1] for row in taken]}
+    statements = [Statement(_UPDATE_COUNTS, counts)]
+    if replaced_rows:
+        replaced = {**user, "seqs": [row[1] for row in replaced_rows]}
         tables = ["vectors", *unfinished_tables(stored_embedder)]
         statements += [Statement(DELETE_ROWS.format(table=table), replaced) for table in tables]
     statements += _insertions(user_id, new, seqs, places, indexed_from)
     recalls = [
-        {**user, "seq": seqs[entry.id], "number": number, "at": micros(at), "turn": None}
+        {**user, "seq": seqs[entry.id], "number": number, "at": to_micros(at), "turn": None}
         for entry in added
         for number, at in enumerate(sorted(recalled.get(entry.id, ())), 1)
     ]
     if recalls:
         statements.append(Statement(INSERT_RECALL, recalls))
     if indexed_from < before:
-        statements.append(Statement(_INDEX, counts))
+        statements.append(Statement(_SET_INDEXED, counts))
     if disordered:
         statements.append(Statement(RECOMPUTE_PLACES, {**user, "conversations": disordered}))
     session.execute(*statements)

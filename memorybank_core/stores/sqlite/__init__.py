@@ -1,4 +1,4 @@
-"""A bank in one SQLite file: the store backend of paths."""
+"""Store backend for paths: a bank in one SQLite file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_store(location: str, *, embedder: str, dimension: int, **options: Any) 
 def stored_embedder(location: str) -> tuple[str, int] | None:
     """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
 
-    Also None for a file that cannot be read: opening it says what is wrong.
+    Also returns None for a file that cannot be read; opening it raises the error.
     """
     path = Path(location)
     try:

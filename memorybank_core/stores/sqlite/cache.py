@@ -1,4 +1,4 @@
-"""A cache of users' indexes in memory, bounded in bytes."""
+"""In-memory cache of users' search indexes, limited in bytes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ class CachedIndex:
 
 
 class IndexCache:
-    """Drops the least recently used indexes.
+    """Cache of users' indexes, which drops the least recently used ones.
 
-    The index in use stays, even if it exceeds the budget alone.
+    The index in use is kept even if it alone exceeds the budget.
+
+    Args:
+        budget: Maximum size of all indexes together, in bytes.
+        dimension: Length of the vectors.
     """
 
     def __init__(self, budget: int, dimension: int) -> None:
@@ -32,12 +36,12 @@ class IndexCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the cached indexes take."""
+        """Size of the cached indexes in bytes."""
         with self._lock:
             return sum(self._sizes.values())
 
     def get(self, user_id: str) -> CachedIndex:
-        """Return the index of a user, a new empty one if it is not cached."""
+        """Return a user's cached index, or a new empty one."""
         with self._lock:
             cached = self._indexes.get(user_id)
             if cached is None:
@@ -46,7 +50,7 @@ class IndexCache:
             return cached
 
     def resize(self, user_id: str, nbytes: int) -> None:
-        """Record the size of a user's index, and drop others until all fit into the budget."""
+        """Record the size of a user's index; drop other indexes until all fit into the budget."""
         with self._lock:
             if user_id in self._indexes:
                 self._sizes[user_id] = nbytes

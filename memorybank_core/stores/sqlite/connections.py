@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: many readers next to one writer; SQLite's errors translated."""
+"""Connections to one SQLite file: many readers, one writer; translates SQLite's errors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Connections:
             yield self._writer
 
     def connect(self) -> sqlite3.Connection:
-        """Open a new connection, owned by the caller, that has read only the schema."""
+        """Open a new connection, which the caller must close; it has read only the schema."""
         return connect(self._path, self.busy_timeout)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
 
 
 def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open a connection that has changed nothing yet; never creates a file."""
+    """Open a connection without changing or creating the file."""
     return sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,
@@ -165,22 +165,22 @@ _TRANSLATIONS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
     (
         "locked",
         StoreBusyError,
-        "Another process is writing; nothing of this call was kept. Try again, or open the bank "
-        "with a longer busy_timeout.",
+        "Another process is writing; nothing was changed. Try again, or open the bank with a "
+        "longer busy_timeout.",
     ),
     (
         "full",
         StoreWriteError,
-        "Nothing of this call was kept. Free some space and call again.",
+        "Nothing was changed. Free some space and call again.",
     ),
     (
         "disk I/O error",
         StoreWriteError,
-        "Nothing of this call was kept. The disk is full, over a limit, or failing: make room "
-        "and call again.",
+        "Nothing was changed. The disk is full, over a limit, or failing: free some space and "
+        "call again.",
     ),
-    ("readonly", StoreWriteError, "The file or its folder may not be written."),
-    ("unable to open", StoreWriteError, "The file or its folder may not be read and written."),
+    ("readonly", StoreWriteError, "This user may not write to the file or its folder."),
+    ("unable to open", StoreWriteError, "This user may not read and write the file or its folder."),
     ("not a database", NotABankError, "The file was not changed."),
     ("malformed", NotABankError, "The file is damaged; restore it from a backup."),
     ("closed", StoreClosedError, "Open the bank again."),

@@ -1,4 +1,4 @@
-"""Delete memories, and what was derived from them, on request."""
+"""Delete memories and what was derived from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memorybank_core.stores.rows import Row
 from memorybank_core.stores.rules import digests_to_delete
 
 from .reading import BY_ID, find_user, select_in
-from .writing import delete_unfinished, next_version
+from .writing import delete_unfinished_vectors, next_version
 
 _PER_MEMORY = ("memories", "vectors", "recalls")
 
@@ -28,19 +28,21 @@ def delete(
         return dict.fromkeys((*_PER_MEMORY, "digests"), 0)
     if ids is None and day is None:
         return _delete_user(db, user_key)
-    doomed = _select_doomed(db, user_key, ids, day)
-    delete_unfinished(db, user_key, [row[0] for row in doomed])
+    to_delete = _select_memories(db, user_key, ids, day)
+    delete_unfinished_vectors(db, user_key, [row[0] for row in to_delete])
     counts = {
         table: sum(
             db.execute(
                 f"DELETE FROM {table} WHERE user_key = ? AND seq = ?", (user_key, seq)
             ).rowcount
-            for seq, *_ in doomed
+            for seq, *_ in to_delete
         )
         for table in _PER_MEMORY
     }
     stored = db.execute("SELECT kind, day FROM digests WHERE user_key = ?", (user_key,))
-    derived = digests_to_delete({(kind, of) for _, of, kind in doomed}, day, stored)
+    derived = digests_to_delete(
+        {(kind, memory_day) for _, memory_day, kind in to_delete}, day, stored
+    )
     delete_digest = "DELETE FROM digests WHERE user_key = ? AND kind = ? AND day = ?"
     db.executemany(delete_digest, ((user_key, *digest) for digest in derived))
     next_version(db, user_id)
@@ -49,22 +51,22 @@ def delete(
 
 
 def _delete_user(db: sqlite3.Connection, user_key: int) -> dict[str, int]:
-    """Delete everything of a user."""
+    """Delete all data of a user."""
     counts = {
         table: db.execute(f"DELETE FROM {table} WHERE user_key = ?", (user_key,)).rowcount
         for table in (*_PER_MEMORY, "digests")
     }
-    delete_unfinished(db, user_key, None)
+    delete_unfinished_vectors(db, user_key, None)
     db.execute("DELETE FROM users WHERE user_key = ?", (user_key,))
     return counts
 
 
-def _select_doomed(
+def _select_memories(
     db: sqlite3.Connection, user_key: int, ids: Collection[str] | None, day: date | None
 ) -> set[Row]:
     """Return number, day and kind of the memories to delete.
 
-    A turn takes the event summaries of its day.
+    Deleting a turn also deletes the event summaries of its day.
     """
     select = "SELECT seq, day, kind FROM memories WHERE user_key = ?"
     if ids is not None:

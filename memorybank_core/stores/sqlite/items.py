@@ -10,17 +10,17 @@ from datetime import datetime
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 from memorybank_core.stores.item_rows import (
-    COLUMNS,
-    bounds,
-    expiry,
+    ITEM_COLUMNS,
+    expiry_time,
     namespace_of,
-    page,
     path_of,
+    path_range,
+    select_page,
     to_blob,
     to_item,
     to_row,
 )
-from memorybank_core.stores.rows import micros
+from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
@@ -31,7 +31,7 @@ _UNDER = f"path >= ? AND path < ? AND {_ALIVE}"
 _UNEMBEDDED = f"{_UNDER} AND fields IS NOT NULL AND vectors IS NULL"
 _LAST_FIRST = "ORDER BY updated_at DESC, path, key"
 _INSERT = (
-    f"INSERT INTO items ({COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    f"INSERT INTO items ({ITEM_COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (path, key) DO UPDATE SET (value, updated_at, ttl, fields, expires_at, vectors) "
     "= (excluded.value, excluded.updated_at, excluded.ttl, excluded.fields, excluded.expires_at, "
     "excluded.vectors)"
@@ -54,7 +54,7 @@ class LocalItems:
     Args:
         connections: Connections to the file.
         embedder: The embedder of the vectors.
-        erase: Overwrites what deleted rows left behind.
+        erase: Overwrites the remains of deleted rows; returns False if it could not.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class LocalItems:
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
-        select = f"SELECT {COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
+        select = f"SELECT {ITEM_COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
         with self._connections.read() as db:
-            row = db.execute(select, (path_of(namespace), key, micros(now))).fetchone()
+            row = db.execute(select, (path_of(namespace), key, to_micros(now))).fetchone()
         return None if row is None else to_item(row)
 
     def search(
@@ -86,9 +86,9 @@ class LocalItems:
 
         Reads and compares every vector under the prefix.
         """
-        columns = COLUMNS if vector is None else f"{COLUMNS}, vectors"
+        columns = ITEM_COLUMNS if vector is None else f"{ITEM_COLUMNS}, vectors"
         select = f"SELECT {columns} FROM items WHERE {_UNDER}"
-        under = (*bounds(prefix), micros(now))
+        under = (*path_range(prefix), to_micros(now))
         with self._connections.read() as db:
             if vector is not None:
                 check_embedder(self._embedder, db)
@@ -96,13 +96,13 @@ class LocalItems:
                 rows = db.execute(f"{select} {_LAST_FIRST} LIMIT ?", (*under, offset + limit))
             else:
                 rows = db.execute(f"{select} ORDER BY path, key", under)
-            return page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
+            return select_page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
-        start, end = bounds(prefix)
+        start, end = path_range(prefix)
         with self._connections.read() as db:
-            rows = db.execute(_NAMESPACES, (start, end, end, micros(now)))
+            rows = db.execute(_NAMESPACES, (start, end, end, to_micros(now)))
             return [namespace_of(path) for (path,) in rows]
 
     def write(
@@ -114,27 +114,27 @@ class LocalItems:
     ) -> bool:
         """Store items and delete others, in one transaction.
 
-        If any are `deleted`, the copies that SQLite left of them in unused parts of the file are
-        then overwritten; this reads the whole file once. Copies of replaced and expired items are
-        overwritten at the next deletion.
+        If items are deleted, the copies of them that SQLite left in unused parts of the file are
+        overwritten afterwards, which reads the whole file once. Copies of replaced and expired
+        items are overwritten at the next deletion.
 
         Raises:
-            EmbedderMismatchError: If another embedder writes the file now.
+            EmbedderMismatchError: If the file now belongs to another embedder.
         """
         rows = [to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
         keys = [(path_of(namespace), key) for namespace, key in deleted]
         with self._connections.write() as db:
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, db)
-            db.execute("DELETE FROM items WHERE expires_at <= ?", (micros(now),))
+            db.execute("DELETE FROM items WHERE expires_at <= ?", (to_micros(now),))
             db.executemany(_INSERT, rows)
             db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
         return self._erase() if keys else True
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Restart the time to live of items; writes only if one has any."""
+        """Restart the time to live of items; writes only if an item has one."""
         changes = [
-            (expiry(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
+            (expiry_time(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
             for item in items
             if item.ttl is not None
         ]
@@ -145,22 +145,24 @@ class LocalItems:
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
-        select = f"SELECT {COLUMNS} FROM items WHERE {_UNEMBEDDED}"
+        select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {_UNEMBEDDED}"
         with self._connections.read() as db:
-            return [to_item(row) for row in db.execute(select, (*bounds(prefix), micros(now)))]
+            return [
+                to_item(row) for row in db.execute(select, (*path_range(prefix), to_micros(now)))
+            ]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
         """Store vectors of items, except for items that were written in the meantime.
 
         Raises:
-            EmbedderMismatchError: If another embedder writes the file now.
+            EmbedderMismatchError: If the file now belongs to another embedder.
         """
         changes = [
             (
                 to_blob(matrix),
                 path_of(item.namespace),
                 item.key,
-                micros(item.updated_at),
+                to_micros(item.updated_at),
                 item.value,
             )
             for item, matrix in zip(items, vectors, strict=True)

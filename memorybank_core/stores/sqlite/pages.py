@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 HEADER = 100  # bytes at the start of the file, before the b-tree header of its first page
 _TREE = (2, 5, 10, 13)  # the first byte of the b-tree pages; 2 and 5 are inner ones
-_MAX_PAGES = (
-    2**25
-)  # with fewer, the page number at the start of any other page has a first byte of 0
+_MAX_PAGES = 2**25
+"""With fewer pages, the first byte of every page that is not a b-tree page is 0."""
 
 
 def page_size(header: bytes) -> int:
@@ -19,16 +18,16 @@ def page_size(header: bytes) -> int:
 
 
 def is_plain(header: bytes, length: int) -> bool:
-    """Return whether the first byte of every page tells if it is a b-tree page.
+    """Return whether the b-tree pages of the file can be recognised by their first byte.
 
-    False if the file has a map of its pages (auto_vacuum) or reserved bytes at the end of each
-    page, if it is not in WAL mode, and if it is too long.
+    False if the file has pointer-map pages (auto_vacuum) or reserved bytes at the end of each page,
+    is not in WAL mode, or is too long.
     """
-    usual = header[18:21] == b"\2\2\0" and not any(header[52:56])
-    return usual and length < _MAX_PAGES * page_size(header)
+    has_usual_layout = header[18:21] == b"\2\2\0" and not any(header[52:56])
+    return has_usual_layout and length < _MAX_PAGES * page_size(header)
 
 
-def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
+def find_gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
     """Return start and end of every gap that is not all zero.
 
     A gap is between the pointers to the cells of a b-tree page and its cells.
@@ -36,7 +35,7 @@ def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
     Args:
         pages: Consecutive pages.
         size: Bytes of a page.
-        first: Whether they begin with the first page of the file.
+        first: Whether the pages begin with the first page of the file.
     """
     table = np.frombuffer(pages, np.uint8).reshape(-1, size)
     headers = table[:, :8].astype(np.int64)
@@ -48,15 +47,15 @@ def gaps(pages: bytes, size: int, *, first: bool) -> list[tuple[int, int]]:
     ends[ends == 0] = 2**16
     has_gap = np.isin(headers[:, 0], _TREE) & (starts < ends) & (ends <= size)
     offsets = np.flatnonzero(has_gap) * size
-    bounds = zip(
+    ranges = zip(
         (offsets + starts[has_gap]).tolist(), (offsets + ends[has_gap]).tolist(), strict=True
     )
     zeros = bytes(size)
     return [
-        (start, end) for start, end in bounds if not pages.startswith(zeros[: end - start], start)
+        (start, end) for start, end in ranges if not pages.startswith(zeros[: end - start], start)
     ]
 
 
-def _uint16(headers: NDArray[np.int64], at: int) -> NDArray[np.int64]:
-    both: NDArray[np.int64] = headers[:, at] * 256 + headers[:, at + 1]
-    return both
+def _uint16(headers: NDArray[np.int64], column: int) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = headers[:, column] * 256 + headers[:, column + 1]
+    return values

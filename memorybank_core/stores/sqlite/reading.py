@@ -11,10 +11,10 @@ from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
 from memorybank_core.stores.rows import (
-    COLUMNS,
-    DIGEST,
+    DIGEST_COLUMNS,
+    MEMORY_COLUMNS,
     Row,
-    moment,
+    from_micros,
     to_digest,
     to_memory,
     to_stats,
@@ -27,20 +27,26 @@ OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
 """The condition that limits a statement to the rows of one user."""
 
 BY_ID = "memories INDEXED BY memories_by_id"
-"""The table, when looking up several ids: by itself, SQLite would read every row of the user."""
+"""The table and the index for several ids: without it, SQLite reads every row of the user."""
 
 _MAX_VALUES = 500  # old versions of SQLite accept at most 999 parameters
 
 
 def select_in(
-    db: sqlite3.Connection, select: str, head: Row, column: str, values: Collection[Any]
+    db: sqlite3.Connection,
+    select: str,
+    values_before: Row,
+    column: str,
+    values: Collection[Any],
 ) -> Iterator[Row]:
     """Yield the rows of `select`, which ends in a condition, whose `column` is in `values`."""
     values = list(values)
     for start in range(0, len(values), _MAX_VALUES):
         chunk = values[start : start + _MAX_VALUES]
-        marks = ", ".join("?" * len(chunk))
-        yield from db.execute(f"{select} AND {column} IN ({marks})", (*head, *chunk))
+        placeholders = ", ".join("?" * len(chunk))
+        yield from db.execute(
+            f"{select} AND {column} IN ({placeholders})", (*values_before, *chunk)
+        )
 
 
 def stored_embedder(db: sqlite3.Connection) -> tuple[str, int]:
@@ -50,10 +56,10 @@ def stored_embedder(db: sqlite3.Connection) -> tuple[str, int]:
 
 
 def check_embedder(embedder: ExpectedEmbedder, db: sqlite3.Connection) -> None:
-    """Check which embedder wrote the file.
+    """Check that this embedder wrote the file.
 
     Raises:
-        EmbedderMismatchError: If it was another one.
+        EmbedderMismatchError: If another embedder did.
     """
     embedder.require(*stored_embedder(db))
 
@@ -65,7 +71,7 @@ def find_user(db: sqlite3.Connection, user_id: str) -> int | None:
 
 
 def find_seqs(db: sqlite3.Connection, user_key: int, ids: Collection[str]) -> dict[str, int]:
-    """Return the number of each memory with one of these ids."""
+    """Return the number of each memory that has one of these ids, by id."""
     select = f"SELECT id, seq FROM {BY_ID} WHERE user_key = ?"
     return dict(select_in(db, select, (user_key,), "id", ids))
 
@@ -78,14 +84,14 @@ def count_memories(db: sqlite3.Connection, user_id: str) -> int:
 
 def known(db: sqlite3.Connection, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
     """See `MemoryStore.known`."""
-    select = f"SELECT {COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
+    select = f"SELECT {MEMORY_COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
     rows = select_in(db, select, (user_id,), "id", ids)
     return {row[0]: to_memory(user_id, row) for row in rows}
 
 
 def fetch(db: sqlite3.Connection, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
-    select = f"SELECT seq, {COLUMNS} FROM memories WHERE {OF_USER}"
+    select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE {OF_USER}"
     rows = select_in(db, select, (user_id,), "seq", keys)
     return {row[0]: to_memory(user_id, row[1:]) for row in rows}
 
@@ -95,7 +101,7 @@ def memories(
 ) -> list[Memory]:
     """See `MemoryStore.memories`."""
     condition, values = filter_conditions(filter)
-    select = f"SELECT {COLUMNS} FROM memories WHERE {OF_USER} {condition}"
+    select = f"SELECT {MEMORY_COLUMNS} FROM memories WHERE {OF_USER} {condition}"
     newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
     rows = db.execute(newest_first, (user_id, *values, -1 if last is None else last))
     return [to_memory(user_id, row) for row in rows][::-1]
@@ -119,7 +125,7 @@ def recalls(db: sqlite3.Connection, user_id: str, id: str) -> list[datetime]:
         f"WHERE {OF_USER} AND id = ? ORDER BY at, number",
         (user_id, id),
     )
-    return [moment(at) for (at,) in rows]
+    return [from_micros(at) for (at,) in rows]
 
 
 def vectors(
@@ -139,7 +145,7 @@ def scan(
 ) -> list[Stored]:
     """See `MemoryStore.scan`."""
     select = (
-        f"SELECT seq, vector, {COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
+        f"SELECT seq, vector, {MEMORY_COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
         f"WHERE memories.{OF_USER} AND seq > ? ORDER BY seq LIMIT ?"
     )
     rows = db.execute(select, (user_id, after, limit)).fetchall()
@@ -147,7 +153,7 @@ def scan(
     recalls = select_in(db, select_recalls, (user_id,), "seq", [row[0] for row in rows])
     history: dict[int, list[tuple[datetime, str | None]]] = {}
     for seq, at, turn in sorted(recalls):
-        history.setdefault(seq, []).append((moment(at), turn))
+        history.setdefault(seq, []).append((from_micros(at), turn))
     return [
         Stored(
             seq,
@@ -162,7 +168,7 @@ def scan(
 def digests(db: sqlite3.Connection, user_id: str, *, days: bool) -> list[Digest]:
     """See `MemoryStore.digests`."""
     condition = OF_USER if days else f"{OF_USER} AND day = ''"
-    select = f"SELECT {DIGEST} FROM digests WHERE {condition} ORDER BY kind, day"
+    select = f"SELECT {DIGEST_COLUMNS} FROM digests WHERE {condition} ORDER BY kind, day"
     return [to_digest(user_id, row) for row in db.execute(select, (user_id,))]
 
 

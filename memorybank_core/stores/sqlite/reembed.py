@@ -1,7 +1,7 @@
 """Reembed a file: compute all vectors again with another embedder, without mixing the two.
 
-The new vectors go into a table of their own, batch by batch, so that a run that was interrupted
-continues where it stopped. One last transaction replaces the old table by the new one.
+The new vectors are written to a separate table, batch by batch: a run that was interrupted can
+be continued. One last transaction replaces the old table.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
-from memorybank_core.stores.rows import COLUMNS, Row, to_memory
+from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 
 from .connections import Connections, open_file
 
 _BATCH = 64
 _MISSING = (
-    f"SELECT user_key, seq, version, {COLUMNS} FROM memories WHERE NOT EXISTS "
+    f"SELECT user_key, seq, version, {MEMORY_COLUMNS} FROM memories WHERE NOT EXISTS "
     "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
     "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
     f"ORDER BY user_key, seq LIMIT {_BATCH}"
@@ -52,7 +52,7 @@ def reembed(
         with connections.write() as db:  # locks out other writers
             while batch := db.execute(_MISSING, (0, 0)).fetchall():
                 done += _insert(db, _embed(batch, embedder))
-            _swap(db, embedder)
+            _replace_vectors(db, embedder)
         with connections.exclusive() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -61,7 +61,7 @@ def reembed(
 
 
 def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
-    """Create the table of the new vectors; drop that of a run with yet another embedder."""
+    """Create the table of new vectors; drop that of an earlier run with another embedder."""
     row = db.execute("SELECT value FROM meta WHERE name = 'next_embedder'").fetchone()
     if row and row[0] != embedder.name:
         db.execute("DROP TABLE vectors_next")
@@ -75,7 +75,7 @@ def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
 def _embed_missing(
     connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
 ) -> int:
-    """Embed what has no new vector yet, one transaction per batch; others may write in between."""
+    """Embed the memories without new vectors; others may write between the batches."""
     done, after = 0, (0, 0)
     while True:
         with connections.read() as db:
@@ -98,7 +98,7 @@ def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:
 
 
 def _insert(db: sqlite3.Connection, entries: list[Row]) -> int:
-    """Store the vectors of memories that did not change since they were embedded."""
+    """Store the vectors of memories that have not changed since they were embedded."""
     return db.executemany(
         "INSERT OR REPLACE INTO vectors_next SELECT user_key, seq, ? FROM memories "
         "WHERE (user_key, seq, version) = (?, ?, ?)",
@@ -106,7 +106,7 @@ def _insert(db: sqlite3.Connection, entries: list[Row]) -> int:
     ).rowcount
 
 
-def _swap(db: sqlite3.Connection, embedder: Embedder) -> None:
+def _replace_vectors(db: sqlite3.Connection, embedder: Embedder) -> None:
     """Replace the old vectors by the new ones, and invalidate every cached index."""
     db.execute(
         "DELETE FROM vectors_next WHERE NOT EXISTS (SELECT 1 FROM memories AS m "

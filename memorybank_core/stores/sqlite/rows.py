@@ -14,19 +14,20 @@ from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.stores.bm25 import postings
-from memorybank_core.stores.rows import COLUMNS, CONTENT, Row, from_memory
+from memorybank_core.stores.rows import CONTENT_COLUMNS, MEMORY_COLUMNS, Row, from_memory
 from memorybank_core.stores.rules import sole_speaker, utterance_count
 from memorybank_core.stores.user_index import IndexedMemory
 
 INSERT = (
-    f"INSERT INTO memories (user_key, seq, version, written, terms, {COLUMNS}) "
+    f"INSERT INTO memories (user_key, seq, version, written, terms, {MEMORY_COLUMNS}) "
     f"VALUES ({', '.join('?' * 19)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
     + ", ".join(
-        f"{name} = excluded.{name}" for name in f"version, written, terms, {CONTENT}".split(", ")
+        f"{name} = excluded.{name}"
+        for name in f"version, written, terms, {CONTENT_COLUMNS}".split(", ")
     )
 )
-"""Inserts a memory; one that replaces another keeps its strength, recalls, archive and pin."""
-INDEXED = (
+"""Inserts a memory; a replaced one keeps its strength, recalls, archiving and pin."""
+INDEX_COLUMNS = (
     "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
     "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at, pinned"
 )
@@ -35,7 +36,7 @@ INDEXED = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory to be inserted; `row` has the values of `COLUMNS`."""
+    """A memory to be inserted; `row` has the values of `MEMORY_COLUMNS`."""
 
     id: str
     row: Row
@@ -57,7 +58,7 @@ def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry
 
 
 def to_indexed(row: Row) -> IndexedMemory:
-    """Convert a row of `INDEXED` to the input of the index."""
+    """Convert a row of `INDEX_COLUMNS` to the input of the index."""
     (seq, created, refreshed, strength, day, session, kind, query, response, *names) = row[:-2]
     (user, companion), (archived, pinned) = names, row[-2:]
     return IndexedMemory(
@@ -80,7 +81,7 @@ def to_vectors(blob: bytes, dimension: int) -> Matrix:
 
 
 def filter_conditions(filter: Filter) -> tuple[str, list[Any]]:
-    """Return a filter as SQL, to follow the condition on the user."""
+    """Return the conditions of a filter as SQL that follows another condition, and their values."""
     clauses, values = [], []
     for clause, value in (
         ("day >= ?", filter.since and filter.since.isoformat()),

@@ -15,13 +15,13 @@ from memorybank_core.stores.user_index import UserIndex
 
 from .cache import CachedIndex
 from .reading import check_embedder
-from .rows import INDEXED, to_indexed, to_vectors
+from .rows import INDEX_COLUMNS, to_indexed, to_vectors
 
 
 def refresh(
     db: sqlite3.Connection, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex
 ) -> bool:
-    """Load what was written since the index was last refreshed; return whether anything was."""
+    """Load what was written since the last refresh; return whether there was anything."""
     user_key, version, rewritten = db.execute(
         "SELECT user_key, version, rewritten FROM users WHERE user_id = ?", (user_id,)
     ).fetchone() or (None, 0, 0)
@@ -45,8 +45,8 @@ def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex, dimens
     if replaced is not None:
         index.truncate(replaced)
     last = index.last_key
-    columns = f"SELECT terms, {INDEXED} FROM memories"
-    changed = db.execute(  # by itself, SQLite would read every row of the user
+    columns = f"SELECT terms, {INDEX_COLUMNS} FROM memories"
+    changed = db.execute(  # without INDEXED BY, SQLite reads every row of the user
         f"{columns} INDEXED BY memories_by_version WHERE user_key = ? AND version > ? AND seq <= ?",
         (user_key, index.version, last),
     ).fetchall()

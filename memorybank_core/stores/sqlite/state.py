@@ -8,7 +8,7 @@ from datetime import datetime
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import StateChange
-from memorybank_core.stores.rows import micros, moment
+from memorybank_core.stores.rows import from_micros, to_micros
 
 from .reading import BY_ID, find_user, select_in
 from .writing import next_version
@@ -45,17 +45,17 @@ def strengthen(
         seqs = {seq for (seq,) in recalled}
         rows = [row for row in rows if row[0] not in seqs]
     for seq, strength, refreshed in rows:
-        stronger = law.strengthened(strength, days_between(moment(refreshed), now))
+        stronger = law.strengthened(strength, days_between(from_micros(refreshed), now))
         db.execute(
             "UPDATE memories SET strength = ?, recalls = recalls + 1, version = ?, "
             "last_recalled_at = max(?, coalesce(last_recalled_at, 0)) "
             "WHERE user_key = ? AND seq = ?",
-            (stronger, version, micros(now), user_key, seq),
+            (stronger, version, to_micros(now), user_key, seq),
         )
         db.execute(
             "INSERT INTO recalls SELECT ?, ?, coalesce(max(number), 0) + 1, ?, ? "
             "FROM recalls WHERE user_key = ? AND seq = ?",
-            (user_key, seq, micros(now), turn, user_key, seq),
+            (user_key, seq, to_micros(now), turn, user_key, seq),
         )
     return len(rows)
 
@@ -71,5 +71,5 @@ def change_state(
         f"UPDATE memories SET version = :version, {_CHANGES[change]} "
         "AND user_key = :user_key AND id = :id"
     )
-    values = {"version": version, "now": micros(now), "user_key": user_key}
+    values = {"version": version, "now": to_micros(now), "user_key": user_key}
     return db.executemany(update, ({**values, "id": id} for id in set(ids))).rowcount

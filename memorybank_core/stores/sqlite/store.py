@@ -35,12 +35,12 @@ class LocalStore:
         path: The file; created, readable only by its owner, if it does not exist.
         embedder: Name of the embedder whose vectors the file holds.
         dimension: Length of its vectors.
-        cache_bytes: Maximum memory of all users' indexes together.
+        cache_bytes: Maximum size of all users' indexes together, in bytes.
         busy_timeout: Seconds to wait for another process's write.
 
     Raises:
         ConfigurationError: If `path` is ":memory:".
-        NotABankError: If the file is something else, or damaged.
+        NotABankError: If the file is not a bank, or damaged.
         SchemaTooNewError: If a newer version of the package wrote it.
         EmbedderMismatchError: If another embedder wrote its vectors.
         StoreError: If it cannot be opened.
@@ -75,7 +75,7 @@ class LocalStore:
 
     @property
     def cache_nbytes(self) -> int:
-        """Bytes that the users' indexes take now."""
+        """Current size of all users' indexes in bytes."""
         return self._cache.nbytes
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
@@ -150,7 +150,7 @@ class LocalStore:
     ) -> DeletionReceipt:
         """Delete memories for good: these ids, this day, or everything of the user.
 
-        Also overwrites the copies that SQLite left of them in unused parts of the file.
+        Also overwrites the copies of them that SQLite left in unused parts of the file.
         """
         with self._connections.write() as db:
             counts = deleting.delete(db, user_id, ids=ids, day=day)
@@ -170,7 +170,7 @@ class LocalStore:
             return reading.scan(db, user_id, after=after, limit=limit, dimension=dimension)
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
-        """Store memories with all data that another store had of them; see `MemoryStore`."""
+        """Store memories copied from another store with all their data; see `MemoryStore`."""
         new = entries([item.memory for item in stored], [item.vectors for item in stored])
         with self._connections.write() as db:
             writing.put(db, self._embedder, user_id, stored, new)
@@ -219,8 +219,8 @@ class LocalStore:
     def compact(self) -> bool:
         """Rewrite the file with live rows only, and empty the log into it.
 
-        This returns the space of deleted rows to the disk. Meanwhile it needs twice the file's
-        size of disk space, half of that where SQLite puts temporary files (SQLITE_TMPDIR, TMPDIR).
+        This returns the space of deleted rows to the disk. While it runs, it needs free disk space
+        of twice the file's size, half of it in SQLite's temporary folder (SQLITE_TMPDIR, TMPDIR).
 
         Returns:
             False if a reader of an old state kept the log from being emptied.
@@ -232,7 +232,7 @@ class LocalStore:
         self._connections.close()
 
     def _erase(self) -> bool:
-        """Overwrite what is left of deleted rows; return False if that is not possible now."""
+        """Overwrite the remains of deleted rows; return False if that is not possible now."""
         try:
             return erase(self._connections)
         except (StoreBusyError, StoreWriteError):

@@ -9,7 +9,14 @@ from datetime import datetime
 from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Stored
 from memorybank_core.records import Digest, Memory
-from memorybank_core.stores.rows import COLUMNS, DIGEST, from_digest, from_memory, micros, to_memory
+from memorybank_core.stores.rows import (
+    DIGEST_COLUMNS,
+    MEMORY_COLUMNS,
+    from_digest,
+    from_memory,
+    to_memory,
+    to_micros,
+)
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
 from .reading import BY_ID, OF_USER, check_embedder, digests, find_seqs, select_in
@@ -51,7 +58,7 @@ def put(
     stored: Sequence[Stored],
     new: Sequence[Entry],
 ) -> None:
-    """Store memories as another store had them; see `MemoryStore.put`."""
+    """Store memories copied from another store; see `MemoryStore.put`."""
     check_embedder(embedder, db)
     _insert(db, user_id, new, replace=True, recalled={})
     user_key, version = next_version(db, user_id)
@@ -65,7 +72,7 @@ def put(
         )
         db.execute("DELETE FROM recalls WHERE user_key = ? AND seq = ?", key)
         recalls = (
-            (*key, number, micros(at), turn) for number, (at, turn) in enumerate(item.recalls, 1)
+            (*key, number, to_micros(at), turn) for number, (at, turn) in enumerate(item.recalls, 1)
         )
         db.executemany(_INSERT_RECALL, recalls)
 
@@ -85,7 +92,7 @@ def set_digests(
         add(db, embedder, user_id, events, replace=True, recalled={})
     user_key, _ = next_version(db, user_id)
     db.executemany(
-        f"INSERT OR REPLACE INTO digests (user_key, {DIGEST}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO digests (user_key, {DIGEST_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         ((user_key, *from_digest(digest)) for digest in new_digests),
     )
 
@@ -96,7 +103,9 @@ def set_profile(db: sqlite3.Connection, user_id: str, profile: str) -> None:
     db.execute("UPDATE users SET profile = ? WHERE user_key = ?", (profile, user_key))
 
 
-def delete_unfinished(db: sqlite3.Connection, user_key: int, seqs: Collection[int] | None) -> None:
+def delete_unfinished_vectors(
+    db: sqlite3.Connection, user_key: int, seqs: Collection[int] | None
+) -> None:
     """Delete vectors of these memories (None: all) that an unfinished `reembed` has written."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors_next'").fetchone():
         return
@@ -123,7 +132,7 @@ def _insert(
     user_key, version = next_version(db, user_id)
     seqs = find_seqs(db, user_key, [entry.id for entry in new])
     if seqs and not replace:
-        raise ConflictError(f"user {user_id!r} has memories of the ids {sorted(seqs)}")
+        raise ConflictError(f"user {user_id!r} already has memories with the ids {sorted(seqs)}")
     replaced = list(seqs.values())
     added = [entry.id for entry in new if entry.id not in seqs]
     select = "SELECT next_seq FROM users WHERE user_key = ?"  # numbers are never reused
@@ -138,7 +147,7 @@ def _insert(
         ((user_key, seqs[entry.id], entry.vectors) for entry in new),
     )
     recalls = (
-        (user_key, seqs[id], number, micros(at), None)
+        (user_key, seqs[id], number, to_micros(at), None)
         for id in added
         for number, at in enumerate(sorted(recalled.get(id, ())), 1)
     )
@@ -146,7 +155,7 @@ def _insert(
     update = "UPDATE users SET next_seq = ? WHERE user_key = ?"
     db.execute(update, (next_seq + len(added), user_key))
     if replaced:
-        delete_unfinished(db, user_key, replaced)
+        delete_unfinished_vectors(db, user_key, replaced)
 
 
 def _require_sources(
@@ -154,7 +163,7 @@ def _require_sources(
 ) -> None:
     """Check that the sources of new digests are still stored; see `require_unchanged`."""
     ids = [source.id for source in made_from if isinstance(source, Memory)]
-    select = f"SELECT {COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
+    select = f"SELECT {MEMORY_COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
     rows = select_in(db, select, (user_id,), "id", ids)
     memories = [to_memory(user_id, row) for row in rows]
     stored_digests = digests(db, user_id, days=True) if len(ids) < len(made_from) else []
