@@ -1,4 +1,4 @@
-"""Measure what a memory adds to a LangChain turn, beyond the embedding and the model.
+"""Measure the time that a memory adds to a LangChain turn, without the embedding and the model.
 
 python benchmarks/chains.py [memories]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faiss
-from common import DIMENSION, FreeEmbedder, machine, median_ms, questions, turns
+from common import DIMENSION, FreeEmbedder, describe_machine, make_questions, make_turns, median_ms
 from langchain.agents import create_agent
 from langchain_classic.memory import VectorStoreRetrieverMemory
 from langchain_community.docstore.in_memory import InMemoryDocstore
@@ -62,14 +62,14 @@ def constant_model() -> ConstantModel:
 
 
 def measure_memorybank(bank: MemoryBank) -> dict[str, float]:
-    """Return the milliseconds that each surface adds to a turn.
+    """Return the milliseconds that each class adds to a turn.
 
-    That is load and save for the classic memory, and for a chain or an agent the difference
-    between a turn with and without the memory.
+    For the classic memory, that is the time to load and save. For a chain or an agent, it is the
+    difference between a turn with and without the memory.
     """
     memory = MemoryBankMemory(bank=bank, user_id="u")
 
-    def classic(question: str) -> None:
+    def load_and_save(question: str) -> None:
         memory.load_memory_variables({"input": question})
         memory.save_context({"input": question}, {"output": ANSWER})
 
@@ -83,14 +83,14 @@ def measure_memorybank(bank: MemoryBank) -> dict[str, float]:
         for a in (agent, bare)
     )
     return {
-        "MemoryBankMemory": time_turn(classic),
+        "MemoryBankMemory": time_turn(load_and_save),
         "with_memory": time_turn(chain.invoke) - time_turn(echo.invoke),
         "MemoryBankMiddleware": with_memory_ms - without_ms,
     }
 
 
 def measure_langchain(stored: list[Turn]) -> float:
-    """Return the same for LangChain's own memory over FAISS, which stores nothing on disk."""
+    """Return the milliseconds of LangChain's own memory over FAISS, which is not on disk."""
     store = FAISS(FreeEmbeddings(), faiss.IndexFlatL2(DIMENSION), InMemoryDocstore(), {})
     store.add_texts([turn.text for turn in stored])
     retriever = store.as_retriever(search_kwargs={"k": 5})
@@ -107,13 +107,15 @@ def measure_langchain(stored: list[Turn]) -> float:
 
 def time_turn(turn: Callable[[str], object]) -> float:
     """Return the median milliseconds of a turn, after three turns to warm up."""
-    return median_ms([lambda question=question: turn(question) for question in questions(TURNS)])
+    return median_ms(
+        [lambda question=question: turn(question) for question in make_questions(TURNS)]
+    )
 
 
 def main() -> None:
-    """Print the added milliseconds a turn as JSON."""
+    """Print the milliseconds added per turn as JSON."""
     size = int(sys.argv[1]) if sys.argv[1:] else 10_000
-    stored = turns(size)
+    stored = make_turns(size)
     with (
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=FreeEmbedder()) as bank,
@@ -125,7 +127,9 @@ def main() -> None:
             "VectorStoreRetrieverMemory over FAISS": measure_langchain(stored),
         }
     rounded = {name: round(value, 2) for name, value in added.items()}
-    print(json.dumps({"machine": machine(), "memories": size, "added_ms": rounded}, indent=2))
+    print(
+        json.dumps({"machine": describe_machine(), "memories": size, "added_ms": rounded}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: synthetic dialogue, an embedder without cost, and timing."""
+"""Functions that the benchmarks share: synthetic dialogue, a trivial embedder, and timing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SYLLABLES = "ka lo mi ren tu sha bel dor vin pe gra so ul ith an qua ze fro".sp
 
 
 class FreeEmbedder:
-    """Random unit vectors, made in advance, so that embedding takes almost no time."""
+    """Embedder of random unit vectors that are made in advance, so that it takes almost no time."""
 
     name, dimension = "free", DIMENSION
 
@@ -45,30 +45,30 @@ def random_unit_vectors(count: int, seed: int) -> np.ndarray:
     return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
-def vocabulary(size: int = 5000, seed: int = 1) -> list[str]:
-    draw = random.Random(seed)
-    return ["".join(draw.choices(_SYLLABLES, k=draw.randint(1, 4))) for _ in range(size)]
+def make_vocabulary(size: int = 5000, seed: int = 1) -> list[str]:
+    rng = random.Random(seed)
+    return ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(size)]
 
 
-def turns(count: int, seed: int = 2, a_day: int = 20) -> list[Turn]:
-    """Return turns of about 40 words with Zipf's distribution, `a_day` of them each day."""
-    draw, words = random.Random(seed), vocabulary()
+def make_turns(count: int, seed: int = 2, per_day: int = 20) -> list[Turn]:
+    """Return turns of about 40 words with Zipf's distribution, `per_day` of them each day."""
+    rng, words = random.Random(seed), make_vocabulary()
     weights = [1 / rank for rank in range(1, len(words) + 1)]
     return [
         Turn(
-            " ".join(draw.choices(words, weights, k=15)),
-            " ".join(draw.choices(words, weights, k=25)),
-            at=START + timedelta(days=i // a_day, minutes=i % a_day),
+            " ".join(rng.choices(words, weights, k=15)),
+            " ".join(rng.choices(words, weights, k=25)),
+            at=START + timedelta(days=i // per_day, minutes=i % per_day),
             id=f"turn-{i}",
         )
         for i in range(count)
     ]
 
 
-def questions(count: int, seed: int = 3) -> list[str]:
-    draw, words = random.Random(seed), vocabulary()
+def make_questions(count: int, seed: int = 3) -> list[str]:
+    rng, words = random.Random(seed), make_vocabulary()
     weights = [1 / rank for rank in range(1, len(words) + 1)]
-    return [" ".join(draw.choices(words, weights, k=8)) for _ in range(count)]
+    return [" ".join(rng.choices(words, weights, k=8)) for _ in range(count)]
 
 
 def median_ms(calls: list[Callable[[], object]]) -> float:
@@ -84,13 +84,13 @@ def median_ms(calls: list[Callable[[], object]]) -> float:
 
 
 def resident_mb() -> float:
-    """Return the resident memory of this process."""
+    """Return the resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def machine() -> str:
-    """Describe the machine."""
+def describe_machine() -> str:
+    """Return the processor, the number of cores and the Python version."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,6 +1,8 @@
-"""Time that SiliconFriend adds to a turn while twenty users talk with it in one process.
+"""Measure the time that SiliconFriend adds to a turn while twenty users talk in one process.
 
-python benchmarks/companions.py [turns per user]    model and embedder take no time
+python benchmarks/companions.py [turns per user]
+
+The model and the embedder take no time.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common import FreeEmbedder, machine, questions, turns
+from common import FreeEmbedder, describe_machine, make_questions, make_turns
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
@@ -24,17 +26,17 @@ USERS, MEMORIES = 20, 500
 PAUSE = 1.0  # seconds between an answer and the next message; people take much longer
 
 
-def model() -> GenericFakeChatModel:
+def constant_model() -> GenericFakeChatModel:
     """Return a model that answers at once, any number of times."""
     return GenericFakeChatModel(messages=iter(AIMessage("Certainly.") for _ in iter(int, 1)))
 
 
 def talk(bank: MemoryBank, number: int, count: int, pause: float) -> list[float]:
     """Return the milliseconds of each turn of one user, without the first two."""
-    companion = Companion(model(), bank, user_id=f"user-{number}")
+    companion = Companion(constant_model(), bank, user_id=f"user-{number}")
     times = []
     time.sleep(pause * number / USERS)  # so that users do not send at the same time
-    for question in questions(count, seed=number):
+    for question in make_questions(count, seed=number):
         started = time.perf_counter()
         list(companion.say(question))
         times.append(1000 * (time.perf_counter() - started))
@@ -60,13 +62,17 @@ def main() -> None:
         MemoryBank.open(Path(folder) / "bank.db", embedder=FreeEmbedder()) as bank,
     ):
         for number in range(USERS):
-            bank.add(turns(MEMORIES, seed=100 + number), user_id=f"user-{number}")
+            bank.add(make_turns(MEMORIES, seed=100 + number), user_id=f"user-{number}")
         results = {
             "1 user": measure(bank, 1, count, 0.0),
             f"{USERS} users, a turn per second each": measure(bank, USERS, count, PAUSE),
             f"{USERS} users, without pauses": measure(bank, USERS, count, 0.0),
         }
-    print(json.dumps({"machine": machine(), "memories per user": MEMORIES, **results}, indent=2))
+    print(
+        json.dumps(
+            {"machine": describe_machine(), "memories per user": MEMORIES, **results}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import FreeEmbedder, machine
+from common import FreeEmbedder, describe_machine
 from scale import fill
 
 from memorybank_core import MemoryBank
 
 
-def milliseconds(call: Callable[[], object]) -> float:
+def time_ms(call: Callable[[], object]) -> float:
+    """Return the duration of a call in milliseconds."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1000
@@ -36,23 +37,23 @@ def write_bytes(path: Path, size: int) -> None:
 
 
 def main(users: int, each: int) -> None:
-    print(machine())
+    print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bank.db"
         fill(path, users, each)
         size = path.stat().st_size
         with MemoryBank.open(path, embedder=FreeEmbedder()) as bank:
             erased = [
-                milliseconds(lambda n=n: bank.delete(user_id="user-1", ids=[f"turn-{n}"]))
+                time_ms(lambda n=n: bank.delete(user_id="user-1", ids=[f"turn-{n}"]))
                 for n in range(10)
             ]
-            rewritten = [milliseconds(bank.compact) for _ in range(3)]
+            rewritten = [time_ms(bank.compact) for _ in range(3)]
         row = {
             "file_mb": size / 2**20,
             "first_delete_ms": erased[0],
             "next_delete_ms": statistics.median(erased[1:]),
             "vacuum_ms": statistics.median(rewritten),
-            "write_as_much_ms": milliseconds(lambda: write_bytes(Path(folder) / "bare", size)),
+            "write_as_much_ms": time_ms(lambda: write_bytes(Path(folder) / "bare", size)),
         }
     print(json.dumps({name: round(value, 1) for name, value in row.items()}))
 

@@ -1,4 +1,4 @@
-"""Duration of digests without a language model, and of a run with nothing new.
+"""Measure the duration of digests without a language model, and of a run without new turns.
 
 python benchmarks/digests.py MEMORY.json…    files in the original MemoryBank's JSON
 """
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import machine
+from common import describe_machine
 
 from memorybank_core import MemoryBank
 from memorybank_core.json_format import import_json, load
@@ -41,7 +41,7 @@ def measure(file: Path, folder: Path) -> dict[str, float | int | str]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(Path(file), Path(folder)) for file in sys.argv[1:]]
-    print(json.dumps({"machine": machine(), "digests": rows}, indent=2))
+    print(json.dumps({"machine": describe_machine(), "digests": rows}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure what a memory adds to a LlamaIndex turn, beyond the embedding and the model.
+"""Measure the time that a memory adds to a LlamaIndex turn, without the embedding and the model.
 
 python benchmarks/engines.py [memories]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import DIMENSION, FreeEmbedder, machine, median_ms, questions, turns
+from common import DIMENSION, FreeEmbedder, describe_machine, make_questions, make_turns, median_ms
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.memory import BaseMemoryBlock, Memory, VectorMemoryBlock
@@ -51,7 +51,7 @@ class FreeEmbedding(BaseEmbedding):
 _EMBEDDER = FreeEmbedder()
 
 
-def turn_of(memory: Memory | MemoryBankMemory) -> Callable[[str], object]:
+def make_turn(memory: Memory | MemoryBankMemory) -> Callable[[str], object]:
     """Return a function that uses the memory as a chat engine does in one turn."""
 
     def turn(question: str) -> None:
@@ -64,12 +64,12 @@ def turn_of(memory: Memory | MemoryBankMemory) -> Callable[[str], object]:
 
 def time_turn(turn: Callable[[str], object]) -> float:
     """Return the median milliseconds of a turn, after three turns to warm up."""
-    calls = [lambda question=question: turn(question) for question in questions(TURNS)]
+    calls = [lambda question=question: turn(question) for question in make_questions(TURNS)]
     return round(median_ms(calls), 2)
 
 
 class MatrixStore(BasePydanticVectorStore):
-    """A vector store that is one matrix in memory, close to the fastest possible."""
+    """A vector store that is one matrix in memory, which is close to the fastest possible store."""
 
     stores_text: bool = True
     is_embedding_query: bool = True
@@ -111,7 +111,7 @@ def measure_llamaindex(stored: list[Turn]) -> float:
     for node in nodes:
         node.embedding = _EMBEDDER.embed_documents([node.text])[0].tolist()
     store.add(nodes)
-    return time_turn(turn_of(Memory.from_defaults("one", memory_blocks=[vector_block(store)])))
+    return time_turn(make_turn(Memory.from_defaults("one", memory_blocks=[vector_block(store)])))
 
 
 def vector_block(store: MatrixStore) -> VectorMemoryBlock:
@@ -119,23 +119,23 @@ def vector_block(store: MatrixStore) -> VectorMemoryBlock:
     return VectorMemoryBlock(vector_store=store, embed_model=FreeEmbedding(), similarity_top_k=5)
 
 
-def shows_canary(here: BaseMemoryBlock[Any], there: BaseMemoryBlock[Any]) -> bool:
-    """Return whether one block shows in its session a message put into the other block's."""
+def shows_canary(writer: BaseMemoryBlock[Any], reader: BaseMemoryBlock[Any]) -> bool:
+    """Return whether a message put into one block appears in another session of the other block."""
     canary = ChatMessage("The canary sings.", role="user")
     question = ChatMessage("What sings?", role="user")
 
     async def recall_elsewhere() -> str:
-        await here.aput([canary], session_id="one")
-        await here.aget([canary], session_id="one")
-        return str(await there.aget([question], session_id="two"))
+        await writer.aput([canary], session_id="one")
+        await writer.aget([canary], session_id="one")
+        return str(await reader.aget([question], session_id="two"))
 
     return "canary" in asyncio.run(recall_elsewhere())
 
 
 def main() -> None:
-    """Print the added milliseconds a turn, and which blocks show a stranger's message, as JSON."""
+    """Print the milliseconds added per turn, and whether a block shows another user's message."""
     size = int(sys.argv[1]) if sys.argv[1:] else 10_000
-    stored = turns(size)
+    stored = make_turns(size)
     with (
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=_EMBEDDER) as bank,
@@ -146,9 +146,9 @@ def main() -> None:
             bank.add(stored[start : start + 5000], user_id="u")
         added = {
             "MemoryBankMemory": time_turn(
-                turn_of(MemoryBankMemory.from_defaults(bank=bank, user_id="u", session="s"))
+                make_turn(MemoryBankMemory.from_defaults(bank=bank, user_id="u", session="s"))
             ),
-            "memory_with_bank": time_turn(turn_of(memory_with_bank(bank, "u", "t"))),
+            "memory_with_bank": time_turn(make_turn(memory_with_bank(bank, "u", "t"))),
             "Memory with VectorMemoryBlock": measure_llamaindex(stored),
         }
         shared = vector_block(MatrixStore())
@@ -157,8 +157,8 @@ def main() -> None:
             "VectorMemoryBlock, another session": shows_canary(shared, shared),
             "MemoryBankBlock, another user": shows_canary(*users),
         }
-    results = {"memories": size, "added_ms": added, "shows_what_is_not_theirs": shows}
-    print(json.dumps({"machine": machine(), **results}, indent=2))
+    results = {"memories": size, "added_ms": added, "shows_foreign_message": shows}
+    print(json.dumps({"machine": describe_machine(), **results}, indent=2))
 
 
 if __name__ == "__main__":

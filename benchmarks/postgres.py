@@ -1,8 +1,8 @@
-"""A database of a million memories: searches and adds of several processes at once.
+"""Measure a database of a million memories: searches and adds of several processes at once.
 
 python benchmarks/postgres.py URL [users] [memories of each] [memories of the large one]
 
-URL names a database; it is filled if it is empty, so that a second run measures at once. Each
+An empty database is filled first; a second run measures immediately. Each
 search is compared with pgvector alone: the ten nearest of the same user's rows, with the same
 driver.
 """
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from common import FreeEmbedder, machine, questions, turns
+from common import FreeEmbedder, describe_machine, make_questions, make_turns
 from pgvector.psycopg import register_vector
 
 from memorybank_core import MemoryBank
@@ -39,64 +39,64 @@ def open_bank(url: str) -> MemoryBank:
 
 
 def fill(url: str, users: int, each: int, large: int) -> dict[str, float]:
-    """Store what is missing; return turns stored per second."""
-    figures = {}
-    history = turns(max(each, large))
+    """Store the memories that are missing; return the turns stored per second."""
+    results = {}
+    history = make_turns(max(each, large))
     with open_bank(url) as bank:
         if not bank.stats(user_id="user-0").memories:
-            began = time.perf_counter()
+            start_time = time.perf_counter()
             for start in range(0, each, ROUND):
                 for user in range(users):
                     bank.add(history[start : min(start + ROUND, each)], user_id=f"user-{user}")
-            figures["stored_per_s"] = users * each / (time.perf_counter() - began)
+            results["stored_per_s"] = users * each / (time.perf_counter() - start_time)
         if not bank.stats(user_id=LARGE).memories:
-            began = time.perf_counter()
+            start_time = time.perf_counter()
             for start in range(0, large, ROUND):
                 bank.add(history[start : start + ROUND], user_id=LARGE)
-            figures["large_stored_per_s"] = large / (time.perf_counter() - began)
-        if figures:
+            results["large_stored_per_s"] = large / (time.perf_counter() - start_time)
+        if results:
             bank.compact()
-        figures["database_mb"] = bank.stats().file_bytes / 2**20
-    return figures
+        results["database_mb"] = bank.stats().file_bytes / 2**20
+    return results
 
 
-def search(url: str, users: int, each: int, number: int) -> Callable[[], object]:
+def make_search(url: str, users: int, each: int, number: int) -> Callable[[], object]:
     """Return a function that searches as a random user; `users` of 0 means the large one."""
-    bank, queries, draw = open_bank(url), questions(200, seed=number), random.Random(number)
-    now = turns(each)[-1].at
+    bank, queries, rng = open_bank(url), make_questions(200, seed=number), random.Random(number)
+    now = make_turns(each)[-1].at
 
     def call() -> object:
-        user_id = f"user-{draw.randrange(users)}" if users else LARGE
-        return bank.search(draw.choice(queries), user_id=user_id, k=10, now=now)
+        user_id = f"user-{rng.randrange(users)}" if users else LARGE
+        return bank.search(rng.choice(queries), user_id=user_id, k=10, now=now)
 
     return call
 
 
-def nearest(url: str, users: int, each: int, number: int) -> Callable[[], object]:
+def make_nearest(url: str, users: int, each: int, number: int) -> Callable[[], object]:
     """Return a function that runs the same search with pgvector alone."""
-    db, embedder, draw = (
+    db, embedder, rng = (
         psycopg.connect(url, autocommit=True),
         FreeEmbedder(),
         random.Random(number),
     )
     register_vector(db)
-    vectors = [embedder.embed_query(query) for query in questions(200, seed=number)]
+    vectors = [embedder.embed_query(query) for query in make_questions(200, seed=number)]
 
     def call() -> object:
-        user_id = f"user-{draw.randrange(users)}" if users else LARGE
-        return db.execute(NEAREST, (user_id, bool(users), draw.choice(vectors))).fetchall()
+        user_id = f"user-{rng.randrange(users)}" if users else LARGE
+        return db.execute(NEAREST, (user_id, bool(users), rng.choice(vectors))).fetchall()
 
     return call
 
 
-def add(url: str, users: int, each: int, number: int) -> Callable[[], object]:
+def make_add(url: str, users: int, each: int, number: int) -> Callable[[], object]:
     """Return a function that adds one turn of a random user."""
-    bank, draw = open_bank(url), random.Random(number)
-    history = turns(each)
+    bank, rng = open_bank(url), random.Random(number)
+    history = make_turns(each)
 
     def call() -> object:
-        turn = draw.choice(history)
-        user_id = f"user-{draw.randrange(users)}" if users else LARGE
+        turn = rng.choice(history)
+        user_id = f"user-{rng.randrange(users)}" if users else LARGE
         new = type(turn)(
             turn.query, turn.response, at=history[-1].at, id=f"{number}-{time.time_ns()}"
         )
@@ -105,58 +105,61 @@ def add(url: str, users: int, each: int, number: int) -> Callable[[], object]:
     return call
 
 
-def client(
-    work: Callable[..., Callable[[], object]], number: int, arguments: tuple, begin, times
+def run_client(
+    make_call: Callable[..., Callable[[], object]], number: int, arguments: tuple, begin, times
 ) -> None:
     """Run one process: call until the time is over, and report the duration of each call."""
-    call = work(*arguments, number)
+    call = make_call(*arguments, number)
     for _ in range(10):
         call()
     begin.wait()
-    taken, end = [], time.perf_counter() + SECONDS
-    while (began := time.perf_counter()) < end:
+    durations, end = [], time.perf_counter() + SECONDS
+    while (start_time := time.perf_counter()) < end:
         call()
-        taken.append(time.perf_counter() - began)
-    times.put(taken)
+        durations.append(time.perf_counter() - start_time)
+    times.put(durations)
 
 
 def measure(
-    work: Callable[..., Callable[[], object]], clients: int, *arguments: object
+    make_call: Callable[..., Callable[[], object]], clients: int, *arguments: object
 ) -> dict[str, float]:
     """Return calls per second, and the duration of a call in ms."""
     spawned = multiprocessing.get_context("spawn")
     begin, times = spawned.Barrier(clients), spawned.Queue()
     processes = [
-        spawned.Process(target=client, args=(work, number, arguments, begin, times))
+        spawned.Process(target=run_client, args=(make_call, number, arguments, begin, times))
         for number in range(clients)
     ]
     for process in processes:
         process.start()
-    taken = sorted(time for _ in processes for time in times.get(timeout=300))
+    durations = sorted(time for _ in processes for time in times.get(timeout=300))
     for process in processes:
         process.join()
     return {
-        "per_s": round(len(taken) / SECONDS, 1),
-        "median_ms": round(statistics.median(taken) * 1000, 2),
-        "p99_ms": round(taken[int(len(taken) * 0.99)] * 1000, 2),
+        "per_s": round(len(durations) / SECONDS, 1),
+        "median_ms": round(statistics.median(durations) * 1000, 2),
+        "p99_ms": round(durations[int(len(durations) * 0.99)] * 1000, 2),
     }
 
 
 def main(url: str, users: int = 1000, each: int = 1000, large: int = 100_000) -> None:
     with psycopg.connect(url) as db:
         version = db.info.server_version // 10000
-    print(f"{machine()}, PostgreSQL {version}, {without_password(url)}")
+    print(f"{describe_machine()}, PostgreSQL {version}, {without_password(url)}")
     print(json.dumps({k: round(v) for k, v in fill(url, users, each, large).items()}), flush=True)
-    for name, work, of in (
-        ("search", search, users),
-        ("pgvector alone", nearest, users),
-        ("search, large user", search, 0),
-        ("pgvector alone, large user", nearest, 0),
-        ("add", add, users),
-        ("add, large user", add, 0),
+    for name, make_call, user_count in (
+        ("search", make_search, users),
+        ("pgvector alone", make_nearest, users),
+        ("search, large user", make_search, 0),
+        ("pgvector alone, large user", make_nearest, 0),
+        ("add", make_add, users),
+        ("add, large user", make_add, 0),
     ):
         for clients in CLIENTS:
-            print(json.dumps({name: clients} | measure(work, clients, url, of, each)), flush=True)
+            print(
+                json.dumps({name: clients} | measure(make_call, clients, url, user_count, each)),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

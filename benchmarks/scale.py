@@ -13,7 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import FreeEmbedder, machine, median_ms, questions, resident_mb, turns
+from common import (
+    FreeEmbedder,
+    describe_machine,
+    make_questions,
+    make_turns,
+    median_ms,
+    resident_mb,
+)
 
 from memorybank_core import MemoryBank
 
@@ -23,7 +30,7 @@ BUDGET_MB = 256
 
 def fill(path: Path, users: int, each: int) -> float:
     """Fill a bank; return the turns stored per second."""
-    dialogue = turns(each)
+    dialogue = make_turns(each)
     start = time.perf_counter()
     with MemoryBank.open(path, embedder=FreeEmbedder()) as bank:
         for offset in range(0, each, ROUND):
@@ -33,9 +40,9 @@ def fill(path: Path, users: int, each: int) -> float:
 
 
 def probe(path: Path, users: int, each: int) -> dict[str, float]:
-    """Measure one process that opens the file."""
-    now = turns(each)[-1].at
-    query_texts = questions(100)
+    """Return the times and the memory of one process that opens and searches the file."""
+    now = make_turns(each)[-1].at
+    query_texts = make_questions(100)
     base = resident_mb()
     start = time.perf_counter()
     bank = MemoryBank.open(path, embedder=FreeEmbedder(), cache_bytes=BUDGET_MB * 2**20)
@@ -64,12 +71,12 @@ def probe(path: Path, users: int, each: int) -> dict[str, float]:
 def probe_in_subprocess(path: Path, users: int, each: int) -> dict[str, float]:
     """Run `probe` in a separate process."""
     command = [sys.executable, __file__, "--probe", str(path), str(users), str(each)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {name: round(value, 2) for name, value in json.loads(done.stdout).items()}
+    process = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {name: round(value, 2) for name, value in json.loads(process.stdout).items()}
 
 
 def main(users: int, each: int) -> None:
-    print(machine())
+    print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         large, alone = Path(folder) / "large.db", Path(folder) / "alone.db"
         print(json.dumps({"stored_per_s": round(fill(large, users, each))}), flush=True)

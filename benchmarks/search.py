@@ -12,7 +12,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from common import FreeEmbedder, machine, median_ms, questions, turns
+from common import FreeEmbedder, describe_machine, make_questions, make_turns, median_ms
 
 from memorybank_core import MemoryBank
 
@@ -20,9 +20,9 @@ K = 10
 
 
 def measure_memorybank(size: int, query_texts: list[str], folder: Path) -> tuple[float, np.ndarray]:
-    """Return our median, and the vectors for the other libraries."""
+    """Return the median of MemoryBank in milliseconds, and the vectors for the other libraries."""
     embedder = FreeEmbedder()
-    dialogue = turns(size)
+    dialogue = make_turns(size)
     with MemoryBank.open(folder / f"{size}.db", embedder=embedder) as bank:
         for start in range(0, size, 5000):
             bank.add(dialogue[start : start + 5000], user_id="u")
@@ -50,8 +50,8 @@ def measure_langchain(vectors: np.ndarray, queries: np.ndarray) -> float:
         str(i): {"id": str(i), "vector": vector, "text": f"text {i}", "metadata": {}}
         for i, vector in enumerate(vectors.tolist())
     }
-    few = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
-    return median_ms([lambda q=q: store.similarity_search_by_vector(q, k=K) for q in few])
+    sample = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
+    return median_ms([lambda q=q: store.similarity_search_by_vector(q, k=K) for q in sample])
 
 
 def measure_llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
@@ -60,14 +60,14 @@ def measure_llamaindex(vectors: np.ndarray, queries: np.ndarray) -> float:
 
     store = SimpleVectorStore()
     store.add([TextNode(id_=str(i), text="", embedding=v) for i, v in enumerate(vectors.tolist())])
-    few = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
-    ask = [VectorStoreQuery(query_embedding=q, similarity_top_k=K) for q in few]
-    return median_ms([lambda q=q: store.query(q) for q in ask])
+    sample = queries[: 50 if len(vectors) <= 10_000 else 5].tolist()
+    vector_queries = [VectorStoreQuery(query_embedding=q, similarity_top_k=K) for q in sample]
+    return median_ms([lambda q=q: store.query(q) for q in vector_queries])
 
 
 def main(sizes: list[int]) -> None:
-    print(machine())
-    query_texts = questions(200)
+    print(describe_machine())
+    query_texts = make_questions(200)
     queries = np.stack([FreeEmbedder().embed_query(q) for q in query_texts])
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:

@@ -51,6 +51,7 @@ def start(
 
 
 MAINTENANCE, TRIALS = "Maintain a bank", "Try it"
+"""Panels of the help that also contain groups of commands."""
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Remember": {"add": turns.add, "import": turns.import_, "export": turns.export},
     "Recall": {

@@ -1,4 +1,4 @@
-"""Opening of existing banks by the commands, and conversion of time options to datetimes."""
+"""Functions of the commands that open existing banks and convert time options to datetimes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from memorybank_core.locations import without_password
 from memorybank_core.registry import bank_exists, stored_embedder
 
 NOON = time(12)
-BUSY_TIMEOUT = 30.0  # seconds
+BUSY_TIMEOUT = 30.0
+"""Time to wait for the lock of a file, in seconds."""
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def _is_known(bank: MemoryBank, user: str) -> bool:
 
 
 def require_bank(path: str) -> None:
-    """Raise ConfigurationError if there is no bank at `path`, so that a typo creates none."""
+    """Raise ConfigurationError if there is no bank at `path`, so that a typo creates no bank."""
     if not bank_exists(path):
         raise ConfigurationError(
             f"there is no bank at {without_password(path)}. Create one with: memorybank import, or "
@@ -81,17 +82,17 @@ def load_placeholder(path: str) -> EmbedderPlaceholder:
         ConfigurationError: If there is no bank, or nothing was ever added to it.
         StoreError: If the bank cannot be opened.
     """
-    writer = stored_embedder(path)
-    if writer is None:
+    stored = stored_embedder(path)
+    if stored is None:
         require_bank(path)
-        writer = _read_writer(path)
-    name, dimension = writer
+        stored = _read_stored_embedder(path)
+    name, dimension = stored
     if not name:
         raise ConfigurationError(f"{without_password(path)} is empty: nothing was ever added to it")
     return EmbedderPlaceholder(name, dimension)
 
 
-def _read_writer(path: str) -> tuple[str, int]:
+def _read_stored_embedder(path: str) -> tuple[str, int]:
     """Return the stored embedder of a file; raise StoreError if the file is not a bank."""
     from memorybank_core.stores.sqlite import reading
     from memorybank_core.stores.sqlite.connections import open_file

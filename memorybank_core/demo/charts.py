@@ -58,7 +58,7 @@ def curve_rows(
 
 
 class _Column:
-    """State of a memory between two moments.
+    """State of a memory in one column of the chart, between two moments.
 
     Attributes:
         retention: The highest retention.

@@ -1,4 +1,4 @@
-"""Selection of the passages of a text that are closest to a question."""
+"""Excerpt of a text: the passages that are closest to a question."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _MARKS = {"all": ("✓ ", "bold green"), "part": ("◐ ", "bold yellow"), "none"
 
 
 def show_recall(scene: Scene) -> None:
-    """Ask the questions, show the search results, and reinforce them."""
+    """Ask the questions, and show and reinforce the search results."""
     scene.print(scene.phrase("asking", day=scene.format_day(QUESTION_DAY, weekday=True)), "dim")
     recalled: set[str] = set()
     for number, question in enumerate(scene.questions):

@@ -17,19 +17,20 @@ STRINGS = {
         "stored": "{turns} turns on disk after {seconds:.0f} s, in one file of {size}.",
         "recall": "Recall: {user} asks",
         "asking": (
-            "{day}. The search sees the question and nothing else. ● marks a turn that answers "
+            "{day}. The search gets only the question. ● marks a turn that answers "
             "it.\n✓ all the evidence is among the first three results, ◐ part of it, ✗ none."
         ),
         "summary": (
-            "The first three results held all the evidence for {answered} of {count} questions."
+            "The first three results contained all the evidence for {answered} of {count} "
+            "questions."
         ),
-        "partly": " For {count} more they held part of it.",
+        "partly": " For {count} more, they contained part of it.",
         "lower": "the answer came further down, at rank {rank}:",
         "missed": "the answer is not among the first {k} either.",
         "recalled": " {count} memories were recalled and are stronger now.",
         "forget": "Forget: time passes for {user}",
         "repeated": (
-            "{count} of the questions come up again on {days}; the memories that they recall get "
+            "{count} of the questions are repeated on {days}; the memories that they recall become "
             "stronger."
         ),
         "dry_run": (
@@ -37,9 +38,9 @@ STRINGS = {
             "below {threshold:g}."
         ),
         "forgotten": (
-            "forget() archives them and destroys nothing. Some of them, the most faded first:"
+            "forget() archives them and deletes nothing. Some of them, the most faded first:"
         ),
-        "kept": "{kept} memories stay. Some that recall kept alive, the strongest first:",
+        "kept": "{kept} memories stay active. Some that recalls strengthened, the strongest first:",
         "strength": "strength {strength:g}",
         "forecast": "By {day}, if nothing is recalled, {count} of these will have faded",
         "first_to_fade": ", the first on {day}.",
@@ -50,7 +51,7 @@ STRINGS = {
             "restore() brings back {count}, and the same question finds the answer at rank {rank}:"
         ),
         "not_restored": "restore() brings back {count}, but the answer is not among the first {k}.",
-        "digest": "Digest: what the days tell about {user}",
+        "digest": "Digest: {user} and the events of each day",
         "digested": (
             "summarize() digests {days} days. Without a language model it quotes the diary."
         ),
@@ -130,5 +131,5 @@ def format_day(day: date, language: str, weekday: bool = False) -> str:
 
 
 def join(items: list[str], language: str) -> str:
-    """Join items into a list such as "a and b"."""
+    """Join items into a phrase such as "a and b"."""
     return ("和" if language == "zh" else " and ").join(items)

@@ -62,7 +62,7 @@ def plot_forgetting(
     _add_title(panels[0], title, caption)
     for number, (panel, history) in enumerate(zip(panels, drawn, strict=True)):
         colour = COLOURS[number % len(COLOURS)]
-        _draw(panel, history, law, until, threshold, colour)
+        _draw_curve(panel, history, law, until, threshold, colour)
         style = {"color": colour, "fontfamily": font_families(), "transform": panel.transAxes}
         panel.text(
             1.03,
@@ -106,7 +106,7 @@ def _add_title(panel: Any, title: str | None, caption: str) -> None:
     panel.text(1.03, 1.22, replace_missing_glyphs(caption), fontsize=8.5, linespacing=1.5, **style)
 
 
-def _draw(
+def _draw_curve(
     panel: Any, history: History, law: ForgettingLaw, until: datetime, threshold: float, colour: str
 ) -> None:
     """Draw one curve, grey below the threshold, with a dot for each recall."""

@@ -52,8 +52,9 @@ class History:
         return cls(name, memory.refreshed_at, (), memory.strength, memory.pinned)
 
     def __post_init__(self) -> None:
-        for moment in (self.created_at, *self.recalls):
-            require_aware(moment, "History: a time")
+        require_aware(self.created_at, "History.created_at")
+        for recall in self.recalls:
+            require_aware(recall, "History.recalls")
 
 
 def state_at(history: History, law: ForgettingLaw, moment: datetime) -> tuple[float, float]:

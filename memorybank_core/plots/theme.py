@@ -22,7 +22,7 @@ _CHINESE_FONTS = (
 
 
 def can_write(text: str) -> bool:
-    """Return whether a font for `text` is installed; without one, Chinese is drawn as boxes.
+    """Return whether a font for `text` is installed; without a font, Chinese is drawn as boxes.
 
     Raises:
         MissingDependencyError: If matplotlib is not installed.
@@ -91,7 +91,7 @@ def _day_label(day_number: float, position: int | None = None) -> str:
 
 
 def font_families() -> list[str]:
-    """Return the font of matplotlib, followed by a Chinese font if one is installed.
+    """Return matplotlib's font, followed by a Chinese font if one is installed.
 
     Raises:
         MissingDependencyError: If matplotlib is not installed.

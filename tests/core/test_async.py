@@ -1,4 +1,4 @@
-"""The async twins: the same verbs, which never block the event loop."""
+"""Async twins of the bank's methods: same signature and results, and a free event loop."""
 
 import asyncio
 import inspect
@@ -10,11 +10,11 @@ import pytest
 from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
 
 WITHOUT_TWIN = {"open", "day_of"}
-"""Makes a bank; computes and touches nothing."""
+"""Methods without a twin: a class method, and a computation without I/O."""
 
 
 class SlowEmbedder(HashingEmbedder):
-    """Blocks its thread for a while, as a model does."""
+    """Embedder that blocks its thread for a while, as a model does."""
 
     def embed_documents(self, texts):
         time.sleep(0.3)
@@ -25,24 +25,26 @@ class SlowEmbedder(HashingEmbedder):
         return super().embed_query(text)
 
 
-def verbs():
-    """The public sync verbs."""
-    for name, verb in inspect.getmembers(MemoryBank, inspect.isfunction):
-        if not name.startswith("_") and not inspect.iscoroutinefunction(verb):
+def sync_methods():
+    """Yield the names of the public sync methods."""
+    for name, method in inspect.getmembers(MemoryBank, inspect.isfunction):
+        if not name.startswith("_") and not inspect.iscoroutinefunction(method):
             yield name
 
 
-@pytest.mark.parametrize("name", sorted(set(verbs()) - WITHOUT_TWIN))
-def test_every_verb_has_an_async_twin(name):
-    verb, twin = getattr(MemoryBank, name), getattr(MemoryBank, f"a{name}")
+@pytest.mark.parametrize("name", sorted(set(sync_methods()) - WITHOUT_TWIN))
+def test_every_method_has_an_async_twin(name):
+    method, twin = getattr(MemoryBank, name), getattr(MemoryBank, f"a{name}")
     assert inspect.iscoroutinefunction(twin)
-    assert inspect.signature(twin) == inspect.signature(verb)
-    assert twin.__qualname__ == verb.__qualname__.replace(f".{name}", f".a{name}")
+    assert inspect.signature(twin) == inspect.signature(method)
+    assert twin.__qualname__ == method.__qualname__.replace(f".{name}", f".a{name}")
 
 
-def test_every_coroutine_is_the_twin_of_a_verb():
+def test_every_coroutine_is_the_twin_of_a_method():
     coroutines = inspect.getmembers(MemoryBank, inspect.iscoroutinefunction)
-    assert {name[1:] for name, _ in coroutines if name[0] != "_"} == set(verbs()) - WITHOUT_TWIN
+    assert {name[1:] for name, _ in coroutines if name[0] != "_"} == set(
+        sync_methods()
+    ) - WITHOUT_TWIN
 
 
 async def longest_pause(work):
@@ -55,7 +57,7 @@ async def longest_pause(work):
     return longest
 
 
-def test_a_slow_embedder_does_not_hold_up_the_loop(tmp_path):
+def test_a_slow_embedder_does_not_block_the_event_loop(tmp_path):
     with MemoryBank.open(tmp_path / "bank.db", embedder=SlowEmbedder()) as bank:
         start = time.monotonic()
         pause = asyncio.run(longest_pause(bank.aadd([Turn("tea")], user_id="ada")))
@@ -64,7 +66,7 @@ def test_a_slow_embedder_does_not_hold_up_the_loop(tmp_path):
         assert asyncio.run(longest_pause(bank.asearch("slow", user_id="ada"))) < 0.2
 
 
-def test_many_at_once_are_all_stored(tmp_path):
+def test_concurrent_adds_are_all_stored(tmp_path):
     async def add_all(bank):
         calls = (bank.aadd([Turn(f"turn {n}", id=f"{n}")], user_id="ada") for n in range(20))
         return await asyncio.gather(*calls)
@@ -76,7 +78,7 @@ def test_many_at_once_are_all_stored(tmp_path):
         assert stored == {f"{n}" for n in range(20)}
 
 
-def test_results_and_errors_are_those_of_the_verb(tmp_path):
+def test_results_and_errors_are_those_of_the_sync_method(tmp_path):
     async def use():
         await bank.aadd([Turn("tea", id="a")], user_id="ada")
         arguments = {"query": "tea", "user_id": "ada", "now": datetime.now(timezone.utc)}
@@ -91,7 +93,7 @@ def test_results_and_errors_are_those_of_the_verb(tmp_path):
     asyncio.run(use())
 
 
-def test_a_cancelled_add_is_stored_whole_or_not_at_all(tmp_path):
+def test_a_cancelled_add_stores_all_turns_or_none(tmp_path):
     async def cancel():
         task = asyncio.ensure_future(bank.aadd([Turn("a"), Turn("b")], user_id="ada"))
         await asyncio.sleep(0.05)
@@ -100,5 +102,5 @@ def test_a_cancelled_add_is_stored_whole_or_not_at_all(tmp_path):
             await task
 
     with MemoryBank.open(tmp_path / "bank.db", embedder=SlowEmbedder()) as bank:
-        asyncio.run(cancel())  # ends when the thread has
+        asyncio.run(cancel())  # returns when the thread has ended
         assert bank.stats().memories in (0, 2)

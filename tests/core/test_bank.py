@@ -1,4 +1,4 @@
-"""The verbs, end to end on a real file."""
+"""The methods of a bank, end to end on a real file."""
 
 import inspect
 from datetime import date, datetime, timedelta, timezone
@@ -44,7 +44,7 @@ def test_a_search_finds_the_turn_in_either_language_and_writes_nothing(bank):
     assert bank.timeline(user_id=USER) == before
 
 
-def test_a_result_tells_its_score_its_parts_and_its_retention(bank):
+def test_a_result_has_score_parts_and_retention(bank):
     results = bank.search("cello", user_id=USER, now=MONDAY + 5 * DAY)
     for result in results:
         assert result.score == pytest.approx(result.parts.total)
@@ -54,7 +54,7 @@ def test_a_result_tells_its_score_its_parts_and_its_retention(bank):
     )
 
 
-def test_searching_twice_gives_the_same(bank):
+def test_repeated_searches_return_the_same_results(bank):
     now = MONDAY + 3 * DAY
     assert bank.search("soup", user_id=USER, now=now) == bank.search("soup", user_id=USER, now=now)
 
@@ -69,14 +69,14 @@ def test_searching_twice_gives_the_same(bank):
         ("上周三怎么样", "train"),
     ],
 )
-def test_a_day_named_in_the_question_comes_first(bank, question, first):
+def test_memories_of_a_day_named_in_the_question_rank_first(bank, question, first):
     now = MONDAY + (3 if "yesterday" in question else 9) * DAY
     results = bank.search(question, user_id=USER, k=2, now=now)
     assert first in ids(results)
     assert results[0].parts.date > 0
 
 
-def test_filters(bank):
+def test_filters_restrict_a_search(bank):
     def ids_matching(**filters):
         return set(ids(bank.search("the", user_id=USER, k=9, **filters)))
 
@@ -86,7 +86,7 @@ def test_filters(bank):
     assert ids_matching(kind="event") == set()
 
 
-def test_days_are_those_of_the_users_zone(tmp_path):
+def test_days_are_calendar_days_in_the_time_zone_of_the_bank(tmp_path):
     late = datetime(2024, 3, 4, 17, 30, tzinfo=timezone.utc)
     with MemoryBank.open(tmp_path / "a.db", embedder="hashing", timezone="Asia/Shanghai") as bank:
         bank.add([Turn("晚安", "晚安！", late)], user_id=USER)
@@ -94,13 +94,13 @@ def test_days_are_those_of_the_users_zone(tmp_path):
         assert bank.timeline(user_id=USER)[0].created_at == late
 
 
-def test_adding_again_changes_nothing(bank):
+def test_adding_the_same_turns_again_changes_nothing(bank):
     again = bank.add(TALK, user_id=USER)
     assert (again.added, again.unchanged) == (0, 4)
     assert len(bank.timeline(user_id=USER)) == 4
 
 
-def test_an_id_is_made_from_content_and_time(tmp_path):
+def test_ids_are_derived_from_content_and_time(tmp_path):
     with MemoryBank.open(tmp_path / "a.db", embedder="hashing") as bank:
         turn = Turn("ok", "ok", MONDAY)
         first = bank.add([turn, turn], user_id=USER)
@@ -109,7 +109,7 @@ def test_an_id_is_made_from_content_and_time(tmp_path):
         assert bank.stats(user_id=USER).memories == 2
 
 
-def test_a_taken_id_is_a_conflict_unless_it_is_to_be_replaced(bank):
+def test_a_stored_id_with_another_text_is_a_conflict_unless_replaced(bank):
     bank.reinforce(["soup"], user_id=USER, now=MONDAY + DAY)
     other = Turn("I had onion soup.", "Oh!", MONDAY, id="soup")
     with pytest.raises(ConflictError, match="'soup'"):
@@ -121,7 +121,7 @@ def test_a_taken_id_is_a_conflict_unless_it_is_to_be_replaced(bank):
     assert ids(bank.search("onion", user_id=USER, k=1)) == ["soup"]
 
 
-def test_a_long_turn_is_found_by_its_end(tmp_path):
+def test_a_search_finds_a_long_turn_by_its_end(tmp_path):
     rambling = " ".join(f"Then we walked past house number {i} and talked." for i in range(120))
     long = Turn(f"{rambling} The password is periwinkle.", "Noted.", MONDAY, id="long")
     embedder = HashingEmbedder(512)
@@ -129,18 +129,18 @@ def test_a_long_turn_is_found_by_its_end(tmp_path):
         bank.add([long, *TALK], user_id=USER)
         results = bank.search("periwinkle password", user_id=USER, k=1)
     assert ids(results) == ["long"]
-    (whole,) = embedder.embed_documents([long.text])
-    assert results[0].cosine > 3 * (whole @ embedder.embed_query("periwinkle password"))
+    (single,) = embedder.embed_documents([long.text])
+    assert results[0].cosine > 3 * (single @ embedder.embed_query("periwinkle password"))
 
 
-def test_one_long_turn_does_not_crowd_out_the_others(tmp_path):
+def test_a_long_turn_does_not_displace_the_others(tmp_path):
     long = Turn("cello " * 30_000, "", MONDAY, id="long")
     with MemoryBank.open(tmp_path / "a.db", embedder="hashing") as bank:
         bank.add([long, *TALK], user_id=USER)
         assert len(bank.search("cello", user_id=USER, k=5)) == 5
 
 
-def test_recall_strengthens_once_a_turn(bank):
+def test_a_memory_is_strengthened_once_per_turn(bank):
     results = bank.search("cello", user_id=USER, k=1)
     later = MONDAY + 3 * DAY
     assert bank.reinforce(results + results, user_id=USER, now=later, turn="t1") == 1
@@ -152,14 +152,14 @@ def test_recall_strengthens_once_a_turn(bank):
     assert bank.recalls("cello", user_id=USER) == [later, later + DAY]
 
 
-def test_forgetting_archives_what_has_faded_and_can_be_undone(bank):
+def test_forget_archives_faded_memories_and_restore_undoes_it(bank):
     bank.reinforce(["cello"], user_id=USER, now=MONDAY + 2 * DAY)
     now = MONDAY + 20 * DAY
-    dry = bank.forget(user_id=USER, now=now, dry_run=True)
-    assert [fading.memory.id for fading in dry.forgotten] == ["soup", "cat", "train"]
+    preview = bank.forget(user_id=USER, now=now, dry_run=True)
+    assert [fading.memory.id for fading in preview.forgotten] == ["soup", "cat", "train"]
     assert len(bank.timeline(user_id=USER)) == 4
     report = bank.forget(user_id=USER, now=now)
-    assert (report.forgotten, report.kept) == (dry.forgotten, 1)
+    assert (report.forgotten, report.kept) == (preview.forgotten, 1)
     assert ids(bank.search("soup", user_id=USER)) == ["cello"]
     assert "soup" in ids(bank.search("soup", user_id=USER, archived=True))
     assert bank.restore(["soup"], user_id=USER, now=now) == 1
@@ -167,7 +167,7 @@ def test_forgetting_archives_what_has_faded_and_can_be_undone(bank):
     assert bank.forget(user_id=USER, now=now).forgotten == ()
 
 
-def test_named_memories_are_archived_but_for_pinned_ones(bank):
+def test_archive_skips_pinned_memories(bank):
     bank.pin(["cello"], user_id=USER)
     now = MONDAY + DAY
     assert bank.archive(["soup", "cello", "unknown"], user_id=USER, now=now) == 1
@@ -178,7 +178,7 @@ def test_named_memories_are_archived_but_for_pinned_ones(bank):
     assert bank.restore([soup], user_id=USER) == 1
 
 
-def test_memories_are_got_by_their_ids(bank):
+def test_get_returns_memories_by_id(bank):
     bank.add([Turn("Hello", "", MONDAY, id="hello")], user_id="bob")
     bank.archive(["soup"], user_id=USER)
     memories = bank.get(["train", "unknown", "soup", "hello", "train"], user_id=USER)
@@ -191,7 +191,7 @@ def test_memories_are_got_by_their_ids(bank):
         bank.get("train", user_id=USER)
 
 
-def test_what_is_pinned_stays_until_it_is_let_go(bank):
+def test_pinned_memories_do_not_fade_until_unpinned(bank):
     assert bank.pin(["soup"], user_id=USER) == 1
     now = MONDAY + 400 * DAY
     assert bank.search("soup", user_id=USER, k=1, now=now)[0].retention == 1.0
@@ -205,14 +205,14 @@ def test_what_is_pinned_stays_until_it_is_let_go(bank):
     assert bank.forget(user_id=USER, now=now + 16 * DAY).kept == 0
 
 
-def test_forgetting_decides_by_the_retention_that_search_shows(bank):
+def test_forget_uses_the_retention_that_search_reports(bank):
     now = MONDAY + 7 * DAY
-    shown = {r.memory.id: r.retention for r in bank.search("the", user_id=USER, k=9, now=now)}
+    retentions = {r.memory.id: r.retention for r in bank.search("the", user_id=USER, k=9, now=now)}
     report = bank.forget(user_id=USER, now=now, threshold=1.0, dry_run=True)
-    assert {f.memory.id: f.retention for f in report.forgotten} == pytest.approx(shown)
+    assert {f.memory.id: f.retention for f in report.forgotten} == pytest.approx(retentions)
 
 
-def test_forgetting_by_chance_is_fixed_by_its_seed(bank):
+def test_random_forgetting_is_determined_by_the_seed(bank):
     now = MONDAY + 4 * DAY
     first = bank.forget(user_id=USER, now=now, seed=1, dry_run=True)
     assert first == bank.forget(user_id=USER, now=now, seed=1, dry_run=True)
@@ -220,14 +220,14 @@ def test_forgetting_by_chance_is_fixed_by_its_seed(bank):
     assert len(outcomes) > 1
 
 
-def test_a_forecast_names_the_day(bank):
+def test_a_forecast_has_the_time_of_fading(bank):
     forecast = bank.forecast(MONDAY + 16 * DAY, user_id=USER)
     assert [fading.memory.id for fading in forecast] == ["cello", "soup", "cat"]
     assert forecast[0].fades_at.date() == date(2024, 3, 19)
     assert bank.forget(user_id=USER, now=forecast[0].fades_at - DAY, dry_run=True).forgotten == ()
 
 
-def test_deletion_gives_a_receipt_that_a_search_proves(bank):
+def test_deleted_memories_are_counted_and_not_found(bank):
     receipt = bank.delete(user_id=USER, ids=["cello", "unknown"])
     assert (receipt.memories, receipt.vectors, receipt.remaining) == (1, 1, 3)
     assert "cello" not in ids(bank.search("cello", user_id=USER))
@@ -237,7 +237,7 @@ def test_deletion_gives_a_receipt_that_a_search_proves(bank):
     assert bank.users() == []
 
 
-def test_a_memory_of_another_user_is_refused(bank):
+def test_a_memory_of_another_user_is_rejected(bank):
     bank.add(TALK, user_id="bob")
     results = bank.search("cello", user_id="bob")
     with pytest.raises(InvalidInputError, match="belongs to 'bob'"):
@@ -246,7 +246,7 @@ def test_a_memory_of_another_user_is_refused(bank):
         bank.add_memories([results[0].memory], user_id=USER)
 
 
-def test_events_are_memories_too(bank):
+def test_events_are_searched_as_memories(bank):
     event = Memory("e", USER, "event", "Alice spoke of music.", MONDAY, MONDAY.date(), "2024-03-04")
     bank.add_memories([event], user_id=USER)
     assert ids(bank.search("music", user_id=USER, k=1)) == ["e"]
@@ -255,13 +255,13 @@ def test_events_are_memories_too(bank):
     assert ids(bank.search("music", user_id=USER, kind="event")) == []
 
 
-def test_the_profile_is_kept(bank):
+def test_a_profile_is_stored(bank):
     bank.set_profile({"name": "Alice", "hobbies": ["音乐"]}, user_id=USER)
     assert bank.profile(user_id=USER) == {"name": "Alice", "hobbies": ["音乐"]}
     assert bank.profile(user_id="unknown") == {}
 
 
-def test_everything_is_there_after_a_restart_with_the_embedder_of_the_file(tmp_path, bank):
+def test_a_reopened_bank_has_the_same_memories_and_embedder(tmp_path, bank):
     bank.reinforce(["cat"], user_id=USER, now=MONDAY + DAY)
     before = bank.timeline(user_id=USER)
     bank.close()
@@ -271,7 +271,7 @@ def test_everything_is_there_after_a_restart_with_the_embedder_of_the_file(tmp_p
         assert ids(again.search("cello", user_id=USER, k=1)) == ["cello"]
 
 
-def test_stats_count(bank):
+def test_stats_count_memories(bank):
     bank.add(TALK[:1], user_id="bob")
     bank.reinforce(["cello"], user_id=USER)
     stats = bank.stats()
@@ -281,7 +281,7 @@ def test_stats_count(bank):
     assert bank.stats(user_id="unknown").memories == 0
 
 
-def test_the_cache_keeps_to_its_budget(tmp_path):
+def test_the_cache_stays_within_its_budget(tmp_path):
     with MemoryBank.open(tmp_path / "a.db", embedder="hashing", cache_bytes=40_000) as bank:
         for number in range(12):
             bank.add(TALK * 1, user_id=f"user-{number}")
@@ -291,7 +291,7 @@ def test_the_cache_keeps_to_its_budget(tmp_path):
             assert bank.store.cache_nbytes <= 40_000
 
 
-def test_help_and_tracebacks_name_the_class_itself():
+def test_methods_are_named_after_the_class_that_help_shows():
     methods = dict(inspect.getmembers(MemoryBank, inspect.isfunction))
     names = {name: method.__qualname__ for name, method in methods.items() if name[0] != "_"}
     assert names == {name: f"MemoryBank.{name}" for name in names}

@@ -1,4 +1,4 @@
-"""The command line: its text, its JSON and its errors."""
+"""The command line: text output, JSON output and errors."""
 
 import json
 import os
@@ -64,8 +64,8 @@ def path(imported, tmp_path):
     return Path(shutil.copy(imported, tmp_path / "friend.db"))
 
 
-class TestRemember:
-    def test_add_makes_a_bank_and_says_the_id(self, tmp_path):
+class TestTurns:
+    def test_add_creates_a_bank_and_prints_the_id(self, tmp_path):
         path = tmp_path / "new.db"
         added = run("add", path, "I keep bees.", "How many?", "--user", "u", "--id", "t1",
                     "--embedder", "hashing")  # fmt: skip
@@ -82,7 +82,7 @@ class TestRemember:
         assert (memory["id"], memory["session"]) == (receipt["ids"][0], "s")
         assert memory["created_at"] == "2024-03-09T04:00:00+00:00"  # noon in Shanghai
 
-    def test_import_reports_and_may_be_repeated(self, tmp_path):
+    def test_import_prints_counts_and_can_be_repeated(self, tmp_path):
         path, file = tmp_path / "new.db", DATA / "dialogues_zh.json"
         output = run("import", path, file, "--embedder", "hashing").stdout
         assert output == "imported 1 user: 84 turns\n"
@@ -98,7 +98,7 @@ class TestRemember:
         assert [user["user_id"] for user in read("users", path)["users"]] == ["郭一帆"]
         assert "nobody" in failure("import", path, file, "--user", "nobody")
 
-    def test_export_gives_back_what_came_in(self, path, tmp_path):
+    def test_export_returns_the_imported_turns(self, path, tmp_path):
         file = tmp_path / "out.json"
         assert run("export", path, file).stdout == f"exported 1 user, 81 turns to {file}\n"
         assert read("export", path, file) == {"file": str(file), "users": 1, "turns": 81}
@@ -110,7 +110,7 @@ class TestRemember:
         assert days["2024-03-09"][0]["query"].startswith("Cooking day.")
 
 
-class TestRecall:
+class TestSearch:
     def test_search_shows_day_id_and_text(self, path):
         output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--now", LATER).stdout
         first = output.splitlines()[0]
@@ -123,7 +123,7 @@ class TestRecall:
         output = run("search", path, QUESTION, "-u", USER, "--why", "--language", language).stdout
         assert word in output
 
-    def test_json_is_what_the_library_returns(self, path):
+    def test_json_equals_the_results_of_the_library(self, path):
         document = read("search", path, QUESTION, "-u", USER, "-k", 3, "--now", LATER)
         with MemoryBank.open(path) as bank:
             noon = datetime.fromisoformat(f"{LATER}T12:00+00:00")
@@ -131,21 +131,21 @@ class TestRecall:
         assert document["reinforced"] == 0
         assert [{**r.to_dict(), "why": r.why()} for r in expected] == document["results"]
 
-    def test_filters(self, path):
+    def test_filters_restrict_a_search(self, path):
         days = ("--since", "2024-03-10", "--until", "2024-03-12")
         results = read("search", path, QUESTION, "-u", USER, "-k", 50, *days)["results"]
         assert {r["memory"]["day"] for r in results} == {"2024-03-10", "2024-03-12"}
         assert read("search", path, QUESTION, "-u", USER, "--kind", "event")["results"] == []
         assert run("search", path, "x", "-u", USER, "--session", "no").stdout == "nothing found\n"
 
-    def test_only_reinforce_writes(self, path):
+    def test_search_writes_only_with_reinforce(self, path):
         run("search", path, QUESTION, "-u", USER)
         assert read("stats", path)["recalls"] == 0
         output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
         assert output.endswith("reinforced: 2\n")
         assert read("stats", path)["recalls"] == 2
 
-    def test_timeline_shows_each_day_with_what_is_left(self, path):
+    def test_timeline_shows_days_and_retention(self, path):
         run("search", path, QUESTION, "-u", USER, "-k", 1, "--reinforce", "--now", "2024-03-25")
         output = run("timeline", path, "-u", USER, "--now", "2024-03-30", "--until", "2024-03-09")
         lines = output.stdout.splitlines()
@@ -158,7 +158,7 @@ class TestRecall:
         (answer,) = (memory for memory in memories if memory["id"] == ANSWER)
         assert answer["retention"] == pytest.approx(0.6065, abs=1e-3)
 
-    def test_timeline_of_nothing(self, path):
+    def test_timeline_without_memories(self, path):
         output = run("timeline", path, "-u", USER, "--since", "2030-01-01")
         assert output.stdout == "no memories\n"
 
@@ -172,7 +172,7 @@ class TestRecall:
 
 
 class TestDigest:
-    def test_summarize_digests_and_says_what_is_left_to_do(self, path):
+    def test_summarize_prints_counts_and_verify_the_rest(self, path):
         before = read("verify", path)["stale"]
         days = {digest["day"] for digest in before if digest["day"]}
         assert {digest["reason"] for digest in before} == {"missing"}
@@ -184,7 +184,7 @@ class TestDigest:
         assert (report["digested"], report["skipped"]) == (0, len(days))
         assert (report["failed"], report["calls"], report["tokens"]) == ([], 0, 0)
 
-    def test_digests_shows_them(self, path):
+    def test_digests_prints_portrait_and_summary(self, path):
         assert "memorybank summarize" in run("digests", path, "-u", USER).stdout
         run("summarize", path)
         output = run("digests", path, "-u", USER).stdout
@@ -200,11 +200,11 @@ class TestDigest:
         assert read("rebuild", path, "--language", "zh")["skipped"] == 0
         assert "用户" in run("digests", path, "-u", USER).stdout
 
-    def test_an_unknown_model_is_named(self, path):
+    def test_an_unknown_model_is_an_error(self, path):
         message = failure("summarize", path, "--llm", "nobody:x")
         assert "unknown language model 'nobody'; known: local, openai" in message
 
-    def test_context_prints_what_goes_into_a_prompt(self, path):
+    def test_context_prints_the_text_for_a_prompt(self, path):
         run("summarize", path)
         output = run("context", path, QUESTION, "-u", USER, "--now", LATER).stdout
         assert output.startswith("<memorybank_context>")
@@ -218,7 +218,7 @@ class TestDigest:
 
 
 class TestForget:
-    def test_dry_run_then_real_then_restore(self, path):
+    def test_dry_run_forget_and_restore(self, path):
         dry = run("forget", path, "-u", USER, "--now", LATER, "--dry-run").stdout
         assert dry.endswith("67 memories would be forgotten, 14 kept\n")
         assert read("stats", path)["archived"] == 0
@@ -236,7 +236,7 @@ class TestForget:
         assert read("restore", path, ANSWER, "-u", USER) == {"restored": 0}
         assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] == ANSWER
 
-    def test_what_is_pinned_is_kept(self, path):
+    def test_pinned_memories_are_kept(self, path):
         assert run("pin", path, ANSWER, "-u", USER).stdout == "1 memory pinned\n"
         assert read("pin", path, ANSWER, "-u", USER) == {"pinned": 0}
         report = read("forget", path, "-u", USER, "--now", LATER)
@@ -245,7 +245,7 @@ class TestForget:
         assert run("unpin", path, ANSWER, "-u", USER).stdout == "1 memory unpinned\n"
         assert read("unpin", path, ANSWER, "-u", USER) == {"unpinned": 0}
 
-    def test_threshold_law_and_seed_decide(self, path):
+    def test_threshold_law_and_seed_change_the_selection(self, path):
         def forgotten(*options):
             command = ("forget", path, "-u", USER, "--now", LATER, "--dry-run", *options)
             return [fading["memory"]["id"] for fading in read(*command)["forgotten"]]
@@ -254,7 +254,7 @@ class TestForget:
         assert len(forgotten("--law", "power")) == 0
         assert forgotten("--seed", "1") == forgotten("--seed", "1") != forgotten("--seed", "2")
 
-    def test_forecast_names_the_first_to_fade_first(self, path):
+    def test_forecast_is_sorted_by_the_time_of_fading(self, path):
         fading = read("forecast", path, "-u", USER, "--by", LATER)["fading"]
         assert len(fading) == 67
         assert fading[0]["memory"]["day"] == "2024-03-04"
@@ -263,7 +263,7 @@ class TestForget:
         assert "2024-03-19" in output  # 5 · ln 20 = 14.98 days after 4 March, 9:00
         assert output.endswith("67 memories will have faded by Fri 5 Apr 2024\n")
 
-    def test_delete_gives_a_receipt(self, path):
+    def test_delete_prints_a_receipt(self, path):
         output = run("delete", path, "-u", USER, "--id", ANSWER, "--yes").stdout
         assert output.startswith("erased for Imogen:\n  memories         1\n")
         assert "left            80" in output
@@ -279,27 +279,27 @@ class TestForget:
         assert read("stats", path)["memories"] == 81
 
     @pytest.mark.parametrize("which", [(), ("--all", "--day", "2024-03-09")])
-    def test_delete_wants_one_choice(self, path, which):
+    def test_delete_needs_exactly_one_selection(self, path, which):
         assert "one of" in failure("delete", path, "-u", USER, *which, "--yes", code=2)
 
     @pytest.mark.parametrize(("answer", "left", "code"), [("n", 81, 1), ("y", 0, 0)])
-    def test_delete_asks_on_a_terminal(self, path, answer, left, code):
-        mine, its = pty.openpty()
+    def test_delete_asks_for_confirmation_on_a_terminal(self, path, answer, left, code):
+        controller, terminal = pty.openpty()
         words = [sys.executable, "-m", "memorybank_core.cli", "delete", path, "-u", USER, "--all"]
         with subprocess.Popen(
-            words, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
-            os.write(mine, f"{answer}\n".encode())
+            os.write(controller, f"{answer}\n".encode())
             out, err = process.communicate(timeout=60)
-        os.close(mine)
-        os.close(its)
+        os.close(controller)
+        os.close(terminal)
         assert process.returncode == code
         assert "Erase everything, the profile included, of Imogen, permanently?" in err
         assert ("erased for Imogen" in out) == (answer == "y")
         assert read("stats", path)["memories"] == left
 
 
-class TestUpkeep:
+class TestMaintenance:
     def test_users_and_stats(self, path):
         run("import", path, DATA / "dialogues_zh.json")
         users = read("users", path)["users"]
@@ -344,8 +344,8 @@ class TestUpkeep:
             "embedder": "hashing",
         }
 
-    def test_a_bank_of_an_unknown_embedder_can_be_looked_after(self, tmp_path):
-        class Mine:
+    def test_a_bank_of_an_unknown_embedder_can_be_maintained(self, tmp_path):
+        class CustomEmbedder:
             name, dimension = "mine", 2
 
             def embed_documents(self, texts):
@@ -355,7 +355,7 @@ class TestUpkeep:
                 return [1.0, 0.0]
 
         path = tmp_path / "mine.db"
-        with MemoryBank.open(path, embedder=Mine()) as bank:
+        with MemoryBank.open(path, embedder=CustomEmbedder()) as bank:
             bank.add([Turn("hello", id="t1")], user_id="u")
         assert read("stats", path)["embedder"] == "mine"
         assert len(read("timeline", path, "-u", "u")["memories"]) == 1
@@ -363,13 +363,13 @@ class TestUpkeep:
         assert read("delete", path, "-u", "u", "--all", "--yes")["memories"] == 1
 
 
-class TestTrying:
+class TestTrials:
     FILES = (
         "--bank", DATA / "dialogues_en.json", "--gold", DATA / "questions_en.json",
         "--embedder", "hashing",
     )  # fmt: skip
 
-    def test_eval_prints_what_evaluate_files_returns(self):
+    def test_eval_prints_the_result_of_evaluate_files(self):
         report = read("eval", "retrieval", *self.FILES, "--k", 3, "--k", 1)
         assert (report["questions"], report["turns"]) == (7, 81)
         assert 0 <= report["recall@1"] <= report["recall@3"] <= 1
@@ -380,13 +380,13 @@ class TestTrying:
         assert output.startswith("memorybank, hashing: 7 questions about 81 turns\n")
         assert output.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
 
-    def test_demo_refuses_what_it_cannot_do(self, tmp_path):
-        (tmp_path / "there.db").touch()
-        assert "exists already" in failure("demo", "--keep", tmp_path / "there.db", code=2)
+    def test_demo_rejects_invalid_options(self, tmp_path):
+        (tmp_path / "existing.db").touch()
+        assert "exists already" in failure("demo", "--keep", tmp_path / "existing.db", code=2)
         assert "en, zh or both" in failure("demo", "--language", "fr", code=2)
 
 
-class TestFailing:
+class TestErrors:
     BANK_COMMANDS = (
         ("export", "-"), ("search", "x", "-u", "u"), ("timeline", "-u", "u"),
         ("forget", "-u", "u"), ("forecast", "-u", "u", "--by", LATER), ("restore", "i", "-u", "u"),
@@ -396,14 +396,14 @@ class TestFailing:
     )  # fmt: skip
 
     @pytest.mark.parametrize("command", BANK_COMMANDS, ids=lambda command: command[0])
-    def test_a_missing_bank_is_an_error_and_is_not_made(self, command, tmp_path):
+    def test_a_missing_bank_is_an_error_and_is_not_created(self, command, tmp_path):
         path = tmp_path / "typo.db"
         message = failure(command[0], path, *command[1:])
         assert f"there is no bank at {path}" in message
         assert not path.exists()
 
     @pytest.mark.parametrize("command", BANK_COMMANDS, ids=lambda command: command[0])
-    def test_another_file_is_left_as_it_is(self, command, tmp_path):
+    def test_a_file_that_is_not_a_bank_is_not_changed(self, command, tmp_path):
         path = tmp_path / "notes.txt"
         path.write_text("not a bank, and more than a hundred bytes " * 5)
         failure(command[0], path, *command[1:])
@@ -433,13 +433,13 @@ class TestFailing:
             (("eval",), "Missing command"),
         ],
     )
-    def test_says_what_was_wrong_in_one_line(self, path, command, words):
+    def test_an_error_is_one_line(self, path, command, words):
         result = run(*[path if word == "BANK" else word for word in command], code=None)
         assert result.exit_code in (1, 2)
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
 
-    def test_usage_is_two_and_the_rest_is_one(self, path):
+    def test_exit_status_is_2_for_usage_and_1_for_other_errors(self, path):
         failure("search", path, "x", "-u", USER, "--now", "noon", code=2)
         failure("search", path, "x", "-u", "Imogene", code=1)
 
@@ -450,7 +450,7 @@ class TestFailing:
         assert "2024-13-01" in message
         assert "'x'" in message
 
-    def test_an_empty_file_is_said_to_be_empty(self, tmp_path):
+    def test_an_empty_file_is_an_error(self, tmp_path):
         path = tmp_path / "empty.db"
         path.touch()
         assert "nothing was ever added" in failure("stats", path)
@@ -476,11 +476,11 @@ class TestStart:
 
     def test_a_real_process(self, path):
         words = [sys.executable, "-m", "memorybank_core.cli", "search", path, QUESTION, "-u", USER]
-        done = subprocess.run(
+        process = subprocess.run(
             [*words, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=60
         )
-        assert json.loads(done.stdout)["results"][0]["memory"]["id"] == ANSWER
-        assert done.stderr == ""
+        assert json.loads(process.stdout)["results"][0]["memory"]["id"] == ANSWER
+        assert process.stderr == ""
         failed = subprocess.run(
             [*words[:-1], "nobody"], capture_output=True, text=True, timeout=60, check=False
         )

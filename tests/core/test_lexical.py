@@ -1,4 +1,4 @@
-"""BM25 against its formula, written out."""
+"""BM25 compared with a direct implementation of its formula."""
 
 import math
 from collections import Counter
@@ -21,8 +21,10 @@ def reference_scores(documents, query):
     for document in documents:
         counts, score = Counter(document), 0.0
         for term in set(query):
-            having = sum(term in other for other in documents)
-            idf = math.log(1 + (len(documents) - having + 0.5) / (having + 0.5))
+            document_frequency = sum(term in other for other in documents)
+            idf = math.log(
+                1 + (len(documents) - document_frequency + 0.5) / (document_frequency + 0.5)
+            )
             norm = K1 * (1 - B + B * len(document) / mean)
             score += idf * counts[term] * (K1 + 1) / (counts[term] + norm)
         scores.append(score)
@@ -30,7 +32,7 @@ def reference_scores(documents, query):
 
 
 @given(documents, st.lists(words, max_size=5), st.integers(1, 30), st.sampled_from([1, 16_384]))
-def test_scores_are_bm25_however_the_index_grew(documents, query, step, tail):
+def test_scores_are_bm25_for_any_sequence_of_additions(documents, query, step, tail):
     index = LexicalIndex()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bm25, "_TAIL", tail)
@@ -42,7 +44,7 @@ def test_scores_are_bm25_however_the_index_grew(documents, query, step, tail):
     )
 
 
-def test_an_empty_index_scores_nothing():
+def test_an_empty_index_has_no_scores():
     assert LexicalIndex().scores(["cello"]).tolist() == []
 
 
@@ -52,7 +54,7 @@ def test_unknown_terms_score_zero():
     assert index.scores(["dog", "zebra"]).tolist() == [0.0]
 
 
-def test_it_knows_its_size():
+def test_nbytes_grows_with_the_documents():
     index = LexicalIndex()
     empty = index.nbytes
     index.extend([postings(["cat", "sat"])] * 100)

