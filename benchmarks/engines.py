@@ -100,7 +100,7 @@ class MatrixStore(BasePydanticVectorStore):
         return VectorStoreQueryResult(nodes, scores[best].tolist(), [node.id_ for node in nodes])
 
     def delete(self, ref_doc_id: str, **kwargs: Any) -> None:
-        """Not supported."""
+        """Raise NotImplementedError: the benchmark deletes nothing."""
         raise NotImplementedError
 
 

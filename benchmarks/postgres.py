@@ -2,9 +2,8 @@
 
 python benchmarks/postgres.py URL [users] [memories of each] [memories of the large one]
 
-An empty database is filled first; a second run measures immediately. Each
-search is compared with pgvector alone: the ten nearest of the same user's rows, with the same
-driver.
+An empty database is filled first; a second run measures immediately. Each search is compared with
+pgvector alone: the ten nearest of the same user's rows, with the same driver.
 """
 
 from __future__ import annotations
@@ -106,13 +105,13 @@ def make_add(url: str, users: int, each: int, number: int) -> Callable[[], objec
 
 
 def run_client(
-    make_call: Callable[..., Callable[[], object]], number: int, arguments: tuple, begin, times
+    make_call: Callable[..., Callable[[], object]], number: int, arguments: tuple, barrier, times
 ) -> None:
     """Run one process: call until the time is over, and report the duration of each call."""
     call = make_call(*arguments, number)
     for _ in range(10):
         call()
-    begin.wait()
+    barrier.wait()
     durations, end = [], time.perf_counter() + SECONDS
     while (start_time := time.perf_counter()) < end:
         call()
@@ -125,9 +124,9 @@ def measure(
 ) -> dict[str, float]:
     """Return calls per second, and the duration of a call in ms."""
     spawned = multiprocessing.get_context("spawn")
-    begin, times = spawned.Barrier(clients), spawned.Queue()
+    barrier, times = spawned.Barrier(clients), spawned.Queue()
     processes = [
-        spawned.Process(target=run_client, args=(make_call, number, arguments, begin, times))
+        spawned.Process(target=run_client, args=(make_call, number, arguments, barrier, times))
         for number in range(clients)
     ]
     for process in processes:

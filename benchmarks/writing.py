@@ -43,7 +43,7 @@ def measure_bulk(name: str, folder: Path) -> dict[str, float]:
 
 
 def measure_single(folder: Path, stored: int) -> dict[str, float]:
-    """Measure one turn added to a bank of `stored` memories, and a bare durable write."""
+    """Measure `add` of one turn to a bank of `stored` memories, and a durable write of 16 KiB."""
     embedder, dialogue = FreeEmbedder(), make_turns(stored + 300)
     with MemoryBank.open(folder / f"single-{stored}.db", embedder=embedder) as bank:
         for start in range(0, stored, 5000):

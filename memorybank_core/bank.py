@@ -333,10 +333,10 @@ class MemoryBank:
     ) -> Context:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
-        The text is one marked block that begins with what changes least. A part that does not
-        fit is omitted as a whole and listed in the result. Writes nothing; to
-        strengthen the memories used, call `reinforce(context.ids, …)`. If the block appears in a
-        later turn, `add` removes it.
+        The text is one marked block that begins with the parts that change least. A part that
+        does not fit is omitted as a whole and listed in the result. Writes nothing; to strengthen
+        the memories used, call `reinforce(context.ids, …)`. If the block appears in a later turn,
+        `add` removes it.
 
         Args:
             query: The user's message; None gives portrait and summary only.

@@ -79,7 +79,7 @@ def shift_date(today: date, unit: str, offset: int) -> Parts:
 
 
 def _read_parts(match: re.Match[str], reference: ReferenceDays) -> Parts:
-    """Return the groups of the match that have the name of a part, as numbers."""
+    """Return the named groups of the match that are parts of a date, as numbers."""
     parts = {
         key: _number(text[:3].lower() if key == "month" else text)
         for key, text in match.groupdict().items()

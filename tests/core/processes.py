@@ -1,7 +1,8 @@
-"""Processes for the tests of durability: `python processes.py WHAT PATH NUMBER`.
+"""Processes for the tests of durability: `python processes.py FUNCTION PATH NUMBER`.
 
-Children are forked from this one, so that two hundred of them start in seconds. What a child
-has been acknowledged it writes to stdout, a line a call: `write` is atomic, a kill tears nothing.
+Children are forked from this process, so that two hundred of them start in seconds. A child
+prints one line to stdout for each acknowledged call. `os.write` is atomic: a kill never leaves
+part of a line.
 """
 
 import multiprocessing
@@ -29,12 +30,12 @@ BATCH = 5
 
 
 def word_of(id):
-    """A word that no other turn has."""
+    """Return a word that no other turn contains."""
     return f"word{id.replace('-', 'x')}"
 
 
 def turn_of(id):
-    """The one turn that belongs to an id such as "7-3-0": what was written can be told from it."""
+    """Return the turn of an id such as "7-3-0"; the same id always has the same turn."""
     number = sum(int(part) * 7**place for place, part in enumerate(id.split("-")))
     words = f"{word_of(id)} " + "tea " * (number % 900)
     return Turn(words, f"answer to {id}", NOON + timedelta(minutes=number % 9999), id)
@@ -45,12 +46,12 @@ def open_bank(path):
 
 
 def finds(bank, id):
-    """Whether a search for the turn's own word finds it."""
+    """Return whether a search for the word of a turn finds the turn."""
     return id in [result.memory.id for result in bank.search(word_of(id), user_id="ada")]
 
 
-def forked(call, *arguments):
-    """Starts `call` in a child that ends without cleaning up; returns its pid."""
+def fork(call, *arguments):
+    """Start `call` in a child process that ends without cleanup, and return its pid."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -72,27 +73,27 @@ def write_until_killed(path, round):
 
 
 def kill(path, rounds):
-    """Writers of one file, one after another, each killed after a random while."""
+    """Start writers of one file, one after another, and kill each after a random time."""
     rng = random.Random(5)
     for round in range(rounds):
-        pid = forked(write_until_killed, path, round)
+        pid = fork(write_until_killed, path, round)
         time.sleep(rng.uniform(0.0, 0.1))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
 def create(path, rounds):
-    """Writers of a new file each, killed about when they make it."""
+    """Start writers, each of a new file, and kill each at about the time it creates the file."""
     rng = random.Random(6)
     for round in range(rounds):
-        pid = forked(write_until_killed, f"{path}-{round}", round)
+        pid = fork(write_until_killed, f"{path}-{round}", round)
         time.sleep(rng.uniform(0.0, 0.03))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
 def visit(path, _):
-    """Opens a bank, reads and writes, and closes it."""
+    """Open a bank, read, write, and close it."""
     with open_bank(path) as bank:
         bank.add([Turn("visit")], user_id="visitor")
         bank.timeline(user_id="ada")
@@ -106,18 +107,18 @@ def open_at_once(path, barrier, name):
 
 
 def meet(path, rounds):
-    """Two processes that open the same new file at the same moment."""
+    """Start two processes that open the same new file at the same time."""
     for round in range(rounds):
         barrier = multiprocessing.get_context("fork").Barrier(2)
         names = ("one", "two")
-        pids = [forked(open_at_once, f"{path}-{round}", barrier, name) for name in names]
+        pids = [fork(open_at_once, f"{path}-{round}", barrier, name) for name in names]
         for pid in pids:
             os.waitpid(pid, 0)
 
 
 def pair(path, turns):
-    """Two processes that write and search one user's memories at once, and find each other."""
-    pids = [forked(write_and_search, path, turns, me, 3 - me) for me in (1, 2)]
+    """Start two processes that write and search one user's memories until they find each other."""
+    pids = [fork(write_and_search, path, turns, me, 3 - me) for me in (1, 2)]
     for pid in pids:
         os.waitpid(pid, 0)
 
@@ -138,7 +139,7 @@ def write_and_search(path, turns, me, other):
 
 
 def read_only(path, user):
-    """Opens a bank in a folder, then one that exists, where only reading is allowed."""
+    """Open a new bank and an existing bank in a read-only folder."""
     if os.getuid() == 0:
         os.setuid(user)
     for name in ("new.db", "old.db"):
@@ -149,7 +150,7 @@ def read_only(path, user):
 
 
 def disk_full(path, room):
-    """Adds until files may not grow any more, then goes on with the limit lifted."""
+    """Add turns until a limit of the file size is reached; then remove the limit and add again."""
     with open_bank(path) as bank:
         limit = Path(f"{path}-wal").stat().st_size + room
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -168,32 +169,35 @@ def disk_full(path, room):
 
 
 def canary_turn(id):
-    """A turn of any size, by its id; ids look like "canary17z"."""
+    """Return a turn whose size depends on its id, such as "canary17z"."""
     size = zlib.crc32(id.encode())
     return Turn(f"{id} " + "x" * (size % (20, 200, 3000, 20_000)[size % 4]), "", NOON, id)
 
 
 def canaries(folder):
-    """The ids that are in any file of a folder. A process of its own reads them: whoever closes
-    a file drops the locks that SQLite's connections in his process hold on it."""
+    """Return the ids of canaries that occur in the files of a folder.
+
+    A separate process reads the files: closing a file drops the locks on it that SQLite's
+    connections in the same process hold.
+    """
     files = sorted(str(file) for file in Path(folder).iterdir())
-    found = subprocess.run(["cat", *files], capture_output=True, check=True).stdout
-    return {id.decode() for id in re.findall(rb"canary[0-9]+z", found)}
+    content = subprocess.run(["cat", *files], capture_output=True, check=True).stdout
+    return {id.decode() for id in re.findall(rb"canary[0-9]+z", content)}
 
 
 def obey(bank, verb, ids):
-    """Adds or erases canaries, each with its own user."""
+    """Add or erase canaries. The last digit of an id is its user."""
     for user in sorted({id[-2] for id in ids}):
-        mine = [id for id in ids if id[-2] == user]
+        user_ids = [id for id in ids if id[-2] == user]
         if verb == "add":
-            bank.add([canary_turn(id) for id in mine], user_id=user)
+            bank.add([canary_turn(id) for id in user_ids], user_id=user)
         else:
-            assert bank.delete(user_id=user, ids=mine).erased
+            assert bank.delete(user_id=user, ids=user_ids).erased
         bank.timeline(user_id=user)
 
 
 def serve(path, _):
-    """Obeys lines such as "add canary1z canary2z", all with one bank, which stays open."""
+    """Execute lines of stdin such as "add canary1z canary2z" with one bank that stays open."""
     with open_bank(path) as bank:
         for line in sys.stdin:
             verb, *ids = line.split()
@@ -203,7 +207,7 @@ def serve(path, _):
 
 @contextmanager
 def serving(path):
-    """A process that runs `serve`; yields what tells it a verb and ids, and waits for it."""
+    """Run `serve` in a process, and yield a function that sends it a command and waits for it."""
     with subprocess.Popen(
         [sys.executable, __file__, "serve", path, "0"],
         env=environment(),
@@ -212,11 +216,11 @@ def serving(path):
         text=True,
     ) as process:
 
-        def tell(verb, ids):
+        def send(verb, ids):
             print(verb, *ids, file=process.stdin, flush=True)
             assert process.stdout.readline() == "done\n"
 
-        yield tell
+        yield send
 
 
 def erase_until_killed(path, round):
@@ -228,13 +232,13 @@ def erase_until_killed(path, round):
 
 
 def kill_erasers(path, rounds):
-    """Killed in the middle of deleting; then the next deletion is to erase it all."""
+    """Kill processes that are deleting; then check that the next deletion erases everything."""
     rng = random.Random(7)
     for _ in range(3):
         with open_bank(path) as bank:
             obey(bank, "add", [f"canary9{rng.randrange(10**6)}z" for _ in range(200)])
     for round in range(rounds):
-        pid = forked(erase_until_killed, path, round)
+        pid = fork(erase_until_killed, path, round)
         time.sleep(rng.uniform(0.02, 0.15))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -248,7 +252,7 @@ def kill_erasers(path, rounds):
 
 
 class MortalLLM:
-    """Says whom it digests on stdout; kills its process when it is asked the so manieth time."""
+    """Model that prints a checksum of each prompt, and kills its process at call number `last`."""
 
     name = "mortal"
 
@@ -256,11 +260,11 @@ class MortalLLM:
         self.calls, self.last = count(1), last
 
     def complete(self, messages, *, max_tokens=None, stop=None):
-        asked = zlib.crc32(messages[-1]["content"].encode())
-        os.write(1, f"{asked}\n".encode())
+        checksum = zlib.crc32(messages[-1]["content"].encode())
+        os.write(1, f"{checksum}\n".encode())
         if next(self.calls) == self.last:
             os.kill(os.getpid(), signal.SIGKILL)
-        return f"A digest, {asked}."
+        return f"A digest, {checksum}."
 
 
 def digest(path, last, concurrency):
@@ -271,30 +275,30 @@ def digest(path, last, concurrency):
 
 
 def digest_until_done(path, concurrency):
-    """Digests a bank, killed at each run's third call (or the concurrency's) until one is whole."""
+    """Digest a bank in processes that are killed at a call, until one of them completes."""
     status = 1
     while status:
-        pid = forked(digest, path, max(3, concurrency + 1), concurrency)
+        pid = fork(digest, path, max(3, concurrency + 1), concurrency)
         status = os.waitpid(pid, 0)[1]
         os.write(1, b"killed\n" if status else b"done\n")
 
 
 def environment():
-    """This process's, for a child that imports what this one can."""
+    """Return the environment for a child process that can import the same modules."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def run(what, path, number):
-    """Runs a function of this file in a process of its own; the lines that it wrote."""
-    done = subprocess.run(
-        [sys.executable, __file__, what, path, str(number)],
+def run(function, path, number):
+    """Run a function of this file in a separate process, and return the lines that it printed."""
+    process = subprocess.run(
+        [sys.executable, __file__, function, path, str(number)],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout.splitlines()
 
 
 if __name__ == "__main__":

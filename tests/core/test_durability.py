@@ -1,4 +1,4 @@
-"""Nothing acknowledged is ever lost: killed writers, processes and threads at once."""
+"""Durability: acknowledged writes survive killed writers, concurrent processes and threads."""
 
 import os
 import sqlite3
@@ -35,7 +35,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path):
     assert_sound(path)
 
 
-def test_a_writer_killed_while_it_makes_the_file_leaves_one_that_opens(tmp_path):
+def test_a_file_can_be_opened_after_its_creator_was_killed(tmp_path):
     acknowledged = run("create", tmp_path / "bank.db", 60)
     for round in range(60):
         path = tmp_path / f"bank.db-{round}"
@@ -43,11 +43,11 @@ def test_a_writer_killed_while_it_makes_the_file_leaves_one_that_opens(tmp_path)
             stored = {memory.id for memory in bank.timeline(user_id="ada")}
             mine = [line for line in acknowledged if line.startswith(f"{round}-")]
             assert {id for line in mine for id in line.split()} <= stored
-            bank.add([Turn("It goes on.")], user_id="ada")
+            bank.add([Turn("Another turn.")], user_id="ada")
         assert_sound(path)
 
 
-def test_two_processes_open_a_new_file_at_once(tmp_path):
+def test_two_processes_open_a_new_file_at_the_same_time(tmp_path):
     path = tmp_path / "bank.db"
     lines = run("meet", path, 20)
     assert sorted(lines) == sorted(f"{path}-{n} {who}" for n in range(20) for who in ("one", "two"))
@@ -56,12 +56,12 @@ def test_two_processes_open_a_new_file_at_once(tmp_path):
             assert {memory.id for memory in bank.timeline(user_id="ada")} == {"one", "two"}
 
 
-def test_a_file_that_another_process_makes_while_it_is_looked_at_is_still_a_bank(tmp_path):
+def test_a_file_that_another_process_initializes_during_the_check_is_a_bank(tmp_path):
     path = tmp_path / "bank.db"
     path.touch()
 
-    class Overtaken(sqlite3.Connection):
-        """Between two of its reads the other process makes the tables."""
+    class OvertakenConnection(sqlite3.Connection):
+        """Connection between whose reads another process creates the tables."""
 
         def execute(self, statement, *arguments):
             rows = super().execute(statement, *arguments)
@@ -69,7 +69,9 @@ def test_a_file_that_another_process_makes_while_it_is_looked_at_is_still_a_bank
                 open_bank(path).close()
             return rows
 
-    with closing(sqlite3.connect(path, isolation_level=None, factory=Overtaken)) as connection:
+    with closing(
+        sqlite3.connect(path, isolation_level=None, factory=OvertakenConnection)
+    ) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         schema.migrate(connection, path)
 
@@ -84,7 +86,7 @@ def test_two_processes_write_and_search_one_user(tmp_path):
 
 
 def test_a_second_handle_does_not_endanger_the_first(tmp_path):
-    """Opening a bank twice must not drop the locks that keep other processes from its log."""
+    """Opening a bank twice must not drop the locks that protect its log from other processes."""
     path = tmp_path / "bank.db"
     with open_bank(path) as one:
         one.add([Turn("first")], user_id="ada")
@@ -122,7 +124,7 @@ def test_threads_share_a_bank(tmp_path):
         assert {memory.strength for memory in memories.values()} == {2.0}
 
 
-def test_what_another_handle_wrote_is_taken_over_row_by_row(tmp_path):
+def test_the_cache_is_updated_with_rows_that_another_handle_wrote(tmp_path):
     with open_bank(tmp_path / "bank.db") as one, open_bank(tmp_path / "bank.db") as two:
         one.add([Turn("first", id="a")], user_id="ada")
         assert two.search("first", user_id="ada")
@@ -148,7 +150,7 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(tmp_path, m
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_only_the_owner_may_read_the_files(tmp_path, umask):
+def test_only_the_owner_can_read_the_files(tmp_path, umask):
     before = os.umask(umask)
     try:
         with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder(16)) as bank:

@@ -1,4 +1,4 @@
-"""Items in the file of a bank: erased for good, embedded anew, and beside the memories."""
+"""Items in the file of a bank: erasure, change of the embedder, separation from memories."""
 
 import sqlite3
 import subprocess
@@ -47,7 +47,7 @@ def bytes_of(store):
     return subprocess.run(["cat", *files], capture_output=True, check=True).stdout
 
 
-def test_nothing_that_was_deleted_is_left(store):
+def test_deleted_items_leave_no_bytes(store):
     store.items.write([secret("canary"), secret("budgie")], [VECTOR, -VECTOR], [], NOON)
     assert b"canary" in bytes_of(store)
     assert VECTOR.tobytes() in bytes_of(store)
@@ -57,7 +57,7 @@ def test_nothing_that_was_deleted_is_left(store):
     assert b"budgie-value" in bytes_of(store)
 
 
-def test_of_many_that_come_and_go_only_the_living_are_left(store):
+def test_after_many_writes_and_deletions_only_existing_items_remain(store):
     alive = set()
     rng = np.random.default_rng(7)
     for step in range(12):
@@ -87,7 +87,7 @@ def test_only_deleting_reads_the_whole_file(store, monkeypatch):
     assert erased == [1]
 
 
-def test_an_old_reader_delays_the_erasure_and_the_answer_says_so(store):
+def test_an_old_reader_delays_the_erasure_which_the_result_reports(store):
     store.items.write([secret("canary")], [None], [], NOON)
     with closing(sqlite3.connect(store.path)) as reader:
         reader.execute("BEGIN")
@@ -99,7 +99,7 @@ def test_an_old_reader_delays_the_erasure_and_the_answer_says_so(store):
     assert b"canary" not in bytes_of(store)
 
 
-def test_a_change_of_the_embedder_drops_the_vectors_and_mixes_none(store):
+def test_a_change_of_the_embedder_drops_all_vectors(store):
     store.items.write([item("a"), item("b", fields=())], [VECTOR, None], [], NOON)
     assert reembed(store.path, HashingEmbedder(32)) == 0
     for call in (
@@ -125,26 +125,26 @@ def test_items_are_neither_memories_nor_users(tmp_path):
         assert bank.store.items.get(("notes",), "a", NOON) == item("a", value='"tea"')
 
 
-def test_writes_at_once_all_count(store):
+def test_concurrent_writes_are_all_stored(store):
     with ThreadPoolExecutor(4) as threads:
         write = lambda n: store.items.write([item(f"{n}")], [VECTOR], [], NOON)  # noqa: E731
         assert all(threads.map(write, range(40)))
     assert len(store.items.search((), NOON, limit=99)) == 40
 
 
-def test_what_cannot_be_stored_is_refused_with_the_whole_call(store):
+def test_one_invalid_item_rejects_the_whole_call(store):
     with pytest.raises(InvalidInputError, match="surrogate"):
         store.items.write([item("a"), item("\ud800")], [None, None], [], NOON)
     assert store.items.search((), NOON) == []
 
 
-def test_a_closed_store_says_so(store):
+def test_a_closed_store_raises(store):
     store.close()
     with pytest.raises(StoreClosedError):
         store.items.get(("a",), "k", NOON)
 
 
-def test_no_listing_reads_every_item(store):
+def test_listing_does_not_read_every_item(store):
     missing = f"SELECT key FROM items WHERE {items._UNEMBEDDED}"
     with store._connections.read() as db:
         for statement in (items._NAMESPACES, missing):
@@ -155,7 +155,7 @@ def test_no_listing_reads_every_item(store):
         assert any("items_unembedded" in step for step in plan)
 
 
-def test_a_file_without_items_gets_room_for_them(tmp_path, monkeypatch):
+def test_a_file_without_item_tables_is_migrated(tmp_path, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         path = tmp_path / "old.db"

@@ -1,4 +1,4 @@
-"""Changing the embedder: all or nothing, resumable, and noticed by who has the file open."""
+"""Change of the embedder: it is atomic and resumable, and open handles notice it."""
 
 from datetime import datetime, timezone
 
@@ -18,8 +18,8 @@ from memorybank_core.stores.reembed import reembed
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 
 
-class Failing(HashingEmbedder):
-    """Gives out after a number of calls."""
+class FailingEmbedder(HashingEmbedder):
+    """Embedder that fails after a number of calls."""
 
     def __init__(self, calls):
         super().__init__(64)
@@ -40,29 +40,29 @@ def path(tmp_path):
     return path
 
 
-def test_every_memory_is_embedded_anew(path):
-    done = []
-    assert reembed(path, HashingEmbedder(64), progress=done.append) == sum(done) == 151
+def test_every_memory_is_embedded_again(path):
+    counts = []
+    assert reembed(path, HashingEmbedder(64), progress=counts.append) == sum(counts) == 151
     with MemoryBank.open(path, embedder=HashingEmbedder(64)) as bank:
-        found = bank.search("fact number 77", user_id="u", k=1)
-        assert found[0].memory.text == "fact number 77"
-        assert found[0].cosine == pytest.approx(1.0, abs=1e-5)
+        results = bank.search("fact number 77", user_id="u", k=1)
+        assert results[0].memory.text == "fact number 77"
+        assert results[0].cosine == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_run_that_failed_leaves_the_bank_as_it_was_and_goes_on_later(path):
+def test_a_failed_run_leaves_the_bank_unchanged_and_can_be_resumed(path):
     with pytest.raises(EmbedderError):
-        reembed(path, Failing(calls=2))
+        reembed(path, FailingEmbedder(calls=2))
     with MemoryBank.open(path, embedder="hashing") as bank:
         assert bank.search("cat", user_id="v", k=1)[0].cosine > 0.4
-        bank.add([Turn("came meanwhile", "", MONDAY)], user_id="v")
+        bank.add([Turn("added during the run", "", MONDAY)], user_id="v")
         bank.delete(user_id="v", ids=[bank.timeline(user_id="v")[0].id])
     assert reembed(path, HashingEmbedder(64)) == 151 - 128
     with MemoryBank.open(path, embedder=HashingEmbedder(64)) as bank:
-        assert [m.text for m in bank.timeline(user_id="v")] == ["came meanwhile"]
-        assert bank.search("came", user_id="v")[0].cosine > 0.4
+        assert [m.text for m in bank.timeline(user_id="v")] == ["added during the run"]
+        assert bank.search("added", user_id="v")[0].cosine > 0.4
 
 
-def test_who_has_the_file_open_is_told(path):
+def test_open_handles_raise_an_error(path):
     with MemoryBank.open(path, embedder="hashing") as bank:
         bank.search("cat", user_id="v")
         reembed(path, HashingEmbedder(64))
@@ -72,12 +72,12 @@ def test_who_has_the_file_open_is_told(path):
             bank.add([Turn("new", "", MONDAY)], user_id="v")
 
 
-def test_there_must_be_a_bank(tmp_path):
+def test_a_missing_bank_is_an_error(tmp_path):
     with pytest.raises(ConfigurationError, match="no bank at"):
         reembed(tmp_path / "none.db", "hashing")
     assert not (tmp_path / "none.db").exists()
 
 
-def test_the_path_may_be_relative(path, monkeypatch):
+def test_a_relative_path_is_accepted(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     assert reembed(path.name, HashingEmbedder(64)) == 151
