@@ -41,11 +41,13 @@ class FreeEmbedder:
 
 
 def random_unit_vectors(count: int, seed: int) -> np.ndarray:
+    """Return float32 (count, DIMENSION), rows of unit length."""
     matrix = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
     return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
 def make_vocabulary(size: int = 5000, seed: int = 1) -> list[str]:
+    """Return random words of one to four syllables."""
     rng = random.Random(seed)
     return ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(size)]
 
@@ -66,6 +68,7 @@ def make_turns(count: int, seed: int = 2, per_day: int = 20) -> list[Turn]:
 
 
 def make_questions(count: int, seed: int = 3) -> list[str]:
+    """Return questions of eight words with the same distribution."""
     rng, words = random.Random(seed), make_vocabulary()
     weights = [1 / rank for rank in range(1, len(words) + 1)]
     return [" ".join(rng.choices(words, weights, k=8)) for _ in range(count)]

@@ -37,6 +37,7 @@ def write_bytes(path: Path, size: int) -> None:
 
 
 def main(users: int, each: int) -> None:
+    """Print the durations as JSON."""
     print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bank.db"

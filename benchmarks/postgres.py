@@ -34,6 +34,7 @@ NEAREST = (
 
 
 def open_bank(url: str) -> MemoryBank:
+    """Open the bank with one connection."""
     return MemoryBank.open(url, embedder=FreeEmbedder(), pool_size=1)
 
 

@@ -61,8 +61,8 @@ def call_plugin(group: str, name: str) -> Any:
     """Call the function of an entry point, with the text after the colon of `name` if there is one.
 
     Raises:
-        ConfigurationError: If the group has no such name, or the function needs an argument that
-            `name` lacks, or takes none.
+        ConfigurationError: If the group has no such name, or the argument after the colon is
+            missing or superfluous.
         MissingDependencyError: If a package that the object needs is not installed.
     """
     plugin, _, argument = name.partition(":")

@@ -198,7 +198,7 @@ def normalize_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:
     for row, length in enumerate(lengths.tolist()):
         if not math.isfinite(length) or length == 0.0:
             raise EmbedderError(
-                f"the embedder returned a vector with a value that is not finite, or of zeros "
+                f"the embedder returned a vector that is all zeros or not finite "
                 f"(text {row + 1} of {count}). Nothing was stored."
             )
     if np.abs(lengths - 1.0).max(initial=0.0) > 1e-3:

