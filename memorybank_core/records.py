@@ -167,7 +167,7 @@ class _Digest:
 
     @property
     def is_extractive(self) -> bool:
-        """Whether it was made without a language model."""
+        """True if the digest was made without a language model."""
         return self.made_by == EXTRACTIVE
 
     def to_dict(self) -> dict[str, Any]:
