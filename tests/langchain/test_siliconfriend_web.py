@@ -15,6 +15,7 @@ pytest.importorskip("langchain_core", reason="langchain is not installed")
 pytest.importorskip("gradio", reason="gradio is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
+import gradio as gr
 import hypothesis  # noqa: F401 - its plugin would at the end, where Playwright upsets the parser
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -24,6 +25,8 @@ from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
 from memorybank_langchain.siliconfriend.web import page, start
+from memorybank_langchain.siliconfriend.web.handlers import PageHandlers
+from memorybank_langchain.siliconfriend.web.page_layout import build_layout
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -449,6 +452,16 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
         with pytest.raises(InvalidInputError, match="language"):
             page(bank, Friend(), language="fr")
     gc.collect()  # uvicorn leaves its loop open where it cannot listen
+
+
+def test_a_slow_load_event_does_not_sign_out_a_new_visitor(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        with gr.Blocks():
+            layout = build_layout(STRINGS["en"], asks_password=False)
+        handlers = PageHandlers(bank, Friend(), layout, "en", None, {})
+        assert layout.session not in handlers.restore_session("")
+        assert layout.session not in handlers.restore_session(None)
+        assert layout.session in handlers.restore_session("Kim")
 
 
 def test_texts_of_both_languages_have_the_same_fields():

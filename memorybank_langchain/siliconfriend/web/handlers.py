@@ -86,9 +86,12 @@ class PageHandlers:
         self._password, self._options = password, options
 
     def restore_session(self, remembered: object) -> Changes:
-        """Sign in a returning browser; with a password, only fill in the name."""
+        """Sign in a returning browser; with a password, only fill in the name.
+
+        Without a name the page stays as it is: the visitor may have signed in by hand meanwhile.
+        """
         if not isinstance(remembered, str) or not remembered:
-            return self.show_sign_in("")
+            return self.show_notice("")
         if self._password is not None:
             return {self.layout.name: remembered}
         return self.sign_in(remembered, "")
