@@ -174,7 +174,7 @@ def canary_turn(id):
     return Turn(f"{id} " + "x" * (size % (20, 200, 3000, 20_000)[size % 4]), "", NOON, id)
 
 
-def canaries(folder):
+def find_canaries(folder):
     """Return the ids of canaries that occur in the files of a folder.
 
     A separate process reads the files: closing a file drops the locks on it that SQLite's
@@ -185,7 +185,7 @@ def canaries(folder):
     return {id.decode() for id in re.findall(rb"canary[0-9]+z", content)}
 
 
-def obey(bank, verb, ids):
+def execute(bank, verb, ids):
     """Add or erase canaries. The last digit of an id is its user."""
     for user in sorted({id[-2] for id in ids}):
         user_ids = [id for id in ids if id[-2] == user]
@@ -201,7 +201,7 @@ def serve(path, _):
     with open_bank(path) as bank:
         for line in sys.stdin:
             verb, *ids = line.split()
-            obey(bank, verb, ids)
+            execute(bank, verb, ids)
             os.write(1, b"done\n")
 
 
@@ -226,9 +226,9 @@ def serving(path):
 def erase_until_killed(path, round):
     with open_bank(path) as bank:
         ids = [f"canary{round:02}{number:03}z" for number in range(60)]
-        obey(bank, "add", ids)
+        execute(bank, "add", ids)
         for id in ids:
-            obey(bank, "delete", [id])
+            execute(bank, "delete", [id])
 
 
 def kill_erasers(path, rounds):
@@ -236,7 +236,7 @@ def kill_erasers(path, rounds):
     rng = random.Random(7)
     for _ in range(3):
         with open_bank(path) as bank:
-            obey(bank, "add", [f"canary9{rng.randrange(10**6)}z" for _ in range(200)])
+            execute(bank, "add", [f"canary9{rng.randrange(10**6)}z" for _ in range(200)])
     for round in range(rounds):
         pid = fork(erase_until_killed, path, round)
         time.sleep(rng.uniform(0.02, 0.15))
@@ -247,7 +247,7 @@ def kill_erasers(path, rounds):
         with open_bank(path) as bank:
             erased = bank.delete(user_id="nobody").erased
             alive = {memory.id for user in bank.users() for memory in bank.timeline(user_id=user)}
-            left = canaries(Path(path).parent) - alive
+            left = find_canaries(Path(path).parent) - alive
         os.write(1, f"{sound} {erased} {sorted(left)}\n".encode())
 
 

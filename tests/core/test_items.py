@@ -61,9 +61,9 @@ def test_after_many_writes_and_deletions_only_existing_items_remain(store):
     alive = set()
     rng = np.random.default_rng(7)
     for step in range(12):
-        told = [f"canary{step:02}{part:02}z" for part in range(rng.integers(1, 30))]
-        alive.update(told)
-        written = [item(key, value=f'"{"x" * rng.integers(9000)}"') for key in told]
+        keys = [f"canary{step:02}{part:02}z" for part in range(rng.integers(1, 30))]
+        alive.update(keys)
+        written = [item(key, value=f'"{"x" * rng.integers(9000)}"') for key in keys]
         gone = rng.choice(sorted(alive), len(alive) // 2, replace=False).tolist()
         store.items.write(
             written, [VECTOR] * len(written), [(("notes",), key) for key in gone], NOON
@@ -109,10 +109,10 @@ def test_a_change_of_the_embedder_drops_all_vectors(store):
     ):
         with pytest.raises(EmbedderMismatchError):
             call()
-    with closing(LocalStore(store.path, embedder="hashing-32", dimension=32)) as anew:
-        assert anew.items.unembedded((), NOON) == [item("a")]
+    with closing(LocalStore(store.path, embedder="hashing-32", dimension=32)) as reopened:
+        assert reopened.items.unembedded((), NOON) == [item("a")]
         query = np.ones(32, np.float32)
-        assert [score for _, score in anew.items.search((), NOON, vector=query)] == [None, None]
+        assert [score for _, score in reopened.items.search((), NOON, vector=query)] == [None, None]
 
 
 def test_items_are_neither_memories_nor_users(tmp_path):
@@ -156,8 +156,8 @@ def test_listing_does_not_read_every_item(store):
 
 
 def test_a_file_without_item_tables_is_migrated(tmp_path, monkeypatch):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         path = tmp_path / "old.db"
         with closing(sqlite3.connect(path)) as db:
             schema.migrate(db, path)

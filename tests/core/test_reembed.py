@@ -58,7 +58,7 @@ def test_a_failed_run_leaves_the_bank_unchanged_and_can_be_resumed(path):
         bank.delete(user_id="v", ids=[bank.timeline(user_id="v")[0].id])
     assert reembed(path, HashingEmbedder(64)) == 151 - 128
     with MemoryBank.open(path, embedder=HashingEmbedder(64)) as bank:
-        assert [m.text for m in bank.timeline(user_id="v")] == ["added during the run"]
+        assert [memory.text for memory in bank.timeline(user_id="v")] == ["added during the run"]
         assert bank.search("added", user_id="v")[0].cosine > 0.4
 
 

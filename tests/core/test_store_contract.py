@@ -15,6 +15,6 @@ class TestLocalStore(StoreContract):
         return LocalStore(self.path, embedder="by-hand", dimension=3)
 
 
-class TestLocalStoreWithoutRoomForIndexes(TestLocalStore):
+class TestLocalStoreWithoutIndexCache(TestLocalStore):
     def open_store(self):
         return LocalStore(self.path, embedder="by-hand", dimension=3, cache_bytes=0)

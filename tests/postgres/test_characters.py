@@ -1,4 +1,4 @@
-"""Every text comes back from the form in which PostgreSQL holds it, which has no NUL."""
+"""Texts survive the round trip through PostgreSQL, which cannot store NUL."""
 
 import pytest
 from hypothesis import given
@@ -13,5 +13,5 @@ from memorybank_core.stores.postgres.characters import escape, unescape
 def test_round_trip(text, other):
     assert unescape(escape(text)) == text
     assert "\0" not in escape(text)
-    assert escape(text) + escape(other) == escape(text + other)  # so prefixes stay prefixes
+    assert escape(text) + escape(other) == escape(text + other)  # so a prefix remains a prefix
     assert escape([text, 1, None]) == [escape(text), 1, None]

@@ -1,4 +1,4 @@
-"""A database for a bank: made, upgraded, moved to and from, embedded anew; and its URL."""
+"""Banks in PostgreSQL: URLs, tables, commands, change of the embedder, and moves."""
 
 import json
 import subprocess
@@ -42,23 +42,23 @@ MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 
 
 def run(*arguments, code=0):
-    """What a command prints."""
+    """Run a command and return its output, or its errors if it fails."""
     done = CliRunner().invoke(app, list(map(str, arguments)))
     assert done.exit_code == code, done.output + done.stderr
     return done.output if code == 0 else done.stderr
 
 
-def filled(place, users=("ada", "bob"), count=40):
-    """A bank with something of everything."""
-    with MemoryBank.open(place, embedder="hashing") as bank:
+def fill(location, users=("ada", "bob"), count=40):
+    """Store data of every kind in a bank; return its location."""
+    with MemoryBank.open(location, embedder="hashing") as bank:
         for user in users:
             turns = [
                 Turn(f"{user} fact {n} 茶\0", "yes " * n, MONDAY + timedelta(hours=n), f"t{n}")
                 for n in range(count)
             ]
             bank.add(turns, user_id=user)
-            found = bank.search("fact 7", user_id=user, now=MONDAY, k=3)
-            bank.reinforce(found, user_id=user, now=MONDAY + timedelta(days=2), turn="turn")
+            results = bank.search("fact 7", user_id=user, now=MONDAY, k=3)
+            bank.reinforce(results, user_id=user, now=MONDAY + timedelta(days=2), turn="turn")
             bank.pin(["t3"], user_id=user)
             bank.forget(user_id=user, now=MONDAY + timedelta(days=90))
             bank.set_profile({"name": user}, user_id=user)
@@ -69,11 +69,11 @@ def filled(place, users=("ada", "bob"), count=40):
                 [],
                 NOON,
             )
-    return place
+    return location
 
 
-def exported(place):
-    with MemoryBank.open(place) as bank:
+def export_bank(location):
+    with MemoryBank.open(location) as bank:
         return export_json(bank)
 
 
@@ -102,30 +102,30 @@ def test_a_password_is_shown_nowhere(postgres):
         "postgresql://u:s3cret@h/d?nonsense=1",
     ],
 )
-def test_what_is_no_url_is_told(url):
+def test_an_invalid_url_is_refused_without_its_password(url):
     with pytest.raises(ConfigurationError) as caught:
         MemoryBank.open(url, embedder="hashing")
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_banks_in_two_schemas_of_one_database_are_two(postgres):
+def test_banks_in_two_schemas_of_one_database_are_separate(postgres):
     url = postgres.new()
-    for name, words in (("one", "said in one"), ("Two", "said in two")):
+    for name, words in (("first", "stored in first"), ("Second", "stored in second")):
         with MemoryBank.open(f"{url}&schema={name}", embedder="hashing") as bank:
             bank.add([Turn(words, at=MONDAY)], user_id="ada")
-            assert [one.text for one in bank.timeline(user_id="ada")] == [words]
-            assert bank.search("said", user_id="ada")[0].memory.text == words
+            assert [memory.text for memory in bank.timeline(user_id="ada")] == [words]
+            assert bank.search("stored", user_id="ada")[0].memory.text == words
             assert bank.compact()
 
 
 # Tables
 
 
-def test_init_makes_the_tables_as_asked_and_only_once(postgres):
+def test_init_creates_the_tables_with_its_options_and_only_once(postgres):
     url = postgres.new()
-    told = run("db", "init", url, "--embedder", "hashing", "--partitions", 3, "--json")
-    assert json.loads(told)["partitions"] == 3
+    output = run("db", "init", url, "--embedder", "hashing", "--partitions", 3, "--json")
+    assert json.loads(output)["partitions"] == 3
     with psycopg.connect(url) as db:
         parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'memorybank.memories'::regclass"
         assert db.execute(parts).fetchone() == (3,)
@@ -134,7 +134,7 @@ def test_init_makes_the_tables_as_asked_and_only_once(postgres):
         assert bank.embedder.name == "hashing"
 
 
-def test_without_partitions_all_works(postgres):
+def test_a_bank_may_have_no_partitions(postgres):
     url = postgres.new()
     init(url, Layout("by-hand", 3, partitions=0))
     with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
@@ -142,7 +142,7 @@ def test_without_partitions_all_works(postgres):
         assert ids(store.memories(ADA, ALL)) == ["a"]
 
 
-def test_many_who_open_an_empty_database_at_once_make_one_bank(postgres):
+def test_processes_that_open_an_empty_database_at_once_create_one_bank(postgres):
     url = postgres.new()
     program = (
         "import sys; from memorybank_core.stores.postgres import PostgresStore as P; "
@@ -152,7 +152,7 @@ def test_many_who_open_an_empty_database_at_once_make_one_bank(postgres):
     assert [opener.wait(60) for opener in openers] == [0] * 4
 
 
-def test_another_applications_tables_are_left_alone(postgres):
+def test_tables_of_another_application_are_not_changed(postgres):
     url = postgres.new()
     with psycopg.connect(url) as db:
         db.execute("CREATE SCHEMA memorybank CREATE TABLE theirs (id int)")
@@ -161,9 +161,9 @@ def test_another_applications_tables_are_left_alone(postgres):
             call()
 
 
-def test_upgrade_runs_what_is_missing_and_open_asks_for_it(postgres, monkeypatch):
+def test_upgrade_runs_missing_migrations_and_open_requires_it(postgres, monkeypatch):
     url = postgres.new()
-    filled(url, users=["ada"], count=3)
+    fill(url, users=["ada"], count=3)
     with pytest.raises(ConfigurationError, match="db init"):
         upgrade(f"{url}&schema=none")
     assert upgrade(url) == (1, 1)
@@ -179,7 +179,7 @@ def test_upgrade_runs_what_is_missing_and_open_asks_for_it(postgres, monkeypatch
         MemoryBank.open(url)
 
 
-def test_importing_the_store_loads_neither_faiss_nor_the_sqlite_side():
+def test_importing_the_store_loads_neither_faiss_nor_sqlite():
     program = (
         "import sys, memorybank_core.stores.postgres; "
         "print([name for name in sys.modules if name.startswith(('faiss', 'sqlite3', "
@@ -190,7 +190,7 @@ def test_importing_the_store_loads_neither_faiss_nor_the_sqlite_side():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_missing_driver_is_named(monkeypatch):
+def test_a_missing_driver_raises_with_the_command_to_install_it(monkeypatch):
     for name in [*sys.modules]:
         if name.startswith("memorybank_core.stores.postgres"):
             monkeypatch.delitem(sys.modules, name)
@@ -213,8 +213,8 @@ def test_commands_take_a_url(postgres, tmp_path):
     assert "ada" in run("users", url)
     assert "compacted" in run("compact", url)
     run("export", url, tmp_path / "out.json")
-    told = run("delete", url, "--user", "ada", "--all", "--yes")
-    assert "erased" in told
+    output = run("delete", url, "--user", "ada", "--all", "--yes")
+    assert "erased" in output
     assert "no bank at" in run("stats", f"{url}&schema=none", code=1)
     assert "has no user" in run("timeline", url, "--user", "eve", code=1)
 
@@ -222,8 +222,8 @@ def test_commands_take_a_url(postgres, tmp_path):
 # Another embedder
 
 
-def test_every_memory_is_embedded_anew(postgres):
-    url, done = filled(postgres.new()), []
+def test_every_memory_is_embedded_again(postgres):
+    url, done = fill(postgres.new()), []
     with MemoryBank.open(url) as old:
         before = export_json(old)
         assert reembed(url, HashingEmbedder(64), progress=done.append) == sum(done) > 80
@@ -231,88 +231,93 @@ def test_every_memory_is_embedded_anew(postgres):
             old.search("fact", user_id="ada")
         with pytest.raises(EmbedderMismatchError):
             old.add([Turn("new", at=MONDAY)], user_id="ada")
-    for _ in range(2):  # the names of the tables are those of before
+    for _ in range(2):  # the tables have their old names again
         with MemoryBank.open(url, embedder=HashingEmbedder(64)) as bank:
             assert export_json(bank) == before
-            found = bank.search("ada fact 7 茶", user_id="ada", archived=True, k=1)
-            assert found[0].memory.id == "t7"
+            results = bank.search("ada fact 7 茶", user_id="ada", archived=True, k=1)
+            assert results[0].memory.id == "t7"
         assert reembed(url, HashingEmbedder(64)) == sum(done)
 
 
-def test_a_change_of_embedder_that_was_cut_off_goes_on(postgres):
+def test_an_interrupted_change_of_the_embedder_can_be_continued(postgres):
     class Failing(HashingEmbedder):
         calls = 0
 
         def embed_documents(self, texts):
             self.calls += 1
             if self.calls == 2:
-                raise RuntimeError("gave out")
+                raise RuntimeError("the model failed")
             return super().embed_documents(texts)
 
-    url = filled(postgres.new())
-    with pytest.raises(EmbedderError, match="gave out"):
+    url = fill(postgres.new())
+    with pytest.raises(EmbedderError, match="the model failed"):
         reembed(url, Failing(64))
     with MemoryBank.open(url) as bank:
         total = bank.stats().memories
-        bank.add([Turn("came meanwhile", "", MONDAY, id="t9")], user_id="ada", replace=True)
+        bank.add([Turn("written meanwhile", "", MONDAY, id="t9")], user_id="ada", replace=True)
         bank.delete(user_id="ada", ids=["t5"])
         count = bank.stats().memories
     assert total - 66 < reembed(url, HashingEmbedder(64)) < total
     with MemoryBank.open(url, embedder=HashingEmbedder(64)) as bank:
         assert bank.stats().memories == count
-        found = bank.search("came meanwhile", user_id="ada", archived=True, k=1)
-        assert found[0].cosine == pytest.approx(1.0, abs=1e-5)
+        results = bank.search("written meanwhile", user_id="ada", archived=True, k=1)
+        assert results[0].cosine == pytest.approx(1.0, abs=1e-5)
 
 
 # Moving
 
 
-def test_a_bank_moves_there_and_back(postgres, tmp_path):
-    source, url, back = filled(tmp_path / "a.db"), postgres.new(), tmp_path / "b.db"
-    told = run("move", source, url)
-    assert "is equal to" in told
-    assert "s3cret" not in told
+def test_a_bank_moves_to_postgresql_and_back(postgres, tmp_path):
+    source, url, back = fill(tmp_path / "a.db"), postgres.new(), tmp_path / "b.db"
+    output = run("move", source, url)
+    assert "is equal to" in output
+    assert "s3cret" not in output
     receipt = json.loads(run("move", url, back, "--json"))
     assert receipt["moved"] == receipt["memories"] > 80
     assert receipt["items"] == 4
-    assert exported(source) == exported(url) == exported(back)
-    with MemoryBank.open(source) as one, MemoryBank.open(url) as other:
+    assert export_bank(source) == export_bank(url) == export_bank(back)
+    with MemoryBank.open(source) as local, MemoryBank.open(url) as remote:
         for user in ("ada", "bob"):
-            assert one.store.scan(user)[0].recalls == other.store.scan(user)[0].recalls
-            asked = {"user_id": user, "now": MONDAY + timedelta(days=3), "archived": True, "k": 9}
-            first, second = (bank.search("fact 7", **asked) for bank in (one, other))
+            assert local.store.scan(user)[0].recalls == remote.store.scan(user)[0].recalls
+            arguments = {
+                "user_id": user,
+                "now": MONDAY + timedelta(days=3),
+                "archived": True,
+                "k": 9,
+            }
+            first, second = (bank.search("fact 7", **arguments) for bank in (local, remote))
             assert [result.memory for result in first] == [result.memory for result in second]
     assert move(source, back).moved == 0
 
 
-def test_a_move_that_was_killed_goes_on(postgres, tmp_path):
+def test_a_killed_move_can_be_continued(postgres, tmp_path):
     source, url = (
-        filled(tmp_path / "a.db", users=[f"u{n}" for n in range(6)], count=150),
+        fill(tmp_path / "a.db", users=[f"u{n}" for n in range(6)], count=150),
         postgres.new(),
     )
     command = [sys.executable, "-m", "memorybank_core.cli", "move"]
     for origin, target in ((source, url), (url, tmp_path / "b.db")):
         mover = subprocess.Popen([*command, str(origin), str(target)], stdout=subprocess.DEVNULL)
-        some = 0
-        while not 0 < some < 900:
+        count = 0
+        while not 0 < count < 900:
             time.sleep(0.01)
-            assert mover.poll() is None, "it was too quick"
+            assert mover.poll() is None, "the move ended before it could be killed"
             try:
                 with MemoryBank.open(target, embedder="hashing") as bank:
-                    some = bank.stats().memories
+                    count = bank.stats().memories
             except StoreError:
                 continue
         mover.kill()
         mover.wait()
         receipt = move(origin, target)
         assert 0 < receipt.moved < receipt.memories
-        assert exported(origin) == exported(target)
+        assert export_bank(origin) == export_bank(target)
 
 
-def test_two_banks_that_are_not_equal_are_told_of(postgres, tmp_path):
-    source, url = filled(tmp_path / "a.db", count=3), postgres.new()
+def test_a_move_to_a_bank_with_other_data_is_refused(postgres, tmp_path):
+    source, url = fill(tmp_path / "a.db", count=3), postgres.new()
     with MemoryBank.open(url, embedder="hashing") as bank:
-        bank.add([Turn("of before", at=MONDAY)], user_id="ada")
+        bank.add([Turn("stored before", at=MONDAY)], user_id="ada")
     with pytest.raises(StoreError, match="held other data before"):
         move(source, url)
     with pytest.raises(ConfigurationError, match="no bank at"):

@@ -1,4 +1,4 @@
-"""Servers die, connections break, clients are killed: nothing acknowledged is lost."""
+"""Faults of servers, connections and clients lose no acknowledged write."""
 
 import os
 import signal
@@ -26,9 +26,9 @@ from memorybank_core.testing.examples import ADA, ALL, EAST, LAW, NOON, ids, pro
 CLIENTS = 4
 
 
-@pytest.fixture(scope="module", params=installs(), ids=lambda place: place.split("/")[-1])
+@pytest.fixture(scope="module", params=installs(), ids=lambda folder: folder.split("/")[-1])
 def server(request):
-    """A server of this module's own, that may be killed."""
+    """Run a server for this module only: its tests kill it."""
     with running(request.param) as server:
         yield server
 
@@ -38,19 +38,19 @@ def url(server):
     return server.new()
 
 
-def opened(url, **options):
+def open_store(url, **options):
     options = {"timeout": 30.0, **options}
     return PostgresStore(url, embedder="by-hand", dimension=3, **options)
 
 
 class Load:
-    """Threads that add turns and recall one, and note what they were acknowledged."""
+    """Threads that add turns, recall one of them, and record the acknowledged calls."""
 
     def __init__(self, url):
-        self.url, self.added, self.recalled, self.failed = url, set(), 0, []
-        self._over, self._lock = threading.Event(), threading.Lock()
+        self.url, self.added, self.recalled = url, set(), 0
+        self._stop, self._lock = threading.Event(), threading.Lock()
         self._opened = threading.Barrier(CLIENTS + 1, timeout=60)
-        with closing(opened(url)) as store:
+        with closing(open_store(url)) as store:
             store.add(ADA, [turn("shared")], [EAST])
 
     def __enter__(self):
@@ -61,16 +61,16 @@ class Load:
 
     def __exit__(self, *_):
         time.sleep(0.5)
-        self._over.set()
+        self._stop.set()
         self._threads.shutdown()
         for run in self._runs:
             run.result()
 
     def _run(self, client):
-        with closing(opened(self.url, pool_size=2)) as store:
+        with closing(open_store(self.url, pool_size=2)) as store:
             self._opened.wait()
             number = 0
-            while not self._over.is_set():
+            while not self._stop.is_set():
                 id = f"{client}-{number}"
                 store.add(ADA, [turn(id, hours=number)], [EAST])
                 store.strengthen(ADA, ["shared"], NOON, None, LAW)
@@ -81,31 +81,31 @@ class Load:
                     self.recalled += 1
 
 
-def assert_whole(load):
-    """All that was acknowledged is there, once; and nothing else."""
-    with closing(opened(load.url)) as store:
-        found = ids(store.memories(ADA, ALL))
-        assert sorted(found) == sorted({*load.added, "shared"})
+def assert_complete(load):
+    """Assert that every acknowledged write is stored once, and that nothing else is."""
+    with closing(open_store(load.url)) as store:
+        stored = ids(store.memories(ADA, ALL))
+        assert sorted(stored) == sorted({*load.added, "shared"})
         assert store.known(ADA, ["shared"])["shared"].recalls == load.recalled
         assert len(store.recalls(ADA, "shared")) == load.recalled
-        assert set(store.vectors(ADA, found)) == set(found)
+        assert set(store.vectors(ADA, stored)) == set(stored)
         columns = store.candidates(ADA, probe(pool=9999, least=9999))
-        assert len(columns.key) == len(found)
+        assert len(columns.key) == len(stored)
     assert len(load.added) > 20
 
 
-def test_the_server_dies_and_comes_back_under_load(server, url):
+def test_a_server_crash_under_load_loses_nothing(server, url):
     with Load(url) as load:
         for _ in range(2):
             time.sleep(0.6)
             server.stop()
             time.sleep(0.3)
             server.start()
-    assert_whole(load)
+    assert_complete(load)
 
 
-def test_connections_are_cut_in_the_middle_of_transactions(server, url):
-    """Also while they are committed: what became of it, the server is asked."""
+def test_connections_lost_during_transactions_lose_nothing(server, url):
+    """Also during COMMIT: the store then reads from the server whether it was committed."""
     with Load(url) as load, server.connect() as db:
         for _ in range(60):
             time.sleep(0.03)
@@ -114,7 +114,7 @@ def test_connections_are_cut_in_the_middle_of_transactions(server, url):
                 "WHERE datname = %s AND state <> 'idle' LIMIT 2",
                 (name_of(url),),
             )
-    assert_whole(load)
+    assert_complete(load)
 
 
 CLIENT = """
@@ -129,8 +129,8 @@ for number in range(100_000):
 """
 
 
-def test_a_client_is_killed(url):
-    told = {}
+def test_a_killed_client_leaves_only_complete_writes(url):
+    acknowledged = {}
     processes = [
         subprocess.Popen([sys.executable, "-c", CLIENT, url, str(name)], stdout=subprocess.PIPE)
         for name in range(3)
@@ -140,53 +140,54 @@ def test_a_client_is_killed(url):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         with process:
-            told[name] = 5 + len(process.stdout.read().split())
-    with closing(opened(url)) as store:
-        store.add(ADA, [turn("after")], [EAST])  # nobody holds a lock any more
-        found = ids(store.memories(ADA, ALL))
-        assert len(found) == len(set(found))
-        for name, count in told.items():
-            numbers = [id for id in found if id.startswith(f"{name}-")]
-            assert len(numbers) in (3 * count, 3 * count + 3)  # the last, maybe, unacknowledged
+            acknowledged[name] = 5 + len(process.stdout.read().split())
+    with closing(open_store(url)) as store:
+        store.add(ADA, [turn("after")], [EAST])  # no lock is left
+        stored = ids(store.memories(ADA, ALL))
+        assert len(stored) == len(set(stored))
+        for name, count in acknowledged.items():
+            numbers = [id for id in stored if id.startswith(f"{name}-")]
+            # the last call was perhaps committed, but not acknowledged
+            assert len(numbers) in (3 * count, 3 * count + 3)
 
 
-def test_an_acknowledgement_that_is_lost(server, url, monkeypatch):
-    """The connection breaks just after the commit: the call is not repeated, and returns."""
-    store = opened(url)
+def test_a_call_is_applied_once_if_the_connection_is_lost_at_commit(server, url, monkeypatch):
+    """It is repeated if the connection was lost before the commit, but not if just after it."""
+    store = open_store(url)
     store.add(ADA, [turn("a")], [EAST])
     send = Session._send
-    cut = []
+    lost = []
 
-    def lost_after_commit(session, *statements):
+    def lose_after_commit(session, *statements):
         results = send(session, *statements)
-        if statements[0].text == "COMMIT" and not cut:
-            cut.append(session)
+        if statements[0].text == "COMMIT" and not lost:
+            lost.append(session)
             session._db.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         return results
 
-    monkeypatch.setattr(Session, "_send", lost_after_commit)
+    monkeypatch.setattr(Session, "_send", lose_after_commit)
     assert store.strengthen(ADA, ["a"], NOON, None, LAW) == 1
-    assert cut
+    assert lost
     assert store.known(ADA, ["a"])["a"].recalls == 1
-    cut.clear()
+    lost.clear()
 
-    def lost_before_commit(session, *statements):
-        if statements[0].text == "COMMIT" and not cut:
-            cut.append(session)
+    def lose_before_commit(session, *statements):
+        if statements[0].text == "COMMIT" and not lost:
+            lost.append(session)
             session._db.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         return send(session, *statements)
 
-    monkeypatch.setattr(Session, "_send", lost_before_commit)
+    monkeypatch.setattr(Session, "_send", lose_before_commit)
     assert store.strengthen(ADA, ["a"], NOON, None, LAW) == 1
-    assert cut
+    assert lost
     assert store.known(ADA, ["a"])["a"].recalls == 2
     store.close()
 
 
-def test_a_server_that_is_away_is_told_of_and_the_store_goes_on_when_it_is_back(server, url):
-    with closing(opened(url, timeout=1.5)) as store:
+def test_an_unreachable_server_raises_and_the_store_works_again_when_it_is_back(server, url):
+    with closing(open_store(url, timeout=1.5)) as store:
         store.add(ADA, [turn("a")], [EAST])
         server.stop("fast")
         began = time.monotonic()
@@ -196,16 +197,16 @@ def test_a_server_that_is_away_is_told_of_and_the_store_goes_on_when_it_is_back(
             store.memories(ADA, ALL)
         assert time.monotonic() - began < 12
         with pytest.raises(StoreUnavailableError, match="cannot be reached"):
-            opened(url)
+            open_store(url)
         server.start()
         assert ids(store.memories(ADA, ALL)) == ["a"]
         store.add(ADA, [turn("b")], [EAST])
         assert ids(store.memories(ADA, ALL)) == ["a", "b"]
 
 
-def test_who_waits_too_long_for_another_is_told(url):
+def test_a_call_that_is_blocked_too_long_raises_store_busy_error(url):
     with (
-        closing(opened(url, statement_timeout=0.3)) as store,
+        closing(open_store(url, statement_timeout=0.3)) as store,
         psycopg.connect(url) as other,
     ):
         store.add(ADA, [turn("a")], [EAST])
@@ -218,21 +219,21 @@ def test_who_waits_too_long_for_another_is_told(url):
 
 
 @pytest.fixture
-def small(server, tmp_path):
-    """A tablespace that has room for very little."""
-    place = server.folder / "small"
-    place.mkdir()
+def small_disk(server, tmp_path):
+    """Mount a file system for a tablespace with very little space."""
+    folder = server.folder / "small"
+    folder.mkdir()
     options = f"size=14m,uid={server.data.stat().st_uid}"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)])
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)])
     if mounted.returncode:
-        pytest.skip("no file system may be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+        pytest.skip("mounting a file system is not permitted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_the_disk_of_the_server_is_full(server, small):
+def test_a_full_disk_of_the_server_loses_nothing(server, small_disk):
     with server.connect() as db:
-        db.execute(f"CREATE TABLESPACE small LOCATION '{small}'")
+        db.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
     url = server.new(settings="TABLESPACE small STRATEGY file_copy")
     filler = "word " * 1500
     with MemoryBank.open(url, embedder=HashingEmbedder()) as bank:
@@ -251,7 +252,7 @@ def test_the_disk_of_the_server_is_full(server, small):
         assert len(kept) > 20
         assert ids(bank.timeline(user_id=ADA)) == kept
         assert bank.search("word", user_id=ADA)
-        subprocess.run(["mount", "-o", "remount,size=40m", str(small)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
         bank.add([Turn("there is room again", at=NOON, id="after")], user_id=ADA)
         assert set(ids(bank.timeline(user_id=ADA))) == {*kept, "after"}
     server.drop(url)

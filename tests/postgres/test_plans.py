@@ -1,4 +1,4 @@
-"""No statement of a call reads another user's rows: the plan of each, as the server makes it."""
+"""Query plans: no statement of a call reads another user's rows."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -25,25 +25,25 @@ USERS = [f"user-{number}" for number in range(40)]
 
 @pytest.fixture(scope="module")
 def url(postgres):
-    """A database with many users, one of them large."""
+    """Return the URL of a database with many users, one of them large."""
     url = postgres.new()
     with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
         for user in USERS:
-            talk = [turn(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]
-            store.add(user, talk, [EAST] * 20)
+            turns = [turn(f"{n} tea cello", user=user, hours=n, session="s") for n in range(20)]
+            store.add(user, turns, [EAST] * 20)
             store.items.write([item(f"{user} k", ttl=1.0)], [EAST], [], NOON)
         for start in range(100, 300, 10):
             ids = range(start, start + 10)
-            talk = [turn(f"{n} tea", user="large", hours=n) for n in ids]
-            store.add("large", talk, [NORTH] * 10)
+            turns = [turn(f"{n} tea", user="large", hours=n) for n in ids]
+            store.add("large", turns, [NORTH] * 10)
         store.compact()
     return url
 
 
 @pytest.fixture
 def plans(url, monkeypatch):
-    """A store, and the plans of its statements: (text, plan) of each that was sent."""
-    seen = []
+    """Yield a store, and a list that collects (text, plan) of every statement that it sends."""
+    sent = []
 
     def explain(db, statement):
         values = statement.values
@@ -51,7 +51,7 @@ def plans(url, monkeypatch):
         text = statement.text
         if text.lstrip().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
             row = db.execute(f"EXPLAIN (FORMAT JSON) {text}", dict(first)).fetchone()
-            seen.append((text, row[0][0]["Plan"]))
+            sent.append((text, row[0][0]["Plan"]))
 
     def send_one_by_one(session, *statements):
         results = []
@@ -62,44 +62,47 @@ def plans(url, monkeypatch):
 
     monkeypatch.setattr(Session, "_send", send_one_by_one)
     with closing(PostgresStore(url, embedder="by-hand", dimension=3, exact_up_to=60)) as store:
-        yield store, seen
+        yield store, sent
 
 
-def nodes(plan):
-    """A plan's nodes, from the top."""
+def iterate_nodes(plan):
+    """Yield the nodes of a plan, from the top."""
     yield plan
     for child in plan.get("Plans", ()):
-        yield from nodes(child)
+        yield from iterate_nodes(child)
 
 
-def assert_of_one_user(seen):
-    assert seen
-    for text, plan in seen:
-        relations = {node["Relation Name"] for node in nodes(plan) if "Relation Name" in node}
+def assert_reads_one_user(sent):
+    assert sent
+    for text, plan in sent:
+        relations = {
+            node["Relation Name"] for node in iterate_nodes(plan) if "Relation Name" in node
+        }
         relations.discard("meta")
         tables = [name for name in relations if not name[-1].isdigit()]
         assert not tables or "INSERT" in text or "UPDATE" in text or "DELETE" in text, text
         partitions = {name.rpartition("_")[2] for name in relations if name[-1].isdigit()}
         assert len(partitions) <= 1, text
-        for node in nodes(plan):
-            about = f"{node.get('Relation Name')} {node.get('Index Name')}"
-            if "meta" in about:
+        for node in iterate_nodes(plan):
+            relation = f"{node.get('Relation Name')} {node.get('Index Name')}"
+            if "meta" in relation:
                 continue
             assert node["Node Type"] != "Seq Scan", f"{text}\n{plan}"
             if node["Node Type"] in ("Index Scan", "Index Only Scan", "Bitmap Index Scan"):
-                found = str(node.get("Index Cond", "")) + str(node.get("Order By", ""))
-                assert any(f"({column} " in found for column in KEYS), f"{text}\n{about}: {found}"
+                condition = str(node.get("Index Cond", "")) + str(node.get("Order By", ""))
+                uses_key = any(f"({column} " in condition for column in KEYS)
+                assert uses_key, f"{text}\n{relation}: {condition}"
 
 
 USER = USERS[7]
 
 
-def digests(store):
+def write_digests(store):
     made_from = store.memories(USER, ALL)[:3]
     new = [Summary(USER, "all", None, "m", NOON), Portrait(USER, "shy", day(4), "m", NOON)]
-    told = event("event of the day", user=USER)
-    store.set_digests(USER, new, made_from=made_from, events=[told], vectors=[EAST])
-    store.set_digests(USER, new, made_from=[*made_from, new[0]], events=[told], vectors=[EAST])
+    summary = event("event of the day", user=USER)
+    store.set_digests(USER, new, made_from=made_from, events=[summary], vectors=[EAST])
+    store.set_digests(USER, new, made_from=[*made_from, new[0]], events=[summary], vectors=[EAST])
 
 
 CALLS = {
@@ -133,7 +136,7 @@ CALLS = {
     "pin": lambda store: store.change_state(USER, ["4"], "pin", NOON),
     "unpin": lambda store: store.change_state(USER, ["4"], "unpin", NOON),
     "vectors": lambda store: store.vectors(USER, ["1", "2"]),
-    "digests": digests,
+    "digests": write_digests,
     "read digests": lambda store: (store.digests(USER), store.digests(USER, days=False)),
     "profile": lambda store: (store.set_profile(USER, "{}"), store.profile(USER)),
     "stats": lambda store: store.stats(USER),
@@ -156,7 +159,9 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_reads_the_rows_of_one_user(plans, name):
-    store, seen = plans
+    store, sent = plans
     CALLS[name](store)
-    ours = [(text, plan) for text, plan in seen if "pg_" not in text and "set_config" not in text]
-    assert_of_one_user(ours)
+    statements = [
+        (text, plan) for text, plan in sent if "pg_" not in text and "set_config" not in text
+    ]
+    assert_reads_one_user(statements)

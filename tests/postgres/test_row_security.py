@@ -1,4 +1,4 @@
-"""Row-level security: a connection set to one user reads nothing of another."""
+"""Row-level security: a connection with the scope of one user sees no rows of another."""
 
 from contextlib import closing
 
@@ -8,7 +8,7 @@ pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 import psycopg
 from postgres_servers import emptied
-from test_postgres_contract import TestPostgresStore as OfContract
+from test_postgres_contract import TestPostgresStore as ContractTests
 
 from memorybank_core.records import Portrait
 from memorybank_core.stores.postgres import Layout, PostgresStore, init
@@ -20,7 +20,7 @@ TABLES = ("users", "memories", "vectors", "recalls", "digests")
 
 @pytest.fixture(scope="module")
 def database(postgres):
-    """A bank with row-level security, and a role that is not a superuser."""
+    """Create a bank with row-level security, and a role that is not a superuser."""
     url = postgres.new()
     init(url, Layout("by-hand", 3, partitions=2, row_security=True))
     with psycopg.connect(url) as db:
@@ -36,14 +36,14 @@ def as_app(url):
     return url.replace("postgres@", "app@")
 
 
-class TestWithRowSecurity(OfContract):
+class TestWithRowSecurity(ContractTests):
     def open_store(self):
         return PostgresStore(as_app(self.url), embedder="by-hand", dimension=3)
 
 
 @pytest.fixture
 def app(database):
-    """A connection of the role, to a bank with two users."""
+    """Fill the bank for two users and connect to it as the role."""
     with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
         for user in (ADA, BOB):
             store.add(user, [turn("a", user=user), event("e", user=user)], [EAST, EAST])
@@ -55,7 +55,7 @@ def app(database):
     emptied(database)
 
 
-def users(db, table):
+def read_users(db, table):
     return {user for (user,) in db.execute(f"SELECT user_id FROM memorybank.{table}")}
 
 
@@ -67,12 +67,12 @@ def test_without_a_scope_no_row_is_visible(app):
 def test_with_the_scope_of_one_user_no_row_of_another_is_visible_or_changed(app, database):
     app.execute("SELECT set_config('memorybank_session.user_id', %s, false)", (ADA,))
     for table in TABLES:
-        assert users(app, table) == {ADA}
+        assert read_users(app, table) == {ADA}
         of_bob = f"FROM memorybank.{table} WHERE user_id = %s"
         assert app.execute(f"SELECT count(*) {of_bob}", (BOB,)).fetchone() == (0,)
         assert app.execute(f"DELETE {of_bob}", (BOB,)).rowcount == 0
-        for number in range(2):  # nor by the name of a partition
-            assert users(app, f"{table}_{number}") == set()
+        for number in range(2):  # nor in a partition, by its name
+            assert read_users(app, f"{table}_{number}") == set()
     assert app.execute("SELECT count(*) FROM memorybank.items").fetchone() == (0,)
     change = "UPDATE memorybank.memories SET query = 'x' WHERE user_id = %s"
     assert app.execute(change, (BOB,)).rowcount == 0
@@ -94,7 +94,7 @@ def test_the_scope_ends_with_the_call(database, app):
         assert ids(store.memories(ADA, ALL)) == ["a", "e"]
         assert store.stats().users == 2
         with store._connections._pool.connection() as db:
-            assert users(db, "memories") == set()
+            assert read_users(db, "memories") == set()
 
 
 def test_the_old_name_of_the_option_is_deprecated():

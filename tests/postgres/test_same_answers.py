@@ -1,4 +1,4 @@
-"""A bank in PostgreSQL and one in a file that were told the same find the same."""
+"""A bank in PostgreSQL and a bank in a file return the same results for the same data."""
 
 import random
 import zlib
@@ -16,10 +16,10 @@ WORDS = "cello soup rain hat tea dog moon 猫 茶 stone river Ann Bo".split()
 QUESTIONS = ("", "What did Ann say of", "yesterday", "on May 3rd", "上周三", "last week")
 
 
-class Distinct(HashingEmbedder):
-    """No two texts are equally near to a third: which of equals comes first is left to a store."""
+class NoTiesEmbedder(HashingEmbedder):
+    """Adds noise to prevent ties, which each store may order differently."""
 
-    name = "distinct"
+    name = "no-ties"
 
     def embed_documents(self, texts):
         return np.stack([self.embed_query(text) for text in texts])
@@ -30,60 +30,66 @@ class Distinct(HashingEmbedder):
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def said(rng, length):
+def random_text(rng, length):
     return " ".join(rng.choices(WORDS, k=length))
 
 
-def turns(rng, ids):
-    """A few turns: of some session or none, with or without names, mostly in their order."""
+def random_turns(rng, ids):
+    """Yield a few turns, most of them in the order of their time."""
     for _ in range(rng.randint(1, 5)):
-        names = rng.choice([{}, {}, {"user_name": "Ann"}, {"user_name": "Bo"}])
-        answer = rng.choice(["", said(rng, rng.choice([3, 9, 700]))])
-        back = rng.choice([0, 0, 0, 0, 4000])
-        at = NOON + timedelta(minutes=40 * len(ids) - back)
+        speaker = rng.choice([{}, {}, {"user_name": "Ann"}, {"user_name": "Bo"}])
+        answer = rng.choice(["", random_text(rng, rng.choice([3, 9, 700]))])
+        delay = rng.choice([0, 0, 0, 0, 4000])
+        at = NOON + timedelta(minutes=40 * len(ids) - delay)
         ids.append(f"t{len(ids)}")
         session = rng.choice([None, "s", "t"])
-        yield Turn(said(rng, rng.randint(1, 9)), answer, at, ids[-1], session, **names)
+        yield Turn(random_text(rng, rng.randint(1, 9)), answer, at, ids[-1], session, **speaker)
 
 
-def step(rng, banks, ids):
-    """One random write, to every bank."""
-    deed = rng.choice(["add", "add", "add", "replace", "recall", "archive", "pin", "delete"])
+def write_randomly(rng, banks, ids):
+    """Make the same random write to every bank."""
+    action = rng.choice(["add", "add", "add", "replace", "recall", "archive", "pin", "delete"])
     chosen = rng.sample(ids, min(3, len(ids)))
-    told = list(turns(rng, ids)) if deed == "add" or len(ids) < 9 else []
-    if deed == "replace" and not told:
-        told = [
-            Turn(said(rng, 5), "new", NOON + timedelta(minutes=rng.randint(0, 9000)), chosen[0])
+    new = list(random_turns(rng, ids)) if action == "add" or len(ids) < 9 else []
+    if action == "replace" and not new:
+        new = [
+            Turn(
+                random_text(rng, 5),
+                "new",
+                NOON + timedelta(minutes=rng.randint(0, 9000)),
+                chosen[0],
+            )
         ]
     for bank in banks:
-        if told:
-            bank.add(told, user_id="ada", replace=True)
-        elif deed == "recall":
+        if new:
+            bank.add(new, user_id="ada", replace=True)
+        elif action == "recall":
             bank.reinforce(chosen, user_id="ada", now=NOON + timedelta(days=9))
-        elif deed == "archive":
+        elif action == "archive":
             bank.store.change_state("ada", chosen, "archive", NOON)
-        elif deed == "pin":
+        elif action == "pin":
             bank.pin(chosen[:1], user_id="ada")
         else:
             bank.delete(user_id="ada", ids=chosen[:1])
 
 
-def asked(rng):
-    """The arguments of a search."""
+def random_arguments(rng):
+    """Return the arguments of a search."""
     now = NOON + timedelta(days=rng.randint(0, 9))
     limits = [{}, {}, {"archived": True}, {"kind": "turn"}, {"session": "s"}]
     limits += [{"since": NOON.date()}, {"until": NOON.date(), "session": "t"}]
-    query = f"{rng.choice(QUESTIONS)} {said(rng, rng.randint(1, 4))}"
+    query = f"{rng.choice(QUESTIONS)} {random_text(rng, rng.randint(1, 4))}"
     return {"query": query, "user_id": "ada", "k": 20, "now": now, **rng.choice(limits)}
 
 
-def assert_same(one, other):
-    """The same memories in the same order, with the same scores, but for the last digits."""
-    assert [result.score for result in one] == pytest.approx([r.score for r in other], abs=1e-4)
-    parts = {result.memory.id: (result.memory, result.parts) for result in other}
-    last = one[-1].score if one else 0.0
-    for result in one:
-        if result.memory.id not in parts:  # one of several that share the last place
+def assert_same(results, expected_results):
+    """Assert that memories, their order and their scores are equal, except for rounding."""
+    scores = [result.score for result in expected_results]
+    assert [result.score for result in results] == pytest.approx(scores, abs=1e-4)
+    parts = {result.memory.id: (result.memory, result.parts) for result in expected_results}
+    last = results[-1].score if results else 0.0
+    for result in results:
+        if result.memory.id not in parts:  # several memories share the last place
             assert result.score == pytest.approx(last, abs=1e-4)
             continue
         memory, expected = parts[result.memory.id]
@@ -96,12 +102,12 @@ def assert_same(one, other):
 def test_random_banks(tmp_path, postgres, seed):
     rng, ids = random.Random(seed), []
     with (
-        MemoryBank.open(tmp_path / "bank.db", embedder=Distinct()) as local,
-        MemoryBank.open(postgres.new(), embedder=Distinct()) as remote,
+        MemoryBank.open(tmp_path / "bank.db", embedder=NoTiesEmbedder()) as local,
+        MemoryBank.open(postgres.new(), embedder=NoTiesEmbedder()) as remote,
     ):
         for _ in range(60):
-            step(rng, (local, remote), ids)
-            arguments = asked(rng)
+            write_randomly(rng, (local, remote), ids)
+            arguments = random_arguments(rng)
             assert_same(remote.search(**arguments), local.search(**arguments))
         assert remote.timeline(user_id="ada", archived=True) == local.timeline(
             user_id="ada", archived=True
@@ -109,20 +115,20 @@ def test_random_banks(tmp_path, postgres, seed):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_from_the_index_of_large_users_nearly_the_same_comes(tmp_path, postgres, seed):
-    """It may miss a window; hardly ever does what is found change by that."""
-    rng, ids, found, missed = random.Random(seed), [], 0, 0
+def test_the_index_of_large_users_misses_few_results(tmp_path, postgres, seed):
+    """HNSW is approximate: it may miss a window, which rarely changes the results."""
+    rng, ids, total, missed = random.Random(seed), [], 0, 0
     with (
-        MemoryBank.open(tmp_path / "bank.db", embedder=Distinct()) as local,
-        MemoryBank.open(postgres.new(), embedder=Distinct(), exact_up_to=0) as remote,
+        MemoryBank.open(tmp_path / "bank.db", embedder=NoTiesEmbedder()) as local,
+        MemoryBank.open(postgres.new(), embedder=NoTiesEmbedder(), exact_up_to=0) as remote,
     ):
         for _ in range(60):
-            step(rng, (local, remote), ids)
-            arguments = asked(rng) | {"k": 5}
+            write_randomly(rng, (local, remote), ids)
+            arguments = random_arguments(rng) | {"k": 5}
             near, exact = (
                 {result.memory.id for result in bank.search(**arguments)}
                 for bank in (remote, local)
             )
             assert len(near) == len(exact)
-            found, missed = found + len(exact), missed + len(exact - near)
-    assert missed < found / 50
+            total, missed = total + len(exact), missed + len(exact - near)
+    assert missed < total / 50
