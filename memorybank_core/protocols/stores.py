@@ -171,7 +171,7 @@ class MemoryStore(Protocol):
         events: Sequence[Memory] = (),
         vectors: Sequence[Matrix] = (),
     ) -> None:
-        """Store digests, each replacing that of its kind and day.
+        """Store digests; each replaces the stored one of its kind and day.
 
         Args:
             user_id: The user.
@@ -186,11 +186,11 @@ class MemoryStore(Protocol):
         ...
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind, then day, overall ones first; or only the latter."""
+        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
         ...
 
     def set_profile(self, user_id: str, profile: str) -> None:
-        """Store facts about the user outside the dialogue, as JSON."""
+        """Store facts about the user that are not from the dialogue, as JSON."""
         ...
 
     def profile(self, user_id: str) -> str:

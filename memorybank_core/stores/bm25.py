@@ -117,7 +117,7 @@ class LexicalIndex:
         self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
 
     def _index_terms(self, keys: Array, size: int) -> None:
-        """Record where the postings of each term start; they are those of `size` memories."""
+        """Record where the sorted postings of each term start; they cover `size` memories."""
         self._keys, first = np.unique(keys, return_index=True)
         self._starts = np.append(first, len(keys)).astype(np.int64)
         self._sorted = size

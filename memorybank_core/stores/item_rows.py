@@ -28,7 +28,7 @@ def path_of(namespace: Namespace) -> str:
 
 
 def namespace_of(path: str) -> Namespace:
-    """Invert `path_of`."""
+    """Return the namespace of a path (inverts `path_of`)."""
     labels = path[1:-1].split("/")
     return tuple(label.replace("~1", "/").replace("~0", "~") for label in labels)
 

@@ -83,7 +83,7 @@ def from_digest(digest: Digest) -> Row:
 
 
 def to_digest(user_id: str, row: Row) -> Digest:
-    """Invert `from_digest`."""
+    """Return the digest of a row of `DIGEST_COLUMNS`."""
     kind, day, text, made_by, made_at, source = row
     record = Portrait if kind == "portrait" else Summary
     of = date.fromisoformat(day) if day else None

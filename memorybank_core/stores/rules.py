@@ -1,4 +1,4 @@
-"""Rules that every store follows: pure functions of what the store has read."""
+"""Rules that every store follows: pure functions of data that the store has read."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class UserIndex:
             lexical=lexical[chosen].astype(np.float64),
             pooled=pooled[chosen],
             named=named[chosen],
-            spoken=rows["speaker"] == self._named_speaker(probe.terms),
+            spoken=rows["speaker"] == self._find_named_speaker(probe.terms),
             session=rows["session"].astype(np.int64),
             place=self._place[self._rank[chosen]],
             created=rows["created"],
@@ -214,7 +214,7 @@ class UserIndex:
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 
-    def _named_speaker(self, terms: Sequence[str]) -> int:
+    def _find_named_speaker(self, terms: Sequence[str]) -> int:
         """Return the code of the only speaker named by these query terms, or UNKNOWN."""
         name = named_speaker(terms, self._speakers)
         return UNKNOWN if name is None else self._speakers[name]
@@ -270,11 +270,11 @@ class UserIndex:
         counts = ends[chosen] - self._first[chosen]
         starts = np.cumsum(counts) - counts
         rows = np.repeat(self._first[chosen] - starts, counts) + np.arange(counts.sum())
-        vectors = _vectors_of(self._faiss)[rows]
+        vectors = _view_vectors(self._faiss)[rows]
         return np.maximum.reduceat(vectors @ probe.vector, starts).astype(np.float64)
 
 
-def _vectors_of(index: faiss.IndexFlatIP) -> Matrix:
+def _view_vectors(index: faiss.IndexFlatIP) -> Matrix:
     """Return the vectors of a flat index, (n, d), as a view: valid until the next `add`."""
     view: Matrix = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
     return view.reshape(index.ntotal, index.d)

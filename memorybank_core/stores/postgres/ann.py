@@ -138,7 +138,7 @@ def _find_nearest(
     is_all: bool,
 ) -> set[int]:
     """Return the memories of the nearest windows; read more windows if these are too few."""
-    while (nearest := _first_memories(windows, size, is_all=is_all)) is None:
+    while (nearest := _take_memories(windows, size, is_all=is_all)) is None:
         count *= 2
         select = Statement(_EXACT.format(allowed=condition), {**values, "count": count})
         [windows] = session.execute(select)
@@ -146,7 +146,7 @@ def _find_nearest(
     return nearest
 
 
-def _first_memories(windows: Sequence[tuple[int]], size: int, *, is_all: bool) -> set[int] | None:
+def _take_memories(windows: Sequence[tuple[int]], size: int, *, is_all: bool) -> set[int] | None:
     """Return the memories of the first windows, or None if that needs more windows.
 
     Takes `size` windows, twice as many, and so on, until they belong to `size` memories.

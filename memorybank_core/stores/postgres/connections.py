@@ -137,7 +137,7 @@ class Connections:
         self.address, self.options, self._row_security = address, options, row_security
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             address.conninfo,
-            kwargs=_connection_options(options),
+            kwargs=_build_options(options),
             configure=self._configure,
             open=True,
             min_size=0,  # connect when needed, disconnect when idle
@@ -217,7 +217,7 @@ class Connections:
     def _configure(self, db: psycopg.Connection[Row]) -> None:
         """Prepare a new connection."""
         register_vector(db)
-        for statement in _settings(self.options):
+        for statement in _build_settings(self.options):
             db.execute(statement)
 
 
@@ -229,7 +229,7 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
         StoreUnavailableError: If the server cannot be reached or refuses the connection.
     """
     timeout = {"connect_timeout": max(round(options.timeout), 2)}
-    connection_options = {**timeout, **_connection_options(options)}
+    connection_options = {**timeout, **_build_options(options)}
     with (
         translate_errors(address),
         psycopg.connect(address.conninfo, **connection_options) as db,
@@ -237,11 +237,11 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
         yield db
 
 
-def _connection_options(options: Options) -> dict[str, Any]:
+def _build_options(options: Options) -> dict[str, Any]:
     return {"autocommit": True, "prepare_threshold": None if options.pooler else 5}
 
 
-def _settings(options: Options) -> list[bytes]:
+def _build_settings(options: Options) -> list[bytes]:
     """Return the settings of a connection.
 
     Compiling one of our statements (JIT) or starting parallel workers takes longer than running

@@ -82,7 +82,7 @@ class PostgresItems:
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
-        select = Statement(_GET, {**_key_values(namespace, key), "now": to_micros(now)})
+        select = Statement(_GET, {**_build_key(namespace, key), "now": to_micros(now)})
         rows = self._read(select, namespace)
         return to_item(rows[0]) if rows else None
 
@@ -101,7 +101,7 @@ class PostgresItems:
         Reads and compares every vector under the prefix.
         """
         columns = ITEM_COLUMNS if vector is None else f"{ITEM_COLUMNS}, vectors"
-        condition, values = _prefix_condition(prefix)
+        condition, values = _build_prefix_condition(prefix)
         text = f"SELECT {columns} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
         text += " ORDER BY updated_at DESC, path, key"
         if vector is None and accepts is None:
@@ -112,7 +112,7 @@ class PostgresItems:
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
-        condition, values = _prefix_condition(prefix)
+        condition, values = _build_prefix_condition(prefix)
         text = _NAMESPACES.format(under=condition, root="i.root = %(root)s AND" if prefix else "")
         rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
         return [namespace_of(path) for (path,) in rows]
@@ -145,7 +145,7 @@ class PostgresItems:
             {"root": item.namespace[0], **dict(zip(_NAMES, to_row(item, matrix), strict=True))}
             for item, matrix in zip(items, vectors, strict=True)
         ]
-        keys = [_key_values(namespace, key) for namespace, key in deleted]
+        keys = [_build_key(namespace, key) for namespace, key in deleted]
 
         def write(session: Session) -> None:
             stored_embedder, _ = session.execute(STORED_EMBEDDER, delete_expired)
@@ -161,7 +161,7 @@ class PostgresItems:
         """Restart the time to live of items; writes only if an item has one."""
         changes = [
             {
-                **_key_values(item.namespace, item.key),
+                **_build_key(item.namespace, item.key),
                 "ttl": item.ttl,
                 "expires_at": expiry_time(item.ttl, now),
             }
@@ -172,7 +172,7 @@ class PostgresItems:
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
-        condition, values = _prefix_condition(prefix)
+        condition, values = _build_prefix_condition(prefix)
         text = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
         text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
         rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
@@ -186,7 +186,7 @@ class PostgresItems:
         """
         changes = [
             {
-                **_key_values(item.namespace, item.key),
+                **_build_key(item.namespace, item.key),
                 "updated_at": to_micros(item.updated_at),
                 "value": item.value,
                 "vectors": to_blob(matrix),
@@ -222,11 +222,11 @@ class PostgresItems:
             self._connections.run(write, scope, writes=True)
 
 
-def _key_values(namespace: Namespace, key: str) -> dict[str, Any]:
+def _build_key(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
 
 
-def _prefix_condition(prefix: Namespace) -> tuple[str, dict[str, Any]]:
+def _build_prefix_condition(prefix: Namespace) -> tuple[str, dict[str, Any]]:
     """Return the condition for the items under a prefix, with its values."""
     start, end = path_range(prefix)
     values = {"start": start, "end": end}

@@ -42,7 +42,7 @@ class Entry:
 
 def entries(user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
     """Return the entries of memories with the vectors of their windows."""
-    rows = [_row(user_id, memory) for memory in memories]
+    rows = [_to_row(user_id, memory) for memory in memories]
     return [
         Entry(row["id"], row["kind"], row["conversation"], row, matrix)
         for row, matrix in zip(rows, vectors, strict=True)
@@ -90,7 +90,7 @@ def to_matrix(vectors: Sequence[Any]) -> Matrix:
     return np.stack([vector.to_numpy() for vector in vectors]).astype(np.float32)
 
 
-def _row(user_id: str, memory: Memory) -> dict[str, Any]:
+def _to_row(user_id: str, memory: Memory) -> dict[str, Any]:
     counts = Counter(tokenize(memory.text))
     row = dict(zip(NAMES, from_memory(memory), strict=True))
     texts = (row["query"], row["response"])

@@ -105,7 +105,7 @@ def migrate(db: Connection, address: Address, layout: Layout | None = None) -> t
             _require_pgvector(db)
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
             db.execute(in_schema(_CREATE_META, schema))
-            properties |= _properties(layout)
+            properties |= _layout_to_rows(layout)
         for migration in MIGRATIONS[before:]:
             for statement in migration(layout or _load_layout(db, schema)):
                 db.execute(in_schema(statement, schema))
@@ -138,7 +138,7 @@ def _load_layout(db: Connection, schema: str) -> Layout:
     )
 
 
-def _properties(layout: Layout) -> dict[str, object]:
+def _layout_to_rows(layout: Layout) -> dict[str, object]:
     """Return the rows of `meta` that store a layout."""
     return {
         "embedder": layout.embedder,

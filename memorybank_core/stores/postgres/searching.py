@@ -46,7 +46,7 @@ def candidates(
 ) -> Candidates:
     """Find the candidates for a probe; see `MemoryStore.candidates`."""
     condition, values = filter_conditions(probe.filter)
-    in_named_days = _day_condition(probe.days, values)
+    in_named_days = _build_day_condition(probe.days, values)
     values |= {
         "user": user_id,
         "vector": probe.vector,
@@ -70,7 +70,7 @@ def candidates(
     return _to_candidates(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
 
 
-def _day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
+def _build_day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
     """Return the condition for the days that a query names, and add its values to `values`."""
     spans = []
     for number, span in enumerate(days):

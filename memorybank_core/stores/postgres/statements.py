@@ -53,12 +53,12 @@ def read_rows(cursor: psycopg.Cursor[Row]) -> Rows:
     description = cursor.description  # psycopg builds it at each access
     if description is None:
         return [(cursor.rowcount,)]
-    texts = [at for at, column in enumerate(description) if column.type_code == _TEXT]
+    columns = [index for index, column in enumerate(description) if column.type_code == _TEXT]
     rows = cursor.fetchall()
-    for at in texts:
+    for index in columns:
         for number, row in enumerate(rows):
-            if row[at] and ESCAPE in row[at]:  # rare
-                rows[number] = (*row[:at], unescape(row[at]), *row[at + 1 :])
+            if row[index] and ESCAPE in row[index]:  # rare
+                rows[number] = (*row[:index], unescape(row[index]), *row[index + 1 :])
     return rows
 
 

@@ -208,7 +208,7 @@ class PostgresStore:
         events: Sequence[Memory] = (),
         vectors: Sequence[Matrix] = (),
     ) -> None:
-        """Store digests, each replacing that of its kind and day, with their event summaries."""
+        """Store digests with their event summaries; see `MemoryStore`."""
         self._write(
             user_id,
             lambda session: writing.set_digests(
@@ -223,11 +223,11 @@ class PostgresStore:
         )
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind, then day, overall ones first; or only the latter."""
+        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
         return self._read(user_id, lambda session: reading.digests(session, user_id, days=days))
 
     def set_profile(self, user_id: str, profile: str) -> None:
-        """Store facts about the user outside the dialogue, as JSON."""
+        """Store facts about the user that are not from the dialogue, as JSON."""
         self._write(user_id, lambda session: writing.set_profile(session, user_id, profile))
 
     def profile(self, user_id: str) -> str:

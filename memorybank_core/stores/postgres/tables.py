@@ -202,10 +202,10 @@ def _create_partitioned(
         colocation = "" if table == "users" else ", colocate_with => 'memorybank.users'"
         yield f"SELECT create_distributed_table('memorybank.{table}', '{key}'{colocation})"
     if layout.row_security:
-        yield from _policies(table, parts)
+        yield from _create_policies(table, parts)
 
 
-def _policies(table: str, parts: Sequence[str]) -> Iterator[str]:
+def _create_policies(table: str, parts: Sequence[str]) -> Iterator[str]:
     """Yield the statements that enable row-level security on a table.
 
     A row is visible if the session's user (for items, namespace) is set to the row's. Partitions

@@ -203,7 +203,7 @@ def _insert(
     """Insert memories, and the past recalls of those that are new; see `MemoryStore.add`.
 
     Returns:
-        The number of each memory, by its id.
+        The sequence number of each memory, by its id.
 
     Raises:
         ConflictError: If an id is replaced_rows and `replace` is False.
@@ -245,7 +245,7 @@ def _insert(
         replaced = {**user, "seqs": [row[1] for row in replaced_rows]}
         tables = ["vectors", *unfinished_tables(stored_embedder)]
         statements += [Statement(DELETE_ROWS.format(table=table), replaced) for table in tables]
-    statements += _insertions(user_id, new, seqs, places, indexed_from)
+    statements += _build_insertions(user_id, new, seqs, places, indexed_from)
     recalls = [
         {**user, "seq": seqs[entry.id], "number": number, "at": to_micros(at), "turn": None}
         for entry in added
@@ -261,7 +261,7 @@ def _insert(
     return seqs
 
 
-def _insertions(
+def _build_insertions(
     user_id: str,
     new: Sequence[Entry],
     seqs: Mapping[str, int],

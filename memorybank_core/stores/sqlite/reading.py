@@ -71,7 +71,7 @@ def find_user(db: sqlite3.Connection, user_id: str) -> int | None:
 
 
 def find_seqs(db: sqlite3.Connection, user_key: int, ids: Collection[str]) -> dict[str, int]:
-    """Return the number of each memory that has one of these ids, by id."""
+    """Return the sequence number of each memory that has one of these ids, by id."""
     select = f"SELECT id, seq FROM {BY_ID} WHERE user_key = ?"
     return dict(select_in(db, select, (user_key,), "id", ids))
 

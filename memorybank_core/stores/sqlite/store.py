@@ -184,7 +184,7 @@ class LocalStore:
         events: Sequence[Memory] = (),
         vectors: Sequence[Matrix] = (),
     ) -> None:
-        """Store digests, each replacing that of its kind and day, with their event summaries."""
+        """Store digests with their event summaries; see `MemoryStore`."""
         new = entries(events, vectors)
         with self._connections.write() as db:
             writing.set_digests(
@@ -192,12 +192,12 @@ class LocalStore:
             )
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind, then day, overall ones first; or only the latter."""
+        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
         with self._connections.read() as db:
             return reading.digests(db, user_id, days=days)
 
     def set_profile(self, user_id: str, profile: str) -> None:
-        """Store facts about the user outside the dialogue, as JSON."""
+        """Store facts about the user that are not from the dialogue, as JSON."""
         with self._connections.write() as db:
             writing.set_profile(db, user_id, profile)
 
