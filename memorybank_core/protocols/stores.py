@@ -186,7 +186,10 @@ class MemoryStore(Protocol):
         ...
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
+        """Return the user's digests by kind and day; only overall ones if `days` is False.
+
+        Overall digests, of no day, come before those of the days of their kind.
+        """
         ...
 
     def set_profile(self, user_id: str, profile: str) -> None:

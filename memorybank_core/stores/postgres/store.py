@@ -223,7 +223,7 @@ class PostgresStore:
         )
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
+        """Return the user's digests by kind and day; only overall ones if `days` is False."""
         return self._read(user_id, lambda session: reading.digests(session, user_id, days=days))
 
     def set_profile(self, user_id: str, profile: str) -> None:

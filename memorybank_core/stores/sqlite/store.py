@@ -192,7 +192,7 @@ class LocalStore:
             )
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
-        """Return the user's digests by kind and day, overall ones first; or only the overall ones."""
+        """Return the user's digests by kind and day; only overall ones if `days` is False."""
         with self._connections.read() as db:
             return reading.digests(db, user_id, days=days)
 
