@@ -16,6 +16,7 @@ from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
+from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
@@ -36,7 +37,7 @@ _DEAD_ROWS = (
 )
 
 
-class PostgresStore:
+class PostgresStore(DeprecatedStateCalls):
     """A `MemoryStore` in a PostgreSQL database, for any number of threads, processes and machines.
 
     If the schema that the URL names is empty, its tables are created with the default layout of

@@ -16,6 +16,7 @@ from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
+from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
@@ -28,7 +29,7 @@ from .rows import entries
 CACHE_BYTES = 256 * 2**20
 
 
-class LocalStore:
+class LocalStore(DeprecatedStateCalls):
     """A `MemoryStore` in one file, for any number of threads and processes of one machine.
 
     Args:
