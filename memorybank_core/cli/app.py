@@ -7,48 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Annotated
 
 import typer
 
-from memorybank_core import __version__
-
 from .commands import database, digests, evaluation, forgetting, maintenance, search, turns
 from .commands.demo import demo
-from .group import OneLineErrorGroup
+from .group import create_app
 
 ENTRY_POINTS = "memorybank.commands"
 """Entry point group for commands of other packages."""
 
-app = typer.Typer(
-    cls=OneLineErrorGroup,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = create_app("memorybank", "Long-term memory for language models, in one file or a database.")
 """The application; call it, or add it to another Typer application."""
-
-
-def _print_version(requested: bool) -> None:
-    if requested:
-        typer.echo(f"memorybank {__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def start(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """Long-term memory for language models, in one file or a database."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
 
 MAINTENANCE, TRIALS = "Maintain a bank", "Try it"
 """Panels of the help that also contain groups of commands."""

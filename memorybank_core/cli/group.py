@@ -1,4 +1,4 @@
-"""Command group that prints every error as one red line on stderr and sets the exit status."""
+"""Base of the command-line applications: help, version, and errors as one line on stderr."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from memorybank_core import __version__
 from memorybank_core.errors import MemoryBankError
 
 UsageError: Any
@@ -35,6 +36,37 @@ class OneLineErrorGroup(TyperGroup):
         except ClickException as error:
             _fail(error.format_message(), error.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def create_app(command: str, description: str) -> typer.Typer:
+    """Return an application with `--version`, which prints its help if no command is given.
+
+    Args:
+        command: Name of the command, printed with the version.
+        description: First paragraph of the help.
+    """
+    app = typer.Typer(
+        cls=OneLineErrorGroup,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def print_version(requested: bool) -> None:
+        if requested:
+            typer.echo(f"{command} {__version__}")
+            raise typer.Exit
+
+    version_option = typer.Option(
+        False, "--version", callback=print_version, is_eager=True, help="Print the version."
+    )
+
+    @app.callback(invoke_without_command=True, help=description)
+    def start(context: typer.Context, version: bool = version_option) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    return app
 
 
 def _fail(message: str, code: int) -> NoReturn:

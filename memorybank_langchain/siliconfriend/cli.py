@@ -10,19 +10,15 @@ from typing import Annotated
 
 import typer
 
-from memorybank_core import __version__
 from memorybank_core.cli import options
-from memorybank_core.cli.group import OneLineErrorGroup
+from memorybank_core.cli.group import create_app
 
 from .evaluation.command import evaluate_command
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    cls=OneLineErrorGroup,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+app = create_app(
+    "siliconfriend", "SiliconFriend: a companion that remembers, and forgets, like a person."
 )
 """Typer application of the command."""
 
@@ -50,27 +46,6 @@ BankLocation = Annotated[
     ),
 ]
 DEFAULT_BANK = "~/siliconfriend.db"
-
-
-def _print_version(value: bool) -> None:
-    if value:
-        typer.echo(f"siliconfriend {__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def start(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """SiliconFriend: a companion that remembers, and forgets, like a person."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command()
