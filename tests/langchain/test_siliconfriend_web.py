@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -153,8 +154,15 @@ class Person:
         return self
 
     def send(self, text):
-        self.find("#sf-box textarea").fill(text)
-        self.find("#sf-box textarea").press("Enter")
+        """Send a message, again if gradio ignored it because the last event was still pending."""
+        box = self.find("#sf-box textarea")
+        box.fill(text)
+        for _ in range(10):
+            box.press("Enter")
+            with suppress(AssertionError):
+                expect(box).to_have_value("", timeout=3_000)
+                return
+        raise AssertionError(f"not sent: {text}")
 
     def say(self, text, answer=None):
         self.send(text)
