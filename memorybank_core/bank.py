@@ -30,7 +30,7 @@ from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
-from .protocols import LLM, Embedder, Filter, MemoryStore
+from .protocols import LLM, Embedder, Filter, MemoryStore, StateChange
 from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
 from .registry import load_llm, open_store
 from .reports import (
@@ -560,9 +560,7 @@ class MemoryBank:
         Returns:
             The number of memories archived.
         """
-        require_user(user_id)
-        ids = collect_ids(found, user_id)
-        return self.store.change_state(user_id, ids, "archive", require_moment(now)) if ids else 0
+        return self._change_state(found, user_id, "archive", now)
 
     def restore(
         self,
@@ -581,9 +579,7 @@ class MemoryBank:
         Returns:
             The number of memories restored.
         """
-        require_user(user_id)
-        ids = collect_ids(found, user_id)
-        return self.store.change_state(user_id, ids, "restore", require_moment(now)) if ids else 0
+        return self._change_state(found, user_id, "restore", now)
 
     def pin(self, found: Iterable[SearchResult | Memory | str], *, user_id: str) -> int:
         """Prevent memories from fading: their retention is 1 until `unpin`.
@@ -597,9 +593,7 @@ class MemoryBank:
         Returns:
             The number of memories pinned.
         """
-        require_user(user_id)
-        ids = collect_ids(found, user_id)
-        return self.store.change_state(user_id, ids, "pin", require_moment(None)) if ids else 0
+        return self._change_state(found, user_id, "pin", None)
 
     def unpin(
         self,
@@ -618,9 +612,19 @@ class MemoryBank:
         Returns:
             The number of memories unpinned.
         """
+        return self._change_state(found, user_id, "unpin", now)
+
+    def _change_state(
+        self,
+        found: Iterable[SearchResult | Memory | str],
+        user_id: str,
+        change: StateChange,
+        now: datetime | None,
+    ) -> int:
+        """Apply a change to memories; return how many changed."""
         require_user(user_id)
         ids = collect_ids(found, user_id)
-        return self.store.change_state(user_id, ids, "unpin", require_moment(now)) if ids else 0
+        return self.store.change_state(user_id, ids, change, require_moment(now)) if ids else 0
 
     # Delete
 
