@@ -16,9 +16,9 @@ from .statements import Statement
 _MAX_MARKERS = 32  # markers in the row of a user
 _WRITE = (
     "UPDATE memorybank.users SET writes = writes + 1, "
-    f"marks = (%(marker)s::bigint || marks)[1:{_MAX_MARKERS}] "
+    f"marks = %(marker)s::bigint || marks[1:{_MAX_MARKERS - 1}] "
     "WHERE user_id = %(user)s RETURNING writes"
-)
+)  # no subscript at the top of an expression in SET: it crashes the coordinator of Citus 13 and 14
 
 
 @dataclass(slots=True)

@@ -54,19 +54,22 @@ _SET_VECTORS = (
 )
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
-        SELECT min(path) FROM memorybank.items WHERE {{under}}
+        SELECT min(path) FROM memorybank.items WHERE {_OF_ROOT}
         UNION ALL
         SELECT (
             SELECT min(i.path) FROM memorybank.items AS i
-            WHERE {{root}} i.path > paths.path AND i.path < %(end)s
+            WHERE i.root = %(root)s AND i.path > paths.path AND i.path < %(end)s
         )
         FROM paths WHERE paths.path IS NOT NULL
     )
     SELECT path FROM paths WHERE EXISTS (
-        SELECT FROM memorybank.items AS i WHERE {{root}} i.path = paths.path AND {_ALIVE}
+        SELECT FROM memorybank.items AS i
+        WHERE i.root = %(root)s AND i.path = paths.path AND {_ALIVE}
     )
     ORDER BY path
 """  # jumps from each path to the next instead of reading every item
+# Citus runs no recursion over several shards.
+_ALL_NAMESPACES = f"SELECT DISTINCT path FROM memorybank.items WHERE {_ALIVE} ORDER BY path"
 
 
 class PostgresItems:
@@ -112,8 +115,8 @@ class PostgresItems:
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
-        condition, values = _build_prefix_condition(prefix)
-        text = _NAMESPACES.format(under=condition, root="i.root = %(root)s AND" if prefix else "")
+        _, values = _build_prefix_condition(prefix)
+        text = _NAMESPACES if prefix else _ALL_NAMESPACES
         rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
         return [namespace_of(path) for (path,) in rows]
 
