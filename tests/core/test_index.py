@@ -5,7 +5,7 @@ import random
 import pytest
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
-from memorybank_core.stores import bm25
+from memorybank_core.stores.index import bm25
 
 WORDS = "cello soup rain hat tea dog moon 猫 茶 stone".split()
 

@@ -3,15 +3,22 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core.stores import bm25
-from memorybank_core.stores.bm25 import K1, B, LexicalIndex, postings
+from memorybank_core.stores.index import bm25
+from memorybank_core.stores.index.bm25 import K1, POSTING, B, LexicalIndex, postings
 
 words = st.sampled_from("cello sister cat 猫 花 rain walk tea".split())
 documents = st.lists(st.lists(words, max_size=12), min_size=1, max_size=30)
+
+
+def extend(index, documents):
+    blobs = [postings(document) for document in documents]
+    sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs])
+    index.extend(np.frombuffer(b"".join(blobs), POSTING), sizes)
 
 
 def reference_scores(documents, query):
@@ -37,7 +44,7 @@ def test_scores_are_bm25_for_any_sequence_of_additions(documents, query, step, t
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bm25, "_TAIL", tail)
         for start in range(0, len(documents), step):
-            index.extend([postings(document) for document in documents[start : start + step]])
+            extend(index, documents[start : start + step])
     assert len(index) == len(documents)
     assert index.scores(query).tolist() == pytest.approx(
         reference_scores(documents, query), abs=1e-5
@@ -50,12 +57,12 @@ def test_an_empty_index_has_no_scores():
 
 def test_unknown_terms_score_zero():
     index = LexicalIndex()
-    index.extend([postings(["cat"])])
+    extend(index, [["cat"]])
     assert index.scores(["dog", "zebra"]).tolist() == [0.0]
 
 
 def test_nbytes_grows_with_the_documents():
     index = LexicalIndex()
     empty = index.nbytes
-    index.extend([postings(["cat", "sat"])] * 100)
+    extend(index, [["cat", "sat"]] * 100)
     assert index.nbytes > empty + 100 * 2 * 10

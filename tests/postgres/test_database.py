@@ -183,7 +183,7 @@ def test_importing_the_store_loads_neither_faiss_nor_sqlite():
     program = (
         "import sys, memorybank_core.stores.postgres; "
         "print([name for name in sys.modules if name.startswith(('faiss', 'sqlite3', "
-        "'memorybank_core.stores.sqlite', 'memorybank_core.stores.user_index'))])"
+        "'memorybank_core.stores.sqlite', 'memorybank_core.stores.index.user_index'))])"
     )
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,8 @@ import numpy as np
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
 from memorybank_core.search.tokenize import tokenize
-from memorybank_core.stores.bm25 import postings
+from memorybank_core.stores.index.bm25 import postings
 from memorybank_core.stores.rows import CONTENT_COLUMNS, MEMORY_COLUMNS, Row, from_memory
-from memorybank_core.stores.rules import sole_speaker, utterance_count
-from memorybank_core.stores.user_index import IndexedMemory
 
 INSERT = (
     f"INSERT INTO memories (user_key, seq, version, written, terms, {MEMORY_COLUMNS}) "
@@ -27,11 +23,6 @@ INSERT = (
     )
 )
 """Inserts a memory; a replaced one keeps its strength, recalls, archiving and pin."""
-INDEX_COLUMNS = (
-    "seq, created_at, max(created_at, coalesce(last_recalled_at, 0)), strength, day, "
-    "coalesce(session, day), kind, query, response, user_name, companion_name, archived_at, pinned"
-)
-"""The columns that a user's index is built from, besides the terms and the vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +46,6 @@ def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry
         )
         for memory, matrix in zip(memories, vectors, strict=True)
     ]
-
-
-def to_indexed(row: Row) -> IndexedMemory:
-    """Convert a row of `INDEX_COLUMNS` to the input of the index."""
-    (seq, created, refreshed, strength, day, session, kind, query, response, *names) = row[:-2]
-    (user, companion), (archived, pinned) = names, row[-2:]
-    return IndexedMemory(
-        key=seq,
-        created=created / 1e6,
-        refreshed=math.inf if pinned else refreshed / 1e6,
-        strength=strength,
-        day=date.fromisoformat(day).toordinal(),
-        session=session,
-        speaker=sole_speaker(query, response, user, companion),
-        kind=kind,
-        utterances=utterance_count(query, response),
-        archived=archived is not None,
-    )
 
 
 def to_vectors(blob: bytes, dimension: int) -> Matrix:

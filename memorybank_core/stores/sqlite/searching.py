@@ -9,13 +9,39 @@ version than the index are new or changed. If the text of an indexed memory was 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from datetime import date
 
+import numpy as np
+
+from memorybank_core.records import KINDS
+from memorybank_core.stores.index.batch import IndexBatch, StateBatch, encode
+from memorybank_core.stores.index.bm25 import POSTING
+from memorybank_core.stores.index.cache import CachedIndex
+from memorybank_core.stores.index.user_index import UserIndex
+from memorybank_core.stores.rows import Row
 from memorybank_core.stores.rules import ExpectedEmbedder
-from memorybank_core.stores.user_index import UserIndex
 
-from .cache import CachedIndex
 from .reading import check_embedder
-from .rows import INDEX_COLUMNS, to_indexed, to_vectors
+
+_ORDINAL_1970 = date(1970, 1, 1).toordinal()
+_CHUNK = 4096  # rows that are in memory at once while an index is loaded
+_CONTENT = """
+    SELECT seq, created_at, day, kind, CASE WHEN query <> '' AND response <> '' THEN 2 ELSE 1 END,
+        CASE kind WHEN 'turn' THEN coalesce(nullif(session, ''), day) END,
+        CASE WHEN query <> '' AND response <> '' THEN NULL
+            WHEN query <> '' THEN user_name ELSE companion_name END,
+        length(vector), length(terms), terms, vector
+    FROM memories JOIN vectors USING (user_key, seq)
+    WHERE memories.user_key = ? AND seq > ? ORDER BY seq
+"""
+_STATE = """
+    SELECT seq, max(created_at, coalesce(last_recalled_at, 0)), pinned, strength,
+        archived_at IS NOT NULL
+    FROM memories
+"""
+_CHANGED = "(recalls OR strength <> 1 OR last_recalled_at OR archived_at OR pinned)"
+"""Whether a memory's state may differ from that of a new one."""
 
 
 def refresh(
@@ -25,17 +51,17 @@ def refresh(
     user_key, version, rewritten = db.execute(
         "SELECT user_key, version, rewritten FROM users WHERE user_id = ?", (user_id,)
     ).fetchone() or (None, 0, 0)
-    if (cached.user_key, cached.index.version) == (user_key, version):
+    if (cached.owner, cached.index.version) == (user_key, version):
         return False
     check_embedder(embedder, db)
-    if cached.user_key != user_key or rewritten > cached.index.version:
-        cached.index, cached.user_key = UserIndex(embedder.dimension), user_key
-    _load(db, user_key, cached.index, embedder.dimension)
+    if cached.owner != user_key or rewritten > cached.index.version:
+        cached.index, cached.owner = UserIndex(embedder.dimension), user_key
+    _load(db, user_key, cached.index)
     cached.index.version = version
     return True
 
 
-def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex, dimension: int) -> None:
+def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> None:
     """Read the rows that are newer than the index."""
     (replaced,) = db.execute(
         "SELECT min(seq) FROM memories INDEXED BY memories_by_version "
@@ -45,18 +71,53 @@ def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex, dimens
     if replaced is not None:
         index.truncate(replaced)
     last = index.last_key
-    columns = f"SELECT terms, {INDEX_COLUMNS} FROM memories"
+    for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
+        index.extend(_to_batch(rows, index.dimension))
     changed = db.execute(  # without INDEXED BY, SQLite reads every row of the user
-        f"{columns} INDEXED BY memories_by_version WHERE user_key = ? AND version > ? AND seq <= ?",
+        f"{_STATE} INDEXED BY memories_by_version WHERE user_key = ? AND version > ? AND seq <= ?",
         (user_key, index.version, last),
-    ).fetchall()
-    new = db.execute(
-        f"{columns} WHERE user_key = ? AND seq > ? ORDER BY seq", (user_key, last)
-    ).fetchall()
-    blobs = db.execute(
-        "SELECT vector FROM vectors WHERE user_key = ? AND seq > ? ORDER BY seq",
-        (user_key, last),
     )
-    vectors = [to_vectors(blob, dimension) for (blob,) in blobs]
-    index.update([to_indexed(row[1:]) for row in changed])
-    index.extend([to_indexed(row[1:]) for row in new], vectors, [row[0] for row in new])
+    new = db.execute(f"{_STATE} WHERE user_key = ? AND seq > ? AND {_CHANGED}", (user_key, last))
+    for cursor in (changed, new):
+        for rows in _chunks(cursor):
+            index.update(_to_states(rows))
+
+
+def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
+    """Yield the rows of a cursor, some thousand at a time."""
+    while rows := cursor.fetchmany(_CHUNK):
+        yield rows
+
+
+def _to_batch(rows: list[Row], dimension: int) -> IndexBatch:
+    """Return the batch of rows of `_CONTENT`."""
+    columns = list(zip(*rows, strict=True))
+    key, created, day, kind, utterances, sessions, speakers, vectors, terms, *blobs = columns
+    session, session_names = encode(sessions)
+    speaker, speaker_names = encode(speakers)
+    return IndexBatch(
+        key=np.array(key, np.int64),
+        created=np.array(created, np.int64),
+        day=(np.array(day, "datetime64[D]").astype(np.int64) + _ORDINAL_1970).astype(np.int32),
+        kind=np.array([KINDS.index(name) for name in kind], np.uint8),
+        utterances=np.array(utterances, np.uint8),
+        session=session,
+        speaker=speaker,
+        windows=np.array(vectors, np.int32) // (4 * dimension),
+        terms=np.array(terms, np.int32) // POSTING.itemsize,
+        postings=np.frombuffer(b"".join(blobs[0]), POSTING),
+        vectors=np.frombuffer(b"".join(blobs[1]), np.float32).reshape(-1, dimension),
+        sessions=session_names,
+        speakers=speaker_names,
+    )
+
+
+def _to_states(rows: list[Row]) -> StateBatch:
+    """Return the states of rows of `_STATE`."""
+    key, refreshed, pinned, strength, archived = (np.array(c) for c in zip(*rows, strict=True))
+    return StateBatch(
+        key=key,
+        refreshed=np.where(pinned, np.inf, refreshed / 1e6),
+        strength=strength,
+        archived=archived.astype(bool),
+    )

@@ -17,10 +17,10 @@ from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateCh
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.stores.deprecated import DeprecatedStateCalls
+from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
-from .cache import IndexCache
 from .connections import open_file
 from .erasure import compact, erase
 from .items import LocalItems

@@ -7,7 +7,6 @@ It is a cache, built from the store's rows, and can be dropped at any time. Memo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import faiss
 import numpy as np
@@ -15,9 +14,10 @@ import numpy.ma  # np.unique loads it on first use, which would delay a search
 
 from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
 from memorybank_core.records import KINDS
+from memorybank_core.stores.rules import candidates_per_signal, named_span_lengths, named_speaker
 
+from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
-from .rules import candidates_per_signal, named_span_lengths, named_speaker
 
 ROW = np.dtype(
     [
@@ -35,26 +35,8 @@ ROW = np.dtype(
 )
 """The columns of a memory; `day` is a proleptic ordinal, names are codes."""
 
-NONE = -1
-"""The code of a memory without a session (an event summary) or one speaker (an exchange)."""
 UNKNOWN = -2
 """The code of a session or speaker that no memory has."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedMemory:
-    """The columns of `ROW`, with names instead of codes."""
-
-    key: int
-    created: float
-    refreshed: float
-    strength: float
-    day: int
-    session: str
-    speaker: str | None
-    kind: str
-    utterances: int
-    archived: bool
 
 
 class UserIndex:
@@ -62,6 +44,7 @@ class UserIndex:
 
     def __init__(self, dimension: int) -> None:
         self.version = 0
+        self.dimension = dimension
         self._faiss = faiss.IndexFlatIP(dimension)
         self._lexical = LexicalIndex()
         self._rows = np.zeros(0, ROW)
@@ -88,21 +71,20 @@ class UserIndex:
         """Key of the memory written last, or 0."""
         return int(self._rows["key"][-1]) if len(self) else 0
 
-    def extend(
-        self, memories: Sequence[IndexedMemory], vectors: Sequence[Matrix], terms: Sequence[bytes]
-    ) -> None:
-        """Add memories, in the order of their keys, with their vectors and postings."""
-        if not memories:
+    def extend(self, batch: IndexBatch) -> None:
+        """Add memories, in the order of their keys, in the state of new ones."""
+        if not len(batch):
             return
-        counts = np.array([len(matrix) for matrix in vectors], np.int64)
+        start, counts = len(self), batch.windows.astype(np.int64)
         first = len(self._owner) + np.cumsum(counts) - counts
-        positions = np.arange(len(self), len(self) + len(memories))
-        self._faiss.add(np.concatenate(list(vectors)).astype(np.float32, copy=False))
-        self._lexical.extend(terms)
-        self._owner = np.append(self._owner, np.repeat(positions, counts))
+        self._faiss.add(batch.vectors)
+        self._lexical.extend(batch.postings, batch.terms)
+        self._owner = np.append(
+            self._owner, np.repeat(np.arange(start, start + len(batch)), counts)
+        )
         self._first = np.append(self._first, first)
-        self._rows = np.append(self._rows, self._encode(memories))
-        self._insert_into_order(int(positions[0]))
+        self._rows = np.append(self._rows, self._to_rows(batch))
+        self._insert_into_order(start)
 
     def truncate(self, key: int) -> None:
         """Drop the memory with this key and all later ones."""
@@ -117,11 +99,11 @@ class UserIndex:
         self._order = self._order[self._order < size]
         self._compute_places()
 
-    def update(self, memories: Sequence[IndexedMemory]) -> None:
-        """Update the columns of indexed memories."""
-        if memories:
-            positions = np.searchsorted(self._rows["key"], [memory.key for memory in memories])
-            self._rows[positions] = self._encode(memories)
+    def update(self, states: StateBatch) -> None:
+        """Update the state of indexed memories."""
+        positions = np.searchsorted(self._rows["key"], states.key)
+        for name in ("refreshed", "strength", "archived"):
+            self._rows[name][positions] = getattr(states, name)
 
     def candidates(self, probe: Probe) -> Candidates:
         """Return the candidates for a probe.
@@ -153,24 +135,15 @@ class UserIndex:
             strength=rows["strength"],
         )
 
-    def _encode(self, memories: Sequence[IndexedMemory]) -> Array:
-        """Convert records to rows; new sessions and speakers get new codes."""
-        rows = np.zeros(len(memories), ROW)
-        for name in ("key", "created", "refreshed", "strength", "day", "utterances", "archived"):
-            rows[name] = [getattr(memory, name) for memory in memories]
-        rows["kind"] = [KINDS.index(memory.kind) for memory in memories]
-        rows["session"] = [
-            self._sessions.setdefault(memory.session, len(self._sessions))
-            if memory.kind == "turn"
-            else NONE
-            for memory in memories
-        ]
-        rows["speaker"] = [
-            self._speakers.setdefault(memory.speaker, len(self._speakers))
-            if memory.speaker
-            else NONE
-            for memory in memories
-        ]
+    def _to_rows(self, batch: IndexBatch) -> Array:
+        """Return the rows of a batch; new sessions and speakers get new codes."""
+        rows = np.zeros(len(batch), ROW)
+        for name in ("key", "day", "kind", "utterances"):
+            rows[name] = getattr(batch, name)
+        rows["created"] = rows["refreshed"] = batch.created / 1e6
+        rows["strength"] = 1.0
+        rows["session"] = recode(batch.session, batch.sessions, self._sessions)
+        rows["speaker"] = recode(batch.speaker, batch.speakers, self._speakers)
         return rows
 
     def _insert_into_order(self, start: int) -> None:

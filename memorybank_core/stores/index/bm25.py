@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from memorybank_core.protocols import Array
-
-from .rules import K1, B
+from memorybank_core.stores.rules import K1, B
 
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """A distinct term of a memory and its count, as stored on disk."""
@@ -55,12 +54,15 @@ class LexicalIndex:
         arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
         return sum(array.nbytes for array in arrays)
 
-    def extend(self, blobs: Sequence[bytes]) -> None:
-        """Add memories, each as its `postings`."""
-        sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs], np.int64)
-        entries = np.frombuffer(b"".join(blobs), POSTING)
-        owners = np.repeat(np.arange(len(blobs)), sizes)
-        lengths = np.bincount(owners, weights=entries["count"], minlength=len(blobs))
+    def extend(self, entries: Array, sizes: Array) -> None:
+        """Add memories with their postings.
+
+        Args:
+            entries: `POSTING`, shape (sum of `sizes`,).
+            sizes: int, shape (n,); number of postings of each memory.
+        """
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        lengths = np.bincount(owners, weights=entries["count"], minlength=len(sizes))
         docs = (owners + len(self)).astype(np.int32)
         self._lengths = np.append(self._lengths, lengths.astype(np.float32))
         self._tail_keys = np.append(self._tail_keys, entries["term"])

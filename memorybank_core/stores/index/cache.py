@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from memorybank_core.stores.user_index import UserIndex
+from .user_index import UserIndex
 
 
 @dataclass(slots=True)
 class CachedIndex:
-    """One user's index, and the lock to hold while reading or refreshing it."""
+    """One user's index, and the lock to hold while reading or refreshing it.
+
+    Attributes:
+        index: The index.
+        owner: The store's identity of the user whose rows it was built from; it differs for a user
+            who was deleted and created again.
+        lock: The lock.
+    """
 
     index: UserIndex
-    user_key: int | None = None
+    owner: Hashable = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
