@@ -99,6 +99,7 @@ def test_a_password_is_shown_nowhere(postgres):
     [
         "postgresql://h/d?schema=a b",
         "postgresql://h/d?schema=",
+        "postgresql://h/d?pooler=perhaps",
         "postgresql://u:s3cret@h/d?nonsense=1",
     ],
 )
@@ -117,6 +118,15 @@ def test_banks_in_two_schemas_of_one_database_are_separate(postgres):
             assert [memory.text for memory in bank.timeline(user_id="ada")] == [words]
             assert bank.search("stored", user_id="ada")[0].memory.text == words
             assert bank.compact()
+
+
+def test_the_url_says_whether_there_is_a_pooler():
+    address = parse_address("postgresql://me:s3cret@h/d?pooler=true&schema=s")
+    assert address.pooler
+    assert address.safe_url == "postgresql://me@h/d?pooler=true&schema=s"
+    assert "pooler" not in address.conninfo
+    assert parse_address("postgresql://h/d", pooler=True).pooler
+    assert not parse_address("postgresql://h/d?pooler=false", pooler=True).pooler
 
 
 # Tables

@@ -21,6 +21,7 @@ from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 from memorybank_core.errors import StoreBusyError, StoreUnavailableError
 from memorybank_core.stores.postgres import PostgresStore
 from memorybank_core.stores.postgres.connections import Session
+from memorybank_core.stores.postgres.statements import Statement
 from memorybank_core.testing.examples import ADA, ALL, EAST, LAW, NOON, ids, probe, turn
 
 CLIENTS = 4
@@ -182,6 +183,28 @@ def test_a_call_is_applied_once_if_the_connection_is_lost_at_commit(server, url,
     monkeypatch.setattr(Session, "_send", lose_before_commit)
     assert store.strengthen(ADA, ["a"], NOON, None, LAW) == 1
     assert lost
+    assert store.known(ADA, ["a"])["a"].recalls == 2
+    store.close()
+
+
+def test_a_commit_that_failed_on_a_worker_of_citus_is_looked_up(url, monkeypatch):
+    """Citus raises this error whether the worker committed or not."""
+    store = open_store(url)
+    store.add(ADA, [turn("a")], [EAST])
+    send, committed = Session._send, []
+
+    def fail_to_commit(session, *statements):
+        if statements[0].text != "COMMIT" or len(committed) == 2:
+            return send(session, *statements)
+        committed.append(len(committed) == 0)
+        send(session, statements[0] if committed[-1] else Statement("ROLLBACK"))
+        raise psycopg.errors.InternalError_("could not commit transaction for shard 102008")
+
+    monkeypatch.setattr(Session, "_send", fail_to_commit)
+    store.strengthen(ADA, ["a"], NOON, None, LAW)
+    assert committed == [True]
+    store.strengthen(ADA, ["a"], NOON, None, LAW)
+    assert committed == [True, False]
     assert store.known(ADA, ["a"])["a"].recalls == 2
     store.close()
 

@@ -10,6 +10,7 @@ import psycopg
 from postgres_servers import emptied
 from test_postgres_contract import TestPostgresStore as ContractTests
 
+from memorybank_core import InvalidInputError
 from memorybank_core.records import Portrait
 from memorybank_core.stores.postgres import Layout, PostgresStore, init
 from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, turn
@@ -95,6 +96,23 @@ def test_the_scope_ends_with_the_call(database, app):
         assert store.stats().users == 2
         with store._connections._pool.connection() as db:
             assert read_users(db, "memories") == set()
+
+
+@pytest.mark.parametrize("user", ["o'neil", "a\\'; --", "茶 🍵", "nul\0", "x@memorybank.org", "%s"])
+def test_a_user_id_of_any_characters_is_a_scope(database, user):
+    with closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store:
+        store.add(user, [turn("a", user=user)], [EAST])
+        assert ids(store.memories(user, ALL)) == ["a"]
+        assert list(store.users()) == [user]
+    emptied(database)
+
+
+def test_half_a_surrogate_pair_is_refused(database):
+    with (
+        closing(PostgresStore(as_app(database), embedder="by-hand", dimension=3)) as store,
+        pytest.raises(InvalidInputError, match="surrogate"),
+    ):
+        store.memories("\ud83d", ALL)
 
 
 def test_the_old_name_of_the_option_is_deprecated():

@@ -33,30 +33,40 @@ class Address:
         conninfo: The connection string of libpq; may contain the password, so it is not shown.
         safe_url: The URL without the password.
         schema: The name of the schema.
+        pooler: Whether a pooler such as PgBouncer assigns connections per transaction: nothing is
+            then prepared, or set for longer than a transaction.
     """
 
     conninfo: str = field(repr=False)
     safe_url: str
     schema: str
+    pooler: bool = False
 
     def __str__(self) -> str:
         return self.safe_url
 
 
-def parse_address(url: str) -> Address:
-    """Parse a URL of libpq, which may also name a schema: postgresql://user@host/db?schema=NAME.
+def parse_address(url: str, *, pooler: bool = False) -> Address:
+    """Parse a URL of libpq with two parameters more: postgresql://h/db?schema=NAME&pooler=true.
 
     Missing parts come from libpq's environment and files (PGHOST, PGPASSWORD, .pgpass).
+
+    Args:
+        url: The URL.
+        pooler: The default of its parameter `pooler`.
 
     Raises:
         ConfigurationError: If it is not such a URL.
     """
-    schema = dict(query_parameters(url)).get("schema", SCHEMA)
+    parameters = dict(query_parameters(url))
+    schema = parameters.get("schema", SCHEMA)
     if not re.fullmatch(r"[^\W\d][\w$]{0,62}", schema):
         raise ConfigurationError(
             f"schema={schema!r} is not a schema name: use letters, digits and underscores"
         )
-    plain = without_parameters(url, ["schema"])
+    if (named_pooler := parameters.get("pooler", str(pooler)).lower()) not in ("true", "false"):
+        raise ConfigurationError(f"pooler={named_pooler!r} is neither true nor false")
+    plain = without_parameters(url, ["schema", "pooler"])
     try:
         settings = conninfo_to_dict(plain)
     except ProgrammingError as error:
@@ -66,7 +76,8 @@ def parse_address(url: str) -> Address:
             "postgresql://user@host:5432/database"
         ) from None  # the cause has the URL, and with it the password
     defaults = {name: value for name, value in _CONNECTION_DEFAULTS.items() if name not in settings}
-    return Address(make_conninfo(plain, **defaults), without_password(url), schema)
+    conninfo = make_conninfo(plain, **defaults)
+    return Address(conninfo, without_password(url), schema, named_pooler == "true")
 
 
 def _hide_password(text: str) -> str:

@@ -20,6 +20,7 @@ from .errors import is_lost, translate_errors
 from .retries import Retries
 from .row_security import Scope
 from .statements import Row, Rows, Statement, send
+from .tables import Layout
 
 R = TypeVar("R")
 
@@ -39,14 +40,11 @@ class Options:
         pool_size: Maximum number of connections.
         timeout: Seconds in which a call must succeed, waiting and retries included.
         statement_timeout: Maximum seconds of one statement; 0 sets no limit.
-        pooler: Whether a pooler such as PgBouncer assigns connections per transaction: nothing is
-            then prepared, or set for longer than a transaction.
     """
 
     pool_size: int = 10
     timeout: float = 10.0
     statement_timeout: float = 30.0
-    pooler: bool = False
 
 
 class CommitUnknown(Exception):  # noqa: N818 - not an error: the transaction may be committed
@@ -68,12 +66,12 @@ class Session:
         db: psycopg.Connection[Row],
         schema: str,
         scope: Scope,
+        layout: Layout,
         *,
         writes: bool,
-        row_security: bool,
     ) -> None:
         self._db, self._schema, self._writes = db, schema, writes
-        self._scope = [scope.statement()] if row_security else []
+        self._scope = scope.statements(layout)
         self._is_open = False  # whether a transaction that writes was begun
         self.marker = CommitMarker(scope.user_id) if writes and scope.user_id is not None else None
 
@@ -109,7 +107,7 @@ class Session:
             return
         try:
             self._send(_COMMIT)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if is_lost(error):
                 raise CommitUnknown from error
             raise
@@ -130,14 +128,14 @@ class Connections:
     Args:
         address: The database.
         options: How the connections are used.
-        row_security: Whether the tables have row-level security.
+        layout: The layout of the tables.
     """
 
-    def __init__(self, address: Address, options: Options, *, row_security: bool) -> None:
-        self.address, self.options, self._row_security = address, options, row_security
+    def __init__(self, address: Address, options: Options, layout: Layout) -> None:
+        self.address, self.options, self._layout = address, options, layout
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             address.conninfo,
-            kwargs=_build_options(options),
+            kwargs=_build_options(address),
             configure=self._configure,
             open=True,
             min_size=0,  # connect when needed, disconnect when idle
@@ -161,7 +159,7 @@ class Connections:
         while True:
             try:
                 with self._pool.connection(timeout=min(retries.seconds_left, _POOL_WAIT)) as db:
-                    session = self._new_session(db, scope, writes=writes)
+                    session = Session(db, self.address.schema, scope, self._layout, writes=writes)
                     result = call(session)
                     session.commit()
                     return result
@@ -179,10 +177,6 @@ class Connections:
     def close(self) -> None:
         """Close every connection; a second call does nothing."""
         self._pool.close()
-
-    def _new_session(self, db: psycopg.Connection[Row], scope: Scope, *, writes: bool) -> Session:
-        schema = self.address.schema
-        return Session(db, schema, scope, writes=writes, row_security=self._row_security)
 
     def _was_committed(self, session: Session, scope: Scope) -> bool:
         """Return whether a call whose COMMIT got no answer was committed.
@@ -217,7 +211,7 @@ class Connections:
     def _configure(self, db: psycopg.Connection[Row]) -> None:
         """Prepare a new connection."""
         register_vector(db)
-        for statement in _build_settings(self.options):
+        for statement in [] if self.address.pooler else _build_settings(self.options):
             db.execute(statement)
 
 
@@ -229,7 +223,7 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
         StoreUnavailableError: If the server cannot be reached or refuses the connection.
     """
     timeout = {"connect_timeout": max(round(options.timeout), 2)}
-    connection_options = {**timeout, **_build_options(options)}
+    connection_options = {**timeout, **_build_options(address)}
     with (
         translate_errors(address),
         psycopg.connect(address.conninfo, **connection_options) as db,
@@ -237,8 +231,8 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
         yield db
 
 
-def _build_options(options: Options) -> dict[str, Any]:
-    return {"autocommit": True, "prepare_threshold": None if options.pooler else 5}
+def _build_options(address: Address) -> dict[str, Any]:
+    return {"autocommit": True, "prepare_threshold": None if address.pooler else 5}
 
 
 def _build_settings(options: Options) -> list[bytes]:
@@ -247,8 +241,6 @@ def _build_settings(options: Options) -> list[bytes]:
     Compiling one of our statements (JIT) or starting parallel workers takes longer than running
     it. A sequential scan would read a whole partition if one user has much of it.
     """
-    if options.pooler:
-        return []
     return [
         b"SET jit = off",
         b"SET max_parallel_workers_per_gather = 0",

@@ -33,15 +33,27 @@ _UNAVAILABLE = (
     errors.ReadOnlySqlTransaction,  # the server was demoted to a standby
     errors.IdleInTransactionSessionTimeout,
 )
+_LOST_WORKER = (
+    "failure on connection marked as essential",
+    "could not commit transaction for shard",
+)
+"""Messages of errors of Citus that have no code of their own; the second may have committed."""
 
 
 def is_lost(error: BaseException) -> bool:
     """Return whether the connection or the server was lost; the statement may be correct."""
     if isinstance(error, (PoolTimeout, PoolClosed)):
         return False
-    return isinstance(error, _UNAVAILABLE) or (
-        isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-        and (error.sqlstate is None or error.sqlstate.startswith("08"))
+    return (
+        isinstance(error, _UNAVAILABLE)
+        or (
+            isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+            and (error.sqlstate is None or error.sqlstate.startswith("08"))
+        )
+        or (
+            isinstance(error, errors.InternalError_)
+            and any(message in str(error) for message in _LOST_WORKER)
+        )
     )
 
 
@@ -110,6 +122,12 @@ _TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError
         (errors.ProgramLimitExceeded,),
         InvalidInputError,
         "The user id, an id or a session is too long for an index: keep each under 1,000 bytes.",
+    ),
+    (
+        (errors.DuplicatePreparedStatement, errors.InvalidSqlStatementName),
+        StoreError,
+        "If a pooler such as PgBouncer assigns connections per transaction, say so in the URL: "
+        "add ?pooler=true, or &pooler=true after another parameter.",
     ),
     (
         (errors.InsufficientPrivilege,),

@@ -75,7 +75,7 @@ def reembed(
     address, options = parse_address(url), Options(2, timeout, statement_timeout=0)
     with connect(address, options) as db:
         layout = read_layout(db, address)
-    connections = Connections(address, options, row_security=layout.row_security)
+    connections = Connections(address, options, layout)
     run = partial(connections.run, scope=ALL_ROWS, writes=True)
     try:
         run(lambda session: _prepare(session, layout, embedder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -114,6 +115,7 @@ def migrate(db: Connection, address: Address, layout: Layout | None = None) -> t
     return before, len(MIGRATIONS)
 
 
+@lru_cache(maxsize=1024)
 def in_schema(statement: str, schema: str) -> bytes:
     """Return a statement about the schema "memorybank", changed to be about `schema`."""
     if schema != "memorybank":

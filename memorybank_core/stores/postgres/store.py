@@ -45,8 +45,8 @@ class PostgresStore(DeprecatedStateCalls):
 
     Args:
         url: postgresql://user@host:port/database, with ?schema=NAME for a schema other than
-            "memorybank". Missing parts, above all the password, come from libpq's environment
-            and files.
+            "memorybank" and ?pooler=true for a pooler. Missing parts, above all the password, come
+            from libpq's environment and files.
         embedder: Name of the embedder whose vectors the bank holds.
         dimension: Length of its vectors.
         pool_size: Maximum number of connections of this store.
@@ -81,16 +81,16 @@ class PostgresStore(DeprecatedStateCalls):
         pooler: bool = False,
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
-        address = parse_address(url)
+        address = parse_address(url, pooler=pooler)
         self.path = address.safe_url
         self._embedder = ExpectedEmbedder(self.path, embedder, dimension)
         self._vector_space = writing.VectorSpace(self._embedder, exact_up_to)
-        options = Options(pool_size, timeout, statement_timeout, pooler)
+        options = Options(pool_size, timeout, statement_timeout)
         with connect(address, options) as db:
             migrate(db, address, Layout(embedder, dimension))
             layout = read_layout(db, address)
         self._embedder.require(layout.embedder, layout.dimension)
-        self._connections = Connections(address, options, row_security=layout.row_security)
+        self._connections = Connections(address, options, layout)
         self._items = PostgresItems(self._connections, self._embedder)
 
     @property
