@@ -26,9 +26,10 @@ from .context import (
 )
 from .digests.runner import load_digest_state, make_digests
 from .embedders import resolve_embedder
+from .embedders.query_cache import QueryCache
 from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
-from .ingest import store_memories, to_memories
+from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Embedder, Filter, MemoryStore, StateChange
 from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
@@ -107,6 +108,7 @@ class MemoryBank:
         self.timezone: ZoneInfo
         self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
         self.store, self.embedder = store, embedder
+        self.query_cache = QueryCache(lambda text: embed_query(text, self.embedder))
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         self.language = language
         self.weights = weights or Weights()
@@ -191,6 +193,7 @@ class MemoryBank:
         user_id: str,
         now: datetime | None = None,
         replace: bool = False,
+        pending: bool = False,
     ) -> AddReceipt:
         """Store turns. When this returns, they are on disk, in one transaction.
 
@@ -203,6 +206,9 @@ class MemoryBank:
             user_id: The user.
             now: Time of turns that have none; default the present.
             replace: Whether a turn replaces a stored turn with the same id and another text.
+            pending: Whether a turn without a response awaits it. Until the whole turn replaces it,
+                such a turn has the vector of its text as a query, which the search of the same
+                turn uses too: the message is embedded once, not twice.
 
         Returns:
             The ids, and the numbers of added, unchanged and replaced turns.
@@ -216,7 +222,14 @@ class MemoryBank:
         """
         require_user(user_id)
         memories = to_memories(turns, user_id, require_moment(now), self.timezone)
-        return store_memories(self.store, self.embedder, memories, user_id, replace=replace)
+        return store_memories(
+            self.store,
+            self.embedder,
+            memories,
+            user_id,
+            replace=replace,
+            embed_pending=self.query_cache.embed if pending else None,
+        )
 
     def add_memories(
         self,
@@ -281,7 +294,7 @@ class MemoryBank:
         moment = require_moment(now)
         return search_memories(
             self.store,
-            self.embedder,
+            self.query_cache.embed,
             query,
             user_id=user_id,
             k=k,
@@ -657,7 +670,9 @@ class MemoryBank:
             raise InvalidInputError("delete takes ids or a day, not both")
         if ids is not None:
             ids = collect_ids(ids, user_id)
-        return self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
+        receipt = self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
+        self.query_cache.clear()  # it may hold vectors of what the user wrote
+        return receipt
 
     # Read
 

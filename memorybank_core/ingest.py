@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as replace_fields
 from datetime import datetime, timezone
 from typing import Any
@@ -48,8 +48,18 @@ def store_memories(
     *,
     replace: bool = False,
     recalled: Mapping[str, Sequence[datetime]] | None = None,
+    embed_pending: Callable[[str], Vector] | None = None,
 ) -> AddReceipt:
     """Embed and store new memories and, with `replace`, memories with a changed text.
+
+    Args:
+        store: The store.
+        embedder: Embeds the texts.
+        memories: The memories.
+        user_id: The user.
+        replace: Whether a memory replaces a stored one with the same id and another text.
+        recalled: Times of earlier recalls of new memories, by id.
+        embed_pending: Embeds turns without a response, as queries; None embeds them as documents.
 
     Raises:
         InvalidInputError: If a memory is incomplete or belongs to another user.
@@ -58,16 +68,19 @@ def store_memories(
         EmbedderError: If the embedder failed or returned vectors that cannot be used.
     """
     require_memories(memories, user_id)
-    known = store.known(user_id, {memory.id for memory in memories})
-    new = _select_new(memories, known, user_id, replace=replace)
-    if new:
-        vectors = embed_windows([memory.text for memory in new.values()], embedder)
+    vectors: dict[str, Matrix] = {}  # by text: a second attempt embeds nothing again
+    while True:
+        known = store.known(user_id, {memory.id for memory in memories})
+        new = _select_new(memories, known, user_id, replace=replace)
+        if not new:
+            break
+        _embed_texts(list(new.values()), vectors, embedder, embed_pending)
+        matrices = [vectors[memory.text] for memory in new.values()]
         try:
-            store.add(user_id, list(new.values()), vectors, replace=replace, recalled=recalled)
+            store.add(user_id, list(new.values()), matrices, replace=replace, recalled=recalled)
+            break
         except ConflictError:  # another process stored one of the ids first: compare again
-            return store_memories(
-                store, embedder, memories, user_id, replace=replace, recalled=recalled
-            )
+            continue
     replaced = len(new.keys() & known.keys())
     return AddReceipt(
         ids=tuple(memory.id for memory in memories),
@@ -93,6 +106,27 @@ def _select_new(
             )
         new[memory.id] = memory
     return new
+
+
+def _embed_texts(
+    memories: Sequence[Memory],
+    vectors: dict[str, Matrix],
+    embedder: Embedder,
+    embed_pending: Callable[[str], Vector] | None,
+) -> None:
+    """Add the vectors of the memories' texts to `vectors`, unless they are there already."""
+    texts = dict.fromkeys(memory.text for memory in memories if memory.text not in vectors)
+    pending = {memory.text for memory in memories if embed_pending and _is_pending(memory)}
+    if embed_pending:
+        vectors.update({text: embed_pending(text)[None] for text in texts if text in pending})
+    if documents := [text for text in texts if text not in pending]:
+        vectors.update(zip(documents, embed_windows(documents, embedder), strict=True))
+
+
+def _is_pending(memory: Memory) -> bool:
+    """Return whether a memory is only the user's message, in one window."""
+    is_message = memory.turn is not None and memory.turn.query == memory.text
+    return is_message and len(split_windows(memory.text)) == 1
 
 
 def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:

@@ -73,7 +73,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         if exchanges:
             stored = self.bank.timeline(**self._timeline_options(_choose_lookback(exchanges)))
             turns = _to_turns(exchanges, stored, self.session)
-            self.bank.add(turns, user_id=self.user_id, replace=True)
+            self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async `add_messages`."""
@@ -83,7 +83,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
                 **self._timeline_options(_choose_lookback(exchanges))
             )
             turns = _to_turns(exchanges, stored, self.session)
-            await self.bank.aadd(turns, user_id=self.user_id, replace=True)
+            await self.bank.aadd(turns, user_id=self.user_id, replace=True, pending=True)
 
     def clear(self) -> None:
         """Permanently delete this conversation and the digests of its days.

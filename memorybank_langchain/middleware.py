@@ -207,7 +207,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         """Store the user's message; return its time, which is the same on every replay."""
         user_id = turn["user_id"]
         try:
-            if self.bank.add([to_turn(turn)], user_id=user_id).added:
+            if self.bank.add([to_turn(turn)], user_id=user_id, pending=True).added:
                 return turn["at"]
         except ConflictError:  # a replay: the turn is already stored with its answer
             pass

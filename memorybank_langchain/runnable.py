@@ -229,7 +229,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
         user_id, query = turn.recall.user_id, turn.recall.query
         if (query + response).strip():
             stored = Turn(query, response, turn.at, turn.id, turn.session)
-            self._recaller.bank.add([stored], user_id=user_id, replace=True)
+            self._recaller.bank.add([stored], user_id=user_id, replace=True, pending=True)
 
     def _extract_answer(self, output: Any) -> str | None:
         """Return the text of an answer or of a chunk of it; None if it has no text."""

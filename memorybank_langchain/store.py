@@ -29,7 +29,7 @@ from langgraph.store.base import (
 
 from memorybank_core import InvalidInputError, MemoryBank, protocols
 from memorybank_core.concurrency import in_thread
-from memorybank_core.ingest import embed_query, embed_windows
+from memorybank_core.ingest import embed_windows
 
 from .store_filters import matches_condition, matches_filter
 from .store_items import (
@@ -246,7 +246,7 @@ class MemoryBankStore(BaseStore):
             batch = missing[start : start + _BATCH_SIZE]
             vectors = [matrix for matrix in self._embed(batch) if matrix is not None]
             items.set_vectors(batch, vectors)
-        return embed_query(query, self.bank.embedder)
+        return self.bank.query_cache.embed(query)
 
     def _run_list(self, op: ListNamespacesOp, now: datetime) -> list[tuple[str, ...]]:
         require_page(op.limit, op.offset)

@@ -103,7 +103,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
         turns = [turn.to_turn(session) for turn in after.changes_since(before)]
         if turns:
-            self.bank.add(turns, user_id=self.user_id, replace=True)
+            self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 
     def _recall(self, messages: Sequence[ChatMessage], session: str | None) -> str:
         queries = [

@@ -260,7 +260,7 @@ class MemoryBankMemory(BaseMemory):
     def _store(self, turns: Sequence[BufferedTurn]) -> None:
         if turns:
             stored = [turn.to_turn(self.session) for turn in turns]
-            self.bank.add(stored, user_id=self.user_id, replace=True)
+            self.bank.add(stored, user_id=self.user_id, replace=True, pending=True)
 
     def _recall(self, id: str, query: str, latest: Sequence[BufferedTurn]) -> TurnRecall:
         """Recall memories for a turn, except the turns shown verbatim, and strengthen them."""

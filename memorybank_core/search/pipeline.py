@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 
 import numpy as np
 
 from memorybank_core.forgetting import SECONDS_PER_DAY, ForgettingLaw
-from memorybank_core.ingest import embed_query
-from memorybank_core.protocols import Embedder, Filter, MemoryStore, Probe
+from memorybank_core.protocols import Filter, MemoryStore, Probe, Vector
 from memorybank_core.records import SearchResult
 from memorybank_core.text import without_surrogates
 
@@ -26,7 +26,7 @@ otherwise be candidates for every query.
 
 def search_memories(
     store: MemoryStore,
-    embedder: Embedder,
+    embed_query: Callable[[str], Vector],
     query: str,
     *,
     user_id: str,
@@ -41,7 +41,7 @@ def search_memories(
 
     Args:
         store: The store of the memories.
-        embedder: Embeds the query.
+        embed_query: Embeds the query.
         query: The query.
         user_id: The user.
         k: Maximum number of results.
@@ -58,7 +58,7 @@ def search_memories(
     query = without_surrogates(query)
     first_day, last_day = store.span(user_id) or (None, None)
     probe = Probe(
-        vector=embed_query(query, embedder),
+        vector=embed_query(query),
         terms=tokenize(query),
         days=find_days(query, today=today, first_day=first_day, last_day=last_day),
         filter=filter,
