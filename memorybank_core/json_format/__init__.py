@@ -12,10 +12,12 @@ ignores: "time", "session", "user_name", "companion_name", "recalls", "recalled_
 another bank is therefore an exact round trip.
 """
 
+from memorybank_core.bulk import BATCH
+
 from .exporter import export_json
 from .fields import DAY_END, FIRST_TURN
 from .files import dump, load
-from .importer import BATCH, ImportReport, count_turns, import_json
+from .importer import ImportReport, count_turns, import_json
 
 __all__ = [
     "BATCH",

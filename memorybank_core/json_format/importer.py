@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.errors import ConflictError, InvalidInputError
+from memorybank_core.bulk import BATCH, add_advice, batch_size, split, write_behind
+from memorybank_core.errors import ConflictError, MemoryBankError
+from memorybank_core.ingest import embed_windows
+from memorybank_core.protocols import Matrix
 from memorybank_core.records import Memory, Portrait
-from memorybank_core.validation import require_moment
+from memorybank_core.validation import require_count, require_moment
 
 from .fields import resolve_user_id, short_repr
 from .parser import UserEntry, parse_entries
-
-BATCH = 256
-"""Number of memories stored in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,77 +81,112 @@ def import_json(
             entries are ignored.
         now: Creation time of digests without one; default the present.
         progress: Called with a number of turns that were stored or that the bank already had.
-        batch: Number of memories stored in one transaction.
+        batch: Maximum number of memories stored in one transaction; fewer if the embedder
+            prefers smaller batches.
 
     Raises:
         FormatError: If entries are malformed; the message names up to ten. Nothing is imported.
         ConflictError: If the bank has another text under the id of a turn. Nothing is imported.
         InvalidInputError: If an argument is not valid.
-        EmbedderError: If the embedder returns invalid vectors; earlier batches are kept.
+        EmbedderError: If the embedder fails or returns invalid vectors; earlier batches are kept.
         StoreError: If storing fails; earlier batches are kept.
     """
     moment = require_moment(now)
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise InvalidInputError(f"batch must be a whole number of 1 or more, not {batch!r}")
+    require_count(batch, "batch")
     entries = parse_entries(data, bank.timezone, users)
-    known = [_known_ids(bank, entry) for entry in entries]
-    reports = [
-        _store_user(bank, entry, ids, moment, batch, progress or (lambda _: None))
-        for entry, ids in zip(entries, known, strict=True)
-    ]
-    names = [field.name for field in fields(ImportReport)]
-    return ImportReport(*(sum(getattr(report, name) for report in reports) for name in names))
+    new = [memory for entry in entries for memory in _select_new(bank, entry)]
+    for entry in entries:
+        _store_profile(bank, entry)
+    turns, new_turns = sum(entry.turns for entry in entries), _count_turns(new)
+    on_progress = progress or (lambda _: None)
+    if turns > new_turns:
+        on_progress(turns - new_turns)
+    recalls = {entry.user_id: entry.recalls for entry in entries}
+    _store_memories(bank, new, recalls, batch, on_progress)
+    return ImportReport(
+        users=len(entries),
+        turns=new_turns,
+        unchanged=turns - new_turns,
+        events=len(new) - new_turns,
+        digests=sum(_store_digests(bank, entry, moment) for entry in entries),
+        empty=sum(entry.empty for entry in entries),
+    )
 
 
-def _known_ids(bank: MemoryBank, entry: UserEntry) -> set[str]:
-    """Return the entry's ids that the bank already has with the same text.
+def _select_new(bank: MemoryBank, entry: UserEntry) -> list[Memory]:
+    """Return the entry's memories that the bank does not have with the same text, earliest first.
 
     Raises:
         ConflictError: If the bank has another text under an id, unless both are event summaries.
     """
     known = bank.get(entry.memories.keys(), user_id=entry.user_id)
-    changed = {id for id, memory in known.items() if memory.text != entry.memories[id].text}
-    for id in changed:
-        memory = known[id]
-        if {memory.kind, entry.memories[id].kind} != {"event"}:
+    new = [
+        memory
+        for id, memory in entry.memories.items()
+        if id not in known or known[id].text != memory.text
+    ]
+    for memory in new:
+        existing = known.get(memory.id)
+        if existing is not None and {existing.kind, memory.kind} != {"event"}:
             raise ConflictError(
-                f"nothing was imported: the bank has another text under the id {id!r} of user "
-                f"{entry.user_id!r}, {short_repr(memory.text)}. Give the entry another memory_id."
+                f"nothing was imported: the bank has another text under the id {memory.id!r} of "
+                f"user {entry.user_id!r}, {short_repr(existing.text)}. Give the entry another "
+                "memory_id."
             )
-    return known.keys() - changed
+    return sorted(new, key=lambda memory: memory.created_at)
 
 
-def _store_user(
-    bank: MemoryBank,
-    entry: UserEntry,
-    known: set[str],
-    now: datetime,
-    batch: int,
-    progress: Callable[[int], None],
-) -> ImportReport:
-    """Store the new memories and digests of a user, the earliest first."""
-    old_profile = bank.profile(user_id=entry.user_id)
-    profile = {**old_profile, **entry.profile}
-    if profile != old_profile or not entry.memories:
+def _store_profile(bank: MemoryBank, entry: UserEntry) -> None:
+    old = bank.profile(user_id=entry.user_id)
+    profile = {**old, **entry.profile}
+    if profile != old or not entry.memories:
         bank.set_profile(profile, user_id=entry.user_id)
-    new = [memory for id, memory in entry.memories.items() if id not in known]
-    new.sort(key=lambda memory: memory.created_at)
-    turns = _count_turns(new)
-    if entry.turns > turns:
-        progress(entry.turns - turns)
-    for start in range(0, len(new), batch):
-        part = new[start : start + batch]
-        bank.add_memories(part, user_id=entry.user_id, recalled=entry.recalls, replace=True)
-        if _count_turns(part):
-            progress(_count_turns(part))
-    return ImportReport(
-        users=1,
-        turns=turns,
-        unchanged=entry.turns - turns,
-        events=len(new) - turns,
-        digests=_store_digests(bank, entry, now),
-        empty=entry.empty,
-    )
+
+
+def _store_memories(
+    bank: MemoryBank,
+    new: Sequence[Memory],
+    recalls: Mapping[str, Mapping[str, Sequence[datetime]]],
+    batch: int,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Embed and store memories of any users in batches: one is stored while the next is embedded.
+
+    Args:
+        bank: The bank.
+        new: The memories, user by user.
+        recalls: Times of their recalls, by user and id.
+        batch: Maximum number of memories in a transaction.
+        on_progress: Called with the number of turns in each batch that was stored.
+    """
+    stored = 0
+
+    def embed(memories: Sequence[Memory]) -> list[tuple[Memory, Matrix]]:
+        texts = [memory.text for memory in memories]
+        return list(zip(memories, embed_windows(texts, bank.embedder), strict=True))
+
+    def write(pairs: list[tuple[Memory, Matrix]]) -> list[Memory]:
+        for user_id, group in groupby(pairs, key=lambda pair: pair[0].user_id):
+            memories, vectors = zip(*group, strict=True)
+            bank.store.add(user_id, memories, vectors, replace=True, recalled=recalls.get(user_id))
+        return [memory for memory, _ in pairs]
+
+    def count(memories: list[Memory]) -> None:
+        nonlocal stored
+        stored += len(memories)
+        if turns := _count_turns(memories):
+            on_progress(turns)
+
+    batches = split(new, batch_size(bank.embedder, batch))
+    try:
+        write_behind(map(embed, batches), write, count)
+    except MemoryBankError as error:
+        add_advice(
+            error,
+            f"{stored:,} of {len(new):,} new memories are stored; import the same data again to "
+            "store the others.",
+        )
+        raise
 
 
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:

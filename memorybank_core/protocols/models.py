@@ -18,7 +18,11 @@ Array = npt.NDArray[Any]
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns texts into vectors of unit length."""
+    """Turns texts into vectors of unit length.
+
+    It may also have a `batch_size`: the maximum number of texts that it embeds in one call. Longer
+    lists are split.
+    """
 
     @property
     def name(self) -> str:

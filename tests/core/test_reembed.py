@@ -21,6 +21,8 @@ MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 class FailingEmbedder(HashingEmbedder):
     """Embedder that fails after a number of calls."""
 
+    batch_size = 64
+
     def __init__(self, calls):
         super().__init__(64)
         self.calls = calls

@@ -13,8 +13,6 @@ from memorybank_core.cli.banks import open_existing, resolve_moment
 from memorybank_core.records import Turn
 from memorybank_core.terminal import console, plural, print_json, progress_bar
 
-BATCH = 32  # turns for each step of the progress bar
-
 
 def add(
     path: options.BankPath,
@@ -70,7 +68,7 @@ def import_(
         MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank,
         progress_bar("Importing", count_turns(data, users=users or None)) as advance,
     ):
-        report = import_json(bank, data, users=users or None, progress=advance, batch=BATCH)
+        report = import_json(bank, data, users=users or None, progress=advance)
     if as_json:
         print_json(report)
         return

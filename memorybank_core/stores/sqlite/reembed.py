@@ -7,22 +7,22 @@ be continued. One last transaction replaces the old table.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from memorybank_core.errors import ConfigurationError
+from memorybank_core.bulk import BATCH, add_advice, batch_size, write_behind
+from memorybank_core.errors import ConfigurationError, MemoryBankError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 
 from .connections import Connections, open_file
 
-_BATCH = 64
 _MISSING = (
     f"SELECT user_key, seq, version, {MEMORY_COLUMNS} FROM memories WHERE NOT EXISTS "
     "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
     "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
-    f"ORDER BY user_key, seq LIMIT {_BATCH}"
+    "ORDER BY user_key, seq LIMIT ?"
 )
 
 
@@ -48,9 +48,9 @@ def reembed(
     try:
         with connections.write() as db:
             _prepare(db, embedder)
-        done = _embed_missing(connections, embedder, progress)
+        done = _embed_missing(connections, embedder, progress or (lambda _: None))
         with connections.write() as db:  # locks out other writers
-            while batch := db.execute(_MISSING, (0, 0)).fetchall():
+            while batch := db.execute(_MISSING, (0, 0, BATCH)).fetchall():
                 done += _insert(db, _embed(batch, embedder))
             _replace_vectors(db, embedder)
         with connections.exclusive() as db:
@@ -73,21 +73,40 @@ def _prepare(db: sqlite3.Connection, embedder: Embedder) -> None:
 
 
 def _embed_missing(
-    connections: Connections, embedder: Embedder, progress: Callable[[int], None] | None
+    connections: Connections, embedder: Embedder, progress: Callable[[int], None]
 ) -> int:
     """Embed the memories without new vectors; others may write between the batches."""
-    done, after = 0, (0, 0)
-    while True:
-        with connections.read() as db:
-            batch = db.execute(_MISSING, after).fetchall()
-        if not batch:
-            return done
-        entries = _embed(batch, embedder)
+    done, limit = 0, batch_size(embedder, BATCH)
+
+    def embedded() -> Iterator[list[Row]]:
+        after: Row = (0, 0)
+        while True:
+            with connections.read() as db:
+                batch = db.execute(_MISSING, (*after, limit)).fetchall()
+            if not batch:
+                return
+            yield _embed(batch, embedder)
+            after = batch[-1][:2]
+
+    def write(entries: list[Row]) -> int:
         with connections.write() as db:
-            stored = _insert(db, entries)
-        done, after = done + stored, batch[-1][:2]
-        if progress:
-            progress(stored)
+            return _insert(db, entries)
+
+    def count(stored: int) -> None:
+        nonlocal done
+        done += stored
+        progress(stored)
+
+    try:
+        write_behind(embedded(), write, count)
+    except MemoryBankError as error:
+        add_advice(
+            error,
+            f"The bank is unchanged; the new vectors of {done:,} memories are kept: reembed it "
+            "with the same embedder again to continue.",
+        )
+        raise
+    return done
 
 
 def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:

@@ -1,0 +1,60 @@
+"""Bulk writes: while one batch is written, the next one is read or embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
+
+from .errors import MemoryBankError
+from .protocols import Embedder
+
+BATCH = 256
+"""Default number of memories written in one transaction."""
+
+B = TypeVar("B")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def write_behind(
+    batches: Iterable[B], write: Callable[[B], R], done: Callable[[R], object]
+) -> None:
+    """Write each batch in a second thread, while this thread makes the next one.
+
+    The batches are written one at a time, in order; at most two are in memory. `batches` and
+    `done` run in the calling thread, so an embedder is called as always, and Ctrl-C stops it.
+    An error of either thread ends the run after the write in progress. No thread remains.
+
+    Args:
+        batches: Makes the batches, for example by embedding texts.
+        write: Writes a batch in one transaction.
+        done: Called with the result of each `write`.
+    """
+    pending: list[Future[R]] = []
+    with ThreadPoolExecutor(1, "memorybank-write") as thread:
+        try:
+            for batch in batches:
+                if pending:
+                    done(pending.pop().result())
+                pending.append(thread.submit(copy_context().run, write, batch))
+        finally:
+            if pending:
+                done(pending.pop().result())
+
+
+def split(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of `size` items; the last one may be shorter."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def batch_size(embedder: Embedder, limit: int) -> int:
+    """Return how many texts to embed in one call: `embedder.batch_size`, but at most `limit`."""
+    return min(getattr(embedder, "batch_size", limit), limit)
+
+
+def add_advice(error: MemoryBankError, advice: str) -> None:
+    """Append to the message of `error` what is stored already and how to go on."""
+    error.args = (f"{str(error).removesuffix(' Nothing was stored.')} {advice}",)
