@@ -17,8 +17,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from common import START, FreeEmbedder, describe_machine, make_questions, make_turns, median_ms
-from common import random_unit_vectors, resident_mb
+from common import (
+    START,
+    FreeEmbedder,
+    describe_machine,
+    make_questions,
+    make_turns,
+    median_ms,
+    random_unit_vectors,
+    resident_mb,
+)
 
 from memorybank_core import MemoryBank
 from memorybank_core.locations import without_password

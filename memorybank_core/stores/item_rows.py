@@ -13,12 +13,14 @@ from datetime import datetime
 
 import numpy as np
 
-from memorybank_core.protocols import Item, Matrix, Namespace, Vector
+from memorybank_core.protocols import Array, Item, Matrix, Namespace, Vector
 
 from .rows import Row, from_micros, to_micros
 
 ITEM_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
 """The columns of an item."""
+
+_BATCH = 4_096  # items of which the vectors are compared at a time
 
 
 def path_of(namespace: Namespace) -> str:
@@ -81,7 +83,7 @@ def select_page(
     limit: int,
     offset: int,
 ) -> list[tuple[Item, float | None]]:
-    """Return the requested page of a search; see `ItemStore.search`.
+    """Return the requested page of a search without an index; see `ItemStore.search`.
 
     Args:
         rows: `ITEM_COLUMNS`, followed by the item's vectors if there is a `vector`; sorted by key,
@@ -97,15 +99,31 @@ def select_page(
     return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
 
 
+def best_cosines(vectors: Matrix, windows: Array, vector: Vector) -> Array:
+    """Return the best cosine of each item, float32 (n,).
+
+    They are computed in double precision, so that equal vectors have equal cosines.
+
+    Args:
+        vectors: The vectors of all items, one item after another, (sum of `windows`, d).
+        windows: Number of vectors of each item, (n,), at least one.
+        vector: The vector to compare with.
+    """
+    cosines = vectors.astype(np.float64) @ vector.astype(np.float64)
+    best: Array = np.maximum.reduceat(cosines, np.cumsum(windows) - windows)
+    return best.astype(np.float32)
+
+
 def _rank(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
     """Sort rows by the best cosine of their vectors; rows without vectors come last."""
     near = [row for row in rows if row[7]]
+    best = [np.zeros(0, np.float32)]
+    for start in range(0, len(near), _BATCH):
+        blobs = [row[7] for row in near[start : start + _BATCH]]
+        vectors = np.frombuffer(b"".join(blobs), np.float32).reshape(-1, len(vector))
+        windows = np.array([len(blob) for blob in blobs]) // (4 * len(vector))
+        best.append(best_cosines(vectors, windows, vector))
+    cosines = np.concatenate(best)
+    order = np.argsort(-cosines, kind="stable").tolist()
     rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
-    if not near:
-        return rest
-    flat = np.frombuffer(b"".join(row[7] for row in near), np.float32)
-    cosines = flat.reshape(-1, len(vector)) @ vector
-    counts = [len(row[7]) // vector.nbytes for row in near]
-    best = np.maximum.reduceat(cosines, np.cumsum([0, *counts[:-1]]))
-    order = np.argsort(-best, kind="stable").tolist()
-    return [*((near[index], float(best[index])) for index in order), *rest]
+    return [*((near[index], float(cosines[index])) for index in order), *rest]

@@ -4,18 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.protocols import Item, ItemStore, Matrix, MemoryStore, Namespace
+from memorybank_core.protocols import Item, ItemStore, Matrix, MemoryStore, Namespace, Vector
 
 from .examples import EAST, NOON, NORTH, UP
 
 LATER = NOON + timedelta(minutes=1)
+VECTORS: list[Matrix | None] = [None, EAST[:0], EAST, NORTH, UP, np.concatenate([UP, -EAST])]
+PREFIXES: list[Namespace] = [(), ("a",), ("a", "x"), ("a", "y"), ("b",), ("c", "z")]
 
 
 def item(path: str, **changes: Any) -> Item:
@@ -23,6 +27,91 @@ def item(path: str, **changes: Any) -> Item:
     *namespace, key = path.split(" ")
     fields: dict[str, Any] = {"value": "{}", "created_at": NOON, "updated_at": NOON} | changes
     return Item(tuple(namespace), key, **fields)
+
+
+class EveryItem:
+    """A search without an index, to compare a store with: it knows what was written."""
+
+    def __init__(self) -> None:
+        self._stored: dict[tuple[Namespace, str], tuple[Item, Matrix | None, datetime | None]] = {}
+
+    def write(self, items: list[Item], vectors: list[Matrix | None], now: datetime) -> None:
+        """Store items."""
+        for new, matrix in zip(items, vectors, strict=True):
+            name = new.namespace, new.key
+            created = self._stored[name][0].created_at if name in self._stored else new.created_at
+            kept = replace(new, created_at=created)
+            self._stored[name] = kept, matrix, _expiry(new, new.updated_at)
+        self.remove([name for name, (*_, end) in self._stored.items() if end and end <= now])
+
+    def remove(self, names: Iterable[tuple[Namespace, str]]) -> None:
+        """Remove items, if they exist."""
+        for name in names:
+            self._stored.pop(name, None)
+
+    def refresh(self, items: list[Item], now: datetime) -> None:
+        """Restart the time to live of items."""
+        for read in items:
+            stored, matrix, _ = self._stored[read.namespace, read.key]
+            self._stored[read.namespace, read.key] = stored, matrix, _expiry(stored, now)
+
+    def search(
+        self, prefix: Namespace, now: datetime, vector: Vector | None, accepts: Any
+    ) -> list[tuple[Item, float | None]]:
+        """Return every result of a search."""
+        results: list[tuple[Item, float | None]] = []
+        for stored, matrix, end in self._stored.values():
+            is_found = (end is None or end > now) and stored.namespace[: len(prefix)] == prefix
+            if is_found and (accepts is None or accepts(stored.value)):
+                score = None
+                if vector is not None and matrix is not None and len(matrix):
+                    score = float((matrix @ vector).max())
+                results.append((stored, score))
+        results.sort(key=lambda result: (result[0].namespace, result[0].key))
+        results.sort(key=lambda result: result[0].updated_at, reverse=True)
+        return sorted(results, key=lambda result: 2.0 if result[1] is None else -result[1])
+
+
+def _expiry(stored: Item, now: datetime) -> datetime | None:
+    return None if stored.ttl is None else now + timedelta(minutes=stored.ttl)
+
+
+def write_and_search(open_store: Callable[[], MemoryStore], seed: int, steps: int) -> None:
+    """Write random items with two stores of one location; compare their searches with all items."""
+    rng, now, expected = random.Random(seed), NOON, EveryItem()  # noqa: S311
+    with closing(open_store()) as first, closing(open_store()) as second:
+        for _ in range(steps):
+            now += timedelta(seconds=rng.choice([0, 1, 20]))
+            items = rng.choice([first, second]).items
+            new = [
+                item(f"{' '.join(prefix)} {key}", value=rng.choice("123"), ttl=ttl, updated_at=now)
+                for prefix in rng.sample(PREFIXES[1:], 2)
+                for key in rng.sample("klmn", 2)
+                for ttl in rng.choices([None, 0.5], [3, 1])
+            ]
+            vectors = rng.choices(VECTORS, k=len(new))
+            gone = [(prefix, rng.choice("kl")) for prefix in rng.sample(PREFIXES[1:], 2)]
+            action = rng.choice(["write", "write", "delete", "none"])
+            if action == "write":
+                items.write(new, vectors, [], now)
+                expected.write(new, vectors, now)
+            elif action == "delete":
+                items.write([], [], gone, now)
+                expected.write([], [], now)
+                expected.remove(gone)
+            for store in (first, second):
+                prefix, accepts = rng.choice(PREFIXES), rng.choice([None, None, "1".__ne__])
+                vector = rng.choice([None, EAST[0], np.array([0.6, 0.8, 0.0], np.float32)])
+                every = expected.search(prefix, now, vector, accepts)
+                limit, offset = rng.choice([(3, 0), (3, 2), (99, 0)])
+                page = store.items.search(
+                    prefix, now, vector=vector, accepts=accepts, limit=limit, offset=offset
+                )
+                assert page == every[offset : offset + limit]
+                if rng.random() < 0.2:
+                    read = [result for result, _ in page]
+                    store.items.refresh(read, now)
+                    expected.refresh(read, now)
 
 
 class ItemContract:
@@ -91,6 +180,9 @@ class ItemContract:
             accepts = lambda value: value != '"near"'  # noqa: E731
             results = items.search((), NOON, vector=EAST[0], accepts=accepts, limit=2, offset=1)
             assert [result.key for result, _ in results] == ["far", "empty"]
+
+    def test_searches_equal_those_without_an_index(self) -> None:
+        write_and_search(self.open_store, seed=1, steps=40)
 
     def test_expired_items_are_not_returned_and_a_refresh_restarts_the_time(self) -> None:
         with self.holding(item("a k", ttl=1.0), item("b k")) as items:

@@ -1,18 +1,22 @@
-"""In-memory cache of users' search indexes, limited in bytes."""
+"""In-memory cache of search indexes, of users' memories and of items, limited in bytes."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
+from .item_index import ItemIndex
 from .user_index import UserIndex
+
+I = TypeVar("I")  # noqa: E741 - an index
 
 
 @dataclass(slots=True)
-class CachedIndex:
-    """One user's index, and the lock to hold while reading or refreshing it.
+class CachedIndex(Generic[I]):
+    """An index, and the lock to hold while reading or refreshing it.
 
     Attributes:
         index: The index.
@@ -21,15 +25,16 @@ class CachedIndex:
         lock: The lock.
     """
 
-    index: UserIndex
+    index: I
     owner: Hashable = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class IndexCache:
-    """Cache of users' indexes, which drops the least recently used ones.
+    """Cache of indexes, which drops the least recently used ones.
 
-    The index in use is kept even if it alone exceeds the budget.
+    The key of an index is a user id, or for items an `item_key`. The index in use is kept even if
+    it alone exceeds the budget.
 
     Args:
         budget: Maximum size of all indexes together, in bytes.
@@ -37,9 +42,9 @@ class IndexCache:
     """
 
     def __init__(self, budget: int, dimension: int) -> None:
-        self._budget, self._dimension = budget, dimension
-        self._indexes: OrderedDict[str, CachedIndex] = OrderedDict()
-        self._sizes: dict[str, int] = {}
+        self._budget, self.dimension = budget, dimension
+        self._indexes: OrderedDict[Hashable, CachedIndex[Any]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -48,30 +53,49 @@ class IndexCache:
         with self._lock:
             return sum(self._sizes.values())
 
-    def get(self, user_id: str) -> CachedIndex:
+    def get(self, user_id: str) -> CachedIndex[UserIndex]:
         """Return a user's cached index, or a new empty one."""
-        with self._lock:
-            cached = self._indexes.get(user_id)
-            if cached is None:
-                cached = self._indexes[user_id] = CachedIndex(UserIndex(self._dimension))
-            self._indexes.move_to_end(user_id)
-            return cached
+        return self._get(user_id, UserIndex)
 
-    def resize(self, user_id: str, nbytes: int) -> None:
-        """Record the size of a user's index; drop other indexes until all fit into the budget."""
+    def get_items(self, prefix: str) -> CachedIndex[ItemIndex]:
+        """Return the cached index of the items under the path of a prefix, or a new empty one."""
+        return self._get(item_key(prefix), ItemIndex)
+
+    def find_items(self, path: str) -> list[CachedIndex[ItemIndex]]:
+        """Return the cached indexes that may have items of a path."""
+        ends = [end for end, character in enumerate(path, 1) if character == "/"]
         with self._lock:
-            if user_id in self._indexes:
-                self._sizes[user_id] = nbytes
+            indexes = (self._indexes.get(item_key(path[:end])) for end in ends)
+            return [cached for cached in indexes if cached is not None]
+
+    def resize(self, key: Hashable, nbytes: int) -> None:
+        """Record the size of an index; drop other indexes until all fit into the budget."""
+        with self._lock:
+            if key in self._indexes:
+                self._sizes[key] = nbytes
             total = sum(self._sizes.values())
             for other in list(self._indexes):
                 if total <= self._budget:
                     break
-                if other != user_id:
+                if other != key:
                     total -= self._sizes.pop(other, 0)
                     del self._indexes[other]
 
-    def drop(self, user_id: str) -> None:
-        """Drop a user's index."""
+    def drop(self, key: Hashable) -> None:
+        """Drop an index."""
         with self._lock:
-            self._indexes.pop(user_id, None)
-            self._sizes.pop(user_id, None)
+            self._indexes.pop(key, None)
+            self._sizes.pop(key, None)
+
+    def _get(self, key: Hashable, new_index: Callable[[int], I]) -> CachedIndex[I]:
+        with self._lock:
+            cached = self._indexes.get(key)
+            if cached is None:
+                cached = self._indexes[key] = CachedIndex(new_index(self.dimension))
+            self._indexes.move_to_end(key)
+            return cached
+
+
+def item_key(prefix: str) -> Hashable:
+    """Return the key of the index of the items under the path of a prefix."""
+    return ("items", prefix)

@@ -5,37 +5,42 @@ The namespaces under a prefix are one range of the primary key: see `item_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
+from memorybank_core.stores.index.cache import IndexCache
+from memorybank_core.stores.index.item_index import KEPT, ItemIndex, RankedItem
+from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
     expiry_time,
     namespace_of,
     path_of,
     path_range,
-    select_page,
     to_blob,
     to_item,
     to_row,
 )
-from memorybank_core.stores.rows import to_micros
+from memorybank_core.stores.rows import Row, to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
-from .reading import check_embedder
+from .reading import check_embedder, select_in
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _UNDER = f"path >= ? AND path < ? AND {_ALIVE}"
 _UNEMBEDDED = f"{_UNDER} AND fields IS NOT NULL AND vectors IS NULL"
-_LAST_FIRST = "ORDER BY updated_at DESC, path, key"
 _INSERT = (
     f"INSERT INTO items ({ITEM_COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (path, key) DO UPDATE SET (value, updated_at, ttl, fields, expires_at, vectors) "
     "= (excluded.value, excluded.updated_at, excluded.ttl, excluded.fields, excluded.expires_at, "
     "excluded.vectors)"
 )
+_REMOVED = "SELECT removed FROM item_changes WHERE version > ? AND removed IS NOT NULL"
+_BATCH = 4096  # rows of which the vectors are copied at a time
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
         SELECT min(path) FROM items WHERE path >= ? AND path < ?
@@ -54,6 +59,7 @@ class LocalItems:
     Args:
         connections: Connections to the file.
         embedder: The embedder of the vectors.
+        cache: The indexes of the store.
         erase: Overwrites the remains of deleted rows; returns False if it could not.
     """
 
@@ -61,9 +67,11 @@ class LocalItems:
         self,
         connections: Connections,
         embedder: ExpectedEmbedder,
+        cache: IndexCache,
         erase: Callable[[], bool],
     ) -> None:
         self._connections, self._embedder, self._erase = connections, embedder, erase
+        self._cache = cache
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
@@ -82,21 +90,19 @@ class LocalItems:
         limit: int = 10,
         offset: int = 0,
     ) -> list[tuple[Item, float | None]]:
-        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`.
-
-        Reads and compares every vector under the prefix.
-        """
-        columns = ITEM_COLUMNS if vector is None else f"{ITEM_COLUMNS}, vectors"
-        select = f"SELECT {columns} FROM items WHERE {_UNDER}"
-        under = (*path_range(prefix), to_micros(now))
-        with self._connections.read() as db:
-            if vector is not None:
-                check_embedder(self._embedder, db)
-            if vector is None and accepts is None:
-                rows = db.execute(f"{select} {_LAST_FIRST} LIMIT ?", (*under, offset + limit))
-            else:
-                rows = db.execute(f"{select} ORDER BY path, key", under)
-            return select_page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
+        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`."""
+        source = _Source(
+            self._connections, self._embedder, prefix, now, embedded=vector is not None
+        )
+        return search_items(
+            self._cache,
+            path_of(prefix),
+            source,
+            vector=vector,
+            accepts=accepts,
+            limit=limit,
+            offset=offset,
+        )
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
@@ -129,6 +135,10 @@ class LocalItems:
             db.execute("DELETE FROM items WHERE expires_at <= ?", (to_micros(now),))
             db.executemany(_INSERT, rows)
             db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
+        for path, key in keys:
+            for cached in self._cache.find_items(path):
+                with cached.lock:
+                    cached.index.erase([(path, key)])
         return self._erase() if keys else True
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
@@ -171,3 +181,68 @@ class LocalItems:
         with self._connections.write() as db:
             check_embedder(self._embedder, db)
             db.executemany(f"UPDATE items SET vectors = ? WHERE {of_item}", changes)
+
+
+class _Source:
+    """The `ItemSource` of a prefix; triggers of the table number its changes."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        embedder: ExpectedEmbedder,
+        prefix: Namespace,
+        now: datetime,
+        *,
+        embedded: bool,
+    ) -> None:
+        self._connections, self._embedder, self._embedded = connections, embedder, embedded
+        self._range, self._now = path_range(prefix), to_micros(now)
+
+    def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change, and the rows of items; see `ItemSource`."""
+        select = f"SELECT version, {ITEM_COLUMNS} FROM items WHERE {_ALIVE}"
+        versions = [item.version for item in items]
+        with self._read() as db:
+            rows = list(select_in(db, select, (self._now,), "version", versions))
+            return _read_last_change(db), rows
+
+    def read_all(self) -> Iterator[Row]:
+        """Yield the rows of all items; see `ItemSource`."""
+        columns = ITEM_COLUMNS + (", vectors" if self._embedded else "")
+        select = f"SELECT {columns} FROM items WHERE {_UNDER} ORDER BY path, key"
+        with self._read() as db:
+            yield from db.execute(select, (*self._range, self._now))
+
+    def refresh(self, index: ItemIndex) -> ItemIndex:
+        """Load what changed; see `ItemSource`."""
+        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
+        under = "path >= ? AND path < ?"
+        with self._read() as db:
+            last_change = _read_last_change(db)
+            seen = -KEPT - 1 if index.seen is None else index.seen[""]
+            if 0 <= last_change[""] - seen <= KEPT:
+                changed = f"SELECT {columns} FROM items INDEXED BY items_by_version"
+                values = seen, *self._range
+                rows = db.execute(f"{changed} WHERE version > ? AND {under}", values).fetchall()
+                removed = db.execute(_REMOVED, (seen,))
+                index.apply(rows, [version for (version,) in removed])
+            else:
+                index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
+                cursor = db.execute(f"SELECT {columns} FROM items WHERE {under}", self._range)
+                while rows := cursor.fetchmany(_BATCH):
+                    index.apply(rows)
+        index.seen = last_change
+        return index
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; check the embedder if vectors are compared."""
+        with self._connections.read() as db:
+            if self._embedded:
+                check_embedder(self._embedder, db)
+            yield db
+
+
+def _read_last_change(db: sqlite3.Connection) -> dict[str, int]:
+    (version,) = db.execute("SELECT coalesce(max(version), 0) FROM item_changes").fetchone()
+    return {"": version}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from memorybank_core.errors import NotABankError, SchemaTooNewError, StoreWriteError
+from memorybank_core.stores.index.item_index import KEPT
 
 APPLICATION_ID = 0x4D42414E  # "MBAN"
 PAGE_SIZE = 8192  # a row with a vector of 384 floats fits without an overflow page
@@ -94,6 +96,27 @@ MIGRATIONS = (
     CREATE INDEX items_unembedded ON items (path) WHERE fields IS NOT NULL AND vectors IS NULL;
     """,
     "ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+    f"""
+    ALTER TABLE items ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX items_by_version ON items (version);
+    CREATE TABLE item_changes (version INTEGER PRIMARY KEY, removed INTEGER);
+    CREATE TRIGGER item_inserted AFTER INSERT ON items BEGIN
+        INSERT INTO item_changes (removed) VALUES (NULL);
+        UPDATE items SET version = last_insert_rowid() WHERE path = new.path AND key = new.key;
+        DELETE FROM item_changes WHERE version <= last_insert_rowid() - {KEPT};
+    END;
+    CREATE TRIGGER item_updated AFTER UPDATE OF path, key, value, updated_at, fields, vectors
+    ON items BEGIN
+        INSERT INTO item_changes (removed) VALUES (old.version);
+        UPDATE items SET version = last_insert_rowid() WHERE path = new.path AND key = new.key;
+        DELETE FROM item_changes WHERE version <= last_insert_rowid() - {KEPT};
+    END;
+    CREATE TRIGGER item_deleted AFTER DELETE ON items BEGIN
+        INSERT INTO item_changes (removed) VALUES (old.version);
+        DELETE FROM item_changes WHERE version <= last_insert_rowid() - {KEPT};
+    END;
+    UPDATE items SET fields = fields
+    """,  # triggers, because a process with an older package may have the file open
 )
 """The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 
@@ -157,7 +180,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(_version(connection, path), len(MIGRATIONS)):
-            for statement in MIGRATIONS[number].split(";"):
+            for statement in _split(MIGRATIONS[number]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
@@ -165,6 +188,16 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         connection.rollback()
         raise
+
+
+def _split(script: str) -> Iterator[str]:
+    """Yield the statements of a script; the body of a trigger is part of its statement."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -45,7 +45,7 @@ _CHANGED = "(recalls OR strength <> 1 OR last_recalled_at OR archived_at OR pinn
 
 
 def refresh(
-    db: sqlite3.Connection, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex
+    db: sqlite3.Connection, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex[UserIndex]
 ) -> bool:
     """Load what was written since the last refresh; return whether there was anything."""
     user_key, version, rewritten = db.execute(

@@ -36,7 +36,7 @@ class LocalStore(DeprecatedStateCalls):
         path: The file; created, readable only by its owner, if it does not exist.
         embedder: Name of the embedder whose vectors the file holds.
         dimension: Length of its vectors.
-        cache_bytes: Maximum size of all users' indexes together, in bytes.
+        cache_bytes: Maximum size of all indexes, of users and of items, together, in bytes.
         busy_timeout: Seconds to wait for another process's write.
 
     Raises:
@@ -67,7 +67,7 @@ class LocalStore(DeprecatedStateCalls):
         except BaseException:
             self._connections.close()
             raise
-        self._items = LocalItems(self._connections, self._embedder, self._erase)
+        self._items = LocalItems(self._connections, self._embedder, self._cache, self._erase)
 
     @property
     def items(self) -> LocalItems:
@@ -76,7 +76,7 @@ class LocalStore(DeprecatedStateCalls):
 
     @property
     def cache_nbytes(self) -> int:
-        """Current size of all users' indexes in bytes."""
+        """Current size of all indexes in bytes."""
         return self._cache.nbytes
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:

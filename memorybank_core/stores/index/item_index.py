@@ -11,15 +11,15 @@ order of their commits, and keep the versions of removed states for the last `KE
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 
 from memorybank_core.protocols import Array, Matrix, Vector
-
-from .rows import Row
+from memorybank_core.stores.item_rows import best_cosines
+from memorybank_core.stores.rows import Row
 
 KEPT = 10_000
 """Number of changes for which stores keep the removed versions; an older index is built again."""
@@ -32,13 +32,14 @@ _ROW = np.dtype(
 )
 """The columns of an item: its vectors are `windows` rows from `first` on."""
 
+_NO_NAME = ("", "")  # of a removed item
 _ROUNDING = 1e-5  # how far two ways to compute a cosine in single precision may differ
 _NAME_BYTES = 240  # of a tuple, its place in a dict and its strings, without their characters
+_BATCH = 4_096  # items whose vectors are copied at a time
 _FEWEST_REMOVED = 256  # below this number, the space of removed items is not reused
 
 
-@dataclass(frozen=True, slots=True)
-class RankedItem:
+class RankedItem(NamedTuple):
     """An item in the order of a search.
 
     Attributes:
@@ -63,10 +64,10 @@ class ItemIndex:
         seen: The last change that it holds, by root; None before the first load.
     """
 
-    def __init__(self, dimension: int, *, embedded: bool) -> None:
-        self.embedded, self.seen = embedded, None
+    def __init__(self, dimension: int, *, embedded: bool = False) -> None:
+        self.embedded = embedded
         self.seen: dict[str, int] | None = None
-        self._names: list[Name | None] = []  # None: removed
+        self._names: list[Name] = []
         self._positions: dict[Name, int] = {}
         self._name_bytes = 0
         self._rows = np.zeros(0, _ROW)
@@ -100,39 +101,36 @@ class ItemIndex:
         """Remove items by name, and overwrite their vectors."""
         self._remove([self._positions[name] for name in names if name in self._positions])
 
-    def rank(self, vector: Vector | None, count: int) -> Iterator[RankedItem]:
-        """Yield the first `count` items in the order of a search; see `ItemStore.search`."""
-        alive = self._rows["alive"]
-        if vector is not None and self._vectors.ntotal:
-            near = np.flatnonzero(alive & (self._rows["windows"] > 0))
-            alive = alive & (self._rows["windows"] == 0)
-            if len(near):
-                yield from self._rank_by_cosine(near, vector, count)
-                count -= len(near)
-        if count > 0:
-            yield from self._rank_by_time(np.flatnonzero(alive), count)
+    def rank(self, vector: Vector | None, count: int) -> list[RankedItem]:
+        """Return the first `count` items in the order of a search; see `ItemStore.search`."""
+        rest = self._rows["alive"]
+        results: list[RankedItem] = []
+        if vector is not None:
+            near = rest & (self._rows["windows"] > 0)
+            rest = rest & (self._rows["windows"] == 0)
+            results = self._rank_by_cosine(np.flatnonzero(near), vector, count)
+        return results + self._rank_by_time(np.flatnonzero(rest), count - len(results))
 
-    def _rank_by_cosine(self, near: Array, vector: Vector, count: int) -> Iterator[RankedItem]:
-        """Yield the items nearest to a vector; those as near, by time."""
-        with_vectors = np.flatnonzero(self._rows["windows"])
-        cosines = _view_vectors(self._vectors) @ vector
-        best = np.full(len(self._rows), -np.inf, np.float32)
-        best[with_vectors] = np.maximum.reduceat(cosines, self._rows["first"][with_vectors])
+    def _rank_by_cosine(self, near: Array, vector: Vector, count: int) -> list[RankedItem]:
+        """Return the nearest of items with vectors; of equally near ones, the last updated."""
+        if count < 1 or not len(near):
+            return []
         if count < len(near):
-            limit = np.partition(best[near], -count)[-count] - _ROUNDING
-            near = near[best[near] >= limit]
-        exact = self._compute_cosines(near, vector)
-        order = self._sort(near, exact)[:count]
-        for index in order:
-            yield self._to_ranked(int(near[index]), float(exact[index]))
+            best = self._estimate_cosines(vector)[near]
+            near = near[best >= np.partition(best, -count)[-count] - _ROUNDING]
+        cosines = self._compute_cosines(near, vector)
+        order = self._sort(near, cosines)[:count]
+        return self._to_ranked(near[order], cosines[order].tolist())
 
-    def _rank_by_time(self, positions: Array, count: int) -> Iterator[RankedItem]:
-        """Yield the items that were updated last."""
+    def _rank_by_time(self, positions: Array, count: int) -> list[RankedItem]:
+        """Return the last updated items."""
+        if count < 1 or not len(positions):
+            return []
         if count < len(positions):
             updated = self._rows["updated"][positions]
             positions = positions[updated >= np.partition(updated, -count)[-count]]
-        for index in self._sort(positions, np.zeros(len(positions), np.float32))[:count]:
-            yield self._to_ranked(int(positions[index]), None)
+        order = self._sort(positions, np.zeros(len(positions), np.float32))[:count]
+        return self._to_ranked(positions[order], [None] * len(order))
 
     def _sort(self, positions: Array, scores: Array) -> list[int]:
         """Return the order of items: by score, the highest first, then time, then name."""
@@ -146,18 +144,29 @@ class ItemIndex:
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             if end - start > 1:
                 ties = sorted_order[start:end]
-                ties.sort(key=lambda index: self._names[positions[index]] or ("", ""))
+                ties.sort(key=lambda index: self._names[positions[index]])
                 sorted_order[start:end] = ties
         return sorted_order
 
+    def _estimate_cosines(self, vector: Vector) -> Array:
+        """Return the best cosine of each position, except for rounding; -inf without vectors."""
+        best = np.full(len(self._rows), -np.inf, np.float32)
+        positions = np.flatnonzero(self._rows["windows"])
+        cosines = _view_vectors(self._vectors) @ vector
+        best[positions] = np.maximum.reduceat(cosines, self._rows["first"][positions])
+        return best
+
     def _compute_cosines(self, positions: Array, vector: Vector) -> Array:
-        """Return the best cosine of each item, rounded to float32, so that equal ones are equal."""
-        first, windows = self._rows["first"][positions], self._rows["windows"][positions]
-        starts = np.cumsum(windows) - windows
-        rows = np.repeat(first - starts, windows) + np.arange(windows.sum())
-        vectors = _view_vectors(self._vectors)[rows].astype(np.float64)
-        cosines: Array = np.maximum.reduceat(vectors @ vector.astype(np.float64), starts)
-        return cosines.astype(np.float32)
+        """Return the best cosine of each item, see `best_cosines`."""
+        exact = np.zeros(len(positions), np.float32)
+        vectors = _view_vectors(self._vectors)
+        for start in range(0, len(positions), _BATCH):
+            items = self._rows[positions[start : start + _BATCH]]
+            windows = items["windows"]
+            rows = np.repeat(items["first"] - (np.cumsum(windows) - windows), windows)
+            near = vectors[rows + np.arange(len(rows))]
+            exact[start : start + _BATCH] = best_cosines(near, windows, vector)
+        return exact
 
     def _append(self, rows: Sequence[Row]) -> None:
         """Add items whose names are not in the index."""
@@ -181,10 +190,9 @@ class ItemIndex:
     def _remove(self, positions: Sequence[int]) -> None:
         for position in positions:
             name = self._names[position]
-            if name is not None:
-                del self._positions[name]
-                self._name_bytes -= _NAME_BYTES + len(name[1])
-            self._names[position] = None
+            del self._positions[name]
+            self._name_bytes -= _NAME_BYTES + len(name[1])
+            self._names[position] = _NO_NAME
             first, windows = self._rows["first"][position], self._rows["windows"][position]
             _view_vectors(self._vectors)[first : first + windows] = 0
             self._rows["alive"][position] = False
@@ -200,12 +208,11 @@ class ItemIndex:
         self._vectors, self._rows = vectors, self._rows[kept]
         self._rows["first"] = np.cumsum(self._rows["windows"]) - self._rows["windows"]
         self._names = [self._names[position] for position in kept]
-        self._positions = {name: n for n, name in enumerate(self._names) if name is not None}
+        self._positions = {name: n for n, name in enumerate(self._names)}
 
-    def _to_ranked(self, position: int, score: float | None) -> RankedItem:
-        name = self._names[position]
-        assert name is not None
-        return RankedItem(name, int(self._rows["version"][position]), score)
+    def _to_ranked(self, positions: Array, scores: Sequence[float | None]) -> list[RankedItem]:
+        names = [self._names[position] for position in positions.tolist()]
+        return list(map(RankedItem, names, self._rows["version"][positions].tolist(), scores))
 
 
 def _view_vectors(index: faiss.IndexFlatIP) -> Matrix:

@@ -1,0 +1,170 @@
+"""The index of items: current after any write by anyone, bounded, and without deleted items."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from memorybank_core.protocols import Item
+from memorybank_core.stores import LocalStore
+from memorybank_core.stores.index import item_index, item_search
+from memorybank_core.stores.sqlite import items, schema
+from memorybank_core.testing.items import write_and_search
+
+NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
+VECTORS = np.random.default_rng(1).normal(size=(400, 64)).astype(np.float32)
+LIMITS = {
+    "usual": (),
+    "few changes kept": ((items, "KEPT", 2),),
+    "space reused": ((item_index, "_FEWEST_REMOVED", 0), (item_index, "_BATCH", 2)),
+    "few rows": ((item_search, "_FIRST_ROWS", 1), (item_search, "_MOST_ROWS", 4)),
+    "no attempts": ((item_search, "_ATTEMPTS", 1),),
+}
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_searches_equal_those_without_an_index(tmp_path, monkeypatch, limits, seed):
+    for module, name, value in LIMITS[limits]:
+        monkeypatch.setattr(module, name, value)
+    path = tmp_path / "bank.db"
+    write_and_search(lambda: LocalStore(path, embedder="by-hand", dimension=3), seed, 60)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with closing(LocalStore(tmp_path / "bank.db", embedder="a", dimension=64)) as store:
+        yield store
+
+
+@pytest.fixture
+def refreshes(monkeypatch):
+    """Return a list that collects the number of items before each refresh."""
+    sizes, refresh = [], items._Source.refresh
+    counted = lambda source, index: sizes.append(len(index)) or refresh(source, index)  # noqa: E731
+    monkeypatch.setattr(items._Source, "refresh", counted)
+    return sizes
+
+
+def write(store, prefix, count, *, value="{}", start=0):
+    names = [f"{number:04}" for number in range(start, start + count)]
+    new = [Item((prefix, "x"), name, value, NOON, NOON, fields=("$",)) for name in names]
+    store.items.write(new, [vector[None] for vector in VECTORS[start : start + count]], [], NOON)
+
+
+def best(store, prefix, number, **options):
+    return store.items.search(prefix, NOON, vector=VECTORS[number], limit=1, **options)[0][0].key
+
+
+def test_only_what_changed_is_loaded(store, refreshes, monkeypatch):
+    write(store, "a", 300)
+    write(store, "b", 20)
+    assert [best(store, ("a",), number) for number in (7, 8, 9)] == ["0007", "0008", "0009"]
+    assert refreshes == [0]
+    monkeypatch.setattr(items, "_BATCH", 0)  # no index can be built again
+    write(store, "a", 1, start=300)
+    write(store, "b", 1, start=301)
+    assert best(store, ("a",), 300) == "0300"
+    assert store.items.search(("a",), NOON, limit=400)[0][1] is None
+    assert refreshes == [0, 300]
+
+
+def test_a_filter_reads_the_best_items_first(store):
+    write(store, "a", 300, value='"no"')
+    write(store, "a", 100, start=300, value='"yes"')
+    read = []
+    accepts = lambda value: read.append(value) or value == '"yes"'  # noqa: E731
+    assert best(store, (), 350, accepts=accepts) == "0350"
+    assert len(read) == 64
+    read.clear()
+    found = store.items.search((), NOON, vector=VECTORS[0], accepts=accepts, limit=100)
+    assert len(found) == 100
+    assert len(read) <= 100 + 400
+
+
+def test_any_writer_of_the_file_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "old.db"
+    insert = "INSERT INTO items VALUES (?, ?, '1', 0, ?, NULL, NULL, NULL, ?)"
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        with closing(sqlite3.connect(path)) as db:
+            schema.migrate(db, path)
+            rows = [("/a/", f"k{n}", n, VECTORS[n].tobytes()) for n in range(5)]
+            db.executemany(insert, rows)
+            db.commit()
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as old,
+        closing(LocalStore(path, embedder="a", dimension=64)) as store,
+    ):
+        find = lambda number: best(store, ("a",), number)  # noqa: E731
+        assert [find(number) for number in range(5)] == ["k0", "k1", "k2", "k3", "k4"]
+        names = "path, key, value, created_at, updated_at, ttl, fields, expires_at, vectors"
+        insert = insert.replace("items", f"items ({names})")
+        old.execute(insert, ("/a/", "new", 9, VECTORS[5].tobytes()))
+        assert find(5) == "new"
+        old.execute("UPDATE items SET vectors = ? WHERE key = 'k0'", (VECTORS[6].tobytes(),))
+        assert find(6) == "k0"
+        old.execute("DELETE FROM items WHERE key = 'k0'")
+        assert find(6) != "k0"
+        old.execute("UPDATE items SET expires_at = 1 WHERE key = 'k1'")
+        assert find(1) != "k1"
+
+
+def test_deleted_items_are_overwritten_in_memory_at_once(store):
+    write(store, "a", 3)
+    for prefix in ((), ("a",), ("a", "x")):
+        best(store, prefix, 1)
+    store.items.write([], [], [(("a", "x"), "0001")], NOON)
+    for prefix in ("/", "/a/", "/a/x/"):
+        index = store._cache.get_items(prefix).index
+        assert len(index) == 2
+        assert ("/a/x/", "0001") not in index._names
+        vectors = item_index._view_vectors(index._vectors)
+        assert not (vectors == VECTORS[1]).any()
+        assert (vectors == VECTORS[2]).all(axis=1).any()
+
+
+def test_indexes_of_items_and_of_users_share_one_budget(tmp_path):
+    embedder = HashingEmbedder(64)
+    with closing(
+        LocalStore(tmp_path / "b.db", embedder=embedder.name, dimension=64, cache_bytes=400_000)
+    ) as store:
+        bank = MemoryBank(store, embedder)
+        for number in range(8):
+            write(store, f"root-{number}", 200)
+            bank.add([Turn("tea", at=NOON)], user_id=f"user-{number}")
+        largest = 0
+        for number in range(8):
+            assert best(store, (f"root-{number}",), 3) == "0003"
+            assert bank.search("tea", user_id=f"user-{number}")
+            largest = max(largest, store.cache_nbytes)
+        assert 200_000 < largest <= 400_000
+        assert [best(store, (f"root-{number}",), 5) for number in range(8)] == ["0005"] * 8
+
+
+def test_a_search_ends_although_others_write_all_the_time(store, monkeypatch):
+    write(store, "a", 20)
+    read = items._Source.read
+
+    def write_and_read(source, ranked):
+        write(store, "b", 1, start=len(attempts))
+        attempts.append(len(ranked))
+        return read(source, ranked)
+
+    attempts = []
+    monkeypatch.setattr(items._Source, "read", write_and_read)
+    assert best(store, ("a",), 7) == "0007"
+    assert len(attempts) == item_search._ATTEMPTS
+
+
+def test_time_to_live_is_restarted_without_a_refresh_of_the_index(store, refreshes):
+    new = Item(("a",), "k", "{}", NOON, NOON, ttl=1.0)
+    store.items.write([new], [None], [], NOON)
+    later = NOON + timedelta(minutes=1)
+    assert store.items.search((), later) == []
+    store.items.refresh([new], later)
+    assert store.items.search((), later) == [(new, None)]
+    assert len(refreshes) == 1
