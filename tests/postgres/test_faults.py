@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 import psycopg
-from postgres_servers import installs, name_of, running
+from fault_proxy import FaultProxy
+from postgres_servers import connect, installs, name_of, running
 
 from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
 from memorybank_core.errors import StoreBusyError, StoreUnavailableError
@@ -116,6 +117,18 @@ def test_connections_lost_during_transactions_lose_nothing(server, url):
                 (name_of(url),),
             )
     assert_complete(load)
+
+
+def test_connections_cut_around_commit_lose_nothing_and_repeat_nothing(server, url):
+    """The proxy cuts before COMMIT reaches the server, before its answer, and after it."""
+    if not (proxy := FaultProxy.before(url)):
+        pytest.skip("the server has no socket in a folder")
+    with closing(proxy):
+        with Load(proxy.url(url)) as load, proxy:
+            time.sleep(2)
+        load.url = url
+        assert_complete(load)
+        assert min(proxy.cuts[when] for when in ("before", "during", "after")) > 3
 
 
 CLIENT = """
@@ -230,7 +243,7 @@ def test_an_unreachable_server_raises_and_the_store_works_again_when_it_is_back(
 def test_a_call_that_is_blocked_too_long_raises_store_busy_error(url):
     with (
         closing(open_store(url, statement_timeout=0.3)) as store,
-        psycopg.connect(url) as other,
+        connect(url) as other,
     ):
         store.add(ADA, [turn("a")], [EAST])
         other.execute("SELECT FROM memorybank.users WHERE user_id = %s FOR UPDATE", (ADA,))

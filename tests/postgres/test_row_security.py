@@ -1,5 +1,6 @@
 """Row-level security: a connection with the scope of one user sees no rows of another."""
 
+import re
 from contextlib import closing
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 import psycopg
-from postgres_servers import emptied
+from postgres_servers import connect, emptied
 from test_postgres_contract import TestPostgresStore as ContractTests
 
 from memorybank_core import InvalidInputError
@@ -21,20 +22,25 @@ TABLES = ("users", "memories", "vectors", "recalls", "digests")
 
 @pytest.fixture(scope="module")
 def database(postgres):
-    """Create a bank with row-level security, and a role that is not a superuser."""
-    url = postgres.new()
-    init(url, Layout("by-hand", 3, partitions=2, row_security=True))
-    with psycopg.connect(url) as db:
-        db.execute("DROP ROLE IF EXISTS app")
-        db.execute("CREATE ROLE app LOGIN")
-        db.execute("GRANT USAGE ON SCHEMA memorybank TO app")
-        db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO app")
+    url = create_with_role(postgres)
     yield url
     postgres.drop(url)
 
 
+def create_with_role(postgres):
+    """Create a bank with row-level security, and a role that is not a superuser."""
+    url = postgres.new()
+    init(url, Layout("by-hand", 3, partitions=2, row_security=True))
+    with connect(url) as db:
+        db.execute("DROP ROLE IF EXISTS app")
+        db.execute("CREATE ROLE app LOGIN")
+        db.execute("GRANT USAGE ON SCHEMA memorybank TO app")
+        db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO app")
+    return url
+
+
 def as_app(url):
-    return url.replace("postgres@", "app@")
+    return re.sub("//[^/]*@", "//app@", url)
 
 
 class TestWithRowSecurity(ContractTests):
@@ -51,7 +57,7 @@ def app(database):
             store.strengthen(user, ["a"], NOON, None, LAW)
             store.set_digests(user, [Portrait(user, "kind", None, None, NOON)])
             store.items.write([item(f"{user} k")], [None], [], NOON)
-    with psycopg.connect(as_app(database), autocommit=True) as db:
+    with connect(as_app(database), autocommit=True) as db:
         yield db
     emptied(database)
 
