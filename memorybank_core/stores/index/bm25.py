@@ -1,7 +1,7 @@
 """BM25 index of one user's memories: an inverted index in numpy.
 
 Terms are stored as 32-bit checksums, sorted, with contiguous postings. The latest postings are
-kept unsorted in a tail, which is merged when it grows long.
+kept in the order of writing, in a tail, which is merged when it grows long.
 """
 
 from __future__ import annotations
@@ -9,16 +9,26 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from memorybank_core.protocols import Array
 from memorybank_core.stores.rules import K1, B
 
+from .arrays import GrowingArray, largest
+
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """A distinct term of a memory and its count, as stored on disk."""
 
-_TAIL = 16_384  # postings that the tail may hold, however small the index is
+PRUNE_FROM = 30_000
+"""Number of memories from which on not all of them are scored."""
+
+_TAIL = 4_096  # postings that the tail may hold, however small the index is
+_TAIL_PART = 64  # the tail may hold one posting in 64
+_ROUNDING = 1e-9  # slack of comparisons between sums in different order
+_FREQUENT = 1_000  # memories of a term that is worth skipping
+_LOOKUPS = 32  # looking up one memory takes as long as reading the counts of 32
 _MAX_COUNT = 65_535
 
 
@@ -35,15 +45,16 @@ def postings(terms: Iterable[str]) -> bytes:
 
 
 class LexicalIndex:
-    """BM25 scores of n memories; positions 0..n-1 are in the order of adding."""
+    """BM25 of n memories; positions 0..n-1 are in the order of adding."""
 
     def __init__(self) -> None:
-        self._lengths = np.zeros(0, np.float32)
+        self._lengths = GrowingArray(np.float32)
         self._keys, self._starts = np.zeros(0, np.uint32), np.zeros(1, np.int64)
         self._docs, self._counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
-        self._tail_keys = np.zeros(0, np.uint32)
-        self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
         self._sorted = 0  # number of memories whose postings are sorted
+        self._tail_keys, self._tail_docs = GrowingArray(np.uint32), GrowingArray(np.int32)
+        self._tail_counts = GrowingArray(np.uint16)
+        self._norms: Array | None = None
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -51,8 +62,9 @@ class LexicalIndex:
     @property
     def nbytes(self) -> int:
         """Size of the arrays in bytes."""
-        arrays = (value for value in vars(self).values() if isinstance(value, np.ndarray))
-        return sum(array.nbytes for array in arrays)
+        arrays = (self._keys, self._starts, self._docs, self._counts)
+        tail = (self._tail_keys, self._tail_docs, self._tail_counts)
+        return sum(array.nbytes for array in (*arrays, *tail)) + 3 * self._lengths.nbytes
 
     def extend(self, entries: Array, sizes: Array) -> None:
         """Add memories with their postings.
@@ -61,65 +73,196 @@ class LexicalIndex:
             entries: `POSTING`, shape (sum of `sizes`,).
             sizes: int, shape (n,); number of postings of each memory.
         """
-        owners = np.repeat(np.arange(len(sizes)), sizes)
-        lengths = np.bincount(owners, weights=entries["count"], minlength=len(sizes))
-        docs = (owners + len(self)).astype(np.int32)
-        self._lengths = np.append(self._lengths, lengths.astype(np.float32))
-        self._tail_keys = np.append(self._tail_keys, entries["term"])
-        self._tail_docs = np.append(self._tail_docs, docs)
-        self._tail_counts = np.append(self._tail_counts, entries["count"])
-        if len(self._tail_keys) > max(_TAIL, len(self._docs) // 8):
-            self._merge()
+        owners = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        self._tail_docs.extend(owners + np.int32(len(self)))
+        self._tail_keys.extend(entries["term"])
+        self._tail_counts.extend(entries["count"])
+        self._lengths.extend(np.bincount(owners, entries["count"], minlength=len(sizes)))
+        self._norms = None
 
     def truncate(self, size: int) -> None:
         """Drop all memories but the first `size`."""
-        kept = self._tail_docs < size
-        self._tail_keys, self._tail_docs = self._tail_keys[kept], self._tail_docs[kept]
-        self._tail_counts = self._tail_counts[kept]
         if size < self._sorted:
             kept = self._docs < size
-            keys = np.repeat(self._keys, np.diff(self._starts))[kept]
+            ends = np.append(0, np.cumsum(kept))[self._starts]
             self._docs, self._counts = self._docs[kept], self._counts[kept]
-            self._index_terms(keys, size)
-        self._lengths = self._lengths[:size]
+            self._set_starts(self._keys, np.diff(ends))
+            self._sorted = size
+        first = int(np.searchsorted(self._tail_docs.values, size))
+        for array in (self._tail_keys, self._tail_docs, self._tail_counts):
+            array.truncate(first)
+        self._lengths.truncate(size)
+        self._norms = None
 
-    def scores(self, terms: Iterable[str]) -> Array:
-        """Return the BM25 score of every memory, float32 (n,), with Lucene's non-negative idf."""
-        result = np.zeros(len(self), np.float32)
-        if not len(self):
-            return result
-        mean_length = float(self._lengths.mean()) or 1.0
-        for key in sorted({term_key(term) for term in terms}):
-            docs, counts = self._find(key)
-            if not len(docs):
-                continue
-            idf = np.log1p((len(self) - len(docs) + 0.5) / (len(docs) + 0.5))
-            norm = K1 * (1 - B + B * self._lengths[docs] / mean_length)
-            result[docs] += idf * counts * (K1 + 1) / (counts + norm)
-        return result
+    def query(self, terms: Iterable[str]) -> LexicalQuery:
+        """Return the BM25 scores for the distinct terms of a query."""
+        if len(self._tail_keys) > max(_TAIL, len(self._docs) // _TAIL_PART):
+            self._merge()
+        if self._norms is None:
+            lengths = self._lengths.values
+            mean = float(lengths.sum(dtype=np.float64)) / max(len(self), 1) or 1.0
+            self._norms = K1 * (1 - B) + K1 * B / mean * lengths.astype(np.float64)
+        keys = np.array(sorted({term_key(term) for term in terms}), np.uint32)
+        return LexicalQuery(self._find(keys), self._norms)
 
-    def _find(self, key: int) -> tuple[Array, Array]:
-        """Return the memories that have a term, and their counts of it as float32."""
-        start = int(np.searchsorted(self._keys, np.uint32(key)))
-        stop = start + int(start < len(self._keys) and self._keys[start] == key)
-        low, high = int(self._starts[start]), int(self._starts[stop])
-        tail = np.flatnonzero(self._tail_keys == key)
-        docs = np.concatenate((self._docs[low:high], self._tail_docs[tail]))
-        counts = np.concatenate((self._counts[low:high], self._tail_counts[tail]))
-        return docs, counts.astype(np.float32)
+    def _find(self, keys: Array) -> list[TermPostings]:
+        """Return the postings of the terms with these keys, which are sorted."""
+        starts = np.searchsorted(self._keys, keys, "left")
+        stops = np.searchsorted(self._keys, keys, "right")
+        tail_keys, found = self._tail_keys.values, []
+        recent = np.flatnonzero(np.isin(tail_keys, keys)) if len(tail_keys) else np.zeros(0, int)
+        for key, low, high in zip(keys, self._starts[starts], self._starts[stops], strict=True):
+            docs, counts = self._docs[low:high], self._counts[low:high]
+            if len(recent) and len(tail := recent[tail_keys[recent] == key]):
+                docs = np.append(docs, self._tail_docs.values[tail])
+                counts = np.append(counts, self._tail_counts.values[tail])
+            if len(docs):
+                found.append(TermPostings(docs, counts, _idf(len(docs), len(self))))
+        return found
 
     def _merge(self) -> None:
-        """Merge the tail into the sorted postings."""
-        keys = np.concatenate((np.repeat(self._keys, np.diff(self._starts)), self._tail_keys))
-        order = np.argsort(keys, kind="stable")
-        self._docs = np.concatenate((self._docs, self._tail_docs))[order]
-        self._counts = np.concatenate((self._counts, self._tail_counts))[order]
-        self._index_terms(keys[order], len(self))
-        self._tail_keys = np.zeros(0, np.uint32)
-        self._tail_docs, self._tail_counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+        """Insert the tail into the sorted postings."""
+        order = _stable_argsort(self._tail_keys.values)
+        sorted_keys = self._tail_keys.values[order]
+        first = np.flatnonzero(np.append(True, sorted_keys[1:] != sorted_keys[:-1]))
+        keys, sizes = sorted_keys[first], np.diff(np.append(first, len(sorted_keys)))
+        docs, counts = self._tail_docs.values[order], self._tail_counts.values[order]
+        places = np.searchsorted(self._keys, keys, "right")
+        if self._sorted:
+            at = np.repeat(self._starts[places], sizes)
+            docs, counts = np.insert(self._docs, at, docs), np.insert(self._counts, at, counts)
+        new = ~np.isin(keys, self._keys, assume_unique=True)
+        all_keys = np.insert(self._keys, places[new], keys[new])
+        all_sizes = np.insert(np.diff(self._starts), places[new], 0)
+        all_sizes[np.searchsorted(all_keys, keys)] += sizes
+        self._docs, self._counts = docs, counts
+        self._set_starts(all_keys, all_sizes)
+        self._sorted = len(self)
+        self._tail_keys, self._tail_docs = GrowingArray(np.uint32), GrowingArray(np.int32)
+        self._tail_counts = GrowingArray(np.uint16)
 
-    def _index_terms(self, keys: Array, size: int) -> None:
-        """Record where the sorted postings of each term start; they cover `size` memories."""
-        self._keys, first = np.unique(keys, return_index=True)
-        self._starts = np.append(first, len(keys)).astype(np.int64)
-        self._sorted = size
+    def _set_starts(self, keys: Array, sizes: Array) -> None:
+        """Record where the sorted postings of each term start, from their numbers."""
+        self._keys = keys[sizes > 0]
+        self._starts = np.append(0, np.cumsum(sizes[sizes > 0]))
+
+
+@dataclass(frozen=True, slots=True)
+class TermPostings:
+    """The memories that have a term, ascending, its count in each, and its idf."""
+
+    docs: Array
+    counts: Array
+    idf: float
+
+    def scores(self, norms: Array) -> Array:
+        """Return what the term adds to the BM25 of each of its memories, float64."""
+        counts = self.counts.astype(np.float64)
+        scores: Array = self.idf * (K1 + 1) * counts / (counts + norms[self.docs])
+        return scores
+
+    def at(self, positions: Array, norms: Array) -> Array:
+        """Return what the term adds to the BM25 of the memories at these positions."""
+        if len(positions) * _LOOKUPS > len(self.docs):
+            table = np.zeros(len(norms), np.uint16)
+            table[self.docs] = self.counts
+            counts = table[positions].astype(np.float64)
+        else:
+            places = np.minimum(np.searchsorted(self.docs, positions), len(self.docs) - 1)
+            counts = np.where(self.docs[places] == positions, self.counts[places], 0.0)
+        scores: Array = self.idf * (K1 + 1) * counts / (counts + norms[positions])
+        return scores
+
+    def bound(self, least_norm: float) -> float:
+        """Return an upper bound of `scores`."""
+        count = float(self.counts.max())
+        return self.idf * (K1 + 1) * count / (count + least_norm)
+
+
+class LexicalQuery:
+    """BM25 of the memories for one query, with Lucene's non-negative idf.
+
+    With many memories, the scores of frequent terms are computed only for memories that can be
+    among the best (MaxScore: Turtle & Flood 1995). The result is the same.
+
+    Args:
+        terms: The postings of the query's terms.
+        norms: float64 (n,); the length normalization of each memory.
+    """
+
+    def __init__(self, terms: list[TermPostings], norms: Array) -> None:
+        self._terms = sorted(terms, key=lambda term: len(term.docs))
+        self._norms = norms
+        self._sums = np.zeros(len(norms))  # of the first terms
+        self._summed = 0  # number of those terms
+        if len(norms) < PRUNE_FROM:
+            self._sum(len(terms))
+
+    def scores(self, positions: Array) -> Array:
+        """Return the scores of the memories at these positions, float64."""
+        scores: Array = self._sums[positions]
+        for term in self._terms[self._summed :]:
+            scores += term.at(positions, self._norms)
+        return scores
+
+    def best(self, count: int, allowed: Array | None) -> Array:
+        """Return the positions with the best scores above zero; ties go to the first.
+
+        Args:
+            count: Maximum number of positions.
+            allowed: bool (n,), the memories to search, or None for all.
+        """
+        if self._summed < len(self._terms):
+            least_norm = float(self._norms.min())
+            bounds = np.array([term.bound(least_norm) for term in self._terms])
+            self._sum_until_decided(count, allowed, bounds)
+        positions = self._scored(allowed)
+        scores = self._sums[positions]
+        for number, term in enumerate(self._terms[self._summed :], self._summed):
+            kept = scores >= _limit(scores, count) - bounds[number:].sum() - _ROUNDING
+            positions = positions[kept]
+            scores = scores[kept] + term.at(positions, self._norms)
+        best: Array = positions[largest(scores, count)]
+        return best
+
+    def _sum_until_decided(self, count: int, allowed: Array | None, bounds: Array) -> None:
+        """Sum the scores of terms until memories with none of them cannot be among the best."""
+        while self._summed < len(self._terms):
+            term, rest = self._terms[self._summed], bounds[self._summed :].sum()
+            if len(term.docs) > _FREQUENT and rest < bounds[: self._summed].sum():
+                scores = self._sums[self._scored(allowed)]
+                if len(scores) > count and rest < _limit(scores, count) - _ROUNDING:
+                    return
+            self._sum(1)
+
+    def _sum(self, count: int) -> None:
+        """Add the scores of the next terms to the sums."""
+        for term in self._terms[self._summed : self._summed + count]:
+            self._sums[term.docs] += term.scores(self._norms)
+        self._summed += count
+
+    def _scored(self, allowed: Array | None) -> Array:
+        """Return the positions, ascending, whose sum is above zero."""
+        scored = self._sums > 0
+        return np.flatnonzero(scored if allowed is None else scored & allowed)
+
+
+def _limit(scores: Array, count: int) -> float:
+    """Return the least of the `count` largest scores, or 0 if there are fewer."""
+    return float(np.partition(scores, -count)[-count]) if len(scores) >= count else 0.0
+
+
+def _idf(frequency: int, count: int) -> float:
+    return float(np.log1p((count - frequency + 0.5) / (frequency + 0.5)))
+
+
+def _stable_argsort(keys: Array) -> Array:
+    """Return the order that sorts uint32 keys, equal ones by position.
+
+    Sorting numbers made of key and position is several times faster than a stable sort.
+    """
+    numbers = keys.astype(np.uint64)
+    numbers <<= np.uint64(32)
+    numbers |= np.arange(len(keys), dtype=np.uint64)
+    numbers.sort()
+    return numbers.astype(np.uint32)

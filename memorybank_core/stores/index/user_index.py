@@ -1,4 +1,4 @@
-"""Search index of one user's memories: FAISS, BM25 and the columns that ranking needs.
+"""Search index of one user's memories: vectors, BM25 and the columns that ranking needs.
 
 It is a cache, built from the store's rows, and can be dropped at any time. Memories have positions
 0..n-1 in the order of writing. A memory has one or more vectors, one per window of its text.
@@ -8,32 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import faiss
 import numpy as np
 import numpy.ma  # np.unique loads it on first use, which would delay a search
 
-from memorybank_core.protocols import Array, Candidates, Filter, Matrix, Probe
+from memorybank_core.protocols import Array, Candidates, Filter, Probe
 from memorybank_core.records import KINDS
 from memorybank_core.stores.rules import candidates_per_signal, named_span_lengths, named_speaker
 
+from .arrays import GrowingArray
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
+from .conversations import ConversationOrder
+from .vectors import Products, VectorIndex
 
-ROW = np.dtype(
-    [
-        ("key", "i8"),
-        ("created", "f8"),
-        ("refreshed", "f8"),
-        ("strength", "f8"),
-        ("day", "i4"),
-        ("session", "i4"),
-        ("speaker", "i4"),
-        ("kind", "u1"),
-        ("utterances", "u1"),
-        ("archived", "?"),
-    ]
-)
-"""The columns of a memory; `day` is a proleptic ordinal, names are codes."""
+COLUMNS = {
+    "key": np.int64,
+    "created": np.float64,
+    "refreshed": np.float64,
+    "strength": np.float64,
+    "day": np.int32,
+    "session": np.int32,
+    "speaker": np.int32,
+    "first": np.int32,
+    "kind": np.uint8,
+    "utterances": np.uint8,
+    "archived": np.bool_,
+}
+"""The columns of a memory; times in seconds since 1970, `first` is its first vector, and names are
+codes."""
+
+_NAME_BYTES = 150  # of a name and its code, about
 
 UNKNOWN = -2
 """The code of a session or speaker that no memory has."""
@@ -45,65 +49,79 @@ class UserIndex:
     def __init__(self, dimension: int) -> None:
         self.version = 0
         self.dimension = dimension
-        self._faiss = faiss.IndexFlatIP(dimension)
+        self._vectors = VectorIndex(dimension)
         self._lexical = LexicalIndex()
-        self._rows = np.zeros(0, ROW)
-        self._first = np.zeros(0, np.int64)  # position -> its first vector
-        self._owner = np.zeros(0, np.int64)  # vector -> its memory's position
+        self._conversations = ConversationOrder()
+        self._columns = {name: GrowingArray(dtype) for name, dtype in COLUMNS.items()}
+        self._owner = GrowingArray(np.int32)  # vector -> its memory's position
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
-        self._order = np.zeros(0, np.int64)  # positions, by session, then by time
-        self._rank = np.zeros(0, np.int64)  # position -> its index in `_order`
-        self._place = np.zeros(0, np.int64)  # index in `_order` -> utterances up to there
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._columns["key"])
 
     @property
     def nbytes(self) -> int:
         """Size of the index in bytes."""
-        arrays = (self._rows, self._first, self._owner, self._order, self._rank, self._place)
-        vectors = self._faiss.ntotal * self._faiss.d * 4
-        return vectors + self._lexical.nbytes + sum(array.nbytes for array in arrays)
+        columns = sum(column.nbytes for column in (*self._columns.values(), self._owner))
+        names = _NAME_BYTES * (len(self._sessions) + len(self._speakers))
+        parts = self._vectors.nbytes + self._lexical.nbytes + self._conversations.nbytes
+        return columns + names + parts
 
     @property
     def last_key(self) -> int:
         """Key of the memory written last, or 0."""
-        return int(self._rows["key"][-1]) if len(self) else 0
+        return int(self._values("key")[-1]) if len(self) else 0
+
+    def reserve(self, size: int) -> None:
+        """Make room for about `size` memories in all, which saves memory while they are loaded."""
+        self._vectors.reserve(size)
 
     def extend(self, batch: IndexBatch) -> None:
         """Add memories, in the order of their keys, in the state of new ones."""
         if not len(batch):
             return
-        start, counts = len(self), batch.windows.astype(np.int64)
-        first = len(self._owner) + np.cumsum(counts) - counts
-        self._faiss.add(batch.vectors)
+        ends = np.cumsum(batch.windows)
+        created = batch.created / 1e6
+        values = {
+            "key": batch.key,
+            "created": created,
+            "refreshed": created,
+            "strength": np.ones(len(batch)),
+            "day": batch.day,
+            "session": recode(batch.session, batch.sessions, self._sessions),
+            "speaker": recode(batch.speaker, batch.speakers, self._speakers),
+            "first": len(self._owner) + ends - batch.windows,
+            "kind": batch.kind,
+            "utterances": batch.utterances,
+            "archived": np.zeros(len(batch), bool),
+        }
+        positions = np.arange(len(self), len(self) + len(batch))
+        for name, column in self._columns.items():
+            column.extend(values[name])
+        self._owner.extend(np.repeat(positions, batch.windows))
+        self._vectors.extend(batch.vectors)
         self._lexical.extend(batch.postings, batch.terms)
-        self._owner = np.append(
-            self._owner, np.repeat(np.arange(start, start + len(batch)), counts)
-        )
-        self._first = np.append(self._first, first)
-        self._rows = np.append(self._rows, self._to_rows(batch))
-        self._insert_into_order(start)
 
     def truncate(self, key: int) -> None:
         """Drop the memory with this key and all later ones."""
-        size = int(np.searchsorted(self._rows["key"], key))
+        size = int(np.searchsorted(self._values("key"), key))
         if size == len(self):
             return
-        vectors = int(self._first[size])
-        self._faiss.remove_ids(faiss.IDSelectorRange(vectors, self._faiss.ntotal))
+        vectors = int(self._values("first")[size])
+        self._vectors.truncate(vectors)
+        self._owner.truncate(vectors)
         self._lexical.truncate(size)
-        self._owner, self._first = self._owner[:vectors], self._first[:size]
-        self._rows = self._rows[:size]
-        self._order = self._order[self._order < size]
-        self._compute_places()
+        self._conversations.truncate(size)
+        for column in self._columns.values():
+            column.truncate(size)
+        self._forget_unused_names()
 
     def update(self, states: StateBatch) -> None:
         """Update the state of indexed memories."""
-        positions = np.searchsorted(self._rows["key"], states.key)
+        positions = np.searchsorted(self._values("key"), states.key)
         for name in ("refreshed", "strength", "archived"):
-            self._rows[name][positions] = getattr(states, name)
+            self._values(name)[positions] = getattr(states, name)
 
     def candidates(self, probe: Probe) -> Candidates:
         """Return the candidates for a probe.
@@ -111,79 +129,62 @@ class UserIndex:
         These are the best memories by each signal, among all memories and among those of the days
         that the query names, with their neighbours in the conversation.
         """
+        self._conversations.refresh(*map(self._values, ("session", "created", "utterances")))
         allowed = self._filter_mask(probe.filter)
-        lexical = self._lexical.scores(probe.terms)
-        named = named_span_lengths(self._rows["day"], probe.days)
+        products, lexical = self._vectors.products(probe.vector), self._lexical.query(probe.terms)
         pooled = np.zeros(len(self), bool)
-        pooled[self._pool_best(probe, lexical, allowed)] = True
-        if named.any():
-            within = named > 0 if allowed is None else (named > 0) & allowed
-            pooled[self._pool_best(probe, lexical, within)] = True
-        chosen = self._add_neighbours(np.flatnonzero(pooled), probe.reach, allowed)
-        rows = self._rows[chosen]
+        size = candidates_per_signal(probe.least, probe.pool, len(self))
+        for mask in self._searched(probe, allowed):
+            pooled[lexical.best(size, mask)] = True
+            pooled[self._find_nearest(products, size, mask)] = True
+        chosen = self._add_neighbours(pooled, probe.reach, allowed)
+        column = {name: self._values(name)[chosen] for name in COLUMNS}
         return Candidates(
-            key=rows["key"],
-            similarity=self._compute_similarity(probe, chosen),
-            lexical=lexical[chosen].astype(np.float64),
+            key=column["key"],
+            similarity=self._best_windows(products, chosen),
+            lexical=lexical.scores(chosen),
             pooled=pooled[chosen],
-            named=named[chosen],
-            spoken=rows["speaker"] == self._find_named_speaker(probe.terms),
-            session=rows["session"].astype(np.int64),
-            place=self._place[self._rank[chosen]],
-            created=rows["created"],
-            refreshed=rows["refreshed"],
-            strength=rows["strength"],
+            named=named_span_lengths(column["day"], probe.days),
+            spoken=column["speaker"] == self._find_named_speaker(probe.terms),
+            session=column["session"].astype(np.int64),
+            place=self._conversations.places(chosen).astype(np.int64),
+            created=column["created"],
+            refreshed=column["refreshed"],
+            strength=column["strength"],
         )
 
-    def _to_rows(self, batch: IndexBatch) -> Array:
-        """Return the rows of a batch; new sessions and speakers get new codes."""
-        rows = np.zeros(len(batch), ROW)
-        for name in ("key", "day", "kind", "utterances"):
-            rows[name] = getattr(batch, name)
-        rows["created"] = rows["refreshed"] = batch.created / 1e6
-        rows["strength"] = 1.0
-        rows["session"] = recode(batch.session, batch.sessions, self._sessions)
-        rows["speaker"] = recode(batch.speaker, batch.speakers, self._speakers)
-        return rows
+    def _forget_unused_names(self) -> None:
+        """Drop the names of sessions and speakers that no memory has."""
+        sessions, speakers = tuple(self._sessions), tuple(self._speakers)
+        self._sessions, self._speakers = {}, {}
+        session, speaker = self._values("session"), self._values("speaker")
+        session[:] = recode(session, sessions, self._sessions)
+        speaker[:] = recode(speaker, speakers, self._speakers)
 
-    def _insert_into_order(self, start: int) -> None:
-        """Insert the memories from position `start` on into the order of the conversations."""
-        new = self._sort_positions(start)
-        if start and self._sort_key(new[0]) < self._sort_key(self._order[-1]):
-            self._order = self._sort_positions(0)
-        else:  # they continue the last conversation: the usual case
-            self._order = np.append(self._order, new)
-        self._compute_places()
+    def _values(self, name: str) -> Array:
+        return self._columns[name].values
 
-    def _compute_places(self) -> None:
-        """Compute rank and place of every memory from `_order`."""
-        self._rank = np.empty_like(self._order)
-        self._rank[self._order] = np.arange(len(self._order))
-        self._place = np.cumsum(self._rows["utterances"][self._order], dtype=np.int64)
-
-    def _sort_positions(self, start: int) -> Array:
-        """Return the positions from `start` on, by session, then by time."""
-        rows = self._rows[start:]
-        return np.lexsort((rows["key"], rows["created"], rows["session"])) + start
-
-    def _sort_key(self, position: int) -> tuple[int, float]:
-        row = self._rows[position]
-        return int(row["session"]), float(row["created"])
+    def _searched(self, probe: Probe, allowed: Array | None) -> list[Array | None]:
+        """Return the masks to search with: the filter alone, and with the days of the query."""
+        named = named_span_lengths(self._values("day"), probe.days) > 0 if probe.days else None
+        if named is None or not named.any():
+            return [allowed]
+        return [allowed, named if allowed is None else named & allowed]
 
     def _filter_mask(self, filter: Filter) -> Array | None:
         """Return a mask of the memories that satisfy the filter, bool (n,), or None if all do."""
         conditions = []
-        if not filter.archived and self._rows["archived"].any():
-            conditions.append(~self._rows["archived"])
+        if not filter.archived and self._values("archived").any():
+            conditions.append(~self._values("archived"))
         if filter.since is not None:
-            conditions.append(self._rows["day"] >= filter.since.toordinal())
+            conditions.append(self._values("day") >= filter.since.toordinal())
         if filter.until is not None:
-            conditions.append(self._rows["day"] <= filter.until.toordinal())
+            conditions.append(self._values("day") <= filter.until.toordinal())
         if filter.kind is not None:
-            conditions.append(self._rows["kind"] == KINDS.index(filter.kind))
+            conditions.append(self._values("kind") == KINDS.index(filter.kind))
         if filter.session is not None:
             code = self._sessions.get(filter.session, UNKNOWN)
-            conditions.append(self._rows["session"] == code)
+            conditions.append(self._values("session") == code)
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 
@@ -192,62 +193,33 @@ class UserIndex:
         name = named_speaker(terms, self._speakers)
         return UNKNOWN if name is None else self._speakers[name]
 
-    def _pool_best(self, probe: Probe, lexical: Array, allowed: Array | None) -> Array:
-        """Return the best positions by similarity and the best by BM25, the same number of each."""
-        size = candidates_per_signal(probe.least, probe.pool, len(self))
-        if allowed is not None:
-            lexical = np.where(allowed, lexical, 0.0)
-        matching = np.flatnonzero(lexical)
-        if len(matching) > size:
-            scores = lexical[matching]
-            limit = np.partition(scores, -size)[-size]
-            matching = np.append(matching[scores > limit], matching[scores == limit])[:size]
-        return np.append(self._find_nearest(probe, allowed), matching)
-
-    def _find_nearest(self, probe: Probe, allowed: Array | None) -> Array:
+    def _find_nearest(self, products: Products, size: int, allowed: Array | None) -> Array:
         """Return the positions of the memories whose vectors are nearest to the query's."""
-        if not len(self):
-            return np.zeros(0, np.int64)
-        parameters = None
+        owner, count = self._owner.values, size
         if allowed is not None:
-            bits = np.packbits(allowed[self._owner], bitorder="little")
-            selector = faiss.IDSelectorBitmap(len(self._owner), faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        size = candidates_per_signal(probe.least, probe.pool, len(self))
-        count = min(size, len(self._owner))
+            allowed = allowed[owner]
         while True:  # many windows may belong to few memories
-            _, indices = self._faiss.search(probe.vector[None, :], count, params=parameters)
-            vectors = indices[0][indices[0] >= 0]
-            positions: Array = np.unique(self._owner[vectors])
-            if len(positions) >= size or count == len(self._owner) or len(vectors) < count:
+            vectors = products.nearest(count, allowed)
+            positions: Array = np.unique(owner[vectors])
+            if len(positions) >= size or len(vectors) < count:
                 return positions
-            count = min(2 * count, len(self._owner))
+            count *= 2
 
     def _add_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
         """Return the pooled positions and their neighbours, at most `reach` utterances away."""
-        ranks = self._rank[pooled][:, None]
-        around = np.clip(ranks + np.arange(-reach, reach + 1), 0, max(len(self) - 1, 0))
-        near, session = self._order[around], self._rows["session"]
-        same = (session[near] == session[pooled][:, None]) & (session[near] >= 0)
-        same &= np.abs(self._place[around] - self._place[ranks]) <= reach
-        chosen = np.zeros(len(self), bool)
-        chosen[pooled] = True
-        chosen[near[same]] = True
+        chosen = pooled.copy()
+        session = self._values("session")
+        chosen[self._conversations.around(np.flatnonzero(pooled), reach, session)] = True
         return np.flatnonzero(chosen if allowed is None else chosen & allowed)
 
-    def _compute_similarity(self, probe: Probe, chosen: Array) -> Array:
+    def _best_windows(self, products: Products, chosen: Array) -> Array:
         """Return the cosine of each chosen memory's best window, float64."""
         if not len(chosen):
             return np.zeros(0, np.float64)
-        ends = np.append(self._first[1:], len(self._owner))
-        counts = ends[chosen] - self._first[chosen]
+        first = self._values("first")
+        following = np.minimum(chosen + 1, len(self) - 1)
+        ends = np.where(following > chosen, first[following], len(self._owner))
+        counts = ends - first[chosen]
         starts = np.cumsum(counts) - counts
-        rows = np.repeat(self._first[chosen] - starts, counts) + np.arange(counts.sum())
-        vectors = _view_vectors(self._faiss)[rows]
-        return np.maximum.reduceat(vectors @ probe.vector, starts).astype(np.float64)
-
-
-def _view_vectors(index: faiss.IndexFlatIP) -> Matrix:
-    """Return the vectors of a flat index, (n, d), as a view: valid until the next `add`."""
-    view: Matrix = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-    return view.reshape(index.ntotal, index.d)
+        rows = np.repeat(first[chosen] - starts, counts) + np.arange(counts.sum())
+        return np.maximum.reduceat(products.at(rows), starts).astype(np.float64)

@@ -40,7 +40,9 @@ _STATE = """
         archived_at IS NOT NULL
     FROM memories
 """
-_CHANGED = "(recalls OR strength <> 1 OR last_recalled_at OR archived_at OR pinned)"
+_CHANGED = """(
+    strength <> 1 OR last_recalled_at IS NOT NULL OR archived_at IS NOT NULL OR pinned
+)"""
 """Whether a memory's state may differ from that of a new one."""
 
 
