@@ -131,7 +131,7 @@ class MemoryBank:
         """Open the bank at `path`, and create it if it does not exist.
 
         Args:
-            path: A file, or the URL of a PostgreSQL database with pgvector, which many machines
+            path: A file, or the URL of a PostgreSQL database, which many machines
                 can share: "postgresql://user@host/database".
             embedder: A name (see `memorybank_core.embedders`) or any `Embedder`. By default, the
                 embedder that wrote the bank; for a new bank, the best one installed.

@@ -42,11 +42,15 @@ Parts = dict[str, int]
 
 
 class ReferenceDays(NamedTuple):
-    """The days to which relative words refer: today, and the days of the first and last memory."""
+    """The days to which relative words refer.
+
+    Attributes:
+        today: Today.
+        span: Reads the days of the user's first and last memory, if there are memories.
+    """
 
     today: date
-    first_day: date | None
-    last_day: date | None
+    span: Callable[[], tuple[date, date] | None]
 
 
 def _number(text: str) -> int:
@@ -140,8 +144,8 @@ def _read_ago(match: re.Match[str], reference: ReferenceDays) -> Parts:
 
 def _read_conversation(match: re.Match[str], reference: ReferenceDays) -> Parts:
     is_first = match.group(match.lastindex or 0).lower() in ("first", "第一", "首", "初")
-    day = reference.first_day if is_first else reference.last_day
-    return {"ordinal": day.toordinal()} if day else {}
+    span = reference.span()
+    return {"ordinal": span[0 if is_first else 1].toordinal()} if span else {}
 
 
 def _read_nothing(match: re.Match[str], reference: ReferenceDays) -> Parts:

@@ -170,7 +170,7 @@ def _resolve(parts: Parts, today: date) -> DayRange | None:
 
 
 def find_days(
-    text: str, *, today: date, first_day: date | None = None, last_day: date | None = None
+    text: str, *, today: date, span: Callable[[], tuple[date, date] | None] = lambda: None
 ) -> tuple[DayRange, ...]:
     """Return the days that `text` names, in the order of their mention, without duplicates.
 
@@ -181,13 +181,13 @@ def find_days(
     Args:
         text: A question in English, Chinese, or both.
         today: The calendar day of the question in the user's time zone.
-        first_day: The day of the user's first memory, for "our first conversation".
-        last_day: The day of the user's last memory, for "the last time we talked".
+        span: Reads the days of the user's first and last memory; called only for "our first
+            conversation", "the last time we talked" and the like.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
     text = " ".join(text.split())
-    mentions = _find_mentions(text, ReferenceDays(today, first_day, last_day))
+    mentions = _find_mentions(text, ReferenceDays(today, span))
     mentions = _combine(mentions, lambda left, right: _merge(left, right, text))
     mentions = _combine(mentions, lambda left, right: _join_range(left, right, text, today))
     resolved = (_resolve(mention.parts, today) for mention in mentions if not mention.weak)

@@ -56,11 +56,10 @@ def search_memories(
         StoreError: If the store cannot be read.
     """
     query = without_surrogates(query)
-    first_day, last_day = store.span(user_id) or (None, None)
     probe = Probe(
         vector=embed_query(query),
         terms=tokenize(query),
-        days=find_days(query, today=today, first_day=first_day, last_day=last_day),
+        days=find_days(query, today=today, span=lambda: store.span(user_id)),
         filter=filter,
         pool=max(MAX_CANDIDATES, k),
         least=max(MIN_CANDIDATES, k),

@@ -14,9 +14,9 @@ from memorybank_core.search.dates import DayRange, find_days
 WEDNESDAY = date(2024, 10, 16)
 
 
-def read(text: str, today: date = WEDNESDAY, **known: date) -> str:
+def read(text: str, today: date = WEDNESDAY, span: tuple[date, date] | None = None) -> str:
     """Return the days of a text in a short form, such as "2024-01-05 2024-02-01..2024-02-29"."""
-    ranges = find_days(text, today=today, **known)
+    ranges = find_days(text, today=today, span=lambda: span)
     return " ".join(
         str(days.first) if days.days == 1 else f"{days.first}..{days.last}" for days in ranges
     )
@@ -392,7 +392,7 @@ def test_an_explicit_future_date_stays_in_the_future(text, expected):
 )
 def test_first_conversation(text):
     first, last = date(2022, 2, 22), date(2024, 9, 9)
-    assert read(text, first_day=first, last_day=last) == "2022-02-22"
+    assert read(text, span=(first, last)) == "2022-02-22"
     assert read(text) == ""
 
 
@@ -410,7 +410,7 @@ def test_first_conversation(text):
 )
 def test_last_conversation(text):
     first, last = date(2022, 2, 22), date(2024, 9, 9)
-    assert read(text, first_day=first, last_day=last) == "2024-09-09"
+    assert read(text, span=(first, last)) == "2024-09-09"
     assert read(text) == ""
 
 
@@ -494,7 +494,7 @@ def test_last_conversation(text):
 )
 def test_texts_without_a_day(text):
     known = date(2024, 9, 9)
-    assert read(text, first_day=known, last_day=known) == ""
+    assert read(text, span=(known, known)) == ""
 
 
 @pytest.mark.parametrize(
@@ -572,13 +572,13 @@ TEXTS = st.text() | SENTENCES
 
 @given(TEXTS, st.dates(), st.dates(), st.dates())
 def test_days_of_any_text_are_within_limits(text, today, first_day, last_day):
-    ranges = find_days(text, today=today, first_day=first_day, last_day=last_day)
+    ranges = find_days(text, today=today, span=lambda: (first_day, last_day))
     assert len(set(ranges)) == len(ranges)
     for days in ranges:
         assert 1900 <= days.first.year <= days.last.year <= 2200
         assert days.first <= days.last
         assert days.days >= 1
-    assert ranges == find_days(text, today=today, first_day=first_day, last_day=last_day)
+    assert ranges == find_days(text, today=today, span=lambda: (first_day, last_day))
 
 
 DAYS = st.dates(date(1990, 1, 1), date(2100, 12, 31))

@@ -5,7 +5,6 @@ import pytest
 from memorybank_core.testing import StoreContract
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-pytest.importorskip("pgvector", reason="pgvector is not installed")
 
 from postgres_servers import emptied
 

@@ -17,7 +17,7 @@ from memorybank_core.stores.postgres import Layout, PostgresStore, init
 from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, turn
 from memorybank_core.testing.items import item
 
-TABLES = ("users", "memories", "vectors", "recalls", "digests")
+TABLES = ("users", "memories", "states", "pages", "recalls", "digests")
 
 
 @pytest.fixture(scope="module")

@@ -112,23 +112,3 @@ def test_random_banks(tmp_path, postgres, seed):
         assert remote.timeline(user_id="ada", archived=True) == local.timeline(
             user_id="ada", archived=True
         )
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_the_index_of_large_users_misses_few_results(tmp_path, postgres, seed):
-    """HNSW is approximate: it may miss a window, which rarely changes the results."""
-    rng, ids, total, missed = random.Random(seed), [], 0, 0
-    with (
-        MemoryBank.open(tmp_path / "bank.db", embedder=NoTiesEmbedder()) as local,
-        MemoryBank.open(postgres.new(), embedder=NoTiesEmbedder(), exact_up_to=0) as remote,
-    ):
-        for _ in range(60):
-            write_randomly(rng, (local, remote), ids)
-            arguments = random_arguments(rng) | {"k": 5}
-            near, exact = (
-                {result.memory.id for result in bank.search(**arguments)}
-                for bank in (remote, local)
-            )
-            assert len(near) == len(exact)
-            total, missed = total + len(exact), missed + len(exact - near)
-    assert missed < total / 50

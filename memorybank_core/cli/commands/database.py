@@ -49,7 +49,7 @@ def init(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Create the tables of a bank in a PostgreSQL database with pgvector."""
+    """Create the tables of a bank in a PostgreSQL database."""
     from memorybank_core.embedders import embedder_named
 
     _require_url(url)

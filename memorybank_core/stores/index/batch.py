@@ -80,8 +80,8 @@ class StateBatch:
 
     Attributes:
         key: int64; the key of each memory.
-        refreshed: float64; the later of creation and last recall, in seconds since 1970; infinite
-            if pinned.
+        refreshed: float64; the last recall, in seconds since 1970; infinite if pinned. Before the
+            creation, it counts as the creation.
         strength: float64; S of the law of forgetting.
         archived: bool.
     """

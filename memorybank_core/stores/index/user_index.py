@@ -118,10 +118,15 @@ class UserIndex:
         self._forget_unused_names()
 
     def update(self, states: StateBatch) -> None:
-        """Update the state of indexed memories."""
-        positions = np.searchsorted(self._values("key"), states.key)
-        for name in ("refreshed", "strength", "archived"):
-            self._values(name)[positions] = getattr(states, name)
+        """Update the state of indexed memories; of others it is ignored."""
+        keys = self._values("key")
+        positions = np.searchsorted(keys, states.key)
+        known = positions < np.searchsorted(keys, states.key, "right")
+        positions = positions[known]
+        created = self._values("created")[positions]
+        self._values("refreshed")[positions] = np.maximum(states.refreshed[known], created)
+        self._values("strength")[positions] = states.strength[known]
+        self._values("archived")[positions] = states.archived[known]
 
     def candidates(self, probe: Probe) -> Candidates:
         """Return the candidates for a probe.

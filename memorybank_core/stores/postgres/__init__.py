@@ -1,4 +1,4 @@
-"""Store backend for postgresql:// URLs: a bank in a PostgreSQL database with pgvector."""
+"""Store backend for postgresql:// URLs: a bank in a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from memorybank_core.errors import MissingDependencyError
 from memorybank_core.protocols import MemoryStore
 
 try:
-    import pgvector  # noqa: F401
     import psycopg  # noqa: F401
     import psycopg_pool  # noqa: F401
 except ModuleNotFoundError as error:

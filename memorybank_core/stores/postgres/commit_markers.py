@@ -14,11 +14,17 @@ from dataclasses import dataclass, field
 from .statements import Statement
 
 _MAX_MARKERS = 32  # markers in the row of a user
-_WRITE = (
-    "UPDATE memorybank.users SET writes = writes + 1, "
-    f"marks = %(marker)s::bigint || marks[1:{_MAX_MARKERS - 1}] "
-    "WHERE user_id = %(user)s RETURNING writes"
-)  # no subscript at the top of an expression in SET: it crashes the coordinator of Citus 13 and 14
+MARK = f"writes = users.writes + 1, marks = %(marker)s::bigint || users.marks[1:{_MAX_MARKERS - 1}]"
+"""The assignments that write a marker.
+
+There is no subscript at the top of an expression: it crashes the coordinator of Citus 13 and 14.
+"""
+_LOCK = f"UPDATE memorybank.users SET {MARK} WHERE user_id = %(user)s RETURNING writes, next_seq"
+_CREATE = (
+    "INSERT INTO memorybank.users (user_id, writes, marks) "
+    "VALUES (%(user)s, 1, ARRAY[%(marker)s::bigint]) "
+    f"ON CONFLICT (user_id) DO UPDATE SET {MARK} RETURNING writes, next_seq"
+)
 
 
 @dataclass(slots=True)
@@ -36,9 +42,17 @@ class CommitMarker:
     value: int = field(default_factory=lambda: secrets.randbits(62))
     write_count: int | None = None
 
-    def statement(self) -> Statement:
-        """Return the statement that writes the marker and returns the user's number of writes."""
-        return Statement(_WRITE, {"marker": self.value, "user": self.user_id})
+    def lock(self, *, create: bool = False) -> Statement:
+        """Return the statement that locks the row of the user and writes the marker into it.
+
+        It returns the number of the user's writes, which is the version of what the write stores,
+        and the next key; no row if there is no such user.
+
+        Args:
+            create: Whether to create the user if missing.
+        """
+        values = {"marker": self.value, "user": self.user_id}
+        return Statement(_CREATE if create else _LOCK, values, marks=True)
 
     def was_committed(self, write_count: int, markers: Sequence[int]) -> bool | None:
         """Return whether the write was committed, or None if that can no longer be known.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from memorybank_core.errors import StoreUnavailableError
@@ -54,11 +53,13 @@ class CommitUnknown(Exception):  # noqa: N818 - not an error: the transaction ma
 class Session:
     """One attempt at a call, on one connection.
 
-    A call that writes is one transaction, which also leaves a commit marker in the row of its
-    user. A call that reads sees one state of the database per batch of statements.
+    A call that writes is one transaction. If it is about one user, its first statement locks the
+    user's row and leaves a commit marker there. A call that reads sees one state of the database
+    per batch of statements.
 
     Attributes:
-        marker: The marker of a call that writes about one user.
+        marker: The marker of a call that writes about one user; its first statement is
+            `marker.lock()` or another that writes the marker.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Session:
         self._db, self._schema, self._writes = db, schema, writes
         self._scope = scope.statements(layout)
         self._is_open = False  # whether a transaction that writes was begun
-        self.marker = CommitMarker(scope.user_id) if writes and scope.user_id is not None else None
+        self.marker = CommitMarker(scope.user_id or "")
 
     def execute(self, *statements: Statement) -> list[Rows]:
         """Execute a batch of statements in one round trip; return the rows of each.
@@ -82,20 +83,18 @@ class Session:
         """
         if not statements:
             return []
-        begins = self._writes and not self._is_open
         before: list[Statement] = []
         after: list[Statement] = []
-        if begins:
+        if self._writes and not self._is_open:
             before = [_BEGIN, *self._scope]
-            after = [self.marker.statement()] if self.marker else []
         elif not self._writes and (self._scope or len(statements) > 1):
             before, after = [_BEGIN_READING, *self._scope], [_COMMIT]
-        results = self._send(*before, *statements, *after)
-        if begins:
-            self._is_open = True
-            if self.marker:
-                self.marker.write_count = next((count for (count,) in results[-1]), None)
-        return results[len(before) : len(before) + len(statements)]
+        self._is_open = self._writes
+        results = self._send(*before, *statements, *after)[len(before) :][: len(statements)]
+        for statement, rows in zip(statements, results, strict=True):
+            if statement.marks and rows:
+                self.marker.write_count = rows[0][0]
+        return results
 
     def commit(self) -> None:
         """Commit what was written.
@@ -187,7 +186,7 @@ class Connections:
         if scope.setting == "path":
             return False  # writing items again does no harm
         committed = None
-        if session.marker is not None:
+        if scope.user_id is not None:
             committed = session.marker.was_committed(*self._read_markers(scope))
         if committed is None:
             raise StoreUnavailableError(
@@ -201,7 +200,6 @@ class Connections:
         """Return the number of a user's writes and the last markers, once no write is open."""
 
         def read(session: Session) -> tuple[int, list[int]]:
-            session.marker = None
             _, [(count, markers)] = session.execute(*read_markers(scope.value))
             session.rollback()
             return count, markers
@@ -210,7 +208,6 @@ class Connections:
 
     def _configure(self, db: psycopg.Connection[Row]) -> None:
         """Prepare a new connection."""
-        register_vector(db)
         for statement in [] if self.address.pooler else _build_settings(self.options):
             db.execute(statement)
 
@@ -239,11 +236,13 @@ def _build_settings(options: Options) -> list[bytes]:
     """Return the settings of a connection.
 
     Compiling one of our statements (JIT) or starting parallel workers takes longer than running
-    it. A sequential scan would read a whole partition if one user has much of it.
+    it, and so does planning it again for each user. A sequential scan would read a whole partition
+    if one user has much of it.
     """
     return [
         b"SET jit = off",
         b"SET max_parallel_workers_per_gather = 0",
         b"SET enable_seqscan = off",
+        b"SET plan_cache_mode = force_generic_plan",
         b"SET statement_timeout = %d" % round(options.statement_timeout * 1000),
     ]

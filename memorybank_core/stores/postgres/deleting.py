@@ -9,32 +9,34 @@ from memorybank_core.reports import DeletionReceipt
 from memorybank_core.stores.rules import digests_to_delete
 
 from .connections import Session
-from .places import RECOMPUTE_PLACES
-from .reading import STORED_EMBEDDER, unfinished_tables
+from .page_rows import GENERATION, rewrite
 from .statements import Statement
-from .writing import DELETE_ROWS, LOCK_USER
+from .writing import DELETE_ROWS
 
-_PER_MEMORY = ("memories", "vectors", "recalls")
 _DELETE_ALL = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s"
 _SELECT_MEMORIES = """
     WITH named AS (
-        SELECT seq, day, kind, length, conversation FROM memorybank.memories
-        WHERE user_id = %(user)s AND {condition}
+        SELECT seq, day, kind FROM memorybank.memories WHERE user_id = %(user)s AND {condition}
     )
     SELECT * FROM named
     UNION
-    SELECT seq, day, kind, length, conversation FROM memorybank.memories
+    SELECT seq, day, kind FROM memorybank.memories
     WHERE user_id = %(user)s AND kind = 'event'
         AND day = ANY(ARRAY(SELECT day FROM named WHERE kind = 'turn'))
 """  # deleting a turn also deletes the event summaries of its day
+_COUNT_VECTORS = (
+    "SELECT coalesce(sum(octet_length(vectors)), 0) / 4 / (SELECT value::integer FROM "
+    "memorybank.meta WHERE name = 'dimension') FROM memorybank.pages "
+    f"WHERE user_id = %(user)s AND generation = {GENERATION}"
+)
 _SELECT_DIGESTS = "SELECT kind, day FROM memorybank.digests WHERE user_id = %(user)s"
 _DELETE_DIGESTS = (
     "DELETE FROM memorybank.digests WHERE user_id = %(user)s "
     "AND (kind, day) IN (SELECT * FROM unnest(%(kinds)s::text[], %(days)s::text[]))"
 )
 _UPDATE_COUNTS = (
-    "UPDATE memorybank.users SET memories = memories - %(memories)s, terms = terms - %(terms)s, "
-    "windows = windows - %(windows)s WHERE user_id = %(user)s RETURNING memories"
+    "UPDATE memorybank.users SET memories = memories - %(memories)s, rewritten = CASE "
+    "WHEN %(dropped)s THEN writes ELSE rewritten END WHERE user_id = %(user)s RETURNING memories"
 )
 
 
@@ -54,54 +56,49 @@ def delete(
         )
     else:
         return _delete_user(session, user_id)
-    locked, to_delete, digests, stored_embedder = session.execute(
-        Statement(LOCK_USER, user), select, Statement(_SELECT_DIGESTS, user), STORED_EMBEDDER
+    locked, to_delete, digests = session.execute(
+        session.marker.lock(), select, Statement(_SELECT_DIGESTS, user)
     )
     if not locked:
         return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
-    values = {**user, "seqs": [row[0] for row in to_delete]}
-    tables = [*_PER_MEMORY, *unfinished_tables(stored_embedder)]
-    results = session.execute(
-        *(Statement(DELETE_ROWS.format(table=table), values) for table in tables)
-    )
-    memories, vectors, recalls = [rows[0][0] for rows in results[:3]]
-    counts = {
-        **user,
-        "memories": memories,
-        "terms": sum(row[3] for row in to_delete),
-        "windows": vectors,
-    }
-    conversations = sorted({row[4] for row in to_delete if row[2] == "turn"})
+    seqs = [row[0] for row in to_delete]
+    removal = rewrite(session, user_id, seqs)
     derived = digests_to_delete({(row[2], row[1]) for row in to_delete}, day, map(tuple, digests))
     deletions = []
     if derived:
         kinds, days = (list(column) for column in zip(*derived, strict=True))
         deletions = [Statement(_DELETE_DIGESTS, {**user, "kinds": kinds, "days": days})]
-    [(remaining,)], *_ = session.execute(
+    counts = {**user, "memories": len(seqs), "dropped": removal.has_dropped_pages}
+    [(recalls,)], [(remaining,)], *_ = session.execute(
+        Statement(DELETE_ROWS.format(table="recalls"), {**user, "seqs": seqs}),
         Statement(_UPDATE_COUNTS, counts),
-        Statement(RECOMPUTE_PLACES, {**user, "conversations": conversations}),
+        *(
+            Statement(DELETE_ROWS.format(table=table), {**user, "seqs": seqs})
+            for table in ("memories", "states")
+        ),
         *deletions,
     )
     return DeletionReceipt(
         user_id,
-        memories,
-        vectors,
+        len(seqs),
+        removal.vectors,
         recalls,
         len(derived),
         remaining=remaining,
-        erased=not (memories or derived),
+        erased=not (seqs or derived),
     )
 
 
 def _delete_user(session: Session, user_id: str) -> DeletionReceipt:
     """Delete all data of a user."""
     user = {"user": user_id}
-    locked, stored_embedder = session.execute(Statement(LOCK_USER, user), STORED_EMBEDDER)
+    locked, [(vectors,)] = session.execute(session.marker.lock(), Statement(_COUNT_VECTORS, user))
     if not locked:
         return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
-    tables = [*_PER_MEMORY, "digests", "users", *unfinished_tables(stored_embedder)]
+    tables = ("memories", "recalls", "digests", "states", "pages", "users")
     results = session.execute(
         *(Statement(_DELETE_ALL.format(table=table), user) for table in tables)
     )
-    memories, vectors, recalls, digests = [rows[0][0] for rows in results[:4]]
-    return DeletionReceipt(user_id, memories, vectors, recalls, digests, remaining=0, erased=False)
+    memories, recalls, digests = [rows[0][0] for rows in results[:3]]
+    counts = (memories, int(vectors), recalls, digests)
+    return DeletionReceipt(user_id, *counts, remaining=0, erased=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
+import numpy as np
+
 from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
 from memorybank_core.stores.rows import (
     DIGEST_COLUMNS,
-    MEMORY_COLUMNS,
     from_micros,
     to_digest,
     to_memory,
@@ -19,26 +20,21 @@ from memorybank_core.stores.rows import (
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Session
-from .rows import filter_conditions, group, to_matrix
+from .page_rows import COVERING, GENERATION, PAGE_COLUMNS, read_pages
+from .pages import unpack
+from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions, group
 from .statements import Rows, Statement
 
 STORED_EMBEDDER = Statement(
-    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension', 'next_embedder') "
-    "ORDER BY name = 'next_embedder', name DESC"
+    "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension') ORDER BY name DESC"
 )
-"""The embedder and its dimension; a third row if an unfinished `reembed` left vectors."""
+"""The embedder and its dimension."""
 
-SELECT_BY_ID = (
-    f"SELECT {MEMORY_COLUMNS} FROM memorybank.memories "
-    "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
-)
-_FETCH = (
-    f"SELECT seq, {MEMORY_COLUMNS} FROM memorybank.memories "
-    "WHERE user_id = %(user)s AND seq = ANY(%(keys)s::bigint[])"
-)
+SELECT_BY_ID = f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])"
+_FETCH = f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq = ANY(%(keys)s::bigint[])"
 _MEMORIES = (
-    f"SELECT {MEMORY_COLUMNS} FROM memorybank.memories AS m WHERE user_id = %(user)s {{condition}} "
-    "ORDER BY created_at DESC, seq DESC LIMIT %(last)s"
+    f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} {{condition}} "
+    "ORDER BY m.created_at DESC, m.seq DESC LIMIT %(last)s"
 )
 _SPAN = (
     "SELECT (SELECT min(day) FROM memorybank.memories WHERE user_id = %(user)s), "
@@ -48,32 +44,32 @@ _RECALLS = (
     "SELECT at FROM memorybank.recalls WHERE user_id = %(user)s AND seq = (SELECT seq FROM "
     "memorybank.memories WHERE user_id = %(user)s AND id = %(id)s) ORDER BY at, number"
 )
-_VECTORS = (
-    "SELECT id, vector FROM memorybank.memories AS m JOIN memorybank.vectors AS v "
-    "ON (v.user_id, v.seq) = (m.user_id, m.seq) "
-    "WHERE m.user_id = %(user)s AND v.user_id = %(user)s AND id = ANY(%(ids)s::text[]) "
-    "ORDER BY v.seq, number"
-)
+_NAMED = "FROM memorybank.memories AS n WHERE n.user_id = %(user)s AND n.id = ANY(%(ids)s::text[])"
+_SEQS = f"SELECT n.seq, n.id {_NAMED}"
+_PAGES_OF_NAMED = COVERING.format(generation=GENERATION, memories=_NAMED.removeprefix("FROM "))
 SELECT_DIGESTS = f"SELECT {DIGEST_COLUMNS} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
 _SCAN = (
-    f"SELECT seq, {MEMORY_COLUMNS} FROM memorybank.memories "
-    "WHERE user_id = %(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s"
+    f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq > %(after)s "
+    "ORDER BY m.seq LIMIT %(limit)s"
 )
-_SCAN_TABLE = (
-    "SELECT {columns} FROM memorybank.{table} WHERE user_id = %(user)s AND seq > %(after)s "
-    "AND seq <= (SELECT max(seq) FROM (SELECT seq FROM memorybank.memories WHERE user_id = "
-    "%(user)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS these) ORDER BY {order}"
+_LAST_SCANNED = (
+    "(SELECT max(seq) FROM (SELECT seq FROM memorybank.memories WHERE user_id = %(user)s "
+    "AND seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS these)"
 )
-_SCAN_VECTORS = _SCAN_TABLE.format(columns="seq, vector", table="vectors", order="seq, number")
-_SCAN_RECALLS = _SCAN_TABLE.format(
-    columns="seq, at, turn", table="recalls", order="seq, at, number"
+_SCAN_PAGES = (
+    f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %(user)s "
+    f"AND generation = {GENERATION} AND last_seq > %(after)s AND first_seq <= {_LAST_SCANNED} "
+    "ORDER BY first_seq"
 )
-
-
+_SCAN_RECALLS = (
+    "SELECT seq, at, turn FROM memorybank.recalls WHERE user_id = %(user)s "
+    f"AND seq > %(after)s AND seq <= {_LAST_SCANNED} ORDER BY seq, at, number"
+)
 _STATS = (
-    "SELECT count(DISTINCT user_id), count(*), count(archived_at), coalesce(sum(recalls), 0), "
-    "min(day), max(day) FROM memorybank.memories"
+    "SELECT count(DISTINCT m.user_id), count(*), count(s.archived_at), "
+    "coalesce(sum(s.recalls), 0), min(m.day), max(m.day) FROM memorybank.memories AS m "
+    "LEFT JOIN memorybank.states AS s ON s.user_id = m.user_id AND s.seq = m.seq"
 )
 _BYTES = (
     "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
@@ -93,11 +89,6 @@ def check_embedder(embedder: ExpectedEmbedder, rows: Rows) -> None:
     """
     (name,), (dimension,) = rows[:2]
     embedder.require(name, int(dimension))
-
-
-def unfinished_tables(rows: Rows) -> list[str]:
-    """Return the table of an unfinished `reembed`, if the rows of `STORED_EMBEDDER` have one."""
-    return ["vectors_next"] if len(rows) > 2 else []
 
 
 def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
@@ -134,8 +125,10 @@ def recalls(session: Session, user_id: str, id: str) -> list[datetime]:
 
 def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
     """See `MemoryStore.vectors`."""
-    [rows] = session.execute(Statement(_VECTORS, {"user": user_id, "ids": list(ids)}))
-    return {id: to_matrix(windows) for id, windows in group(rows).items()}
+    values = {"user": user_id, "ids": list(ids)}
+    seqs, pages = session.execute(Statement(_SEQS, values), Statement(_PAGES_OF_NAMED, values))
+    matrices = _to_matrices(pages)
+    return {id: matrices[seq] for seq, id in seqs}
 
 
 def digests(session: Session, user_id: str, *, days: bool) -> list[Digest]:
@@ -155,15 +148,15 @@ def profile(session: Session, user_id: str) -> str:
 def scan(session: Session, user_id: str, *, after: int, limit: int) -> list[Stored]:
     """See `MemoryStore.scan`."""
     values = {"user": user_id, "after": after, "limit": limit}
-    selects = (_SCAN, _SCAN_VECTORS, _SCAN_RECALLS)
-    rows, vectors, recalls = session.execute(*(Statement(select, values) for select in selects))
-    windows = group(vectors)
+    selects = (_SCAN, _SCAN_PAGES, _SCAN_RECALLS)
+    rows, pages, recalls = session.execute(*(Statement(select, values) for select in selects))
+    matrices = _to_matrices(pages)
     history = group((seq, (from_micros(at), turn)) for seq, at, turn in recalls)
     return [
         Stored(
             key=seq,
             memory=to_memory(user_id, tuple(row)),
-            vectors=to_matrix(windows[seq]),
+            vectors=matrices[seq],
             recalls=tuple(history.get(seq, ())),
         )
         for seq, *row in rows
@@ -178,9 +171,18 @@ def users(session: Session, after: str) -> list[str]:
 
 def stats(session: Session, schema: str, user_id: str | None) -> Stats:
     """See `MemoryStore.stats`."""
-    condition = "" if user_id is None else " WHERE user_id = %(user)s"
+    condition = "" if user_id is None else " AND s.user_id = %(user)s WHERE m.user_id = %(user)s"
     [counts], [(size,)] = session.execute(
         Statement(_STATS + condition, {"user": user_id}),
         Statement(_BYTES, {"schema": schema}),
     )
     return to_stats(counts, size)
+
+
+def _to_matrices(rows: Rows) -> dict[int, Matrix]:
+    """Return the vectors of each memory of these pages, float32 (windows, d), by its key."""
+    if not rows:
+        return {}
+    batch = unpack(read_pages(rows))
+    matrices = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
+    return dict(zip(batch.key.tolist(), matrices, strict=True))

@@ -1,79 +1,92 @@
-"""Convert memories to rows: the columns that only the PostgreSQL tables have."""
+"""Convert memories to rows, and name the columns of the tables."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from memorybank_core.protocols import Filter, Matrix
+from memorybank_core.protocols import Filter
 from memorybank_core.records import Memory
-from memorybank_core.search.tokenize import tokenize
-from memorybank_core.stores.rows import MEMORY_COLUMNS, from_memory
-from memorybank_core.stores.rules import sole_speaker, utterance_count
+from memorybank_core.stores.rows import CONTENT_COLUMNS, from_memory
 
-NAMES = MEMORY_COLUMNS.split(", ")
-STATE = ("strength", "recalls", "last_recalled_at", "archived_at", "pinned")
-"""The columns that a memory keeps when its text is replaced."""
+CONTENT = {
+    name: "bigint" if name == "created_at" else "text" for name in CONTENT_COLUMNS.split(", ")
+}
+"""The columns of `memories` after the key, and their types."""
+STATE = {
+    "strength": "double precision",
+    "recalls": "bigint",
+    "last_recalled_at": "bigint",
+    "archived_at": "bigint",
+    "pinned": "boolean",
+}
+"""The columns of `states` after the key and the version, and their types."""
+DEFAULT_STATE = (1.0, 0, None, None, False)
+"""The state of a memory that has no row in `states`."""
+
+SELECT_STATE = (
+    "coalesce(s.strength, 1), coalesce(s.recalls, 0), s.last_recalled_at, s.archived_at, "
+    "coalesce(s.pinned, false)"
+)
+"""The columns of `STATE`, of `FROM_MEMORIES`."""
+SELECT_MEMORY = f"{', '.join(f'm.{name}' for name in CONTENT)}, {SELECT_STATE}"
+"""The columns of `MEMORY_COLUMNS`, of `FROM_MEMORIES`."""
+FROM_MEMORIES = (
+    "FROM memorybank.memories AS m LEFT JOIN memorybank.states AS s "
+    "ON s.user_id = m.user_id AND s.seq = m.seq AND s.user_id = %(user)s "
+    "WHERE m.user_id = %(user)s"
+)
+"""The memories of a user with their states."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A memory to be inserted.
+def split_row(memory: Memory) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the values of `CONTENT` and of `STATE`."""
+    row = from_memory(memory)
+    return row[: len(CONTENT)], row[len(CONTENT) :]
 
-    Attributes:
-        id: Its id.
-        kind: Its kind.
-        conversation: Its session, or its day if it has none.
-        row: Its columns, except for the user, the number and the place in the conversation.
-        vectors: The vectors of its windows, float32 (windows, d).
+
+def insert_rows(
+    table: str, types: Mapping[str, str], values: Mapping[str, str] | None = None
+) -> str:
+    """Return the SQL that inserts rows about one user, given as an array for each column.
+
+    The user's row must exist. It is named because engines that distribute the tables then run the
+    statement where the user is.
+
+    Args:
+        table: The table.
+        types: Its columns except for the user, and their types.
+        values: SQL of the columns that are not simply those of the arrays `n`.
     """
-
-    id: str
-    kind: str
-    conversation: str
-    row: dict[str, Any]
-    vectors: Matrix
-
-
-def entries(user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry]:
-    """Return the entries of memories with the vectors of their windows."""
-    rows = [_to_row(user_id, memory) for memory in memories]
-    return [
-        Entry(row["id"], row["kind"], row["conversation"], row, matrix)
-        for row, matrix in zip(rows, vectors, strict=True)
-    ]
+    columns = {name: f"n.{name}" for name in types} | dict(values or {})
+    arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in types.items())
+    return (
+        f"INSERT INTO memorybank.{table} (user_id, {', '.join(columns)}) "
+        f"SELECT u.user_id, {', '.join(columns.values())} "
+        f"FROM memorybank.users AS u, unnest({arrays}) AS n ({', '.join(types)}) "
+        "WHERE u.user_id = %(user)s"
+    )
 
 
-def term_keys(user_id: str, terms: Iterable[str]) -> list[int]:
-    """Return a 64-bit key for each term, salted with the user: users share no index entries."""
-    salted = hashlib.blake2b(user_id.encode(errors="surrogatepass") + b"\0", digest_size=8)
-    keys = []
-    for term in terms:
-        digest = salted.copy()
-        digest.update(term.encode(errors="surrogatepass"))
-        keys.append(int.from_bytes(digest.digest(), "big", signed=True))
-    return keys
+def to_columns(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return the values of each column, by its name: the arrays of `insert_rows`."""
+    return {name: [row[index] for row in rows] for index, name in enumerate(names)}
 
 
 def filter_conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
-    """Return the conditions of a filter on the memories `m` as SQL, and their values."""
+    """Return the conditions of a filter on `FROM_MEMORIES` as SQL, and their values."""
     clauses, values = [], {}
     for name, clause, value in (
         ("since", "m.day >= %(since)s", filter.since and filter.since.isoformat()),
         ("until", "m.day <= %(until)s", filter.until and filter.until.isoformat()),
         ("kind", "m.kind = %(kind)s", filter.kind),
-        ("session", "m.conversation = %(session)s", filter.session),
+        ("session", "coalesce(m.session, m.day) = %(session)s", filter.session),
     ):
         if value is not None:
             clauses.append(f"AND {clause}")
             values[name] = value
     if not filter.archived:
-        clauses.append("AND m.archived_at IS NULL")
+        clauses.append("AND s.archived_at IS NULL")
     return " ".join(clauses), values
 
 
@@ -83,23 +96,3 @@ def group(pairs: Iterable[Sequence[Any]]) -> dict[Any, list[Any]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
-
-
-def to_matrix(vectors: Sequence[Any]) -> Matrix:
-    """Return the vectors of a memory's windows, float32 (windows, d)."""
-    return np.stack([vector.to_numpy() for vector in vectors]).astype(np.float32)
-
-
-def _to_row(user_id: str, memory: Memory) -> dict[str, Any]:
-    counts = Counter(tokenize(memory.text))
-    row = dict(zip(NAMES, from_memory(memory), strict=True))
-    texts = (row["query"], row["response"])
-    return {
-        **row,
-        "conversation": row["day"] if row["session"] is None else row["session"],
-        "utterances": utterance_count(*texts),
-        "speaker": sole_speaker(*texts, row["user_name"], row["companion_name"]),
-        "terms": term_keys(user_id, counts),
-        "counts": list(counts.values()),
-        "length": counts.total(),
-    }

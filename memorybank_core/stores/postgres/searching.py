@@ -1,107 +1,161 @@
-"""Search: find and score the candidates for a probe in the database.
+"""Search: bring the index of a user up to date with the database.
 
-After the row of the user is read, one statement does the rest. It pools the windows nearest to the
-query's vector and the best memories by BM25, among all memories and, if the query names days,
-among those of these days; it adds their neighbours in the conversation; and it returns what
-ranking needs. For a user with very many windows the nearest come from the HNSW index: see `ann`.
+One statement compares the index with the user's row and returns what is newer. Every write raises
+the user's version. The index is truncated at the first page with a higher version than its own, and
+loaded again from there on, with the states that changed. A page that lost its last memory is gone:
+after that (`rewritten`), for a user who was deleted and created again (`birth`) and after `reembed`
+(`generation`) the index is built from scratch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.protocols import Array, Candidates, Filter, Probe
-from memorybank_core.search.dates import DayRange
-from memorybank_core.stores.rules import ExpectedEmbedder, named_span_lengths, named_speaker
+from memorybank_core.stores.index.batch import StateBatch
+from memorybank_core.stores.index.cache import CachedIndex
+from memorybank_core.stores.index.user_index import UserIndex
+from memorybank_core.stores.rules import ExpectedEmbedder
 
-from . import ann
-from .candidate_sql import USER_STATISTICS, exact_search
 from .connections import Session
+from .pages import Page, unpack
 from .reading import STORED_EMBEDDER, check_embedder
-from .rows import filter_conditions, term_keys
 from .statements import Rows, Statement
 
-_USER = f"WITH {USER_STATISTICS} SELECT size, indexed_from FROM statistics"
-_SPEAKERS = """
-    WITH RECURSIVE names (speaker) AS (
-        SELECT min(speaker) FROM memorybank.memories
-        WHERE user_id = %(user)s AND speaker IS NOT NULL
-        UNION ALL
-        SELECT (
-            SELECT min(m.speaker) FROM memorybank.memories AS m
-            WHERE m.user_id = %(user)s AND m.speaker > names.speaker
-        )
-        FROM names WHERE names.speaker IS NOT NULL
+Read = Callable[[Callable[[Session], Rows]], Rows]
+"""Runs a call that reads about one user."""
+
+_PAGES_AT_ONCE = 128
+_LOAD = f"""
+    WITH found AS MATERIALIZED (
+        SELECT birth, writes, value::integer AS generation,
+            CASE WHEN birth = %(birth)s AND value::integer = %(generation)s
+                AND %(version)s BETWEEN rewritten AND writes THEN %(version)s ELSE -1 END AS since
+        FROM memorybank.users, memorybank.meta
+        WHERE user_id = %(user)s AND name = 'generation' AND (
+            SELECT count(*) FROM memorybank.meta WHERE (name, value) IN
+            (('embedder', %(embedder)s), ('dimension', %(dimension)s))
+        ) = 2
+    ), changed AS MATERIALIZED (
+        SELECT min(first_seq) AS first_seq FROM memorybank.pages
+        WHERE user_id = %(user)s AND generation = (SELECT generation FROM found)
+            AND version > (SELECT since FROM found)
     )
-    SELECT speaker FROM names WHERE speaker IS NOT NULL
-"""  # jumps from each name to the next instead of reading every memory
+    SELECT 0, birth, writes, generation::bigint, since::bigint, NULL::bytea, NULL::bytea FROM found
+    UNION ALL
+    (
+        SELECT 1, first_seq, last_seq, NULL, NULL, columns, vectors FROM memorybank.pages
+        WHERE user_id = %(user)s AND generation = (SELECT generation FROM found)
+            AND first_seq >= (SELECT first_seq FROM changed) AND last_seq > %(loaded)s
+        ORDER BY first_seq LIMIT {_PAGES_AT_ONCE}
+    )
+    UNION ALL
+    SELECT 2, NULL, NULL, NULL, NULL, string_agg(
+        int8send(seq) || float8send(strength) || int8send(coalesce(last_recalled_at, 0))
+        || int4send((archived_at IS NOT NULL)::integer) || int4send(pinned::integer), ''
+    ), NULL
+    FROM memorybank.states WHERE user_id = %(user)s AND %(loaded)s = 0 AND (
+        version > (SELECT since FROM found) OR seq >= (SELECT first_seq FROM changed)
+    )
+"""
+_STATE = np.dtype(
+    [
+        ("key", ">i8"),
+        ("strength", ">f8"),
+        ("recalled", ">i8"),
+        ("archived", ">i4"),
+        ("pinned", ">i4"),
+    ]
+)
 
 
-def candidates(
-    session: Session, embedder: ExpectedEmbedder, user_id: str, probe: Probe
-) -> Candidates:
-    """Find the candidates for a probe; see `MemoryStore.candidates`."""
-    condition, values = filter_conditions(probe.filter)
-    in_named_days = _build_day_condition(probe.days, values)
-    values |= {
+@dataclass(frozen=True, slots=True)
+class _News:
+    """The rows that an index lacks.
+
+    Attributes:
+        owner: Birth and generation.
+        version: The user's version.
+        from_scratch: Whether the index cannot be brought up to date.
+        pages: The pages to load, perhaps not all.
+        states: The states that changed.
+    """
+
+    owner: tuple[int, int]
+    version: int
+    from_scratch: bool
+    pages: list[Page]
+    states: StateBatch
+
+
+def refresh(read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex) -> bool:
+    """Load what was written since the last refresh; return whether there was anything."""
+    news = _load(read, embedder, user_id, cached, loaded=0)
+    if news is None:
+        changed = cached.owner is not None
+        cached.index, cached.owner = UserIndex(embedder.dimension), None
+        return changed
+    if not news.from_scratch and news.version == cached.index.version:
+        return False
+    index = UserIndex(embedder.dimension) if news.from_scratch else cached.index
+    pages = news.pages
+    while pages:
+        index.truncate(pages[0].first_seq)
+        index.extend(unpack(pages))
+        if len(pages) < _PAGES_AT_ONCE:
+            break
+        more = _load(read, embedder, user_id, cached, loaded=pages[-1].last_seq)
+        if more is None or more.owner != news.owner:  # changed while they were loaded
+            cached.index, cached.owner = UserIndex(embedder.dimension), None
+            return refresh(read, embedder, user_id, cached)
+        pages = more.pages
+    index.update(news.states)
+    index.version = news.version
+    cached.index, cached.owner = index, news.owner
+    return True
+
+
+def _load(
+    read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex, *, loaded: int
+) -> _News | None:
+    """Return what is new after the pages loaded so far; None if there is no such user.
+
+    Raises:
+        EmbedderMismatchError: If another embedder wrote the vectors.
+    """
+    birth, generation = cached.owner if isinstance(cached.owner, tuple) else (-1, -1)
+    values = {
         "user": user_id,
-        "vector": probe.vector,
-        "terms": term_keys(user_id, sorted(set(probe.terms))),
-        "pool": probe.pool,
-        "least": probe.least,
-        "reach": probe.reach,
+        "birth": birth,
+        "generation": generation,
+        "version": cached.index.version,
+        "loaded": loaded,
+        "embedder": embedder.name,
+        "dimension": str(embedder.dimension),
     }
-    users, speakers, stored_embedder = session.execute(
-        Statement(_USER, values), Statement(_SPEAKERS, values), STORED_EMBEDDER
-    )
-    check_embedder(embedder, stored_embedder)
-    rows: Rows = []
-    for size, indexed_from in users:
-        if indexed_from > 1 or probe.filter != Filter(archived=probe.filter.archived):
-            [rows] = session.execute(Statement(exact_search(condition, in_named_days), values))
-        else:
-            rows = ann.find_rows(
-                session, values, condition, in_named_days, size, embedder.dimension
-            )
-    return _to_candidates(rows, probe, named_speaker(probe.terms, [name for (name,) in speakers]))
-
-
-def _build_day_condition(days: Sequence[DayRange], values: dict[str, Any]) -> str | None:
-    """Return the condition for the days that a query names, and add its values to `values`."""
-    spans = []
-    for number, span in enumerate(days):
-        values |= {f"first{number}": str(span.first), f"last{number}": str(span.last)}
-        spans.append(f"m.day BETWEEN %(first{number})s AND %(last{number})s")
-    return " OR ".join(spans) or None
-
-
-def _to_candidates(rows: Rows, probe: Probe, speaker: str | None) -> Candidates:
-    """Convert rows of `CANDIDATE_COLUMNS`, each followed by three scores, to candidates."""
-    columns = zip(*rows, strict=True) if rows else [()] * 11
-    (keys, days, speakers, conversations, places, created, strengths, refreshed, *scores) = columns
-    similarities, lexical, pooled = scores
-    codes: dict[str | None, int] = {None: -1}
-    for conversation in conversations:
-        codes.setdefault(conversation, len(codes))
-    return Candidates(
-        key=np.array(keys, np.int64),
-        similarity=np.array(similarities, np.float64),
-        lexical=np.array([score or 0.0 for score in lexical], np.float64),
-        pooled=np.array(pooled, np.bool_),
-        named=named_span_lengths(_ordinals(days), probe.days),
-        spoken=np.array([speaker is not None and name == speaker for name in speakers], np.bool_),
-        session=np.array([codes[conversation] for conversation in conversations], np.int64),
-        place=np.array(places, np.int64),
-        created=np.array(created, np.float64) / 1e6,
-        refreshed=np.array(refreshed, np.float64) / 1e6,
-        strength=np.array(strengths, np.float64),
+    rows = read(lambda session: session.execute(Statement(_LOAD, values))[0])
+    user = next((row for row in rows if row[0] == 0), None)
+    if user is None:
+        check_embedder(embedder, read(lambda session: session.execute(STORED_EMBEDDER)[0]))
+        return None
+    return _News(
+        owner=(user[1], user[3]),
+        version=user[2],
+        from_scratch=user[4] < 0,
+        pages=[Page(row[1], row[2], row[5], row[6]) for row in rows if row[0] == 1],
+        states=_to_states(next(row[5] for row in rows if row[0] == 2)),
     )
 
 
-def _ordinals(days: Sequence[str]) -> Array:
-    """Return the proleptic ordinals of ISO dates."""
-    return np.array([date.fromisoformat(day).toordinal() for day in days], np.int64)
+def _to_states(blob: bytes | None) -> StateBatch:
+    """Return the states that `_LOAD` packed."""
+    rows: Any = np.frombuffer(blob or b"", _STATE)
+    return StateBatch(
+        key=rows["key"].astype(np.int64),
+        refreshed=np.where(rows["pinned"], np.inf, rows["recalled"] / 1e6),
+        strength=rows["strength"].astype(np.float64),
+        archived=rows["archived"].astype(bool),
+    )

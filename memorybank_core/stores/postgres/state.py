@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import StateChange
 from memorybank_core.stores.rows import from_micros, to_micros
 
 from .connections import Session
+from .rows import FROM_MEMORIES, SELECT_STATE, STATE, insert_rows, to_columns
 from .statements import Statement
-from .writing import INSERT_RECALL, LOCK_USER
 
-_RECALLED = """
-    SELECT seq, strength, greatest(created_at, coalesce(last_recalled_at, 0)),
-        (
+_STATE_TYPES = {"seq": "bigint", **STATE}
+_WRITE = (
+    insert_rows("states", _STATE_TYPES, {"version": "u.writes"})
+    + " ON CONFLICT (user_id, seq) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in ("version", *STATE))
+)
+_RECALL_TYPES = {"seq": "bigint", "number": "bigint", "at": "bigint", "turn": "text"}
+_INSERT_RECALLS = insert_rows("recalls", _RECALL_TYPES)
+_SELECT = f"SELECT m.seq, {SELECT_STATE} {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])"
+_RECALLED = f"""
+    SELECT m.seq, m.created_at, {SELECT_STATE}, (
             SELECT coalesce(max(number), 0) FROM memorybank.recalls AS r
             WHERE r.user_id = %(user)s AND r.seq = m.seq
-        ),
-        EXISTS (
+        ), EXISTS (
             SELECT FROM memorybank.recalls AS r
             WHERE r.user_id = %(user)s AND r.seq = m.seq AND r.turn = %(turn)s
         )
-    FROM memorybank.memories AS m
-    WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])
+    {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])
 """
-_STRENGTHEN = (
-    "UPDATE memorybank.memories SET strength = %(strength)s, recalls = recalls + 1, "
-    "last_recalled_at = greatest(%(at)s, coalesce(last_recalled_at, 0)) "
-    "WHERE user_id = %(user)s AND seq = %(seq)s"
-)
-_CHANGES: dict[StateChange, str] = {
-    "archive": "archived_at = %(at)s WHERE archived_at IS NULL AND NOT pinned",
-    "restore": "archived_at = NULL, last_recalled_at = %(at)s WHERE archived_at IS NOT NULL",
-    "pin": "archived_at = NULL, pinned = true WHERE (NOT pinned OR archived_at IS NOT NULL)",
-    "unpin": "pinned = false, last_recalled_at = %(at)s WHERE pinned",
-}
-"""The assignments and the condition of each change."""
+
+
+def write_states(user_id: str, rows: Sequence[Sequence[Any]]) -> list[Statement]:
+    """Return the statements that store the states of memories: rows of key and `STATE`."""
+    values = {"user": user_id, **to_columns(_STATE_TYPES, rows)}
+    return [Statement(_WRITE, values)] if rows else []
+
+
+def insert_recalls(user_id: str, rows: Sequence[Sequence[Any]]) -> list[Statement]:
+    """Return the statements that store recalls: rows of key, number, time and turn."""
+    values = {"user": user_id, **to_columns(_RECALL_TYPES, rows)}
+    return [Statement(_INSERT_RECALLS, values)] if rows else []
 
 
 def strengthen(
@@ -50,35 +57,44 @@ def strengthen(
 ) -> int:
     """Strengthen memories; see `MemoryStore.strengthen`."""
     values = {"user": user_id, "ids": list(set(ids)), "turn": turn}
-    lock = Statement(LOCK_USER, {"user": user_id})
-    _, rows = session.execute(lock, Statement(_RECALLED, values))
-    changes = [
-        {
-            "user": user_id,
-            "seq": seq,
-            "strength": law.strengthened(strength, days_between(from_micros(refreshed), now)),
-            "number": number + 1,
-            "at": to_micros(now),
-            "turn": turn,
-        }
-        for seq, strength, refreshed, number, was_recalled in rows
-        if not was_recalled
-    ]
-    if changes:
-        session.execute(Statement(_STRENGTHEN, changes), Statement(INSERT_RECALL, changes))
-    return len(changes)
+    _, rows = session.execute(session.marker.lock(), Statement(_RECALLED, values))
+    at = to_micros(now)
+    states, recalls = [], []
+    for seq, created, strength, count, last, archived, pinned, number, was_recalled in rows:
+        if was_recalled:
+            continue
+        refreshed = from_micros(max(created, last or 0))
+        strengthened = law.strengthened(strength, days_between(refreshed, now))
+        states.append((seq, strengthened, count + 1, max(at, last or 0), archived, pinned))
+        recalls.append((seq, number + 1, at, turn))
+    session.execute(*write_states(user_id, states), *insert_recalls(user_id, recalls))
+    return len(states)
 
 
 def change_state(
     session: Session, user_id: str, ids: Collection[str], change: StateChange, now: datetime
 ) -> int:
     """Archive, restore, pin or unpin memories; see `MemoryStore.change_state`."""
-    update = (
-        f"UPDATE memorybank.memories SET {_CHANGES[change]} "
-        "AND user_id = %(user)s AND id = ANY(%(ids)s::text[])"
-    )
-    values = {"user": user_id, "ids": list(set(ids)), "at": to_micros(now)}
-    _, [(count,)] = session.execute(
-        Statement(LOCK_USER, {"user": user_id}), Statement(update, values)
-    )
-    return int(count)
+    values = {"user": user_id, "ids": list(set(ids))}
+    _, rows = session.execute(session.marker.lock(), Statement(_SELECT, values))
+    at = to_micros(now)
+    states = [
+        (seq, strength, recalls, *changed)
+        for seq, strength, recalls, *state in rows
+        if (changed := _change(change, at, *state)) is not None
+    ]
+    session.execute(*write_states(user_id, states))
+    return len(states)
+
+
+def _change(
+    change: StateChange, at: int, last: int | None, archived: int | None, pinned: bool
+) -> tuple[int | None, int | None, bool] | None:
+    """Return the time of the last recall, that of archiving, and the pin; None if unchanged."""
+    if change == "archive":
+        return (last, at, False) if archived is None and not pinned else None
+    if change == "restore":
+        return (at, None, pinned) if archived is not None else None
+    if change == "pin":
+        return (last, None, True) if archived is not None or not pinned else None
+    return (at, archived, False) if pinned else None

@@ -25,11 +25,13 @@ class Statement:
         text: The SQL, about tables in the schema "memorybank".
         values: The values of its parameters.
         is_unique: Whether the text is unlikely to be sent again: then nothing of it is kept.
+        marks: Whether it writes the commit marker, and returns the user's number of writes first.
     """
 
     text: str
     values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
     is_unique: bool = False
+    marks: bool = False
 
 
 def send(db: psycopg.Connection[Row], schema: str, statements: Sequence[Statement]) -> list[Rows]:

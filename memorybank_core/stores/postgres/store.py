@@ -1,22 +1,22 @@
-"""PostgresStore: a bank in a PostgreSQL database with pgvector, for any number of machines.
+"""PostgresStore: a bank in a PostgreSQL database, for any number of processes and machines.
 
-The process keeps no data of a user: every call queries the database, which also
-scores the candidates.
+Searches run in this process, on an index of the user that is brought up to date before each search.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
 
-from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.stores.deprecated import DeprecatedStateCalls
+from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
@@ -24,13 +24,12 @@ from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .items import PostgresItems
 from .row_security import ALL_ROWS, user_scope
-from .schema import in_schema, migrate, read_layout
+from .schema import create, in_schema, read_layout
 from .tables import TABLES, Layout
 
 R = TypeVar("R")
 
-EXACT_UP_TO = 20_000
-"""Number of windows of one user up to which each is compared; beyond it, HNSW finds the nearest."""
+CACHE_BYTES = 256 * 2**20
 
 _DEAD_ROWS = (
     "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE schemaname = %(schema)s"
@@ -54,14 +53,14 @@ class PostgresStore(DeprecatedStateCalls):
         statement_timeout: Maximum seconds of one statement; 0 sets no limit.
         pooler: Whether a pooler such as PgBouncer assigns connections per transaction: nothing is
             then prepared, or set for longer than a transaction.
-        exact_up_to: Number of windows of one user up to which each is compared; beyond it, HNSW
-            finds the nearest.
+        cache_bytes: Maximum size of all users' indexes together, in bytes.
+        exact_up_to: Ignored: every search is exact. Deprecated.
 
     Attributes:
         path: The URL without the password: opens the same bank if libpq knows the password.
 
     Raises:
-        ConfigurationError: If `url` is not such a URL, or the database has no pgvector.
+        ConfigurationError: If `url` is not such a URL.
         NotABankError: If the schema has tables of another application.
         SchemaTooNewError: If a newer version of the package created the tables.
         SchemaTooOldError: If an older one did; `memorybank db upgrade` upgrades them.
@@ -79,15 +78,18 @@ class PostgresStore(DeprecatedStateCalls):
         timeout: float = 10.0,
         statement_timeout: float = 30.0,
         pooler: bool = False,
-        exact_up_to: int = EXACT_UP_TO,
+        cache_bytes: int = CACHE_BYTES,
+        exact_up_to: int | None = None,
     ) -> None:
+        if exact_up_to is not None:
+            warnings.warn("exact_up_to has no effect", DeprecationWarning, stacklevel=2)
         address = parse_address(url, pooler=pooler)
         self.path = address.safe_url
         self._embedder = ExpectedEmbedder(self.path, embedder, dimension)
-        self._vector_space = writing.VectorSpace(self._embedder, exact_up_to)
+        self._cache = IndexCache(cache_bytes, dimension)
         options = Options(pool_size, timeout, statement_timeout)
         with connect(address, options) as db:
-            migrate(db, address, Layout(embedder, dimension))
+            create(db, address, Layout(embedder, dimension))
             layout = read_layout(db, address)
         self._embedder.require(layout.embedder, layout.dimension)
         self._connections = Connections(address, options, layout)
@@ -97,6 +99,11 @@ class PostgresStore(DeprecatedStateCalls):
     def items(self) -> PostgresItems:
         """The items in the same database."""
         return self._items
+
+    @property
+    def cache_nbytes(self) -> int:
+        """Current size of all users' indexes in bytes."""
+        return self._cache.nbytes
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
         """Return the memories with these ids, archived ones included, by id."""
@@ -116,7 +123,7 @@ class PostgresStore(DeprecatedStateCalls):
             user_id,
             lambda session: writing.add(
                 session,
-                self._vector_space,
+                self._embedder,
                 user_id,
                 memories,
                 vectors,
@@ -127,10 +134,11 @@ class PostgresStore(DeprecatedStateCalls):
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""
-        return self._read(
-            user_id,
-            lambda session: searching.candidates(session, self._embedder, user_id, probe),
-        )
+        cached = self._cache.get(user_id)
+        with cached.lock:
+            if searching.refresh(partial(self._read, user_id), self._embedder, user_id, cached):
+                self._cache.resize(user_id, cached.index.nbytes)
+            return cached.index.candidates(probe)
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
         """Return the memories of candidates by key, without those deleted since."""
@@ -180,9 +188,11 @@ class PostgresStore(DeprecatedStateCalls):
         freed them and the space was reused, and in its log and backups as long as those are
         kept. So `erased` is True in the receipt only if there was nothing to delete.
         """
-        return self._write(
+        receipt = self._write(
             user_id, lambda session: deleting.delete(session, user_id, ids=ids, day=day)
         )
+        self._cache.drop(user_id)
+        return receipt
 
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
         """Return the vectors of the windows of these memories, by id; float32 (windows, d)."""
@@ -196,9 +206,7 @@ class PostgresStore(DeprecatedStateCalls):
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
         """Store memories copied from another store with all their data; see `MemoryStore`."""
-        self._write(
-            user_id, lambda session: writing.put(session, self._vector_space, user_id, stored)
-        )
+        self._write(user_id, lambda session: writing.put(session, self._embedder, user_id, stored))
 
     def set_digests(
         self,
@@ -214,7 +222,7 @@ class PostgresStore(DeprecatedStateCalls):
             user_id,
             lambda session: writing.set_digests(
                 session,
-                self._vector_space,
+                self._embedder,
                 user_id,
                 digests,
                 made_from=made_from,
@@ -273,22 +281,8 @@ class PostgresStore(DeprecatedStateCalls):
         self._connections.close()
 
     def _read(self, user_id: str, call: Callable[[Session], R]) -> R:
-        return self._run(user_id, call, writes=False)
+        return self._connections.run(call, user_scope(user_id), writes=False)
 
     def _write(self, user_id: str, call: Callable[[Session], R]) -> R:
-        return self._run(user_id, call, writes=True)
-
-    def _run(self, user_id: str, call: Callable[[Session], R], *, writes: bool) -> R:
-        """Run a call about one user; writes are one transaction."""
-        scope = user_scope(user_id)
-        try:
-            return self._connections.run(call, scope, writes=writes)
-        except (
-            InvalidInputError
-        ):  # perhaps the embedder was changed, and the length of vectors with it
-            self._connections.run(self._check_embedder, scope, writes=False)
-            raise
-
-    def _check_embedder(self, session: Session) -> None:
-        [rows] = session.execute(reading.STORED_EMBEDDER)
-        reading.check_embedder(self._embedder, rows)
+        """Run a call about one user as one transaction."""
+        return self._connections.run(call, user_scope(user_id), writes=True)

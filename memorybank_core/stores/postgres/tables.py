@@ -8,8 +8,11 @@ what one call reads is on one shard, however many users share the database.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import InitVar, dataclass
+
+VERSION = 2
+"""Version of the tables that this module describes."""
 
 PARTITIONS = 8
 """Default number of partitions of every table."""
@@ -17,27 +20,30 @@ PARTITIONS = 8
 TABLES = {
     "users": "user_id",
     "memories": "user_id",
-    "vectors": "user_id",
+    "states": "user_id",
+    "pages": "user_id",
     "recalls": "user_id",
     "digests": "user_id",
     "items": "root",
 }
 """Every table except `meta`, with the column that it is partitioned by."""
 
-MAX_INDEXED, MAX_HALF_PRECISION = 2000, 4000
-"""The longest vectors that pgvector can index with HNSW: in full, and in half precision."""
+FIRST_GENERATION = 1
+"""The generation of the first pages of a bank; `reembed` writes those of the next one."""
 
-_TABLES = """
+BIRTH = "(random() * 9007199254740992)::bigint"
+"""The number of a new user, unlike that of an earlier one with the same id."""
+
+_TABLES = f"""
 CREATE TABLE memorybank.users (
     user_id text COLLATE "C" NOT NULL,
+    birth bigint NOT NULL DEFAULT {BIRTH},
     next_seq bigint NOT NULL DEFAULT 1,
     memories bigint NOT NULL DEFAULT 0,
-    terms bigint NOT NULL DEFAULT 0,
-    windows bigint NOT NULL DEFAULT 0,
-    indexed_from bigint NOT NULL DEFAULT 9223372036854775807,
-    profile text NOT NULL DEFAULT '{}',
     writes bigint NOT NULL DEFAULT 0,
-    marks bigint[] NOT NULL DEFAULT '{}',
+    rewritten bigint NOT NULL DEFAULT 0,
+    marks bigint[] NOT NULL DEFAULT '{{}}',
+    profile text NOT NULL DEFAULT '{{}}',
     PRIMARY KEY (user_id)
 ) PARTITION;
 CREATE TABLE memorybank.memories (
@@ -52,27 +58,35 @@ CREATE TABLE memorybank.memories (
     response text NOT NULL,
     user_name text,
     companion_name text,
-    strength double precision NOT NULL,
-    recalls bigint NOT NULL,
-    last_recalled_at bigint,
-    archived_at bigint,
-    pinned boolean NOT NULL,
-    conversation text COLLATE "C" NOT NULL,
-    place bigint NOT NULL,
-    utterances smallint NOT NULL,
-    speaker text COLLATE "C",
-    terms bigint[] NOT NULL,
-    counts integer[] NOT NULL,
-    length integer NOT NULL,
     PRIMARY KEY (user_id, seq)
 ) PARTITION;
 CREATE UNIQUE INDEX memories_by_id ON memorybank.memories (user_id, id);
 CREATE INDEX memories_by_day ON memorybank.memories (user_id, day);
 CREATE INDEX memories_by_time ON memorybank.memories (user_id, created_at, seq);
-CREATE INDEX memories_by_place ON memorybank.memories (user_id, conversation, place);
-CREATE INDEX memories_by_speaker ON memorybank.memories (user_id, speaker)
-    WHERE speaker IS NOT NULL;
-CREATE INDEX memories_by_term ON memorybank.memories USING gin (terms) WITH (fastupdate = off);
+CREATE INDEX memories_by_session ON memorybank.memories (user_id, coalesce(session, day));
+CREATE TABLE memorybank.states (
+    user_id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    version bigint NOT NULL,
+    strength double precision NOT NULL,
+    recalls bigint NOT NULL,
+    last_recalled_at bigint,
+    archived_at bigint,
+    pinned boolean NOT NULL,
+    PRIMARY KEY (user_id, seq)
+) PARTITION;
+CREATE INDEX states_by_version ON memorybank.states (user_id, version);
+CREATE TABLE memorybank.pages (
+    user_id text COLLATE "C" NOT NULL,
+    generation integer NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    version bigint NOT NULL,
+    columns bytea NOT NULL,
+    vectors bytea NOT NULL,
+    PRIMARY KEY (user_id, generation, first_seq)
+) PARTITION;
+CREATE INDEX pages_by_version ON memorybank.pages (user_id, generation, version);
 CREATE TABLE memorybank.recalls (
     user_id text COLLATE "C" NOT NULL,
     seq bigint NOT NULL,
@@ -108,15 +122,11 @@ CREATE INDEX items_by_path ON memorybank.items (path, key);
 CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expires_at IS NOT NULL;
 """
 
-_VECTORS = """
-CREATE TABLE memorybank.{table} (
-    user_id text COLLATE "C" NOT NULL,
-    seq bigint NOT NULL,
-    number integer NOT NULL,
-    vector vector({dimension}) NOT NULL,
-    indexed boolean NOT NULL,
-    PRIMARY KEY (user_id, seq, number)
-) PARTITION"""
+_UNCOMPRESSED = (
+    "ALTER TABLE memorybank.pages ALTER columns SET STORAGE EXTERNAL, "
+    "ALTER vectors SET STORAGE EXTERNAL"
+)
+"""Pages are read far more often than written, and their vectors hardly compress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,39 +169,33 @@ def _walls(layout: Layout) -> bool:
 Layout.walls = property(_walls)  # type: ignore[attr-defined]
 
 
-def _create_tables(layout: Layout) -> Iterator[str]:
+def create_tables(layout: Layout, names: Collection[str] = tuple(TABLES)) -> Iterator[str]:
+    """Yield the statements that create these tables with their indexes."""
     for statement in filter(str.strip, _TABLES.split(";")):
+        table = statement.partition("memorybank.")[2].partition(" ")[0]
+        if table not in names:
+            continue
         if statement.endswith(" PARTITION"):
-            table = statement.partition("memorybank.")[2].partition(" ")[0]
             yield from _create_partitioned(layout, table, statement)
         else:
             yield statement
-    yield from vectors_table(layout, "vectors", layout.dimension)
+
+
+def create_bank(layout: Layout) -> Iterator[str]:
+    """Yield the statements that create all tables in an empty schema that has only `meta`."""
+    yield from create_tables(layout)
+    yield f"INSERT INTO memorybank.meta VALUES ('generation', '{FIRST_GENERATION}')"
     if layout.citus:
         yield "SELECT create_reference_table('memorybank.meta')"
 
 
-def vectors_table(layout: Layout, table: str, dimension: int) -> Iterator[str]:
-    """Yield the statements that create a table of vectors and the HNSW index of large users."""
-    statement = _VECTORS.format(table=table, dimension=dimension)
-    yield from _create_partitioned(layout, table, statement, template="vectors")
-    column, kind = "vector", "vector"
-    if dimension > MAX_INDEXED:
-        column, kind = f"(vector::halfvec({dimension}))", "halfvec"
-    if dimension <= MAX_HALF_PRECISION:
-        yield (
-            f"CREATE INDEX {table}_by_nearness ON memorybank.{table} "
-            f"USING hnsw ({column} {kind}_ip_ops) WHERE indexed"
-        )
-
-
-def _create_partitioned(
-    layout: Layout, table: str, statement: str, template: str = ""
-) -> Iterator[str]:
+def _create_partitioned(layout: Layout, table: str, statement: str) -> Iterator[str]:
     """Yield the statements that create a table with its partitions and its policy."""
-    key = TABLES[template or table]
+    key = TABLES[table]
     count = 0 if layout.citus else layout.partitions
     yield statement.replace(" PARTITION", f" PARTITION BY HASH ({key})" if count else "")
+    if table == "pages":
+        yield _UNCOMPRESSED
     parts = [f"{table}_{number}" for number in range(count)]
     for number, part in enumerate(parts):
         yield (
@@ -219,7 +223,3 @@ def _create_policies(table: str, parts: Sequence[str]) -> Iterator[str]:
         yield f"ALTER TABLE memorybank.{name} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE memorybank.{name} FORCE ROW LEVEL SECURITY"
     yield f"CREATE POLICY one_user ON memorybank.{table} USING ({own} OR {every})"
-
-
-MIGRATIONS: tuple[Callable[[Layout], Iterator[str]], ...] = (_create_tables,)
-"""The statements that upgrade schema version i to i + 1; entries are only ever appended."""

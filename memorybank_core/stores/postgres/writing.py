@@ -3,112 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from datetime import datetime
 
+import numpy as np
+from psycopg.errors import UniqueViolation
+
 from memorybank_core.errors import ConflictError
-from memorybank_core.protocols import Matrix, Stored
+from memorybank_core.protocols import Array, Matrix, Stored
 from memorybank_core.records import Digest, Memory
+from memorybank_core.stores.index.batch import IndexBatch, concatenate, to_batch
 from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_digest, to_memory, to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
+from . import page_rows
+from .commit_markers import MARK
 from .connections import Session
-from .places import LAST_PLACES, RECOMPUTE_PLACES, find_places
-from .reading import (
-    SELECT_BY_ID,
-    SELECT_DIGESTS,
-    STORED_EMBEDDER,
-    check_embedder,
-    unfinished_tables,
-)
-from .rows import STATE, Entry, entries
+from .pages import SMALL, to_pages
+from .reading import SELECT_BY_ID, SELECT_DIGESTS, STORED_EMBEDDER, check_embedder
+from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
+from .state import insert_recalls, write_states
 from .statements import Statement
-from .tables import MAX_HALF_PRECISION
 
-_BACKLOG_PER_MEMORY = 4
-"""Number of old memories of a large user to index with each new memory."""
-
-_CREATE_USER = (
-    "INSERT INTO memorybank.users (user_id) VALUES (%(user)s) ON CONFLICT (user_id) DO NOTHING"
+_ADDED = "next_seq = users.next_seq + %(new)s, memories = users.memories + %(new)s"
+_RESERVE = (
+    f"UPDATE memorybank.users SET {MARK}, {_ADDED} WHERE user_id = %(user)s "
+    "AND (SELECT count(*) FROM memorybank.meta WHERE (name, value) IN "
+    "(('embedder', %(embedder)s), ('dimension', %(dimension)s))) = 2 "
+    "AND NOT EXISTS (SELECT FROM memorybank.memories AS m WHERE m.user_id = %(user)s "
+    "AND m.id = ANY(%(id)s::text[])) RETURNING writes, next_seq"
 )
-LOCK_USER = (
-    "SELECT next_seq, windows, indexed_from FROM memorybank.users WHERE user_id = %(user)s "
-    "FOR UPDATE"
-)
-_SELECT_REPLACED = (
-    "SELECT id, seq, length, kind, conversation, (SELECT count(*) FROM memorybank.vectors AS v "
-    "WHERE v.user_id = %(user)s AND v.seq = m.seq) FROM memorybank.memories AS m "
-    "WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
-)
-_CONTENT = (
-    "kind, session, day, created_at, query, response, user_name, companion_name, conversation, "
-    "place, utterances, speaker, terms, counts, length"
-).split(", ")
-_COLUMNS = ["id", *_CONTENT, *STATE]
+"""Locks the user, if the embedder fits and no id is taken, and numbers the new memories."""
+_COUNT = f"UPDATE memorybank.users SET {_ADDED} WHERE user_id = %(user)s"
 _INSERT = (
-    f"INSERT INTO memorybank.memories (user_id, seq, {', '.join(_COLUMNS)}) VALUES "
-    f"(%(user)s, %(seq)s, {', '.join(f'%({name})s' for name in _COLUMNS)}) "
-    "ON CONFLICT (user_id, seq) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _CONTENT)
-)  # a replaced memory keeps its strength, recalls, archiving and pin
+    insert_rows("memories", {"seq": "bigint", **CONTENT}, {"seq": "u.next_seq - %(new)s + n.seq"})
+    + " AND u.marks[1] = %(marker)s"
+)
+_REPLACE = (
+    "UPDATE memorybank.memories AS m SET "
+    + ", ".join(f"{name} = n.{name}" for name in CONTENT)
+    + " FROM unnest(%(seq)s::bigint[], "
+    + ", ".join(f"%({name})s::{kind}[]" for name, kind in CONTENT.items())
+    + f") AS n (seq, {', '.join(CONTENT)}) WHERE m.user_id = %(user)s AND m.seq = n.seq"
+)
+_SELECT_SEQS = (
+    "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
+)
 DELETE_ROWS = (
     "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
 )
 """Deletes the rows of these memories from a table."""
-_INSERT_VECTOR = (
-    "INSERT INTO memorybank.vectors (user_id, seq, number, vector, indexed) "
-    "VALUES (%(user)s, %(seq)s, %(number)s, %(vector)s, %(indexed)s)"
-)
-INSERT_RECALL = (
-    "INSERT INTO memorybank.recalls (user_id, seq, number, at, turn) "
-    "VALUES (%(user)s, %(seq)s, %(number)s, %(at)s, %(turn)s)"
-)
-_UPDATE_COUNTS = (
-    "UPDATE memorybank.users SET next_seq = next_seq + %(new)s, memories = memories + %(new)s, "
-    "terms = terms + %(terms)s, windows = windows + %(windows)s, indexed_from = %(indexed_from)s "
-    "WHERE user_id = %(user)s"
-)
-_SET_INDEXED = (
-    "UPDATE memorybank.vectors SET indexed = true WHERE user_id = %(user)s "
-    "AND seq >= %(indexed_from)s AND seq < %(before)s AND NOT indexed"
-)
-_SET_STATE = (
-    "UPDATE memorybank.memories SET "
-    + ", ".join(f"{name} = %({name})s" for name in STATE)
-    + " WHERE user_id = %(user)s AND seq = %(seq)s"
-)
 _INSERT_DIGEST = (
     f"INSERT INTO memorybank.digests (user_id, {DIGEST_COLUMNS}) "
     f"VALUES (%(user)s, {', '.join(f'%({name})s' for name in DIGEST_COLUMNS.split(', '))}) "
     "ON CONFLICT (user_id, kind, day) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in DIGEST_COLUMNS.split(", ")[2:])
 )
-_SET_PROFILE = (
-    "INSERT INTO memorybank.users (user_id, profile) VALUES (%(user)s, %(profile)s) "
-    "ON CONFLICT (user_id) DO UPDATE SET profile = excluded.profile"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSpace:
-    """The embedder of a bank's vectors, and when they are indexed.
-
-    Attributes:
-        embedder: The embedder that writes them.
-        exact_up_to: Number of windows of one user up to which they are not indexed.
-    """
-
-    embedder: ExpectedEmbedder
-    exact_up_to: int
-
-    def needs_index(self, window_count: int) -> bool:
-        """Return whether a user with this many windows is searched with the HNSW index."""
-        return window_count > self.exact_up_to and self.embedder.dimension <= MAX_HALF_PRECISION
+_SET_PROFILE = "UPDATE memorybank.users SET profile = %(profile)s WHERE user_id = %(user)s"
 
 
 def add(
     session: Session,
-    vector_space: VectorSpace,
+    embedder: ExpectedEmbedder,
     user_id: str,
     memories: Sequence[Memory],
     vectors: Sequence[Matrix],
@@ -117,47 +73,40 @@ def add(
     recalled: Mapping[str, Sequence[datetime]],
 ) -> None:
     """Store memories; see `MemoryStore.add`."""
-    new = entries(user_id, memories, vectors)
-    _insert(session, vector_space, user_id, new, replace=replace, recalled=recalled)
+    if not memories:
+        return
+    new = _Memories(user_id, memories, vectors)
+    if not (new.states or recalled) and _try_to_append(session, embedder, new):
+        return
+    _insert(session, embedder, new, replace=replace, recalled=recalled)
 
 
 def put(
-    session: Session, vector_space: VectorSpace, user_id: str, stored: Sequence[Stored]
+    session: Session, embedder: ExpectedEmbedder, user_id: str, stored: Sequence[Stored]
 ) -> None:
     """Store memories copied from another store; see `MemoryStore.put`."""
-    memories = [item.memory for item in stored]
-    new = entries(user_id, memories, [item.vectors for item in stored])
-    seqs = _insert(session, vector_space, user_id, new, replace=True, recalled={})
-    if not new:
+    if not stored:
         return
-    states = [
-        {"user": user_id, "seq": seqs[entry.id], **{name: entry.row[name] for name in STATE}}
-        for entry in new
-    ]
+    memories = [item.memory for item in stored]
+    new = _Memories(user_id, memories, [item.vectors for item in stored])
+    seqs = _insert(session, embedder, new, replace=True, recalled={})
+    states = [(seqs[memory.id], *split_row(memory)[1]) for memory in memories]
     recalls = [
-        {
-            "user": user_id,
-            "seq": seqs[item.memory.id],
-            "number": number,
-            "at": to_micros(at),
-            "turn": turn,
-        }
+        (seqs[item.memory.id], number, to_micros(at), turn)
         for item in stored
         for number, (at, turn) in enumerate(item.recalls, 1)
     ]
     replaced = {"user": user_id, "seqs": list(seqs.values())}
-    statements = [
-        Statement(_SET_STATE, states),
-        Statement(DELETE_ROWS.format(table="recalls"), replaced),
-    ]
-    if recalls:
-        statements.append(Statement(INSERT_RECALL, recalls))
-    session.execute(*statements)
+    session.execute(
+        *(Statement(DELETE_ROWS.format(table=name), replaced) for name in ("states", "recalls")),
+        *write_states(user_id, [row for row in states if row[1:] != DEFAULT_STATE]),
+        *insert_recalls(user_id, recalls),
+    )
 
 
 def set_digests(
     session: Session,
-    vector_space: VectorSpace,
+    embedder: ExpectedEmbedder,
     user_id: str,
     digests: Sequence[Digest],
     *,
@@ -168,9 +117,8 @@ def set_digests(
     """Store digests with their event summaries; see `MemoryStore.set_digests`."""
     ids = [source.id for source in made_from if isinstance(source, Memory)]
     user = {"user": user_id}
-    *_, memory_rows, digest_rows = session.execute(
-        Statement(_CREATE_USER, user),
-        Statement(LOCK_USER, user),
+    _, memory_rows, digest_rows = session.execute(
+        session.marker.lock(create=True),
         Statement(SELECT_BY_ID, {**user, "ids": ids}),
         Statement(SELECT_DIGESTS, user),
     )
@@ -178,8 +126,8 @@ def set_digests(
     stored_digests = [to_digest(user_id, row) for row in digest_rows]
     require_unchanged(user_id, made_from, stored, stored_digests)
     if events:
-        new = entries(user_id, events, vectors)
-        _insert(session, vector_space, user_id, new, replace=True, recalled={})
+        new = _Memories(user_id, events, vectors)
+        _insert(session, embedder, new, replace=True, recalled={})
     names = DIGEST_COLUMNS.split(", ")
     values = [{**user, **dict(zip(names, from_digest(digest), strict=True))} for digest in digests]
     if values:
@@ -188,102 +136,123 @@ def set_digests(
 
 def set_profile(session: Session, user_id: str, profile: str) -> None:
     """Store the profile of a user."""
-    session.execute(Statement(_SET_PROFILE, {"user": user_id, "profile": profile}))
+    session.execute(
+        session.marker.lock(create=True),
+        Statement(_SET_PROFILE, {"user": user_id, "profile": profile}),
+    )
+
+
+class _Memories:
+    """Memories to be written, as rows and as a batch of the search index.
+
+    Attributes:
+        ids: Their ids.
+        contents: Their values of `CONTENT`.
+        states: Their values of `STATE`, by position, if not those of new memories.
+        batch: Their batch, with their positions for keys.
+    """
+
+    def __init__(self, user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> None:
+        self.user_id = user_id
+        self.ids = [memory.id for memory in memories]
+        rows = [split_row(memory) for memory in memories]
+        self.contents = [content for content, _ in rows]
+        states = enumerate(state for _, state in rows)
+        self.states = {number: state for number, state in states if state != DEFAULT_STATE}
+        self.batch = to_batch(memories, vectors, range(len(memories)))
+
+    def insertions(self, marker: int, positions: Array) -> list[Statement]:
+        """Return statements that insert those at these positions as the user's newest memories."""
+        values = {"user": self.user_id, "marker": marker, "new": len(positions)}
+        rows = [(number, *self.contents[i]) for number, i in enumerate(positions.tolist())]
+        batch = self.batch.select(np.isin(self.batch.key, positions))
+        batch = replace_fields(batch, key=np.arange(len(batch)))
+        return [
+            Statement(_INSERT, {**values, **to_columns(("seq", *CONTENT), rows)}),
+            *page_rows.insert(list(to_pages(batch)), values),
+        ]
+
+    def keyed(self, seqs: Mapping[int, int]) -> IndexBatch:
+        """Return the batch of those at some positions with their keys, in the order of these."""
+        ordered = sorted(seqs, key=lambda position: seqs[position])
+        batch = concatenate([self.batch.select(self.batch.key == place) for place in ordered])
+        return replace_fields(batch, key=np.array([seqs[place] for place in ordered], np.int64))
+
+
+def _try_to_append(session: Session, embedder: ExpectedEmbedder, new: _Memories) -> bool:
+    """Insert memories of a known user in one round trip, if none of their ids is taken."""
+    values = {
+        "user": new.user_id,
+        "marker": session.marker.value,
+        "new": len(new.ids),
+        "id": new.ids,
+        "embedder": embedder.name,
+        "dimension": str(embedder.dimension),
+    }
+    statements = new.insertions(session.marker.value, new.batch.key)
+    try:
+        [reserved, *_] = session.execute(Statement(_RESERVE, values, marks=True), *statements)
+    except UniqueViolation:  # a call that ended just before this one took an id
+        session.rollback()
+        return False
+    if reserved:
+        _merge_pages(session, new.user_id, reserved[0][1], len(new.ids))
+    return bool(reserved)
 
 
 def _insert(
     session: Session,
-    vector_space: VectorSpace,
-    user_id: str,
-    new: Sequence[Entry],
+    embedder: ExpectedEmbedder,
+    new: _Memories,
     *,
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
 ) -> dict[str, int]:
-    """Insert memories, and the past recalls of those that are new; see `MemoryStore.add`.
+    """Insert or replace memories, and the past recalls of those that are new.
 
     Returns:
-        The sequence number of each memory, by its id.
+        The key of each memory, by its id.
 
     Raises:
-        ConflictError: If an id is replaced_rows and `replace` is False.
+        ConflictError: If an id is taken and `replace` is False.
     """
-    user = {"user": user_id}
-    conversations = sorted({entry.conversation for entry in new if entry.kind == "turn"})
-    _, [(next_seq, window_count, indexed_from)], replaced_rows, ends, stored_embedder = (
-        session.execute(
-            Statement(_CREATE_USER, user),
-            Statement(LOCK_USER, user),
-            Statement(_SELECT_REPLACED, {**user, "ids": [entry.id for entry in new]}),
-            Statement(LAST_PLACES, {**user, "conversations": conversations}),
-            STORED_EMBEDDER,
-        )
+    user = {"user": new.user_id}
+    [(_, next_seq)], taken, stored_embedder = session.execute(
+        session.marker.lock(create=True),
+        Statement(_SELECT_SEQS, {**user, "ids": new.ids}),
+        STORED_EMBEDDER,
     )
-    check_embedder(vector_space.embedder, stored_embedder)
-    if replaced_rows and not replace:
-        ids = sorted(row[0] for row in replaced_rows)
-        raise ConflictError(f"user {user_id!r} already has memories with the ids {ids}")
-    seqs = {row[0]: row[1] for row in replaced_rows}
-    added = [entry for entry in new if entry.id not in seqs]
-    seqs |= {entry.id: seq for seq, entry in enumerate(added, next_seq)}
-    places, disordered = find_places(new, seqs, replaced_rows, ends)
-    more_windows = sum(len(entry.vectors) for entry in new) - sum(row[5] for row in replaced_rows)
-    before = indexed_from
-    if vector_space.needs_index(window_count + more_windows):
-        before = min(indexed_from, next_seq)
-        indexed_from = max(before - _BACKLOG_PER_MEMORY * len(new), 0)
-    counts = {
-        **user,
-        "new": len(added),
-        "terms": sum(entry.row["length"] for entry in new) - sum(row[2] for row in replaced_rows),
-        "windows": more_windows,
-        "indexed_from": indexed_from,
-        "before": before,
-    }
-    statements = [Statement(_UPDATE_COUNTS, counts)]
-    if replaced_rows:
-        replaced = {**user, "seqs": [row[1] for row in replaced_rows]}
-        tables = ["vectors", *unfinished_tables(stored_embedder)]
-        statements += [Statement(DELETE_ROWS.format(table=table), replaced) for table in tables]
-    statements += _build_insertions(user_id, new, seqs, places, indexed_from)
+    check_embedder(embedder, stored_embedder)
+    seqs: dict[str, int] = dict(taken)
+    if seqs and not replace:
+        raise ConflictError(
+            f"user {new.user_id!r} already has memories with the ids {sorted(seqs)}"
+        )
+    replaced = {i: seqs[id] for i, id in enumerate(new.ids) if id in seqs}
+    added = np.array([i for i, id in enumerate(new.ids) if id not in seqs], np.int64)
+    seqs |= {new.ids[i]: seq for seq, i in enumerate(added.tolist(), next_seq)}
     recalls = [
-        {**user, "seq": seqs[entry.id], "number": number, "at": to_micros(at), "turn": None}
-        for entry in added
-        for number, at in enumerate(sorted(recalled.get(entry.id, ())), 1)
+        (seqs[new.ids[i]], number, to_micros(at), None)
+        for i in added.tolist()
+        for number, at in enumerate(sorted(recalled.get(new.ids[i], ())), 1)
     ]
-    if recalls:
-        statements.append(Statement(INSERT_RECALL, recalls))
-    if indexed_from < before:
-        statements.append(Statement(_SET_INDEXED, counts))
-    if disordered:
-        statements.append(Statement(RECOMPUTE_PLACES, {**user, "conversations": disordered}))
-    session.execute(*statements)
+    states = [(seqs[new.ids[i]], *new.states[i]) for i in added.tolist() if i in new.states]
+    statements = [Statement(_COUNT, {**user, "new": len(added)})]
+    if len(added):
+        statements += new.insertions(session.marker.value, added)
+    if replaced:
+        rows = [(seq, *new.contents[i]) for i, seq in replaced.items()]
+        statements.append(Statement(_REPLACE, {**user, **to_columns(("seq", *CONTENT), rows)}))
+    session.execute(
+        *statements, *write_states(new.user_id, states), *insert_recalls(new.user_id, recalls)
+    )
+    if replaced:
+        page_rows.rewrite(session, new.user_id, list(replaced.values()), new.keyed(replaced))
+    _merge_pages(session, new.user_id, next_seq + len(added), len(added))
     return seqs
 
 
-def _build_insertions(
-    user_id: str,
-    new: Sequence[Entry],
-    seqs: Mapping[str, int],
-    places: Mapping[str, int],
-    indexed_from: int,
-) -> list[Statement]:
-    """Return the statements that insert memories and the vectors of their windows."""
-    if not new:
-        return []
-    rows = [
-        {"user": user_id, "seq": seqs[entry.id], "place": places[entry.id], **entry.row}
-        for entry in new
-    ]
-    vectors = [
-        {
-            "user": user_id,
-            "seq": seqs[entry.id],
-            "number": number,
-            "vector": vector,
-            "indexed": seqs[entry.id] >= indexed_from,
-        }
-        for entry in new
-        for number, vector in enumerate(entry.vectors)
-    ]
-    return [Statement(_INSERT, rows), Statement(_INSERT_VECTOR, vectors)]
+def _merge_pages(session: Session, user_id: str, next_seq: int, added: int) -> None:
+    """Merge small pages after every eighth memory or so."""
+    if (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL:
+        page_rows.merge(session, user_id)

@@ -1,0 +1,162 @@
+"""Read and write rows of pages. Whoever writes them holds the lock of their user."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.stores.index.batch import IndexBatch
+
+from .connections import Session
+from .pages import Page, find_mergeable, pack, replace, to_pages, unpack
+from .rows import insert_rows, to_columns
+from .statements import Rows, Statement
+
+GENERATION = "(SELECT value::integer FROM memorybank.meta WHERE name = 'generation')"
+"""The generation of the pages that searches read."""
+PAGE_COLUMNS = "first_seq, last_seq, columns, vectors"
+"""The columns of `Page`."""
+COVERING = (
+    f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %(user)s "
+    "AND generation = {generation} AND first_seq = ANY(ARRAY(SELECT ("
+    "SELECT max(p.first_seq) FROM memorybank.pages AS p WHERE p.user_id = %(user)s "
+    "AND p.generation = {generation} AND p.first_seq <= n.seq) FROM {memories})) "
+    "ORDER BY first_seq"
+)
+"""The pages of a generation that have these memories `n`."""
+
+_TYPES = {"first_seq": "bigint", "last_seq": "bigint", "columns": "bytea", "vectors": "bytea"}
+_ADD = (
+    insert_rows(
+        "pages",
+        _TYPES,
+        {
+            "first_seq": "u.next_seq - %(new)s + n.first_seq",
+            "last_seq": "u.next_seq - %(new)s + n.last_seq",
+            "generation": GENERATION,
+            "version": "u.writes",
+        },
+    )
+    + " AND u.marks[1] = %(marker)s"
+)
+_INSERT = insert_rows("pages", _TYPES, {"generation": "{generation}", "version": "u.writes"})
+_DELETE = (
+    "DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = {generation} "
+    "AND first_seq = ANY(%(first_seqs)s::bigint[])"
+)
+_LAST_RANGES = (
+    f"SELECT first_seq, last_seq FROM memorybank.pages WHERE user_id = %(user)s "
+    f"AND generation = {GENERATION} ORDER BY first_seq DESC LIMIT 128"
+)
+_SELECT = (
+    f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %(user)s "
+    f"AND generation = {GENERATION} AND first_seq = ANY(%(first_seqs)s::bigint[]) "
+    "ORDER BY first_seq"
+)
+_PAGES_A_STATEMENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The effect of `rewrite` on the pages that searches read.
+
+    Attributes:
+        vectors: Number of vectors removed.
+        has_dropped_pages: Whether a page had no memory left: indexes must be built from scratch.
+    """
+
+    vectors: int
+    has_dropped_pages: bool
+
+
+def read_pages(rows: Rows) -> list[Page]:
+    """Return the pages of rows of `PAGE_COLUMNS`."""
+    return [Page(*row) for row in rows]
+
+
+def insert(pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
+    """Return statements that add the pages of new memories.
+
+    They do nothing if the first statement of the transaction did not write its marker.
+
+    Args:
+        pages: The pages, their keys counted from 0.
+        values: "user", "marker", and "new", the number of memories.
+    """
+    return _build_insertions(_ADD, pages, values)
+
+
+def rewrite(
+    session: Session, user_id: str, seqs: Collection[int], new: IndexBatch | None = None
+) -> Removal:
+    """Remove memories from their pages, or replace them by those of `new` with the same keys.
+
+    Pages of an unfinished `reembed` lose them in any case: it will embed the new texts.
+    """
+    user, seqs = {"user": user_id}, np.array(sorted(seqs), np.int64)
+    generations = (GENERATION, f"{GENERATION} + 1")
+    results = session.execute(
+        *(
+            Statement(
+                COVERING.format(
+                    generation=generation, memories="unnest(%(seqs)s::bigint[]) AS n (seq)"
+                ),
+                {**user, "seqs": seqs.tolist()},
+            )
+            for generation in generations
+        )
+    )
+    statements, vectors, dropped = [], 0, False
+    for generation, rows in zip(generations, results, strict=True):
+        changed, old = [], []
+        for page in read_pages(rows):
+            batch = unpack([page])
+            hit = np.isin(batch.key, seqs)
+            if not hit.any():
+                continue
+            old.append(page.first_seq)
+            kept = batch.select(~hit)
+            if generation == GENERATION:
+                vectors += int(batch.windows[hit].sum())
+                if new is not None:
+                    kept = replace(kept, new.select(np.isin(new.key, batch.key)))
+                dropped |= not len(kept)
+            if len(kept):
+                changed.append(pack(kept, page.first_seq, page.last_seq))
+        statements += _replace_rows(user_id, generation, old, changed)
+    session.execute(*statements)
+    return Removal(vectors, dropped)
+
+
+def merge(session: Session, user_id: str) -> None:
+    """Merge the user's last pages if they are many and small."""
+    user = {"user": user_id}
+    [ranges] = session.execute(Statement(_LAST_RANGES, user))
+    first_seqs = find_mergeable(ranges)
+    if first_seqs:
+        [rows] = session.execute(Statement(_SELECT, {**user, "first_seqs": first_seqs}))
+        batch = unpack(read_pages(rows))
+        merged = list(to_pages(batch, first_seq=min(first_seqs)))
+        session.execute(*_replace_rows(user_id, GENERATION, first_seqs, merged))
+
+
+def _replace_rows(
+    user_id: str, generation: str, old: Sequence[int], pages: Sequence[Page]
+) -> list[Statement]:
+    """Return statements that delete pages, given by their first keys, and insert others."""
+    if not old:
+        return []
+    user = {"user": user_id}
+    delete = Statement(_DELETE.format(generation=generation), {**user, "first_seqs": list(old)})
+    return [delete, *_build_insertions(_INSERT.format(generation=generation), pages, user)]
+
+
+def _build_insertions(text: str, pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
+    rows = [(page.first_seq, page.last_seq, page.columns, page.vectors) for page in pages]
+    return [
+        Statement(text, {**values, **to_columns(_TYPES, rows[start : start + _PAGES_A_STATEMENT])})
+        for start in range(0, len(rows), _PAGES_A_STATEMENT)
+    ]

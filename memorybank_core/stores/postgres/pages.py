@@ -1,0 +1,193 @@
+"""Pages: consecutive memories of a user, packed as the search index needs them.
+
+A page has two parts. `columns` is a header, one row of `ROW` per memory, the names of sessions and
+speakers as JSON, and the postings; its first byte is the version of this layout. `vectors` is the
+vectors of all windows, float32. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memorybank_core.errors import SchemaTooNewError
+from memorybank_core.protocols import Array
+from memorybank_core.stores.index.batch import NONE, IndexBatch, concatenate, recode
+from memorybank_core.stores.index.bm25 import POSTING
+
+PAGE_SIZE = 64
+"""Maximum number of memories of a page."""
+SMALL = 8
+"""This many pages, each with fewer memories, are merged into one."""
+
+_LAYOUT = 1
+_HEADER = struct.Struct("<BHI")  # layout, number of memories, bytes of the names
+ROW = np.dtype(
+    [
+        ("key", "<u4"),  # relative to the page's first
+        ("created", "<i8"),
+        ("day", "<i4"),
+        ("kind", "u1"),
+        ("utterances", "u1"),
+        ("session", "<i2"),
+        ("speaker", "<i2"),
+        ("windows", "<u4"),
+        ("terms", "<u4"),
+    ]
+)
+"""The columns of a memory in a page; see `IndexBatch`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A packed page.
+
+    Attributes:
+        first_seq: Lower bound of its keys: the first one when it was written.
+        last_seq: Upper bound of its keys.
+        columns: See the module.
+        vectors: See the module.
+    """
+
+    first_seq: int
+    last_seq: int
+    columns: bytes
+    vectors: bytes
+
+
+def to_pages(batch: IndexBatch, first_seq: int | None = None) -> Iterator[Page]:
+    """Pack a batch into pages; `first_seq` is the lower bound of all keys, by default the first."""
+    positions = np.arange(len(batch))
+    for start in range(0, len(batch), PAGE_SIZE):
+        part = batch.select((positions >= start) & (positions < start + PAGE_SIZE))
+        first = int(part.key[0]) if start or first_seq is None else first_seq
+        yield pack(part, first, int(part.key[-1]))
+
+
+def pack(batch: IndexBatch, first_seq: int, last_seq: int) -> Page:
+    """Pack a batch of at most `PAGE_SIZE` memories into the page of these keys."""
+    sessions: dict[str, int] = {}
+    speakers: dict[str, int] = {}
+    rows = np.empty(len(batch), ROW)
+    rows["key"] = batch.key - first_seq
+    rows["session"] = recode(batch.session, batch.sessions, sessions)
+    rows["speaker"] = recode(batch.speaker, batch.speakers, speakers)
+    for name in ("created", "day", "kind", "utterances", "windows", "terms"):
+        rows[name] = getattr(batch, name)
+    names = json.dumps([[*sessions], [*speakers]]).encode()
+    header = _HEADER.pack(_LAYOUT, len(batch), len(names))
+    columns = b"".join((header, rows.tobytes(), names, batch.postings.tobytes()))
+    return Page(first_seq, last_seq, columns, batch.vectors.astype("<f4", copy=False).tobytes())
+
+
+def unpack(pages: Sequence[Page]) -> IndexBatch:
+    """Return the batch of at least one page with memories, in this order.
+
+    Raises:
+        SchemaTooNewError: If a newer version of the package wrote one of them.
+    """
+    rows, postings, first_seqs = [], [], []
+    sessions, speakers = _Names(), _Names()
+    for page in pages:
+        layout, count, size = _HEADER.unpack_from(page.columns)
+        if layout != _LAYOUT:
+            raise SchemaTooNewError(
+                f"a page has layout {layout}; this version of memorybank knows {_LAYOUT}. Run: "
+                "pip install --upgrade memorybank"
+            )
+        columns = memoryview(page.columns)
+        start = _HEADER.size + count * ROW.itemsize
+        text = columns[start : start + size].tobytes()
+        rows.append(columns[_HEADER.size : start])
+        postings.append(columns[start + size :])
+        first_seqs += [page.first_seq] * count
+        for names, in_page in zip((sessions, speakers), json.loads(text), strict=True):
+            names.add(in_page, count)
+    row = np.frombuffer(b"".join(rows), ROW)
+    return IndexBatch(
+        key=row["key"] + np.array(first_seqs, np.int64),
+        created=row["created"].astype(np.int64),
+        day=row["day"].astype(np.int32),
+        kind=row["kind"].copy(),
+        utterances=row["utterances"].copy(),
+        session=sessions.decode(row["session"]),
+        speaker=speakers.decode(row["speaker"]),
+        windows=row["windows"].astype(np.int32),
+        terms=row["terms"].astype(np.int32),
+        postings=np.frombuffer(b"".join(postings), POSTING),
+        vectors=np.frombuffer(b"".join(page.vectors for page in pages), "<f4").reshape(
+            int(row["windows"].sum()), -1
+        ),
+        sessions=tuple(sessions.codes),
+        speakers=tuple(speakers.codes),
+    )
+
+
+def read_keys(page: Page) -> Array:
+    """Return the keys of a page, whose `vectors` may be missing."""
+    _, count, _ = _HEADER.unpack_from(page.columns)
+    rows = np.frombuffer(page.columns, ROW, count, _HEADER.size)
+    keys: Array = rows["key"] + np.int64(page.first_seq)
+    return keys
+
+
+def replace(batch: IndexBatch, new: IndexBatch) -> IndexBatch:
+    """Return `batch` with the memories of `new` in place of those with the same keys."""
+    parts, after = [], -1
+    for key in new.key:
+        between = (batch.key > after) & (batch.key < key)
+        parts += [batch.select(between), new.select(new.key == key)]
+        after = key
+    return concatenate([*parts, batch.select(batch.key > after)])
+
+
+def find_mergeable(ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the first keys of the pages to merge, or [].
+
+    These are the last eight pages if each is tiny; else all pages after the last full one, once
+    they would fill a page. So a memory is rewritten about twice, and only neighbours are merged:
+    the keys of one page are all smaller than those of the next.
+
+    Args:
+        ranges: First and last key of the user's last pages, the last page first.
+    """
+    sizes = [last - first + 1 for first, last in ranges]
+    tiny = _count_leading(size < SMALL for size in sizes)
+    partial = _count_leading(size < PAGE_SIZE for size in sizes)
+    if partial >= SMALL and sum(sizes[:partial]) >= PAGE_SIZE:
+        return [first for first, _ in ranges[:partial]]
+    return [first for first, _ in ranges[:tiny]] if tiny >= SMALL else []
+
+
+def _count_leading(flags: Iterable[bool]) -> int:
+    """Return how many flags are true before the first that is not."""
+    count = 0
+    for flag in flags:
+        if not flag:
+            break
+        count += 1
+    return count
+
+
+class _Names:
+    """The names of several pages, and the codes of their memories."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+        self._table: list[int] = []  # the code of each page's names, page after page
+        self._starts: list[int] = []  # memory -> where the names of its page start in the table
+
+    def add(self, names: Sequence[str], count: int) -> None:
+        """Add the names of a page with `count` memories."""
+        self._starts += [len(self._table)] * count
+        self._table += [self.codes.setdefault(name, len(self.codes)) for name in names]
+
+    def decode(self, codes: Array) -> Array:
+        """Return the codes of all memories, given those in their pages."""
+        table = np.array([*self._table, NONE], np.int32)
+        decoded: Array = table[np.where(codes < 0, -1, codes + np.array(self._starts, np.int64))]
+        return decoded
