@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .address import parse_address
 from .connections import Options, connect
-from .schema import migrate, read_layout, read_version
+from .migration import migrate_to_2
+from .schema import create, load_layout, read_layout, read_version
 from .tables import Layout
 
 
@@ -27,28 +30,38 @@ def init(url: str, layout: Layout) -> bool:
     """Create the tables of a bank; return False if there already is one.
 
     Raises:
-        ConfigurationError: If `url` is not the URL of a database, or pgvector is missing.
+        ConfigurationError: If `url` is not the URL of a database, the server is older than
+            PostgreSQL 14, or Citus shall distribute the tables and is not installed.
         StoreError: If the server cannot be reached, or the schema has tables of another
             application.
     """
     address = parse_address(url)
     with connect(address, Options()) as db:
-        return migrate(db, address, layout)[0] == 0
+        return create(db, address, layout)
 
 
-def upgrade(url: str) -> tuple[int, int]:
-    """Upgrade the tables of a bank in one transaction; return the versions before and after.
+def upgrade(url: str, *, progress: Callable[[int, int], None] | None = None) -> tuple[int, int]:
+    """Upgrade the tables of a bank; return the schema versions before and after.
 
-    Stores that are open in the meantime wait. Afterwards they continue if the change allows it;
-    otherwise they raise an error and must be opened again with a newer package.
+    Processes with the older version of the package go on searching and writing meanwhile; in the
+    end they wait for one short transaction, and then raise an error. If this is interrupted, call
+    it again: it continues.
+
+    Args:
+        url: The URL of the database.
+        progress: Called with the number of memories that are upgraded, and of all.
 
     Raises:
         ConfigurationError: If `url` is not the URL of a database, or there is no bank.
-        StoreError: If the server cannot be reached, or the schema has tables of another
-            application.
+        StoreError: If the server cannot be reached, this role does not own the tables, or they
+            belong to another application.
     """
     address = parse_address(url)
     with connect(address, Options()) as db:
-        versions = migrate(db, address)
+        before = read_version(db, address.schema)
+        layout = load_layout(db, address.schema) if before else None
+    if layout and before == 1:
+        migrate_to_2(address, layout, progress)
+    with connect(address, Options()) as db:
         read_layout(db, address)  # raises if there is no bank
-    return versions
+        return before, read_version(db, address.schema)

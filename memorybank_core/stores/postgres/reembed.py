@@ -1,59 +1,99 @@
 """Reembed a database: compute all vectors again with another embedder, without mixing the two.
 
-The new vectors are written to a separate table, one transaction per batch: a run that was
-interrupted can be continued. One last transaction, which locks out other writers, replaces the old
-table.
+The new vectors are written to pages of the next generation, which no search reads, one transaction
+per batch: a run that was interrupted can be continued. Deleted and replaced memories leave these
+pages as they leave the others. One last transaction, which locks out other writers, makes the next
+generation the current one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any, TypeVar
 
+import numpy as np
+
+from memorybank_core.errors import StoreError
 from memorybank_core.ingest import embed_windows
-from memorybank_core.protocols import Embedder
-from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
+from memorybank_core.protocols import Array, Embedder, Matrix
+from memorybank_core.stores.index.batch import to_batch
+from memorybank_core.stores.rows import to_memory
 
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
+from .pages import PAGE_SIZE, Page, pack, read_keys
 from .row_security import ALL_ROWS
-from .schema import SET_META, quote, read_layout
-from .statements import Statement
-from .tables import MAX_HALF_PRECISION, Layout, vectors_table
+from .rows import CONTENT, DEFAULT_STATE, group
+from .schema import SET_META, TAKE_LOCK, read_layout
+from .statements import Row, Rows, Statement
 
-BATCH = 64
+R = TypeVar("R")
+Run = Callable[[Callable[[Session], R]], R]
+"""Runs a call in a transaction and returns its result."""
 
-_LOCK = Statement(
-    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors IN EXCLUSIVE MODE"
+_SMALL_PASS = PAGE_SIZE  # memories that may remain for the last transaction
+_MAX_PASSES = 5
+_MAX_USERS = 256  # users whose keys are read at once
+
+_LOCK_WRITERS = Statement(
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages IN EXCLUSIVE MODE"
 )
+_GENERATION = Statement("SELECT value::integer FROM memorybank.meta WHERE name = 'generation'")
 _NEXT_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
-_MISSING = f"""
-    SELECT user_id, seq, {MEMORY_COLUMNS} FROM memorybank.memories AS m
-    WHERE (user_id, seq) > (%(user)s, %(seq)s) AND NOT EXISTS (
-        SELECT FROM memorybank.vectors_next AS v WHERE v.user_id = m.user_id AND v.seq = m.seq
-    )
-    ORDER BY user_id, seq LIMIT {BATCH}
-"""
-_INSERT = """
-    INSERT INTO memorybank.vectors_next (user_id, seq, number, vector, indexed)
-    SELECT m.user_id, m.seq, %(number)s, %(vector)s, %(indexable)s AND m.seq >= u.indexed_from
-    FROM memorybank.memories AS m JOIN memorybank.users AS u ON u.user_id = m.user_id
-    WHERE m.user_id = %(user)s AND m.seq = %(seq)s AND m.query = %(query)s
-        AND m.response = %(response)s
-        AND m.user_name IS NOT DISTINCT FROM %(user_name)s
-        AND m.companion_name IS NOT DISTINCT FROM %(companion_name)s
-    ON CONFLICT (user_id, seq, number) DO UPDATE SET vector = excluded.vector
-"""  # unless the text was changed since it was embedded
-_ORPHANS = """
-    DELETE FROM memorybank.vectors_next AS v WHERE NOT EXISTS (
-        SELECT FROM memorybank.memories AS m WHERE m.user_id = v.user_id AND m.seq = v.seq
-    )
-"""
-_NAMES = """
-    SELECT relname, relkind IN ('i', 'I') FROM pg_class
-    WHERE relnamespace = %(schema)s::regnamespace AND starts_with(relname, 'vectors_next')
-    ORDER BY relkind
-"""
+_DELETE_GENERATION = "DELETE FROM memorybank.pages WHERE generation = %(generation)s"
+_SELECT_USERS = (
+    "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s "
+    f"ORDER BY user_id LIMIT {_MAX_USERS}"
+)
+_SELECT_KEYS = (
+    "SELECT user_id, seq FROM memorybank.memories WHERE user_id = ANY(%(users)s::text[]) "
+    "ORDER BY user_id, seq"
+)
+_SELECT_PAGES = (
+    "SELECT user_id, first_seq, last_seq, columns FROM memorybank.pages "
+    "WHERE user_id = ANY(%(users)s::text[]) AND generation = %(generation)s "
+    "ORDER BY user_id, first_seq"
+)
+_SELECT_MEMORIES = (
+    f"SELECT seq, {', '.join(CONTENT)} FROM memorybank.memories "
+    "WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[]) ORDER BY seq"
+)
+_LOCK_USER = "SELECT writes FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE"
+_DELETE_PAGES = (
+    "DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = %(generation)s "
+    "AND first_seq <= %(last_seq)s AND last_seq >= %(first_seq)s"
+)
+_INSERT_PAGE = (
+    "INSERT INTO memorybank.pages "
+    "(user_id, generation, first_seq, last_seq, version, columns, vectors) VALUES (%(user)s, "
+    "%(generation)s, %(first_seq)s, %(last_seq)s, %(version)s, %(columns)s, %(vectors)s)"
+)
+_DROP_ITEM_VECTORS = Statement(
+    "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
+)
+_FORGET_NEXT = Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'")
+
+
+_Keys = tuple[int, int, Array]
+"""First key, last key and keys of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Memories of a user that become one page of the next generation."""
+
+    user_id: str
+    seqs: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The embedder of the new vectors, and the generation of their pages."""
+
+    embedder: Embedder
+    generation: int
 
 
 def reembed(
@@ -70,7 +110,8 @@ def reembed(
     Raises:
         ConfigurationError: If there is no bank.
         EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
-        StoreError: If the server cannot be reached, or this role may not change the tables.
+        StoreError: If the server cannot be reached, this role may not change the tables, or the
+            bank was embedded by another call meanwhile.
     """
     address, options = parse_address(url), Options(2, timeout, statement_timeout=0)
     with connect(address, options) as db:
@@ -78,87 +119,177 @@ def reembed(
     connections = Connections(address, options, layout)
     run = partial(connections.run, scope=ALL_ROWS, writes=True)
     try:
-        run(lambda session: _prepare(session, layout, embedder))
-        done, after = 0, ("", 0)
-        while True:
-            count, last = run(partial(_embed, embedder=embedder, after=after))
-            if last is None:
+        target = _Target(embedder, run(partial(_prepare, embedder=embedder)))
+        done = 0
+        for _ in range(_MAX_PASSES):
+            count = _embed_missing(run, target, progress)
+            done += count
+            if count <= _SMALL_PASS:
                 break
-            done, after = done + count, last
-            if progress:
-                progress(count)
-        return done + run(lambda session: _replace_vectors(session, address.schema, embedder))
+        return done + run(partial(_finish, target=target, progress=progress))
     finally:
         connections.close()
 
 
-def _prepare(session: Session, layout: Layout, embedder: Embedder) -> None:
-    """Create the table of the new vectors; drop the table of an earlier run with another embedder.
-
-    From then on, writers also delete the vectors of replaced and deleted memories from it.
-    """
-    _, next_embedder = session.execute(_LOCK, _NEXT_EMBEDDER)
-    if next_embedder and next_embedder[0][0] == embedder.name:
-        return
-    if next_embedder:
-        session.execute(Statement("DROP TABLE memorybank.vectors_next"))
-    created = vectors_table(layout, "vectors_next", embedder.dimension)
-    mark = Statement(SET_META, {"name": "next_embedder", "value": embedder.name})
-    session.execute(*map(Statement, created), mark)
+def _label(embedder: Embedder) -> str:
+    return f"{embedder.name} {embedder.dimension}"
 
 
-def _embed(
-    session: Session, embedder: Embedder, after: tuple[str, int]
-) -> tuple[int, tuple[str, int] | None]:
-    """Embed the next batch; return its size and its last memory (None if the batch is empty)."""
-    [batch] = session.execute(Statement(_MISSING, {"user": after[0], "seq": after[1]}))
-    if not batch:
-        return 0, None
-    matrices = embed_windows([to_memory("", row[2:]).text for row in batch], embedder)
-    names = MEMORY_COLUMNS.split(", ")
-    rows = [
-        {
-            **dict(zip(names, row[2:], strict=True)),
-            "user": row[0],
-            "seq": row[1],
-            "number": number,
-            "vector": vector,
-            "indexable": embedder.dimension <= MAX_HALF_PRECISION,
-        }
-        for row, matrix in zip(batch, matrices, strict=True)
-        for number, vector in enumerate(matrix)
-    ]
-    session.execute(Statement(_INSERT, rows))
-    return len(batch), (batch[-1][0], batch[-1][1])
-
-
-def _replace_vectors(session: Session, schema: str, embedder: Embedder) -> int:
-    """Embed the memories written in the meantime, and replace the old vectors by the new ones."""
-    session.execute(_LOCK)
-    done = 0
-    last: tuple[str, int] | None = ("", 0)
-    while last is not None:
-        count, last = _embed(session, embedder, last)
-        done += count
-    names = Statement(_NAMES, {"schema": quote(schema)})
-    [_, names_and_kinds] = session.execute(Statement(_ORPHANS), names)
-    renames = [
-        Statement(
-            f"ALTER {'INDEX' if is_index else 'TABLE'} memorybank.{quote(name)} "
-            f"RENAME TO {quote(name.replace('vectors_next', 'vectors', 1))}"
-        )
-        for name, is_index in names_and_kinds
-    ]
-    session.execute(Statement("DROP TABLE memorybank.vectors"), *renames)
-    properties = [
-        {"name": "embedder", "value": embedder.name},
-        {"name": "dimension", "value": str(embedder.dimension)},
-    ]
-    session.execute(
-        Statement("UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"),
-        Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'"),
-        Statement(SET_META, properties),
+def _prepare(session: Session, embedder: Embedder) -> int:
+    """Return the next generation; delete its pages if another embedder wrote them."""
+    _, [(generation,)], next_embedder = session.execute(
+        Statement(TAKE_LOCK), _GENERATION, _NEXT_EMBEDDER
     )
-    if embedder.dimension > MAX_HALF_PRECISION:
-        session.execute(Statement("UPDATE memorybank.users SET indexed_from = 9223372036854775807"))
+    if next_embedder != [(_label(embedder),)]:
+        session.execute(
+            Statement(_DELETE_GENERATION, {"generation": generation + 1}),
+            Statement(SET_META, {"name": "next_embedder", "value": _label(embedder)}),
+        )
+    return int(generation) + 1
+
+
+def _embed_missing(run: Run[Any], target: _Target, progress: Callable[[int], None] | None) -> int:
+    """Embed the memories that the next generation lacks; return how many."""
+    done = 0
+    for parts in _find_missing(run, target.generation):
+        memories = run(partial(_read_memories, parts=parts))
+        texts = [to_memory("", _full(row)).text for rows in memories for row in rows]
+        if not texts:
+            continue
+        vectors = embed_windows(texts, target.embedder)
+        run(partial(_write, target=target, parts=parts, embedded=memories, vectors=vectors))
+        done += len(texts)
+        if progress:
+            progress(len(texts))
+    return done
+
+
+def _find_missing(run: Run[Any], generation: int) -> Iterator[list[_Part]]:
+    """Yield the memories that have no page in a generation, about as many as fill a page."""
+    after: str | None = ""
+    while after is not None:
+        users, keys, pages = run(partial(_read_keys_and_pages, generation=generation, after=after))
+        batch: list[_Part] = []
+        size = 0
+        for user in users:
+            for seqs in _divide_missing(
+                np.array(keys.get(user, []), np.int64), pages.get(user, [])
+            ):
+                if size + len(seqs) > PAGE_SIZE:
+                    yield batch
+                    batch, size = [], 0
+                batch.append(_Part(user, seqs))
+                size += len(seqs)
+        if batch:
+            yield batch
+        after = users[-1] if users else None
+
+
+def _read_keys_and_pages(
+    session: Session, generation: int, after: str
+) -> tuple[list[str], dict[str, list[int]], dict[str, list[_Keys]]]:
+    """Return the next users after one, the keys of their memories, and those of their pages."""
+    [rows] = session.execute(Statement(_SELECT_USERS, {"after": after}))
+    users = [user for (user,) in rows]
+    values = {"users": users, "generation": generation}
+    keys, pages = session.execute(Statement(_SELECT_KEYS, values), Statement(_SELECT_PAGES, values))
+    in_pages = (
+        (user, (first, last, read_keys(Page(first, last, columns, b""))))
+        for user, first, last, columns in pages
+    )
+    return users, group(keys), group(in_pages)
+
+
+def _read_memories(session: Session, parts: Sequence[_Part]) -> list[Rows]:
+    """Return the rows of the memories of each part."""
+    return session.execute(
+        *(Statement(_SELECT_MEMORIES, {"user": part.user_id, "seqs": part.seqs}) for part in parts)
+    )
+
+
+def _full(row: Row) -> Row:
+    """Return a row of `CONTENT`, after its key, as one of `MEMORY_COLUMNS`."""
+    return (*row[1:], *DEFAULT_STATE)
+
+
+def _divide_missing(keys: Array, pages: Sequence[_Keys]) -> Iterator[list[int]]:
+    """Yield the keys that no page has, in groups that become pages.
+
+    The keys of one page are all smaller than those of the next: a page that lost a key which has
+    to return is written again as a whole.
+
+    Args:
+        keys: The keys of all memories, ascending.
+        pages: The pages, in the order of their keys.
+    """
+    missing = np.setdiff1d(keys, np.concatenate([[], *(page[2] for page in pages)]))
+    firsts = []
+    for first, last, in_page in pages:
+        if ((missing >= first) & (missing <= last)).any():
+            missing = np.union1d(missing, in_page)
+        else:
+            firsts.append(first)
+    for run in np.split(missing, np.unique(np.searchsorted(missing, firsts))):
+        for start in range(0, len(run), PAGE_SIZE):
+            yield run[start : start + PAGE_SIZE].tolist()
+
+
+def _write(
+    session: Session,
+    target: _Target,
+    parts: Sequence[_Part],
+    embedded: Sequence[Rows],
+    vectors: Sequence[Matrix],
+) -> None:
+    """Write the pages of embedded memories, without those deleted or replaced since."""
+    _check_target(session, target)
+    users = sorted({part.user_id for part in parts})
+    locks = [Statement(_LOCK_USER, {"user": user}) for user in users]
+    versions = dict(zip(users, session.execute(*locks), strict=True))
+    stored = _read_memories(session, parts)
+    matrices, pages = iter(vectors), []
+    for part, before, now in zip(parts, embedded, stored, strict=True):
+        unchanged = set(now)
+        pairs = [(row, matrix) for row, matrix in zip(before, matrices, strict=False)]
+        kept = [(row, matrix) for row, matrix in pairs if row in unchanged]
+        if kept:
+            keys = [row[0] for row, _ in kept]
+            memories = [to_memory("", _full(row)) for row, _ in kept]
+            batch = to_batch(memories, [matrix for _, matrix in kept], keys)
+            [(version,)] = versions[part.user_id]
+            values = {"user": part.user_id, "version": version, "generation": target.generation}
+            pages.append({**values, **asdict(pack(batch, keys[0], keys[-1]))})
+    if pages:
+        session.execute(Statement(_DELETE_PAGES, pages), Statement(_INSERT_PAGE, pages))
+
+
+def _check_target(session: Session, target: _Target) -> None:
+    """Keep other runs out until the transaction ends; check that none has taken over.
+
+    Raises:
+        StoreError: If one has.
+    """
+    _, next_embedder = session.execute(Statement(TAKE_LOCK), _NEXT_EMBEDDER)
+    if next_embedder != [(_label(target.embedder),)]:
+        raise StoreError("another call of reembed has embedded this bank, or began to, meanwhile")
+
+
+def _finish(session: Session, target: _Target, progress: Callable[[int], None] | None) -> int:
+    """Embed what was written meanwhile, and make the next generation the current one."""
+    session.execute(_LOCK_WRITERS)
+    _check_target(session, target)
+    done = _embed_missing(lambda call: call(session), target, progress)
+    properties = {
+        "embedder": target.embedder.name,
+        "dimension": target.embedder.dimension,
+        "generation": target.generation,
+    }
+    session.execute(
+        Statement(_DELETE_GENERATION, {"generation": target.generation - 1}),
+        _FORGET_NEXT,
+        _DROP_ITEM_VECTORS,
+        Statement(
+            SET_META, [{"name": name, "value": str(properties[name])} for name in properties]
+        ),
+    )
     return done

@@ -1,7 +1,8 @@
-"""The schema of a bank: its version, its layout and its migrations; see `tables` for the SQL."""
+"""The schema of a bank: its version and its layout; see `tables` for the SQL."""
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -15,12 +16,17 @@ from memorybank_core.errors import (
 )
 
 from .address import Address
-from .tables import MIGRATIONS, Layout
+from .tables import VERSION, Layout, create_bank
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_LOCK = 0x4D42414E  # "MBAN"; the key of the advisory lock during a change of the schema
+_LOCK = 0x4D42414E  # "MBAN"
+TAKE_LOCK = f"SELECT pg_advisory_xact_lock({_LOCK})"
+"""Makes others that change the schema or the embedder wait until the transaction ends."""
 
+_OLDEST_SERVER = 140_000
+_HAS_SCHEMA = "SELECT true FROM pg_namespace WHERE nspname = %s"
+_HAS_CITUS = "SELECT true FROM pg_extension WHERE extname = 'citus'"
 _CREATE_META = "CREATE TABLE memorybank.meta (name text PRIMARY KEY, value text NOT NULL)"
 _META = "SELECT value FROM memorybank.meta WHERE name = %s"
 SET_META = (
@@ -34,9 +40,15 @@ def read_version(db: Connection, schema: str) -> int:
     """Return the schema version of a database; 0 if it has no bank.
 
     Raises:
+        ConfigurationError: If the server is older than PostgreSQL 14.
         NotABankError: If the schema has tables of another application.
         SchemaTooNewError: If a newer version of the package created the tables.
     """
+    if db.info.server_version < _OLDEST_SERVER:
+        raise ConfigurationError(
+            "a bank needs PostgreSQL 14 or newer; this server has version "
+            f"{db.info.parameter_status('server_version')}"
+        )
     [(table_count, meta_count)] = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE tablename = 'meta') FROM pg_tables "
         "WHERE schemaname = %s",
@@ -51,10 +63,10 @@ def read_version(db: Connection, schema: str) -> int:
             "not changed; name another schema with ?schema=NAME at the end of the URL"
         )
     number = int(versions[0][0])
-    if number > len(MIGRATIONS):
+    if number > VERSION:
         raise SchemaTooNewError(
             f"the bank has schema version {number}; this version of memorybank knows up to "
-            f"{len(MIGRATIONS)}. Run: pip install --upgrade memorybank"
+            f"{VERSION}. Run: pip install --upgrade memorybank"
         )
     return number
 
@@ -72,47 +84,38 @@ def read_layout(db: Connection, address: Address) -> Layout:
         raise ConfigurationError(
             f"there is no bank at {address}. Create one with: memorybank db init {address}"
         )
-    if number < len(MIGRATIONS):
+    if number < VERSION:
         raise SchemaTooOldError(
             f"{address} has schema version {number}, and this version of memorybank needs "
-            f"{len(MIGRATIONS)}. Run: memorybank db upgrade {address}"
+            f"{VERSION}. Run: memorybank db upgrade {address}"
         )
-    return _load_layout(db, address.schema)
+    return load_layout(db, address.schema)
 
 
-def migrate(db: Connection, address: Address, layout: Layout | None = None) -> tuple[int, int]:
-    """Create the tables with a `layout`, or without one upgrade them to the newest version.
+def create(db: Connection, address: Address, layout: Layout) -> bool:
+    """Create the tables of a bank in one transaction; return False if there already is one.
 
-    This is one transaction. If two processes do this at the same time, one of them waits, and then
-    has nothing left to do.
-
-    Returns:
-        The schema version before (0 if there was no bank) and after.
+    If two processes do this at the same time, one of them waits, and then has nothing to do.
 
     Raises:
-        ConfigurationError: If pgvector is missing and this role may not install it.
+        ConfigurationError: If Citus shall distribute the tables and is not installed.
         NotABankError, SchemaTooNewError: See `read_version`.
     """
     schema = address.schema
-    if layout is not None and (before := read_version(db, schema)):
-        return before, before  # the usual case, without a lock
+    if read_version(db, schema):
+        return False  # the usual case, without a lock
     with db.transaction():
-        db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        before = read_version(db, schema)
-        if bool(before) == (layout is not None):
-            return before, before
-        properties: dict[str, object] = {"schema": len(MIGRATIONS)}
-        if layout is not None:
-            _require_pgvector(db)
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
-            db.execute(in_schema(_CREATE_META, schema))
-            properties |= _layout_to_rows(layout)
-        for migration in MIGRATIONS[before:]:
-            for statement in migration(layout or _load_layout(db, schema)):
-                db.execute(in_schema(statement, schema))
-        for name, value in properties.items():
+        db.execute(TAKE_LOCK)
+        if read_version(db, schema):
+            return False
+        _check_citus(db, address, layout)
+        if not db.execute(_HAS_SCHEMA, (schema,)).fetchone():  # CREATE may be forbidden
+            db.execute(f"CREATE SCHEMA {quote(schema)}".encode())
+        for statement in (_CREATE_META, *create_bank(layout)):
+            db.execute(in_schema(statement, schema))
+        for name, value in {"schema": VERSION, **_layout_to_rows(layout)}.items():
             db.execute(in_schema(SET_META, schema), {"name": name, "value": str(value)})
-    return before, len(MIGRATIONS)
+    return True
 
 
 @lru_cache(maxsize=1024)
@@ -128,7 +131,8 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load_layout(db: Connection, schema: str) -> Layout:
+def load_layout(db: Connection, schema: str) -> Layout:
+    """Return the layout of a bank of any version."""
     rows = db.execute(in_schema("SELECT name, value FROM memorybank.meta", schema))
     properties: dict[str, str] = dict(rows.fetchall())
     return Layout(
@@ -151,12 +155,21 @@ def _layout_to_rows(layout: Layout) -> dict[str, object]:
     }
 
 
-def _require_pgvector(db: Connection) -> None:
-    try:
-        with db.transaction():
-            db.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    except psycopg.Error as error:
+def _check_citus(db: Connection, address: Address, layout: Layout) -> None:
+    """Compare a new layout with what the database has.
+
+    Raises:
+        ConfigurationError: If Citus shall distribute the tables and is not installed.
+    """
+    has_citus = db.execute(_HAS_CITUS).fetchone() is not None
+    if layout.citus and not has_citus:
         raise ConfigurationError(
-            "this database has no pgvector: install it on the server, and let an administrator "
-            f"run CREATE EXTENSION vector in the database ({error})"
-        ) from error
+            f"{address} has no Citus to distribute the tables: run CREATE EXTENSION citus in this "
+            "database on every node, or create the bank without --citus"
+        )
+    if has_citus and not layout.citus:
+        warnings.warn(
+            f"{address} has Citus, but the tables of this bank stay on one node. To distribute "
+            f"them, create the bank with: memorybank db init {address} --citus",
+            stacklevel=4,
+        )

@@ -1,0 +1,218 @@
+"""Upgrade a bank from schema 1 to 2 while other processes go on searching and writing.
+
+Schema 1 had a row for each vector, and the terms in the rows of memories; schema 2 has them in
+pages. The pages are written user by user, in many short transactions: see `packing`. One last
+transaction locks the tables, packs those who wrote in the meantime, drops what schema 2 does not
+have and sets the new version. Whenever this is interrupted, the next run continues.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+
+from memorybank_core.errors import StoreBusyError
+
+from .address import Address
+from .connections import Connections, Options, Session, connect
+from .packing import pack_all
+from .row_security import ALL_ROWS
+from .schema import SET_META, TAKE_LOCK, in_schema
+from .statements import Statement
+from .tables import FIRST_GENERATION, Layout, create_tables
+
+_TIMEOUT = 60.0  # seconds for each transaction to reach the server
+_SMALL_PASS = 1000  # memories that may remain for the last transaction
+_MAX_PASSES = 5
+_LOCK_ATTEMPTS = 100
+_SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
+
+_NEW_TABLES = ("states", "pages")
+_LOCK_WRITERS = Statement(
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.recalls "
+    "IN EXCLUSIVE MODE"
+)
+_LOCK_ALL = Statement(
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors IN ACCESS EXCLUSIVE MODE"
+)
+_VERSION = Statement("SELECT value FROM memorybank.meta WHERE name = 'schema'")
+_PACKED_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'packed_embedder'")
+_EMBEDDER = Statement(
+    "SELECT string_agg(value, ' ' ORDER BY name) FROM memorybank.meta "
+    "WHERE name IN ('dimension', 'embedder')"
+)
+_ADD_COLUMNS = (
+    "ALTER TABLE memorybank.users ADD COLUMN birth bigint NOT NULL DEFAULT {birth}, "
+    "ADD COLUMN rewritten bigint NOT NULL DEFAULT 0, ADD COLUMN packed bigint[]",
+    "ALTER TABLE memorybank.users ALTER COLUMN birth SET DEFAULT "
+    "(random() * 9007199254740992)::bigint",
+    "ALTER TABLE memorybank.pages ADD COLUMN source bigint",
+)
+"""All existing users get the same birth, so that no row is rewritten; new ones get another."""
+_DELETE_PACKED = (
+    Statement("DELETE FROM memorybank.pages"),
+    Statement("UPDATE memorybank.users SET packed = NULL WHERE packed IS NOT NULL"),
+)
+_DELETE_ORPHANS = (
+    "DELETE FROM memorybank.{table} AS t WHERE NOT EXISTS "
+    "(SELECT FROM memorybank.users AS u WHERE u.user_id = t.user_id)"
+)
+_DROP_OLD = (
+    "DROP TABLE memorybank.vectors",
+    "DROP TABLE IF EXISTS memorybank.vectors_next",
+    "ALTER TABLE memorybank.memories DROP COLUMN strength, DROP COLUMN recalls, "
+    "DROP COLUMN last_recalled_at, DROP COLUMN archived_at, DROP COLUMN pinned, "
+    "DROP COLUMN conversation, DROP COLUMN place, DROP COLUMN utterances, DROP COLUMN speaker, "
+    "DROP COLUMN terms, DROP COLUMN counts, DROP COLUMN length",
+    "ALTER TABLE memorybank.users DROP COLUMN terms, DROP COLUMN windows, "
+    "DROP COLUMN indexed_from, DROP COLUMN packed",
+    "ALTER TABLE memorybank.pages DROP COLUMN source",
+    "CREATE INDEX IF NOT EXISTS memories_by_session "
+    "ON memorybank.memories (user_id, coalesce(session, day))",
+    "DELETE FROM memorybank.meta WHERE name IN ('next_embedder', 'packed_embedder')",
+)
+_GRANTS = """
+    SELECT a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'),
+        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+    FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS a
+    LEFT JOIN pg_roles AS r ON r.oid = a.grantee
+    WHERE c.oid = 'memorybank.{table}'::regclass AND a.grantee <> c.relowner
+"""
+_OWNER = """
+    SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class
+    WHERE oid = 'memorybank.{table}'::regclass AND pg_get_userbyid(relowner) <> current_user
+"""
+_IS_INVALID = """
+    SELECT true FROM pg_index
+    WHERE indexrelid = to_regclass('memorybank.{index}') AND NOT indisvalid
+"""  # left by an interrupted run
+_BUILD_INDEX = (
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} "
+    "ON memorybank.{table} (user_id, coalesce(session, day))"
+)
+
+
+def migrate_to_2(
+    address: Address, layout: Layout, progress: Callable[[int, int], None] | None
+) -> None:
+    """Upgrade a bank of schema 1 to schema 2; continue if an earlier run was interrupted.
+
+    Args:
+        address: The bank.
+        layout: Its layout.
+        progress: Called with the number of memories that are packed, and of all.
+
+    Raises:
+        StoreBusyError: If other transactions keep the tables locked; call again.
+        StoreError: If the server cannot be reached, or this role does not own the tables.
+    """
+    options = Options(2, _TIMEOUT, statement_timeout=0)
+    connections = Connections(address, options, layout)
+    run = partial(connections.run, scope=ALL_ROWS, writes=True)
+    attempts = 0
+    try:
+        while True:
+            try:
+                if not run(partial(_prepare, layout=layout)):
+                    return
+                _build_index(address, layout)
+                for _ in range(_MAX_PASSES):
+                    if pack_all(run, progress) <= _SMALL_PASS:
+                        break
+                if run(_finish):
+                    return
+            except StoreBusyError:
+                attempts += 1
+                if attempts == _LOCK_ATTEMPTS:
+                    raise
+                time.sleep(1.0)
+    finally:
+        connections.close()
+
+
+def _prepare(session: Session, layout: Layout) -> bool:
+    """Create the tables and columns that packing needs; return False if schema 1 is gone.
+
+    If another embedder has written all vectors again since, everything is packed again.
+    """
+    *_, [(version,)], packed_embedder, [(embedder,)] = session.execute(
+        _SET_LOCK_TIMEOUT, Statement(TAKE_LOCK), _VERSION, _PACKED_EMBEDDER, _EMBEDDER
+    )
+    if version != "1":
+        return False
+    if packed_embedder == [(embedder,)]:
+        return True
+    if packed_embedder:
+        session.execute(*_DELETE_PACKED)
+    else:
+        statements = [*create_tables(layout, _NEW_TABLES), *_ADD_COLUMNS]
+        birth = secrets.randbits(53)
+        session.execute(*(Statement(text.format(birth=birth)) for text in statements))
+        _copy_rights(session, layout)
+    session.execute(Statement(SET_META, {"name": "packed_embedder", "value": embedder}))
+    return True
+
+
+def _copy_rights(session: Session, layout: Layout) -> None:
+    """Give the new tables the owner and the grants of `memories`."""
+    for suffix in ("", *(f"_{number}" for number in range(_count_partitions(layout)))):
+        owner, grants = session.execute(
+            *(Statement(text.format(table=f"memories{suffix}")) for text in (_OWNER, _GRANTS))
+        )
+        rights = [
+            f"GRANT {right} ON memorybank.{{table}} TO {role}{option}"
+            for right, role, option in grants
+        ]
+        rights += [f"ALTER TABLE memorybank.{{table}} OWNER TO {role}" for (role,) in owner]
+        texts = [text.format(table=f"{new}{suffix}") for new in _NEW_TABLES for text in rights]
+        session.execute(*(Statement(text.replace("%", "%%")) for text in texts))
+
+
+def _build_index(address: Address, layout: Layout) -> None:
+    """Build the index of sessions without locking out writers.
+
+    The index of a partitioned table will take over those of its partitions, which are built here.
+    """
+    tables = [f"memories_{number}" for number in range(_count_partitions(layout))]
+    with connect(address, Options()) as db:
+        for table in tables or ["memories"]:
+            index = f"{table}_by_session"
+            is_invalid = in_schema(_IS_INVALID.format(index=index), address.schema)
+            if db.execute(is_invalid).fetchone():
+                db.execute(in_schema(f"DROP INDEX memorybank.{index}", address.schema))
+            db.execute(in_schema(_BUILD_INDEX.format(index=index, table=table), address.schema))
+
+
+def _count_partitions(layout: Layout) -> int:
+    return 0 if layout.citus else layout.partitions
+
+
+def _finish(session: Session) -> bool:
+    """Pack those who wrote in the meantime, and drop what schema 2 does not have.
+
+    Returns:
+        False if another embedder has written the vectors since they were packed.
+    """
+    *_, [(version,)], packed_embedder, [(embedder,)] = session.execute(
+        _SET_LOCK_TIMEOUT,
+        Statement(TAKE_LOCK),
+        _LOCK_WRITERS,
+        _VERSION,
+        _PACKED_EMBEDDER,
+        _EMBEDDER,
+    )
+    if version != "1":
+        return True
+    if packed_embedder != [(embedder,)]:
+        return False
+    pack_all(lambda call: call(session))
+    session.execute(
+        *(Statement(_DELETE_ORPHANS.format(table=table)) for table in _NEW_TABLES),
+        _LOCK_ALL,
+        *map(Statement, _DROP_OLD),
+        Statement(SET_META, {"name": "generation", "value": str(FIRST_GENERATION)}),
+        Statement(SET_META, {"name": "schema", "value": "2"}),
+    )
+    return True

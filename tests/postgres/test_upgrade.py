@@ -1,0 +1,241 @@
+"""The upgrade of a bank of schema 1: nothing is lost, whatever happens in the meantime."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+pytest.importorskip("pgvector", reason="pgvector, which schema 1 needs, is not installed")
+
+import psycopg
+import schema_1
+from interruption import is_killed, run_in_small_steps
+from schema_1 import ADA, EMPTY, LARGE, ODD, Embedder
+
+from memorybank_core import MemoryBank, SchemaTooOldError, StoreError
+from memorybank_core.errors import StoreBusyError
+from memorybank_core.ingest import embed_windows
+from memorybank_core.stores.index.batch import to_batch
+from memorybank_core.stores.postgres import Layout, connections, init, migration, packing, upgrade
+from memorybank_core.stores.postgres.characters import escape, unescape
+from memorybank_core.stores.postgres.page_rows import PAGE_COLUMNS, read_pages
+from memorybank_core.stores.postgres.pages import unpack
+
+ALL_ROWS = "SET memorybank_session.scope = 'all'"
+
+
+@pytest.fixture(params=["partitions", "whole", "row_security"])
+def url(request, postgres):
+    """The URL of a bank of schema 1."""
+    url = postgres.new()
+    schema_1.create(url, request.param)
+    yield url
+    postgres.drop(url)
+
+
+def open_bank(url):
+    return MemoryBank.open(url, embedder=Embedder())
+
+
+def upgrade_in_small_steps(url, monkeypatch, between):
+    """Upgrade in many small transactions, with an interruption after each."""
+    monkeypatch.setattr(packing, "_BATCH", 64)
+    monkeypatch.setattr(packing, "_MAX_USERS", 2)
+    return run_in_small_steps(monkeypatch, lambda: upgrade(url), between)
+
+
+def assert_same(bank, expected):
+    """Assert that a bank returns what the bank of schema 1 returned."""
+    found = schema_1.describe(bank)
+    assert found["export"] == expected["export"]
+    assert found["items"] == expected["items"]
+    assert found["users"].keys() == expected["users"].keys()
+    for user, answers in expected["users"].items():
+        searches = found["users"][user].pop("found")
+        for results, before in zip(searches, answers["found"], strict=True):
+            assert [id for id, _ in results] == [id for id, _ in before]
+            scores = [score for _, score in before]
+            assert [score for _, score in results] == pytest.approx(scores, abs=2e-4)
+        assert found["users"][user] == {k: v for k, v in answers.items() if k != "found"}
+
+
+def read_names(batch, codes, names):
+    names = [*getattr(batch, names), None]
+    return [names[code] for code in getattr(batch, codes)]
+
+
+def assert_consistent(url):
+    """Assert that pages and states have exactly the memories; return the ids of each user."""
+    with open_bank(url) as bank, psycopg.connect(url) as db:
+        db.execute(ALL_ROWS)
+        users = list(bank.users())
+        for table in ("pages", "states"):
+            owners = db.execute(f"SELECT DISTINCT user_id FROM memorybank.{table}").fetchall()
+            assert {unescape(user) for (user,) in owners} <= set(users)
+        ids = {}
+        for user in users:
+            stored = bank.store.scan(user, limit=9999)
+            ids[user] = [item.memory.id for item in stored]
+            memories = [item.memory for item in stored]
+            texts = [memory.text for memory in memories]
+            vectors = embed_windows(texts, Embedder()) if texts else []
+            rows = db.execute(
+                f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %s "
+                "ORDER BY first_seq",
+                (escape(user),),
+            ).fetchall()
+            if not stored:
+                assert not rows
+                continue
+            packed = unpack(read_pages(rows))
+            expected = to_batch(memories, vectors, [item.key for item in stored])
+            for name in ("key", "created", "day", "windows", "terms", "postings", "vectors"):
+                assert np.array_equal(getattr(packed, name), getattr(expected, name)), name
+            for codes, names in (("session", "sessions"), ("speaker", "speakers")):
+                assert read_names(packed, codes, names) == read_names(expected, codes, names)
+    return ids
+
+
+def test_everything_is_as_before(url):
+    seen = []
+    with pytest.raises(SchemaTooOldError, match="memorybank db upgrade"):
+        open_bank(url)
+    assert upgrade(url, progress=lambda *counts: seen.append(counts)) == (1, 2)
+    total = sum(len(ids) for ids in assert_consistent(url).values())
+    assert seen == sorted(seen)
+    assert seen[-1] == (total, total)
+    with open_bank(url) as bank:
+        assert_same(bank, schema_1.load_data()["answers"])
+        ids = [f"new {number}" for number in range(3)]
+        bank.add([schema_1.Turn("new tea", at=schema_1.MONDAY, id=id) for id in ids], user_id=ADA)
+        assert {result.memory.id for result in bank.search("new tea", user_id=ADA)} >= set(ids)
+    assert upgrade(url) == (2, 2)
+
+
+def describe_tables(url):
+    """Return columns, indexes and policies of the tables of a bank."""
+    with psycopg.connect(url) as db:
+        return [
+            sorted(db.execute(text).fetchall())
+            for text in (
+                "SELECT table_name, column_name, data_type, is_nullable, column_default, "
+                "collation_name FROM information_schema.columns "
+                "WHERE table_schema = 'memorybank'",
+                "SELECT tablename, indexname, indexdef FROM pg_indexes "
+                "WHERE schemaname = 'memorybank' AND tablename !~ '_[0-9]'",
+                "SELECT tablename, policyname, qual FROM pg_policies "
+                "WHERE schemaname = 'memorybank'",
+                "SELECT relname, attname, attstorage FROM pg_class JOIN pg_attribute "
+                "ON attrelid = pg_class.oid WHERE relnamespace = 'memorybank'::regnamespace "
+                "AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped",
+                "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class "
+                "WHERE relnamespace = 'memorybank'::regnamespace AND relkind IN ('r', 'p')",
+                "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits "
+                "WHERE inhparent::regclass::text ~ '^memorybank.[a-z]+$'",
+                "SELECT name FROM memorybank.meta",
+            )
+        ]
+
+
+def test_the_tables_are_those_of_a_new_bank(url, postgres):
+    upgrade(url)
+    with psycopg.connect(url) as db:
+        rows = dict(db.execute("SELECT name, value FROM memorybank.meta").fetchall())
+    new = postgres.new()
+    layout = Layout(
+        "noisy", 16, int(rows["partitions"]), row_security=rows["walls"].lower() == "true"
+    )
+    init(new, layout)
+    assert describe_tables(url) == describe_tables(new)
+    postgres.drop(new)
+
+
+def test_a_run_that_was_killed_can_be_continued(url, monkeypatch):
+    assert upgrade_in_small_steps(url, monkeypatch, between=lambda limit: None) > 5
+    assert_consistent(url)
+    with open_bank(url) as bank:
+        assert_same(bank, schema_1.load_data()["answers"])
+
+
+def test_writes_in_the_meantime_are_kept(url, monkeypatch):
+    """In each gap between transactions every user is written to, by the statements of schema 1."""
+    expected = {}
+
+    def write(limit):
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(ALL_ROWS)
+            new = [(f"new {limit} {n}", f"tea {limit} {n}") for n in range(2)]
+            schema_1.write(db, LARGE, add=new, replace=[(f"t{limit + 9}", f"rain {limit}")])
+            schema_1.write(db, LARGE, delete=[f"t{100 + limit}"], recall=[f"t{limit + 50}"])
+            schema_1.write(db, escape(ODD), recall=[escape("t11 'é\x1a\0")])
+            schema_1.write(db, f"another {limit}", add=new)
+            schema_1.delete_user(db, f"another {limit - 1}")
+            schema_1.delete_user(db, "user 1")
+            schema_1.write(db, "user 1", add=new)
+            if limit == 3:
+                schema_1.delete_user(db, "user 2")
+            expected["last"] = [id for id, _ in new]
+            expected[LARGE] = [*expected.get(LARGE, []), *expected["last"]]
+
+    last = upgrade_in_small_steps(url, monkeypatch, between=write)
+    assert last > 5
+    ids = assert_consistent(url)
+    assert ids["user 1"] == ids[f"another {last - 1}"] == expected["last"]
+    assert "user 2" not in ids
+    assert f"another {last - 2}" not in ids
+    kept = [f"t{n}" for n in range(150) if not 100 < n < 100 + last]
+    assert ids[LARGE] == [*kept, *expected[LARGE]]
+    with open_bank(url) as bank:
+        memories = {memory.id: memory for memory in bank.timeline(user_id=LARGE, archived=True)}
+        for limit in range(1, last):
+            assert memories[f"t{limit + 9}"].turn.query == f"rain {limit}"
+            assert memories[f"t{limit + 50}"].strength == 2
+
+
+def test_vectors_written_again_by_another_embedder_are_packed_again(url, monkeypatch):
+    assert is_killed(monkeypatch, 6, lambda: upgrade(url))
+    with psycopg.connect(url) as db:
+        db.execute(ALL_ROWS)
+        db.execute("UPDATE memorybank.vectors SET vector = '[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]'")
+        db.execute("UPDATE memorybank.meta SET value = 'other' WHERE name = 'embedder'")
+    upgrade(url)
+    other = Embedder()
+    other.name = "other"
+    with MemoryBank.open(url, embedder=other) as bank:
+        for stored in bank.store.scan(LARGE, limit=999):
+            assert stored.vectors[:, 0].tolist() == [1] * len(stored.vectors)
+
+
+def test_the_grants_of_the_application_apply_to_the_new_tables(url):
+    with psycopg.connect(url) as db:
+        db.execute("DROP ROLE IF EXISTS limited")
+        db.execute("CREATE ROLE limited LOGIN")
+        db.execute("GRANT USAGE ON SCHEMA memorybank TO limited")
+        db.execute(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO limited"
+        )
+    limited = url.replace("postgres@", "limited@")
+    with pytest.raises(StoreError, match="owner"):
+        upgrade(limited)
+    upgrade(url)
+    with open_bank(limited) as bank:
+        assert_same(bank, schema_1.load_data()["answers"])
+        bank.add([schema_1.Turn("tea", at=schema_1.MONDAY)], user_id=EMPTY)
+        bank.reinforce(bank.search("tea", user_id=EMPTY), user_id=EMPTY)
+        bank.delete(user_id=EMPTY)
+    with psycopg.connect(url) as db:
+        db.execute("DROP OWNED BY limited")
+        db.execute("DROP ROLE limited")
+
+
+def test_a_transaction_that_holds_the_tables_delays_the_last_step_only(url, monkeypatch):
+    monkeypatch.setattr(migration, "_LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(
+        migration,
+        "_SET_LOCK_TIMEOUT",
+        connections.Statement("SET LOCAL lock_timeout = '50ms'"),
+    )
+    with psycopg.connect(url) as db:
+        db.execute("SELECT count(*) FROM memorybank.memories")
+        with pytest.raises(StoreBusyError):
+            upgrade(url)
+    assert upgrade(url) == (1, 2)
