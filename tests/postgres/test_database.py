@@ -177,7 +177,7 @@ def test_upgrade_needs_a_bank_that_is_not_newer(postgres):
     fill(url, users=["ada"], count=3)
     assert upgrade(url) == (2, 2)
     assert "up to date" in run("db", "upgrade", url)
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         db.execute("UPDATE memorybank.meta SET value = '3' WHERE name = 'schema'")
     for call in (lambda: MemoryBank.open(url), lambda: upgrade(url)):
         with pytest.raises(SchemaTooNewError, match="pip install --upgrade"):

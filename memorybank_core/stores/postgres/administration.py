@@ -31,7 +31,7 @@ def init(url: str, layout: Layout) -> bool:
 
     Raises:
         ConfigurationError: If `url` is not the URL of a database, the server is older than
-            PostgreSQL 14, or Citus shall distribute the tables and is not installed.
+            PostgreSQL 14, or Citus is to distribute the tables and is not installed.
         StoreError: If the server cannot be reached, or the schema has tables of another
             application.
     """

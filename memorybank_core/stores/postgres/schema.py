@@ -98,7 +98,7 @@ def create(db: Connection, address: Address, layout: Layout) -> bool:
     If two processes do this at the same time, one of them waits, and then has nothing to do.
 
     Raises:
-        ConfigurationError: If Citus shall distribute the tables and is not installed.
+        ConfigurationError: If Citus is to distribute the tables and is not installed.
         NotABankError, SchemaTooNewError: See `read_version`.
     """
     schema = address.schema
@@ -159,7 +159,7 @@ def _check_citus(db: Connection, address: Address, layout: Layout) -> None:
     """Compare a new layout with what the database has.
 
     Raises:
-        ConfigurationError: If Citus shall distribute the tables and is not installed.
+        ConfigurationError: If Citus is to distribute the tables and is not installed.
     """
     has_citus = db.execute(_HAS_CITUS).fetchone() is not None
     if layout.citus and not has_citus:

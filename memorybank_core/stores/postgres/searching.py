@@ -91,7 +91,9 @@ class _News:
     states: StateBatch
 
 
-def refresh(read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex) -> bool:
+def refresh(
+    read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex[UserIndex]
+) -> bool:
     """Load what was written since the last refresh; return whether there was anything."""
     news = _load(read, embedder, user_id, cached, loaded=0)
     if news is None:
@@ -119,7 +121,12 @@ def refresh(read: Read, embedder: ExpectedEmbedder, user_id: str, cached: Cached
 
 
 def _load(
-    read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex, *, loaded: int
+    read: Read,
+    embedder: ExpectedEmbedder,
+    user_id: str,
+    cached: CachedIndex[UserIndex],
+    *,
+    loaded: int,
 ) -> _News | None:
     """Return what is new after the pages loaded so far; None if there is no such user.
 
