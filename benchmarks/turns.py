@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chains import constant_model
 from common import describe_machine
 from langchain.agents import create_agent
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from llama_index.core.base.llms.types import ChatMessage
@@ -65,11 +65,11 @@ class CountingEmbedder:
         return self._embedder.embed_query(text)
 
 
-def make_messages(surface: str, count: int) -> list[str]:
-    """Return messages of about 50 characters; no two surfaces share one."""
+def make_messages(first: int, count: int) -> list[str]:
+    """Return different messages of about 50 characters, numbered from `first`."""
     return [
-        f"Did {NAMES[i % 10]} say when we go to {PLACES[i // 10 % 10]} with {surface[:9]}?"
-        for i in range(count)
+        f"Did {NAMES[i % 10]} say when we go to {PLACES[i // 10 % 10]} with group {i}?"
+        for i in range(first, first + count)
     ]
 
 
@@ -78,8 +78,9 @@ def langchain_surfaces(bank: MemoryBank) -> dict[str, Ask]:
     memory = MemoryBankMemory(bank=bank, user_id="u")
     answer = RunnableLambda(lambda values: ANSWER)
     chain = with_memory(answer, bank, user_id="u")
-    agent = create_agent(constant_model(), [], middleware=[MemoryBankMiddleware(bank)])
-    friend = siliconfriend(constant_model(), bank, user_id="u")
+    model = FakeListChatModel(responses=[ANSWER])
+    agent = create_agent(model, [], middleware=[MemoryBankMiddleware(bank)])
+    friend = siliconfriend(model, bank, user_id="u")
     history = RunnableWithMessageHistory(
         answer, lambda session: MemoryBankChatMessageHistory(bank=bank, user_id="u", session="h")
     )
@@ -117,10 +118,10 @@ def llamaindex_surfaces(bank: MemoryBank) -> dict[str, Ask]:
     }
 
 
-def measure(ask: Ask, surface: str, embedder: CountingEmbedder, turns: int) -> dict[str, float]:
+def measure(ask: Ask, messages: list[str], embedder: CountingEmbedder) -> dict[str, float]:
     """Return the median of a turn's milliseconds and of its CPU time, and its embedded texts."""
-    first, *messages = make_messages(surface, turns + 1)
-    ask(first)
+    ask(messages[0])
+    messages = messages[1:]
     before, wall, cpu = embedder.count, [], []
     for message in messages:
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -130,7 +131,7 @@ def measure(ask: Ask, surface: str, embedder: CountingEmbedder, turns: int) -> d
     return {
         "ms": round(statistics.median(wall) * 1000, 1),
         "cpu_ms": round(statistics.median(cpu) * 1000, 1),
-        "texts": (embedder.count - before) / turns,
+        "texts": (embedder.count - before) / len(messages),
     }
 
 
@@ -144,7 +145,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         MemoryBank.open(Path(folder) / "bank.db", embedder=embedder) as bank,
     ):
-        stored = [Turn(message, ANSWER) for message in make_messages("others", STORED)]
+        stored = [Turn(message, ANSWER) for message in make_messages(0, STORED)]
         bank.add(stored, user_id="u")
 
         def plain(message: str) -> None:
@@ -152,7 +153,10 @@ def main() -> None:
             bank.add([Turn(message, ANSWER)], user_id="u")
 
         surfaces = {"MemoryBank": plain, **langchain_surfaces(bank), **llamaindex_surfaces(bank)}
-        results = {name: measure(ask, name, embedder, turns) for name, ask in surfaces.items()}
+        results = {
+            name: measure(ask, make_messages(1000 * number, turns + 1), embedder)
+            for number, (name, ask) in enumerate(surfaces.items(), 1)
+        }
     print(json.dumps({"machine": describe_machine(), "embedder": embedder.name, **results}))
 
 
