@@ -15,7 +15,7 @@ from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.text import without_surrogates
 
 _SPIN_COUNT = "1000"
-"""How often an idle OpenMP thread of the engine looks for work before it sleeps.
+"""Number of times that an idle OpenMP thread of the engine looks for work before it sleeps.
 
 As fast as OpenMP's default of 300,000 on idle cores; on busy ones, a query takes two thirds of the
 time and a third of the CPU (docs/benchmarks.md).
