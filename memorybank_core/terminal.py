@@ -16,7 +16,16 @@ from typing import Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -110,20 +119,42 @@ def memory_cell(memory: Memory) -> Text:
     return Text.assemble(one_line(memory.text), "\n", (clean(memory.id), "dim"))
 
 
+class SpeedColumn(ProgressColumn):
+    """Column of a progress bar with the steps of the last half minute per second.
+
+    Args:
+        unit: Name of the steps, in the plural.
+    """
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """Return the speed, such as "16.3 turns/s"; nothing until two steps were made."""
+        if task.speed is None:
+            return Text()
+        return Text(f"{task.speed:,.{0 if task.speed >= 100 else 1}f} {self._unit}/s")
+
+
 @contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr if stderr is a terminal.
+def progress_bar(
+    label: str, total: int | None, unit: str = "steps"
+) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr if stderr is a terminal, with the speed and the time left.
 
     Args:
         label: Text in front of the bar.
-        total: Number of steps; None if unknown.
+        total: Number of steps; None if unknown: then it shows the time elapsed.
+        unit: Name of the steps, in the plural.
 
     Yields:
         A function that advances the bar by a number of steps.
     """
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = [TextColumn(label), BarColumn(), MofNCompleteColumn(), SpeedColumn(unit)]
+    times = [TimeElapsedColumn()] if total is None else [TimeRemainingColumn(), TextColumn("left")]
     stderr = Console(stderr=True)
     hidden = not stderr.is_terminal
-    with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
+    with Progress(*columns, *times, console=stderr, transient=True, disable=hidden) as progress:
         task = progress.add_task(label, total=total)
         yield lambda count: progress.advance(task, count)

@@ -15,11 +15,14 @@ import pytest
 pytest.importorskip("typer", reason="typer is not installed")
 pytest.importorskip("rich", reason="rich is not installed")
 
+from rich.console import Console
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from memorybank_core import MemoryBank, Turn, __version__
 from memorybank_core.cli.app import app
 from memorybank_core.demo.story import DATA
+from memorybank_core.terminal import SpeedColumn, progress_bar
 
 USER = "Imogen"
 QUESTION = "What did I cook on March 9th?"
@@ -297,6 +300,39 @@ class TestForget:
         assert "Erase everything, the profile included, of Imogen, permanently?" in err
         assert ("erased for Imogen" in out) == (answer == "y")
         assert read("stats", path)["memories"] == left
+
+
+class TestProgress:
+    def test_the_speed_counts_steps_per_second(self):
+        now = [0.0]
+        progress = Progress(console=Console(quiet=True), get_time=lambda: now[0])
+        task = progress.add_task("Importing", total=2000)
+        column = SpeedColumn("turns")
+        assert str(column.render(progress.tasks[0])) == ""
+        for seconds in (2, 4, 6):
+            now[0] = seconds
+            progress.advance(task, 32)
+        assert str(column.render(progress.tasks[0])) == "16.0 turns/s"
+        assert progress.tasks[0].time_remaining == (2000 - 96) / 16
+
+    def test_a_terminal_shows_speed_and_time_left(self):
+        script = (
+            "from memorybank_core.terminal import progress_bar\n"
+            "with progress_bar('Importing', 64, 'turns') as advance:\n"
+            "    for _ in range(4): advance(16)\n"
+        )
+        controller, terminal = pty.openpty()
+        env = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+        subprocess.run([sys.executable, "-c", script], stderr=terminal, env=env, check=True)
+        output = os.read(controller, 65536).decode()
+        os.close(controller)
+        os.close(terminal)
+        assert re.search(r"Importing .*64/64.* turns/s .*0:00:00.* left", output)
+
+    def test_a_pipe_shows_nothing(self, capsys):
+        with progress_bar("Importing", 64, "turns") as advance:
+            advance(64)
+        assert capsys.readouterr() == ("", "")
 
 
 class TestMaintenance:

@@ -104,7 +104,7 @@ def move(
 
     with open_existing(source) as bank:
         total = bank.stats().memories
-    with progress_bar("Moving", 2 * total) as advance:
+    with progress_bar("Moving", 2 * total, "memories") as advance:
         receipt = copy(source, target, progress=advance)
     if as_json:
         print_json(receipt)

@@ -116,7 +116,7 @@ def _digest(
     settings = {"llm": llm, "language": language, "timezone": timezone}
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         total = len(bank.verify(user_id=user)) if method is MemoryBank.summarize else None
-        with progress_bar("Digesting", total) as advance:
+        with progress_bar("Digesting", total, "digests") as advance:
             report = method(bank, user_id=user, concurrency=concurrency, progress=advance)
     if as_json:
         print_json(report)

@@ -38,7 +38,7 @@ def retrieval(
     """Measure recall@k: the share of the evidence among the first k results."""
     from memorybank_core.evaluation import Format, evaluate_files
 
-    with progress_bar("Turns and questions", None) as advance:
+    with progress_bar("Measuring", None, "turns and questions") as advance:
         report = evaluate_files(
             cast(Format, format),
             bank,

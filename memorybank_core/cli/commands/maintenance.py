@@ -81,7 +81,7 @@ def reembed(
 
     with open_existing(path) as bank:
         total = bank.stats().memories
-    with progress_bar("Embedding", total) as advance:
+    with progress_bar("Embedding", total, "memories") as advance:
         count = reembed_bank(path, embedder, progress=advance)
     if as_json:
         print_json({"memories": count, "embedder": embedder})

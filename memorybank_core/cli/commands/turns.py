@@ -66,7 +66,7 @@ def import_(
     data = load(file)
     with (
         MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank,
-        progress_bar("Importing", count_turns(data, users=users or None)) as advance,
+        progress_bar("Importing", count_turns(data, users=users or None), "turns") as advance,
     ):
         report = import_json(bank, data, users=users or None, progress=advance)
     if as_json:

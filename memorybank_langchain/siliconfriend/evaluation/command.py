@@ -70,7 +70,9 @@ def evaluate_command(
     conversations = read_conversations("memorybank", bank, gold)
     hosts = {name: load_chat_model(name) for name in _resolve_host_names(llm or ())}
     answer_judge = _create_judge(judge, hosts, language)
-    bar = nullcontext() if judge == HUMAN else progress_bar("Answers and judgements", None)
+    bar = (
+        nullcontext() if judge == HUMAN else progress_bar("Evaluating", None, "answers and scores")
+    )
     with bar as advance:
         evaluation = evaluate(
             hosts,
