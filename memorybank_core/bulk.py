@@ -1,4 +1,4 @@
-"""Bulk writes: while one batch is written, the next one is read or embedded."""
+"""Work on many memories: while one batch is written, the next one is read or embedded."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-def write_behind(
-    batches: Iterable[B], write: Callable[[B], R], done: Callable[[R], object]
-) -> None:
-    """Write each batch in a second thread, while this thread makes the next one.
+def overlap(batches: Iterable[B], process: Callable[[B], R], done: Callable[[R], object]) -> None:
+    """Process each batch in a second thread, while this thread makes the next one.
 
-    The batches are written one at a time, in order; at most two are in memory. `batches` and
+    The batches are processed one at a time, in order; at most two are in memory. `batches` and
     `done` run in the calling thread, so an embedder is called as always, and Ctrl-C stops it.
-    An error of either thread ends the run after the write in progress. No thread remains.
+    An error of either thread ends the run after the batch in progress. No thread remains.
 
     Args:
         batches: Makes the batches, for example by embedding texts.
-        write: Writes a batch in one transaction.
-        done: Called with the result of each `write`.
+        process: Processes a batch, for example by writing it in one transaction.
+        done: Called with the result of each `process`.
     """
     pending: list[Future[R]] = []
-    with ThreadPoolExecutor(1, "memorybank-write") as thread:
+    with ThreadPoolExecutor(1, "memorybank-bulk") as thread:
         try:
             for batch in batches:
                 if pending:
                     done(pending.pop().result())
-                pending.append(thread.submit(copy_context().run, write, batch))
+                pending.append(thread.submit(copy_context().run, process, batch))
         finally:
             if pending:
                 done(pending.pop().result())

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
+from itertools import chain
+from operator import attrgetter
 from os import PathLike
 from typing import Any
 
+from .bulk import BATCH, add_advice, overlap
 from .embedders.placeholder import EmbedderPlaceholder
-from .errors import ConfigurationError, StoreError
+from .errors import ConfigurationError, MemoryBankError, StoreError
 from .locations import without_password
 from .protocols import Item, ItemStore, MemoryStore, Stored
+from .records import Memory, Portrait, Summary, Turn
 from .registry import open_store, stored_embedder
-
-BATCH = 256
-"""Default number of memories copied in one transaction."""
 
 _NO_LIMIT = 1_000_000_000
 
@@ -88,41 +88,68 @@ def move(
         closing(open_store(target, placeholder)) as new,
     ):
         now = datetime.now(timezone.utc)
-        moved = _copy_memories(old, new, on_progress, batch)
-        _copy_items(old.items, new.items, now)
-        checksum, counts = _compute_checksum(old, now, on_progress, batch)
-        if _compute_checksum(new, now, lambda _: None, batch) != (checksum, counts):
+        moved = _copy(old, new, now, on_progress, batch)
+        try:
+            checksum, counts = _compare(old, new, now, on_progress, batch)
+        except _DifferenceError:
             raise StoreError(
                 f"{without_password(target)} is not equal to {without_password(source)}: it "
                 "held other data before the move, or a bank was written to during the move. "
                 "The source is unchanged. Repeat the move, if necessary to an empty location."
-            )
+            ) from None
     source, target = without_password(source), without_password(target)
     return MoveReceipt(source, target, **counts, moved=moved, checksum=checksum)
 
 
-def _copy_memories(
-    old: MemoryStore, new: MemoryStore, progress: Callable[[int], None], batch: int
+def _copy(
+    old: MemoryStore,
+    new: MemoryStore,
+    now: datetime,
+    on_progress: Callable[[int], None],
+    batch: int,
 ) -> int:
-    """Copy users, memories and digests that are missing or differ; count the memories."""
+    """Copy all contents that are missing or differ; return the number of memories copied."""
     moved, existing_users = 0, set(new.users())
-    for user_id in old.users():
-        profile = old.profile(user_id)
-        if user_id not in existing_users or profile != new.profile(user_id):
-            new.set_profile(user_id, profile)
-        for stored in _read_batches(old, user_id, batch):
-            known = new.known(user_id, [row.memory.id for row in stored])
-            missing = [row for row in stored if known.get(row.memory.id) != row.memory]
-            if missing:
-                new.put(user_id, missing)
-            moved += len(missing)
-            progress(len(stored))
-        if (digests := old.digests(user_id)) != new.digests(user_id):
-            new.set_digests(user_id, digests)
+
+    def copy(batch_of_user: tuple[str, list[Stored]]) -> tuple[int, int]:
+        user_id, stored = batch_of_user
+        known = new.known(user_id, [row.memory.id for row in stored])
+        missing = [row for row in stored if known.get(row.memory.id) != row.memory]
+        if missing:
+            new.put(user_id, missing)
+        return len(stored), len(missing)
+
+    def count(counts: tuple[int, int]) -> None:
+        nonlocal moved
+        moved += counts[1]
+        on_progress(counts[0])
+
+    try:
+        for user_id in old.users():
+            profile = old.profile(user_id)
+            if user_id not in existing_users or profile != new.profile(user_id):
+                new.set_profile(user_id, profile)
+        overlap(_read_batches(old, batch), copy, count)
+        for user_id in old.users():
+            if (digests := old.digests(user_id)) != new.digests(user_id):
+                new.set_digests(user_id, digests)
+        _copy_items(old.items, new.items, now)
+    except MemoryBankError as error:
+        add_advice(
+            error, f"{moved:,} memories were moved; move to the same target again to continue."
+        )
+        raise
     return moved
 
 
-def _read_batches(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
+def _read_batches(store: MemoryStore, batch: int) -> Iterator[tuple[str, list[Stored]]]:
+    """Yield the memories of each user, in batches."""
+    for user_id in store.users():
+        for stored in _read_memories(store, user_id, batch):
+            yield user_id, stored
+
+
+def _read_memories(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
     after = 0
     while stored := store.scan(user_id, after=after, limit=batch):
         yield stored
@@ -143,32 +170,91 @@ def _read_items(store: ItemStore, now: datetime) -> Iterator[list[Item]]:
         yield sorted(items, key=lambda item: item.key)
 
 
-def _compute_checksum(
-    store: MemoryStore, now: datetime, progress: Callable[[int], None], batch: int
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section of a bank's contents: bytes that are equal if the contents are, and counts."""
+
+    content: bytes
+    counts: Mapping[str, int]
+
+
+class _DifferenceError(Exception):
+    """The banks are not equal."""
+
+
+def _compare(
+    old: MemoryStore,
+    new: MemoryStore,
+    now: datetime,
+    on_progress: Callable[[int], None],
+    batch: int,
 ) -> tuple[str, dict[str, int]]:
-    """Return a checksum of all contents of a store, and their counts."""
-    checksum = hashlib.sha256()
-    counts = Counter(users=0, memories=0, vectors=0, recalls=0, digests=0, items=0)
+    """Compare all contents of two stores; return their checksum and counts.
 
-    def update(*values: Any) -> None:
-        checksum.update(json.dumps(values, default=str).encode(errors="surrogatepass"))
+    Raises:
+        _DifferenceError: If they are not equal.
+    """
+    checksum, new_sections = hashlib.sha256(), _read_sections(new, now, batch)
+    counts = dict.fromkeys(("users", "memories", "vectors", "recalls", "digests", "items"), 0)
 
+    def compare(section: _Section | None) -> _Section | None:
+        if next(new_sections, None) != section:
+            raise _DifferenceError
+        return section
+
+    def count(section: _Section | None) -> None:
+        if section is None:
+            return
+        checksum.update(section.content)
+        for name, number in section.counts.items():
+            counts[name] += number
+        if memories := section.counts.get("memories"):
+            on_progress(memories)
+
+    overlap(chain(_read_sections(old, now, batch), [None]), compare, count)  # None: both end here
+    return checksum.hexdigest(), counts
+
+
+def _read_sections(store: MemoryStore, now: datetime, batch: int) -> Iterator[_Section]:
+    """Yield all contents of a store in an order that is the same for equal contents."""
     for user_id in store.users():
-        counts["users"] += 1
-        update("user", user_id, store.profile(user_id))
-        for stored in _read_batches(store, user_id, batch):
-            for row in stored:
-                update(row.memory.to_dict(), row.recalls)
-                checksum.update(row.vectors.tobytes())
-                counts["vectors"] += len(row.vectors)
-                counts["recalls"] += len(row.recalls)
-            counts["memories"] += len(stored)
-            progress(len(stored))
+        yield _Section(_to_json("user", user_id, store.profile(user_id)), {"users": 1})
+        for stored in _read_memories(store, user_id, batch):
+            yield _to_section(stored)
         digests = store.digests(user_id)
-        counts["digests"] += len(digests)
-        update([digest.to_dict() for digest in digests])
+        yield _Section(_to_json(*digests), {"digests": len(digests)})
     for items in _read_items(store.items, now):
-        counts["items"] += len(items)
-        for item in items:
-            update(item.namespace, item.key, item.value, item.created_at, item.updated_at, item.ttl)
-    return checksum.hexdigest(), dict(counts)
+        values = (
+            _to_json(
+                item.namespace, item.key, item.value, item.created_at, item.updated_at, item.ttl
+            )
+            for item in items
+        )
+        yield _Section(b"".join(values), {"items": len(items)})
+
+
+def _to_section(stored: Sequence[Stored]) -> _Section:
+    contents = (_to_json(row.memory, row.recalls) + row.vectors.tobytes() for row in stored)
+    counts = {
+        "memories": len(stored),
+        "vectors": sum(len(row.vectors) for row in stored),
+        "recalls": sum(len(row.recalls) for row in stored),
+    }
+    return _Section(b"".join(contents), counts)
+
+
+def _to_json(*values: Any) -> bytes:
+    return _ENCODER.encode(values).encode(errors="surrogatepass")
+
+
+def _to_plain(value: Any) -> Any:
+    """Return the fields of a record, and a time as a string."""
+    get_fields = _FIELDS.get(type(value))
+    return get_fields(value) if get_fields else str(value)
+
+
+_ENCODER = json.JSONEncoder(default=_to_plain)
+_FIELDS = {
+    record: attrgetter(*(field.name for field in fields(record)))
+    for record in (Memory, Turn, Summary, Portrait)
+}

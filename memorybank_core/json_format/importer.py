@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.bulk import BATCH, add_advice, batch_size, split, write_behind
+from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap, split
 from memorybank_core.errors import ConflictError, MemoryBankError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Matrix
@@ -179,7 +179,7 @@ def _store_memories(
 
     batches = split(new, batch_size(bank.embedder, batch))
     try:
-        write_behind(map(embed, batches), write, count)
+        overlap(map(embed, batches), write, count)
     except MemoryBankError as error:
         add_advice(
             error,

@@ -17,6 +17,8 @@ from memorybank_core.text import CJK, CJK_CHARACTER
 
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 
+_FIRST_CJK = CJK[0]
+
 STOP_WORDS = frozenset(
     """
     a an the and or of to in on at by for from with as is are was were be been am do does did
@@ -31,13 +33,11 @@ def tokenize(text: str) -> list[str]:
     """Return the terms of `text` for lexical search, in order, with repetitions."""
     terms: list[str] = []
     for run in _RUN.findall(_fold(text)):
-        if CJK_CHARACTER.match(run):
+        if run >= _FIRST_CJK and CJK_CHARACTER.match(run):
             terms.extend(run)
             terms.extend(run[i : i + 2] for i in range(len(run) - 1))
-        else:
-            word = re.split("['’]", run, maxsplit=1)[0]
-            if word not in STOP_WORDS:
-                terms.append(_stem(word))
+        elif term := _to_term(run):
+            terms.append(term)
     return terms
 
 
@@ -52,7 +52,11 @@ def _fold(text: str) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _stem(word: str) -> str:
+def _to_term(word: str) -> str:
+    """Return the stem of a word, without 's and the like; "" if it is a stop word."""
+    word = re.split("['’]", word, maxsplit=1)[0]
+    if word in STOP_WORDS:
+        return ""
     return str(_STEMMER.stemWord(word)) if word.isascii() else word
 
 

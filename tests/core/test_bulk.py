@@ -1,4 +1,4 @@
-"""Bulk writes: embedding and writing overlap, in order, and an error loses nothing."""
+"""Bulk work: embedding, reading and writing overlap, in order, and an error loses nothing."""
 
 import os
 import threading
@@ -6,10 +6,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, StoreError, Turn
-from memorybank_core.bulk import write_behind
+from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, StoreError, Turn, moving
+from memorybank_core.bulk import overlap
 from memorybank_core.ingest import embed_windows
 from memorybank_core.json_format import import_json
+from memorybank_core.moving import move
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.stores.sqlite.store import LocalStore
 
@@ -75,7 +76,7 @@ def test_a_batch_is_made_while_the_one_before_is_written():
         assert made.wait(WAIT)  # 2 is made before the write of 1 ends
         return batch * 10
 
-    write_behind(batches(), write, results.append)
+    overlap(batches(), write, results.append)
     assert results == [10, 20]
 
 
@@ -88,12 +89,12 @@ def test_two_batches_at_most_are_in_memory_and_writes_keep_their_order():
             at_once.append(len(made) - len(written))
             yield number
 
-    write_behind(batches(), written.append, lambda _: None)
+    overlap(batches(), written.append, lambda _: None)
     assert written == list(range(20))
     assert max(at_once) <= 2  # one is written, and one is being made
 
 
-def test_a_failed_write_is_the_last_one():
+def test_a_failed_batch_is_the_last_one():
     written = []
 
     def write(batch):
@@ -102,7 +103,7 @@ def test_a_failed_write_is_the_last_one():
         written.append(batch)
 
     with pytest.raises(StoreError, match="disk"):
-        write_behind(range(10), write, lambda _: None)
+        overlap(range(10), write, lambda _: None)
     assert written == [0, 1]
 
 
@@ -116,7 +117,7 @@ def test_an_error_while_a_batch_is_made_keeps_those_before_it(error):
         raise error
 
     with pytest.raises(error):
-        write_behind(batches(), lambda batch: batch, done.append)
+        overlap(batches(), lambda batch: batch, done.append)
     assert done == [1, 2]
 
 
@@ -127,17 +128,17 @@ def test_an_error_of_the_callback_ends_the_run():
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        write_behind(range(10), written.append, stop)
+        overlap(range(10), written.append, stop)
     assert written == [0]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 def test_it_works_in_a_forked_process():
-    write_behind([1], lambda batch: batch, lambda _: None)
+    overlap([1], lambda batch: batch, lambda _: None)
     child = os.fork()
     if child == 0:
         written = []
-        write_behind(range(3), written.append, lambda _: None)
+        overlap(range(3), written.append, lambda _: None)
         os._exit(0 if written == [0, 1, 2] else 1)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -243,6 +244,84 @@ def test_a_failed_store_keeps_the_batches_before_it_and_says_how_to_go_on(tmp_pa
             import_json(bank, history(), batch=4)
         assert queries(bank) == [f"number {i}" for i in range(4)]
         assert store.writes == 2
+
+
+# Move
+
+
+class ScanSignalStore(LocalStore):
+    """Store that signals its second scan."""
+
+    scans, second = 0, None
+
+    def scan(self, *args, **kwargs):
+        self.scans += 1
+        if self.scans == 2:
+            self.second.set()
+        return super().scan(*args, **kwargs)
+
+
+class WaitingPutStore(LocalStore):
+    """Store whose first `put` waits for a signal, and whose put number `fails_at` fails."""
+
+    waits_for, puts, fails_at = None, 0, None
+
+    def put(self, *args, **kwargs):
+        self.puts += 1
+        if self.waits_for:
+            assert self.waits_for.wait(WAIT)
+        if self.puts == self.fails_at:
+            raise StoreError("the disk is full.")
+        super().put(*args, **kwargs)
+
+
+@pytest.fixture
+def source(tmp_path):
+    with MemoryBank.open(tmp_path / "source.db", embedder="hashing") as bank:
+        import_json(bank, history(["ann", "bob"]))
+    return tmp_path / "source.db"
+
+
+def test_a_move_reads_a_batch_while_the_one_before_is_written(source, tmp_path):
+    settings = {"embedder": "hashing", "dimension": 256}
+    old, new = ScanSignalStore(source, **settings), WaitingPutStore(tmp_path / "b.db", **settings)
+    old.second = new.waits_for = threading.Event()
+    counts = []
+    assert moving._copy(old, new, MONDAY, counts.append, 4) == 20
+    assert (counts, new.puts) == ([4, 4, 2] * 2, 6)
+    old.close()
+    new.close()
+
+
+def test_a_failed_move_says_how_to_go_on(source, tmp_path, monkeypatch):
+    def open_store(location, embedder):
+        store = WaitingPutStore(location, embedder=embedder.name, dimension=embedder.dimension)
+        store.fails_at = 3
+        return store
+
+    target, counts = tmp_path / "b.db", []
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "open_store", open_store)
+        with pytest.raises(StoreError, match=r"full\. 8 memories were moved; move to the same"):
+            move(source, target, progress=counts.append, batch=4)
+    assert counts == [4, 4]
+    assert move(source, target, progress=counts.append, batch=4).moved == 12
+    assert sum(counts) == 8 + 2 * 20
+
+
+def test_a_move_ends_at_the_first_difference(source, tmp_path):
+    with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as bank:
+        bank.add([Turn("another", "", MONDAY)], user_id="ann")
+    counts = []
+    with pytest.raises(StoreError, match="is not equal to"):
+        move(source, tmp_path / "b.db", progress=counts.append, batch=4)
+    assert sum(counts) == 20  # all copied, nothing compared
+
+
+def test_the_checksum_does_not_depend_on_the_batches(source, tmp_path):
+    receipts = [move(source, tmp_path / f"{batch}.db", batch=batch) for batch in (3, 256)]
+    assert len({receipt.checksum for receipt in receipts}) == 1
+    assert (receipts[0].users, receipts[0].memories, receipts[0].vectors) == (2, 20, 20)
 
 
 # Reembed

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from memorybank_core.bulk import BATCH, add_advice, batch_size, write_behind
+from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap
 from memorybank_core.errors import ConfigurationError, MemoryBankError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
@@ -98,7 +98,7 @@ def _embed_missing(
         progress(stored)
 
     try:
-        write_behind(embedded(), write, count)
+        overlap(embedded(), write, count)
     except MemoryBankError as error:
         add_advice(
             error,
