@@ -26,11 +26,9 @@ _NUMBERS = count(1)
 class Databases:
     """A server in which each test creates a database of its own."""
 
-    is_citus = False
-
     def __init__(self) -> None:
         self._spare: list[str] = []
-        self._created: list[str] = []
+        self.created: list[str] = []
 
     def url(self, database: str, user: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -51,7 +49,7 @@ class Databases:
         name = f"bank{os.getpid()}_{next(_NUMBERS)}"
         with self.connect() as db:
             db.execute(f"CREATE DATABASE {name} {settings}")
-        self._created.append(self.url(name))
+        self.created.append(self.url(name))
         return self.url(name)
 
     def drop(self, url: str) -> None:
@@ -148,7 +146,7 @@ class Remote(Databases):
         return urlunsplit(parts._replace(netloc=netloc, path=path))
 
     def close(self) -> None:
-        for url in self._created:
+        for url in self.created:
             self.drop(url)
 
 

@@ -27,10 +27,10 @@ def database(postgres):
     postgres.drop(url)
 
 
-def create_with_role(postgres):
+def create_with_role(postgres, **layout):
     """Create a bank with row-level security, and a role that is not a superuser."""
     url = postgres.new()
-    init(url, Layout("by-hand", 3, partitions=2, row_security=True))
+    init(url, Layout("by-hand", 3, partitions=2, row_security=True, **layout))
     with connect(url) as db:
         db.execute("DROP ROLE IF EXISTS app")
         db.execute("CREATE ROLE app LOGIN")

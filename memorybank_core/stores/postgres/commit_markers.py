@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .statements import Statement
+from .tables import GENERATION
 
 _MAX_MARKERS = 32  # markers in the row of a user
 MARK = f"writes = users.writes + 1, marks = %(marker)s::bigint || users.marks[1:{_MAX_MARKERS - 1}]"
@@ -19,7 +20,10 @@ MARK = f"writes = users.writes + 1, marks = %(marker)s::bigint || users.marks[1:
 
 There is no subscript at the top of an expression: it crashes the coordinator of Citus 13 and 14.
 """
-_LOCK = f"UPDATE memorybank.users SET {MARK} WHERE user_id = %(user)s RETURNING writes, next_seq"
+_LOCK = (
+    f"UPDATE memorybank.users SET {MARK}, generation = {GENERATION} WHERE user_id = %(user)s "
+    "RETURNING writes, next_seq"
+)
 _CREATE = (
     "INSERT INTO memorybank.users (user_id, writes, marks) "
     "VALUES (%(user)s, 1, ARRAY[%(marker)s::bigint]) "

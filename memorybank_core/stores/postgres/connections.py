@@ -207,9 +207,16 @@ class Connections:
         return self.run(read, scope, writes=True)
 
     def _configure(self, db: psycopg.Connection[Row]) -> None:
-        """Prepare a new connection."""
-        for statement in [] if self.address.pooler else _build_settings(self.options):
-            db.execute(statement)
+        """Prepare a new connection.
+
+        Our statements look up keys: planning one for each user takes longer than running it. But
+        Citus plans it where the user is.
+        """
+        if self.address.pooler:
+            return
+        db.execute(b"SET statement_timeout = %d" % round(self.options.statement_timeout * 1000))
+        if not self._layout.citus:
+            db.execute(b"SET plan_cache_mode = force_generic_plan")
 
 
 @contextmanager
@@ -230,19 +237,3 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
 
 def _build_options(address: Address) -> dict[str, Any]:
     return {"autocommit": True, "prepare_threshold": None if address.pooler else 5}
-
-
-def _build_settings(options: Options) -> list[bytes]:
-    """Return the settings of a connection.
-
-    Compiling one of our statements (JIT) or starting parallel workers takes longer than running
-    it, and so does planning it again for each user. A sequential scan would read a whole partition
-    if one user has much of it.
-    """
-    return [
-        b"SET jit = off",
-        b"SET max_parallel_workers_per_gather = 0",
-        b"SET enable_seqscan = off",
-        b"SET plan_cache_mode = force_generic_plan",
-        b"SET statement_timeout = %d" % round(options.statement_timeout * 1000),
-    ]

@@ -45,7 +45,8 @@ _EMBEDDER = Statement(
 )
 _ADD_COLUMNS = (
     "ALTER TABLE memorybank.users ADD COLUMN birth bigint NOT NULL DEFAULT {birth}, "
-    "ADD COLUMN rewritten bigint NOT NULL DEFAULT 0, ADD COLUMN packed bigint[]",
+    "ADD COLUMN rewritten bigint NOT NULL DEFAULT 0, ADD COLUMN generation integer, "
+    "ADD COLUMN packed bigint[]",
     "ALTER TABLE memorybank.users ALTER COLUMN birth SET DEFAULT "
     "(random() * 9007199254740992)::bigint",
     "ALTER TABLE memorybank.pages ADD COLUMN source bigint",

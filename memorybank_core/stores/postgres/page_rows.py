@@ -14,9 +14,8 @@ from .connections import Session
 from .pages import Page, find_mergeable, pack, replace, to_pages, unpack
 from .rows import insert_rows, to_columns
 from .statements import Rows, Statement
+from .tables import GENERATION
 
-GENERATION = "(SELECT value::integer FROM memorybank.meta WHERE name = 'generation')"
-"""The generation of the pages that searches read."""
 PAGE_COLUMNS = "first_seq, last_seq, columns, vectors"
 """The columns of `Page`."""
 COVERING = (
@@ -36,16 +35,18 @@ _ADD = (
         {
             "first_seq": "u.next_seq - %(new)s + n.first_seq",
             "last_seq": "u.next_seq - %(new)s + n.last_seq",
-            "generation": GENERATION,
+            "generation": "u.generation",
             "version": "u.writes",
         },
     )
     + " AND u.marks[1] = %(marker)s"
 )
-_INSERT = insert_rows("pages", _TYPES, {"generation": "{generation}", "version": "u.writes"})
+_INSERT = insert_rows(
+    "pages", _TYPES, {"generation": "u.generation + {offset}", "version": "u.writes"}
+)
 _DELETE = (
-    "DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = {generation} "
-    "AND first_seq = ANY(%(first_seqs)s::bigint[])"
+    f"DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = {GENERATION} "
+    "+ {offset} AND first_seq = ANY(%(first_seqs)s::bigint[])"
 )
 _LAST_RANGES = (
     f"SELECT first_seq, last_seq FROM memorybank.pages WHERE user_id = %(user)s "
@@ -97,20 +98,21 @@ def rewrite(
     Pages of an unfinished `reembed` lose them in any case: it will embed the new texts.
     """
     user, seqs = {"user": user_id}, np.array(sorted(seqs), np.int64)
-    generations = (GENERATION, f"{GENERATION} + 1")
+    offsets = (0, 1)  # of the generation
     results = session.execute(
         *(
             Statement(
                 COVERING.format(
-                    generation=generation, memories="unnest(%(seqs)s::bigint[]) AS n (seq)"
+                    generation=f"{GENERATION} + {offset}",
+                    memories="unnest(%(seqs)s::bigint[]) AS n (seq)",
                 ),
                 {**user, "seqs": seqs.tolist()},
             )
-            for generation in generations
+            for offset in offsets
         )
     )
     statements, vectors, dropped = [], 0, False
-    for generation, rows in zip(generations, results, strict=True):
+    for offset, rows in zip(offsets, results, strict=True):
         changed, old = [], []
         for page in read_pages(rows):
             batch = unpack([page])
@@ -119,14 +121,14 @@ def rewrite(
                 continue
             old.append(page.first_seq)
             kept = batch.select(~hit)
-            if generation == GENERATION:
+            if offset == 0:
                 vectors += int(batch.windows[hit].sum())
                 if new is not None:
                     kept = replace(kept, new.select(np.isin(new.key, batch.key)))
                 dropped |= not len(kept)
             if len(kept):
                 changed.append(pack(kept, page.first_seq, page.last_seq))
-        statements += _replace_rows(user_id, generation, old, changed)
+        statements += _replace_rows(user_id, offset, old, changed)
     session.execute(*statements)
     return Removal(vectors, dropped)
 
@@ -140,18 +142,25 @@ def merge(session: Session, user_id: str) -> None:
         [rows] = session.execute(Statement(_SELECT, {**user, "first_seqs": first_seqs}))
         batch = unpack(read_pages(rows))
         merged = list(to_pages(batch, first_seq=min(first_seqs)))
-        session.execute(*_replace_rows(user_id, GENERATION, first_seqs, merged))
+        session.execute(*_replace_rows(user_id, 0, first_seqs, merged))
 
 
 def _replace_rows(
-    user_id: str, generation: str, old: Sequence[int], pages: Sequence[Page]
+    user_id: str, offset: int, old: Sequence[int], pages: Sequence[Page]
 ) -> list[Statement]:
-    """Return statements that delete pages, given by their first keys, and insert others."""
+    """Return statements that delete pages, given by their first keys, and insert others.
+
+    Args:
+        user_id: The user.
+        offset: 0 for the current generation, 1 for the next.
+        old: The first keys of the pages to delete.
+        pages: The pages to insert.
+    """
     if not old:
         return []
     user = {"user": user_id}
-    delete = Statement(_DELETE.format(generation=generation), {**user, "first_seqs": list(old)})
-    return [delete, *_build_insertions(_INSERT.format(generation=generation), pages, user)]
+    delete = Statement(_DELETE.format(offset=offset), {**user, "first_seqs": list(old)})
+    return [delete, *_build_insertions(_INSERT.format(offset=offset), pages, user)]
 
 
 def _build_insertions(text: str, pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:

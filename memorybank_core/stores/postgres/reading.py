@@ -20,10 +20,11 @@ from memorybank_core.stores.rows import (
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Session
-from .page_rows import COVERING, GENERATION, PAGE_COLUMNS, read_pages
+from .page_rows import COVERING, PAGE_COLUMNS, read_pages
 from .pages import unpack
 from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions, group
 from .statements import Rows, Statement
+from .tables import GENERATION
 
 STORED_EMBEDDER = Statement(
     "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension') ORDER BY name DESC"

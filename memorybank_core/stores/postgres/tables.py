@@ -30,6 +30,12 @@ TABLES = {
 
 FIRST_GENERATION = 1
 """The generation of the first pages of a bank; `reembed` writes those of the next one."""
+GENERATION = "(SELECT value::integer FROM memorybank.meta WHERE name = 'generation')"
+"""The generation of the pages that searches read.
+
+A write copies it to the row of its user, for its INSERTs: Citus sends an INSERT that reads `meta`,
+a copy of which is on every worker, to all of them.
+"""
 
 BIRTH = "(random() * 9007199254740992)::bigint"
 """The number of a new user, unlike that of an earlier one with the same id."""
@@ -42,6 +48,7 @@ CREATE TABLE memorybank.users (
     memories bigint NOT NULL DEFAULT 0,
     writes bigint NOT NULL DEFAULT 0,
     rewritten bigint NOT NULL DEFAULT 0,
+    generation integer,
     marks bigint[] NOT NULL DEFAULT '{{}}',
     profile text NOT NULL DEFAULT '{{}}',
     PRIMARY KEY (user_id)

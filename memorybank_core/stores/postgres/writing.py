@@ -24,8 +24,12 @@ from .reading import SELECT_BY_ID, SELECT_DIGESTS, STORED_EMBEDDER, check_embedd
 from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
 from .state import insert_recalls, write_states
 from .statements import Statement
+from .tables import GENERATION
 
-_ADDED = "next_seq = users.next_seq + %(new)s, memories = users.memories + %(new)s"
+_ADDED = (
+    "next_seq = users.next_seq + %(new)s, memories = users.memories + %(new)s, "
+    f"generation = {GENERATION}"
+)
 _RESERVE = (
     f"UPDATE memorybank.users SET {MARK}, {_ADDED} WHERE user_id = %(user)s "
     "AND (SELECT count(*) FROM memorybank.meta WHERE (name, value) IN "
