@@ -9,17 +9,18 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+import schema_1
 from postgres_citus import running_citus
 from postgres_servers import connect, emptied
 from test_database import export_bank, fill, run
-from test_faults import Load, assert_complete
+from test_faults import Load, assert_complete, check_cuts_around_commit
 from test_plans import CALLS, USERS
 from test_postgres_contract import TestPostgresStore as ContractTests
 from test_row_security import TestWithRowSecurity as RowSecurityTests
 from test_row_security import as_app, create_with_role
 
 from memorybank_core import HashingEmbedder, MemoryBank
-from memorybank_core.stores.postgres import Layout, PostgresStore, init
+from memorybank_core.stores.postgres import Layout, PostgresStore, init, upgrade
 from memorybank_core.stores.postgres import statements as sql
 from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.stores.reembed import reembed
@@ -127,6 +128,25 @@ def test_a_bank_moves_to_citus_and_back_and_is_embedded_again(citus, tmp_path):
         assert results[0].memory.id == "t7"
         assert bank.stats().users == 2
         assert bank.compact() in (True, False)
+
+
+def test_a_bank_of_schema_1_is_upgraded(citus):
+    from test_upgrade import assert_consistent, assert_same  # needs pgvector's package
+
+    url = citus.new()
+    with connect(url) as db:
+        extensions = "SELECT FROM pg_available_extensions WHERE name = 'vector'"
+        if not db.execute(extensions).fetchall():
+            pytest.skip("the server has no pgvector, which schema 1 needs")
+    schema_1.create(url, "citus")
+    assert upgrade(url) == (1, 2)
+    assert_consistent(url)
+    with MemoryBank.open(url, embedder=schema_1.Embedder()) as bank:
+        assert_same(bank, schema_1.load_data()["answers"])
+
+
+def test_connections_of_clients_cut_around_commit_lose_nothing(citus):
+    check_cuts_around_commit(create(citus))
 
 
 def test_workers_that_crash_under_load_lose_nothing(citus):

@@ -120,7 +120,11 @@ def test_connections_lost_during_transactions_lose_nothing(server, url):
 
 
 def test_connections_cut_around_commit_lose_nothing_and_repeat_nothing(server, url):
-    """The proxy cuts before COMMIT reaches the server, before its answer, and after it."""
+    check_cuts_around_commit(url)
+
+
+def check_cuts_around_commit(url):
+    """Cut connections before COMMIT reaches the server, before its answer, and after it."""
     if not (proxy := FaultProxy.before(url)):
         pytest.skip("the server has no socket in a folder")
     with closing(proxy):
