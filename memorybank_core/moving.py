@@ -248,9 +248,9 @@ def _to_json(*values: Any) -> bytes:
 
 
 def _to_plain(value: Any) -> Any:
-    """Return the fields of a record, and a time as a string."""
+    """Return the type and the fields of a record, or a time as a string."""
     get_fields = _FIELDS.get(type(value))
-    return get_fields(value) if get_fields else str(value)
+    return [type(value).__name__, *get_fields(value)] if get_fields else str(value)
 
 
 _ENCODER = json.JSONEncoder(default=_to_plain)
