@@ -11,14 +11,14 @@ from memorybank_core import HashingEmbedder, MemoryBank, Turn
 from memorybank_core.protocols import Item
 from memorybank_core.stores import LocalStore
 from memorybank_core.stores.index import item_index, item_search
-from memorybank_core.stores.sqlite import items, schema
+from memorybank_core.stores.sqlite import item_source, schema
 from memorybank_core.testing.items import write_and_search
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 VECTORS = np.random.default_rng(1).normal(size=(400, 64)).astype(np.float32)
 LIMITS = {
     "usual": (),
-    "few changes kept": ((items, "KEPT", 2),),
+    "few changes kept": ((item_source, "KEPT", 2),),
     "space reused": ((item_index, "_FEWEST_REMOVED", 0), (item_index, "_BATCH", 2)),
     "few rows": ((item_search, "_FIRST_ROWS", 1), (item_search, "_MOST_ROWS", 4)),
     "no attempts": ((item_search, "_ATTEMPTS", 1),),
@@ -43,9 +43,9 @@ def store(tmp_path):
 @pytest.fixture
 def refreshes(monkeypatch):
     """Return a list that collects the number of items before each refresh."""
-    sizes, refresh = [], items._Source.refresh
+    sizes, refresh = [], item_source.LocalItemSource.refresh
     counted = lambda source, index: sizes.append(len(index)) or refresh(source, index)  # noqa: E731
-    monkeypatch.setattr(items._Source, "refresh", counted)
+    monkeypatch.setattr(item_source.LocalItemSource, "refresh", counted)
     return sizes
 
 
@@ -64,7 +64,7 @@ def test_only_what_changed_is_loaded(store, refreshes, monkeypatch):
     write(store, "b", 20)
     assert [best(store, ("a",), number) for number in (7, 8, 9)] == ["0007", "0008", "0009"]
     assert refreshes == [0]
-    monkeypatch.setattr(items, "_BATCH", 0)  # no index can be built again
+    monkeypatch.setattr(item_source, "_BATCH", 0)  # no index can be built again
     write(store, "a", 1, start=300)
     write(store, "b", 1, start=301)
     assert best(store, ("a",), 300) == "0300"
@@ -147,7 +147,7 @@ def test_indexes_of_items_and_of_users_share_one_budget(tmp_path):
 
 def test_a_search_ends_although_others_write_all_the_time(store, monkeypatch):
     write(store, "a", 20)
-    read = items._Source.read
+    read = item_source.LocalItemSource.read
 
     def write_and_read(source, ranked):
         write(store, "b", 1, start=len(attempts))
@@ -155,7 +155,7 @@ def test_a_search_ends_although_others_write_all_the_time(store, monkeypatch):
         return read(source, ranked)
 
     attempts = []
-    monkeypatch.setattr(items._Source, "read", write_and_read)
+    monkeypatch.setattr(item_source.LocalItemSource, "read", write_and_read)
     assert best(store, ("a",), 7) == "0007"
     assert len(attempts) == item_search._ATTEMPTS
 

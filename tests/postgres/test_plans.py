@@ -150,6 +150,9 @@ CALLS = {
     "item": lambda store: store.items.get((USER,), "k", NOON),
     "items": lambda store: (
         store.items.search((USER,), NOON, vector=np.float32([1, 0, 0])),
+        store.items.write([item(f"{USER} n k")], [EAST], [], NOON),
+        store.items.search((USER,), NOON, vector=np.float32([1, 0, 0])),
+        store.items.search((USER,), NOON, limit=9999),
         store.items.namespaces((USER,), NOON),
         store.items.unembedded((USER,), NOON),
     ),

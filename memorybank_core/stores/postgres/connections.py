@@ -131,7 +131,7 @@ class Connections:
     """
 
     def __init__(self, address: Address, options: Options, layout: Layout) -> None:
-        self.address, self.options, self._layout = address, options, layout
+        self.address, self.options, self.layout = address, options, layout
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             address.conninfo,
             kwargs=_build_options(address),
@@ -158,7 +158,7 @@ class Connections:
         while True:
             try:
                 with self._pool.connection(timeout=min(retries.seconds_left, _POOL_WAIT)) as db:
-                    session = Session(db, self.address.schema, scope, self._layout, writes=writes)
+                    session = Session(db, self.address.schema, scope, self.layout, writes=writes)
                     result = call(session)
                     session.commit()
                     return result
@@ -215,7 +215,7 @@ class Connections:
         if self.address.pooler:
             return
         db.execute(b"SET statement_timeout = %d" % round(self.options.statement_timeout * 1000))
-        if not self._layout.citus:
+        if not self.layout.citus:
             db.execute(b"SET plan_cache_mode = force_generic_plan")
 
 

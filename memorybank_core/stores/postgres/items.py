@@ -7,18 +7,20 @@ few items.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
+from memorybank_core.stores.index.cache import IndexCache
+from memorybank_core.stores.index.item_index import KEPT
+from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
     expiry_time,
     namespace_of,
     path_of,
-    path_range,
-    select_page,
     to_blob,
     to_item,
     to_row,
@@ -27,34 +29,53 @@ from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections, Session
+from .item_source import ALIVE, PostgresItemSource, condition_of, values_of
 from .reading import STORED_EMBEDDER, check_embedder
 from .row_security import items_scope
-from .statements import Rows, Statement
+from .statements import Row, Rows, Statement
 
-_ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
 _UNDER = "path >= %(start)s AND path < %(end)s"
-_OF_ROOT = f"root = %(root)s AND {_UNDER}"
 _KEY = "root = %(root)s AND path = %(path)s AND key = %(key)s"
-_GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {_ALIVE}"
-_NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors"]
-_CHANGED = ("value", "updated_at", "ttl", "fields", "expires_at", "vectors")
+_GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {ALIVE}"
+_NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors", "version"]
+_CHANGED = ("value", "updated_at", "ttl", "fields", "expires_at", "vectors", "version")
 _INSERT = (
     f"INSERT INTO memorybank.items (root, {', '.join(_NAMES)}) "
     f"VALUES (%(root)s, {', '.join(f'%({name})s' for name in _NAMES)}) "
     "ON CONFLICT (root, path, key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED)
 )
-_DELETE = f"DELETE FROM memorybank.items WHERE {_KEY}"
-_DELETE_EXPIRED = "DELETE FROM memorybank.items WHERE expires_at <= %(now)s"
-_DELETE_EXPIRED_OF_ROOTS = f"{_DELETE_EXPIRED} AND root = ANY(%(roots)s::text[])"
+_NEXT_VERSION = """
+    INSERT INTO memorybank.item_roots (root, version) VALUES (%(root)s, %(first)s)
+    ON CONFLICT (root) DO UPDATE SET version = item_roots.version + %(count)s RETURNING version
+"""
+_DELETE = f"DELETE FROM memorybank.items WHERE {_KEY} RETURNING root, version"
+_DELETE_EXPIRED = (
+    "DELETE FROM memorybank.items WHERE root = %(root)s AND expires_at <= %(now)s "
+    "RETURNING root, version"
+)
+_EXPIRED_ROOTS = "SELECT DISTINCT root FROM memorybank.items WHERE expires_at <= %(now)s"
+_INSERT_REMOVAL = (
+    "INSERT INTO memorybank.item_removals (root, version, removed) "
+    "VALUES (%(root)s, %(version)s, %(removed)s)"
+)
+_FORGET_REMOVALS = (
+    f"DELETE FROM memorybank.item_removals WHERE root = %(root)s AND version < %(version)s - {KEPT}"
+)
+_DELETE_EMPTY_ROOT = (
+    "DELETE FROM memorybank.item_roots WHERE root = %(root)s "
+    "AND NOT EXISTS (SELECT FROM memorybank.items WHERE root = %(root)s)",
+    "DELETE FROM memorybank.item_removals WHERE root = %(root)s "
+    "AND NOT EXISTS (SELECT FROM memorybank.item_roots WHERE root = %(root)s)",
+)
 _REFRESH = f"UPDATE memorybank.items SET expires_at = %(expires_at)s WHERE {_KEY} AND ttl = %(ttl)s"
 _SET_VECTORS = (
-    f"UPDATE memorybank.items SET vectors = %(vectors)s "
+    f"UPDATE memorybank.items SET (vectors, version) = (%(vectors)s, %(version)s) "
     f"WHERE {_KEY} AND updated_at = %(updated_at)s AND value = %(value)s"
 )
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
-        SELECT min(path) FROM memorybank.items WHERE {_OF_ROOT}
+        SELECT min(path) FROM memorybank.items WHERE root = %(root)s AND {_UNDER}
         UNION ALL
         SELECT (
             SELECT min(i.path) FROM memorybank.items AS i
@@ -64,12 +85,12 @@ _NAMESPACES = f"""
     )
     SELECT path FROM paths WHERE EXISTS (
         SELECT FROM memorybank.items AS i
-        WHERE i.root = %(root)s AND i.path = paths.path AND {_ALIVE}
+        WHERE i.root = %(root)s AND i.path = paths.path AND {ALIVE}
     )
     ORDER BY path
 """  # jumps from each path to the next instead of reading every item
 # Citus runs no recursion over several shards.
-_ALL_NAMESPACES = f"SELECT DISTINCT path FROM memorybank.items WHERE {_ALIVE} ORDER BY path"
+_ALL_NAMESPACES = f"SELECT DISTINCT path FROM memorybank.items WHERE {ALIVE} ORDER BY path"
 
 
 class PostgresItems:
@@ -78,10 +99,13 @@ class PostgresItems:
     Args:
         connections: Connections to the database.
         embedder: The embedder of the vectors.
+        cache: The indexes of the store.
     """
 
-    def __init__(self, connections: Connections, embedder: ExpectedEmbedder) -> None:
-        self._connections, self._embedder = connections, embedder
+    def __init__(
+        self, connections: Connections, embedder: ExpectedEmbedder, cache: IndexCache
+    ) -> None:
+        self._connections, self._embedder, self._cache = connections, embedder, cache
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
@@ -99,25 +123,22 @@ class PostgresItems:
         limit: int = 10,
         offset: int = 0,
     ) -> list[tuple[Item, float | None]]:
-        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`.
-
-        Reads and compares every vector under the prefix.
-        """
-        columns = ITEM_COLUMNS if vector is None else f"{ITEM_COLUMNS}, vectors"
-        condition, values = _build_prefix_condition(prefix)
-        text = f"SELECT {columns} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
-        text += " ORDER BY updated_at DESC, path, key"
-        if vector is None and accepts is None:
-            text += " LIMIT %(last)s"
-        select = Statement(text, {**values, "now": to_micros(now), "last": offset + limit})
-        rows = self._read(select, prefix, check=vector is not None)
-        return select_page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
+        """Return the items whose value `accepts` accepts, with scores; see `ItemStore`."""
+        embedded = vector is not None
+        return search_items(
+            self._cache,
+            path_of(prefix),
+            PostgresItemSource(self._connections, self._embedder, prefix, now, embedded=embedded),
+            vector=vector,
+            accepts=accepts,
+            limit=limit,
+            offset=offset,
+        )
 
     def namespaces(self, prefix: Namespace, now: datetime) -> list[Namespace]:
         """Return every namespace that has an item."""
-        _, values = _build_prefix_condition(prefix)
         text = _NAMESPACES if prefix else _ALL_NAMESPACES
-        rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
+        rows = self._read(Statement(text, {**values_of(prefix), "now": to_micros(now)}), prefix)
         return [namespace_of(path) for (path,) in rows]
 
     def write(
@@ -139,26 +160,80 @@ class PostgresItems:
             EmbedderMismatchError: If the bank now belongs to another embedder.
         """
         namespaces = [item.namespace for item in items] + [namespace for namespace, _ in deleted]
-        roots = sorted({namespace[0] for namespace in namespaces})
-        delete_expired = Statement(
-            _DELETE_EXPIRED_OF_ROOTS if roots else _DELETE_EXPIRED,
-            {"now": to_micros(now), "roots": roots},
-        )
+        gone = set(deleted)
         rows = [
-            {"root": item.namespace[0], **dict(zip(_NAMES, to_row(item, matrix), strict=True))}
+            {"root": item.namespace[0], **dict(zip(_NAMES, to_row(item, matrix), strict=False))}
             for item, matrix in zip(items, vectors, strict=True)
+            if (item.namespace, item.key) not in gone
         ]
-        keys = [_build_key(namespace, key) for namespace, key in deleted]
+        keys = [_build_key(namespace, key) for namespace, key in sorted(gone)]
 
         def write(session: Session) -> None:
-            stored_embedder, _ = session.execute(STORED_EMBEDDER, delete_expired)
+            roots = {namespace[0] for namespace in namespaces}
+            if not roots:
+                [found] = session.execute(Statement(_EXPIRED_ROOTS, {"now": to_micros(now)}))
+                roots = {root for (root,) in found}
+            deletions = [
+                Statement(_DELETE_EXPIRED, {"root": r, "now": to_micros(now)}) for r in roots
+            ]
+            deletions += [Statement(_DELETE, key) for key in keys]
+            versions, results = self._number(session, rows, roots, deletions)
+            stored_embedder, *removed = results
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, stored_embedder)
-            statements = [Statement(_INSERT, rows), Statement(_DELETE, keys)]
-            session.execute(*(statement for statement in statements if statement.values))
+            if rows:
+                session.execute(Statement(_INSERT, rows))
+            self._record_removals(session, versions, [row for part in removed for row in part])
 
         self._connections.run(write, items_scope(namespaces), writes=True)
+        for key in keys:
+            for cached in self._cache.find_items(key["path"]):
+                with cached.lock:
+                    cached.index.erase([(key["path"], key["key"])])
         return not keys
+
+    def _number(
+        self,
+        session: Session,
+        rows: Sequence[dict[str, Any]],
+        roots: Collection[str],
+        others: Sequence[Statement] = (),
+    ) -> tuple[dict[str, int], list[Rows]]:
+        """Lock roots and give their rows new versions, which they have from the last change on.
+
+        Returns:
+            The last change of each root, and the rows of `STORED_EMBEDDER` and of the others.
+        """
+        counts = {root: sum(row["root"] == root for row in rows) or 1 for root in sorted(roots)}
+        locks = [
+            Statement(_NEXT_VERSION, {"root": root, "count": count, "first": secrets.randbits(60)})
+            for root, count in counts.items()
+        ]
+        results = session.execute(*locks, STORED_EMBEDDER, *others)
+        versions = {root: row[0] for root, [row] in zip(counts, results, strict=False)}
+        for root, version in versions.items():
+            of_root = [row for row in rows if row["root"] == root]
+            for number, row in enumerate(of_root, version - len(of_root) + 1):
+                row["version"] = number
+        return versions, results[len(locks) :]
+
+    def _record_removals(
+        self, session: Session, versions: dict[str, int], removed: Sequence[Row]
+    ) -> None:
+        """Keep the versions of removed items; delete the rows of roots without items."""
+        removals = [
+            {"root": root, "version": versions[root], "removed": version}
+            for root, version in removed
+        ]
+        roots = [
+            {"root": root, "version": versions[root]} for root in sorted({r for r, _ in removed})
+        ]
+        if not removals:
+            return
+        session.execute(Statement(_INSERT_REMOVAL, removals), Statement(_FORGET_REMOVALS, roots))
+        for root in roots:
+            scope = items_scope([(root["root"],)]).statements(self._connections.layout)
+            session.execute(*scope, *(Statement(text, root) for text in _DELETE_EMPTY_ROOT))
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items; writes only if an item has one."""
@@ -171,14 +246,17 @@ class PostgresItems:
             for item in items
             if item.ttl is not None
         ]
-        self._update(Statement(_REFRESH, changes), items, check=False)
+        if changes:
+            update = Statement(_REFRESH, changes)
+            scope = items_scope([item.namespace for item in items])
+            self._connections.run(lambda session: session.execute(update), scope, writes=True)
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
-        condition, values = _build_prefix_condition(prefix)
-        text = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {condition} AND {_ALIVE}"
+        text = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {condition_of(prefix)}"
+        text += f" AND {_UNDER} AND {ALIVE}"
         text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
-        rows = self._read(Statement(text, {**values, "now": to_micros(now)}), prefix)
+        rows = self._read(Statement(text, {**values_of(prefix), "now": to_micros(now)}), prefix)
         return [to_item(row) for row in rows]
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
@@ -196,41 +274,24 @@ class PostgresItems:
             }
             for item, matrix in zip(items, vectors, strict=True)
         ]
-        self._update(Statement(_SET_VECTORS, changes), items, check=True)
-
-    def _read(self, select: Statement, namespace: Namespace, *, check: bool = False) -> Rows:
-        """Return the rows of a SELECT about a namespace or prefix; may check the embedder."""
-
-        def read(session: Session) -> Rows:
-            if not check:
-                [rows] = session.execute(select)
-                return rows
-            rows, stored_embedder = session.execute(select, STORED_EMBEDDER)
-            check_embedder(self._embedder, stored_embedder)
-            return rows
-
-        return self._connections.run(read, items_scope([namespace]), writes=False)
-
-    def _update(self, update: Statement, items: Sequence[Item], *, check: bool) -> None:
-        """Run an UPDATE once for each of these items, in one transaction."""
 
         def write(session: Session) -> None:
-            if check:
-                [stored_embedder] = session.execute(STORED_EMBEDDER)
-                check_embedder(self._embedder, stored_embedder)
-            session.execute(update)
+            roots = {change["root"] for change in changes}
+            _, [stored_embedder] = self._number(session, changes, roots)
+            check_embedder(self._embedder, stored_embedder)
+            session.execute(Statement(_SET_VECTORS, changes))
 
-        if update.values:
+        if changes:
             scope = items_scope([item.namespace for item in items])
             self._connections.run(write, scope, writes=True)
+
+    def _read(self, select: Statement, namespace: Namespace) -> Rows:
+        """Return the rows of a SELECT about a namespace or prefix."""
+        [rows] = self._connections.run(
+            lambda session: session.execute(select), items_scope([namespace]), writes=False
+        )
+        return rows
 
 
 def _build_key(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
-
-
-def _build_prefix_condition(prefix: Namespace) -> tuple[str, dict[str, Any]]:
-    """Return the condition for the items under a prefix, with its values."""
-    start, end = path_range(prefix)
-    values = {"start": start, "end": end}
-    return (_OF_ROOT, {**values, "root": prefix[0]}) if prefix else (_UNDER, values)

@@ -29,13 +29,14 @@ _MAX_PASSES = 5
 _LOCK_ATTEMPTS = 100
 _SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
 
-_NEW_TABLES = ("states", "pages")
+_NEW_TABLES = ("states", "pages", "item_roots", "item_removals")
 _LOCK_WRITERS = Statement(
-    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.recalls "
-    "IN EXCLUSIVE MODE"
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.recalls, "
+    "memorybank.items IN EXCLUSIVE MODE"
 )
 _LOCK_ALL = Statement(
-    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors IN ACCESS EXCLUSIVE MODE"
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.items "
+    "IN ACCESS EXCLUSIVE MODE"
 )
 _VERSION = Statement("SELECT value FROM memorybank.meta WHERE name = 'schema'")
 _PACKED_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'packed_embedder'")
@@ -73,6 +74,18 @@ _DROP_OLD = (
     "CREATE INDEX IF NOT EXISTS memories_by_session "
     "ON memorybank.memories (user_id, coalesce(session, day))",
     "DELETE FROM memorybank.meta WHERE name IN ('next_embedder', 'packed_embedder')",
+)
+_NUMBER_ITEMS = (
+    "ALTER TABLE memorybank.items ADD COLUMN version bigint",
+    "UPDATE memorybank.items AS i SET version = n.version FROM (SELECT root, path, key, "
+    "row_number() OVER (PARTITION BY root ORDER BY path, key) AS version FROM memorybank.items) "
+    "AS n WHERE n.root = i.root AND n.path = i.path AND n.key = i.key",
+    "ALTER TABLE memorybank.items ALTER COLUMN version SET NOT NULL",
+    "INSERT INTO memorybank.item_roots (root, version) "
+    "SELECT root, max(version) FROM memorybank.items GROUP BY root",
+    "CREATE INDEX items_by_version ON memorybank.items (root, version)",
+    "CREATE INDEX items_unembedded ON memorybank.items (root, path) "
+    "WHERE fields IS NOT NULL AND vectors IS NULL",
 )
 _GRANTS = """
     SELECT a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'),
@@ -210,9 +223,9 @@ def _finish(session: Session) -> bool:
         return False
     pack_all(lambda call: call(session))
     session.execute(
-        *(Statement(_DELETE_ORPHANS.format(table=table)) for table in _NEW_TABLES),
+        *(Statement(_DELETE_ORPHANS.format(table=table)) for table in ("states", "pages")),
         _LOCK_ALL,
-        *map(Statement, _DROP_OLD),
+        *map(Statement, (*_DROP_OLD, *_NUMBER_ITEMS)),
         Statement(SET_META, {"name": "generation", "value": str(FIRST_GENERATION)}),
         Statement(SET_META, {"name": "schema", "value": "2"}),
     )

@@ -19,6 +19,7 @@ from memorybank_core.errors import StoreError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Array, Embedder, Matrix
 from memorybank_core.stores.index.batch import to_batch
+from memorybank_core.stores.index.item_index import KEPT
 from memorybank_core.stores.rows import to_memory
 
 from .address import parse_address
@@ -38,7 +39,8 @@ _MAX_PASSES = 5
 _MAX_USERS = 256  # users whose keys are read at once
 
 _LOCK_WRITERS = Statement(
-    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages IN EXCLUSIVE MODE"
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages, memorybank.item_roots "
+    "IN EXCLUSIVE MODE"
 )
 _GENERATION = Statement("SELECT value::integer FROM memorybank.meta WHERE name = 'generation'")
 _NEXT_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
@@ -73,6 +75,7 @@ _INSERT_PAGE = (
 _DROP_ITEM_VECTORS = Statement(
     "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
 )
+_INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_roots SET version = version + {KEPT + 1}")
 _FORGET_NEXT = Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'")
 
 
@@ -288,6 +291,7 @@ def _finish(session: Session, target: _Target, progress: Callable[[int], None] |
         Statement(_DELETE_GENERATION, {"generation": target.generation - 1}),
         _FORGET_NEXT,
         _DROP_ITEM_VECTORS,
+        _INVALIDATE_ITEMS,
         Statement(
             SET_META, [{"name": name, "value": str(properties[name])} for name in properties]
         ),

@@ -93,7 +93,7 @@ class PostgresStore(DeprecatedStateCalls):
             layout = read_layout(db, address)
         self._embedder.require(layout.embedder, layout.dimension)
         self._connections = Connections(address, options, layout)
-        self._items = PostgresItems(self._connections, self._embedder)
+        self._items = PostgresItems(self._connections, self._embedder, self._cache)
 
     @property
     def items(self) -> PostgresItems:
@@ -102,7 +102,7 @@ class PostgresStore(DeprecatedStateCalls):
 
     @property
     def cache_nbytes(self) -> int:
-        """Current size of all users' indexes in bytes."""
+        """Current size of all indexes in bytes."""
         return self._cache.nbytes
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:

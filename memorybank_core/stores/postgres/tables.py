@@ -25,6 +25,8 @@ TABLES = {
     "recalls": "user_id",
     "digests": "user_id",
     "items": "root",
+    "item_roots": "root",
+    "item_removals": "root",
 }
 """Every table except `meta`, with the column that it is partitioned by."""
 
@@ -123,10 +125,25 @@ CREATE TABLE memorybank.items (
     fields text,
     expires_at bigint,
     vectors bytea,
+    version bigint NOT NULL,
     PRIMARY KEY (root, path, key)
 ) PARTITION;
 CREATE INDEX items_by_path ON memorybank.items (path, key);
 CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX items_by_version ON memorybank.items (root, version);
+CREATE INDEX items_unembedded ON memorybank.items (root, path)
+    WHERE fields IS NOT NULL AND vectors IS NULL;
+CREATE TABLE memorybank.item_roots (
+    root text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (root)
+) PARTITION;
+CREATE TABLE memorybank.item_removals (
+    root text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    removed bigint NOT NULL,
+    PRIMARY KEY (root, version, removed)
+) PARTITION;
 """
 
 _UNCOMPRESSED = (
@@ -223,8 +240,12 @@ def _create_policies(table: str, parts: Sequence[str]) -> Iterator[str]:
     have no policy: queries that name one see no rows.
     """
     own = "user_id = current_setting('memorybank_session.user_id', true)"
+    path = "nullif(current_setting('memorybank_session.path', true), '')"
     if table == "items":
-        own = "starts_with(path, nullif(current_setting('memorybank_session.path', true), ''))"
+        own = f"starts_with(path, {path})"
+    elif TABLES[table] == "root":  # also visible from the namespaces under the root
+        root = "'/' || replace(replace(root, '~', '~0'), '/', '~1') || '/'"
+        own = f"starts_with({path}, {root}) OR starts_with({root}, {path})"
     every = "current_setting('memorybank_session.scope', true) = 'all'"
     for name in (table, *parts):
         yield f"ALTER TABLE memorybank.{name} ENABLE ROW LEVEL SECURITY"

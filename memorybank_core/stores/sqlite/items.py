@@ -5,14 +5,11 @@ The namespaces under a prefix are one range of the primary key: see `item_rows`.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 from memorybank_core.stores.index.cache import IndexCache
-from memorybank_core.stores.index.item_index import KEPT, ItemIndex, RankedItem
 from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
@@ -24,23 +21,20 @@ from memorybank_core.stores.item_rows import (
     to_item,
     to_row,
 )
-from memorybank_core.stores.rows import Row, to_micros
+from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
-from .reading import check_embedder, select_in
+from .item_source import ALIVE, UNDER, LocalItemSource
+from .reading import check_embedder
 
-_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
-_UNDER = f"path >= ? AND path < ? AND {_ALIVE}"
-_UNEMBEDDED = f"{_UNDER} AND fields IS NOT NULL AND vectors IS NULL"
+_UNEMBEDDED = f"{UNDER} AND fields IS NOT NULL AND vectors IS NULL"
 _INSERT = (
     f"INSERT INTO items ({ITEM_COLUMNS}, expires_at, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (path, key) DO UPDATE SET (value, updated_at, ttl, fields, expires_at, vectors) "
     "= (excluded.value, excluded.updated_at, excluded.ttl, excluded.fields, excluded.expires_at, "
     "excluded.vectors)"
 )
-_REMOVED = "SELECT removed FROM item_changes WHERE version > ? AND removed IS NOT NULL"
-_BATCH = 4096  # rows of which the vectors are copied at a time
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
         SELECT min(path) FROM items WHERE path >= ? AND path < ?
@@ -49,7 +43,7 @@ _NAMESPACES = f"""
         FROM paths WHERE paths.path IS NOT NULL
     )
     SELECT path FROM paths
-    WHERE EXISTS (SELECT 1 FROM items WHERE items.path = paths.path AND {_ALIVE})
+    WHERE EXISTS (SELECT 1 FROM items WHERE items.path = paths.path AND {ALIVE})
 """  # jumps from each path to the next instead of reading every item
 
 
@@ -75,7 +69,7 @@ class LocalItems:
 
     def get(self, namespace: Namespace, key: str, now: datetime) -> Item | None:
         """Return the item of a key."""
-        select = f"SELECT {ITEM_COLUMNS} FROM items WHERE path = ? AND key = ? AND {_ALIVE}"
+        select = f"SELECT {ITEM_COLUMNS} FROM items WHERE path = ? AND key = ? AND {ALIVE}"
         with self._connections.read() as db:
             row = db.execute(select, (path_of(namespace), key, to_micros(now))).fetchone()
         return None if row is None else to_item(row)
@@ -91,7 +85,7 @@ class LocalItems:
         offset: int = 0,
     ) -> list[tuple[Item, float | None]]:
         """Return the items whose value `accepts` accepts, with scores; see `ItemStore`."""
-        source = _Source(
+        source = LocalItemSource(
             self._connections, self._embedder, prefix, now, embedded=vector is not None
         )
         return search_items(
@@ -181,68 +175,3 @@ class LocalItems:
         with self._connections.write() as db:
             check_embedder(self._embedder, db)
             db.executemany(f"UPDATE items SET vectors = ? WHERE {of_item}", changes)
-
-
-class _Source:
-    """The `ItemSource` of a prefix; triggers of the table number its changes."""
-
-    def __init__(
-        self,
-        connections: Connections,
-        embedder: ExpectedEmbedder,
-        prefix: Namespace,
-        now: datetime,
-        *,
-        embedded: bool,
-    ) -> None:
-        self._connections, self._embedder, self._embedded = connections, embedder, embedded
-        self._range, self._now = path_range(prefix), to_micros(now)
-
-    def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
-        """Return the last change, and the rows of items; see `ItemSource`."""
-        select = f"SELECT version, {ITEM_COLUMNS} FROM items WHERE {_ALIVE}"
-        versions = [item.version for item in items]
-        with self._read() as db:
-            rows = list(select_in(db, select, (self._now,), "version", versions))
-            return _read_last_change(db), rows
-
-    def read_all(self) -> Iterator[Row]:
-        """Yield the rows of all items; see `ItemSource`."""
-        columns = ITEM_COLUMNS + (", vectors" if self._embedded else "")
-        select = f"SELECT {columns} FROM items WHERE {_UNDER} ORDER BY path, key"
-        with self._read() as db:
-            yield from db.execute(select, (*self._range, self._now))
-
-    def refresh(self, index: ItemIndex) -> ItemIndex:
-        """Load what changed; see `ItemSource`."""
-        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
-        under = "path >= ? AND path < ?"
-        with self._read() as db:
-            last_change = _read_last_change(db)
-            seen = -KEPT - 1 if index.seen is None else index.seen[""]
-            if 0 <= last_change[""] - seen <= KEPT:
-                changed = f"SELECT {columns} FROM items INDEXED BY items_by_version"
-                values = seen, *self._range
-                rows = db.execute(f"{changed} WHERE version > ? AND {under}", values).fetchall()
-                removed = db.execute(_REMOVED, (seen,))
-                index.apply(rows, [version for (version,) in removed])
-            else:
-                index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
-                cursor = db.execute(f"SELECT {columns} FROM items WHERE {under}", self._range)
-                while rows := cursor.fetchmany(_BATCH):
-                    index.apply(rows)
-        index.seen = last_change
-        return index
-
-    @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection; check the embedder if vectors are compared."""
-        with self._connections.read() as db:
-            if self._embedded:
-                check_embedder(self._embedder, db)
-            yield db
-
-
-def _read_last_change(db: sqlite3.Connection) -> dict[str, int]:
-    (version,) = db.execute("SELECT coalesce(max(version), 0) FROM item_changes").fetchone()
-    return {"": version}

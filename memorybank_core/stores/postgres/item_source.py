@@ -1,0 +1,158 @@
+"""Read the items under a prefix, and what changed since an index was loaded.
+
+Each write about a root raises `item_roots.version`, which stays locked until the commit: so changes
+have the order of their commits. Items get versions of their own from it, and `item_removals` keeps
+those of deleted items. The row of a root without items is deleted; it begins with a random number,
+so that a later one of the same name is not mistaken for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from memorybank_core.protocols import Namespace
+from memorybank_core.stores.index.item_index import KEPT, ItemIndex, RankedItem
+from memorybank_core.stores.item_rows import ITEM_COLUMNS, path_range
+from memorybank_core.stores.rows import Row, to_micros
+from memorybank_core.stores.rules import ExpectedEmbedder
+
+from .connections import Connections
+from .reading import STORED_EMBEDDER, check_embedder
+from .row_security import items_scope
+from .statements import Rows, Statement
+
+ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
+"""The condition that an item has not expired."""
+_UNDER = "path >= %(start)s AND path < %(end)s"
+_OF_ROOT = "root = %(root)s"
+
+_LAST_CHANGE = "SELECT root, version FROM memorybank.item_roots WHERE {root}"
+_READ = (
+    f"SELECT version, {ITEM_COLUMNS} FROM memorybank.items "
+    f"WHERE {{root}} AND version = ANY(%(versions)s::bigint[]) AND {ALIVE}"
+)
+_CHANGED = (
+    f"SELECT {{columns}} FROM memorybank.items WHERE {_OF_ROOT} AND version > %(seen)s "
+    "AND path || '' >= %(start)s AND path || '' < %(end)s"
+)  # not by the index of paths, which has all items under the prefix
+_REMOVED = f"SELECT removed FROM memorybank.item_removals WHERE {_OF_ROOT} AND version > %(seen)s"
+_LOAD = (
+    f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} "
+    "AND (path, key) > (%(path)s, %(key)s) ORDER BY path, key LIMIT %(limit)s"
+)
+_READ_ALL = f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} AND {ALIVE}"
+_BATCH = 4_096  # rows loaded at a time
+_MOST_ROOTS = 32  # beyond it, the index of all namespaces is built again
+
+
+def condition_of(prefix: Namespace) -> str:
+    """Return the condition for the root of a prefix, by which the tables are partitioned."""
+    return _OF_ROOT if prefix else "true"
+
+
+def values_of(prefix: Namespace) -> dict[str, str]:
+    """Return the values of the conditions for the items under a prefix."""
+    start, end = path_range(prefix)
+    return {"start": start, "end": end, "root": prefix[0] if prefix else ""}
+
+
+class PostgresItemSource:
+    """The `ItemSource` of a prefix.
+
+    Args:
+        connections: Connections to the database.
+        embedder: The embedder of the vectors.
+        prefix: The prefix.
+        now: The time at which items may have expired.
+        embedded: Whether vectors are compared.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        embedder: ExpectedEmbedder,
+        prefix: Namespace,
+        now: datetime,
+        *,
+        embedded: bool,
+    ) -> None:
+        self._connections, self._embedder, self._embedded = connections, embedder, embedded
+        self._scope, self._root = items_scope([prefix]), condition_of(prefix)
+        self._values = {**values_of(prefix), "now": to_micros(now)}
+
+    def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change of each root, and the rows of items; see `ItemSource`."""
+        versions = [item.version for item in items]
+        last_change, rows = self._execute(
+            self._statement(_LAST_CHANGE), self._statement(_READ, versions=versions)
+        )
+        return dict(last_change), rows
+
+    def read_all(self) -> Iterator[Row]:
+        """Yield the rows of all items; see `ItemSource`."""
+        columns = ITEM_COLUMNS + (", vectors" if self._embedded else "")
+        text = f"{_READ_ALL} ORDER BY path, key".replace("{columns}", columns)
+        yield from self._execute(self._statement(text))[0]
+
+    def refresh(self, index: ItemIndex) -> ItemIndex:
+        """Load what changed; see `ItemSource`."""
+        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
+        [rows] = self._execute(self._statement(_LAST_CHANGE))
+        last_change: dict[str, int] = dict(rows)
+        seen = index.seen or {}
+        changed = {
+            root: seen.get(root, -1)
+            for root, version in last_change.items()
+            if seen.get(root) != version
+        }
+        if (
+            seen
+            and seen.keys() <= last_change.keys()
+            and len(changed) <= _MOST_ROOTS
+            and all(
+                0 <= last_change[root] - before <= KEPT or before == -1
+                for root, before in changed.items()
+            )
+        ):
+            self._load_changes(index, columns, changed)
+        else:
+            index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
+            self._load(index, columns)
+        index.seen = last_change
+        return index
+
+    def _load_changes(self, index: ItemIndex, columns: str, changed: dict[str, int]) -> None:
+        """Load what changed in these roots since the versions that the index has seen."""
+        statements = [
+            self._statement(text.replace("{columns}", columns), root=root, seen=seen)
+            for root, seen in changed.items()
+            for text in (_CHANGED, _REMOVED)
+        ]
+        results = self._execute(*statements)
+        for rows, removed in zip(results[::2], results[1::2], strict=True):
+            index.apply(rows, [version for (version,) in removed])
+
+    def _load(self, index: ItemIndex, columns: str) -> None:
+        """Load all items; what others change in the meantime is loaded again afterwards."""
+        text, last = _LOAD.replace("{columns}", columns), ("", "")
+        while True:
+            select = self._statement(text, path=last[0], key=last[1], limit=_BATCH)
+            [rows] = self._execute(select)
+            index.apply(rows)
+            if len(rows) < _BATCH:
+                return
+            last = rows[-1][1:3]
+
+    def _statement(self, text: str, **values: object) -> Statement:
+        return Statement(text.replace("{root}", self._root), {**self._values, **values})
+
+    def _execute(self, *statements: Statement) -> list[Rows]:
+        """Return the rows of SELECTs of one moment; check the embedder if vectors are compared."""
+        check = [STORED_EMBEDDER] if self._embedded else []
+        results = self._connections.run(
+            lambda session: session.execute(*statements, *check), self._scope, writes=False
+        )
+        if check:
+            check_embedder(self._embedder, results.pop())
+        return results

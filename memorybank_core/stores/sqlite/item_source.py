@@ -1,0 +1,93 @@
+"""Read the items under a prefix, and what changed since an index was loaded.
+
+Triggers of the table number the changes, so that any program may write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from memorybank_core.protocols import Namespace
+from memorybank_core.stores.index.item_index import KEPT, ItemIndex, RankedItem
+from memorybank_core.stores.item_rows import ITEM_COLUMNS, path_range
+from memorybank_core.stores.rows import Row, to_micros
+from memorybank_core.stores.rules import ExpectedEmbedder
+
+from .connections import Connections
+from .reading import check_embedder, select_in
+
+ALIVE = "(expires_at IS NULL OR expires_at > ?)"
+"""The condition that an item has not expired."""
+UNDER = f"path >= ? AND path < ? AND {ALIVE}"
+"""The condition that an item is under a prefix and has not expired."""
+
+_REMOVED = "SELECT removed FROM item_changes WHERE version > ? AND removed IS NOT NULL"
+_BATCH = 4_096  # rows of which the vectors are copied at a time
+
+
+class LocalItemSource:
+    """The `ItemSource` of a prefix; triggers of the table number its changes."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        embedder: ExpectedEmbedder,
+        prefix: Namespace,
+        now: datetime,
+        *,
+        embedded: bool,
+    ) -> None:
+        self._connections, self._embedder, self._embedded = connections, embedder, embedded
+        self._range, self._now = path_range(prefix), to_micros(now)
+
+    def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change, and the rows of items; see `ItemSource`."""
+        select = f"SELECT version, {ITEM_COLUMNS} FROM items WHERE {ALIVE}"
+        versions = [item.version for item in items]
+        with self._read() as db:
+            rows = list(select_in(db, select, (self._now,), "version", versions))
+            return _read_last_change(db), rows
+
+    def read_all(self) -> Iterator[Row]:
+        """Yield the rows of all items; see `ItemSource`."""
+        columns = ITEM_COLUMNS + (", vectors" if self._embedded else "")
+        select = f"SELECT {columns} FROM items WHERE {UNDER} ORDER BY path, key"
+        with self._read() as db:
+            yield from db.execute(select, (*self._range, self._now))
+
+    def refresh(self, index: ItemIndex) -> ItemIndex:
+        """Load what changed; see `ItemSource`."""
+        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
+        under = "path >= ? AND path < ?"
+        with self._read() as db:
+            last_change = _read_last_change(db)
+            seen = -KEPT - 1 if index.seen is None else index.seen[""]
+            if 0 <= last_change[""] - seen <= KEPT:
+                changed = f"SELECT {columns} FROM items INDEXED BY items_by_version"
+                values = seen, *self._range
+                rows = db.execute(f"{changed} WHERE version > ? AND {under}", values).fetchall()
+                removed = db.execute(_REMOVED, (seen,))
+                index.apply(rows, [version for (version,) in removed])
+            else:
+                index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
+                cursor = db.execute(f"SELECT {columns} FROM items WHERE {under}", self._range)
+                while rows := cursor.fetchmany(_BATCH):
+                    index.apply(rows)
+        index.seen = last_change
+        return index
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; check the embedder if vectors are compared."""
+        with self._connections.read() as db:
+            if self._embedded:
+                check_embedder(self._embedder, db)
+            yield db
+
+
+def _read_last_change(db: sqlite3.Connection) -> dict[str, int]:
+    (version,) = db.execute("SELECT coalesce(max(version), 0) FROM item_changes").fetchone()
+    return {"": version}
