@@ -141,10 +141,10 @@ def load_data():
 
 def create(url, layout):
     """Create the frozen bank, with one of `LAYOUTS`, in the empty database at `url`."""
-    import psycopg
+    from postgres_servers import connect  # not in the version that has schema 1
 
     data = load_data()
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         for statement in data["tables"][layout]:
             db.execute(statement)
         for table, columns in data["rows"].items():

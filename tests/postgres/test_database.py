@@ -1,6 +1,7 @@
 """Banks in PostgreSQL: URLs, tables, commands, change of the embedder, and moves."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from memorybank_core.cli.app import app
 from memorybank_core.json_format import export_json
 from memorybank_core.locations import without_password
 from memorybank_core.moving import move
-from memorybank_core.stores.postgres import Layout, PostgresStore, init, upgrade
+from memorybank_core.stores.postgres import Layout, PostgresStore, init, schema, upgrade
 from memorybank_core.stores.postgres.address import parse_address
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.testing.examples import ADA, ALL, EAST, NOON, ids, turn
@@ -141,6 +142,39 @@ def test_init_creates_the_tables_with_its_options_and_only_once(postgres):
     assert "already" in run("db", "init", url, "--embedder", "hashing")
     with MemoryBank.open(url) as bank:
         assert bank.embedder.name == "hashing"
+
+
+def test_a_role_that_may_only_create_in_the_schema_creates_the_tables(postgres):
+    url = postgres.new()
+    with connect(url) as db:
+        db.execute("DROP ROLE IF EXISTS owner")
+        db.execute("CREATE ROLE owner LOGIN")
+        db.execute("CREATE SCHEMA memorybank AUTHORIZATION owner")
+    owner = re.sub("//[^/]*@", "//owner@", url)
+    assert init(owner, Layout("by-hand", 3))
+    assert not init(owner, Layout("by-hand", 3))
+    with closing(PostgresStore(owner, embedder="by-hand", dimension=3)) as store:
+        store.add(ADA, [turn("a")], [EAST])
+        assert store.compact()
+        assert ids(store.memories(ADA, ALL)) == ["a"]
+
+
+def test_what_the_server_lacks_is_said(postgres, monkeypatch):
+    url = postgres.new()
+    output = run("db", "init", url, "--embedder", "hashing", "--citus", code=1)
+    assert "CREATE EXTENSION citus" in output
+    monkeypatch.setattr(schema, "_OLDEST_SERVER", 990_000)
+    assert "needs PostgreSQL 14 or newer" in run("stats", url, code=1)
+
+
+def test_a_process_whose_tables_were_upgraded_says_so(postgres):
+    url = postgres.new()
+    with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
+        store.add(ADA, [turn("a")], [EAST])
+        with connect(url) as db:
+            db.execute("ALTER TABLE memorybank.users DROP COLUMN next_seq")
+        with pytest.raises(SchemaTooNewError, match="upgraded the tables"):
+            store.add(ADA, [turn("b")], [EAST])
 
 
 def test_a_bank_may_have_no_partitions(postgres):

@@ -1,5 +1,6 @@
 """Change of the embedder: interrupted, written to in the meantime, by a role with few rights."""
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-import psycopg
 import schema_1
 from interruption import is_killed, run_in_small_steps
+from postgres_servers import connect
 
 from memorybank_core import EmbedderMismatchError, HashingEmbedder, MemoryBank, StoreError, Turn
 from memorybank_core.ingest import embed_windows
@@ -20,23 +21,34 @@ from memorybank_core.stores.reembed import reembed
 
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 OLD, NEW = HashingEmbedder(32), schema_1.Embedder()
+SIZES = {"ada": 150, "bob": 90, **{f"user {n}": 2 for n in range(5)}}
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @pytest.fixture(params=["partitions", "whole", "row_security"])
-def url(request, postgres):
-    """The URL, for a role that may not create anything, of a bank with 250 memories."""
+def each_url(request, postgres):
+    """The URL, for a role that may not create anything, of a bank with each layout."""
+    yield from create_bank(postgres, request.param)
+
+
+@pytest.fixture
+def url(postgres):
+    """The URL, for the same role, of a bank with partitions and row-level security."""
+    yield from create_bank(postgres, "row_security")
+
+
+def create_bank(postgres, name):
     url = postgres.new()
-    options = {"whole": {"partitions": 0}, "row_security": {"row_security": True}}
-    init(url, Layout(OLD.name, OLD.dimension, **options.get(request.param, {"partitions": 2})))
-    with psycopg.connect(url) as db:
+    options = {"partitions": 0 if name == "whole" else 2, "row_security": name == "row_security"}
+    init(url, Layout(OLD.name, OLD.dimension, **options))
+    with connect(url) as db:
         db.execute("DROP ROLE IF EXISTS writer")
         db.execute("CREATE ROLE writer LOGIN")
         db.execute("GRANT USAGE ON SCHEMA memorybank TO writer")
         db.execute(f"GRANT {RIGHTS} ON ALL TABLES IN SCHEMA memorybank TO writer")
-    limited = url.replace("postgres@", "writer@")
+    limited = re.sub("//[^/]*@", "//writer@", url)
     with MemoryBank.open(limited, embedder=OLD) as bank:
-        for user, count in (("ada", 150), ("bob", 90), *((f"user {n}", 2) for n in range(5))):
+        for user, count in SIZES.items():
             bank.add([make_turn(f"t{n}", f"{user} fact {n}") for n in range(count)], user_id=user)
     yield limited
     postgres.drop(url)
@@ -50,7 +62,7 @@ def make_turn(id, text):
 
 def read_page_rows(url):
     """Return the pages of each user and generation, as batches."""
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         db.execute("SET memorybank_session.scope = 'all'")
         rows = db.execute(
             f"SELECT user_id, generation, {PAGE_COLUMNS} FROM memorybank.pages "
@@ -78,12 +90,11 @@ def assert_embedded(url, expected):
             assert bank.search(last.text, user_id=user, k=1)[0].memory.id == last.id
 
 
-def test_an_interrupted_run_keeps_what_was_written_in_the_meantime(url, monkeypatch):
-    expected = {"ada": [f"t{n}" for n in range(150)], "bob": [f"t{n}" for n in range(90)]}
-    expected |= {f"user {n}": ["t0", "t1"] for n in range(5)}
+def test_an_interrupted_run_keeps_what_was_written_in_the_meantime(each_url, monkeypatch):
+    expected = {user: [f"t{n}" for n in range(count)] for user, count in SIZES.items()}
 
     def write(limit):
-        with MemoryBank.open(url, embedder=OLD) as bank:
+        with MemoryBank.open(each_url, embedder=OLD) as bank:
             new = [make_turn(f"new {limit} {n}", f"new {limit} {n}") for n in range(3)]
             bank.add(new, user_id="ada")
             bank.add([make_turn(f"t{limit}", f"other {limit}")], user_id="ada", replace=True)
@@ -98,9 +109,9 @@ def test_an_interrupted_run_keeps_what_was_written_in_the_meantime(url, monkeypa
         expected["ada"] = [id for id in expected["ada"] if id != f"t{30 + limit}"] + ids
         expected["user 1"] = ids
 
-    assert run_in_small_steps(monkeypatch, lambda: reembed(url, NEW), write) > 9
-    assert_embedded(url, expected)
-    with psycopg.connect(url) as db:
+    assert run_in_small_steps(monkeypatch, lambda: reembed(each_url, NEW), write) > 9
+    assert_embedded(each_url, expected)
+    with connect(each_url) as db:
         names = {name for (name,) in db.execute("SELECT name FROM memorybank.meta")}
     assert "next_embedder" not in names
 
@@ -151,5 +162,5 @@ def test_another_run_with_another_embedder_takes_over(url, monkeypatch):
 
     with pytest.raises(StoreError, match="another call of reembed"):
         reembed(url, Late(64))
-    ids = {"ada": [f"t{n}" for n in range(150)], "bob": [f"t{n}" for n in range(90)]}
-    assert_embedded(url, ids | {f"user {n}": ["t0", "t1"] for n in range(5)})
+    ids = {user: [f"t{n}" for n in range(count)] for user, count in SIZES.items()}
+    assert_embedded(url, ids)

@@ -1,33 +1,61 @@
 """The upgrade of a bank of schema 1: nothing is lost, whatever happens in the meantime."""
 
+import re
+
 import numpy as np
 import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 pytest.importorskip("pgvector", reason="pgvector, which schema 1 needs, is not installed")
 
-import psycopg
+pytest.importorskip("typer", reason="typer is not installed")
+
 import schema_1
 from interruption import is_killed, run_in_small_steps
+from postgres_servers import connect
 from schema_1 import ADA, EMPTY, LARGE, ODD, Embedder
+from typer.testing import CliRunner
 
 from memorybank_core import MemoryBank, SchemaTooOldError, StoreError
+from memorybank_core.cli.app import app
 from memorybank_core.errors import StoreBusyError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.stores.index.batch import to_batch
-from memorybank_core.stores.postgres import Layout, connections, init, migration, packing, upgrade
+from memorybank_core.stores.postgres import (
+    Layout,
+    connections,
+    conversion,
+    count_to_upgrade,
+    init,
+    migration,
+    upgrade,
+)
 from memorybank_core.stores.postgres.characters import escape, unescape
 from memorybank_core.stores.postgres.page_rows import PAGE_COLUMNS, read_pages
 from memorybank_core.stores.postgres.pages import unpack
 
+HAS_PGVECTOR = "SELECT true FROM pg_available_extensions WHERE name = 'vector'"
 ALL_ROWS = "SET memorybank_session.scope = 'all'"
 
 
 @pytest.fixture(params=["partitions", "whole", "row_security"])
-def url(request, postgres):
-    """The URL of a bank of schema 1."""
+def each_url(request, postgres):
+    """The URL of a bank of schema 1, with each layout."""
+    yield from create_bank(postgres, request.param)
+
+
+@pytest.fixture
+def url(postgres):
+    """The URL of a bank of schema 1, with partitions and row-level security."""
+    yield from create_bank(postgres, "row_security")
+
+
+def create_bank(postgres, layout):
+    with postgres.connect() as db:
+        if not db.execute(HAS_PGVECTOR).fetchone():
+            pytest.skip("the server has no pgvector, which schema 1 needs")
     url = postgres.new()
-    schema_1.create(url, request.param)
+    schema_1.create(url, layout)
     yield url
     postgres.drop(url)
 
@@ -38,8 +66,8 @@ def open_bank(url):
 
 def upgrade_in_small_steps(url, monkeypatch, between):
     """Upgrade in many small transactions, with an interruption after each."""
-    monkeypatch.setattr(packing, "_BATCH", 64)
-    monkeypatch.setattr(packing, "_MAX_USERS", 2)
+    monkeypatch.setattr(conversion, "_BATCH", 64)
+    monkeypatch.setattr(conversion, "_MAX_USERS", 2)
     return run_in_small_steps(monkeypatch, lambda: upgrade(url), between)
 
 
@@ -65,7 +93,7 @@ def read_names(batch, codes, names):
 
 def assert_consistent(url):
     """Assert that pages and states have exactly the memories; return the ids of each user."""
-    with open_bank(url) as bank, psycopg.connect(url) as db:
+    with open_bank(url) as bank, connect(url) as db:
         db.execute(ALL_ROWS)
         users = list(bank.users())
         for table in ("pages", "states"):
@@ -95,25 +123,25 @@ def assert_consistent(url):
     return ids
 
 
-def test_everything_is_as_before(url):
+def test_everything_is_as_before(each_url):
     seen = []
     with pytest.raises(SchemaTooOldError, match="memorybank db upgrade"):
-        open_bank(url)
-    assert upgrade(url, progress=lambda *counts: seen.append(counts)) == (1, 2)
-    total = sum(len(ids) for ids in assert_consistent(url).values())
-    assert seen == sorted(seen)
-    assert seen[-1] == (total, total)
-    with open_bank(url) as bank:
+        open_bank(each_url)
+    total = count_to_upgrade(each_url)
+    assert upgrade(each_url, progress=seen.append) == (1, 2)
+    assert sum(len(ids) for ids in assert_consistent(each_url).values()) == total == sum(seen)
+    assert count_to_upgrade(each_url) == 0
+    with open_bank(each_url) as bank:
         assert_same(bank, schema_1.load_data()["answers"])
         ids = [f"new {number}" for number in range(3)]
         bank.add([schema_1.Turn("new tea", at=schema_1.MONDAY, id=id) for id in ids], user_id=ADA)
         assert {result.memory.id for result in bank.search("new tea", user_id=ADA)} >= set(ids)
-    assert upgrade(url) == (2, 2)
+    assert upgrade(each_url) == (2, 2)
 
 
 def describe_tables(url):
     """Return columns, indexes and policies of the tables of a bank."""
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         return [
             sorted(db.execute(text).fetchall())
             for text in (
@@ -136,24 +164,35 @@ def describe_tables(url):
         ]
 
 
-def test_the_tables_are_those_of_a_new_bank(url, postgres):
-    upgrade(url)
-    with psycopg.connect(url) as db:
+def test_the_tables_are_those_of_a_new_bank(each_url, postgres):
+    upgrade(each_url)
+    with connect(each_url) as db:
         rows = dict(db.execute("SELECT name, value FROM memorybank.meta").fetchall())
     new = postgres.new()
     layout = Layout(
         "noisy", 16, int(rows["partitions"]), row_security=rows["walls"].lower() == "true"
     )
     init(new, layout)
-    assert describe_tables(url) == describe_tables(new)
+    assert describe_tables(each_url) == describe_tables(new)
     postgres.drop(new)
 
 
 def test_a_run_that_was_killed_can_be_continued(url, monkeypatch):
-    assert upgrade_in_small_steps(url, monkeypatch, between=lambda limit: None) > 5
+    left = []
+    steps = upgrade_in_small_steps(url, monkeypatch, lambda _: left.append(count_to_upgrade(url)))
+    assert steps > 5
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < left[0]
     assert_consistent(url)
     with open_bank(url) as bank:
         assert_same(bank, schema_1.load_data()["answers"])
+
+
+def test_the_command_shows_the_result(url):
+    done = CliRunner().invoke(app, ["db", "upgrade", url])
+    assert done.exit_code == 0, done.output
+    assert "upgraded from 1 to 2" in done.output
+    assert "up to date" in CliRunner().invoke(app, ["db", "upgrade", url]).output
 
 
 def test_writes_in_the_meantime_are_kept(url, monkeypatch):
@@ -161,7 +200,7 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
     expected = {}
 
     def write(limit):
-        with psycopg.connect(url, autocommit=True) as db:
+        with connect(url, autocommit=True) as db:
             db.execute(ALL_ROWS)
             new = [(f"new {limit} {n}", f"tea {limit} {n}") for n in range(2)]
             schema_1.write(db, LARGE, add=new, replace=[(f"t{limit + 9}", f"rain {limit}")])
@@ -193,7 +232,7 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
 
 def test_vectors_written_again_by_another_embedder_are_packed_again(url, monkeypatch):
     assert is_killed(monkeypatch, 6, lambda: upgrade(url))
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         db.execute(ALL_ROWS)
         db.execute("UPDATE memorybank.vectors SET vector = '[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]'")
         db.execute("UPDATE memorybank.meta SET value = 'other' WHERE name = 'embedder'")
@@ -205,24 +244,24 @@ def test_vectors_written_again_by_another_embedder_are_packed_again(url, monkeyp
             assert stored.vectors[:, 0].tolist() == [1] * len(stored.vectors)
 
 
-def test_the_grants_of_the_application_apply_to_the_new_tables(url):
-    with psycopg.connect(url) as db:
+def test_the_grants_of_the_application_apply_to_the_new_tables(each_url):
+    with connect(each_url) as db:
         db.execute("DROP ROLE IF EXISTS limited")
         db.execute("CREATE ROLE limited LOGIN")
         db.execute("GRANT USAGE ON SCHEMA memorybank TO limited")
         db.execute(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO limited"
         )
-    limited = url.replace("postgres@", "limited@")
+    limited = re.sub("//[^/]*@", "//limited@", each_url)
     with pytest.raises(StoreError, match="owner"):
         upgrade(limited)
-    upgrade(url)
+    upgrade(each_url)
     with open_bank(limited) as bank:
         assert_same(bank, schema_1.load_data()["answers"])
         bank.add([schema_1.Turn("tea", at=schema_1.MONDAY)], user_id=EMPTY)
         bank.reinforce(bank.search("tea", user_id=EMPTY), user_id=EMPTY)
         bank.delete(user_id=EMPTY)
-    with psycopg.connect(url) as db:
+    with connect(each_url) as db:
         db.execute("DROP OWNED BY limited")
         db.execute("DROP ROLE limited")
 
@@ -234,7 +273,7 @@ def test_a_transaction_that_holds_the_tables_delays_the_last_step_only(url, monk
         "_SET_LOCK_TIMEOUT",
         connections.Statement("SET LOCAL lock_timeout = '50ms'"),
     )
-    with psycopg.connect(url) as db:
+    with connect(url) as db:
         db.execute("SELECT count(*) FROM memorybank.memories")
         with pytest.raises(StoreBusyError):
             upgrade(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from typing import Annotated
 
@@ -64,7 +65,10 @@ def init(
         citus=citus,
         row_security=row_security,
     )
-    is_new = postgres.init(url, layout)
+    with warnings.catch_warnings(record=True) as notes:
+        is_new = postgres.init(url, layout)
+    for note in notes:
+        typer.echo(note.message, err=True)
     if as_json:
         print_json(
             {"made": is_new, "url": without_password(url), **(asdict(layout) if is_new else {})}
@@ -78,10 +82,11 @@ def init(
 
 
 def upgrade(url: Url, as_json: options.AsJson = False) -> None:
-    """Upgrade the tables of a bank to the schema of this version of the package."""
+    """Upgrade the tables of a bank; others may use it meanwhile, and it can be repeated."""
     _require_url(url)
     postgres = load_plugin(STORES, "postgresql")
-    before, after = postgres.upgrade(url)
+    with progress_bar("Upgrading", postgres.count_to_upgrade(url), "memories") as advance:
+        before, after = postgres.upgrade(url, progress=advance)
     if as_json:
         print_json({"url": without_password(url), "before": before, "after": after})
         return

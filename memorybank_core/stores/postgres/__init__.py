@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError.of(str(error.name), "postgres") from error
 
-from .administration import init, stored_embedder, upgrade
+from .administration import count_to_upgrade, init, stored_embedder, upgrade
 from .reembed import reembed
 from .store import PostgresStore
 from .tables import PARTITIONS, Layout
@@ -23,6 +23,7 @@ __all__ = [
     "PARTITIONS",
     "Layout",
     "PostgresStore",
+    "count_to_upgrade",
     "init",
     "open_store",
     "reembed",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .address import parse_address
 from .connections import Options, connect
-from .migration import migrate_to_2
+from .migration import count_unpacked, migrate_to_2
 from .schema import create, load_layout, read_layout, read_version
 from .tables import Layout
 
@@ -40,7 +40,7 @@ def init(url: str, layout: Layout) -> bool:
         return create(db, address, layout)
 
 
-def upgrade(url: str, *, progress: Callable[[int, int], None] | None = None) -> tuple[int, int]:
+def upgrade(url: str, *, progress: Callable[[int], None] | None = None) -> tuple[int, int]:
     """Upgrade the tables of a bank; return the schema versions before and after.
 
     Processes with the older version of the package go on searching and writing meanwhile; in the
@@ -49,7 +49,7 @@ def upgrade(url: str, *, progress: Callable[[int, int], None] | None = None) -> 
 
     Args:
         url: The URL of the database.
-        progress: Called with the number of memories that are upgraded, and of all.
+        progress: Called with the number of memories just upgraded, of `count_to_upgrade`.
 
     Raises:
         ConfigurationError: If `url` is not the URL of a database, or there is no bank.
@@ -59,9 +59,24 @@ def upgrade(url: str, *, progress: Callable[[int, int], None] | None = None) -> 
     address = parse_address(url)
     with connect(address, Options()) as db:
         before = read_version(db, address.schema)
-        layout = load_layout(db, address.schema) if before else None
-    if layout and before == 1:
-        migrate_to_2(address, layout, progress)
+        if before != 1:
+            read_layout(db, address)  # raises if there is no bank
+            return before, before
+        layout = load_layout(db, address.schema)
+    migrate_to_2(address, layout, progress)
+    return before, 2
+
+
+def count_to_upgrade(url: str) -> int:
+    """Return the number of memories that `upgrade` has to work through; 0 if it has nothing to do.
+
+    Raises:
+        ConfigurationError: If `url` is not the URL of a database.
+        StoreError: If the server cannot be reached, or the tables are not a bank.
+    """
+    address = parse_address(url)
     with connect(address, Options()) as db:
-        read_layout(db, address)  # raises if there is no bank
-        return before, read_version(db, address.schema)
+        if read_version(db, address.schema) != 1:
+            return 0
+        layout = load_layout(db, address.schema)
+    return count_unpacked(address, layout)

@@ -13,6 +13,7 @@ from memorybank_core.errors import (
     InvalidInputError,
     MemoryBankError,
     NotABankError,
+    SchemaTooNewError,
     StoreBusyError,
     StoreClosedError,
     StoreError,
@@ -138,6 +139,12 @@ _TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError
         (errors.UndefinedTable, errors.InvalidSchemaName),
         NotABankError,
         "The tables of the bank do not exist any more. Restore them from a backup.",
+    ),
+    (
+        (errors.UndefinedColumn,),
+        SchemaTooNewError,
+        "Another version of the package has upgraded the tables; nothing was changed. Run: pip "
+        "install --upgrade memorybank, and open the bank again.",
     ),
     ((psycopg.DataError,), InvalidInputError, "A value cannot be stored."),
 )

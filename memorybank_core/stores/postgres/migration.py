@@ -1,7 +1,7 @@
 """Upgrade a bank from schema 1 to 2 while other processes go on searching and writing.
 
 Schema 1 had a row for each vector, and the terms in the rows of memories; schema 2 has them in
-pages. The pages are written user by user, in many short transactions: see `packing`. One last
+pages. The pages are written user by user, in many short transactions: see `conversion`. One last
 transaction locks the tables, packs those who wrote in the meantime, drops what schema 2 does not
 have and sets the new version. Whenever this is interrupted, the next run continues.
 """
@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from memorybank_core.errors import StoreBusyError
 
 from .address import Address
 from .connections import Connections, Options, Session, connect
-from .packing import pack_all
+from .conversion import pack_all
+from .generations import Run
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, in_schema
 from .statements import Statement
@@ -44,6 +47,8 @@ _EMBEDDER = Statement(
     "SELECT string_agg(value, ' ' ORDER BY name) FROM memorybank.meta "
     "WHERE name IN ('dimension', 'embedder')"
 )
+_COUNT = "SELECT coalesce(sum(memories), 0)::bigint FROM memorybank.users WHERE "
+_IS_PREPARED = Statement("SELECT to_regclass('memorybank.pages') IS NOT NULL")
 _ADD_COLUMNS = (
     "ALTER TABLE memorybank.users ADD COLUMN birth bigint NOT NULL DEFAULT {birth}, "
     "ADD COLUMN rewritten bigint NOT NULL DEFAULT 0, ADD COLUMN generation integer, "
@@ -108,26 +113,29 @@ _BUILD_INDEX = (
 )
 
 
-def migrate_to_2(
-    address: Address, layout: Layout, progress: Callable[[int, int], None] | None
-) -> None:
+def count_unpacked(address: Address, layout: Layout) -> int:
+    """Return the number of memories of a bank of schema 1 that are to be packed."""
+    with _transactions(address, layout) as run:
+        [[(is_prepared,)]] = run(lambda session: session.execute(_IS_PREPARED))
+        condition = "packed IS DISTINCT FROM marks" if is_prepared else "true"
+        [[(count,)]] = run(lambda session: session.execute(Statement(_COUNT + condition)))
+        return int(count)
+
+
+def migrate_to_2(address: Address, layout: Layout, progress: Callable[[int], None] | None) -> None:
     """Upgrade a bank of schema 1 to schema 2; continue if an earlier run was interrupted.
 
     Args:
         address: The bank.
         layout: Its layout.
-        progress: Called with the number of memories that are packed, and of all.
+        progress: Called with the number of memories just packed.
 
     Raises:
         StoreBusyError: If other transactions keep the tables locked; call again.
         StoreError: If the server cannot be reached, or this role does not own the tables.
     """
-    options = Options(2, _TIMEOUT, statement_timeout=0)
-    connections = Connections(address, options, layout)
-    run = partial(connections.run, scope=ALL_ROWS, writes=True)
-    attempts = 0
-    try:
-        while True:
+    with _transactions(address, layout) as run:
+        for attempt in range(1, _LOCK_ATTEMPTS + 1):
             try:
                 if not run(partial(_prepare, layout=layout)):
                     return
@@ -135,13 +143,21 @@ def migrate_to_2(
                 for _ in range(_MAX_PASSES):
                     if pack_all(run, progress) <= _SMALL_PASS:
                         break
+                    progress = None  # it had all memories once
                 if run(_finish):
                     return
             except StoreBusyError:
-                attempts += 1
-                if attempts == _LOCK_ATTEMPTS:
+                if attempt == _LOCK_ATTEMPTS:
                     raise
                 time.sleep(1.0)
+
+
+@contextmanager
+def _transactions(address: Address, layout: Layout) -> Iterator[Run[Any]]:
+    """Yield a function that runs a call about all users in a transaction."""
+    connections = Connections(address, Options(2, _TIMEOUT, statement_timeout=0), layout)
+    try:
+        yield partial(connections.run, scope=ALL_ROWS, writes=True)
     finally:
         connections.close()
 

@@ -72,11 +72,6 @@ _STATS = (
     "coalesce(sum(s.recalls), 0), min(m.day), max(m.day) FROM memorybank.memories AS m "
     "LEFT JOIN memorybank.states AS s ON s.user_id = m.user_id AND s.seq = m.seq"
 )
-_BYTES = (
-    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
-    "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-    "WHERE n.nspname = %(schema)s AND c.relkind = 'r'"
-)
 _USERS = (
     "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s ORDER BY user_id LIMIT 1000"
 )
@@ -170,12 +165,12 @@ def users(session: Session, after: str) -> list[str]:
     return [user_id for (user_id,) in rows]
 
 
-def stats(session: Session, schema: str, user_id: str | None) -> Stats:
-    """See `MemoryStore.stats`."""
+def stats(session: Session, select_bytes: Statement, user_id: str | None) -> Stats:
+    """See `MemoryStore.stats`; `select_bytes` measures the tables."""
     condition = "" if user_id is None else " AND s.user_id = %(user)s WHERE m.user_id = %(user)s"
     [counts], [(size,)] = session.execute(
         Statement(_STATS + condition, {"user": user_id}),
-        Statement(_BYTES, {"schema": schema}),
+        select_bytes,
     )
     return to_stats(counts, size)
 

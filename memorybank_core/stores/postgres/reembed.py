@@ -8,35 +8,27 @@ generation the current one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
-from memorybank_core.errors import StoreError
+from memorybank_core.bulk import add_advice, batch_size, overlap, split
+from memorybank_core.errors import MemoryBankError, StoreError
 from memorybank_core.ingest import embed_windows
-from memorybank_core.protocols import Array, Embedder, Matrix
-from memorybank_core.stores.index.batch import to_batch
+from memorybank_core.protocols import Embedder
 from memorybank_core.stores.index.item_index import KEPT
-from memorybank_core.stores.rows import to_memory
 
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
-from .pages import PAGE_SIZE, Page, pack, read_keys
+from .generations import Embedded, Run, find_missing, read_memories, to_record, write_pages
+from .pages import PAGE_SIZE
 from .row_security import ALL_ROWS
-from .rows import CONTENT, DEFAULT_STATE, group
 from .schema import SET_META, TAKE_LOCK, read_layout
-from .statements import Row, Rows, Statement
-
-R = TypeVar("R")
-Run = Callable[[Callable[[Session], R]], R]
-"""Runs a call in a transaction and returns its result."""
+from .statements import Statement
 
 _SMALL_PASS = PAGE_SIZE  # memories that may remain for the last transaction
 _MAX_PASSES = 5
-_MAX_USERS = 256  # users whose keys are read at once
 
 _LOCK_WRITERS = Statement(
     "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages, memorybank.item_roots "
@@ -45,50 +37,11 @@ _LOCK_WRITERS = Statement(
 _GENERATION = Statement("SELECT value::integer FROM memorybank.meta WHERE name = 'generation'")
 _NEXT_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'next_embedder'")
 _DELETE_GENERATION = "DELETE FROM memorybank.pages WHERE generation = %(generation)s"
-_SELECT_USERS = (
-    "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s "
-    f"ORDER BY user_id LIMIT {_MAX_USERS}"
-)
-_SELECT_KEYS = (
-    "SELECT user_id, seq FROM memorybank.memories WHERE user_id = ANY(%(users)s::text[]) "
-    "ORDER BY user_id, seq"
-)
-_SELECT_PAGES = (
-    "SELECT user_id, first_seq, last_seq, columns FROM memorybank.pages "
-    "WHERE user_id = ANY(%(users)s::text[]) AND generation = %(generation)s "
-    "ORDER BY user_id, first_seq"
-)
-_SELECT_MEMORIES = (
-    f"SELECT seq, {', '.join(CONTENT)} FROM memorybank.memories "
-    "WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[]) ORDER BY seq"
-)
-_LOCK_USER = "SELECT writes FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE"
-_DELETE_PAGES = (
-    "DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = %(generation)s "
-    "AND first_seq <= %(last_seq)s AND last_seq >= %(first_seq)s"
-)
-_INSERT_PAGE = (
-    "INSERT INTO memorybank.pages "
-    "(user_id, generation, first_seq, last_seq, version, columns, vectors) VALUES (%(user)s, "
-    "%(generation)s, %(first_seq)s, %(last_seq)s, %(version)s, %(columns)s, %(vectors)s)"
-)
 _DROP_ITEM_VECTORS = Statement(
     "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
 )
 _INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_roots SET version = version + {KEPT + 1}")
 _FORGET_NEXT = Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'")
-
-
-_Keys = tuple[int, int, Array]
-"""First key, last key and keys of a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Memories of a user that become one page of the next generation."""
-
-    user_id: str
-    seqs: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +74,7 @@ def reembed(
         layout = read_layout(db, address)
     connections = Connections(address, options, layout)
     run = partial(connections.run, scope=ALL_ROWS, writes=True)
+    progress = progress or (lambda _: None)
     try:
         target = _Target(embedder, run(partial(_prepare, embedder=embedder)))
         done = 0
@@ -151,119 +105,57 @@ def _prepare(session: Session, embedder: Embedder) -> int:
     return int(generation) + 1
 
 
-def _embed_missing(run: Run[Any], target: _Target, progress: Callable[[int], None] | None) -> int:
-    """Embed the memories that the next generation lacks; return how many."""
+def _embed_missing(
+    run: Run[Any], target: _Target, progress: Callable[[int], None], *, is_last: bool = False
+) -> int:
+    """Embed the memories that the next generation lacks; return how many.
+
+    Args:
+        run: Runs each read and each write in a transaction.
+        target: The embedder and the generation.
+        progress: Called with the number of memories just embedded.
+        is_last: Whether all is one transaction: then nothing is written while texts are embedded.
+    """
     done = 0
-    for parts in _find_missing(run, target.generation):
-        memories = run(partial(_read_memories, parts=parts))
-        texts = [to_memory("", _full(row)).text for rows in memories for row in rows]
-        if not texts:
-            continue
-        vectors = embed_windows(texts, target.embedder)
-        run(partial(_write, target=target, parts=parts, embedded=memories, vectors=vectors))
-        done += len(texts)
-        if progress:
-            progress(len(texts))
+
+    def embedded() -> Iterator[Embedded]:
+        for parts in find_missing(run, target.generation):
+            memories = run(partial(read_memories, parts=parts))
+            texts = [to_record(row).text for rows in memories for row in rows]
+            pieces = split(texts, batch_size(target.embedder, len(texts) or 1))
+            vectors = [
+                matrix for piece in pieces for matrix in embed_windows(piece, target.embedder)
+            ]
+            yield parts, memories, vectors
+
+    def write(batch: Embedded) -> int:
+        run(partial(_write, target=target, embedded=batch))
+        return len(batch[2])
+
+    def count(written: int) -> None:
+        nonlocal done
+        done += written
+        progress(written)
+
+    if is_last:
+        for batch in embedded():
+            count(write(batch))
+        return done
+    try:
+        overlap(embedded(), write, count)
+    except MemoryBankError as error:
+        add_advice(
+            error,
+            f"The bank is unchanged; the new vectors of {done:,} memories are kept: reembed it "
+            "with the same embedder again to continue.",
+        )
+        raise
     return done
 
 
-def _find_missing(run: Run[Any], generation: int) -> Iterator[list[_Part]]:
-    """Yield the memories that have no page in a generation, about as many as fill a page."""
-    after: str | None = ""
-    while after is not None:
-        users, keys, pages = run(partial(_read_keys_and_pages, generation=generation, after=after))
-        batch: list[_Part] = []
-        size = 0
-        for user in users:
-            for seqs in _divide_missing(
-                np.array(keys.get(user, []), np.int64), pages.get(user, [])
-            ):
-                if size + len(seqs) > PAGE_SIZE:
-                    yield batch
-                    batch, size = [], 0
-                batch.append(_Part(user, seqs))
-                size += len(seqs)
-        if batch:
-            yield batch
-        after = users[-1] if users else None
-
-
-def _read_keys_and_pages(
-    session: Session, generation: int, after: str
-) -> tuple[list[str], dict[str, list[int]], dict[str, list[_Keys]]]:
-    """Return the next users after one, the keys of their memories, and those of their pages."""
-    [rows] = session.execute(Statement(_SELECT_USERS, {"after": after}))
-    users = [user for (user,) in rows]
-    values = {"users": users, "generation": generation}
-    keys, pages = session.execute(Statement(_SELECT_KEYS, values), Statement(_SELECT_PAGES, values))
-    in_pages = (
-        (user, (first, last, read_keys(Page(first, last, columns, b""))))
-        for user, first, last, columns in pages
-    )
-    return users, group(keys), group(in_pages)
-
-
-def _read_memories(session: Session, parts: Sequence[_Part]) -> list[Rows]:
-    """Return the rows of the memories of each part."""
-    return session.execute(
-        *(Statement(_SELECT_MEMORIES, {"user": part.user_id, "seqs": part.seqs}) for part in parts)
-    )
-
-
-def _full(row: Row) -> Row:
-    """Return a row of `CONTENT`, after its key, as one of `MEMORY_COLUMNS`."""
-    return (*row[1:], *DEFAULT_STATE)
-
-
-def _divide_missing(keys: Array, pages: Sequence[_Keys]) -> Iterator[list[int]]:
-    """Yield the keys that no page has, in groups that become pages.
-
-    The keys of one page are all smaller than those of the next: a page that lost a key which has
-    to return is written again as a whole.
-
-    Args:
-        keys: The keys of all memories, ascending.
-        pages: The pages, in the order of their keys.
-    """
-    missing = np.setdiff1d(keys, np.concatenate([[], *(page[2] for page in pages)]))
-    firsts = []
-    for first, last, in_page in pages:
-        if ((missing >= first) & (missing <= last)).any():
-            missing = np.union1d(missing, in_page)
-        else:
-            firsts.append(first)
-    for run in np.split(missing, np.unique(np.searchsorted(missing, firsts))):
-        for start in range(0, len(run), PAGE_SIZE):
-            yield run[start : start + PAGE_SIZE].tolist()
-
-
-def _write(
-    session: Session,
-    target: _Target,
-    parts: Sequence[_Part],
-    embedded: Sequence[Rows],
-    vectors: Sequence[Matrix],
-) -> None:
-    """Write the pages of embedded memories, without those deleted or replaced since."""
+def _write(session: Session, target: _Target, embedded: Embedded) -> None:
     _check_target(session, target)
-    users = sorted({part.user_id for part in parts})
-    locks = [Statement(_LOCK_USER, {"user": user}) for user in users]
-    versions = dict(zip(users, session.execute(*locks), strict=True))
-    stored = _read_memories(session, parts)
-    matrices, pages = iter(vectors), []
-    for part, before, now in zip(parts, embedded, stored, strict=True):
-        unchanged = set(now)
-        pairs = [(row, matrix) for row, matrix in zip(before, matrices, strict=False)]
-        kept = [(row, matrix) for row, matrix in pairs if row in unchanged]
-        if kept:
-            keys = [row[0] for row, _ in kept]
-            memories = [to_memory("", _full(row)) for row, _ in kept]
-            batch = to_batch(memories, [matrix for _, matrix in kept], keys)
-            [(version,)] = versions[part.user_id]
-            values = {"user": part.user_id, "version": version, "generation": target.generation}
-            pages.append({**values, **asdict(pack(batch, keys[0], keys[-1]))})
-    if pages:
-        session.execute(Statement(_DELETE_PAGES, pages), Statement(_INSERT_PAGE, pages))
+    write_pages(session, target.generation, embedded)
 
 
 def _check_target(session: Session, target: _Target) -> None:
@@ -277,11 +169,11 @@ def _check_target(session: Session, target: _Target) -> None:
         raise StoreError("another call of reembed has embedded this bank, or began to, meanwhile")
 
 
-def _finish(session: Session, target: _Target, progress: Callable[[int], None] | None) -> int:
+def _finish(session: Session, target: _Target, progress: Callable[[int], None]) -> int:
     """Embed what was written meanwhile, and make the next generation the current one."""
     session.execute(_LOCK_WRITERS)
     _check_target(session, target)
-    done = _embed_missing(lambda call: call(session), target, progress)
+    done = _embed_missing(lambda call: call(session), target, progress, is_last=True)
     properties = {
         "embedder": target.embedder.name,
         "dimension": target.embedder.dimension,

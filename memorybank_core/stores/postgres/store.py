@@ -22,18 +22,15 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 from . import deleting, reading, searching, state, writing
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
+from .disk_space import select_bytes, vacuum
 from .items import PostgresItems
 from .row_security import ALL_ROWS, user_scope
-from .schema import create, in_schema, read_layout
-from .tables import TABLES, Layout
+from .schema import create, read_layout
+from .tables import Layout
 
 R = TypeVar("R")
 
 CACHE_BYTES = 256 * 2**20
-
-_DEAD_ROWS = (
-    "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE schemaname = %(schema)s"
-)
 
 
 class PostgresStore(DeprecatedStateCalls):
@@ -90,9 +87,9 @@ class PostgresStore(DeprecatedStateCalls):
         options = Options(pool_size, timeout, statement_timeout)
         with connect(address, options) as db:
             create(db, address, Layout(embedder, dimension))
-            layout = read_layout(db, address)
-        self._embedder.require(layout.embedder, layout.dimension)
-        self._connections = Connections(address, options, layout)
+            self._layout = read_layout(db, address)
+        self._embedder.require(self._layout.embedder, self._layout.dimension)
+        self._connections = Connections(address, options, self._layout)
         self._items = PostgresItems(self._connections, self._embedder, self._cache)
 
     @property
@@ -255,8 +252,8 @@ class PostgresStore(DeprecatedStateCalls):
     def stats(self, user_id: str | None = None) -> Stats:
         """Return counts over one user or, with None, over all."""
         scope = ALL_ROWS if user_id is None else user_scope(user_id)
-        schema = self._connections.address.schema
-        call = partial(reading.stats, schema=schema, user_id=user_id)
+        select = select_bytes(self._layout, self._connections.address.schema)
+        call = partial(reading.stats, select_bytes=select, user_id=user_id)
         return self._connections.run(call, scope, writes=False)
 
     def compact(self) -> bool:
@@ -270,11 +267,7 @@ class PostgresStore(DeprecatedStateCalls):
         """
         address = self._connections.address
         with connect(address, self._connections.options) as db:
-            for table in TABLES:
-                db.execute(in_schema(f"VACUUM (ANALYZE) memorybank.{table}", address.schema))
-            db.execute("SELECT pg_stat_force_next_flush()")
-            dead_rows = db.execute(_DEAD_ROWS, {"schema": address.schema}).fetchone()
-        return not (dead_rows and dead_rows[0])
+            return vacuum(db, self._layout, address.schema)
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""

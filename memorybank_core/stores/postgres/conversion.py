@@ -1,4 +1,4 @@
-"""Pack the rows of schema 1 into pages: the part of the upgrade that reads every memory.
+"""Convert the rows of schema 1 to pages: the part of the upgrade that reads every memory.
 
 The memories of a user are packed in chunks of consecutive keys, one page each. Two columns that
 exist during the upgrade make it exact and resumable: `users.packed`, the commit markers that the
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial, reduce
 from operator import xor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +21,12 @@ from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
 from .connections import Session
+from .generations import Run
 from .pages import PAGE_SIZE, pack
 from .schema import TAKE_LOCK
 from .statements import Row, Rows, Statement
 from .tables import FIRST_GENERATION
 
-R = TypeVar("R")
-Run = Callable[[Callable[[Session], R]], R]
-"""Runs a call in a transaction and returns its result."""
 Chunk = tuple[str, int]
 """A user, and the first key of the chunk."""
 
@@ -39,10 +37,6 @@ _CONTENT = "seq, kind, session, day, created_at, query, response, user_name, com
 _HASH = f"hashtextextended(ROW({_CONTENT})::text, 0)"
 _FIRST = f"({{seq}} - 1) / {PAGE_SIZE} * {PAGE_SIZE} + 1"  # first key of the chunk of a key
 
-_COUNTS = Statement(
-    "SELECT coalesce(sum(memories) FILTER (WHERE packed IS NOT DISTINCT FROM marks), 0)::bigint, "
-    "coalesce(sum(memories), 0)::bigint FROM memorybank.users"
-)
 _UNPACKED = (
     "SELECT user_id, memories FROM memorybank.users WHERE user_id > %(after)s "
     f"AND packed IS DISTINCT FROM marks ORDER BY user_id LIMIT {_MAX_USERS}"
@@ -91,7 +85,7 @@ _SET_PACKED = "UPDATE memorybank.users SET packed = %(marks)s::bigint[] WHERE us
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be packed of some users.
+    """The chunks of some users that are to be packed.
 
     Attributes:
         marks: The commit markers of each user, read before everything else.
@@ -106,26 +100,26 @@ class _Plan:
     packed: int
 
 
-def pack_all(run: Run[Any], progress: Callable[[int, int], None] | None = None) -> int:
+def pack_all(run: Run[Any], progress: Callable[[int], None] | None = None) -> int:
     """Pack every user who has written since; return the number of memories packed.
 
     Args:
         run: Runs each batch in a transaction.
-        progress: Called with the number of memories that are packed, and of all.
+        progress: Called with the number of memories just packed, or packed by an earlier run.
     """
-    [[(done, total)]] = run(lambda session: session.execute(_COUNTS))
-    packed = 0
+    done = 0
     for users in _find_unpacked(run):
         plan = run(partial(_make_plan, users=users))
-        done += plan.packed
+        if progress and plan.packed:
+            progress(plan.packed)
         for chunks in _split(plan.chunks):
             run(partial(_pack, chunks=chunks))
             count = sum(plan.chunks[chunk] for chunk in chunks)
-            done, packed = done + count, packed + count
+            done += count
             if progress:
-                progress(min(done, total), total)
+                progress(count)
         run(partial(_complete, plan=plan))
-    return packed
+    return done
 
 
 def _find_unpacked(run: Run[Any]) -> Iterator[list[str]]:
