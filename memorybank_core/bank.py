@@ -31,7 +31,7 @@ from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
-from .protocols import LLM, Embedder, Filter, MemoryStore, StateChange
+from .protocols import LLM, Embedder, Filter, MemoryStore, StateChange, Vector
 from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
 from .registry import load_llm, open_store
 from .reports import (
@@ -108,7 +108,7 @@ class MemoryBank:
         self.timezone: ZoneInfo
         self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
         self.store, self.embedder = store, embedder
-        self.query_cache = QueryCache(lambda text: embed_query(text, self.embedder))
+        self._query_cache = QueryCache(embed_query)
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         self.language = language
         self.weights = weights or Weights()
@@ -228,7 +228,7 @@ class MemoryBank:
             memories,
             user_id,
             replace=replace,
-            embed_pending=self.query_cache.embed if pending else None,
+            embed_pending=self.embed_query if pending else None,
         )
 
     def add_memories(
@@ -256,6 +256,16 @@ class MemoryBank:
         )
 
     # Search and recall
+
+    def embed_query(self, query: str) -> Vector:
+        """Return the vector of a query, float32 (d,), read-only.
+
+        The vectors of the last queries are kept in memory, so that a text is embedded once a turn.
+
+        Raises:
+            EmbedderError: If the embedder failed or returned a vector that cannot be used.
+        """
+        return self._query_cache.embed(query, self.embedder)
 
     def search(
         self,
@@ -294,7 +304,7 @@ class MemoryBank:
         moment = require_moment(now)
         return search_memories(
             self.store,
-            self.query_cache.embed,
+            self.embed_query,
             query,
             user_id=user_id,
             k=k,
@@ -671,7 +681,7 @@ class MemoryBank:
         if ids is not None:
             ids = collect_ids(ids, user_id)
         receipt = self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
-        self.query_cache.clear()  # it may hold vectors of what the user wrote
+        self._query_cache.clear()  # it may hold vectors of what the user wrote
         return receipt
 
     # Read

@@ -246,7 +246,7 @@ class MemoryBankStore(BaseStore):
             batch = missing[start : start + _BATCH_SIZE]
             vectors = [matrix for matrix in self._embed(batch) if matrix is not None]
             items.set_vectors(batch, vectors)
-        return self.bank.query_cache.embed(query)
+        return self.bank.embed_query(query)
 
     def _run_list(self, op: ListNamespacesOp, now: datetime) -> list[tuple[str, ...]]:
         require_page(op.limit, op.offset)

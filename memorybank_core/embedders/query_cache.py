@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from memorybank_core.errors import EmbedderError
-from memorybank_core.protocols import Vector
+from memorybank_core.protocols import Embedder, Vector
 
 MAX_ENTRIES = 1000
 """Maximum number of vectors."""
@@ -28,14 +28,17 @@ class QueryCache:
     same time are embedded once.
 
     Args:
-        embed: Embeds one query.
+        embed: Embeds one query with an embedder.
         clock: Returns the current time in seconds.
     """
 
     def __init__(
-        self, embed: Callable[[str], Vector], clock: Callable[[], float] = time.monotonic
+        self,
+        embed: Callable[[str, Embedder], Vector],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._embed, self._clock = embed, clock
+        self._embedder: Embedder | None = None
         self._salt = secrets.token_bytes(16)
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, tuple[float, Future[Vector]]] = OrderedDict()
@@ -43,8 +46,10 @@ class QueryCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def embed(self, text: str) -> Vector:
+    def embed(self, text: str, embedder: Embedder) -> Vector:
         """Return the vector of a query, float32 (d,), read-only.
+
+        With another embedder than the last call's, the vectors kept so far are removed.
 
         Raises:
             EmbedderError: If the embedder failed or returned a vector that cannot be used. Nothing
@@ -53,6 +58,9 @@ class QueryCache:
         data = text.encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(data, digest_size=16, key=self._salt).digest()
         with self._lock:
+            if embedder is not self._embedder:
+                self._entries.clear()
+                self._embedder = embedder
             now = self._clock()
             self._remove_older_than(now - MAX_AGE)
             _, vector = self._entries.get(key, (now, None))
@@ -61,7 +69,7 @@ class QueryCache:
             self._entries[key] = (now, vector)
             self._entries.move_to_end(key)
         if is_new:
-            self._fill(key, vector, text)
+            self._fill(key, vector, text, embedder)
         return vector.result()
 
     def clear(self) -> None:
@@ -69,9 +77,9 @@ class QueryCache:
         with self._lock:
             self._entries.clear()
 
-    def _fill(self, key: bytes, future: Future[Vector], text: str) -> None:
+    def _fill(self, key: bytes, future: Future[Vector], text: str, embedder: Embedder) -> None:
         try:
-            vector = self._embed(text).copy()  # an embedder may use its array again
+            vector = self._embed(text, embedder).copy()  # an embedder may use its array again
         except BaseException as error:
             with self._lock:
                 if self._entries.get(key, (0.0, None))[1] is future:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from embedding_log import EmbeddingLog
 
-from memorybank_core import EmbedderError, MemoryBank, Turn
+from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Turn
 from memorybank_core.embedders.query_cache import MAX_AGE, MAX_BYTES, MAX_ENTRIES, QueryCache
 
+EMBEDDER = HashingEmbedder()
 ALICE, BOB = "alice@example.com", "bob@example.com"
 FACT, QUESTION = "My sister Nora plays the cello.", "Which instrument does Nora play?"
 
@@ -42,52 +43,52 @@ def test_the_same_query_gives_the_same_results_from_the_cache(bank):
 
 
 def test_the_number_and_the_size_of_the_vectors_are_bounded():
-    cache = QueryCache(lambda text: np.ones(4, np.float32))
+    cache = QueryCache(lambda text, _: np.ones(4, np.float32))
     for number in range(MAX_ENTRIES + 5):
-        cache.embed(f"query {number}")
+        cache.embed(f"query {number}", EMBEDDER)
     assert len(cache) == MAX_ENTRIES
-    large = QueryCache(lambda text: np.ones(MAX_BYTES // 4 // 3, np.float32))
+    large = QueryCache(lambda text, _: np.ones(MAX_BYTES // 4 // 3, np.float32))
     for number in range(9):
-        large.embed(f"query {number}")
+        large.embed(f"query {number}", EMBEDDER)
     assert len(large) == 3
 
 
 def test_the_least_recently_used_vector_is_removed_first():
     embedded = []
 
-    def embed(text):
+    def embed(text, _):
         embedded.append(text)
         return np.ones(MAX_BYTES // 4 // 2, np.float32)  # two fit
 
     cache = QueryCache(embed)
     for text in ("a", "b", "a", "c", "a", "b"):
-        cache.embed(text)
+        cache.embed(text, EMBEDDER)
     assert embedded == ["a", "b", "c", "b"]
 
 
 def test_a_vector_is_removed_an_hour_after_its_last_use():
     now = 0.0
-    cache = QueryCache(lambda text: np.ones(4, np.float32), clock=lambda: now)
-    cache.embed("a")
-    cache.embed("b")
+    cache = QueryCache(lambda text, _: np.ones(4, np.float32), clock=lambda: now)
+    cache.embed("a", EMBEDDER)
+    cache.embed("b", EMBEDDER)
     now = MAX_AGE - 1
-    cache.embed("b")
+    cache.embed("b", EMBEDDER)
     now = MAX_AGE + 1
-    cache.embed("c")
+    cache.embed("c", EMBEDDER)
     assert len(cache) == 2
 
 
 def test_deletion_removes_the_vectors_and_no_text_is_ever_kept(bank):
     bank.search("where is my periwinkle diary", user_id=ALICE)
-    assert [len(key) for key in bank.query_cache._entries] == [16]  # a salted hash
+    assert [len(key) for key in bank._query_cache._entries] == [16]  # a salted hash
     bank.delete(user_id=BOB, ids=["unknown"])
-    assert len(bank.query_cache) == 0
+    assert len(bank._query_cache) == 0
 
 
 def test_threads_that_ask_the_same_at_the_same_time_embed_it_once():
     inside, release, calls = threading.Event(), threading.Event(), []
 
-    def embed(text):
+    def embed(text, _):
         calls.append(text)
         inside.set()
         release.wait(10)
@@ -95,7 +96,7 @@ def test_threads_that_ask_the_same_at_the_same_time_embed_it_once():
 
     cache = QueryCache(embed)
     with ThreadPoolExecutor(4) as pool:
-        vectors = [pool.submit(cache.embed, "same") for _ in range(4)]
+        vectors = [pool.submit(cache.embed, "same", EMBEDDER) for _ in range(4)]
         assert inside.wait(10)
         release.set()
     assert calls == ["same"]
@@ -106,9 +107,9 @@ def test_a_failure_is_not_kept_and_reaches_the_threads_that_wait():
     answers = [EmbedderError("away")]
     waiting = []
 
-    def embed(text):
+    def embed(text, _):
         if answers:
-            waiting.append(pool.submit(cache.embed, "same"))
+            waiting.append(pool.submit(cache.embed, "same", EMBEDDER))
             while not waiting[0].running():
                 pass
             raise answers.pop()
@@ -116,20 +117,20 @@ def test_a_failure_is_not_kept_and_reaches_the_threads_that_wait():
 
     cache = QueryCache(embed)
     with ThreadPoolExecutor(1) as pool, pytest.raises(EmbedderError, match="away"):
-        cache.embed("same")
+        cache.embed("same", EMBEDDER)
     error = waiting[0].exception()
     assert error is None or "away" in str(error)
-    assert cache.embed("same").shape == (4,)
+    assert cache.embed("same", EMBEDDER).shape == (4,)
 
 
 def test_a_vector_of_the_cache_cannot_be_changed():
     shared = np.ones(4, np.float32)
-    cache = QueryCache(lambda text: shared)
-    vector = cache.embed("a")
+    cache = QueryCache(lambda text, _: shared)
+    vector = cache.embed("a", EMBEDDER)
     with pytest.raises(ValueError, match="read-only"):
         vector[0] = 2.0
     shared[0] = 5.0
-    assert cache.embed("a")[0] == 1.0
+    assert cache.embed("a", EMBEDDER)[0] == 1.0
 
 
 def test_equal_texts_of_one_call_are_embedded_once(bank, log):
@@ -160,3 +161,9 @@ def test_only_a_message_without_name_in_one_window_can_be_pending(bank, log):
     ]
     kinds = {kind for kind, _ in log.of(lambda: bank.add(turns, user_id=ALICE, pending=True))}
     assert kinds == {"document"}
+
+
+def test_vectors_of_another_embedder_are_not_used(bank, log):
+    bank.search(QUESTION, user_id=ALICE)
+    other = bank.embedder = EmbeddingLog()
+    assert other.of(lambda: bank.search(QUESTION, user_id=ALICE)) == [("query", QUESTION)]
