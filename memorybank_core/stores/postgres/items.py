@@ -171,8 +171,10 @@ class PostgresItems:
         def write(session: Session) -> None:
             roots = {namespace[0] for namespace in namespaces}
             if not roots:
-                [found] = session.execute(Statement(_EXPIRED_ROOTS, {"now": to_micros(now)}))
-                roots = {root for (root,) in found}
+                [expired_roots] = session.execute(
+                    Statement(_EXPIRED_ROOTS, {"now": to_micros(now)})
+                )
+                roots = {root for (root,) in expired_roots}
             deletions = [
                 Statement(_DELETE_EXPIRED, {"root": r, "now": to_micros(now)}) for r in roots
             ]
@@ -197,19 +199,19 @@ class PostgresItems:
         session: Session,
         rows: Sequence[dict[str, Any]],
         roots: Collection[str],
-        others: Sequence[Statement] = (),
+        deletions: Sequence[Statement] = (),
     ) -> tuple[dict[str, int], list[Rows]]:
         """Lock roots and give their rows new versions, which they have from the last change on.
 
         Returns:
-            The last change of each root, and the rows of `STORED_EMBEDDER` and of the others.
+            The last change of each root, and the rows of `STORED_EMBEDDER` and of the deletions.
         """
         counts = {root: sum(row["root"] == root for row in rows) or 1 for root in sorted(roots)}
         locks = [
             Statement(_NEXT_VERSION, {"root": root, "count": count, "first": secrets.randbits(60)})
             for root, count in counts.items()
         ]
-        results = session.execute(*locks, STORED_EMBEDDER, *others)
+        results = session.execute(*locks, STORED_EMBEDDER, *deletions)
         versions = {root: row[0] for root, [row] in zip(counts, results, strict=False)}
         for root, version in versions.items():
             of_root = [row for row in rows if row["root"] == root]
