@@ -68,6 +68,7 @@ def upgrade_in_small_steps(url, monkeypatch, between):
     """Upgrade in many small transactions, with an interruption after each."""
     monkeypatch.setattr(conversion, "_BATCH", 64)
     monkeypatch.setattr(conversion, "_MAX_USERS", 2)
+    monkeypatch.setattr(migration, "_UNNUMBERED", migration._UNNUMBERED.replace("4096", "1"))
     return run_in_small_steps(monkeypatch, lambda: upgrade(url), between)
 
 
@@ -212,6 +213,11 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
             schema_1.write(db, "user 1", add=new)
             if limit == 3:
                 schema_1.delete_user(db, "user 2")
+            db.execute(
+                "INSERT INTO memorybank.items (root, path, key, value, created_at, updated_at) "
+                "VALUES ('late', '/late/', %s, '{}', 0, 0)",
+                (f"k{limit}",),
+            )
             expected["last"] = [id for id, _ in new]
             expected[LARGE] = [*expected.get(LARGE, []), *expected["last"]]
 
@@ -224,6 +230,8 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
     kept = [f"t{n}" for n in range(150) if not 100 < n < 100 + last]
     assert ids[LARGE] == [*kept, *expected[LARGE]]
     with open_bank(url) as bank:
+        items = bank.store.items.search(("late",), schema_1.MONDAY, limit=99)
+        assert {item.key for item, _ in items} == {f"k{limit}" for limit in range(1, last)}
         memories = {memory.id: memory for memory in bank.timeline(user_id=LARGE, archived=True)}
         for limit in range(1, last):
             assert memories[f"t{limit + 9}"].turn.query == f"rain {limit}"

@@ -23,12 +23,13 @@ from .conversion import pack_all
 from .generations import Run
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, in_schema
-from .statements import Statement
+from .statements import Row, Statement
 from .tables import FIRST_GENERATION, Layout, create_tables
 
 _TIMEOUT = 60.0  # seconds for each transaction to reach the server
 _SMALL_PASS = 1000  # memories that may remain for the last transaction
 _MAX_PASSES = 5
+_ITEMS = 4096  # items of a transaction
 _LOCK_ATTEMPTS = 100
 _SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
 
@@ -56,6 +57,7 @@ _ADD_COLUMNS = (
     "ALTER TABLE memorybank.users ALTER COLUMN birth SET DEFAULT "
     "(random() * 9007199254740992)::bigint",
     "ALTER TABLE memorybank.pages ADD COLUMN source bigint",
+    "ALTER TABLE memorybank.items ADD COLUMN version bigint",
 )
 """All existing users get the same birth, so that no row is rewritten; new ones get another."""
 _DELETE_PACKED = (
@@ -76,22 +78,31 @@ _DROP_OLD = (
     "ALTER TABLE memorybank.users DROP COLUMN terms, DROP COLUMN windows, "
     "DROP COLUMN indexed_from, DROP COLUMN packed",
     "ALTER TABLE memorybank.pages DROP COLUMN source",
-    "CREATE INDEX IF NOT EXISTS memories_by_session "
-    "ON memorybank.memories (user_id, coalesce(session, day))",
-    "DELETE FROM memorybank.meta WHERE name IN ('next_embedder', 'packed_embedder')",
+    "DELETE FROM memorybank.meta "
+    "WHERE name IN ('next_embedder', 'packed_embedder', 'numbered_items')",
+)
+_LAST_NUMBER = Statement("SELECT value::bigint FROM memorybank.meta WHERE name = 'numbered_items'")
+_UNNUMBERED = (
+    "SELECT root, path, key FROM memorybank.items WHERE version IS NULL "
+    "AND (root, path, key) > (%(root)s, %(path)s, %(key)s) "
+    f"ORDER BY root, path, key LIMIT {_ITEMS}"
 )
 _NUMBER_ITEMS = (
-    "ALTER TABLE memorybank.items ADD COLUMN version bigint",
-    "UPDATE memorybank.items AS i SET version = n.version FROM (SELECT root, path, key, "
-    "row_number() OVER (PARTITION BY root ORDER BY path, key) AS version FROM memorybank.items) "
-    "AS n WHERE n.root = i.root AND n.path = i.path AND n.key = i.key",
+    "UPDATE memorybank.items AS i SET version = n.version "
+    "FROM unnest(%(root)s::text[], %(path)s::text[], %(key)s::text[], %(version)s::bigint[]) "
+    "AS n (root, path, key, version) WHERE i.root = n.root AND i.path = n.path AND i.key = n.key"
+)
+_FINISH_ITEMS = (
     "ALTER TABLE memorybank.items ALTER COLUMN version SET NOT NULL",
     "INSERT INTO memorybank.item_roots (root, version) "
     "SELECT root, max(version) FROM memorybank.items GROUP BY root",
-    "CREATE INDEX items_by_version ON memorybank.items (root, version)",
-    "CREATE INDEX items_unembedded ON memorybank.items (root, path) "
-    "WHERE fields IS NOT NULL AND vectors IS NULL",
 )
+_INDEXES = {
+    "memories_by_session": "(user_id, coalesce(session, day))",
+    "items_by_version": "(root, version)",
+    "items_unembedded": "(root, path) WHERE fields IS NOT NULL AND vectors IS NULL",
+}
+"""The new indexes of old tables."""
 _GRANTS = """
     SELECT a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'),
         CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
@@ -107,10 +118,7 @@ _IS_INVALID = """
     SELECT true FROM pg_index
     WHERE indexrelid = to_regclass('memorybank.{index}') AND NOT indisvalid
 """  # left by an interrupted run
-_BUILD_INDEX = (
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} "
-    "ON memorybank.{table} (user_id, coalesce(session, day))"
-)
+_BUILD_INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON memorybank.{table} {definition}"
 
 
 def count_unpacked(address: Address, layout: Layout) -> int:
@@ -139,7 +147,8 @@ def migrate_to_2(address: Address, layout: Layout, progress: Callable[[int], Non
             try:
                 if not run(partial(_prepare, layout=layout)):
                     return
-                _build_index(address, layout)
+                _build_indexes(address, layout)
+                _number_items(run)
                 for _ in range(_MAX_PASSES):
                     if pack_all(run, progress) <= _SMALL_PASS:
                         break
@@ -200,19 +209,48 @@ def _copy_rights(session: Session, layout: Layout) -> None:
         session.execute(*(Statement(text.replace("%", "%%")) for text in texts))
 
 
-def _build_index(address: Address, layout: Layout) -> None:
-    """Build the index of sessions without locking out writers.
+def _build_indexes(address: Address, layout: Layout) -> None:
+    """Build the new indexes of old tables without locking out writers.
 
     The index of a partitioned table will take over those of its partitions, which are built here.
     """
-    tables = [f"memories_{number}" for number in range(_count_partitions(layout))]
+    numbers = [f"_{number}" for number in range(_count_partitions(layout))]
     with connect(address, Options()) as db:
-        for table in tables or ["memories"]:
-            index = f"{table}_by_session"
-            is_invalid = in_schema(_IS_INVALID.format(index=index), address.schema)
-            if db.execute(is_invalid).fetchone():
-                db.execute(in_schema(f"DROP INDEX memorybank.{index}", address.schema))
-            db.execute(in_schema(_BUILD_INDEX.format(index=index, table=table), address.schema))
+        for name, definition in _INDEXES.items():
+            table, _, rest = name.partition("_")
+            for number in numbers or [""]:
+                names = {"index": f"{table}{number}_{rest}", "table": f"{table}{number}"}
+                is_invalid = in_schema(_IS_INVALID.format(**names), address.schema)
+                if db.execute(is_invalid).fetchone():
+                    drop = f"DROP INDEX memorybank.{names['index']}"
+                    db.execute(in_schema(drop, address.schema))
+                build = _BUILD_INDEX.format(**names, definition=definition)
+                db.execute(in_schema(build, address.schema))
+
+
+def _number_items(run: Run[Any]) -> None:
+    """Give each item that has none a version, by which indexes of items identify it."""
+    after: Row | None = ("", "", "")
+    while after is not None:
+        after = run(partial(_number_batch, after=after))
+
+
+def _number_batch(session: Session, after: Row) -> Row | None:
+    """Number the next items after one; return the last of them."""
+    values = dict(zip(("root", "path", "key"), after, strict=True))
+    _, last, rows = session.execute(
+        Statement(TAKE_LOCK), _LAST_NUMBER, Statement(_UNNUMBERED, values)
+    )
+    if not rows:
+        return None
+    first = (last[0][0] if last else 0) + 1
+    roots, paths, keys = (list(column) for column in zip(*rows, strict=True))
+    versions = list(range(first, first + len(rows)))
+    session.execute(
+        Statement(_NUMBER_ITEMS, {"root": roots, "path": paths, "key": keys, "version": versions}),
+        Statement(SET_META, {"name": "numbered_items", "value": str(versions[-1])}),
+    )
+    return rows[-1]
 
 
 def _count_partitions(layout: Layout) -> int:
@@ -238,10 +276,15 @@ def _finish(session: Session) -> bool:
     if packed_embedder != [(embedder,)]:
         return False
     pack_all(lambda call: call(session))
+    _number_items(lambda call: call(session))
+    indexes = [
+        f"CREATE INDEX IF NOT EXISTS {name} ON memorybank.{name.partition('_')[0]} {definition}"
+        for name, definition in _INDEXES.items()
+    ]
     session.execute(
         *(Statement(_DELETE_ORPHANS.format(table=table)) for table in ("states", "pages")),
         _LOCK_ALL,
-        *map(Statement, (*_DROP_OLD, *_NUMBER_ITEMS)),
+        *map(Statement, (*_DROP_OLD, *_FINISH_ITEMS, *indexes)),
         Statement(SET_META, {"name": "generation", "value": str(FIRST_GENERATION)}),
         Statement(SET_META, {"name": "schema", "value": "2"}),
     )
