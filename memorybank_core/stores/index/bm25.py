@@ -25,6 +25,7 @@ PRUNE_FROM = 30_000
 """Number of memories from which on not all of them are scored."""
 
 _TAIL = 4_096  # postings that the tail may hold, however small the index is
+_LONGEST_TAIL = 65_536  # postings that one query may read unsorted, if no other follows
 _TAIL_PART = 64  # the tail may hold one posting in 64
 _ROUNDING = 1e-9  # slack of comparisons between sums in different order
 _FREQUENT = 1_000  # memories of a term that is worth skipping
@@ -55,6 +56,7 @@ class LexicalIndex:
         self._tail_keys, self._tail_docs = GrowingArray(np.uint32), GrowingArray(np.int32)
         self._tail_counts = GrowingArray(np.uint16)
         self._norms: Array | None = None
+        self._was_read = False  # whether it was read with a long tail
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -97,7 +99,9 @@ class LexicalIndex:
     def query(self, terms: Iterable[str]) -> LexicalQuery:
         """Return the BM25 scores for the distinct terms of a query."""
         if len(self._tail_keys) > max(_TAIL, len(self._docs) // _TAIL_PART):
-            self._merge()
+            if self._was_read or len(self._tail_keys) > _LONGEST_TAIL:
+                self._merge()
+            self._was_read = True
         if self._norms is None:
             lengths = self._lengths.values
             mean = float(lengths.sum(dtype=np.float64)) / max(len(self), 1) or 1.0
