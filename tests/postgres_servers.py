@@ -161,6 +161,11 @@ def connect(url: str, **options: object):
     return psycopg.connect(address.conninfo, prepare_threshold=threshold, **options)
 
 
+def in_schema(url: str, schema: str) -> str:
+    """Return the URL of a schema in the database of a URL."""
+    return f"{url}{'&' if '?' in url else '?'}schema={schema}"
+
+
 def name_of(url: str) -> str:
     """Return the name of the database of a URL."""
     return urlsplit(url).path.removeprefix("/")

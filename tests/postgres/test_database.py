@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 pytest.importorskip("typer", reason="typer is not installed")
 
-from postgres_servers import connect
+from postgres_servers import connect, in_schema
 from typer.testing import CliRunner
 
 import memorybank_core.stores
@@ -113,7 +113,7 @@ def test_an_invalid_url_is_refused_without_its_password(url):
 def test_banks_in_two_schemas_of_one_database_are_separate(postgres):
     url = postgres.new()
     for name, words in (("first", "stored in first"), ("Second", "stored in second")):
-        with MemoryBank.open(f"{url}&schema={name}", embedder="hashing") as bank:
+        with MemoryBank.open(in_schema(url, name), embedder="hashing") as bank:
             bank.add([Turn(words, at=MONDAY)], user_id="ada")
             assert [memory.text for memory in bank.timeline(user_id="ada")] == [words]
             assert bank.search("stored", user_id="ada")[0].memory.text == words
@@ -254,7 +254,7 @@ def test_commands_take_a_url(postgres, tmp_path):
     run("export", url, tmp_path / "out.json")
     output = run("delete", url, "--user", "ada", "--all", "--yes")
     assert "erased" in output
-    assert "no bank at" in run("stats", f"{url}&schema=none", code=1)
+    assert "no bank at" in run("stats", in_schema(url, "none"), code=1)
     assert "has no user" in run("timeline", url, "--user", "eve", code=1)
 
 

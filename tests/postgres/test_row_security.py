@@ -32,8 +32,8 @@ def create_with_role(postgres, **layout):
     url = postgres.new()
     init(url, Layout("by-hand", 3, partitions=2, row_security=True, **layout))
     with connect(url) as db:
-        db.execute("DROP ROLE IF EXISTS app")
-        db.execute("CREATE ROLE app LOGIN")
+        if not db.execute("SELECT FROM pg_roles WHERE rolname = 'app'").fetchall():
+            db.execute("CREATE ROLE app LOGIN")
         db.execute("GRANT USAGE ON SCHEMA memorybank TO app")
         db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memorybank TO app")
     return url
