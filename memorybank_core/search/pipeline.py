@@ -69,7 +69,7 @@ def search_memories(
     days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
     retention = np.asarray(law.retention(days, candidates.strength))
     ranking = rank(candidates, retention, k, weights)
-    keys = [int(candidates.key[row]) for row in ranking.rows]
+    keys = candidates.key[ranking.rows].tolist()
     memories = store.fetch(user_id, keys)
     return [
         SearchResult(

@@ -82,11 +82,20 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
     context = _neighbour_share(similarity + lexical, candidates, weights)
     context -= weights.event * (candidates.session < 0)
     fresh = weights.retention * np.maximum(retention, weights.floor)
-    columns = (similarity, lexical, date, speaker, context, fresh)
-    score = np.sum(columns, axis=0)
-    order = np.lexsort((-candidates.key, -candidates.created, -score))[:k]
-    parts = [Parts(*(float(column[row]) for column in columns)) for row in order]
+    columns = np.array((similarity, lexical, date, speaker, context, fresh))
+    order = _best(columns.sum(axis=0), candidates, k)
+    parts = [Parts(*column) for column in columns[:, order].T.tolist()]
     return Ranking(rows=order.tolist(), parts=parts)
+
+
+def _best(score: Array, candidates: Candidates, k: int) -> Array:
+    """Return the k best rows in order."""
+    rows = np.arange(len(score))
+    if k < len(score):
+        rows = np.flatnonzero(score >= np.partition(score, -k)[-k])
+    key, created = candidates.key[rows], candidates.created[rows]
+    best: Array = rows[np.lexsort((-key, -created, -score[rows]))[:k]]
+    return best
 
 
 def _standardise(values: Array, pooled: Array) -> Array:
@@ -113,16 +122,19 @@ def _neighbour_share(score: Array, candidates: Candidates, weights: Weights) -> 
     order = np.lexsort((candidates.place, candidates.session))
     session, place = candidates.session[order], candidates.place[order]
     positive = np.maximum(score[order], 0.0)
-    added = np.zeros_like(positive)
-    for offset in range(1, min(weights.reach, len(order) - 1) + 1):
-        distance = place[offset:] - place[:-offset]
-        near = (session[offset:] == session[:-offset]) & (session[offset:] >= 0)
-        near &= distance <= weights.reach
-        if not near.any():
-            break
-        share = np.where(near, weights.fade ** (np.maximum(distance, 1) - 1.0), 0.0)
-        added[offset:] += weights.before * share * positive[:-offset]
-        added[:-offset] += weights.after * share * positive[offset:]
+    # Column j of row i is the candidate that follows i at distance j + 1 in this order.
+    first = np.arange(len(order))[:, None]
+    second = first + np.arange(1, weights.reach + 1)
+    near = second < len(order)
+    second[~near] = 0
+    distance = place[second] - place[first]
+    near &= (session[second] == session[first]) & (session[first] >= 0)
+    near &= distance <= weights.reach
+    first, second, distance = np.nonzero(near)[0], second[near], distance[near]
+    share = weights.fade ** (np.maximum(distance, 1) - 1.0)
+    added = np.zeros(len(order))
+    added += np.bincount(second, weights.before * share * positive[first], len(order))
+    added += np.bincount(first, weights.after * share * positive[second], len(order))
     result = np.empty_like(added)
     result[order] = added
     return result

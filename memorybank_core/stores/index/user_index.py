@@ -74,8 +74,10 @@ class UserIndex:
         return int(self._values("key")[-1]) if len(self) else 0
 
     def reserve(self, size: int) -> None:
-        """Make room for about `size` memories in all, which saves memory while they are loaded."""
+        """Make room for `size` memories in all, so that loading them in parts copies nothing."""
         self._vectors.reserve(size)
+        for array in (*self._columns.values(), self._owner):
+            array.reserve(size)
 
     def extend(self, batch: IndexBatch) -> None:
         """Add memories, in the order of their keys, in the state of new ones."""

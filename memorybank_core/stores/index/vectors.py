@@ -24,7 +24,7 @@ EXACT_UP_TO = 4_000
 
 _LEVELS = 127  # of the first plane, on each side of zero
 _FINE_LEVELS = 65_534  # of the second plane, within one step of the first
-_HEADROOM = 1.1  # so that a slightly larger component does not change the scale
+_HEADROOM = 1.25  # so that a slightly larger component does not change the scale
 _CHUNK = 4_096  # vectors that are float32 at the same time while the scale changes
 _FEW = 16  # comparing all of one vector in 16 is faster than a scan
 _MOST = 4  # comparing all vectors is faster than a scan for one in 4

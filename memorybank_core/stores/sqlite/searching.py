@@ -25,9 +25,14 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 from .reading import check_embedder
 
 _ORDINAL_1970 = date(1970, 1, 1).toordinal()
-_CHUNK = 4096  # rows that are in memory at once while an index is loaded
-_CONTENT = """
-    SELECT seq, created_at, day, kind, CASE WHEN query <> '' AND response <> '' THEN 2 ELSE 1 END,
+_CHUNK = 2048  # rows that are in memory at once while an index is loaded
+_STATE = """
+    seq, max(created_at, coalesce(last_recalled_at, 0)), pinned, strength, archived_at IS NOT NULL
+"""
+_STATE_COLUMNS = 5
+_CONTENT = f"""
+    SELECT {_STATE}, created_at, day, kind,
+        CASE WHEN query <> '' AND response <> '' THEN 2 ELSE 1 END,
         CASE kind WHEN 'turn' THEN coalesce(nullif(session, ''), day) END,
         CASE WHEN query <> '' AND response <> '' THEN NULL
             WHEN query <> '' THEN user_name ELSE companion_name END,
@@ -35,15 +40,6 @@ _CONTENT = """
     FROM memories JOIN vectors USING (user_key, seq)
     WHERE memories.user_key = ? AND seq > ? ORDER BY seq
 """
-_STATE = """
-    SELECT seq, max(created_at, coalesce(last_recalled_at, 0)), pinned, strength,
-        archived_at IS NOT NULL
-    FROM memories
-"""
-_CHANGED = """(
-    strength <> 1 OR last_recalled_at IS NOT NULL OR archived_at IS NOT NULL OR pinned
-)"""
-"""Whether a memory's state may differ from that of a new one."""
 
 
 def refresh(
@@ -73,16 +69,20 @@ def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> Non
     if replaced is not None:
         index.truncate(replaced)
     last = index.last_key
-    for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
-        index.extend(_to_batch(rows, index.dimension))
     changed = db.execute(  # without INDEXED BY, SQLite reads every row of the user
-        f"{_STATE} INDEXED BY memories_by_version WHERE user_key = ? AND version > ? AND seq <= ?",
+        f"SELECT {_STATE} FROM memories INDEXED BY memories_by_version "
+        "WHERE user_key = ? AND version > ? AND seq <= ?",
         (user_key, index.version, last),
     )
-    new = db.execute(f"{_STATE} WHERE user_key = ? AND seq > ? AND {_CHANGED}", (user_key, last))
-    for cursor in (changed, new):
-        for rows in _chunks(cursor):
-            index.update(_to_states(rows))
+    for rows in _chunks(changed):
+        index.update(_to_states(list(zip(*rows, strict=True))))
+    if not last:
+        select = "SELECT count(*) FROM memories WHERE user_key = ?"
+        index.reserve(*db.execute(select, (user_key,)).fetchone())
+    for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
+        columns = list(zip(*rows, strict=True))
+        index.extend(_to_batch(columns, index.dimension))
+        index.update(_to_states(columns[:_STATE_COLUMNS]))
 
 
 def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
@@ -91,10 +91,10 @@ def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
         yield rows
 
 
-def _to_batch(rows: list[Row], dimension: int) -> IndexBatch:
-    """Return the batch of rows of `_CONTENT`."""
-    columns = list(zip(*rows, strict=True))
-    key, created, day, kind, utterances, sessions, speakers, vectors, terms, *blobs = columns
+def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
+    """Return the batch of columns of `_CONTENT`."""
+    key, content = columns[0], columns[_STATE_COLUMNS:]
+    created, day, kind, utterances, sessions, speakers, vectors, terms, *blobs = content
     session, session_names = encode(sessions)
     speaker, speaker_names = encode(speakers)
     return IndexBatch(
@@ -114,9 +114,9 @@ def _to_batch(rows: list[Row], dimension: int) -> IndexBatch:
     )
 
 
-def _to_states(rows: list[Row]) -> StateBatch:
-    """Return the states of rows of `_STATE`."""
-    key, refreshed, pinned, strength, archived = (np.array(c) for c in zip(*rows, strict=True))
+def _to_states(columns: list[Row]) -> StateBatch:
+    """Return the states of columns of `_STATE`."""
+    key, refreshed, pinned, strength, archived = map(np.array, columns)
     return StateBatch(
         key=key,
         refreshed=np.where(pinned, np.inf, refreshed / 1e6),
