@@ -100,8 +100,10 @@ class Reference:
     def update(self, states):
         by_key = {memory["key"]: memory for memory in self.memories}
         for number, key in enumerate(states.key.tolist()):
-            for name in ("refreshed", "strength", "archived"):
-                by_key[key][name] = getattr(states, name)[number]
+            memory = by_key[key]
+            memory["refreshed"] = max(states.refreshed[number], memory["created"])
+            memory["strength"] = states.strength[number]
+            memory["archived"] = states.archived[number]
 
     def allowed(self, memory, filter):
         return (
@@ -216,7 +218,9 @@ def make_states(rng, keys):
     chosen = np.sort(rng.choice(keys, min(9, len(keys)), replace=False))
     return StateBatch(
         key=chosen,
-        refreshed=np.where(rng.random(len(chosen)) < 0.2, np.inf, rng.random(len(chosen)) * 1e9),
+        refreshed=np.where(
+            rng.random(len(chosen)) < 0.2, np.inf, rng.random(len(chosen)) * 2e9 + 7e8
+        ),
         strength=rng.integers(1, 5, len(chosen)).astype(float),
         archived=rng.random(len(chosen)) < 0.4,
     )
