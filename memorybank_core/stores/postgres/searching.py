@@ -29,6 +29,7 @@ Read = Callable[[Callable[[Session], Rows]], Rows]
 """Runs a call that reads about one user."""
 
 _PAGES_AT_ONCE = 128
+# In `changed`, "+ 0" makes the planner look for new versions; it would read every page for min().
 _LOAD = f"""
     WITH found AS MATERIALIZED (
         SELECT birth, writes, value::integer AS generation,
@@ -40,7 +41,7 @@ _LOAD = f"""
             (('embedder', %(embedder)s), ('dimension', %(dimension)s))
         ) = 2
     ), changed AS MATERIALIZED (
-        SELECT min(first_seq) AS first_seq FROM memorybank.pages
+        SELECT min(first_seq + 0) AS first_seq FROM memorybank.pages
         WHERE user_id = %(user)s AND generation = (SELECT generation FROM found)
             AND version > (SELECT since FROM found)
     )
