@@ -19,7 +19,7 @@ from fault_proxy import FaultProxy
 from postgres_servers import connect, installs, name_of, running
 
 from memorybank_core import HashingEmbedder, MemoryBank, StoreWriteError, Turn
-from memorybank_core.errors import StoreBusyError, StoreUnavailableError
+from memorybank_core.errors import ConflictError, StoreBusyError, StoreUnavailableError
 from memorybank_core.stores.postgres import PostgresStore
 from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.stores.postgres.statements import Statement
@@ -300,3 +300,26 @@ def test_a_full_disk_of_the_server_loses_nothing(server, small_disk):
     server.drop(url)
     with server.connect() as db:
         db.execute("DROP TABLESPACE small")
+
+
+def test_an_id_that_another_call_takes_meanwhile_is_a_conflict(url):
+    with closing(open_store(url)) as store, ThreadPoolExecutor(1) as thread:
+        store.add(ADA, [turn("a")], [EAST])
+        with connect(url) as other:
+            other.execute("SELECT FROM memorybank.users FOR UPDATE")
+            late = thread.submit(store.add, ADA, [turn("b late")], [EAST])
+            while not other.execute(
+                "SELECT FROM pg_stat_activity WHERE wait_event = 'transactionid' "
+                "AND datname = current_database()"
+            ).fetchall():
+                time.sleep(0.01)
+            other.execute(
+                "INSERT INTO memorybank.memories SELECT user_id, next_seq, 'b', kind, session, "
+                "day, created_at, 'b first', '' FROM memorybank.memories JOIN memorybank.users "
+                "USING (user_id)"
+            )
+            other.execute("UPDATE memorybank.users SET next_seq = next_seq + 1")
+        with pytest.raises(ConflictError):
+            late.result()
+        store.add(ADA, [turn("c")], [EAST])
+        assert ids(store.memories(ADA, ALL)) == ["a", "b", "c"]
