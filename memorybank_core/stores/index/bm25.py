@@ -113,7 +113,7 @@ class LexicalIndex:
         """Return the postings of the terms with these keys, which are sorted."""
         starts = np.searchsorted(self._keys, keys, "left")
         stops = np.searchsorted(self._keys, keys, "right")
-        tail_keys, found = self._tail_keys.values, []
+        tail_keys, term_postings = self._tail_keys.values, []
         recent = np.flatnonzero(np.isin(tail_keys, keys)) if len(tail_keys) else np.zeros(0, int)
         for key, low, high in zip(keys, self._starts[starts], self._starts[stops], strict=True):
             docs, counts = self._docs[low:high], self._counts[low:high]
@@ -121,8 +121,8 @@ class LexicalIndex:
                 docs = np.append(docs, self._tail_docs.values[tail])
                 counts = np.append(counts, self._tail_counts.values[tail])
             if len(docs):
-                found.append(TermPostings(docs, counts, _idf(len(docs), len(self))))
-        return found
+                term_postings.append(TermPostings(docs, counts, _idf(len(docs), len(self))))
+        return term_postings
 
     def _merge(self) -> None:
         """Insert the tail into the sorted postings."""
