@@ -4,14 +4,14 @@ It is a cache, built from the store's rows, and can be dropped at any time. Valu
 search reads the rows of the items that it ranks first.
 
 Each change of an item's value or vectors gives it a new version, so that a version identifies one
-state of one item. Stores number the changes of a root (PostgreSQL) or of a file (SQLite) in the
-order of their commits, and keep the versions of removed states for the last `KEPT` changes.
+state of one item. Stores number the changes of a namespace (PostgreSQL) or of a file (SQLite) in
+the order of their commits, and keep the versions of removed states for the last `KEPT` changes.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import NamedTuple
 
 import faiss
@@ -26,6 +26,9 @@ KEPT = 10_000
 
 Name = tuple[str, str]
 """Path and key of an item."""
+
+Removal = tuple[str | None, int]
+"""Path and version of a removed state; the path is None where versions are numbered by file."""
 
 _ROW = np.dtype(
     [("version", "i8"), ("updated", "i8"), ("first", "i8"), ("windows", "i8"), ("alive", "?")]
@@ -61,7 +64,7 @@ class ItemIndex:
         embedded: Whether it holds vectors; if not, it only sorts by the time of the last update.
 
     Attributes:
-        seen: The last change that it holds, by root; None before the first load.
+        seen: The last change that it holds, by path; None before the first load.
     """
 
     def __init__(self, dimension: int, *, embedded: bool = False) -> None:
@@ -82,17 +85,16 @@ class ItemIndex:
         vectors = self._vectors.ntotal * self._vectors.d * 4
         return vectors + self._rows.nbytes + self._name_bytes
 
-    def apply(self, rows: Sequence[Row], removed: Collection[int] = ()) -> None:
+    def apply(self, rows: Sequence[Row], removed: Collection[Removal] = ()) -> None:
         """Add or replace items, and remove others.
 
         Args:
             rows: Version, path, key, time of the last update, and the vectors (bytes or None) if
                 the index is `embedded`.
-            removed: Versions to remove.
+            removed: States to remove, if they are in the index.
         """
         if removed:
-            is_removed = self._rows["alive"] & np.isin(self._rows["version"], list(removed))
-            self._remove(np.flatnonzero(is_removed).tolist())
+            self._remove(self._find(set(removed)))
         self.erase((row[1], row[2]) for row in rows)
         if rows:
             self._append(rows)
@@ -100,6 +102,11 @@ class ItemIndex:
     def erase(self, names: Iterable[Name]) -> None:
         """Remove items by name, and overwrite their vectors."""
         self._remove([self._positions[name] for name in names if name in self._positions])
+
+    def erase_namespaces(self, paths: Collection[str]) -> None:
+        """Remove all items of these paths, and overwrite their vectors."""
+        if paths:
+            self.erase([name for name in self._positions if name[0] in paths])
 
     def rank(self, vector: Vector | None, count: int) -> list[RankedItem]:
         """Return the first `count` items in the order of a search; see `ItemStore.search`."""
@@ -167,6 +174,17 @@ class ItemIndex:
             near = vectors[rows + np.arange(len(rows))]
             exact[start : start + _BATCH] = best_cosines(near, windows, vector)
         return exact
+
+    def _find(self, states: Set[Removal]) -> list[int]:
+        """Return the positions of these states of items."""
+        is_candidate = np.isin(self._rows["version"], [version for _, version in states])
+        positions = np.flatnonzero(self._rows["alive"] & is_candidate).tolist()
+        versions = self._rows["version"][positions].tolist()
+        return [
+            position
+            for position, version in zip(positions, versions, strict=True)
+            if not states.isdisjoint({(None, version), (self._names[position][0], version)})
+        ]
 
     def _append(self, rows: Sequence[Row]) -> None:
         """Add items whose names are not in the index."""

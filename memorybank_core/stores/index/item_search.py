@@ -28,7 +28,7 @@ class ItemSource(Protocol):
     """The rows of the items under one prefix, and when they change."""
 
     def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
-        """Return the last change, by root, and the rows of items, both of one moment.
+        """Return the last change, by path, and the rows of items, both of one moment.
 
         A row is the version and `ITEM_COLUMNS`. Expired items and versions that no longer exist are
         left out.

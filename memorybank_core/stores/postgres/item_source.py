@@ -1,14 +1,15 @@
 """Read the items under a prefix, and what changed since an index was loaded.
 
-Each write about a root raises `item_roots.version`, which stays locked until the commit: so changes
-have the order of their commits. Items get versions of their own from it, and `item_removals` keeps
-those of deleted items. The row of a root without items is deleted; it begins with a random number,
-so that a later one of the same name is not mistaken for it.
+Each write about a namespace raises `item_paths.version`, which stays locked until the commit: so
+the changes of a namespace have the order of their commits, and writers of other namespaces do not
+wait. Items get versions of their own from it, and `item_removals` keeps those of deleted items. The
+row of a namespace without items is deleted; it begins with a random number, so that a later one of
+the same name is not mistaken for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 
 from memorybank_core.protocols import Namespace
@@ -27,23 +28,24 @@ ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
 _UNDER = "path >= %(start)s AND path < %(end)s"
 _OF_ROOT = "root = %(root)s"
 
-_LAST_CHANGE = "SELECT root, version FROM memorybank.item_roots WHERE {root}"
+_LAST_CHANGE = f"SELECT path, version FROM memorybank.item_paths WHERE {{root}} AND {_UNDER}"
 _READ = (
     f"SELECT version, {ITEM_COLUMNS} FROM memorybank.items "
-    f"WHERE {{root}} AND version = ANY(%(versions)s::bigint[]) AND {ALIVE}"
+    "JOIN unnest(%(paths)s::text[], %(versions)s::bigint[]) AS ranked (of_path, of_version) "
+    f"ON path = of_path AND version = of_version WHERE {{root}} AND {ALIVE}"
 )
 _CHANGED = (
-    f"SELECT {{columns}} FROM memorybank.items WHERE {_OF_ROOT} AND version > %(seen)s "
-    "AND path || '' >= %(start)s AND path || '' < %(end)s"
-)  # not by the index of paths, which has all items under the prefix
-_REMOVED = f"SELECT removed FROM memorybank.item_removals WHERE {_OF_ROOT} AND version > %(seen)s"
+    "SELECT {columns} FROM memorybank.items "
+    "JOIN unnest(%(paths)s::text[], %(versions)s::bigint[]) AS changed (of_path, seen) "
+    "ON path = of_path AND version > seen WHERE {root}"
+)
+_REMOVED = _CHANGED.replace("{columns}", "path, removed").replace(".items", ".item_removals")
 _LOAD = (
     f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} "
     "AND (path, key) > (%(path)s, %(key)s) ORDER BY path, key LIMIT %(limit)s"
 )
 _READ_ALL = f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} AND {ALIVE}"
 _BATCH = 4_096  # rows loaded at a time
-_MOST_ROOTS = 32  # beyond it, the index of all namespaces is built again
 
 
 def condition_of(prefix: Namespace) -> str:
@@ -82,11 +84,13 @@ class PostgresItemSource:
         self._values = {**values_of(prefix), "now": to_micros(now)}
 
     def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
-        """Return the last change of each root, and the rows of items; see `ItemSource`."""
-        versions = [item.version for item in items]
-        last_change, rows = self._execute(
-            self._statement(_LAST_CHANGE), self._statement(_READ, versions=versions)
+        """Return the last change of each namespace, and the rows of items; see `ItemSource`."""
+        read = self._statement(
+            _READ,
+            paths=[item.name[0] for item in items],
+            versions=[item.version for item in items],
         )
+        last_change, rows = self._execute(self._statement(_LAST_CHANGE), read)
         return dict(last_change), rows
 
     def read_all(self) -> Iterator[Row]:
@@ -101,45 +105,44 @@ class PostgresItemSource:
         [rows] = self._execute(self._statement(_LAST_CHANGE))
         last_change: dict[str, int] = dict(rows)
         seen = index.seen or {}
-        changed = {
-            root: seen.get(root, -1)
-            for root, version in last_change.items()
-            if seen.get(root) != version
+        known = {
+            path: version
+            for path, version in seen.items()
+            if 0 <= last_change.get(path, -1) - version <= KEPT
         }
-        if (
-            seen
-            and seen.keys() <= last_change.keys()
-            and len(changed) <= _MOST_ROOTS
-            and all(
-                0 <= last_change[root] - before <= KEPT or before == -1
-                for root, before in changed.items()
-            )
-        ):
+        if known:
+            index.erase_namespaces(seen.keys() - known.keys())
+            changed = {
+                path: known.get(path, -1)
+                for path, version in last_change.items()
+                if known.get(path) != version
+            }
             self._load_changes(index, columns, changed)
         else:
             index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
-            self._load(index, columns)
+            self._load(index, columns, last_change)
         index.seen = last_change
         return index
 
     def _load_changes(self, index: ItemIndex, columns: str, changed: dict[str, int]) -> None:
-        """Load what changed in these roots since the versions that the index has seen."""
-        statements = [
-            self._statement(text.replace("{columns}", columns), root=root, seen=seen)
-            for root, seen in changed.items()
-            for text in (_CHANGED, _REMOVED)
-        ]
-        results = self._execute(*statements)
-        for rows, removed in zip(results[::2], results[1::2], strict=True):
-            index.apply(rows, [version for (version,) in removed])
+        """Load what changed in these namespaces since the versions that the index has seen."""
+        values = {"paths": list(changed), "versions": list(changed.values())}
+        rows, removed = self._execute(
+            self._statement(_CHANGED.replace("{columns}", columns), **values),
+            self._statement(_REMOVED, **values),
+        )
+        index.apply(rows, removed)
 
-    def _load(self, index: ItemIndex, columns: str) -> None:
-        """Load all items; what others change in the meantime is loaded again afterwards."""
+    def _load(self, index: ItemIndex, columns: str, paths: Container[str]) -> None:
+        """Load all items of these namespaces.
+
+        What others change in the meantime is loaded again afterwards.
+        """
         text, last = _LOAD.replace("{columns}", columns), ("", "")
         while True:
             select = self._statement(text, path=last[0], key=last[1], limit=_BATCH)
             [rows] = self._execute(select)
-            index.apply(rows)
+            index.apply([row for row in rows if row[1] in paths])
             if len(rows) < _BATCH:
                 return
             last = rows[-1][1:3]

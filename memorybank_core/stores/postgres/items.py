@@ -8,7 +8,8 @@ few items.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +36,8 @@ from .row_security import items_scope
 from .statements import Row, Rows, Statement
 
 _UNDER = "path >= %(start)s AND path < %(end)s"
-_KEY = "root = %(root)s AND path = %(path)s AND key = %(key)s"
+_OF_PATH = "root = %(root)s AND path = %(path)s"
+_KEY = f"{_OF_PATH} AND key = %(key)s"
 _GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {ALIVE}"
 _NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors", "version"]
 _CHANGED = ("value", "updated_at", "ttl", "fields", "expires_at", "vectors", "version")
@@ -46,27 +48,35 @@ _INSERT = (
     + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED)
 )
 _NEXT_VERSION = """
-    INSERT INTO memorybank.item_roots (root, version) VALUES (%(root)s, %(first)s)
-    ON CONFLICT (root) DO UPDATE SET version = item_roots.version + %(count)s RETURNING version
+    INSERT INTO memorybank.item_paths (root, path, version)
+    VALUES (%(root)s, %(path)s, %(first)s)
+    ON CONFLICT (root, path) DO UPDATE SET version = item_paths.version + %(count)s
+    RETURNING path, version
 """
-_DELETE = f"DELETE FROM memorybank.items WHERE {_KEY} RETURNING root, version"
+_DELETE = f"DELETE FROM memorybank.items WHERE {_KEY} RETURNING path, version"
+_LOCK_EXPIRED = """
+    SELECT path FROM memorybank.item_paths WHERE root = %(root)s AND path IN (
+        SELECT path FROM memorybank.items WHERE root = %(root)s AND expires_at <= %(now)s
+    )
+    FOR UPDATE SKIP LOCKED
+"""
 _DELETE_EXPIRED = (
-    "DELETE FROM memorybank.items WHERE root = %(root)s AND expires_at <= %(now)s "
-    "RETURNING root, version"
+    f"DELETE FROM memorybank.items WHERE {_OF_PATH} AND expires_at <= %(now)s "
+    "RETURNING path, version"
 )
 _EXPIRED_ROOTS = "SELECT DISTINCT root FROM memorybank.items WHERE expires_at <= %(now)s"
 _INSERT_REMOVAL = (
-    "INSERT INTO memorybank.item_removals (root, version, removed) "
-    "VALUES (%(root)s, %(version)s, %(removed)s)"
+    "INSERT INTO memorybank.item_removals (root, path, version, removed) "
+    "VALUES (%(root)s, %(path)s, %(version)s, %(removed)s)"
 )
 _FORGET_REMOVALS = (
-    f"DELETE FROM memorybank.item_removals WHERE root = %(root)s AND version < %(version)s - {KEPT}"
+    f"DELETE FROM memorybank.item_removals WHERE {_OF_PATH} AND version < %(version)s - {KEPT}"
 )
-_DELETE_EMPTY_ROOT = (
-    "DELETE FROM memorybank.item_roots WHERE root = %(root)s "
-    "AND NOT EXISTS (SELECT FROM memorybank.items WHERE root = %(root)s)",
-    "DELETE FROM memorybank.item_removals WHERE root = %(root)s "
-    "AND NOT EXISTS (SELECT FROM memorybank.item_roots WHERE root = %(root)s)",
+_DELETE_EMPTY_PATH = (
+    f"DELETE FROM memorybank.item_paths WHERE {_OF_PATH} "
+    f"AND NOT EXISTS (SELECT FROM memorybank.items WHERE {_OF_PATH})",
+    f"DELETE FROM memorybank.item_removals WHERE {_OF_PATH} "
+    f"AND NOT EXISTS (SELECT FROM memorybank.item_paths WHERE {_OF_PATH})",
 )
 _REFRESH = f"UPDATE memorybank.items SET expires_at = %(expires_at)s WHERE {_KEY} AND ttl = %(ttl)s"
 _SET_VECTORS = (
@@ -151,7 +161,7 @@ class PostgresItems:
         """Store items and delete others, in one transaction.
 
         Also deletes expired items: those under the first labels of these namespaces, or all if
-        there is nothing to store or delete.
+        there is nothing to store or delete; but none of namespaces that others write at the moment.
 
         Returns:
             False if items are deleted: their bytes remain in the server's files until VACUUM.
@@ -167,25 +177,30 @@ class PostgresItems:
             if (item.namespace, item.key) not in gone
         ]
         keys = [_build_key(namespace, key) for namespace, key in sorted(gone)]
+        at = {"now": to_micros(now)}
 
         def write(session: Session) -> None:
             roots = {namespace[0] for namespace in namespaces}
             if not roots:
-                [expired_roots] = session.execute(
-                    Statement(_EXPIRED_ROOTS, {"now": to_micros(now)})
-                )
+                [expired_roots] = session.execute(Statement(_EXPIRED_ROOTS, at))
                 roots = {root for (root,) in expired_roots}
-            deletions = [
-                Statement(_DELETE_EXPIRED, {"root": r, "now": to_micros(now)}) for r in roots
-            ]
-            deletions += [Statement(_DELETE, key) for key in keys]
-            versions, results = self._number(session, rows, roots, deletions)
-            stored_embedder, *removed = results
+            deletions = [Statement(_DELETE, key) for key in keys]
+            locks = [Statement(_LOCK_EXPIRED, {"root": root, **at}) for root in sorted(roots)]
+            versions, results = self._number(
+                session, rows, map(path_of, namespaces), [STORED_EMBEDDER, *deletions, *locks]
+            )
             if any(matrix is not None for matrix in vectors):
-                check_embedder(self._embedder, stored_embedder)
+                check_embedder(self._embedder, results[0])
+            removed = _concatenate(results[1 : len(keys) + 1])
+            if expired := [path for (path,) in _concatenate(results[len(keys) + 1 :])]:
+                deletions = [Statement(_DELETE_EXPIRED, {**_of_path(p), **at}) for p in expired]
+                more_versions, results = self._number(session, (), expired, deletions)
+                versions |= more_versions
+                removed += _concatenate(results)
             if rows:
                 session.execute(Statement(_INSERT, rows))
-            self._record_removals(session, versions, [row for part in removed for row in part])
+            emptied = versions.keys() - {row["path"] for row in rows}
+            self._record_removals(session, versions, removed, emptied)
 
         self._connections.run(write, items_scope(namespaces), writes=True)
         for key in keys:
@@ -198,44 +213,61 @@ class PostgresItems:
         self,
         session: Session,
         rows: Sequence[dict[str, Any]],
-        roots: Collection[str],
-        deletions: Sequence[Statement] = (),
+        paths: Iterable[str],
+        statements: Sequence[Statement],
     ) -> tuple[dict[str, int], list[Rows]]:
-        """Lock roots and give their rows new versions, which they have from the last change on.
+        """Lock namespaces, sorted, so that writers cannot deadlock; give rows new versions.
+
+        Args:
+            session: The transaction.
+            rows: Rows that are stored afterwards.
+            paths: More paths to lock than those of the rows.
+            statements: Sent after the locks.
 
         Returns:
-            The last change of each root, and the rows of `STORED_EMBEDDER` and of the deletions.
+            The last change of each namespace, and the rows of the statements.
         """
-        counts = {root: sum(row["root"] == root for row in rows) or 1 for root in sorted(roots)}
+        counts = dict.fromkeys(paths, 1) | Counter(row["path"] for row in rows)
         locks = [
-            Statement(_NEXT_VERSION, {"root": root, "count": count, "first": secrets.randbits(60)})
-            for root, count in counts.items()
+            {**_of_path(path), "count": counts[path], "first": secrets.randbits(60)}
+            for path in sorted(counts)
         ]
-        results = session.execute(*locks, STORED_EMBEDDER, *deletions)
-        versions = {root: row[0] for root, [row] in zip(counts, results, strict=False)}
-        for root, version in versions.items():
-            of_root = [row for row in rows if row["root"] == root]
-            for number, row in enumerate(of_root, version - len(of_root) + 1):
-                row["version"] = number
+        results = session.execute(*(Statement(_NEXT_VERSION, lock) for lock in locks), *statements)
+        versions: dict[str, int] = dict(_concatenate(results[: len(locks)]))
+        for row in rows:
+            counts[row["path"]] -= 1
+            row["version"] = versions[row["path"]] - counts[row["path"]]
         return versions, results[len(locks) :]
 
     def _record_removals(
-        self, session: Session, versions: dict[str, int], removed: Sequence[Row]
+        self,
+        session: Session,
+        versions: dict[str, int],
+        removed: Sequence[Row],
+        emptied: Collection[str],
     ) -> None:
-        """Keep the versions of removed items; delete the rows of roots without items."""
-        removals = [
-            {"root": root, "version": versions[root], "removed": version}
-            for root, version in removed
-        ]
-        roots = [
-            {"root": root, "version": versions[root]} for root in sorted({r for r, _ in removed})
-        ]
-        if not removals:
-            return
-        session.execute(Statement(_INSERT_REMOVAL, removals), Statement(_FORGET_REMOVALS, roots))
-        for root in roots:
-            scope = items_scope([(root["root"],)]).statements(self._connections.layout)
-            session.execute(*scope, *(Statement(text, root) for text in _DELETE_EMPTY_ROOT))
+        """Keep the versions of removed items; delete the rows of namespaces without items.
+
+        Args:
+            session: The transaction.
+            versions: The last change of each namespace.
+            removed: Path and version of each removed item.
+            emptied: The paths that may have no items.
+        """
+        statements = []
+        if removed:
+            removals = [
+                {**_of_path(path), "version": versions[path], "removed": version}
+                for path, version in removed
+            ]
+            statements += [
+                Statement(text, removals) for text in (_INSERT_REMOVAL, _FORGET_REMOVALS)
+            ]
+        if emptied:
+            rows = [_of_path(path) for path in sorted(emptied)]
+            statements += [Statement(text, rows) for text in _DELETE_EMPTY_PATH]
+        if statements:
+            session.execute(*statements)
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items; writes only if an item has one."""
@@ -278,10 +310,10 @@ class PostgresItems:
         ]
 
         def write(session: Session) -> None:
-            roots = {change["root"] for change in changes}
-            _, [stored_embedder] = self._number(session, changes, roots)
+            versions, [stored_embedder] = self._number(session, changes, (), [STORED_EMBEDDER])
             check_embedder(self._embedder, stored_embedder)
             session.execute(Statement(_SET_VECTORS, changes))
+            self._record_removals(session, versions, (), versions)  # if all were deleted
 
         if changes:
             scope = items_scope([item.namespace for item in items])
@@ -297,3 +329,11 @@ class PostgresItems:
 
 def _build_key(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
+
+
+def _of_path(path: str) -> dict[str, Any]:
+    return {"root": namespace_of(path)[0], "path": path}
+
+
+def _concatenate(results: Iterable[Rows]) -> Rows:
+    return [row for rows in results for row in rows]

@@ -33,7 +33,7 @@ _ITEMS = 4096  # items of a transaction
 _LOCK_ATTEMPTS = 100
 _SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
 
-_NEW_TABLES = ("states", "pages", "item_roots", "item_removals")
+_NEW_TABLES = ("states", "pages", "item_paths", "item_removals")
 _LOCK_WRITERS = Statement(
     "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.recalls, "
     "memorybank.items IN EXCLUSIVE MODE"
@@ -94,12 +94,12 @@ _NUMBER_ITEMS = (
 )
 _FINISH_ITEMS = (
     "ALTER TABLE memorybank.items ALTER COLUMN version SET NOT NULL",
-    "INSERT INTO memorybank.item_roots (root, version) "
-    "SELECT root, max(version) FROM memorybank.items GROUP BY root",
+    "INSERT INTO memorybank.item_paths (root, path, version) "
+    "SELECT root, path, max(version) FROM memorybank.items GROUP BY root, path",
 )
 _INDEXES = {
     "memories_by_session": "(user_id, coalesce(session, day))",
-    "items_by_version": "(root, version)",
+    "items_by_version": "(path, version)",
     "items_unembedded": "(root, path) WHERE fields IS NOT NULL AND vectors IS NULL",
 }
 """The new indexes of old tables."""

@@ -31,7 +31,7 @@ _SMALL_PASS = PAGE_SIZE  # memories that may remain for the last transaction
 _MAX_PASSES = 5
 
 _LOCK_WRITERS = Statement(
-    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages, memorybank.item_roots "
+    "LOCK TABLE memorybank.users, memorybank.memories, memorybank.pages, memorybank.item_paths "
     "IN EXCLUSIVE MODE"
 )
 _GENERATION = Statement("SELECT value::integer FROM memorybank.meta WHERE name = 'generation'")
@@ -40,7 +40,7 @@ _DELETE_GENERATION = "DELETE FROM memorybank.pages WHERE generation = %(generati
 _DROP_ITEM_VECTORS = Statement(
     "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
 )
-_INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_roots SET version = version + {KEPT + 1}")
+_INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_paths SET version = version + {KEPT + 1}")
 _FORGET_NEXT = Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'")
 
 

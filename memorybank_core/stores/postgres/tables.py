@@ -25,7 +25,7 @@ TABLES = {
     "recalls": "user_id",
     "digests": "user_id",
     "items": "root",
-    "item_roots": "root",
+    "item_paths": "root",
     "item_removals": "root",
 }
 """Every table except `meta`, with the column that it is partitioned by."""
@@ -130,19 +130,21 @@ CREATE TABLE memorybank.items (
 ) PARTITION;
 CREATE INDEX items_by_path ON memorybank.items (path, key);
 CREATE INDEX items_by_expiry ON memorybank.items (root, expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX items_by_version ON memorybank.items (root, version);
+CREATE INDEX items_by_version ON memorybank.items (path, version);
 CREATE INDEX items_unembedded ON memorybank.items (root, path)
     WHERE fields IS NOT NULL AND vectors IS NULL;
-CREATE TABLE memorybank.item_roots (
+CREATE TABLE memorybank.item_paths (
     root text COLLATE "C" NOT NULL,
+    path text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
-    PRIMARY KEY (root)
+    PRIMARY KEY (root, path)
 ) PARTITION;
 CREATE TABLE memorybank.item_removals (
     root text COLLATE "C" NOT NULL,
+    path text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
     removed bigint NOT NULL,
-    PRIMARY KEY (root, version, removed)
+    PRIMARY KEY (path, version, removed, root)
 ) PARTITION;
 """
 
@@ -240,12 +242,8 @@ def _create_policies(table: str, parts: Sequence[str]) -> Iterator[str]:
     have no policy: queries that name one see no rows.
     """
     own = "user_id = current_setting('memorybank_session.user_id', true)"
-    path = "nullif(current_setting('memorybank_session.path', true), '')"
-    if table == "items":
-        own = f"starts_with(path, {path})"
-    elif TABLES[table] == "root":  # also visible from the namespaces under the root
-        root = "'/' || replace(replace(root, '~', '~0'), '/', '~1') || '/'"
-        own = f"starts_with({path}, {root}) OR starts_with({root}, {path})"
+    if TABLES[table] == "root":
+        own = "starts_with(path, nullif(current_setting('memorybank_session.path', true), ''))"
     every = "current_setting('memorybank_session.scope', true) = 'all'"
     for name in (table, *parts):
         yield f"ALTER TABLE memorybank.{name} ENABLE ROW LEVEL SECURITY"

@@ -70,7 +70,7 @@ class LocalItemSource:
                 values = seen, *self._range
                 rows = db.execute(f"{changed} WHERE version > ? AND {under}", values).fetchall()
                 removed = db.execute(_REMOVED, (seen,))
-                index.apply(rows, [version for (version,) in removed])
+                index.apply(rows, [(None, version) for (version,) in removed])
             else:
                 index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
                 cursor = db.execute(f"SELECT {columns} FROM items WHERE {under}", self._range)
