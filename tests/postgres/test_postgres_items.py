@@ -166,7 +166,7 @@ def test_deleted_items_are_overwritten_in_memory(store, url):
 
 
 def test_only_the_last_removals_are_kept(store, url, monkeypatch):
-    monkeypatch.setattr("memorybank_core.stores.postgres.items._FORGET_REMOVALS", FORGET)
+    monkeypatch.setattr("memorybank_core.stores.postgres.item_versions._FORGET_REMOVALS", FORGET)
     for number in range(6):
         store.items.write([item(f"a {number}")], [None], [(("a",), str(number - 1))], NOON)
     with psycopg.connect(url) as db:

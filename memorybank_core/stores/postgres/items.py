@@ -7,15 +7,12 @@ few items.
 
 from __future__ import annotations
 
-import secrets
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
 from memorybank_core.stores.index.cache import IndexCache
-from memorybank_core.stores.index.item_index import KEPT
 from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
@@ -31,13 +28,13 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections, Session
 from .item_source import ALIVE, PostgresItemSource, condition_of, values_of
+from .item_versions import OF_PATH, concatenate, number_rows, record_removals, values_of_path
 from .reading import STORED_EMBEDDER, check_embedder
 from .row_security import items_scope
-from .statements import Row, Rows, Statement
+from .statements import Rows, Statement
 
 _UNDER = "path >= %(start)s AND path < %(end)s"
-_OF_PATH = "root = %(root)s AND path = %(path)s"
-_KEY = f"{_OF_PATH} AND key = %(key)s"
+_KEY = f"{OF_PATH} AND key = %(key)s"
 _GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {ALIVE}"
 _NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors", "version"]
 _CHANGED = ("value", "updated_at", "ttl", "fields", "expires_at", "vectors", "version")
@@ -47,12 +44,6 @@ _INSERT = (
     "ON CONFLICT (root, path, key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED)
 )
-_NEXT_VERSION = """
-    INSERT INTO memorybank.item_paths (root, path, version)
-    VALUES (%(root)s, %(path)s, %(first)s)
-    ON CONFLICT (root, path) DO UPDATE SET version = item_paths.version + %(count)s
-    RETURNING path, version
-"""
 _DELETE = f"DELETE FROM memorybank.items WHERE {_KEY} RETURNING path, version"
 _LOCK_EXPIRED = """
     SELECT path FROM memorybank.item_paths WHERE root = %(root)s AND path IN (
@@ -61,23 +52,10 @@ _LOCK_EXPIRED = """
     FOR UPDATE SKIP LOCKED
 """
 _DELETE_EXPIRED = (
-    f"DELETE FROM memorybank.items WHERE {_OF_PATH} AND expires_at <= %(now)s "
+    f"DELETE FROM memorybank.items WHERE {OF_PATH} AND expires_at <= %(now)s "
     "RETURNING path, version"
 )
 _EXPIRED_ROOTS = "SELECT DISTINCT root FROM memorybank.items WHERE expires_at <= %(now)s"
-_INSERT_REMOVAL = (
-    "INSERT INTO memorybank.item_removals (root, path, version, removed) "
-    "VALUES (%(root)s, %(path)s, %(version)s, %(removed)s)"
-)
-_FORGET_REMOVALS = (
-    f"DELETE FROM memorybank.item_removals WHERE {_OF_PATH} AND version < %(version)s - {KEPT}"
-)
-_DELETE_EMPTY_PATH = (
-    f"DELETE FROM memorybank.item_paths WHERE {_OF_PATH} "
-    f"AND NOT EXISTS (SELECT FROM memorybank.items WHERE {_OF_PATH})",
-    f"DELETE FROM memorybank.item_removals WHERE {_OF_PATH} "
-    f"AND NOT EXISTS (SELECT FROM memorybank.item_paths WHERE {_OF_PATH})",
-)
 _REFRESH = f"UPDATE memorybank.items SET expires_at = %(expires_at)s WHERE {_KEY} AND ttl = %(ttl)s"
 _SET_VECTORS = (
     f"UPDATE memorybank.items SET (vectors, version) = (%(vectors)s, %(version)s) "
@@ -186,21 +164,23 @@ class PostgresItems:
                 roots = {root for (root,) in expired_roots}
             deletions = [Statement(_DELETE, key) for key in keys]
             locks = [Statement(_LOCK_EXPIRED, {"root": root, **at}) for root in sorted(roots)]
-            versions, results = self._number(
+            versions, results = number_rows(
                 session, rows, map(path_of, namespaces), [STORED_EMBEDDER, *deletions, *locks]
             )
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, results[0])
-            removed = _concatenate(results[1 : len(keys) + 1])
-            if expired := [path for (path,) in _concatenate(results[len(keys) + 1 :])]:
-                deletions = [Statement(_DELETE_EXPIRED, {**_of_path(p), **at}) for p in expired]
-                more_versions, results = self._number(session, (), expired, deletions)
+            removed = concatenate(results[1 : len(keys) + 1])
+            if expired := [path for (path,) in concatenate(results[len(keys) + 1 :])]:
+                deletions = [
+                    Statement(_DELETE_EXPIRED, {**values_of_path(p), **at}) for p in expired
+                ]
+                more_versions, results = number_rows(session, (), expired, deletions)
                 versions |= more_versions
-                removed += _concatenate(results)
+                removed += concatenate(results)
             if rows:
                 session.execute(Statement(_INSERT, rows))
             emptied = versions.keys() - {row["path"] for row in rows}
-            self._record_removals(session, versions, removed, emptied)
+            record_removals(session, versions, removed, emptied)
 
         self._connections.run(write, items_scope(namespaces), writes=True)
         for key in keys:
@@ -208,66 +188,6 @@ class PostgresItems:
                 with cached.lock:
                     cached.index.erase([(key["path"], key["key"])])
         return not keys
-
-    def _number(
-        self,
-        session: Session,
-        rows: Sequence[dict[str, Any]],
-        paths: Iterable[str],
-        statements: Sequence[Statement],
-    ) -> tuple[dict[str, int], list[Rows]]:
-        """Lock namespaces, sorted, so that writers cannot deadlock; give rows new versions.
-
-        Args:
-            session: The transaction.
-            rows: Rows that are stored afterwards.
-            paths: More paths to lock than those of the rows.
-            statements: Sent after the locks.
-
-        Returns:
-            The last change of each namespace, and the rows of the statements.
-        """
-        counts = dict.fromkeys(paths, 1) | Counter(row["path"] for row in rows)
-        locks = [
-            {**_of_path(path), "count": counts[path], "first": secrets.randbits(60)}
-            for path in sorted(counts)
-        ]
-        results = session.execute(*(Statement(_NEXT_VERSION, lock) for lock in locks), *statements)
-        versions: dict[str, int] = dict(_concatenate(results[: len(locks)]))
-        for row in rows:
-            counts[row["path"]] -= 1
-            row["version"] = versions[row["path"]] - counts[row["path"]]
-        return versions, results[len(locks) :]
-
-    def _record_removals(
-        self,
-        session: Session,
-        versions: dict[str, int],
-        removed: Sequence[Row],
-        emptied: Collection[str],
-    ) -> None:
-        """Keep the versions of removed items; delete the rows of namespaces without items.
-
-        Args:
-            session: The transaction.
-            versions: The last change of each namespace.
-            removed: Path and version of each removed item.
-            emptied: The paths that may have no items.
-        """
-        statements = []
-        if removed:
-            removals = [
-                {**_of_path(path), "version": versions[path], "removed": version}
-                for path, version in removed
-            ]
-            statements += [
-                Statement(text, removals) for text in (_INSERT_REMOVAL, _FORGET_REMOVALS)
-            ]
-        if emptied:
-            rows = [_of_path(path) for path in sorted(emptied)]
-            statements += [Statement(text, rows) for text in _DELETE_EMPTY_PATH]
-        if statements:
-            session.execute(*statements)
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items; writes only if an item has one."""
@@ -310,10 +230,10 @@ class PostgresItems:
         ]
 
         def write(session: Session) -> None:
-            versions, [stored_embedder] = self._number(session, changes, (), [STORED_EMBEDDER])
+            versions, [stored_embedder] = number_rows(session, changes, (), [STORED_EMBEDDER])
             check_embedder(self._embedder, stored_embedder)
             session.execute(Statement(_SET_VECTORS, changes))
-            self._record_removals(session, versions, (), versions)  # if all were deleted
+            record_removals(session, versions, (), versions)  # if all were deleted
 
         if changes:
             scope = items_scope([item.namespace for item in items])
@@ -329,11 +249,3 @@ class PostgresItems:
 
 def _build_key(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
-
-
-def _of_path(path: str) -> dict[str, Any]:
-    return {"root": namespace_of(path)[0], "path": path}
-
-
-def _concatenate(results: Iterable[Rows]) -> Rows:
-    return [row for rows in results for row in rows]
