@@ -34,6 +34,9 @@ from memorybank_core.records import Memory
 BAR = 8
 """Width of a retention bar, in columns."""
 
+_WIDTH_WITH_SPEED = 80
+"""Width of a terminal, in columns, from which on progress bars show the speed."""
+
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -120,7 +123,7 @@ def memory_cell(memory: Memory) -> Text:
 
 
 class SpeedColumn(ProgressColumn):
-    """Column of a progress bar with the steps of the last half minute per second.
+    """Column of a progress bar with the steps per second in the last half minute.
 
     Args:
         unit: Name of the steps, in the plural.
@@ -131,7 +134,7 @@ class SpeedColumn(ProgressColumn):
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """Return the speed, such as "16.3 turns/s"; nothing until two steps were made."""
+        """Return the speed, such as "16.3 turns/s"; empty at first."""
         if task.speed is None:
             return Text()
         return Text(f"{task.speed:,.{0 if task.speed >= 100 else 1}f} {self._unit}/s")
@@ -141,20 +144,22 @@ class SpeedColumn(ProgressColumn):
 def progress_bar(
     label: str, total: int | None, unit: str = "steps"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr if stderr is a terminal, with the speed and the time left.
+    """Show a progress bar with the speed and the time left on stderr, if it is a terminal.
 
     Args:
         label: Text in front of the bar.
-        total: Number of steps; None if unknown: then it shows the time elapsed.
+        total: Number of steps; None if unknown: the bar then shows the time elapsed.
         unit: Name of the steps, in the plural.
 
     Yields:
         A function that advances the bar by a number of steps.
     """
-    columns = [TextColumn(label), BarColumn(), MofNCompleteColumn(), SpeedColumn(unit)]
-    times = [TimeElapsedColumn()] if total is None else [TimeRemainingColumn(), TextColumn("left")]
     stderr = Console(stderr=True)
     hidden = not stderr.is_terminal
-    with Progress(*columns, *times, console=stderr, transient=True, disable=hidden) as progress:
+    columns = [TextColumn(label), BarColumn(), MofNCompleteColumn()]
+    speed = [SpeedColumn(unit)] if stderr.width >= _WIDTH_WITH_SPEED else []
+    times = [TimeElapsedColumn()] if total is None else [TimeRemainingColumn(), TextColumn("left")]
+    columns += [*speed, *times]
+    with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
         task = progress.add_task(label, total=total)
         yield lambda count: progress.advance(task, count)

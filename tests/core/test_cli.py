@@ -315,19 +315,27 @@ class TestProgress:
         assert str(column.render(progress.tasks[0])) == "16.0 turns/s"
         assert progress.tasks[0].time_remaining == (2000 - 96) / 16
 
-    def test_a_terminal_shows_speed_and_time_left(self):
+    @pytest.mark.parametrize(
+        ("columns", "parts"),
+        [
+            (100, r"Importing .*64/64.* turns/s .*0:00:00.* left"),
+            (40, r"Importing .*64/64[^/]* .*0:00:00.* left"),
+        ],
+    )
+    def test_a_terminal_shows_one_line_with_speed_and_time_left(self, columns, parts):
         script = (
             "from memorybank_core.terminal import progress_bar\n"
             "with progress_bar('Importing', 64, 'turns') as advance:\n"
             "    for _ in range(4): advance(16)\n"
         )
         controller, terminal = pty.openpty()
-        env = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+        env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
         subprocess.run([sys.executable, "-c", script], stderr=terminal, env=env, check=True)
         output = os.read(controller, 65536).decode()
         os.close(controller)
         os.close(terminal)
-        assert re.search(r"Importing .*64/64.* turns/s .*0:00:00.* left", output)
+        assert re.search(parts, output)
+        assert output.count("\n") == 1
 
     def test_a_pipe_shows_nothing(self, capsys):
         with progress_bar("Importing", 64, "turns") as advance:
