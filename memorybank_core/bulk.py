@@ -49,8 +49,8 @@ def split(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 
 def batch_size(embedder: Embedder, limit: int) -> int:
-    """Return how many texts to embed in one call: `embedder.batch_size`, but at most `limit`."""
-    return min(getattr(embedder, "batch_size", limit), limit)
+    """Return how many texts to embed in one call: `embedder.batch_size` if set, at most `limit`."""
+    return min(getattr(embedder, "batch_size", None) or limit, limit)
 
 
 def add_advice(error: MemoryBankError, advice: str) -> None:

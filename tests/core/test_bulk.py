@@ -156,6 +156,14 @@ def test_texts_are_embedded_in_batches_of_the_size_that_the_embedder_prefers():
     assert embed_windows([], embedder) == []
 
 
+@pytest.mark.parametrize("size", [None, 0])
+def test_an_embedder_without_a_batch_size_gets_all_texts_in_one_call(size):
+    embedder = CountingEmbedder()
+    embedder.batch_size = size
+    embed_windows(["one", "two"], embedder)
+    assert embedder.calls == [2]
+
+
 def test_adding_a_list_is_one_transaction_however_often_it_calls_the_embedder(tmp_path):
     turns = [Turn(f"number {i}", "", MONDAY + timedelta(minutes=i)) for i in range(10)]
     with MemoryBank.open(tmp_path / "a.db", embedder=SmallBatches(fails_at=3)) as bank:
