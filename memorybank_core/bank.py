@@ -206,9 +206,9 @@ class MemoryBank:
             user_id: The user.
             now: Time of turns that have none; default the present.
             replace: Whether a turn replaces a stored turn with the same id and another text.
-            pending: Whether a turn without a response awaits it. Until the whole turn replaces it,
-                such a turn has the vector of its text as a query, which the search of the same
-                turn uses too: the message is embedded once, not twice.
+            pending: Whether the last turn awaits its response, if it has none. Until the whole
+                turn replaces it, it has the vector of its text as a query, which the search of
+                the same turn uses too: the message is embedded once, not twice.
 
         Returns:
             The ids, and the numbers of added, unchanged and replaced turns.

@@ -60,7 +60,8 @@ def store_memories(
         user_id: The user.
         replace: Whether a memory replaces a stored one with the same id and another text.
         recalled: Times of earlier recalls of new memories, by id.
-        embed_pending: Embeds turns without a response, as queries; None embeds them as documents.
+        embed_pending: Embeds the last turn as a query if it has no response; None embeds it as a
+            document.
 
     Raises:
         InvalidInputError: If a memory is incomplete or belongs to another user.
@@ -75,8 +76,7 @@ def store_memories(
         new = _select_new(memories, known, user_id, replace=replace)
         if not new:
             break
-        _embed_texts(list(new.values()), vectors, embedder, embed_pending)
-        matrices = [vectors[memory.text] for memory in new.values()]
+        matrices = _embed_texts(list(new.values()), vectors, embedder, embed_pending)
         try:
             store.add(user_id, list(new.values()), matrices, replace=replace, recalled=recalled)
             break
@@ -114,14 +114,16 @@ def _embed_texts(
     vectors: dict[str, Matrix],
     embedder: Embedder,
     embed_pending: Callable[[str], Vector] | None,
-) -> None:
-    """Add the vectors of the memories' texts to `vectors`, unless they are there already."""
-    texts = dict.fromkeys(memory.text for memory in memories if memory.text not in vectors)
-    pending = {memory.text for memory in memories if embed_pending and _is_pending(memory)}
-    if embed_pending:
-        vectors.update({text: embed_pending(text)[None] for text in texts if text in pending})
-    if documents := [text for text in texts if text not in pending]:
-        vectors.update(zip(documents, embed_windows(documents, embedder), strict=True))
+) -> list[Matrix]:
+    """Return the vectors of each memory; add those of new documents to `vectors`, by text."""
+    *documents, last = memories
+    pending = embed_pending(last.text) if embed_pending and _is_pending(last) else None
+    if pending is None:
+        documents.append(last)
+    texts = [text for text in dict.fromkeys(m.text for m in documents) if text not in vectors]
+    vectors.update(zip(texts, embed_windows(texts, embedder), strict=True))
+    matrices = [vectors[memory.text] for memory in documents]
+    return matrices if pending is None else [*matrices, pending[None]]
 
 
 def _is_pending(memory: Memory) -> bool:

@@ -153,14 +153,23 @@ def test_a_pending_turn_has_the_vector_of_its_query_until_it_is_complete(bank, l
     assert {result.memory.id for result in other} == {"turn", "cello"}
 
 
-def test_only_a_message_without_name_in_one_window_can_be_pending(bank, log):
-    turns = [
+@pytest.mark.parametrize(
+    "turn",
+    [
         Turn("Hello", user_name="Alice", id="named"),
         Turn("", "Welcome!", id="greeting"),
         Turn("long " * 2000, id="long"),
-    ]
-    kinds = {kind for kind, _ in log.of(lambda: bank.add(turns, user_id=ALICE, pending=True))}
+    ],
+)
+def test_only_a_message_without_name_in_one_window_can_be_pending(bank, log, turn):
+    kinds = {kind for kind, _ in log.of(lambda: bank.add([turn], user_id=ALICE, pending=True))}
     assert kinds == {"document"}
+
+
+def test_only_the_last_turn_can_be_pending(bank, log):
+    turns = [Turn("", "Hello", id="greeting"), Turn("Hi", id="ignored"), Turn("Hello", id="last")]
+    kinds = log.of(lambda: bank.add(turns, user_id=ALICE, pending=True))
+    assert sorted(kinds) == [("document", "Hello"), ("document", "Hi"), ("query", "Hello")]
 
 
 def test_vectors_of_another_embedder_are_not_used(bank, log):
