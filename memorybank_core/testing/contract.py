@@ -236,6 +236,19 @@ class StoreContract(ItemContract):
             assert times == {"a": (noon, noon + 30), "b": (noon, noon)}
             assert {id: row["strength"] for id, row in rows.items()} == {"a": 2.0, "b": 1.0}
 
+    def test_a_memory_from_before_1970_fades_from_its_own_time(self) -> None:
+        years_ago = -600_000  # hours
+        then = NOON + timedelta(hours=years_ago)
+        with self.stored(turn("a", hours=years_ago), turn("b", hours=years_ago)) as store:
+            store.change_state(ADA, ["a"], "archive", NOON)
+            rows = candidates_by_id(store, ADA, probe(filter=ALL))
+            assert {row["refreshed"] for row in rows.values()} == {then.timestamp()}
+            store.strengthen(ADA, ["a"], then + timedelta(hours=1), None, LAW)
+            [memory] = store.known(ADA, ["a"]).values()
+            assert memory.refreshed_at == then + timedelta(hours=1)
+            expected = LAW.strengthened(1.0, 1 / 24)
+            assert abs(memory.strength - expected) < 1e-9
+
     def test_deleted_memories_are_not_fetched(self) -> None:
         with self.stored(turn("a")) as store:
             keys = store.candidates(ADA, probe()).key.tolist()
@@ -332,11 +345,12 @@ class StoreContract(ItemContract):
     # Deleting
 
     def test_deleting_ids(self) -> None:
-        with self.stored(turn("a"), turn("b"), turn("c", hours=24)) as store:
+        with self.stored(turn("b"), turn("c", hours=24)) as store:
+            store.add(ADA, [turn("a")], [np.concatenate([EAST, NORTH])])
             store.strengthen(ADA, ["a", "c"], NOON, None, LAW)
             receipt = store.delete(ADA, ids=["a", "unknown"])
             counts = (receipt.memories, receipt.vectors, receipt.recalls, receipt.digests)
-            assert counts == (1, 1, 1, 0)
+            assert counts == (1, 2, 1, 0)
             assert (receipt.user_id, receipt.remaining, receipt.erased) == (ADA, 2, self.erases)
             assert ids(store.memories(ADA, ALL)) == ["b", "c"]
             assert candidates_by_id(store, ADA, probe("a")).keys() == {"b", "c"}
@@ -393,11 +407,13 @@ class StoreContract(ItemContract):
             assert store.digests(ADA) == []
 
     def test_deleting_a_user(self) -> None:
-        with self.stored(turn("a"), turn("b", user=BOB)) as store:
+        with self.stored(turn("b", user=BOB)) as store:
+            store.add(ADA, [turn("a")], [np.concatenate([EAST, NORTH])])
             store.set_digests(ADA, [Summary(ADA, "all", None, None, NOON)])
             store.set_profile(ADA, '{"name": "Ada"}')
             receipt = store.delete(ADA)
-            assert (receipt.memories, receipt.digests, receipt.remaining) == (1, 1, 0)
+            counts = (receipt.memories, receipt.vectors, receipt.digests, receipt.remaining)
+            assert counts == (1, 2, 1, 0)
             assert list(store.users()) == [BOB]
             assert (store.digests(ADA), store.profile(ADA), store.span(ADA)) == ([], "{}", None)
             store.add(ADA, [turn("new")], [EAST])
@@ -489,12 +505,13 @@ class StoreContract(ItemContract):
             store.add(ADA, [turn("early", hours=-9)], [np.concatenate([UP, NORTH])])
             store.strengthen(ADA, ["b"], later, "t", LAW)
             store.strengthen(ADA, ["b"], NOON, None, LAW)
+            store.strengthen(ADA, ["b"], later, None, LAW)
             store.change_state(ADA, ["early"], "pin", NOON)
             scanned = store.scan(ADA)
             assert [item.memory.id for item in scanned] == ["late", "b", "e", "early"]
             known = store.known(ADA, ["late", "b", "e", "early"])
             assert {item.memory.id: item.memory for item in scanned} == known
-            assert scanned[1].recalls == ((NOON, None), (later, "t"))
+            assert scanned[1].recalls == ((NOON, None), (later, "t"), (later, None))
             assert [item.vectors.tolist() for item in scanned[2:]] == [
                 EAST.tolist(),
                 [*UP.tolist(), *NORTH.tolist()],

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from memorybank_core.stores.index.batch import StateBatch
 from memorybank_core.stores.index.cache import CachedIndex
 from memorybank_core.stores.index.user_index import UserIndex
+from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Session
@@ -29,6 +31,7 @@ Read = Callable[[Callable[[Session], Rows]], Rows]
 """Runs a call that reads about one user."""
 
 _PAGES_AT_ONCE = 128
+_NEVER = to_micros(datetime.min.replace(tzinfo=timezone.utc))  # before every creation
 # In `changed`, "+ 0" makes the planner look for new versions; it would read every page for min().
 _LOAD = f"""
     WITH found AS MATERIALIZED (
@@ -55,7 +58,7 @@ _LOAD = f"""
     )
     UNION ALL
     SELECT 2, NULL, NULL, NULL, NULL, string_agg(
-        int8send(seq) || float8send(strength) || int8send(coalesce(last_recalled_at, 0))
+        int8send(seq) || float8send(strength) || int8send(coalesce(last_recalled_at, {_NEVER}))
         || int4send((archived_at IS NOT NULL)::integer) || int4send(pinned::integer), ''
     ), NULL
     FROM memorybank.states WHERE user_id = %(user)s AND %(loaded)s = 0 AND (

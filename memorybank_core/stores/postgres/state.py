@@ -63,9 +63,11 @@ def strengthen(
     for seq, created, strength, count, last, archived, pinned, number, was_recalled in rows:
         if was_recalled:
             continue
-        refreshed = from_micros(max(created, last or 0))
+        refreshed = from_micros(created if last is None else max(created, last))
         strengthened = law.strengthened(strength, days_between(refreshed, now))
-        states.append((seq, strengthened, count + 1, max(at, last or 0), archived, pinned))
+        states.append(
+            (seq, strengthened, count + 1, at if last is None else max(at, last), archived, pinned)
+        )
         recalls.append((seq, number + 1, at, turn))
     session.execute(*write_states(user_id, states), *insert_recalls(user_id, recalls))
     return len(states)

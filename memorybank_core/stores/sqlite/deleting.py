@@ -13,29 +13,38 @@ from .reading import BY_ID, find_user, select_in
 from .writing import delete_unfinished_vectors, next_version
 
 _PER_MEMORY = ("memories", "vectors", "recalls")
+_SIZE_OF_VECTORS = "SELECT total(length(vector)) FROM vectors WHERE user_key = ?"  # in bytes
 
 
 def delete(
-    db: sqlite3.Connection, user_id: str, *, ids: Collection[str] | None, day: date | None
+    db: sqlite3.Connection,
+    user_id: str,
+    *,
+    ids: Collection[str] | None,
+    day: date | None,
+    dimension: int,
 ) -> dict[str, int]:
     """Delete memories and what was derived from them; see `MemoryStore.delete`.
 
     Returns:
-        The number of deleted rows of each table.
+        The numbers of deleted memories, vectors, recalls and digests.
     """
     user_key = find_user(db, user_id)
     if user_key is None:
         return dict.fromkeys((*_PER_MEMORY, "digests"), 0)
     if ids is None and day is None:
-        return _delete_user(db, user_key)
+        return _delete_user(db, user_key, dimension)
     to_delete = _select_memories(db, user_key, ids, day)
-    delete_unfinished_vectors(db, user_key, [row[0] for row in to_delete])
+    seqs = [row[0] for row in to_delete]
+    delete_unfinished_vectors(db, user_key, seqs)
+    select = f"{_SIZE_OF_VECTORS} AND seq = ?"
+    size = sum(db.execute(select, (user_key, seq)).fetchone()[0] for seq in seqs)
     counts = {
         table: sum(
             db.execute(
                 f"DELETE FROM {table} WHERE user_key = ? AND seq = ?", (user_key, seq)
             ).rowcount
-            for seq, *_ in to_delete
+            for seq in seqs
         )
         for table in _PER_MEMORY
     }
@@ -47,18 +56,19 @@ def delete(
     db.executemany(delete_digest, ((user_key, *digest) for digest in derived))
     next_version(db, user_id)
     db.execute("UPDATE users SET rewritten = version WHERE user_key = ?", (user_key,))
-    return {**counts, "digests": len(derived)}
+    return {**counts, "vectors": int(size) // (4 * dimension), "digests": len(derived)}
 
 
-def _delete_user(db: sqlite3.Connection, user_key: int) -> dict[str, int]:
+def _delete_user(db: sqlite3.Connection, user_key: int, dimension: int) -> dict[str, int]:
     """Delete all data of a user."""
+    (size,) = db.execute(_SIZE_OF_VECTORS, (user_key,)).fetchone()
     counts = {
         table: db.execute(f"DELETE FROM {table} WHERE user_key = ?", (user_key,)).rowcount
         for table in (*_PER_MEMORY, "digests")
     }
     delete_unfinished_vectors(db, user_key, None)
     db.execute("DELETE FROM users WHERE user_key = ?", (user_key,))
-    return counts
+    return {**counts, "vectors": int(size) // (4 * dimension)}
 
 
 def _select_memories(

@@ -149,10 +149,10 @@ def scan(
         f"WHERE memories.{OF_USER} AND seq > ? ORDER BY seq LIMIT ?"
     )
     rows = db.execute(select, (user_id, after, limit)).fetchall()
-    select_recalls = f"SELECT seq, at, turn FROM recalls WHERE {OF_USER}"
+    select_recalls = f"SELECT seq, at, number, turn FROM recalls WHERE {OF_USER}"
     recalls = select_in(db, select_recalls, (user_id,), "seq", [row[0] for row in rows])
     history: dict[int, list[tuple[datetime, str | None]]] = {}
-    for seq, at, turn in sorted(recalls):
+    for seq, at, _, turn in sorted(recalls):
         history.setdefault(seq, []).append((from_micros(at), turn))
     return [
         Stored(

@@ -27,7 +27,8 @@ from .reading import check_embedder
 _ORDINAL_1970 = date(1970, 1, 1).toordinal()
 _CHUNK = 2048  # rows that are in memory at once while an index is loaded
 _STATE = """
-    seq, max(created_at, coalesce(last_recalled_at, 0)), pinned, strength, archived_at IS NOT NULL
+    seq, max(created_at, coalesce(last_recalled_at, created_at)), pinned, strength,
+    archived_at IS NOT NULL
 """
 _STATE_COLUMNS = 5
 _CONTENT = f"""

@@ -35,7 +35,7 @@ def strengthen(
         return 0
     user_key, version = next_version(db, user_id)
     select = (
-        "SELECT seq, strength, max(created_at, coalesce(last_recalled_at, 0)) "
+        "SELECT seq, strength, max(created_at, coalesce(last_recalled_at, created_at)) "
         f"FROM {BY_ID} WHERE user_key = ?"
     )
     rows = list(select_in(db, select, (user_key,), "id", set(ids)))
@@ -48,7 +48,7 @@ def strengthen(
         stronger = law.strengthened(strength, days_between(from_micros(refreshed), now))
         db.execute(
             "UPDATE memories SET strength = ?, recalls = recalls + 1, version = ?, "
-            "last_recalled_at = max(?, coalesce(last_recalled_at, 0)) "
+            "last_recalled_at = max(?3, coalesce(last_recalled_at, ?3)) "
             "WHERE user_key = ? AND seq = ?",
             (stronger, version, to_micros(now), user_key, seq),
         )

@@ -154,7 +154,8 @@ class LocalStore(DeprecatedStateCalls):
         Also overwrites the copies of them that SQLite left in unused parts of the file.
         """
         with self._connections.write() as db:
-            counts = deleting.delete(db, user_id, ids=ids, day=day)
+            dimension = self._embedder.dimension
+            counts = deleting.delete(db, user_id, ids=ids, day=day, dimension=dimension)
             remaining = reading.count_memories(db, user_id)
         self._cache.drop(user_id)
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=self._erase())
