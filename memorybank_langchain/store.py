@@ -58,8 +58,8 @@ class MemoryBankStore(BaseStore):
     label by label. A search without a query returns the last updated items first. With a query,
     the nearest items come first, scored by the best cosine of their indexed texts, followed by
     items that are not indexed. Searches use an index of the searched prefix, which is kept in the
-    cache of the bank's store and is current whoever wrote. An expired item is invisible
-    immediately and is removed from disk by a later write.
+    cache of the bank's store and includes every write, of any process. An expired item is
+    invisible immediately and is removed from disk by a later write.
 
     In a file, deletion overwrites the deleted bytes, which requires one pass over the whole file
     per batch. Bytes that another program is still reading are overwritten by the next deletion. In

@@ -82,7 +82,7 @@ def init(
 
 
 def upgrade(url: Url, as_json: options.AsJson = False) -> None:
-    """Upgrade the tables of a bank; others may use it meanwhile, and it can be repeated."""
+    """Upgrade the tables of a bank, while others use it. Run it again after an interruption."""
     _require_url(url)
     postgres = load_plugin(STORES, "postgresql")
     with progress_bar("Upgrading", postgres.count_to_upgrade(url), "memories") as advance:
