@@ -6,6 +6,7 @@ import pytest
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
 from memorybank_core.stores.index import bm25
+from memorybank_core.stores.index.cache import IndexCache
 
 WORDS = "cello soup rain hat tea dog moon 猫 茶 stone".split()
 
@@ -51,3 +52,13 @@ def test_an_updated_index_gives_the_results_of_a_new_one(tmp_path, monkeypatch, 
             if number % 4 == 0:
                 with MemoryBank.open(path, embedder=HashingEmbedder()) as fresh:
                     assert results == fresh.search(query, **arguments)
+
+
+def test_indexes_of_users_without_memories_count_toward_the_budget():
+    cache = IndexCache(100_000, dimension=3)
+    first = cache.get("user-0")
+    for number in range(100):
+        cache.get(f"user-{number}")
+        assert 0 < cache.nbytes <= 100_000
+    assert cache.get("user-0") is not first
+    assert cache.get("user-99") is cache.get("user-99")

@@ -13,6 +13,8 @@ from .user_index import UserIndex
 
 I = TypeVar("I")  # noqa: E741 - an index
 
+_EMPTY_NBYTES = 6_000  # of an index of nothing, about
+
 
 @dataclass(slots=True)
 class CachedIndex(Generic[I]):
@@ -23,11 +25,13 @@ class CachedIndex(Generic[I]):
         owner: The store's identity of the user whose rows it was built from; it differs for a user
             who was deleted and created again.
         lock: The lock.
+        nbytes: Its size in bytes, as the cache counts it.
     """
 
     index: I
     owner: Hashable = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    nbytes: int = 0
 
 
 class IndexCache:
@@ -44,14 +48,13 @@ class IndexCache:
     def __init__(self, budget: int, dimension: int) -> None:
         self._budget, self.dimension = budget, dimension
         self._indexes: OrderedDict[Hashable, CachedIndex[Any]] = OrderedDict()
-        self._sizes: dict[Hashable, int] = {}
+        self._nbytes = 0
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Size of the cached indexes in bytes."""
-        with self._lock:
-            return sum(self._sizes.values())
+        return self._nbytes
 
     def get(self, user_id: str) -> CachedIndex[UserIndex]:
         """Return a user's cached index, or a new empty one."""
@@ -72,28 +75,33 @@ class IndexCache:
         """Record the size of an index; drop other indexes until all fit into the budget."""
         with self._lock:
             if key in self._indexes:
-                self._sizes[key] = nbytes
-            total = sum(self._sizes.values())
-            for other in list(self._indexes):
-                if total <= self._budget:
-                    break
-                if other != key:
-                    total -= self._sizes.pop(other, 0)
-                    del self._indexes[other]
+                self._resize(key, nbytes)
 
     def drop(self, key: Hashable) -> None:
         """Drop an index."""
         with self._lock:
-            self._indexes.pop(key, None)
-            self._sizes.pop(key, None)
+            if key in self._indexes:
+                self._drop(key)
 
     def _get(self, key: Hashable, new_index: Callable[[int], I]) -> CachedIndex[I]:
         with self._lock:
             cached = self._indexes.get(key)
             if cached is None:
                 cached = self._indexes[key] = CachedIndex(new_index(self.dimension))
+                self._resize(key, 0)
             self._indexes.move_to_end(key)
             return cached
+
+    def _resize(self, key: Hashable, nbytes: int) -> None:
+        cached = self._indexes[key]
+        self._nbytes += nbytes + _EMPTY_NBYTES - cached.nbytes
+        cached.nbytes = nbytes + _EMPTY_NBYTES
+        self._indexes.move_to_end(key)
+        while self._nbytes > self._budget and len(self._indexes) > 1:
+            self._drop(next(iter(self._indexes)))
+
+    def _drop(self, key: Hashable) -> None:
+        self._nbytes -= self._indexes.pop(key).nbytes
 
 
 def item_key(prefix: str) -> Hashable:
