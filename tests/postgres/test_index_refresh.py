@@ -1,6 +1,8 @@
 """The index that a process keeps of a user follows what any process writes."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
@@ -12,7 +14,7 @@ from postgres_servers import connect
 
 from memorybank_core.stores.postgres import PostgresStore, searching
 from memorybank_core.stores.postgres.connections import Session
-from memorybank_core.testing.examples import ADA, EAST, LAW, NOON, NORTH, probe, turn
+from memorybank_core.testing.examples import ADA, BOB, EAST, LAW, NOON, NORTH, probe, turn
 
 
 def open_store(url, **options):
@@ -177,3 +179,27 @@ def test_deleted_vectors_and_words_leave_the_pages(stores):
         assert store.compact()
     dead = "SELECT sum(n_dead_tup) FROM pg_stat_all_tables WHERE relname ~ '^pages|^pg_toast_'"
     assert count(dead) == 0
+
+
+def test_a_user_who_appears_during_a_recall_is_not_changed_without_a_new_version(stores):
+    store, _ = stores
+    store.add(BOB, [turn("1 tea", user=BOB)], [EAST])
+    calls = (
+        lambda: store.strengthen(ADA, ["1"], NOON, None, LAW),
+        lambda: store.change_state(ADA, ["1"], "archive", NOON),
+    )
+    with connect(store.path, autocommit=True) as db, ThreadPoolExecutor(2) as threads:
+        db.execute("BEGIN")
+        db.execute("LOCK TABLE memorybank.memories IN ACCESS EXCLUSIVE MODE")
+        runs = [threads.submit(call) for call in calls]
+        waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+        while db.execute(waiting).fetchone() != (len(runs),):
+            time.sleep(0.01)
+        for table in ("users", "memories"):  # Ada gets what Bob has
+            db.execute(f"CREATE TEMPORARY TABLE copy AS SELECT * FROM memorybank.{table}")
+            db.execute("UPDATE copy SET user_id = %s", (ADA,))
+            db.execute(f"INSERT INTO memorybank.{table} SELECT * FROM copy")
+            db.execute("DROP TABLE copy")
+        db.execute("COMMIT")
+        assert [run.result() for run in runs] == [0, 0]
+    assert store.known(ADA, ["1"])["1"] == turn("1 tea")

@@ -57,7 +57,9 @@ def strengthen(
 ) -> int:
     """Strengthen memories; see `MemoryStore.strengthen`."""
     values = {"user": user_id, "ids": list(set(ids)), "turn": turn}
-    _, rows = session.execute(session.marker.lock(), Statement(_RECALLED, values))
+    locked, rows = session.execute(session.marker.lock(), Statement(_RECALLED, values))
+    if not locked:  # the rows are those of a user created since
+        return 0
     at = to_micros(now)
     states, recalls = [], []
     for seq, created, strength, count, last, archived, pinned, number, was_recalled in rows:
@@ -78,7 +80,9 @@ def change_state(
 ) -> int:
     """Archive, restore, pin or unpin memories; see `MemoryStore.change_state`."""
     values = {"user": user_id, "ids": list(set(ids))}
-    _, rows = session.execute(session.marker.lock(), Statement(_SELECT, values))
+    locked, rows = session.execute(session.marker.lock(), Statement(_SELECT, values))
+    if not locked:  # as in `strengthen`
+        return 0
     at = to_micros(now)
     states = [
         (seq, strength, recalls, *changed)
