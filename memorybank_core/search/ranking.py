@@ -14,6 +14,7 @@ score = similarity + lexical + date + speaker + context + retention
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,7 @@ def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> 
     similarity = weights.similarity * _standardise(candidates.similarity, candidates.pooled)
     lexical = weights.lexical * _standardise(candidates.lexical, candidates.pooled)
     date = _date_bonus(candidates.named, weights)
-    speaker = weights.speaker * candidates.spoken.astype(np.float64)
+    speaker = weights.speaker * candidates.spoken
     context = _neighbour_share(similarity + lexical, candidates, weights)
     context -= weights.event * (candidates.session < 0)
     fresh = weights.retention * np.maximum(retention, weights.floor)
@@ -105,36 +106,43 @@ def _standardise(values: Array, pooled: Array) -> Array:
     outweigh the other signals.
     """
     pool = values[pooled]
-    if pool.size == 0 or (deviation := float(pool.std())) < 1e-9:
-        return np.zeros_like(values)
-    result: Array = np.maximum((values - pool.mean()) / deviation, _LOWEST)
+    size = max(len(pool), 1)
+    mean = float(pool.sum()) / size
+    pool -= mean
+    deviation = math.sqrt(float(pool @ pool) / size)
+    if deviation < 1e-9:
+        return np.zeros(len(values))
+    result: Array = np.maximum((values - mean) / deviation, _LOWEST)
     return result
 
 
 def _date_bonus(named: Array, weights: Weights) -> Array:
     """Return the bonus of each row, from the length of the span that names its day (0: none)."""
-    bonus: Array = weights.date / (1.0 + weights.span * np.log(np.maximum(named, 1)))
-    return np.where(named > 0, bonus, 0.0)
+    bonus = np.zeros(len(named))
+    rows = named.nonzero()[0]
+    if len(rows):
+        bonus[rows] = weights.date / (1.0 + weights.span * np.log(named[rows]))
+    return bonus
 
 
 def _neighbour_share(score: Array, candidates: Candidates, weights: Weights) -> Array:
     """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
     order = np.lexsort((candidates.place, candidates.session))
     session, place = candidates.session[order], candidates.place[order]
+    first = int(session.searchsorted(0))  # event summaries have no neighbours
+    order, session, place = order[first:], session[first:], place[first:]
     positive = np.maximum(score[order], 0.0)
-    # Column j of row i is the candidate that follows i at distance j + 1 in this order.
-    first = np.arange(len(order))[:, None]
-    second = first + np.arange(1, weights.reach + 1)
-    near = second < len(order)
-    second[~near] = 0
-    distance = place[second] - place[first]
-    near &= (session[second] == session[first]) & (session[first] >= 0)
-    near &= distance <= weights.reach
-    first, second, distance = np.nonzero(near)[0], second[near], distance[near]
-    share = weights.fade ** (np.maximum(distance, 1) - 1.0)
+    before, after = weights.before * positive, weights.after * positive
+    distances = np.maximum(np.arange(weights.reach + 1), 1)
+    shares = np.append(weights.fade ** (distances - 1.0), 0.0)  # the last for those beyond reach
     added = np.zeros(len(order))
-    added += np.bincount(second, weights.before * share * positive[first], len(order))
-    added += np.bincount(first, weights.after * share * positive[second], len(order))
-    result = np.empty_like(added)
+    # Those within reach of a row are among the `reach` rows that follow it in this order.
+    for step in range(1, min(weights.reach + 1, len(order))):
+        distance = np.minimum(place[step:] - place[:-step], weights.reach + 1)
+        distance[session[step:] != session[:-step]] = weights.reach + 1
+        share = shares[distance]
+        added[step:] += share * before[:-step]
+        added[:-step] += share * after[step:]
+    result = np.zeros(len(score))
     result[order] = added
     return result

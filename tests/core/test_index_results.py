@@ -310,3 +310,16 @@ def test_the_index_grows_with_what_is_added_and_shrinks_again(thresholds):
     assert index.nbytes > size + 100 * DIMENSION * 3
     index.truncate(key + 1)
     assert index.nbytes < size + 2000
+
+
+def test_a_long_tail_is_merged_only_when_it_is_read_again(monkeypatch):
+    monkeypatch.setattr(bm25, "_TAIL", 3)
+    index = bm25.LexicalIndex()
+    entries = np.frombuffer(postings([f"word{number}" for number in range(9)]), POSTING)
+    tails = []
+    for _ in range(2):
+        index.extend(entries, np.array([len(entries)]))
+        for _ in range(2):
+            index.query(["word1"])
+            tails.append(len(index._tail_keys))
+    assert tails == [9, 0, 9, 0]

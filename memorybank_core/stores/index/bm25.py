@@ -30,6 +30,7 @@ _TAIL_PART = 64  # the tail may hold one posting in 64
 _ROUNDING = 1e-9  # slack of comparisons between sums in different order
 _FREQUENT = 1_000  # memories of a term that is worth skipping
 _LOOKUPS = 32  # looking up one memory takes as long as reading the counts of 32
+_GROUP = 16  # scores of which one is compared first
 _MAX_COUNT = 65_535
 
 
@@ -99,9 +100,10 @@ class LexicalIndex:
     def query(self, terms: Iterable[str]) -> LexicalQuery:
         """Return the BM25 scores for the distinct terms of a query."""
         if len(self._tail_keys) > max(_TAIL, len(self._docs) // _TAIL_PART):
-            if self._was_read or len(self._tail_keys) > _LONGEST_TAIL:
+            merges = self._was_read or len(self._tail_keys) > _LONGEST_TAIL
+            if merges:
                 self._merge()
-            self._was_read = True
+            self._was_read = not merges
         if self._norms is None:
             lengths = self._lengths.values
             mean = float(lengths.sum(dtype=np.float64)) / max(len(self), 1) or 1.0
@@ -159,12 +161,6 @@ class TermPostings:
     counts: Array
     idf: float
 
-    def scores(self, norms: Array) -> Array:
-        """Return what the term adds to the BM25 of each of its memories, float64."""
-        counts = self.counts.astype(np.float64)
-        scores: Array = self.idf * (K1 + 1) * counts / (counts + norms[self.docs])
-        return scores
-
     def at(self, positions: Array, norms: Array) -> Array:
         """Return what the term adds to the BM25 of the memories at these positions."""
         if len(positions) * _LOOKUPS > len(self.docs):
@@ -172,8 +168,9 @@ class TermPostings:
             table[self.docs] = self.counts
             counts = table[positions].astype(np.float64)
         else:
-            places = np.minimum(np.searchsorted(self.docs, positions), len(self.docs) - 1)
-            counts = np.where(self.docs[places] == positions, self.counts[places], 0.0)
+            targets = positions.astype(self.docs.dtype)  # of another type, `docs` would be copied
+            places = np.minimum(self.docs.searchsorted(targets), len(self.docs) - 1)
+            counts = self.counts[places] * (self.docs[places] == targets).astype(np.float64)
         scores: Array = self.idf * (K1 + 1) * counts / (counts + norms[positions])
         return scores
 
@@ -216,43 +213,60 @@ class LexicalQuery:
             count: Maximum number of positions.
             allowed: bool (n,), the memories to search, or None for all.
         """
+        bounds: list[float] = []
         if self._summed < len(self._terms):
             least_norm = float(self._norms.min())
-            bounds = np.array([term.bound(least_norm) for term in self._terms])
+            bounds = [term.bound(least_norm) for term in self._terms]
             self._sum_until_decided(count, allowed, bounds)
-        positions = self._scored(allowed)
-        scores = self._sums[positions]
-        for number, term in enumerate(self._terms[self._summed :], self._summed):
-            kept = scores >= _limit(scores, count) - bounds[number:].sum() - _ROUNDING
-            positions = positions[kept]
-            scores = scores[kept] + term.at(positions, self._norms)
+        sums = self._allowed_sums(allowed)
+        least = _limit(sums, count) - sum(bounds[self._summed :]) - _ROUNDING
+        positions = np.flatnonzero(sums >= least if least > 0 else sums > 0)
+        scores = sums[positions]
+        for number, term in enumerate(self._terms[self._summed :], self._summed + 1):
+            scores += term.at(positions, self._norms)
+            kept = scores >= _limit(scores, count) - sum(bounds[number:]) - _ROUNDING
+            positions, scores = positions[kept], scores[kept]
         best: Array = positions[largest(scores, count)]
         return best
 
-    def _sum_until_decided(self, count: int, allowed: Array | None, bounds: Array) -> None:
+    def _sum_until_decided(self, count: int, allowed: Array | None, bounds: list[float]) -> None:
         """Sum the scores of terms until memories with none of them cannot be among the best."""
-        while self._summed < len(self._terms):
-            term, rest = self._terms[self._summed], bounds[self._summed :].sum()
-            if len(term.docs) > _FREQUENT and rest < bounds[: self._summed].sum():
-                scores = self._sums[self._scored(allowed)]
-                if len(scores) > count and rest < _limit(scores, count) - _ROUNDING:
+        first = self._summed
+        for number, term in enumerate(self._terms[first:], first):
+            rest = sum(bounds[number:])
+            if len(term.docs) > _FREQUENT and rest < sum(bounds[:number]):
+                self._sum(number)
+                if rest < _limit(self._allowed_sums(allowed), count) - _ROUNDING:
                     return
-            self._sum(1)
+        self._sum(len(self._terms))
 
-    def _sum(self, count: int) -> None:
-        """Add the scores of the next terms to the sums."""
-        for term in self._terms[self._summed : self._summed + count]:
-            self._sums[term.docs] += term.scores(self._norms)
-        self._summed += count
+    def _sum(self, stop: int) -> None:
+        """Add the scores of the terms before number `stop` to the sums."""
+        terms, self._summed = self._terms[self._summed : stop], max(stop, self._summed)
+        rare = sum(len(term.docs) < _FREQUENT for term in terms)  # they take one computation
+        for part in (terms[:rare], *([term] for term in terms[rare:])):
+            if part:
+                docs = np.concatenate([term.docs for term in part], dtype=np.intp)
+                counts = np.concatenate([term.counts for term in part], dtype=np.float64)
+                factors = [term.idf * (K1 + 1) for term in part]
+                scores = np.repeat(factors, [len(term.docs) for term in part]) * counts
+                scores /= counts + self._norms.take(docs)
+                self._sums += np.bincount(docs, scores, len(self._sums))
 
-    def _scored(self, allowed: Array | None) -> Array:
-        """Return the positions, ascending, whose sum is above zero."""
-        scored = self._sums > 0
-        return np.flatnonzero(scored if allowed is None else scored & allowed)
+    def _allowed_sums(self, allowed: Array | None) -> Array:
+        """Return the sums, which are 0 for memories that are not allowed."""
+        return self._sums if allowed is None else self._sums * allowed
 
 
 def _limit(scores: Array, count: int) -> float:
-    """Return the least of the `count` largest scores, or 0 if there are fewer."""
+    """Return the least of the `count` largest scores, or 0 if there are fewer.
+
+    The maxima of groups of scores exclude most scores first.
+    """
+    groups = len(scores) // _GROUP
+    if groups > 2 * count:
+        maxima = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        scores = scores[scores >= np.partition(maxima, -count)[-count]]
     return float(np.partition(scores, -count)[-count]) if len(scores) >= count else 0.0
 
 
