@@ -10,7 +10,7 @@ import pytest
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
 from memorybank_core.protocols import Item
 from memorybank_core.stores import LocalStore
-from memorybank_core.stores.index import item_index, item_search
+from memorybank_core.stores.index import item_index, item_search, vectors
 from memorybank_core.stores.sqlite import item_source, schema
 from memorybank_core.testing.items import write_and_search
 
@@ -19,7 +19,7 @@ VECTORS = np.random.default_rng(1).normal(size=(400, 64)).astype(np.float32)
 LIMITS = {
     "usual": (),
     "few changes kept": ((item_source, "KEPT", 2),),
-    "space reused": ((item_index, "_FEWEST_REMOVED", 0), (item_index, "_BATCH", 2)),
+    "space reused": ((item_index, "_FEWEST_REMOVED", 0), (item_index, "_MARGIN", 1)),
     "few rows": ((item_search, "_FIRST_ROWS", 1), (item_search, "_MOST_ROWS", 4)),
     "no attempts": ((item_search, "_ATTEMPTS", 1),),
 }
@@ -78,11 +78,45 @@ def test_a_filter_reads_the_best_items_first(store):
     read = []
     accepts = lambda value: read.append(value) or value == '"yes"'  # noqa: E731
     assert best(store, (), 350, accepts=accepts) == "0350"
-    assert len(read) == 64
+    assert len(read) == 1
     read.clear()
     found = store.items.search((), NOON, vector=VECTORS[0], accepts=accepts, limit=100)
     assert len(found) == 100
     assert len(read) <= 100 + 400
+
+
+def test_many_vectors_are_ranked_as_without_an_index(monkeypatch):
+    monkeypatch.setattr(vectors, "EXACT_UP_TO", 40)
+    monkeypatch.setattr(item_index, "_FEWEST_REMOVED", 0)
+    index, expected = item_index.ItemIndex(64, embedded=True), {}
+    for number in range(0, 400, 2):  # two vectors each; every tenth item equals the one before
+        matrix = VECTORS[number - 2 : number] if number % 20 == 18 else VECTORS[number : number + 2]
+        expected[f"{number:03}"] = number // 40, matrix
+        index.apply([(number, "/a/", f"{number:03}", number // 40, matrix.tobytes())])
+    for removed in (range(0), range(0, 60, 6), range(100, 400, 4)):
+        keys = [key for key in (f"{number:03}" for number in removed) if expected.pop(key, None)]
+        index.erase([("/a/", key) for key in keys])
+        scores = {key: (matrix @ VECTORS[7]).max() for key, (_, matrix) in expected.items()}
+        order = sorted(scores, key=lambda key: (-scores[key], -expected[key][0], key))
+        for count in (1, 10, 400):
+            ranked = index.rank(VECTORS[7], count)
+            assert [item.name[1] for item in ranked] == order[:count]
+            assert np.allclose(
+                [item.score for item in ranked], [scores[k] for k in order[:count]], atol=1e-4
+            )
+        some = [("/a/", key) for key in order[3:30:3]]
+        assert [item.name for item in index.rank_some(some[::-1], VECTORS[7], 5)] == some[:5]
+
+
+def test_a_filter_that_accepts_little_reads_every_item_once(store, monkeypatch):
+    monkeypatch.setattr(item_search, "_MOST_ROWS", 100)
+    write(store, "a", 300, value='"no"')
+    write(store, "a", 2, start=300, value='"yes"')
+    read = []
+    accepts = lambda value: read.append(value) or value == '"yes"'  # noqa: E731
+    found = store.items.search((), NOON, vector=VECTORS[301], accepts=accepts, limit=10)
+    assert [item.key for item, _ in found] == ["0301", "0300"]
+    assert len(read) <= 302 + 64
 
 
 def test_any_writer_of_the_file_is_noticed(tmp_path, monkeypatch):
@@ -122,7 +156,7 @@ def test_deleted_items_are_overwritten_in_memory_at_once(store):
         index = store._cache.get_items(prefix).index
         assert len(index) == 2
         assert ("/a/x/", "0001") not in index._names
-        vectors = item_index._view_vectors(index._vectors)
+        vectors = index._vectors._floats.values
         assert not (vectors == VECTORS[1]).any()
         assert (vectors == VECTORS[2]).all(axis=1).any()
 

@@ -13,7 +13,6 @@ import psycopg
 from postgres_servers import emptied
 
 from memorybank_core.errors import StoreBusyError
-from memorybank_core.stores.index import item_index
 from memorybank_core.stores.postgres import PostgresStore, item_source
 from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.stores.postgres.item_source import PostgresItemSource
@@ -158,7 +157,7 @@ def test_deleted_items_are_overwritten_in_memory(store, url):
     index = store._cache.get_items("/a/").index
     store.items.write([], [], [(("a",), "k")], NOON)
     assert index._names == [("", ""), ("/a/", "l")]
-    assert np.array_equal(item_index._view_vectors(index._vectors)[0], [0, 0, 0])
+    assert np.array_equal(index._vectors._floats.values[0], [0, 0, 0])
     with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as other:
         other.items.write([item("a m")], [UP], [(("a",), "l")], NOON)
     assert keys(store, ("a",)) == ["m"]

@@ -59,6 +59,11 @@ class GrowingArray:
         """Drop all values but the first `size`."""
         self._size = size
 
+    def compress(self, kept: Array) -> None:
+        """Drop all values but those that are `kept`, bool (n,)."""
+        self._data = self.values[kept]
+        self._size = len(self._data)
+
 
 def largest(values: Array, count: int) -> Array:
     """Return the positions of the largest values, largest first; ties go to the first position."""

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 
-from memorybank_core.protocols import Array, Matrix, Vector
-from memorybank_core.stores.item_rows import best_cosines
+from memorybank_core.protocols import Array, Vector
 from memorybank_core.stores.rows import Row
+
+from .arrays import GrowingArray
+from .vectors import VectorIndex
 
 KEPT = 10_000
 """Number of changes for which stores keep the removed versions; an older index is built again."""
@@ -36,10 +37,11 @@ _ROW = np.dtype(
 """The columns of an item: its vectors are `windows` rows from `first` on."""
 
 _NO_NAME = ("", "")  # of a removed item
-_ROUNDING = 1e-5  # how far two ways to compute a cosine in single precision may differ
 _NAME_BYTES = 240  # of a tuple, its place in a dict and its strings, without their characters
-_BATCH = 4_096  # items whose vectors are copied at a time
+_MARGIN, _GROWTH = 2, 4
+"""Number of vectors to compare for each item first, and how many times more if it was too small."""
 _FEWEST_REMOVED = 256  # below this number, the space of removed items is not reused
+_REMOVED = 1 / 4  # part of the items beyond which it is reused
 
 
 class RankedItem(NamedTuple):
@@ -73,8 +75,10 @@ class ItemIndex:
         self._names: list[Name] = []
         self._positions: dict[Name, int] = {}
         self._name_bytes = 0
-        self._rows = np.zeros(0, _ROW)
-        self._vectors = faiss.IndexFlatIP(dimension)
+        self._items = GrowingArray(_ROW)
+        self._dimension = dimension
+        self._vectors = VectorIndex(dimension)
+        self._owners = GrowingArray(np.int32)  # the position of each vector's item
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -82,8 +86,8 @@ class ItemIndex:
     @property
     def nbytes(self) -> int:
         """Size of the index in bytes; that of names is estimated."""
-        vectors = self._vectors.ntotal * self._vectors.d * 4
-        return vectors + self._rows.nbytes + self._name_bytes
+        arrays = self._vectors.nbytes + self._owners.nbytes + self._items.nbytes
+        return arrays + self._name_bytes
 
     def apply(self, rows: Sequence[Row], removed: Collection[Removal] = ()) -> None:
         """Add or replace items, and remove others.
@@ -110,33 +114,56 @@ class ItemIndex:
 
     def rank(self, vector: Vector | None, count: int) -> list[RankedItem]:
         """Return the first `count` items in the order of a search; see `ItemStore.search`."""
+        results: list[RankedItem] = []
         rest = self._rows["alive"]
+        if vector is not None and count > 0:
+            results = self._rank_nearest(vector, count)
+            if len(results) < count:
+                rest = rest & (self._rows["windows"] == 0)
+        return results + self._rank_by_time(rest, count - len(results))
+
+    def rank_some(
+        self, names: Sequence[Name], vector: Vector | None, count: int
+    ) -> list[RankedItem]:
+        """Return the first `count` of these items, which must be in the index, in that order."""
+        positions = np.array([self._positions[name] for name in names], np.int64)
+        has_score = np.zeros(len(positions), bool)
         results: list[RankedItem] = []
         if vector is not None:
-            near = rest & (self._rows["windows"] > 0)
-            rest = rest & (self._rows["windows"] == 0)
-            results = self._rank_by_cosine(np.flatnonzero(near), vector, count)
-        return results + self._rank_by_time(np.flatnonzero(rest), count - len(results))
+            has_score = self._rows["windows"][positions] > 0
+            near = positions[has_score]
+            results = self._sort_scored(near, self._compute_cosines(near, vector), count)
+        return results + self._sort_unscored(positions[~has_score], count - len(results))
 
-    def _rank_by_cosine(self, near: Array, vector: Vector, count: int) -> list[RankedItem]:
+    def _rank_nearest(self, vector: Vector, count: int) -> list[RankedItem]:
         """Return the nearest of items with vectors; of equally near ones, the last updated."""
-        if count < 1 or not len(near):
-            return []
-        if count < len(near):
-            best = self._estimate_cosines(vector)[near]
-            near = near[best >= np.partition(best, -count)[-count] - _ROUNDING]
-        cosines = self._compute_cosines(near, vector)
-        order = self._sort(near, cosines)[:count]
-        return self._to_ranked(near[order], cosines[order].tolist())
+        products, size = self._vectors.products(vector), _MARGIN * count
+        while True:
+            windows = products.nearest(size, None)
+            owners, cosines = self._owners.values[windows], products.at(windows)
+            is_alive = self._rows["alive"][owners]
+            positions, first = np.unique(owners[is_alive], return_index=True)
+            best = cosines[is_alive][first]  # the largest of each item comes first
+            if size >= len(self._vectors) or np.count_nonzero(best > cosines[-1]) >= count:
+                return self._sort_scored(positions, best, count)
+            size *= _GROWTH
 
-    def _rank_by_time(self, positions: Array, count: int) -> list[RankedItem]:
-        """Return the last updated items."""
-        if count < 1 or not len(positions):
+    def _rank_by_time(self, is_candidate: Array, count: int) -> list[RankedItem]:
+        """Return the last updated of these items, bool (n,)."""
+        if count < 1:
             return []
+        positions = np.flatnonzero(is_candidate)
         if count < len(positions):
             updated = self._rows["updated"][positions]
             positions = positions[updated >= np.partition(updated, -count)[-count]]
-        order = self._sort(positions, np.zeros(len(positions), np.float32))[:count]
+        return self._sort_unscored(positions, count)
+
+    def _sort_scored(self, positions: Array, scores: Array, count: int) -> list[RankedItem]:
+        order = self._sort(positions, scores)[: max(count, 0)]
+        return self._to_ranked(positions[order], scores[order].tolist())
+
+    def _sort_unscored(self, positions: Array, count: int) -> list[RankedItem]:
+        order = self._sort(positions, np.zeros(len(positions), np.float32))[: max(count, 0)]
         return self._to_ranked(positions[order], [None] * len(order))
 
     def _sort(self, positions: Array, scores: Array) -> list[int]:
@@ -155,25 +182,18 @@ class ItemIndex:
                 sorted_order[start:end] = ties
         return sorted_order
 
-    def _estimate_cosines(self, vector: Vector) -> Array:
-        """Return the best cosine of each position, except for rounding; -inf without vectors."""
-        best = np.full(len(self._rows), -np.inf, np.float32)
-        positions = np.flatnonzero(self._rows["windows"])
-        cosines = _view_vectors(self._vectors) @ vector
-        best[positions] = np.maximum.reduceat(cosines, self._rows["first"][positions])
+    def _compute_cosines(self, positions: Array, vector: Vector) -> Array:
+        """Return the best cosine of each item, float32; each must have a vector."""
+        items = self._rows[positions]
+        products = self._vectors.products(vector).at(_list_vectors(items))
+        if not len(items):
+            return products
+        best: Array = np.maximum.reduceat(products, np.cumsum(items["windows"]) - items["windows"])
         return best
 
-    def _compute_cosines(self, positions: Array, vector: Vector) -> Array:
-        """Return the best cosine of each item, see `best_cosines`."""
-        exact = np.zeros(len(positions), np.float32)
-        vectors = _view_vectors(self._vectors)
-        for start in range(0, len(positions), _BATCH):
-            items = self._rows[positions[start : start + _BATCH]]
-            windows = items["windows"]
-            rows = np.repeat(items["first"] - (np.cumsum(windows) - windows), windows)
-            near = vectors[rows + np.arange(len(rows))]
-            exact[start : start + _BATCH] = best_cosines(near, windows, vector)
-        return exact
+    @property
+    def _rows(self) -> Array:
+        return self._items.values
 
     def _find(self, states: Set[Removal]) -> list[int]:
         """Return the positions of these states of items."""
@@ -200,32 +220,36 @@ class ItemIndex:
         new["alive"] = True
         if self.embedded:
             vectors = np.frombuffer(b"".join(row[4] or b"" for row in rows), np.float32)
-            new["windows"] = [len(row[4] or b"") // (4 * self._vectors.d) for row in rows]
-            new["first"] = self._vectors.ntotal + np.cumsum(new["windows"]) - new["windows"]
-            self._vectors.add(vectors.reshape(-1, self._vectors.d))
-        self._rows = np.append(self._rows, new)
+            new["windows"] = [len(row[4] or b"") // (4 * self._dimension) for row in rows]
+            new["first"] = len(self._vectors) + np.cumsum(new["windows"]) - new["windows"]
+            self._vectors.extend(vectors.reshape(-1, self._dimension))
+            self._owners.extend(np.repeat(np.arange(start, start + len(rows)), new["windows"]))
+        self._items.extend(new)
 
     def _remove(self, positions: Sequence[int]) -> None:
+        if not positions:
+            return
         for position in positions:
             name = self._names[position]
             del self._positions[name]
             self._name_bytes -= _NAME_BYTES + len(name[1])
             self._names[position] = _NO_NAME
-            first, windows = self._rows["first"][position], self._rows["windows"][position]
-            _view_vectors(self._vectors)[first : first + windows] = 0
-            self._rows["alive"][position] = False
-        if len(self._names) - len(self) > max(_FEWEST_REMOVED, len(self)):
+        self._rows["alive"][positions] = False
+        self._vectors.erase(_list_vectors(self._rows[positions]))
+        removed = len(self._names) - len(self)
+        if removed > max(_FEWEST_REMOVED, _REMOVED * len(self._names)):
             self._reuse_space()
 
     def _reuse_space(self) -> None:
         """Drop the rows and vectors of removed items."""
-        kept = np.flatnonzero(self._rows["alive"])
-        keeps_vector = np.repeat(self._rows["alive"], self._rows["windows"])
-        vectors = faiss.IndexFlatIP(self._vectors.d)
-        vectors.add(_view_vectors(self._vectors)[keeps_vector])
-        self._vectors, self._rows = vectors, self._rows[kept]
-        self._rows["first"] = np.cumsum(self._rows["windows"]) - self._rows["windows"]
-        self._names = [self._names[position] for position in kept]
+        kept = self._rows["alive"].copy()
+        self._vectors.compress(np.repeat(kept, self._rows["windows"]))
+        self._items.compress(kept)
+        windows = self._rows["windows"]
+        self._rows["first"] = np.cumsum(windows) - windows
+        self._owners = GrowingArray(np.int32)
+        self._owners.extend(np.repeat(np.arange(len(windows)), windows))
+        self._names = [self._names[position] for position in np.flatnonzero(kept)]
         self._positions = {name: n for n, name in enumerate(self._names)}
 
     def _to_ranked(self, positions: Array, scores: Sequence[float | None]) -> list[RankedItem]:
@@ -233,9 +257,9 @@ class ItemIndex:
         return list(map(RankedItem, names, self._rows["version"][positions].tolist(), scores))
 
 
-def _view_vectors(index: faiss.IndexFlatIP) -> Matrix:
-    """Return the vectors of a flat index, (n, d), as a view: valid until the next `add`."""
-    if not index.ntotal:
-        return np.zeros((0, index.d), np.float32)
-    view: Matrix = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-    return view.reshape(index.ntotal, index.d)
+def _list_vectors(items: Array) -> Array:
+    """Return the rows of the vectors of items, one item after another."""
+    windows = items["windows"]
+    offsets = np.repeat(items["first"] - (np.cumsum(windows) - windows), windows)
+    rows: Array = offsets + np.arange(len(offsets))
+    return rows

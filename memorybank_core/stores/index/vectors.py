@@ -23,6 +23,7 @@ EXACT_UP_TO = 4_000
 """Number of vectors up to which they are kept as float32."""
 
 _LEVELS = 127  # of the first plane, on each side of zero
+_ZERO_CODE = 128  # of the first plane
 _FINE_LEVELS = 65_534  # of the second plane, within one step of the first
 _HEADROOM = 1.25  # so that a slightly larger component does not change the scale
 _CHUNK = 4_096  # vectors that are float32 at the same time while the scale changes
@@ -76,6 +77,17 @@ class VectorIndex:
     def truncate(self, size: int) -> None:
         """Drop all vectors but the first `size`."""
         (self._floats if self._quantized is None else self._quantized).truncate(size)
+
+    def erase(self, rows: Array) -> None:
+        """Overwrite these vectors with zeros."""
+        if self._quantized is None:
+            self._floats.values[rows] = 0.0
+        else:
+            self._quantized.erase(rows)
+
+    def compress(self, kept: Array) -> None:
+        """Drop all vectors but those that are `kept`, bool (n,)."""
+        (self._floats if self._quantized is None else self._quantized).compress(kept)
 
     def products(self, query: Vector) -> Products:
         """Return the inner products with a query, float32 (d,)."""
@@ -174,6 +186,14 @@ class _QuantizedVectors:
         self._coarse.remove_ids(faiss.IDSelectorRange(size, len(self)))
         self._fine.truncate(size)
 
+    def erase(self, rows: Array) -> None:
+        self._codes[rows] = _ZERO_CODE
+        self._fine.values[rows] = 0
+
+    def compress(self, kept: Array) -> None:
+        self._coarse.remove_ids(np.flatnonzero(~kept))
+        self._fine.compress(kept)
+
     def scan(self, query: Vector, count: int) -> tuple[Array, Array]:
         """Return vectors whose products with the query are about the largest, and estimates."""
         scale = (float(np.abs(query).max()) or 1.0) / _LEVELS
@@ -183,13 +203,18 @@ class _QuantizedVectors:
 
     def products(self, query: Vector, rows: Array) -> Array:
         """Return the products of these vectors with the query, float32."""
-        codes = self._coarse.codes
-        codes = faiss.rev_swig_ptr(codes.data(), codes.size()).reshape(-1, self._dimension)
         scaled = self._fine.values[rows].astype(np.float32)
         scaled /= np.float32(_FINE_LEVELS)
-        scaled += (codes[rows] ^ 128).view(np.int8)
+        scaled += (self._codes[rows] ^ _ZERO_CODE).view(np.int8)
         products: Array = inner_products(scaled, query) * np.float32(self._step)
         return products
+
+    @property
+    def _codes(self) -> Array:
+        """The codes of the first plane, uint8 (n, d), as a view that is valid until a change."""
+        codes = self._coarse.codes
+        view: Array = faiss.rev_swig_ptr(codes.data(), codes.size())
+        return view.reshape(-1, self._dimension)
 
     def _append(self, vectors: Matrix) -> None:
         scaled = vectors / np.float32(self._step)

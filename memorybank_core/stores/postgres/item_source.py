@@ -9,7 +9,7 @@ the same name is not mistaken for it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
 
 from memorybank_core.protocols import Namespace
@@ -92,6 +92,13 @@ class PostgresItemSource:
         )
         last_change, rows = self._execute(self._statement(_LAST_CHANGE), read)
         return dict(last_change), rows
+
+    def filter(self, accepts: Callable[[str], bool] | None) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change of each namespace, and the rows of all accepted items."""
+        read = self._statement(_READ_ALL.replace("{columns}", f"version, {ITEM_COLUMNS}"))
+        last_change, rows = self._execute(self._statement(_LAST_CHANGE), read)
+        accepted = [row for row in rows if accepts is None or accepts(row[3])]
+        return dict(last_change), accepted
 
     def read_all(self) -> Iterator[Row]:
         """Yield the rows of all items; see `ItemSource`."""

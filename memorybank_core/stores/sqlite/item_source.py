@@ -6,7 +6,7 @@ Triggers of the table number the changes, so that any program may write.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -50,6 +50,14 @@ class LocalItemSource:
         with self._read() as db:
             rows = list(select_in(db, select, (self._now,), "version", versions))
             return _read_last_change(db), rows
+
+    def filter(self, accepts: Callable[[str], bool] | None) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change, and the rows of all accepted items; see `ItemSource`."""
+        select = f"SELECT version, {ITEM_COLUMNS} FROM items WHERE {UNDER}"
+        with self._read() as db:
+            rows = db.execute(select, (*self._range, self._now))
+            accepted = [row for row in rows if accepts is None or accepts(row[3])]
+            return _read_last_change(db), accepted
 
     def read_all(self) -> Iterator[Row]:
         """Yield the rows of all items; see `ItemSource`."""
