@@ -23,11 +23,8 @@ from .item_index import ItemIndex, RankedItem
 
 _FIRST_ROWS, _GROWTH = 64, 4
 """Number of rows to read first if a filter must accept each, and how many times more then."""
-_MOST_ROWS, _LARGEST_PART = 1_024, 1 / 16
-"""Beyond both this number and this part of the items, it is faster to read all of them.
-
-If a filter is applied to no more items than this, their rows are read at once.
-"""
+_MOST_ROWS, _LARGEST_PART = 256, 1 / 16
+"""Beyond both this number and this part of the items, it is faster to read all of them."""
 _ATTEMPTS = 8
 """Number of times to rank before reading all items, if others write all the time."""
 
@@ -135,9 +132,7 @@ class _Search:
         seen, size = self._prepare()
         results: Ranked = []
         most, done = max(_MOST_ROWS, size * _LARGEST_PART), 0
-        count = last
-        if self._accepts is not None:
-            count = size if size <= _MOST_ROWS else max(last, _FIRST_ROWS)
+        count = last if self._accepts is None else max(last, _FIRST_ROWS)
         while count <= most:
             with self._cached.lock:
                 if self._cached.index.seen != seen:
