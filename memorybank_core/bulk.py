@@ -22,8 +22,8 @@ def overlap(batches: Iterable[B], process: Callable[[B], R], done: Callable[[R],
     """Process each batch in a second thread, while this thread makes the next one.
 
     The batches are processed one at a time, in order; at most two are in memory. `batches` and
-    `done` run in the calling thread, so an embedder is called as always, and Ctrl-C stops it.
-    An error of either thread ends the run after the batch in progress. No thread remains.
+    `done` run in the calling thread, so that Ctrl-C stops an embedder. An error in either thread
+    ends the run after the batch in progress. The second thread has ended when this returns.
 
     Args:
         batches: Makes the batches, for example by embedding texts.

@@ -18,7 +18,7 @@ MAX_ENTRIES = 1000
 MAX_BYTES = 4 * 2**20
 """Maximum size of all vectors together."""
 MAX_AGE = 3600.0
-"""Seconds after its last use at which the next query removes a vector."""
+"""Seconds after its last use from which on a query of any text removes a vector."""
 
 
 class QueryCache:
@@ -57,42 +57,55 @@ class QueryCache:
         """
         data = text.encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(data, digest_size=16, key=self._salt).digest()
-        with self._lock:
-            if embedder is not self._embedder:
-                self._entries.clear()
-                self._embedder = embedder
-            now = self._clock()
-            self._remove_older_than(now - MAX_AGE)
-            _, vector = self._entries.get(key, (now, None))
-            is_new = vector is None
-            vector = vector or Future()
-            self._entries[key] = (now, vector)
-            self._entries.move_to_end(key)
-        if is_new:
-            self._fill(key, vector, text, embedder)
-        return vector.result()
+        new: Future[Vector] = Future()
+        try:
+            future = self._find_or_insert(key, new, embedder)
+            if future is new:
+                new.set_result(self._make(text, embedder))
+        except BaseException as error:  # also Ctrl-C at any line: nobody may wait for `new` forever
+            self._fail(key, new, error)
+            raise
+        return future.result()
 
     def clear(self) -> None:
         """Remove every vector."""
         with self._lock:
             self._entries.clear()
 
-    def _fill(self, key: bytes, future: Future[Vector], text: str, embedder: Embedder) -> None:
-        try:
-            vector = self._embed(text, embedder).copy()  # an embedder may use its array again
-        except BaseException as error:
-            with self._lock:
-                if self._entries.get(key, (0.0, None))[1] is future:
-                    del self._entries[key]
-            is_error = isinstance(error, Exception)  # an interrupt is for this thread only
-            future.set_exception(error if is_error else EmbedderError("embedding was interrupted"))
-            raise
+    def _find_or_insert(
+        self, key: bytes, new: Future[Vector], embedder: Embedder
+    ) -> Future[Vector]:
+        with self._lock:
+            if embedder is not self._embedder:
+                self._entries.clear()
+                self._embedder = embedder
+            now = self._clock()
+            self._remove_older_than(now - MAX_AGE)
+            _, future = self._entries.get(key, (now, new))
+            self._entries[key] = (now, future)
+            self._entries.move_to_end(key)
+        return future
+
+    def _make(self, text: str, embedder: Embedder) -> Vector:
+        """Return the vector of a query; remove the least recently used to keep the limits."""
+        vector: Vector = self._embed(text, embedder).copy()  # an embedder may use its array again
         vector.setflags(write=False)
         with self._lock:
             limit = min(MAX_ENTRIES, MAX_BYTES // vector.nbytes)
             while len(self._entries) > limit:
                 self._entries.popitem(last=False)
-        future.set_result(vector)
+        return vector
+
+    def _fail(self, key: bytes, new: Future[Vector], error: BaseException) -> None:
+        """Remove an entry; raise `error` in the threads that wait for it."""
+        with self._lock:
+            if self._entries.get(key, (0.0, None))[1] is new:
+                del self._entries[key]
+        if not isinstance(error, Exception):  # an interrupt is for this thread only
+            message = "another thread was interrupted while it embedded this query; call again"
+            error = EmbedderError(message)
+        if not new.done():
+            new.set_exception(error)
 
     def _remove_older_than(self, time: float) -> None:
         """Remove the vectors last used before `time`; the entries are in the order of use."""

@@ -123,6 +123,40 @@ def test_a_failure_is_not_kept_and_reaches_the_threads_that_wait():
     assert cache.embed("same", EMBEDDER).shape == (4,)
 
 
+def test_an_interrupt_stops_only_the_thread_that_embeds():
+    inside, waiting = threading.Event(), threading.Event()
+
+    def embed(text, _):
+        inside.set()
+        waiting.wait(10)
+        raise KeyboardInterrupt
+
+    cache = QueryCache(embed)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.embed, "same", EMBEDDER)
+        assert inside.wait(10)
+        (_, future), *_ = cache._entries.values()
+        second = pool.submit(future.result)  # as a thread does that asks the same
+        waiting.set()
+    assert isinstance(first.exception(), KeyboardInterrupt)
+    with pytest.raises(EmbedderError, match=r"interrupted .* call again"):
+        second.result()
+    assert len(cache) == 0
+
+
+def test_an_interrupt_after_the_embedding_leaves_nothing_to_wait_for():
+    class Interrupted(np.ndarray):
+        def setflags(self, **flags):
+            raise KeyboardInterrupt
+
+    answers = [np.ones(4, np.float32).view(Interrupted), np.ones(4, np.float32)]
+    cache = QueryCache(lambda text, _: answers.pop(0))
+    with pytest.raises(KeyboardInterrupt):
+        cache.embed("same", EMBEDDER)
+    assert len(cache) == 0
+    assert cache.embed("same", EMBEDDER).shape == (4,)
+
+
 def test_a_vector_of_the_cache_cannot_be_changed():
     shared = np.ones(4, np.float32)
     cache = QueryCache(lambda text, _: shared)
