@@ -14,7 +14,7 @@ from postgres_servers import connect
 
 from memorybank_core import EmbedderMismatchError, HashingEmbedder, MemoryBank, StoreError, Turn
 from memorybank_core.ingest import embed_windows
-from memorybank_core.stores.postgres import Layout, init
+from memorybank_core.stores.postgres import Layout, generations, init
 from memorybank_core.stores.postgres.page_rows import PAGE_COLUMNS, read_pages
 from memorybank_core.stores.postgres.pages import unpack
 from memorybank_core.stores.reembed import reembed
@@ -88,6 +88,21 @@ def assert_embedded(url, expected):
             assert np.array_equal(np.concatenate(matrices), batch.vectors)
             last = stored[-1].memory
             assert bank.search(last.text, user_id=user, k=1)[0].memory.id == last.id
+
+
+def test_the_keys_of_few_memories_are_read_at_once(url, monkeypatch):
+    monkeypatch.setattr(generations, "_MAX_KEYS", 100)
+    read, users = generations._read_keys_and_pages, []
+
+    def read_and_record(*args, **options):
+        result = read(*args, **options)
+        users.append(result[0])
+        return result
+
+    monkeypatch.setattr(generations, "_read_keys_and_pages", read_and_record)
+    assert reembed(url, NEW) == sum(SIZES.values())
+    *others, last = SIZES
+    assert users[:3] == [["ada"], ["bob", *others[2:], last], []]
 
 
 def test_an_interrupted_run_keeps_what_was_written_in_the_meantime(each_url, monkeypatch):

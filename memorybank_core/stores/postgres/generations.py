@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import to_memory
 
 from .connections import Session
-from .pages import PAGE_SIZE, Page, pack, read_keys
+from .pages import KEYS_NBYTES, PAGE_SIZE, Page, pack, read_keys
 from .rows import CONTENT, DEFAULT_STATE, group
 from .statements import Row, Rows, Statement
 
@@ -24,9 +25,10 @@ Run = Callable[[Callable[[Session], R]], R]
 """Runs a call in a transaction and returns its result."""
 
 _MAX_USERS = 256  # users whose keys are read at once
+_MAX_KEYS = 65_536  # keys that are read at once, except those of a single user
 
 _SELECT_USERS = (
-    "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s "
+    "SELECT user_id, memories FROM memorybank.users WHERE user_id > %(after)s "
     f"ORDER BY user_id LIMIT {_MAX_USERS}"
 )
 _SELECT_KEYS = (
@@ -34,7 +36,8 @@ _SELECT_KEYS = (
     "ORDER BY user_id, seq"
 )
 _SELECT_PAGES = (
-    "SELECT user_id, first_seq, last_seq, columns FROM memorybank.pages "
+    f"SELECT user_id, first_seq, last_seq, substring(columns FROM 1 FOR {KEYS_NBYTES}) "
+    "FROM memorybank.pages "
     "WHERE user_id = ANY(%(users)s::text[]) AND generation = %(generation)s "
     "ORDER BY user_id, first_seq"
 )
@@ -96,7 +99,8 @@ def _read_keys_and_pages(
 ) -> tuple[list[str], dict[str, list[int]], dict[str, list[_Keys]]]:
     """Return the next users after one, the keys of their memories, and those of their pages."""
     [rows] = session.execute(Statement(_SELECT_USERS, {"after": after}))
-    users = [user for (user,) in rows]
+    before = accumulate((memories for _, memories in rows), initial=0)
+    users = [user for (user, _), keys in zip(rows, before, strict=False) if keys < _MAX_KEYS]
     values = {"users": users, "generation": generation}
     keys, pages = session.execute(Statement(_SELECT_KEYS, values), Statement(_SELECT_PAGES, values))
     in_pages = (

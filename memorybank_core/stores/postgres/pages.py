@@ -40,6 +40,8 @@ ROW = np.dtype(
     ]
 )
 """The columns of a memory in a page; see `IndexBatch`."""
+KEYS_NBYTES = _HEADER.size + PAGE_SIZE * ROW.itemsize
+"""`read_keys` needs only this many bytes of `columns`, from its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
 
 
 def read_keys(page: Page) -> Array:
-    """Return the keys of a page, whose `vectors` may be missing."""
+    """Return the keys of a page; its `columns` may end after `KEYS_NBYTES`."""
     _, count, _ = _HEADER.unpack_from(page.columns)
     rows = np.frombuffer(page.columns, ROW, count, _HEADER.size)
     keys: Array = rows["key"] + np.int64(page.first_seq)
