@@ -98,6 +98,7 @@ MIGRATIONS = (
     "ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
     f"""
     ALTER TABLE items ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+    UPDATE items SET version = -(random() & 9223372036854775807);
     CREATE INDEX items_by_version ON items (version);
     CREATE TABLE item_changes (version INTEGER PRIMARY KEY, removed INTEGER);
     CREATE TRIGGER item_inserted AFTER INSERT ON items BEGIN
@@ -114,9 +115,9 @@ MIGRATIONS = (
     CREATE TRIGGER item_deleted AFTER DELETE ON items BEGIN
         INSERT INTO item_changes (removed) VALUES (old.version);
         DELETE FROM item_changes WHERE version <= last_insert_rowid() - {KEPT};
-    END;
-    UPDATE items SET fields = fields
-    """,  # triggers, because a process with an older package may have the file open
+    END
+    """,  # Existing items get random versions, which takes half the time of numbering them, and
+    # negative ones, unlike changes. Triggers, because an older package may have the file open.
 )
 """The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 
