@@ -14,29 +14,35 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
+_ADD = b"WITH owner AS (UPDATE"
 
 
 class FaultProxy:
     """Passes on what clients and a server send each other, by sockets in folders.
 
-    Every third COMMIT is lost, in turn: "before" it reaches the server; "during" it, so that it
-    reaches the server but nobody waits for the answer; "after" the server answered, so that it is
-    committed but the client does not hear of it.
+    Every third COMMIT is lost, and every third `add` that is one statement, in turn: "before" it
+    reaches the server; "during" it, so that it reaches the server but nobody waits for the answer;
+    "after" the server answered, so that it is committed but the client does not hear of it.
 
     Args:
         server: The folder with the server's socket.
 
     Attributes:
         folder: The folder with the socket of the proxy.
-        cuts: Number of connections that were cut, by the time of the cut.
+        cuts: Number of connections that were cut at a COMMIT, by the time of the cut.
+        cuts_of_add: The same at an `add` that is one statement.
     """
 
     def __init__(self, server: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="proxy-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.cuts: Counter[str] = Counter()
+        self.cuts_of_add: Counter[str] = Counter()
         self._server = server
-        self._commits, self._times = cycle(range(3)), cycle(["before", "during", "after"])
+        self._schedules = {
+            id(cuts): (cycle(range(3)), cycle(["before", "during", "after"]))
+            for cuts in (self.cuts, self.cuts_of_add)
+        }
         self._lock, self._cuts_now = threading.Lock(), False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.folder / _SOCKET))
@@ -71,13 +77,14 @@ class FaultProxy:
         self._listener.close()
         shutil.rmtree(self.folder)
 
-    def next_cut(self) -> str | None:
-        """Return when to cut the connection on which a COMMIT arrived, if at all."""
+    def next_cut(self, cuts: Counter[str]) -> str | None:
+        """Return when to cut the connection on which one of these arrived, if at all."""
         with self._lock:
-            if not self._cuts_now or next(self._commits):
+            numbers, times = self._schedules[id(cuts)]
+            if not self._cuts_now or next(numbers):
                 return None
-            when = next(self._times)
-            self.cuts[when] += 1
+            when = next(times)
+            cuts[when] += 1
             return when
 
     def _accept(self) -> None:
@@ -101,7 +108,7 @@ class _Connection:
 
     def __init__(self, proxy: FaultProxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy, self._client, self._server = proxy, client, server
-        self._hides_commit = False
+        self._hides_commit = self._hides_add = False
 
     def run(self) -> None:
         """Pass on messages in both directions until one end closes the connection."""
@@ -128,16 +135,25 @@ class _Connection:
         size = _read(stream, 4)
         self._server.sendall(size + _read(stream, int.from_bytes(size, "big") - 4))
         commits: set[bytes] = set()  # names of prepared statements
-        is_commit = False
+        adds: set[bytes] = set()
+        is_commit = is_add = ends_at_sync = False
         for kind, message in _messages(stream):
             names = message[5:].split(b"\0", 2)
             if kind == b"P":
                 (commits.add if _is_commit(names[1]) else commits.discard)(names[0])
+                (adds.add if names[1].startswith(_ADD) else adds.discard)(names[0])
             elif kind == b"B":
-                is_commit = names[1] in commits
-            if (kind == b"Q" and _is_commit(names[0])) or (kind == b"E" and is_commit):
+                is_commit, is_add = names[1] in commits, names[1] in adds
+            if kind == b"E" and is_add:
+                is_add = False
+                when = self._proxy.next_cut(self._proxy.cuts_of_add)
+                if when == "before":
+                    return
+                ends_at_sync, self._hides_add = when == "during", when == "after"
+                self._server.sendall(message)
+            elif (kind == b"Q" and _is_commit(names[0])) or (kind == b"E" and is_commit):
                 is_commit = False
-                when = self._proxy.next_cut()
+                when = self._proxy.next_cut(self._proxy.cuts)
                 if when == "before":
                     return
                 self._hides_commit = when == "after"
@@ -146,13 +162,18 @@ class _Connection:
                     return
             else:
                 self._server.sendall(message)
+                if kind == b"S" and ends_at_sync:  # commits what was not in a transaction
+                    return
 
     def _pass_answers(self, stream) -> None:
         """Pass on the messages of the server until the answer to a COMMIT is to be lost."""
         for kind, message in _messages(stream):
             if kind == b"C" and self._hides_commit and message[5:] == b"COMMIT\0":
                 return
-            self._client.sendall(message)
+            if not self._hides_add:
+                self._client.sendall(message)
+            elif kind == b"Z":
+                return
 
 
 def _messages(stream) -> Iterator[tuple[bytes, bytes]]:

@@ -120,7 +120,7 @@ def test_connections_lost_during_transactions_lose_nothing(server, url):
 
 
 def test_connections_cut_around_commit_lose_nothing_and_repeat_nothing(server, url):
-    check_cuts_around_commit(url)
+    assert check_cuts_around_commit(url) > 3
 
 
 def check_cuts_around_commit(url):
@@ -132,7 +132,9 @@ def check_cuts_around_commit(url):
             time.sleep(2)
         load.url = url
         assert_complete(load)
-        assert min(proxy.cuts[when] for when in ("before", "during", "after")) > 3
+        times = ("before", "during", "after")
+        assert min(proxy.cuts[when] for when in times) > 3
+        return min(proxy.cuts_of_add[when] for when in times)
 
 
 CLIENT = """
@@ -202,6 +204,68 @@ def test_a_call_is_applied_once_if_the_connection_is_lost_at_commit(server, url,
     assert lost
     assert store.known(ADA, ["a"])["a"].recalls == 2
     store.close()
+
+
+@pytest.fixture
+def lose_add(monkeypatch):
+    """Return a function that loses the next add that is one statement, and what it calls then."""
+    send = Session._send
+
+    def lose(when, meanwhile):
+        lost = []
+
+        def lose_once(session, *statements):
+            if lost or not statements[0].text.startswith("WITH owner AS (UPDATE"):
+                return send(session, *statements)
+            lost.append(statements[0])
+            if when == "after":
+                send(session, *statements)
+            session._db.close()
+            meanwhile()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(Session, "_send", lose_once)
+        return lost
+
+    return lose
+
+
+@pytest.mark.parametrize("writes", [0, 40])  # a user has 32 markers
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_add_that_got_no_answer_is_stored_once(url, lose_add, when, writes):
+    with closing(open_store(url)) as store, closing(open_store(url)) as other:
+        store.add(ADA, [turn("a")], [EAST])
+
+        def write():
+            for _ in range(writes):
+                other.strengthen(ADA, ["a"], NOON, None, LAW)
+
+        lost = lose_add(when, write)
+        store.add(ADA, [turn("b"), turn("c")], [EAST, EAST])
+        assert lost
+        assert ids(store.memories(ADA, ALL)) == ["a", "b", "c"]
+        assert store.stats(ADA).memories == 3
+        assert len(store.candidates(ADA, probe("b")).key) == 3
+
+
+def test_an_id_that_another_took_while_an_add_was_lost_is_a_conflict(url, lose_add):
+    with closing(open_store(url)) as store, closing(open_store(url)) as other:
+        store.add(ADA, [turn("a")], [EAST])
+        lose_add("before", lambda: other.add(ADA, [turn("b", hours=5)], [EAST]))
+        with pytest.raises(ConflictError, match="b"):
+            store.add(ADA, [turn("b")], [EAST])
+        assert store.stats(ADA).memories == 2
+
+
+def test_a_lost_add_that_reaches_the_server_late_changes_nothing(url, lose_add):
+    with closing(open_store(url)) as store:
+        store.add(ADA, [turn("a")], [EAST])
+        lost = lose_add("before", lambda: None)
+        store.add(ADA, [turn("b")], [EAST])
+        with connect(url, autocommit=True) as db, pytest.raises(psycopg.errors.UniqueViolation):
+            db.execute(lost[0].text, dict(lost[0].values))
+        assert ids(store.memories(ADA, ALL)) == ["a", "b"]
+        assert len(store.candidates(ADA, probe("b")).key) == 2
 
 
 def test_a_commit_that_failed_on_a_worker_of_citus_is_looked_up(url, monkeypatch):

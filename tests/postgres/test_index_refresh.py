@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+from interruption import is_killed
 from postgres_servers import connect
 
 from memorybank_core.stores.postgres import PostgresStore, searching
@@ -53,6 +54,12 @@ def record(monkeypatch):
 
     monkeypatch.setattr(Session, "_send", record_and_send)
     return sent
+
+
+def count_pages(url):
+    """Return the number of pages of all users."""
+    with connect(url) as db:
+        return db.execute("SELECT count(*) FROM memorybank.pages").fetchone()[0]
 
 
 def write_randomly(rng, store, number):
@@ -103,12 +110,27 @@ def test_a_warm_search_sends_one_statement_and_the_first_one_too(stores, monkeyp
     assert sent == [["WITH"]]
 
 
-def test_an_add_of_a_known_user_is_one_round_trip_and_a_commit(stores, monkeypatch):
+def test_an_add_of_a_known_user_is_one_statement_that_commits_itself(stores, monkeypatch):
     store, _ = stores
     store.add(ADA, [turn("1 tea")], [EAST])
     sent = record(monkeypatch)
     store.add(ADA, [turn("2 tea")], [EAST])
-    assert sent == [["BEGIN", "UPDATE", "INSERT", "INSERT"], ["COMMIT"]]
+    assert sent == [["WITH"]]
+
+
+def test_pages_left_by_killed_processes_are_merged_later(stores, monkeypatch):
+    store, reader = stores
+    store.add(ADA, [turn("0 tea")], [EAST])
+    for number in range(1, 20):  # no merge follows an add
+        new = [turn(f"{number} tea", hours=number)]
+        is_killed(monkeypatch, 1, lambda new=new: store.add(ADA, new, [EAST]))
+    candidates(reader)
+    assert count_pages(store.path) == 20
+    for number in range(20, 24):
+        store.add(ADA, [turn(f"{number} tea", hours=number)], [EAST])
+    assert count_pages(store.path) == 1
+    assert candidates(reader) == candidates(store)
+    assert len(candidates(reader)["key"]) == 24
 
 
 def test_small_pages_are_merged(stores):

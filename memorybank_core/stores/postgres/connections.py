@@ -53,13 +53,18 @@ class CommitUnknown(Exception):  # noqa: N818 - not an error: the transaction ma
 class Session:
     """One attempt at a call, on one connection.
 
-    A call that writes is one transaction. If it is about one user, its first statement locks the
-    user's row and leaves a commit marker there. A call that reads sees one state of the database
-    per batch of statements.
+    A call that writes is one transaction: one statement alone, or as many as it executes. If it is
+    about one user, its first statement locks the user's row and leaves a commit marker there. A
+    call that reads sees one state of the database per batch of statements.
+
+    Args:
+        previous: The last attempt at the same call.
 
     Attributes:
         marker: The marker of a call that writes about one user; its first statement is
             `marker.lock()` or another that writes the marker.
+        lost_marker: The marker of an earlier attempt whose statement alone got no answer: it may
+            be committed, or still be on its way to the server.
     """
 
     def __init__(
@@ -70,11 +75,14 @@ class Session:
         layout: Layout,
         *,
         writes: bool,
+        previous: Session | None = None,
     ) -> None:
         self._db, self._schema, self._writes = db, schema, writes
         self._scope = scope.statements(layout)
         self._is_open = False  # whether a transaction that writes was begun
         self.marker = CommitMarker(scope.user_id or "")
+        self.lost_marker: int | None = previous.lost_marker if previous else None
+        self.can_write_alone = not (layout.citus or self._scope)
 
     def execute(self, *statements: Statement) -> list[Rows]:
         """Execute a batch of statements in one round trip; return the rows of each.
@@ -95,6 +103,20 @@ class Session:
             if statement.marks and rows:
                 self.marker.write_count = rows[0][0]
         return results
+
+    def execute_alone(self, statement: Statement) -> Rows:
+        """Execute the only statement of a call that writes; it is committed with its answer.
+
+        If it changed nothing, others may follow. Only where `can_write_alone`: elsewhere, it would
+        need statements before it.
+        """
+        try:
+            [rows] = self._send(statement)
+        except psycopg.Error as error:
+            if is_lost(error):
+                self.lost_marker = self.marker.value
+            raise
+        return rows
 
     def commit(self) -> None:
         """Commit what was written.
@@ -155,19 +177,23 @@ class Connections:
             StoreError: If the call failed; nothing was changed.
         """
         retries = Retries(self.address, self.options.timeout)
+        session: Session | None = None
         while True:
             try:
                 with self._pool.connection(timeout=min(retries.seconds_left, _POOL_WAIT)) as db:
-                    session = Session(db, self.address.schema, scope, self.layout, writes=writes)
+                    session = Session(
+                        db, self.address.schema, scope, self.layout, writes=writes, previous=session
+                    )
                     result = call(session)
                     session.commit()
                     return result
             except CommitUnknown as unknown:
-                if self._was_committed(session, scope):
+                if session and self._was_committed(session, scope):
                     return result
                 time.sleep(retries.next_wait(unknown.__cause__ or unknown))
             except (psycopg.Error, PoolTimeout, PoolClosed, UnicodeEncodeError) as error:
-                wait = retries.next_wait(error)
+                in_doubt = session is not None and session.lost_marker is not None
+                wait = retries.next_wait(error, in_doubt=in_doubt)
                 if retries.is_lost:
                     with suppress(psycopg.Error, PoolClosed):
                         self._pool.check()

@@ -68,7 +68,11 @@ def translate_errors(address: Address) -> Iterator[None]:
 
 
 def translate(
-    error: BaseException, address: Address, timeout: float | None = None
+    error: BaseException,
+    address: Address,
+    timeout: float | None = None,
+    *,
+    in_doubt: bool = False,
 ) -> MemoryBankError:
     """Return MemoryBank's error for an error of PostgreSQL, of the pool or of encoding a text.
 
@@ -76,6 +80,7 @@ def translate(
         error: The error.
         address: The database, for the message.
         timeout: Seconds that the call was retried for, if it was.
+        in_doubt: Whether an attempt at the call may have been committed.
     """
     message = " ".join(str(error).split())
     if isinstance(error, UnicodeEncodeError):
@@ -86,9 +91,12 @@ def translate(
         return StoreClosedError(f"{address} was closed. Open the bank again.")
     if is_lost(error) or isinstance(error, PoolTimeout):
         within = f" within {timeout:g} s" if timeout else ""
+        outcome = (
+            "It is unknown whether anything was changed" if in_doubt else "Nothing was changed"
+        )
         return StoreUnavailableError(
             f"{address} cannot be reached{within}: {_find_reason(error, address) or message}. "
-            "Nothing was changed; call again when the server is back."
+            f"{outcome}; call again when the server is back."
         )
     for kinds, error_type, advice in _TRANSLATIONS:
         if isinstance(error, kinds):

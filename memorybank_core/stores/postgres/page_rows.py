@@ -28,19 +28,15 @@ COVERING = (
 """The pages of a generation that have these memories `n`."""
 
 _TYPES = {"first_seq": "bigint", "last_seq": "bigint", "columns": "bytea", "vectors": "bytea"}
-_ADD = (
-    insert_rows(
-        "pages",
-        _TYPES,
-        {
-            "first_seq": "u.next_seq - %(new)s + n.first_seq",
-            "last_seq": "u.next_seq - %(new)s + n.last_seq",
-            "generation": "u.generation",
-            "version": "u.writes",
-        },
-    )
-    + " AND u.marks[1] = %(marker)s"
-)
+_ADDED = {
+    "first_seq": "u.next_seq - %(new)s + n.first_seq",
+    "last_seq": "u.next_seq - %(new)s + n.last_seq",
+    "generation": "u.generation",
+    "version": "u.writes",
+}
+ADD_FROM_OWNER = insert_rows("pages", _TYPES, _ADDED, owner="owner")
+"""Adds the pages of new memories, whose user is the row `owner` of a WITH."""
+_ADD = insert_rows("pages", _TYPES, _ADDED) + " AND u.marks[1] = %(marker)s"
 _INSERT = insert_rows(
     "pages", _TYPES, {"generation": "u.generation + {offset}", "version": "u.writes"}
 )
@@ -48,6 +44,7 @@ _DELETE = (
     f"DELETE FROM memorybank.pages WHERE user_id = %(user)s AND generation = {GENERATION} "
     "+ {offset} AND first_seq = ANY(%(first_seqs)s::bigint[])"
 )
+_LOCK = f"UPDATE memorybank.users SET generation = {GENERATION} WHERE user_id = %(user)s"
 _LAST_RANGES = (
     f"SELECT first_seq, last_seq FROM memorybank.pages WHERE user_id = %(user)s "
     f"AND generation = {GENERATION} ORDER BY first_seq DESC LIMIT 128"
@@ -57,7 +54,8 @@ _SELECT = (
     f"AND generation = {GENERATION} AND first_seq = ANY(%(first_seqs)s::bigint[]) "
     "ORDER BY first_seq"
 )
-_PAGES_A_STATEMENT = 32
+PAGES_A_STATEMENT = 32
+"""Maximum number of pages that one statement inserts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,12 @@ class Removal:
 def read_pages(rows: Rows) -> list[Page]:
     """Return the pages of rows of `PAGE_COLUMNS`."""
     return [Page(*row) for row in rows]
+
+
+def to_values(pages: Sequence[Page]) -> dict[str, Any]:
+    """Return the values of the pages that one statement inserts."""
+    rows = [(page.first_seq, page.last_seq, page.columns, page.vectors) for page in pages]
+    return to_columns(_TYPES, rows)
 
 
 def insert(pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
@@ -134,9 +138,12 @@ def rewrite(
 
 
 def merge(session: Session, user_id: str) -> None:
-    """Merge the user's last pages if they are many and small."""
+    """Merge the user's last pages if they are many and small.
+
+    The user's version stays: indexes of that version already have what the merged pages hold.
+    """
     user = {"user": user_id}
-    [ranges] = session.execute(Statement(_LAST_RANGES, user))
+    _, ranges = session.execute(Statement(_LOCK, user), Statement(_LAST_RANGES, user))
     first_seqs = find_mergeable(ranges)
     if first_seqs:
         [rows] = session.execute(Statement(_SELECT, {**user, "first_seqs": first_seqs}))
@@ -164,8 +171,7 @@ def _replace_rows(
 
 
 def _build_insertions(text: str, pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
-    rows = [(page.first_seq, page.last_seq, page.columns, page.vectors) for page in pages]
     return [
-        Statement(text, {**values, **to_columns(_TYPES, rows[start : start + _PAGES_A_STATEMENT])})
-        for start in range(0, len(rows), _PAGES_A_STATEMENT)
+        Statement(text, {**values, **to_values(pages[start : start + PAGES_A_STATEMENT])})
+        for start in range(0, len(pages), PAGES_A_STATEMENT)
     ]

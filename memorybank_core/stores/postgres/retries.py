@@ -31,8 +31,12 @@ class Retries:
         """Seconds until the timeout, at least 0.01."""
         return max(self._deadline - time.monotonic(), 0.01)
 
-    def next_wait(self, error: BaseException) -> float:
+    def next_wait(self, error: BaseException, *, in_doubt: bool = False) -> float:
         """Return how many seconds to wait before the next attempt.
+
+        Args:
+            error: The error of the last attempt.
+            in_doubt: Whether an earlier attempt may have been committed.
 
         Raises:
             MemoryBankError: If another attempt cannot help, or the timeout has passed.
@@ -40,6 +44,6 @@ class Retries:
         self.is_lost = is_lost(error)
         can_retry = self.is_lost or isinstance(error, (*COLLISIONS, PoolTimeout))
         if not can_retry or time.monotonic() + self._wait > self._deadline:
-            raise translate(error, self._address, self._timeout) from error
+            raise translate(error, self._address, self._timeout, in_doubt=in_doubt) from error
         wait, self._wait = self._wait, min(2 * self._wait, _LONGEST_WAIT)
         return wait * random.uniform(0.5, 1.0)  # noqa: S311 - separates calls that collided

@@ -46,7 +46,11 @@ def split_row(memory: Memory) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 
 
 def insert_rows(
-    table: str, types: Mapping[str, str], values: Mapping[str, str] | None = None
+    table: str,
+    types: Mapping[str, str],
+    values: Mapping[str, str] | None = None,
+    *,
+    owner: str = "memorybank.users",
 ) -> str:
     """Return the SQL that inserts rows about one user, given as an array for each column.
 
@@ -57,13 +61,14 @@ def insert_rows(
         table: The table.
         types: Its columns except for the user, and their types.
         values: SQL of the columns that are not simply those of the arrays `n`.
+        owner: Where the row `u` of the user comes from.
     """
     columns = {name: f"n.{name}" for name in types} | dict(values or {})
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in types.items())
     return (
         f"INSERT INTO memorybank.{table} (user_id, {', '.join(columns)}) "
         f"SELECT u.user_id, {', '.join(columns.values())} "
-        f"FROM memorybank.users AS u, unnest({arrays}) AS n ({', '.join(types)}) "
+        f"FROM {owner} AS u, unnest({arrays}) AS n ({', '.join(types)}) "
         "WHERE u.user_id = %(user)s"
     )
 

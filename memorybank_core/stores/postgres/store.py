@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
 
+from memorybank_core.errors import StoreError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
 from memorybank_core.records import Digest, Memory
@@ -19,7 +21,7 @@ from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
-from . import deleting, reading, searching, state, writing
+from . import deleting, page_rows, reading, searching, state, writing
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .disk_space import select_bytes, vacuum
@@ -116,7 +118,7 @@ class PostgresStore(DeprecatedStateCalls):
         recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> None:
         """Store memories with the vectors of their windows; see `MemoryStore`."""
-        self._write(
+        should_merge = self._write(
             user_id,
             lambda session: writing.add(
                 session,
@@ -128,6 +130,9 @@ class PostgresStore(DeprecatedStateCalls):
                 recalled=recalled or {},
             ),
         )
+        if should_merge:
+            with suppress(StoreError):  # the memories are stored; a later call merges the pages
+                self._write(user_id, lambda session: page_rows.merge(session, user_id))
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as replace_fields
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from psycopg.errors import UniqueViolation
@@ -19,7 +20,7 @@ from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 from . import page_rows
 from .commit_markers import MARK
 from .connections import Session
-from .pages import SMALL, to_pages
+from .pages import PAGE_SIZE, SMALL, to_pages
 from .reading import SELECT_BY_ID, SELECT_DIGESTS, STORED_EMBEDDER, check_embedder
 from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
 from .state import insert_recalls, write_states
@@ -34,15 +35,19 @@ _RESERVE = (
     f"UPDATE memorybank.users SET {MARK}, {_ADDED} WHERE user_id = %(user)s "
     "AND (SELECT count(*) FROM memorybank.meta WHERE (name, value) IN "
     "(('embedder', %(embedder)s), ('dimension', %(dimension)s))) = 2 "
-    "AND NOT EXISTS (SELECT FROM memorybank.memories AS m WHERE m.user_id = %(user)s "
-    "AND m.id = ANY(%(id)s::text[])) RETURNING writes, next_seq"
+    "RETURNING writes, next_seq"
 )
-"""Locks the user, if the embedder fits and no id is taken, and numbers the new memories."""
+"""Locks the user, if there is one and the embedder fits, and numbers the new memories."""
 _COUNT = f"UPDATE memorybank.users SET {_ADDED} WHERE user_id = %(user)s"
-_INSERT = (
-    insert_rows("memories", {"seq": "bigint", **CONTENT}, {"seq": "u.next_seq - %(new)s + n.seq"})
-    + " AND u.marks[1] = %(marker)s"
+_ROW = {"seq": "bigint", **CONTENT}
+_SEQ = {"seq": "u.next_seq - %(new)s + n.seq"}
+_INSERT = insert_rows("memories", _ROW, _SEQ) + " AND u.marks[1] = %(marker)s"
+_APPEND = (
+    f"WITH owner AS ({_RESERVE}, user_id, generation), "
+    f"stored AS ({insert_rows('memories', _ROW, _SEQ, owner='owner')}), "
+    f"paged AS ({page_rows.ADD_FROM_OWNER}) SELECT writes, next_seq FROM owner"
 )
+"""Does what `_RESERVE`, `_INSERT` and the insertion of pages do, in one statement."""
 _REPLACE = (
     "UPDATE memorybank.memories AS m SET "
     + ", ".join(f"{name} = n.{name}" for name in CONTENT)
@@ -50,6 +55,7 @@ _REPLACE = (
     + ", ".join(f"%({name})s::{kind}[]" for name, kind in CONTENT.items())
     + f") AS n (seq, {', '.join(CONTENT)}) WHERE m.user_id = %(user)s AND m.seq = n.seq"
 )
+_SELECT_MARKS = "SELECT marks FROM memorybank.users WHERE user_id = %(user)s"
 _SELECT_SEQS = (
     "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
 )
@@ -63,6 +69,7 @@ _INSERT_DIGEST = (
     "ON CONFLICT (user_id, kind, day) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in DIGEST_COLUMNS.split(", ")[2:])
 )
+_APPENDED_AT_ONCE = page_rows.PAGES_A_STATEMENT * PAGE_SIZE
 _SET_PROFILE = "UPDATE memorybank.users SET profile = %(profile)s WHERE user_id = %(user)s"
 
 
@@ -75,14 +82,24 @@ def add(
     *,
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
-) -> None:
-    """Store memories; see `MemoryStore.add`."""
+) -> bool:
+    """Store memories; see `MemoryStore.add`.
+
+    Returns:
+        Whether `page_rows.merge` should follow, in a transaction of its own.
+    """
     if not memories:
-        return
+        return False
     new = _Memories(user_id, memories, vectors)
-    if not (new.states or recalled) and _try_to_append(session, embedder, new):
-        return
+    if session.lost_marker is not None:
+        if _is_stored(session, new, session.lost_marker):
+            return False
+    elif not (replace or new.states or recalled):
+        next_seq = _append(session, embedder, new)
+        if next_seq is not None:
+            return _should_merge(next_seq, len(memories))
     _insert(session, embedder, new, replace=replace, recalled=recalled)
+    return False
 
 
 def put(
@@ -165,14 +182,17 @@ class _Memories:
         self.states = {number: state for number, state in states if state != DEFAULT_STATE}
         self.batch = to_batch(memories, vectors, range(len(memories)))
 
+    def columns(self, positions: Sequence[int]) -> dict[str, list[Any]]:
+        """Return the values of the rows of those at these positions."""
+        return to_columns(_ROW, [(n, *self.contents[i]) for n, i in enumerate(positions)])
+
     def insertions(self, marker: int, positions: Array) -> list[Statement]:
         """Return statements that insert those at these positions as the user's newest memories."""
         values = {"user": self.user_id, "marker": marker, "new": len(positions)}
-        rows = [(number, *self.contents[i]) for number, i in enumerate(positions.tolist())]
         batch = self.batch.select(np.isin(self.batch.key, positions))
         batch = replace_fields(batch, key=np.arange(len(batch)))
         return [
-            Statement(_INSERT, {**values, **to_columns(("seq", *CONTENT), rows)}),
+            Statement(_INSERT, {**values, **self.columns(positions.tolist())}),
             *page_rows.insert(list(to_pages(batch)), values),
         ]
 
@@ -183,25 +203,46 @@ class _Memories:
         return replace_fields(batch, key=np.array([seqs[place] for place in ordered], np.int64))
 
 
-def _try_to_append(session: Session, embedder: ExpectedEmbedder, new: _Memories) -> bool:
-    """Insert memories of a known user in one round trip, if none of their ids is taken."""
+def _append(session: Session, embedder: ExpectedEmbedder, new: _Memories) -> int | None:
+    """Insert new memories of a known user in one round trip, if none of their ids is taken.
+
+    Returns:
+        The next key of the user; None if nothing was inserted.
+    """
     values = {
         "user": new.user_id,
         "marker": session.marker.value,
         "new": len(new.ids),
-        "id": new.ids,
         "embedder": embedder.name,
         "dimension": str(embedder.dimension),
     }
-    statements = new.insertions(session.marker.value, new.batch.key)
     try:
-        [reserved, *_] = session.execute(Statement(_RESERVE, values, marks=True), *statements)
-    except UniqueViolation:  # a call that ended just before this one took an id
+        if session.can_write_alone and len(new.ids) <= _APPENDED_AT_ONCE:
+            columns = new.columns(range(len(new.ids)))
+            pages = page_rows.to_values(list(to_pages(new.batch)))
+            reserved = session.execute_alone(Statement(_APPEND, {**values, **columns, **pages}))
+        else:
+            statements = new.insertions(session.marker.value, new.batch.key)
+            [reserved, *_] = session.execute(Statement(_RESERVE, values, marks=True), *statements)
+    except UniqueViolation:
         session.rollback()
-        return False
-    if reserved:
-        _merge_pages(session, new.user_id, reserved[0][1], len(new.ids))
-    return bool(reserved)
+        return None
+    return reserved[0][1] if reserved else None
+
+
+def _is_stored(session: Session, new: _Memories, marker: int) -> bool:
+    """Return whether an earlier attempt, which got no answer, has stored the memories.
+
+    If later writes have displaced its marker, the memories themselves decide. An attempt that
+    reaches the server only after this one finds the ids taken, and changes nothing.
+    """
+    user = {"user": new.user_id}
+    _, marks, rows = session.execute(
+        session.marker.lock(create=True),
+        Statement(_SELECT_MARKS, user),
+        Statement(SELECT_BY_ID, {**user, "ids": new.ids}),
+    )
+    return marker in marks[0][0] or {row[: len(CONTENT)] for row in rows} == set(new.contents)
 
 
 def _insert(
@@ -246,17 +287,17 @@ def _insert(
         statements += new.insertions(session.marker.value, added)
     if replaced:
         rows = [(seq, *new.contents[i]) for i, seq in replaced.items()]
-        statements.append(Statement(_REPLACE, {**user, **to_columns(("seq", *CONTENT), rows)}))
+        statements.append(Statement(_REPLACE, {**user, **to_columns(_ROW, rows)}))
     session.execute(
         *statements, *write_states(new.user_id, states), *insert_recalls(new.user_id, recalls)
     )
     if replaced:
         page_rows.rewrite(session, new.user_id, list(replaced.values()), new.keyed(replaced))
-    _merge_pages(session, new.user_id, next_seq + len(added), len(added))
+    if _should_merge(next_seq + len(added), len(added)):
+        page_rows.merge(session, new.user_id)
     return seqs
 
 
-def _merge_pages(session: Session, user_id: str, next_seq: int, added: int) -> None:
-    """Merge small pages after every eighth memory or so."""
-    if (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL:
-        page_rows.merge(session, user_id)
+def _should_merge(next_seq: int, added: int) -> bool:
+    """Return whether to merge small pages: after every eighth memory or so."""
+    return (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL
