@@ -11,7 +11,7 @@ import numpy as np
 from memorybank_core.stores.index.batch import IndexBatch
 
 from .connections import Session
-from .pages import Page, find_mergeable, pack, replace, to_pages, unpack
+from .pages import SMALL, Page, find_mergeable, pack, replace, to_pages, unpack
 from .rows import insert_rows, to_columns
 from .statements import Rows, Statement
 from .tables import GENERATION
@@ -135,6 +135,11 @@ def rewrite(
         statements += _replace_rows(user_id, offset, old, changed)
     session.execute(*statements)
     return Removal(vectors, dropped)
+
+
+def should_merge(next_seq: int, added: int) -> bool:
+    """Return whether to merge small pages: after every eighth memory or so."""
+    return (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL
 
 
 def merge(session: Session, user_id: str) -> None:

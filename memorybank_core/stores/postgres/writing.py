@@ -20,7 +20,7 @@ from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 from . import page_rows
 from .commit_markers import MARK
 from .connections import Session
-from .pages import PAGE_SIZE, SMALL, to_pages
+from .pages import PAGE_SIZE, to_pages
 from .reading import SELECT_BY_ID, SELECT_DIGESTS, STORED_EMBEDDER, check_embedder
 from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
 from .state import insert_recalls, write_states
@@ -97,7 +97,7 @@ def add(
     elif not (replace or new.states or recalled):
         next_seq = _append(session, embedder, new)
         if next_seq is not None:
-            return _should_merge(next_seq, len(memories))
+            return page_rows.should_merge(next_seq, len(memories))
     _insert(session, embedder, new, replace=replace, recalled=recalled)
     return False
 
@@ -293,11 +293,6 @@ def _insert(
     )
     if replaced:
         page_rows.rewrite(session, new.user_id, list(replaced.values()), new.keyed(replaced))
-    if _should_merge(next_seq + len(added), len(added)):
+    if page_rows.should_merge(next_seq + len(added), len(added)):
         page_rows.merge(session, new.user_id)
     return seqs
-
-
-def _should_merge(next_seq: int, added: int) -> bool:
-    """Return whether to merge small pages: after every eighth memory or so."""
-    return (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL
