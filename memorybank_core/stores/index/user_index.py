@@ -145,19 +145,19 @@ class UserIndex:
             pooled[lexical.best(size, mask)] = True
             pooled[self._find_nearest(products, size, mask)] = True
         chosen = self._add_neighbours(pooled, probe.reach, allowed)
-        column = {name: self._values(name)[chosen] for name in COLUMNS}
+        speaker = self._find_named_speaker(probe.terms)
         return Candidates(
-            key=column["key"],
+            key=self._values("key")[chosen],
             similarity=self._best_windows(products, chosen),
             lexical=lexical.scores(chosen),
             pooled=pooled[chosen],
-            named=named_span_lengths(column["day"], probe.days),
-            spoken=column["speaker"] == self._find_named_speaker(probe.terms),
-            session=column["session"].astype(np.int64),
+            named=named_span_lengths(self._values("day")[chosen], probe.days),
+            spoken=self._values("speaker")[chosen] == speaker,
+            session=self._values("session")[chosen].astype(np.int64),
             place=self._conversations.places(chosen).astype(np.int64),
-            created=column["created"],
-            refreshed=column["refreshed"],
-            strength=column["strength"],
+            created=self._values("created")[chosen],
+            refreshed=self._values("refreshed")[chosen],
+            strength=self._values("strength")[chosen],
         )
 
     def _forget_unused_names(self) -> None:
@@ -202,6 +202,8 @@ class UserIndex:
 
     def _find_nearest(self, products: Products, size: int, allowed: Array | None) -> Array:
         """Return the positions of the memories whose vectors are nearest to the query's."""
+        if len(self._owner) == len(self):
+            return products.nearest(size, allowed)
         owner, count = self._owner.values, size
         if allowed is not None:
             allowed = allowed[owner]
@@ -221,8 +223,8 @@ class UserIndex:
 
     def _best_windows(self, products: Products, chosen: Array) -> Array:
         """Return the cosine of each chosen memory's best window, float64."""
-        if not len(chosen):
-            return np.zeros(0, np.float64)
+        if len(self._owner) == len(self) or not len(chosen):
+            return products.at(chosen).astype(np.float64)
         first = self._values("first")
         following = np.minimum(chosen + 1, len(self) - 1)
         ends = np.where(following > chosen, first[following], len(self._owner))

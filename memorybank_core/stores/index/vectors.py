@@ -203,10 +203,12 @@ class _QuantizedVectors:
 
     def products(self, query: Vector, rows: Array) -> Array:
         """Return the products of these vectors with the query, float32."""
-        scaled = self._fine.values[rows].astype(np.float32)
-        scaled /= np.float32(_FINE_LEVELS)
-        scaled += (self._codes[rows] ^ _ZERO_CODE).view(np.int8)
-        products: Array = inner_products(scaled, query) * np.float32(self._step)
+        coarse = (self._codes.take(rows, 0) ^ _ZERO_CODE).view(np.int8).astype(np.float32)
+        fine = self._fine.values.take(rows, 0).astype(np.float32)
+        products: Array = inner_products(fine, query)
+        products /= np.float32(_FINE_LEVELS)
+        products += inner_products(coarse, query)
+        products *= np.float32(self._step)
         return products
 
     @property
