@@ -8,11 +8,11 @@ whose markers differ has written since, and each chunk whose hash differs is pac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial, reduce
 from operator import xor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .schema import TAKE_LOCK
 from .statements import Row, Rows, Statement
 from .tables import FIRST_GENERATION
 
+K = TypeVar("K")  # a user or a chunk
 Chunk = tuple[str, int]
 """A user, and the first key of the chunk."""
 
@@ -112,7 +113,7 @@ def pack_all(run: Run[Any], progress: Callable[[int], None] | None = None) -> in
         plan = run(partial(_make_plan, users=users))
         if progress and plan.packed:
             progress(plan.packed)
-        for chunks in _split(plan.chunks):
+        for chunks in _split(plan.chunks.items()):
             run(partial(_pack, chunks=chunks))
             count = sum(plan.chunks[chunk] for chunk in chunks)
             done += count
@@ -127,15 +128,7 @@ def _find_unpacked(run: Run[Any]) -> Iterator[list[str]]:
     after: str | None = ""
     while after is not None:
         [rows] = run(partial(_select, text=_UNPACKED, values={"after": after}))
-        users, size = [], 0
-        for user, memories in rows:
-            users.append(user)
-            size += memories
-            if size >= _BATCH:
-                yield users
-                users, size = [], 0
-        if users:
-            yield users
+        yield from _split(rows)
         after = rows[-1][0] if rows else None
 
 
@@ -159,12 +152,12 @@ def _make_plan(session: Session, users: Sequence[str]) -> _Plan:
     return _Plan(dict(marks), to_pack, sources.keys() - counts.keys(), done)
 
 
-def _split(chunks: dict[Chunk, int]) -> Iterator[list[Chunk]]:
-    """Yield the chunks in parts of one transaction each."""
-    part: list[Chunk] = []
+def _split(counts: Iterable[tuple[K, int]]) -> Iterator[list[K]]:
+    """Yield users or chunks, given with their numbers of memories, in parts of a transaction."""
+    part: list[K] = []
     size = 0
-    for chunk, count in chunks.items():
-        part.append(chunk)
+    for key, count in counts:
+        part.append(key)
         size += count
         if size >= _BATCH:
             yield part

@@ -77,7 +77,7 @@ _STATE = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Changes:
     """The rows that an index lacks.
 
     Attributes:
@@ -99,28 +99,28 @@ def refresh(
     read: Read, embedder: ExpectedEmbedder, user_id: str, cached: CachedIndex[UserIndex]
 ) -> bool:
     """Load what was written since the last refresh; return whether there was anything."""
-    news = _load(read, embedder, user_id, cached, loaded=0)
-    if news is None:
+    changes = _load(read, embedder, user_id, cached, loaded=0)
+    if changes is None:
         changed = cached.owner is not None
         cached.index, cached.owner = UserIndex(embedder.dimension), None
         return changed
-    if not news.from_scratch and news.version == cached.index.version:
+    if not changes.from_scratch and changes.version == cached.index.version:
         return False
-    index = UserIndex(embedder.dimension) if news.from_scratch else cached.index
-    pages = news.pages
+    index = UserIndex(embedder.dimension) if changes.from_scratch else cached.index
+    pages = changes.pages
     while pages:
         index.truncate(pages[0].first_seq)
         index.extend(unpack(pages))
         if len(pages) < _PAGES_AT_ONCE:
             break
         more = _load(read, embedder, user_id, cached, loaded=pages[-1].last_seq)
-        if more is None or more.owner != news.owner:  # changed while they were loaded
+        if more is None or more.owner != changes.owner:  # changed while they were loaded
             cached.index, cached.owner = UserIndex(embedder.dimension), None
             return refresh(read, embedder, user_id, cached)
         pages = more.pages
-    index.update(news.states)
-    index.version = news.version
-    cached.index, cached.owner = index, news.owner
+    index.update(changes.states)
+    index.version = changes.version
+    cached.index, cached.owner = index, changes.owner
     return True
 
 
@@ -131,7 +131,7 @@ def _load(
     cached: CachedIndex[UserIndex],
     *,
     loaded: int,
-) -> _News | None:
+) -> _Changes | None:
     """Return what is new after the pages loaded so far; None if there is no such user.
 
     Raises:
@@ -152,7 +152,7 @@ def _load(
     if user is None:
         check_embedder(embedder, read(lambda session: session.execute(STORED_EMBEDDER)[0]))
         return None
-    return _News(
+    return _Changes(
         owner=(user[1], user[3]),
         version=user[2],
         from_scratch=user[4] < 0,

@@ -52,7 +52,7 @@ class PostgresStore(DeprecatedStateCalls):
         statement_timeout: Maximum seconds of one statement; 0 sets no limit.
         pooler: Whether a pooler such as PgBouncer assigns connections per transaction: nothing is
             then prepared, or set for longer than a transaction.
-        cache_bytes: Maximum size of all users' indexes together, in bytes.
+        cache_bytes: Maximum size of all indexes, of users and of items, together, in bytes.
         exact_up_to: Ignored: every search is exact. Deprecated.
 
     Attributes:
