@@ -62,7 +62,7 @@ class QueryCache:
             future = self._find_or_insert(key, new, embedder)
             if future is new:
                 new.set_result(self._make(text, embedder))
-        except BaseException as error:  # also Ctrl-C at any line: nobody may wait for `new` forever
+        except BaseException as error:  # also Ctrl-C at any line: others wait for `new`
             self._fail(key, new, error)
             raise
         return future.result()
