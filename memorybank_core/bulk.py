@@ -42,6 +42,38 @@ def overlap(batches: Iterable[B], process: Callable[[B], R], done: Callable[[R],
                 done(pending.pop().result())
 
 
+def write_vectors(
+    batches: Iterable[B], write: Callable[[B], int], progress: Callable[[int], None]
+) -> int:
+    """Write the batches of a `reembed` while the next is embedded; return how many memories.
+
+    Args:
+        batches: Makes the batches by embedding memories.
+        write: Writes a batch and returns its number of memories.
+        progress: Called with that number.
+
+    Raises:
+        MemoryBankError: If a batch cannot be made or written; the message says how to continue.
+    """
+    done = 0
+
+    def count(written: int) -> None:
+        nonlocal done
+        done += written
+        progress(written)
+
+    try:
+        overlap(batches, write, count)
+    except MemoryBankError as error:
+        add_advice(
+            error,
+            f"The bank is unchanged; the new vectors of {done:,} memories are kept: reembed it "
+            "with the same embedder again to continue.",
+        )
+        raise
+    return done
+
+
 def split(items: Sequence[T], size: int) -> Iterator[list[T]]:
     """Yield lists of `size` items; the last one may be shorter."""
     for start in range(0, len(items), size):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from memorybank_core.bulk import add_advice, batch_size, overlap, split
-from memorybank_core.errors import MemoryBankError, StoreError
+from memorybank_core.bulk import batch_size, split, write_vectors
+from memorybank_core.errors import StoreError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
 from memorybank_core.stores.index.item_index import KEPT
@@ -116,7 +116,6 @@ def _embed_missing(
         progress: Called with the number of memories just embedded.
         is_last: Whether all is one transaction: then nothing is written while texts are embedded.
     """
-    done = 0
 
     def embedded() -> Iterator[Embedded]:
         for parts in find_missing(run, target.generation):
@@ -132,24 +131,12 @@ def _embed_missing(
         run(partial(_write, target=target, embedded=batch))
         return len(batch[2])
 
-    def count(written: int) -> None:
-        nonlocal done
-        done += written
-        progress(written)
-
-    if is_last:
-        for batch in embedded():
-            count(write(batch))
-        return done
-    try:
-        overlap(embedded(), write, count)
-    except MemoryBankError as error:
-        add_advice(
-            error,
-            f"The bank is unchanged; the new vectors of {done:,} memories are kept: reembed it "
-            "with the same embedder again to continue.",
-        )
-        raise
+    if not is_last:
+        return write_vectors(embedded(), write, progress)
+    done = 0
+    for batch in embedded():
+        done += write(batch)
+        progress(len(batch[2]))
     return done
 
 

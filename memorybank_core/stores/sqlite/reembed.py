@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap
-from memorybank_core.errors import ConfigurationError, MemoryBankError
+from memorybank_core.bulk import BATCH, batch_size, write_vectors
+from memorybank_core.errors import ConfigurationError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
@@ -76,7 +76,7 @@ def _embed_missing(
     connections: Connections, embedder: Embedder, progress: Callable[[int], None]
 ) -> int:
     """Embed the memories without new vectors; others may write between the batches."""
-    done, limit = 0, batch_size(embedder, BATCH)
+    limit = batch_size(embedder, BATCH)
 
     def embedded() -> Iterator[list[Row]]:
         after: Row = (0, 0)
@@ -92,21 +92,7 @@ def _embed_missing(
         with connections.write() as db:
             return _insert(db, entries)
 
-    def count(stored: int) -> None:
-        nonlocal done
-        done += stored
-        progress(stored)
-
-    try:
-        overlap(embedded(), write, count)
-    except MemoryBankError as error:
-        add_advice(
-            error,
-            f"The bank is unchanged; the new vectors of {done:,} memories are kept: reembed it "
-            "with the same embedder again to continue.",
-        )
-        raise
-    return done
+    return write_vectors(embedded(), write, progress)
 
 
 def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:
