@@ -878,6 +878,7 @@ class MemoryBank:
     aclose = in_thread(close)
     aadd = in_thread(add)
     aadd_memories = in_thread(add_memories)
+    aembed_query = in_thread(embed_query)
     asearch = in_thread(search)
     areinforce = in_thread(reinforce)
     acontext = in_thread(context)
