@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import (
@@ -23,6 +24,14 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import Field
 
+IGNORED_WARNINGS = [  # of LlamaIndex's own memory and agents
+    pytest.mark.filterwarnings(f"ignore:{words}")
+    for words in (
+        "The `.*` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
+        "Accessing the .* attribute on the instance is deprecated:DeprecationWarning",
+        "is_running called from within a step:DeprecationWarning",
+    )
+]
 ALICE, BOB = "alice@example.com", "bob@example.com"
 FACT = "My sister Nora plays the cello."
 QUESTION = "Which instrument does my sister Nora play?"

@@ -16,6 +16,7 @@ from llamaindex_examples import (
     BOB,
     ENGINES,
     FACT,
+    IGNORED_WARNINGS,
     QUESTION,
     TALK,
     WAYS,
@@ -29,14 +30,7 @@ from memorybank_core import MemoryBank, Turn
 from memorybank_core.context import OPENING
 from memorybank_llamaindex.block import MemoryBankBlock, memory_with_bank
 
-pytestmark = [  # what LlamaIndex's own memory and agents do
-    pytest.mark.filterwarnings(f"ignore:{words}")
-    for words in (
-        "The `.*` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
-        "Accessing the .* attribute on the instance is deprecated:DeprecationWarning",
-        "is_running called from within a step:DeprecationWarning",
-    )
-]
+pytestmark = IGNORED_WARNINGS
 
 
 @pytest.fixture(autouse=True)

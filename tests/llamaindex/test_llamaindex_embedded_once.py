@@ -8,7 +8,7 @@ pytest.importorskip("llama_index.core", reason="llama-index-core is not installe
 
 from embedding_log import EmbeddingLog
 from llama_index.core.chat_engine import SimpleChatEngine
-from llamaindex_examples import AGENTS, ALICE, ENGINES, Scripted, script
+from llamaindex_examples import AGENTS, ALICE, ENGINES, IGNORED_WARNINGS, Scripted, script
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from memorybank_core import MemoryBank, Turn
@@ -19,14 +19,7 @@ from memorybank_llamaindex import (
     memory_with_bank,
 )
 
-pytestmark = [  # what LlamaIndex's own memory and agents do
-    pytest.mark.filterwarnings(f"ignore:{words}")
-    for words in (
-        "The `.*` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
-        "Accessing the .* attribute on the instance is deprecated:DeprecationWarning",
-        "is_running called from within a step:DeprecationWarning",
-    )
-]
+pytestmark = IGNORED_WARNINGS
 QUESTION, ANSWER = "Which instrument does my sister Nora play?", "She plays the cello."
 QUERY, WHOLE = ("query", QUESTION), ("document", f"{QUESTION}\n{ANSWER}")
 

@@ -24,6 +24,7 @@ from llamaindex_examples import (
     BOB,
     ENGINES,
     FACT,
+    IGNORED_WARNINGS,
     QUESTION,
     TALK,
     WAYS,
@@ -43,14 +44,7 @@ from memorybank_core.context import CLOSING, OPENING
 from memorybank_core.registry import stored_embedder
 from memorybank_llamaindex.memory import MemoryBankMemory
 
-pytestmark = [  # what LlamaIndex's own agents do
-    pytest.mark.filterwarnings(f"ignore:{words}")
-    for words in (
-        "The `.*` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
-        "Accessing the .* attribute on the instance is deprecated:DeprecationWarning",
-        "is_running called from within a step:DeprecationWarning",
-    )
-]
+pytestmark = IGNORED_WARNINGS
 USER, AI = MessageRole.USER, MessageRole.ASSISTANT
 
 

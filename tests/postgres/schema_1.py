@@ -8,13 +8,13 @@ import gzip
 import json
 import secrets
 import sys
-import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+from no_ties import NoTiesEmbedder
 
-from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from memorybank_core import MemoryBank, Turn
 from memorybank_core.ingest import embed_windows
 from memorybank_core.json_format import export_json
 from memorybank_core.protocols import Filter
@@ -37,20 +37,12 @@ _INSERT = (
 )
 
 
-class Embedder(HashingEmbedder):
-    """Adds noise to the bags of words, so that no two scores are equal."""
+class Embedder(NoTiesEmbedder):
+    """The embedder of the bank."""
 
     def __init__(self):
         super().__init__(16)
         self.name = "noisy"
-
-    def embed_documents(self, texts):
-        return np.stack([self.embed_query(text) for text in texts])
-
-    def embed_query(self, text):
-        noise = np.random.default_rng(zlib.crc32(text.encode())).normal(0, 0.05, self.dimension)
-        vector = super().embed_query(text) + noise
-        return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def describe(bank):

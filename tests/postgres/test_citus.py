@@ -14,15 +14,13 @@ from postgres_citus import running_citus
 from postgres_servers import connect, emptied
 from test_database import export_bank, fill, run
 from test_faults import Load, assert_complete, check_cuts_around_commit
-from test_plans import CALLS, USERS
+from test_plans import CALLS, USERS, explain_each
 from test_postgres_contract import TestPostgresStore as ContractTests
 from test_row_security import TestWithRowSecurity as RowSecurityTests
 from test_row_security import as_app, create_with_role
 
 from memorybank_core import HashingEmbedder, MemoryBank
 from memorybank_core.stores.postgres import Layout, PostgresStore, init, upgrade
-from memorybank_core.stores.postgres import statements as sql
-from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.testing.examples import ADA, BOB, EAST, turn
 
@@ -101,14 +99,7 @@ def test_each_statement_about_one_user_is_one_task(users, monkeypatch, name):
             plan = db.execute(f"EXPLAIN {text}", dict(first)).fetchall()
             tasks.append((re.findall(r"Task Count: (\d+)", f"{plan}"), text, plan))
 
-    def send_one_by_one(session, *statements):
-        results = []
-        for statement in statements:
-            explain(session._db, statement)
-            results += sql.send(session._db, session._schema, [statement])
-        return results
-
-    monkeypatch.setattr(Session, "_send", send_one_by_one)
+    explain_each(monkeypatch, explain)
     with closing(PostgresStore(users, embedder="by-hand", dimension=3)) as store:
         CALLS[name](store)
     assert tasks

@@ -40,6 +40,19 @@ def url(postgres):
     return url
 
 
+def explain_each(monkeypatch, explain):
+    """Send statements one by one, each after a call of `explain(db, statement)`."""
+
+    def send_one_by_one(session, *statements):
+        results = []
+        for statement in statements:
+            explain(session._db, statement)
+            results += sql.send(session._db, session._schema, [statement])
+        return results
+
+    monkeypatch.setattr(Session, "_send", send_one_by_one)
+
+
 @pytest.fixture
 def plans(url, monkeypatch):
     """Yield a store, and a list that collects (text, plan) of every statement that it sends."""
@@ -54,14 +67,7 @@ def plans(url, monkeypatch):
             row = db.execute(f"EXPLAIN (FORMAT JSON) {text}", dict(first)).fetchone()
             sent.append((text, row[0][0]["Plan"]))
 
-    def send_one_by_one(session, *statements):
-        results = []
-        for statement in statements:
-            explain(session._db, statement)
-            results += sql.send(session._db, session._schema, [statement])
-        return results
-
-    monkeypatch.setattr(Session, "_send", send_one_by_one)
+    explain_each(monkeypatch, explain)
     with closing(PostgresStore(url, embedder="by-hand", dimension=3)) as store:
         yield store, sent
 

@@ -1,33 +1,19 @@
 """A bank in PostgreSQL and a bank in a file return the same results for the same data."""
 
 import random
-import zlib
 from datetime import datetime, timedelta, timezone
 
-import numpy as np
 import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from no_ties import NoTiesEmbedder
+
+from memorybank_core import MemoryBank, Turn
 
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 WORDS = "cello soup rain hat tea dog moon 猫 茶 stone river Ann Bo".split()
 QUESTIONS = ("", "What did Ann say of", "yesterday", "on May 3rd", "上周三", "last week")
-
-
-class NoTiesEmbedder(HashingEmbedder):
-    """Adds noise to prevent ties, which each store may order differently."""
-
-    name = "no-ties"
-
-    def embed_documents(self, texts):
-        return np.stack([self.embed_query(text) for text in texts])
-
-    def embed_query(self, text):
-        noise = np.random.default_rng(zlib.crc32(text.encode())).normal(0, 0.05, self.dimension)
-        vector = super().embed_query(text) + noise
-        return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def random_text(rng, length):

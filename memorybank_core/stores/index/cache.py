@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from .item_index import ItemIndex
+from .item_index import ItemIndex, Name
 from .user_index import UserIndex
 
 I = TypeVar("I")  # noqa: E741 - an index
@@ -64,12 +64,12 @@ class IndexCache:
         """Return the cached index of the items under the path of a prefix, or a new empty one."""
         return self._get(item_key(prefix), ItemIndex)
 
-    def find_items(self, path: str) -> list[CachedIndex[ItemIndex]]:
-        """Return the cached indexes that may have items of a path."""
-        ends = [end for end, character in enumerate(path, 1) if character == "/"]
-        with self._lock:
-            indexes = (self._indexes.get(item_key(path[:end])) for end in ends)
-            return [cached for cached in indexes if cached is not None]
+    def erase_items(self, names: Iterable[Name]) -> None:
+        """Remove items from every cached index that may have them, and overwrite their vectors."""
+        for path, key in names:
+            for cached in self._find_items(path):
+                with cached.lock:
+                    cached.index.erase([(path, key)])
 
     def resize(self, key: Hashable, nbytes: int) -> None:
         """Record the size of an index; drop other indexes until all fit into the budget."""
@@ -82,6 +82,13 @@ class IndexCache:
         with self._lock:
             if key in self._indexes:
                 self._drop(key)
+
+    def _find_items(self, path: str) -> list[CachedIndex[ItemIndex]]:
+        """Return the cached indexes that may have items of a path."""
+        ends = [end for end, character in enumerate(path, 1) if character == "/"]
+        with self._lock:
+            indexes = (self._indexes.get(item_key(path[:end])) for end in ends)
+            return [cached for cached in indexes if cached is not None]
 
     def _get(self, key: Hashable, new_index: Callable[[int], I]) -> CachedIndex[I]:
         with self._lock:

@@ -25,10 +25,11 @@ from .statements import Rows, Statement
 
 ALIVE = "(expires_at IS NULL OR expires_at > %(now)s)"
 """The condition that an item has not expired."""
-_UNDER = "path >= %(start)s AND path < %(end)s"
+UNDER = "path >= %(start)s AND path < %(end)s"
+"""The condition that an item is under a prefix; its values are `values_of`."""
 _OF_ROOT = "root = %(root)s"
 
-_LAST_CHANGE = f"SELECT path, version FROM memorybank.item_paths WHERE {{root}} AND {_UNDER}"
+_LAST_CHANGE = f"SELECT path, version FROM memorybank.item_paths WHERE {{root}} AND {UNDER}"
 _READ = (
     f"SELECT version, {ITEM_COLUMNS} FROM memorybank.items "
     "JOIN unnest(%(paths)s::text[], %(versions)s::bigint[]) AS ranked (of_path, of_version) "
@@ -41,10 +42,10 @@ _CHANGED = (
 )
 _REMOVED = _CHANGED.replace("{columns}", "path, removed").replace(".items", ".item_removals")
 _LOAD = (
-    f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} "
+    f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {UNDER} "
     "AND (path, key) > (%(path)s, %(key)s) ORDER BY path, key LIMIT %(limit)s"
 )
-_READ_ALL = f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {_UNDER} AND {ALIVE}"
+_READ_ALL = f"SELECT {{columns}} FROM memorybank.items WHERE {{root}} AND {UNDER} AND {ALIVE}"
 _BATCH = 4_096  # rows loaded at a time
 
 

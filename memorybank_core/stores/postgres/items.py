@@ -27,13 +27,12 @@ from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections, Session
-from .item_source import ALIVE, PostgresItemSource, condition_of, values_of
+from .item_source import ALIVE, UNDER, PostgresItemSource, condition_of, values_of
 from .item_versions import OF_PATH, concatenate, number_rows, record_removals, values_of_path
 from .reading import STORED_EMBEDDER, check_embedder
 from .row_security import items_scope
 from .statements import Rows, Statement
 
-_UNDER = "path >= %(start)s AND path < %(end)s"
 _KEY = f"{OF_PATH} AND key = %(key)s"
 _GET = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {_KEY} AND {ALIVE}"
 _NAMES = [*ITEM_COLUMNS.split(", "), "expires_at", "vectors", "version"]
@@ -63,7 +62,7 @@ _SET_VECTORS = (
 )
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
-        SELECT min(path) FROM memorybank.items WHERE root = %(root)s AND {_UNDER}
+        SELECT min(path) FROM memorybank.items WHERE root = %(root)s AND {UNDER}
         UNION ALL
         SELECT (
             SELECT min(i.path) FROM memorybank.items AS i
@@ -183,10 +182,7 @@ class PostgresItems:
             record_removals(session, versions, removed, emptied)
 
         self._connections.run(write, items_scope(namespaces), writes=True)
-        for key in keys:
-            for cached in self._cache.find_items(key["path"]):
-                with cached.lock:
-                    cached.index.erase([(key["path"], key["key"])])
+        self._cache.erase_items((key["path"], key["key"]) for key in keys)
         return not keys
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
@@ -208,7 +204,7 @@ class PostgresItems:
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
         text = f"SELECT {ITEM_COLUMNS} FROM memorybank.items WHERE {condition_of(prefix)}"
-        text += f" AND {_UNDER} AND {ALIVE}"
+        text += f" AND {UNDER} AND {ALIVE}"
         text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
         rows = self._read(Statement(text, {**values_of(prefix), "now": to_micros(now)}), prefix)
         return [to_item(row) for row in rows]

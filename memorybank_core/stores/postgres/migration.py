@@ -24,7 +24,7 @@ from .generations import Run
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, in_schema
 from .statements import Row, Statement
-from .tables import FIRST_GENERATION, Layout, create_tables
+from .tables import BIRTH, FIRST_GENERATION, Layout, create_tables
 
 _TIMEOUT = 60.0  # seconds for each transaction to reach the server
 _SMALL_PASS = 1000  # memories that may remain for the last transaction
@@ -54,8 +54,7 @@ _ADD_COLUMNS = (
     "ALTER TABLE memorybank.users ADD COLUMN birth bigint NOT NULL DEFAULT {birth}, "
     "ADD COLUMN rewritten bigint NOT NULL DEFAULT 0, ADD COLUMN generation integer, "
     "ADD COLUMN packed bigint[]",
-    "ALTER TABLE memorybank.users ALTER COLUMN birth SET DEFAULT "
-    "(random() * 9007199254740992)::bigint",
+    f"ALTER TABLE memorybank.users ALTER COLUMN birth SET DEFAULT {BIRTH}",
     "ALTER TABLE memorybank.pages ADD COLUMN source bigint",
     "ALTER TABLE memorybank.items ADD COLUMN version bigint",
 )

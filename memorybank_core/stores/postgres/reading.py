@@ -30,6 +30,11 @@ STORED_EMBEDDER = Statement(
     "SELECT value FROM memorybank.meta WHERE name IN ('embedder', 'dimension') ORDER BY name DESC"
 )
 """The embedder and its dimension."""
+EMBEDDER_FITS = (
+    "(SELECT count(*) FROM memorybank.meta WHERE (name, value) IN "
+    "(('embedder', %(embedder)s), ('dimension', %(dimension)s))) = 2"
+)
+"""The condition that an embedder wrote the vectors; its values are `values_of_embedder`."""
 
 SELECT_BY_ID = f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])"
 _FETCH = f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq = ANY(%(keys)s::bigint[])"
@@ -85,6 +90,11 @@ def check_embedder(embedder: ExpectedEmbedder, rows: Rows) -> None:
     """
     (name,), (dimension,) = rows[:2]
     embedder.require(name, int(dimension))
+
+
+def values_of_embedder(embedder: ExpectedEmbedder) -> dict[str, str]:
+    """Return the values of `EMBEDDER_FITS`."""
+    return {"embedder": embedder.name, "dimension": str(embedder.dimension)}
 
 
 def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Memory]:

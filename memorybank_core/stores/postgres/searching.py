@@ -24,7 +24,7 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Session
 from .pages import Page, unpack
-from .reading import STORED_EMBEDDER, check_embedder
+from .reading import EMBEDDER_FITS, STORED_EMBEDDER, check_embedder, values_of_embedder
 from .statements import Rows, Statement
 
 Read = Callable[[Callable[[Session], Rows]], Rows]
@@ -39,10 +39,7 @@ _LOAD = f"""
             CASE WHEN birth = %(birth)s AND value::integer = %(generation)s
                 AND %(version)s BETWEEN rewritten AND writes THEN %(version)s ELSE -1 END AS since
         FROM memorybank.users, memorybank.meta
-        WHERE user_id = %(user)s AND name = 'generation' AND (
-            SELECT count(*) FROM memorybank.meta WHERE (name, value) IN
-            (('embedder', %(embedder)s), ('dimension', %(dimension)s))
-        ) = 2
+        WHERE user_id = %(user)s AND name = 'generation' AND {EMBEDDER_FITS}
     ), changed AS MATERIALIZED (
         SELECT min(first_seq + 0) AS first_seq FROM memorybank.pages
         WHERE user_id = %(user)s AND generation = (SELECT generation FROM found)
@@ -144,8 +141,7 @@ def _load(
         "generation": generation,
         "version": cached.index.version,
         "loaded": loaded,
-        "embedder": embedder.name,
-        "dimension": str(embedder.dimension),
+        **values_of_embedder(embedder),
     }
     rows = read(lambda session: session.execute(Statement(_LOAD, values))[0])
     user = next((row for row in rows if row[0] == 0), None)

@@ -21,7 +21,14 @@ from . import page_rows
 from .commit_markers import MARK
 from .connections import Session
 from .pages import PAGE_SIZE, to_pages
-from .reading import SELECT_BY_ID, SELECT_DIGESTS, STORED_EMBEDDER, check_embedder
+from .reading import (
+    EMBEDDER_FITS,
+    SELECT_BY_ID,
+    SELECT_DIGESTS,
+    STORED_EMBEDDER,
+    check_embedder,
+    values_of_embedder,
+)
 from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
 from .state import insert_recalls, write_states
 from .statements import Statement
@@ -33,9 +40,7 @@ _ADDED = (
 )
 _RESERVE = (
     f"UPDATE memorybank.users SET {MARK}, {_ADDED} WHERE user_id = %(user)s "
-    "AND (SELECT count(*) FROM memorybank.meta WHERE (name, value) IN "
-    "(('embedder', %(embedder)s), ('dimension', %(dimension)s))) = 2 "
-    "RETURNING writes, next_seq"
+    f"AND {EMBEDDER_FITS} RETURNING writes, next_seq"
 )
 """Locks the user, if there is one and the embedder fits, and numbers the new memories."""
 _COUNT = f"UPDATE memorybank.users SET {_ADDED} WHERE user_id = %(user)s"
@@ -213,8 +218,7 @@ def _append(session: Session, embedder: ExpectedEmbedder, new: _Memories) -> int
         "user": new.user_id,
         "marker": session.marker.value,
         "new": len(new.ids),
-        "embedder": embedder.name,
-        "dimension": str(embedder.dimension),
+        **values_of_embedder(embedder),
     }
     try:
         if session.can_write_alone and len(new.ids) <= _APPENDED_AT_ONCE:

@@ -129,10 +129,7 @@ class LocalItems:
             db.execute("DELETE FROM items WHERE expires_at <= ?", (to_micros(now),))
             db.executemany(_INSERT, rows)
             db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
-        for path, key in keys:
-            for cached in self._cache.find_items(path):
-                with cached.lock:
-                    cached.index.erase([(path, key)])
+        self._cache.erase_items(keys)
         return self._erase() if keys else True
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
