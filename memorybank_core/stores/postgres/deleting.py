@@ -10,9 +10,9 @@ from memorybank_core.stores.rules import digests_to_delete
 
 from .connections import Session
 from .page_rows import rewrite
+from .rows import DELETE_ROWS
 from .statements import Statement
 from .tables import GENERATION
-from .writing import DELETE_ROWS
 
 _DELETE_ALL = "DELETE FROM memorybank.{table} WHERE user_id = %(user)s"
 _SELECT_MEMORIES = """

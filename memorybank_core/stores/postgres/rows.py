@@ -37,6 +37,10 @@ FROM_MEMORIES = (
     "WHERE m.user_id = %(user)s"
 )
 """The memories of a user with their states."""
+DELETE_ROWS = (
+    "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
+)
+"""Deletes the rows of these memories from a table."""
 
 
 def split_row(memory: Memory) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -29,7 +29,7 @@ from .reading import (
     check_embedder,
     values_of_embedder,
 )
-from .rows import CONTENT, DEFAULT_STATE, insert_rows, split_row, to_columns
+from .rows import CONTENT, DEFAULT_STATE, DELETE_ROWS, insert_rows, split_row, to_columns
 from .state import insert_recalls, write_states
 from .statements import Statement
 from .tables import GENERATION
@@ -64,10 +64,6 @@ _SELECT_MARKS = "SELECT marks FROM memorybank.users WHERE user_id = %(user)s"
 _SELECT_SEQS = (
     "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
 )
-DELETE_ROWS = (
-    "DELETE FROM memorybank.{table} WHERE user_id = %(user)s AND seq = ANY(%(seqs)s::bigint[])"
-)
-"""Deletes the rows of these memories from a table."""
 _INSERT_DIGEST = (
     f"INSERT INTO memorybank.digests (user_id, {DIGEST_COLUMNS}) "
     f"VALUES (%(user)s, {', '.join(f'%({name})s' for name in DIGEST_COLUMNS.split(', '))}) "
