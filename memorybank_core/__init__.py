@@ -19,6 +19,7 @@ from .errors import (
     MemoryBankError,
     MissingDependencyError,
     NotABankError,
+    RerankerError,
     SchemaTooNewError,
     SchemaTooOldError,
     StoreBusyError,
@@ -29,7 +30,7 @@ from .errors import (
 )
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
 from .llm.prompts import PROMPTS, Prompts
-from .protocols import LLM, Completion, Embedder, MemoryStore
+from .protocols import LLM, Completion, Embedder, MemoryStore, Reranker
 from .records import Digest, Memory, Parts, Portrait, SearchResult, Summary, Turn
 from .reports import (
     AddReceipt,
@@ -41,6 +42,7 @@ from .reports import (
     Stats,
     SummarizeReport,
 )
+from .rerankers import reranker_named
 from .search.dates import DayRange
 from .search.ranking import Weights
 
@@ -81,6 +83,8 @@ __all__ = [
     "Portrait",
     "PowerLaw",
     "Prompts",
+    "Reranker",
+    "RerankerError",
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SearchResult",
@@ -96,4 +100,5 @@ __all__ = [
     "Turn",
     "Weights",
     "embedder_named",
+    "reranker_named",
 ]

@@ -31,7 +31,7 @@ from .errors import InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
-from .protocols import LLM, Embedder, Filter, MemoryStore, StateChange, Vector
+from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
 from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
 from .registry import load_llm, open_store
 from .reports import (
@@ -43,6 +43,7 @@ from .reports import (
     Stats,
     SummarizeReport,
 )
+from .rerankers import resolve_reranker
 from .search.pipeline import search_memories
 from .search.ranking import Weights
 from .validation import (
@@ -88,6 +89,7 @@ class MemoryBank:
         law: The law of forgetting or its name; default `Ebbinghaus()`.
         weights: The weights of the search signals.
         prompts: The prompts of digests; default `PROMPTS[language]`.
+        reranker: A model that scores the best results of each search again, or its name.
 
     Raises:
         ConfigurationError: If an option is not valid; the message lists every fault.
@@ -104,6 +106,7 @@ class MemoryBank:
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
         prompts: Prompts | None = None,
+        reranker: Reranker | str | None = None,
     ) -> None:
         self.timezone: ZoneInfo
         self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
@@ -113,6 +116,7 @@ class MemoryBank:
         self.language = language
         self.weights = weights or Weights()
         self.prompts = prompts
+        self.reranker = resolve_reranker(reranker)
 
     @classmethod
     def open(
@@ -126,6 +130,7 @@ class MemoryBank:
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
         prompts: Prompts | None = None,
+        reranker: Reranker | str | None = None,
         **store_options: Any,
     ) -> MemoryBank:
         """Open the bank at `path`, and create it if it does not exist.
@@ -142,6 +147,9 @@ class MemoryBank:
             law: The law of forgetting or its name.
             weights: The weights of the search signals.
             prompts: The prompts of digests; default `PROMPTS[language]`.
+            reranker: A model that scores the best results of each search again, or its name, such
+                as "sentence-transformers:BAAI/bge-reranker-v2-m3". If it fails, the search
+                continues without it.
             **store_options: Options of the store: `cache_bytes` and `busy_timeout` of a
                 `LocalStore`; `pool_size`, `timeout` and others of a `PostgresStore`.
 
@@ -153,6 +161,7 @@ class MemoryBank:
         """
         validate_configuration(language, timezone, law or Ebbinghaus())
         llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
+        reranker = resolve_reranker(reranker)
         loaded_embedder = resolve_embedder(embedder, path)
         return cls(
             open_store(path, loaded_embedder, **store_options),
@@ -163,6 +172,7 @@ class MemoryBank:
             law=law,
             weights=weights,
             prompts=prompts,
+            reranker=reranker,
         )
 
     def close(self) -> None:
@@ -313,6 +323,7 @@ class MemoryBank:
             filter=build_filter(since, until, kind, session, archived),
             law=self.law,
             weights=self.weights,
+            reranker=self.reranker,
         )
 
     def reinforce(

@@ -11,6 +11,7 @@ MemoryBankError
 │   └── AnswerError              the answer is empty, refused or cut off
 ├── EmbedderError            the embedder failed, or returned vectors that cannot be used
 │   └── EmbedderMismatchError    another embedder wrote the bank
+├── RerankerError            the reranker failed, or returned scores that cannot be used
 └── StoreError               the store failed; nothing of the call was stored
     ├── NotABankError        the file is not a memory bank, or is damaged
     ├── SchemaTooNewError    a newer version of the package wrote it
@@ -69,6 +70,13 @@ class EmbedderError(MemoryBankError):
 
 class EmbedderMismatchError(EmbedderError):
     """Another embedder wrote the bank's vectors."""
+
+
+class RerankerError(MemoryBankError):
+    """The reranker failed or returned scores that cannot be used.
+
+    A search logs it and returns its results in the order without the reranker.
+    """
 
 
 class StoreError(MemoryBankError):

@@ -225,6 +225,7 @@ class Parts:
         context: Share of the scores of its neighbours in the conversation; below 0 for an event
             summary, so that it ranks after the turns it summarizes.
         retention: Weighted retention.
+        reranker: Score of the reranker, standardized over the results that it read; 0 without one.
     """
 
     similarity: float
@@ -233,12 +234,13 @@ class Parts:
     speaker: float
     context: float
     retention: float
+    reranker: float = 0.0
 
     @property
     def total(self) -> float:
         """The sum of the parts: the score."""
         signals = self.similarity + self.lexical + self.date + self.speaker
-        return signals + self.context + self.retention
+        return signals + self.context + self.retention + self.reranker
 
 
 @dataclass(frozen=True, slots=True)

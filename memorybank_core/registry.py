@@ -1,4 +1,4 @@
-"""Registry: stores, embedders, language models and laws of forgetting, by name.
+"""Registry: stores, embedders, rerankers, language models and laws of forgetting, by name.
 
 Each of them is an entry point. Any package can add one by declaring it in its own metadata:
 
@@ -6,6 +6,7 @@ Each of them is an entry point. Any package can add one by declaring it in its o
 | --- | --- | --- |
 | memorybank.stores | the scheme of its URLs, or "file" for paths | a `StoreBackend`: a module |
 | memorybank.embedders | the name, up to a colon | a function that returns an `Embedder` |
+| memorybank.rerankers | the name, up to a colon | a function that returns a `Reranker` |
 | memorybank.llms | the name, up to a colon | a function that returns an `LLM` |
 | memorybank.laws | the name | a function that returns a `ForgettingLaw` |
 
@@ -28,8 +29,15 @@ from .locations import is_url, scheme_of
 from .protocols import LLM, Embedder, MemoryStore, StoreBackend
 
 STORES, EMBEDDERS = "memorybank.stores", "memorybank.embedders"
+RERANKERS = "memorybank.rerankers"
 LLMS, LAWS = "memorybank.llms", "memorybank.laws"
-_NOUNS = {STORES: "store", EMBEDDERS: "embedder", LLMS: "language model", LAWS: "law"}
+_NOUNS = {
+    STORES: "store",
+    EMBEDDERS: "embedder",
+    RERANKERS: "reranker",
+    LLMS: "language model",
+    LAWS: "law",
+}
 
 
 def plugin_names(group: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memorybank_core import MissingDependencyError
 
 if TYPE_CHECKING:
-    from .bridges import MemoryBankEmbeddings, as_embedder, as_llm
+    from .bridges import MemoryBankEmbeddings, as_embedder, as_llm, as_reranker
     from .chat_model import as_chat_model
     from .history import MemoryBankChatMessageHistory
     from .memory import MemoryBankMemory
@@ -31,6 +31,7 @@ __all__ = [
     "as_chat_model",
     "as_embedder",
     "as_llm",
+    "as_reranker",
     "memory_tools",
     "recalled",
     "with_memory",
@@ -46,6 +47,7 @@ _MODULES = {
     "as_chat_model": "chat_model",
     "as_embedder": "bridges",
     "as_llm": "bridges",
+    "as_reranker": "bridges",
     "memory_tools": "tools",
     "recalled": "runnable",
     "with_memory": "runnable",

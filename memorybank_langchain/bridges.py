@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core import exceptions
+from langchain_core.cross_encoders import BaseCrossEncoder
+from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
-from memorybank_core import LLM, AnswerError, ConfigurationError, Embedder, embedder_named
+from memorybank_core import (
+    LLM,
+    AnswerError,
+    ConfigurationError,
+    Embedder,
+    Reranker,
+    embedder_named,
+)
 from memorybank_core.embedders.foreign import ForeignEmbedder
 from memorybank_core.llm.foreign import (
     FINISH_REASON_KEYS,
@@ -18,8 +27,15 @@ from memorybank_core.llm.foreign import (
     find_model_name,
     with_max_tokens,
 )
+from memorybank_core.protocols import Array
+from memorybank_core.rerankers.foreign import ForeignReranker, scores_of_order
 
 from .messages import extract_text
+
+_ROW = "memorybank_row"
+"""Metadata key of a document's position in the list that a compressor is given."""
+_SCORE = "relevance_score"
+"""Metadata key under which LangChain's rerankers return the score of a document."""
 
 
 class MemoryBankEmbeddings(Embeddings):
@@ -102,6 +118,46 @@ def as_llm(model: Runnable[Any, Any], *, name: str | None = None) -> LLM:
     context_window = (getattr(model, "profile", None) or {}).get("max_input_tokens")
     overflow = getattr(exceptions, "ContextOverflowError", None)  # missing in older versions
     return ForeignLLM(send, name, context_window, (overflow,) if overflow else ())
+
+
+def as_reranker(
+    reranker: BaseDocumentCompressor | BaseCrossEncoder, *, name: str | None = None
+) -> Reranker:
+    """Wrap a LangChain reranker as a MemoryBank reranker.
+
+    A document compressor may return fewer documents than it is given: those left out count as its
+    last. Raise its `top_n` to 30, the number of memories that it is given, so that it orders all
+    of them. Its scores are used if it returns them as "relevance_score", otherwise its order.
+
+    Args:
+        reranker: A cross-encoder, or a document compressor that returns documents whole.
+        name: Name for messages; None combines the names of the class and of its model.
+
+    Raises:
+        ConfigurationError: If `reranker` is neither of the two.
+    """
+    parts = ("langchain", type(reranker).__name__, find_model_name(reranker))
+    name = name or ":".join(filter(None, parts))
+    if isinstance(reranker, BaseCrossEncoder):
+        encoder = reranker
+        return ForeignReranker(
+            lambda query, texts: encoder.score([(query, text) for text in texts]), name
+        )
+    if not isinstance(reranker, BaseDocumentCompressor):
+        raise ConfigurationError(
+            f"as_reranker takes a LangChain document compressor or cross-encoder, not {reranker!r}"
+        )
+    compressor = reranker
+
+    def score(query: str, texts: list[str]) -> Array:
+        documents = [
+            Document(page_content=text, metadata={_ROW: row}) for row, text in enumerate(texts)
+        ]
+        kept = [document.metadata for document in compressor.compress_documents(documents, query)]
+        order = ((metadata[_ROW], metadata.get(_SCORE)) for metadata in kept)
+        return scores_of_order(order, len(texts))
+
+    return ForeignReranker(score, name)
 
 
 def _parse_reply(output: Any, name: str) -> ProviderReply:

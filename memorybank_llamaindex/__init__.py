@@ -12,7 +12,7 @@ from memorybank_core import MissingDependencyError
 
 if TYPE_CHECKING:
     from .block import MemoryBankBlock, memory_with_bank
-    from .bridges import MemoryBankEmbedding, as_embedder, as_llm
+    from .bridges import MemoryBankEmbedding, as_embedder, as_llm, as_reranker
     from .memory import MemoryBankMemory
     from .retriever import MemoryBankRetriever
     from .tools import MemoryBankToolSpec
@@ -25,6 +25,7 @@ __all__ = [
     "MemoryBankToolSpec",
     "as_embedder",
     "as_llm",
+    "as_reranker",
     "memory_with_bank",
 ]
 
@@ -36,6 +37,7 @@ _MODULES = {
     "MemoryBankToolSpec": "tools",
     "as_embedder": "bridges",
     "as_llm": "bridges",
+    "as_reranker": "bridges",
     "memory_with_bank": "block",
 }
 

@@ -10,8 +10,10 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, TextNode
 
-from memorybank_core import LLM, ConfigurationError, Embedder, embedder_named
+from memorybank_core import LLM, ConfigurationError, Embedder, Reranker, embedder_named
 from memorybank_core.embedders.foreign import ForeignEmbedder
 from memorybank_core.llm.foreign import (
     FINISH_REASON_KEYS,
@@ -20,6 +22,8 @@ from memorybank_core.llm.foreign import (
     find_model_name,
     with_max_tokens,
 )
+from memorybank_core.protocols import Array
+from memorybank_core.rerankers.foreign import ForeignReranker, scores_of_order
 
 _TOKEN_COUNT_KEYS = (
     ("total_tokens",),
@@ -141,6 +145,39 @@ def as_llm(llm: BaseLLM, *, name: str | None = None) -> LLM:
 
     name = name or find_model_name(llm) or find_model_name(metadata) or type(llm).__name__
     return ForeignLLM(send, name, metadata.context_window)
+
+
+def as_reranker(postprocessor: BaseNodePostprocessor, *, name: str | None = None) -> Reranker:
+    """Wrap a LlamaIndex reranker as a MemoryBank reranker.
+
+    A postprocessor may return fewer nodes than it is given: those left out count as its last.
+    Raise its `top_n` to 30, the number of memories that it is given, so that it orders all of
+    them. Its scores are used if it sets them, otherwise its order.
+
+    Args:
+        postprocessor: A node postprocessor that reorders nodes, such as
+            `SentenceTransformerRerank` or `LLMRerank`.
+        name: Name for messages; None combines the names of the class and of its model.
+
+    Raises:
+        ConfigurationError: If `postprocessor` is not a node postprocessor.
+    """
+    if not isinstance(postprocessor, BaseNodePostprocessor):
+        raise ConfigurationError(
+            f"as_reranker takes a LlamaIndex node postprocessor, not {postprocessor!r}"
+        )
+    parts = ("llamaindex", type(postprocessor).__name__, find_model_name(postprocessor))
+
+    def score(query: str, texts: list[str]) -> Array:
+        nodes = [
+            NodeWithScore(node=TextNode(id_=str(row), text=text), score=0.0)
+            for row, text in enumerate(texts)
+        ]
+        kept = postprocessor.postprocess_nodes(nodes, query_str=query)
+        order = ((int(node.node.node_id), node.score) for node in kept)
+        return scores_of_order(order, len(texts))
+
+    return ForeignReranker(score, name or ":".join(filter(None, parts)))
 
 
 def _parse_reply(response: ChatResponse) -> ProviderReply:

@@ -52,6 +52,14 @@ EmbedderName = Annotated[
         help="Embedder that turns text into vectors; default the one that wrote the bank.",
     ),
 ]
+RerankerName = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker",
+        envvar="MEMORYBANK_RERANKER",
+        help="Reranker that scores the best memories again, such as sentence-transformers:PATH.",
+    ),
+]
 Language = Annotated[str, typer.Option("--language", help="Language of the output: en or zh.")]
 LawName = Annotated[
     str | None,

@@ -1,7 +1,7 @@
-"""Protocols: the interfaces of embedders, language models and stores."""
+"""Protocols: the interfaces of embedders, rerankers, language models and stores."""
 
 from .items import Item, ItemStore, Namespace
-from .models import LLM, Array, Completion, Embedder, Matrix, Vector
+from .models import LLM, Array, Completion, Embedder, Matrix, Reranker, Vector
 from .search import Candidates, Filter, Probe
 from .stores import MemoryStore, StateChange, StoreBackend, Stored
 
@@ -18,6 +18,7 @@ __all__ = [
     "MemoryStore",
     "Namespace",
     "Probe",
+    "Reranker",
     "StateChange",
     "StoreBackend",
     "Stored",

@@ -1,4 +1,4 @@
-"""Interfaces of embedders and language models."""
+"""Interfaces of embedders, rerankers and language models."""
 
 from __future__ import annotations
 
@@ -40,6 +40,26 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> Vector:
         """Return a float32 vector, shape (d,), of unit length."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Scores how well texts answer a query, by reading both together.
+
+    A bank that has one passes it the best results of each search. Several threads may call it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the model, for messages."""
+        ...
+
+    def score(self, query: str, texts: list[str]) -> Array:
+        """Return one finite number for each text, shape (len(texts),); higher answers better.
+
+        Only differences between the scores of one call matter, on any scale.
+        """
         ...
 
 

@@ -8,12 +8,13 @@ from datetime import date, datetime
 import numpy as np
 
 from memorybank_core.forgetting import SECONDS_PER_DAY, ForgettingLaw
-from memorybank_core.protocols import Filter, MemoryStore, Probe, Vector
+from memorybank_core.protocols import Filter, MemoryStore, Probe, Reranker, Vector
 from memorybank_core.records import SearchResult
 from memorybank_core.text import without_surrogates
 
 from .dates import find_days
 from .ranking import Weights, rank
+from .reranking import RERANKED, fetch_preceding, rerank
 from .tokenize import tokenize
 
 MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
@@ -36,6 +37,7 @@ def search_memories(
     filter: Filter,
     law: ForgettingLaw,
     weights: Weights,
+    reranker: Reranker | None = None,
 ) -> list[SearchResult]:
     """Return the k best memories for `query`, best first.
 
@@ -50,6 +52,7 @@ def search_memories(
         filter: Selects the memories to search.
         law: The law of forgetting.
         weights: The weights of the search signals.
+        reranker: Scores the best results again; see `rerank`.
 
     Raises:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
@@ -68,10 +71,10 @@ def search_memories(
     candidates = store.candidates(user_id, probe)
     days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
     retention = np.asarray(law.retention(days, candidates.strength))
-    ranking = rank(candidates, retention, k, weights)
+    ranking = rank(candidates, retention, max(k, RERANKED) if reranker else k, weights)
     keys = candidates.key[ranking.rows].tolist()
     memories = store.fetch(user_id, keys)
-    return [
+    results = [
         SearchResult(
             memory=memories[key],
             score=parts.total,
@@ -82,3 +85,7 @@ def search_memories(
         for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
         if key in memories
     ]
+    if reranker is not None:
+        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
+        results = rerank(reranker, query, results, preceding, weights.reranker)
+    return results[:k]

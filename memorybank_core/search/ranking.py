@@ -43,6 +43,7 @@ class Weights:
         event: Penalty of an event summary, which then ranks after the turns it summarizes.
         retention: Difference between a fresh and a completely faded memory, before the floor.
         floor: Minimum retention used in the score.
+        reranker: Weight of the reranker's score, if the bank has one (see `reranking`).
     """
 
     similarity: float = 1.0
@@ -57,6 +58,7 @@ class Weights:
     event: float = 2.0
     retention: float = 0.3
     floor: float = 0.2
+    reranker: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

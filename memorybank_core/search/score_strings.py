@@ -8,6 +8,7 @@ SCORE_STRINGS = {
         "speaker": "speaker",
         "context": "neighbours",
         "retention": "freshness",
+        "reranker": "reranker",
         "comma": ", ",
         "line": "score {score:.2f} = {summands} "
         "(cosine {cosine:.2f}, retention {retention:.2f}, strength {strength:g})",
@@ -19,6 +20,7 @@ SCORE_STRINGS = {
         "speaker": "说话人",
         "context": "上下文",
         "retention": "新鲜度",
+        "reranker": "重排",
         "comma": "、",
         "line": "得分 {score:.2f} = {summands}"
         "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from memorybank_core.protocols import Matrix, Vector
+from memorybank_core.protocols import Array, Matrix, Vector
 
 
 class WordLengthEmbedder:
@@ -33,6 +33,25 @@ class WordLengthEmbedder:
         vector[: len(lengths)] = lengths
         result: Vector = vector / np.float32(np.linalg.norm(vector))
         return result
+
+
+class WordOverlapReranker:
+    """Reranker that counts the words of the query in a text: "a cat" in "the cat" → 1.
+
+    Attributes:
+        asked: The query and the texts of each call.
+    """
+
+    name = "word-overlap"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def score(self, query: str, texts: list[str]) -> Array:
+        """Return the counts, float64 (len(texts),)."""
+        self.asked.append((query, texts))
+        words = set(query.lower().split())
+        return np.array([len(words.intersection(text.lower().split())) for text in texts], float)
 
 
 class FakeLLM:

@@ -62,6 +62,7 @@ def chat(
     ] = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
+    reranker: options.RerankerName = None,
     patience: Annotated[
         float,
         typer.Option("--patience", help="Seconds without output after which an answer is aborted."),
@@ -74,7 +75,9 @@ def chat(
     model_options = {
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
-    bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
+    bank_options = {
+        "language": language, "timezone": timezone, "embedder": embedder, "reranker": reranker
+    }  # fmt: skip
     with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
         talk(memory_bank, model, user=user, patience=patience)
 
@@ -100,6 +103,7 @@ def web(
     ] = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
+    reranker: options.RerankerName = None,
 ) -> None:
     """Serve the companion as a web page, by default only for this machine."""
     from .startup import open_bank_and_model
@@ -108,7 +112,9 @@ def web(
     model_options = {
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
-    bank_options = {"language": language, "timezone": timezone, "embedder": embedder}
+    bank_options = {
+        "language": language, "timezone": timezone, "embedder": embedder, "reranker": reranker
+    }  # fmt: skip
     with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
         from .models import budget
 

@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("langchain_core", reason="langchain is not installed")
 
 from langchain_core import exceptions
+from langchain_core.cross_encoders import BaseCrossEncoder
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.language_models import (
     FakeListChatModel,
@@ -30,9 +32,11 @@ from memorybank_core import (
     HashingEmbedder,
     LLMError,
     MemoryBank,
+    Reranker,
+    RerankerError,
     Turn,
 )
-from memorybank_langchain.bridges import MemoryBankEmbeddings, as_embedder, as_llm
+from memorybank_langchain.bridges import MemoryBankEmbeddings, as_embedder, as_llm, as_reranker
 
 unit_tests = pytest.importorskip(
     "langchain_tests.unit_tests", reason="langchain-tests is not installed"
@@ -324,6 +328,75 @@ def test_our_embedders_are_embeddings_by_name():
     assert asyncio.run(embeddings.aembed_documents([])) == []
     with pytest.raises(ConfigurationError, match="unknown embedder 'hashin'"):
         MemoryBankEmbeddings("hashin")
+
+
+# Rerankers.
+
+TEXTS = ["soup", "a long tale about tea", "tea"]
+
+
+class ShortestEncoder(BaseCrossEncoder):
+    """Prefers short texts."""
+
+    def score(self, text_pairs):
+        assert {query for query, _ in text_pairs} == {"tea?"}
+        return [-len(text) for _, text in text_pairs]
+
+
+class ShortestCompressor(BaseDocumentCompressor):
+    """Returns the shortest documents in order, with scores as Cohere's reranker does or without."""
+
+    model: str = "short"
+    top_n: int = 3
+    scored: bool = True
+
+    def compress_documents(self, documents, query, callbacks=None):
+        best = sorted(documents, key=lambda document: len(document.page_content))[: self.top_n]
+        if not self.scored:
+            return best
+        scores = [{"relevance_score": 1 / len(document.page_content)} for document in best]
+        return [
+            document.model_copy(update={"metadata": document.metadata | score})
+            for document, score in zip(best, scores, strict=True)
+        ]
+
+
+def test_a_cross_encoder_is_a_reranker():
+    reranker = as_reranker(ShortestEncoder())
+    assert isinstance(reranker, Reranker)
+    assert reranker.name == "langchain:ShortestEncoder"
+    assert reranker.score("tea?", TEXTS).tolist() == [-4, -21, -3]
+    assert reranker.score("tea?", []).shape == (0,)
+
+
+def test_a_compressor_is_a_reranker_by_its_scores_or_its_order():
+    reranker = as_reranker(ShortestCompressor())
+    assert reranker.name == "langchain:ShortestCompressor:short"
+    assert reranker.score("tea?", TEXTS) == pytest.approx([1 / 4, 1 / 21, 1 / 3])
+    shortened = as_reranker(ShortestCompressor(top_n=2))
+    assert shortened.score("tea?", TEXTS) == pytest.approx([1 / 4, 1 / 4, 1 / 3])
+    by_order = as_reranker(ShortestCompressor(top_n=2, scored=False), name="mine")
+    assert by_order.name == "mine"
+    assert by_order.score("tea?", TEXTS).tolist() == [2.0, 0.0, 3.0]
+
+
+def test_langchains_own_cross_encoder_reranker_orders_a_search(tmp_path):
+    pytest.importorskip("langchain_classic")
+    from langchain_classic.retrievers.document_compressors import CrossEncoderReranker
+
+    reranker = as_reranker(CrossEncoderReranker(model=ShortestEncoder(), top_n=30))
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing", reranker=reranker) as bank:
+        bank.add([Turn(text, at=MONDAY, session=text) for text in TEXTS], user_id=USER)
+        results = bank.search("tea?", user_id=USER)
+    assert results[0].memory.text == "tea"
+    assert results[0].parts.reranker > results[1].parts.reranker
+
+
+def test_what_is_no_reranker_is_refused_and_a_failure_is_translated():
+    with pytest.raises(ConfigurationError, match="document compressor or cross-encoder"):
+        as_reranker(len)
+    with pytest.raises(RerankerError, match="langchain:ShortestEncoder failed: AssertionError"):
+        as_reranker(ShortestEncoder()).score("soup?", TEXTS)
 
 
 class EmbeddingsProperties:

@@ -24,6 +24,8 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
+from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import TextNode
 
 from memorybank_core import (
@@ -37,9 +39,11 @@ from memorybank_core import (
     HashingEmbedder,
     LLMError,
     MemoryBank,
+    Reranker,
+    RerankerError,
     Turn,
 )
-from memorybank_llamaindex.bridges import MemoryBankEmbedding, as_embedder, as_llm
+from memorybank_llamaindex.bridges import MemoryBankEmbedding, as_embedder, as_llm, as_reranker
 
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
@@ -332,3 +336,57 @@ def test_an_index_of_llamaindexs_finds_by_our_embedder():
     index = VectorStoreIndex(nodes, embed_model=MemoryBankEmbedding("hashing"))
     (node,) = index.as_retriever(similarity_top_k=1).retrieve("the cello")
     assert node.node_id == "Nora plays the cello."
+
+
+# Rerankers.
+
+TEXTS = ["soup", "a long tale about tea", "tea"]
+
+
+class ShortestRerank(BaseNodePostprocessor):
+    """Returns the shortest nodes in order, with scores or without."""
+
+    model: str = "short"
+    top_n: int = 3
+    scored: bool = True
+
+    def _postprocess_nodes(self, nodes, query_bundle=None):
+        if query_bundle.query_str != "tea?":
+            raise OSError("the server is away")
+        if self.scored:
+            for node in nodes:
+                node.score = 1 / len(node.node.text)
+        return sorted(nodes, key=lambda node: len(node.node.text))[: self.top_n]
+
+
+def test_a_postprocessor_is_a_reranker_by_its_scores_or_its_order():
+    reranker = as_reranker(ShortestRerank())
+    assert isinstance(reranker, Reranker)
+    assert reranker.name == "llamaindex:ShortestRerank:short"
+    assert reranker.score("tea?", TEXTS) == pytest.approx([1 / 4, 1 / 21, 1 / 3])
+    shortened = as_reranker(ShortestRerank(top_n=2))
+    assert shortened.score("tea?", TEXTS) == pytest.approx([1 / 4, 1 / 4, 1 / 3])
+    by_order = as_reranker(ShortestRerank(top_n=2, scored=False), name="mine")
+    assert by_order.name == "mine"
+    assert by_order.score("tea?", TEXTS).tolist() == [2.0, 0.0, 3.0]
+
+
+def test_a_postprocessor_that_drops_everything_changes_nothing():
+    reranker = as_reranker(SimilarityPostprocessor(similarity_cutoff=0.5))
+    assert reranker.score("tea?", TEXTS).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_search_is_reranked_by_a_postprocessor(tmp_path):
+    reranker = as_reranker(ShortestRerank())
+    with MemoryBank.open(tmp_path / "a.db", embedder="hashing", reranker=reranker) as bank:
+        bank.add([Turn(text, "", MONDAY, session=text) for text in TEXTS], user_id=USER)
+        results = bank.search("tea?", user_id=USER)
+    assert results[0].memory.text == "tea"
+    assert results[0].parts.reranker > results[1].parts.reranker
+
+
+def test_what_is_no_reranker_is_refused_and_a_failure_is_translated():
+    with pytest.raises(ConfigurationError, match="node postprocessor"):
+        as_reranker(len)
+    with pytest.raises(RerankerError, match="ShortestRerank:short failed: OSError"):
+        as_reranker(ShortestRerank()).score("soup?", TEXTS)

@@ -47,13 +47,17 @@ def search(
     law: options.LawName = None,
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
+    reranker: options.RerankerName = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Search for the memories that answer a question, best first."""
     filters: dict[str, Any] = {
         "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
     }  # fmt: skip
-    settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
+    settings: dict[str, Any] = {
+        "language": language, "law": law, "timezone": timezone, "embedder": embedder,
+        "reranker": reranker,
+    }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
         results = bank.search(question, user_id=user, k=k, now=moment, **filters)
@@ -81,10 +85,14 @@ def context(
     language: options.Language = "en",
     timezone: options.Timezone = "UTC",
     embedder: options.EmbedderName = None,
+    reranker: options.RerankerName = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the context for a prompt: portrait, summary and relevant memories."""
-    settings = {"language": language, "law": law, "timezone": timezone, "embedder": embedder}
+    settings: dict[str, Any] = {
+        "language": language, "law": law, "timezone": timezone, "embedder": embedder,
+        "reranker": reranker,
+    }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
         block = bank.context(query, user_id=user, k=k, max_tokens=max_tokens, now=moment)

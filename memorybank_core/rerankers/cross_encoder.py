@@ -1,0 +1,79 @@
+"""CrossEncoderReranker: any cross-encoder of the sentence-transformers package."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memorybank_core.errors import ConfigurationError, MissingDependencyError, RerankerError
+from memorybank_core.protocols import Array
+from memorybank_core.text import without_surrogates
+
+
+class CrossEncoderReranker:
+    """A sentence-transformers `CrossEncoder`, by its name on the hub or a local path.
+
+    Args:
+        model: Name or path. Without a network, download it elsewhere and pass its folder.
+        name: Name for messages; by default that of the model or of its folder.
+        device: The device it runs on ("cpu", "cuda", "mps"); None lets the package choose.
+        batch_size: Number of texts that it reads at a time.
+
+    Raises:
+        MissingDependencyError: If sentence-transformers is not installed.
+        ConfigurationError: If the model cannot be loaded, or gives more than one score a text.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        name: str | None = None,
+        device: str | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self._model = _load(model, device)
+        if self._model.num_labels != 1:
+            raise ConfigurationError(
+                f"the model {model!r} has {self._model.num_labels} labels; a reranker has one"
+            )
+        self.name = name or f"sentence-transformers:{_short_name(model)}"
+        self._batch_size, self._lock = batch_size, threading.Lock()
+
+    def score(self, query: str, texts: list[str]) -> Array:
+        """Return one score for each text: float64, shape (len(texts),).
+
+        Raises:
+            RerankerError: If the model failed, for example because memory ran out.
+        """
+        pairs = [(without_surrogates(query), without_surrogates(text)) for text in texts]
+        with self._lock:
+            try:
+                scores = self._model.predict(
+                    pairs, batch_size=self._batch_size, show_progress_bar=False
+                )
+            except RuntimeError as error:  # from torch: out of memory, a lost device
+                raise RerankerError(f"{self.name} failed: {error}") from error
+        return np.asarray(scores, np.float64)
+
+
+def _load(model: str, device: str | None) -> Any:
+    try:
+        from sentence_transformers import CrossEncoder
+    except ImportError as error:
+        raise MissingDependencyError.of("sentence-transformers", "sentence-transformers") from error
+    try:
+        return CrossEncoder(model, device=device)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot load the reranker {model!r}: {error}. Without a network, download it "
+            "elsewhere and pass the path of its folder."
+        ) from error
+
+
+def _short_name(model: str) -> str:
+    """Return the name on the hub, or the name of the folder."""
+    return Path(model).name if Path(model).exists() else model
