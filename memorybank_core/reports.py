@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from .records import DigestKind, Memory, plain_fields
+from .record_values import plain_fields
+from .records import DigestKind, Memory
 
 Reason = Literal["missing", "changed", "extractive"]
 

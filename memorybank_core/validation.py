@@ -14,7 +14,8 @@ import numpy as np
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
 from .forgetting import ForgettingLaw
 from .protocols import LLM, Filter, Matrix
-from .records import KINDS, Kind, Memory, SearchResult, require_aware
+from .record_values import require_aware
+from .records import KINDS, Kind, Memory, SearchResult
 from .registry import LAWS, load_law, plugin_names
 from .text import without_surrogates
 

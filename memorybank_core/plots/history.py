@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
-from memorybank_core.records import Memory, require_aware
+from memorybank_core.record_values import require_aware
+from memorybank_core.records import Memory
 
 _POINTS = 400
 WIDE = 0x2E80  # characters from this code point are two columns wide and need a Chinese font

@@ -112,8 +112,8 @@ def fetch_preceding(
         for row, key in zip(rows, candidates.key[rows].tolist(), strict=True)
         if before[row] >= 0 and key in memories and _is_utterance(memories[key])
     }
-    found = store.fetch(user_id, sorted(set(keys.values())))
-    return {memories[key].id: found[other] for key, other in keys.items() if other in found}
+    preceding = store.fetch(user_id, sorted(set(keys.values())))
+    return {memories[key].id: preceding[other] for key, other in keys.items() if other in preceding}
 
 
 def _find_preceding(candidates: Candidates) -> Array:
