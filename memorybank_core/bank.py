@@ -21,6 +21,7 @@ from .context import (
     Context,
     Tokenizer,
     compose,
+    find_missing_days,
     require_max_tokens,
     token_counter,
 )
@@ -44,6 +45,7 @@ from .reports import (
     SummarizeReport,
 )
 from .rerankers import resolve_reranker
+from .search.dates import DayRange, find_named_days
 from .search.pipeline import search_memories
 from .search.ranking import Weights
 from .validation import (
@@ -368,7 +370,8 @@ class MemoryBank:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
         The text is one marked block that begins with the parts that change least. A part that
-        does not fit is omitted as a whole and listed in the result. Writes nothing; to strengthen
+        does not fit is omitted as a whole and listed in the result. If the query names a day, or a
+        span of at most a week, that has no memory, the text says so. Writes nothing; to strengthen
         the memories used, call `reinforce(context.ids, …)`. If the block appears in a later turn,
         `add` removes it.
 
@@ -391,18 +394,30 @@ class MemoryBank:
         require_count(k)
         require_max_tokens(max_tokens)
         results: list[SearchResult] = []
+        missing: Sequence[DayRange] = ()
         if query is not None:
+            now = require_moment(now)
             results = self.search(query, user_id=user_id, k=k + len(without), now=now)
+            missing = self._find_missing_days(query, user_id, results, now)
             results = [result for result in results if result.memory.id not in without][:k]
         overall = {type(item): item.text for item in self.store.digests(user_id, days=False)}
         return compose(
             results,
             portrait=overall.get(Portrait),
             summary=overall.get(Summary),
+            missing=missing,
             language=self.language,
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),
         )
+
+    def _find_missing_days(
+        self, query: str, user_id: str, results: Sequence[SearchResult], now: datetime
+    ) -> Sequence[DayRange]:
+        """Return the days that `query` names and that have no memory."""
+        today = self.day_of(now)
+        named = find_named_days(query, today=today, span=lambda: self.store.span(user_id))
+        return find_missing_days(self.store, user_id, named, results, today=today, filter=Filter())
 
     # Digest
 

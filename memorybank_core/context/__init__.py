@@ -6,6 +6,7 @@ next: recalled text never becomes a new memory. All functions are pure.
 
 from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
+from .missing_days import find_missing_days
 from .tokens import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Context",
     "Tokenizer",
     "compose",
+    "find_missing_days",
     "require_max_tokens",
     "token_counter",
     "without_recalled",

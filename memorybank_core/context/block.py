@@ -9,13 +9,16 @@ from typing import Any
 
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import SearchResult
+from memorybank_core.search.dates import DayRange
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
-from .strings import WORDING
+from .strings import WORDING, format_days
 from .tokens import require_max_tokens
 
 _SECTIONS = ("portrait", "summary", "memories")
+_DIGESTS = ("portrait", "summary")
+_MISSING = "missing"
 _SLACK = 8
 """Maximum number of tokens that a piece can save when it is counted within the block."""
 
@@ -88,6 +91,7 @@ def compose(
     *,
     portrait: str | None = None,
     summary: str | None = None,
+    missing: Sequence[DayRange] = (),
     language: str = "en",
     max_tokens: int,
     count: Callable[[str], int],
@@ -95,7 +99,8 @@ def compose(
     """Return a context of at most `max_tokens` tokens; the parts that change most come last.
 
     Every memory and digest is included whole or not at all. If not everything fits, the best
-    memory has priority, then the portrait, the summary, and the other memories by rank; smaller
+    memory has priority, then the missing days, the portrait, the summary, and the other memories
+    by rank; smaller
     pieces may take the space of one that does not fit. Memories are in chronological order, so
     the same memories always give the same text.
 
@@ -103,6 +108,7 @@ def compose(
         results: Recalled memories, best first.
         portrait: The user's portrait, if any.
         summary: The overall summary, if any.
+        missing: Days of which the text says that nothing is remembered, if it has space for that.
         language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).
@@ -114,6 +120,7 @@ def compose(
     if language not in WORDING:
         raise InvalidInputError(f"language must be one of {', '.join(WORDING)}, not {language!r}")
     pieces = _make_pieces(results, {"portrait": portrait, "summary": summary}, language)
+    pieces[1:1] = _make_missing(missing, language)
     kept, tokens = _select_pieces(pieces, language, max_tokens, count)
     dropped = [piece for piece in pieces if piece not in kept]
     return Context(
@@ -121,7 +128,7 @@ def compose(
         tokens,
         results=tuple(piece.result for piece in kept if piece.result),
         left_out=tuple(piece.result.memory.id for piece in dropped if piece.result),
-        digests_left_out=tuple(piece.section for piece in dropped if not piece.result),
+        digests_left_out=tuple(piece.section for piece in dropped if piece.section in _DIGESTS),
     )
 
 
@@ -141,6 +148,13 @@ def _make_pieces(
         if text and text.strip()
     ]
     return [*memories[:1], *known_digests, *memories[1:]]
+
+
+def _make_missing(missing: Sequence[DayRange], language: str) -> list[_Piece]:
+    """Return a piece with one line for each span of days without a memory, if there are any."""
+    wording = WORDING[language]["missing"]
+    lines = [wording.format(days=format_days(d.first, d.last, language)) for d in missing]
+    return [_Piece(_MISSING, "\n".join(lines))] if lines else []
 
 
 def _format_memory(result: SearchResult, language: str) -> str:
@@ -177,6 +191,7 @@ def _render(pieces: Sequence[_Piece], language: str) -> str:
         if bodies:
             bodies.sort(key=_sort_key)
             blocks.append("\n".join([wording[section], *(body.text for body in bodies)]))
+    blocks += [piece.text for piece in pieces if piece.section == _MISSING]
     return "\n\n".join(blocks) + f"\n{CLOSING}"
 
 

@@ -192,3 +192,13 @@ def find_days(
     mentions = _combine(mentions, lambda left, right: _join_range(left, right, text, today))
     resolved = (_resolve(mention.parts, today) for mention in mentions if not mention.weak)
     return tuple(dict.fromkeys(days for days in resolved if days))
+
+
+def find_named_days(
+    text: str, *, today: date, span: Callable[[], tuple[date, date] | None] = lambda: None
+) -> tuple[DayRange, ...]:
+    """Return the days that `text` names itself, without days before or after a day it names.
+
+    The arguments are those of `find_days`.
+    """
+    return find_days(text, today=today, span=span)

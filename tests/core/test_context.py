@@ -13,7 +13,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memorybank_core import InvalidInputError, Memory, MemoryBank, Parts, SearchResult, Turn
+from memorybank_core import (
+    DayRange,
+    InvalidInputError,
+    Memory,
+    MemoryBank,
+    Parts,
+    SearchResult,
+    Turn,
+)
 from memorybank_core.context import (
     CLOSING,
     OPENING,
@@ -154,6 +162,59 @@ def test_a_context_goes_through_json(max_tokens):
     plain = json.loads(json.dumps(context.to_dict()))
     assert Context.from_dict(plain) == context
     assert plain["ids"] == list(context.ids)
+
+
+# Days without a memory
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "line"),
+    [
+        ("en", "What did I do on 6 March?", "Nothing is remembered of 6 March 2024."),
+        ("en", "And last weekend?", "Nothing is remembered of 2 March 2024 to 3 March 2024."),
+        ("zh", "3月6日我做了什么？", "没有 2024年3月6日 的记忆。"),
+        ("zh", "上周末呢？", "没有 2024年3月2日至2024年3月3日 的记忆。"),
+    ],
+)
+def test_a_named_day_without_a_memory_is_stated(tmp_path, language, query, line):
+    with MemoryBank.open(tmp_path / "b.db", embedder="hashing", language=language) as bank:
+        bank.add([Turn("Soup.", at=MONDAY - 9 * DAY), Turn("Bread.", at=MONDAY)], user_id=USER)
+        text = bank.context(query, user_id=USER, now=MONDAY + 4 * DAY).text
+        assert f"\n\n{line}\n{CLOSING}" in text
+        assert without_recalled(f"Hello.\n{text}") == "Hello."
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "What did I do on 4 March?",  # has a memory
+        "What did I do on 1 January?",  # before the first memory
+        "What am I doing tomorrow?",
+        "What did I do in February?",  # longer than a week
+        "What is bread?",
+        "3月4日呢？",
+    ],
+)
+def test_other_days_are_not_stated(tmp_path, query):
+    with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as bank:
+        bank.add([Turn("Soup.", at=MONDAY - 40 * DAY), Turn("Bread.", at=MONDAY)], user_id=USER)
+        context = bank.context(query, user_id=USER, k=1, now=MONDAY + 4 * DAY)
+        assert "Nothing is remembered" not in context.text
+
+
+def test_a_day_whose_memories_are_archived_has_none(tmp_path):
+    with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as bank:
+        bank.add([Turn("Soup.", at=MONDAY - DAY), Turn("Bread.", "", MONDAY, "b")], user_id=USER)
+        bank.archive(["b"], user_id=USER)
+        text = bank.context("4 March?", user_id=USER, now=MONDAY + DAY).text
+        assert "Nothing is remembered of 4 March 2024." in text
+
+
+def test_missing_days_have_a_place_in_a_small_budget():
+    day = DayRange(MONDAY.date(), MONDAY.date())
+    context = composed(TALK, 400, missing=[day])
+    assert "Nothing is remembered of 4 March 2024." in context.text
+    assert composed([], missing=[day]).complete
 
 
 # The budget
