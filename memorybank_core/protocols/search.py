@@ -8,8 +8,9 @@ from datetime import date
 
 from memorybank_core.records import Kind
 from memorybank_core.search.dates import DayRange
+from memorybank_core.search.terms import TermGroup
 
-from .models import Array, Vector
+from .models import Array, Matrix, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Probe:
 
     Attributes:
         vector: The query's embedding, float32 (d,).
-        terms: The query's terms, from `search.tokenize.tokenize`.
+        terms: The query's terms, whose forms are those of `search.tokenize.tokenize`.
         days: The days that the query names.
         filter: The conditions that candidates must satisfy.
         pool: Maximum number of candidates of each signal.
@@ -38,7 +39,7 @@ class Probe:
     """
 
     vector: Vector
-    terms: Sequence[str]
+    terms: Sequence[TermGroup]
     days: Sequence[DayRange]
     filter: Filter
     pool: int
@@ -48,12 +49,16 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidates for a probe: columns of equal length n, in no particular order.
+    """The candidates for a probe: columns of length n, in no particular order, and statistics.
 
     Attributes:
         key: int64; the argument of `MemoryStore.fetch`, in the order of writing.
         similarity: float64; cosine to the query, the best of the memory's windows.
+        centred: float64; the same with the mean of the user's vectors subtracted from the query,
+            by which candidates are chosen.
         lexical: float64; BM25 with this user's term statistics.
+        counts: float32 (n, g); how often each memory has a term of `terms`.
+        length: float64; number of terms of the memory.
         pooled: bool; whether a signal found it; otherwise it is a neighbour of such a memory.
         named: int64; length in days of the shortest span that the query names and that contains
             its day, or 0.
@@ -64,11 +69,21 @@ class Candidates:
         refreshed: float64; the later of creation and last recall, seconds since 1970; infinite if
             pinned.
         strength: float64; S of the law of forgetting.
+        asks: uint8; see `Traits`.
+        flags: uint16; see `Traits`.
+        vectors: float32 (p, d); the best window of each pooled row, in the order of the rows.
+        terms: The g terms that were counted: those of the probe, or the near forms found instead.
+        frequencies: int64 (g,); number of the user's memories that have each term.
+        memories: Number of the user's memories.
+        mean_length: Mean number of terms of the user's memories.
     """
 
     key: Array
     similarity: Array
+    centred: Array
     lexical: Array
+    counts: Array
+    length: Array
     pooled: Array
     named: Array
     spoken: Array
@@ -77,3 +92,10 @@ class Candidates:
     created: Array
     refreshed: Array
     strength: Array
+    asks: Array
+    flags: Array
+    vectors: Matrix
+    terms: Sequence[TermGroup]
+    frequencies: Array
+    memories: int
+    mean_length: float

@@ -15,6 +15,7 @@ from memorybank_core.text import without_surrogates
 from .dates import find_days
 from .ranking import Weights, rank
 from .reranking import RERANKED, fetch_preceding, rerank
+from .terms import group_terms
 from .tokenize import tokenize
 
 MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
@@ -61,7 +62,7 @@ def search_memories(
     query = without_surrogates(query)
     probe = Probe(
         vector=embed_query(query),
-        terms=tokenize(query),
+        terms=group_terms(tokenize(query)),
         days=find_days(query, today=today, span=lambda: store.span(user_id)),
         filter=filter,
         pool=max(MAX_CANDIDATES, k),

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from math import inf
@@ -24,7 +24,7 @@ from math import inf
 import numpy as np
 
 from memorybank_core.errors import ConflictError, StoreClosedError
-from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore
+from memorybank_core.protocols import Filter, Matrix, MemoryStore
 from memorybank_core.records import Digest, Memory, Portrait, Summary
 from memorybank_core.search.dates import DayRange
 
@@ -36,6 +36,7 @@ from .examples import (
     LAW,
     NOON,
     NORTH,
+    ROW_COLUMNS,
     UP,
     assert_raises,
     candidates_by_id,
@@ -157,18 +158,24 @@ class StoreContract(ItemContract):
     def test_an_empty_store_finds_nothing(self) -> None:
         with self.stored() as store:
             columns = store.candidates(ADA, probe("anything", reach=6))
-            assert {len(getattr(columns, field.name)) for field in fields(Candidates)} == {0}
+            assert {len(getattr(columns, name)) for name in ROW_COLUMNS} == {0}
+            assert (len(columns.vectors), columns.frequencies.tolist()) == (0, [0])
+            assert (columns.memories, columns.mean_length) == (0, 1.0)
             assert store.fetch(ADA, []) == {}
 
     def test_columns_have_the_documented_types(self) -> None:
         dtypes = dict.fromkeys(("key", "named", "session", "place"), "int64")
         dtypes |= dict.fromkeys(("pooled", "spoken"), "bool")
-        with self.stored(turn("a"), turn("b")) as store:
-            columns = store.candidates(ADA, probe("a"))
-            for field in fields(Candidates):
-                column = getattr(columns, field.name)
-                assert column.shape == (2,), field.name
-                assert column.dtype == dtypes.get(field.name, "float64"), field.name
+        dtypes |= {"counts": "float32", "asks": "uint8", "flags": "uint16"}
+        with self.stored(turn("tea"), turn("rain")) as store:
+            columns = store.candidates(ADA, probe("tea rain cello"))
+            for name in ROW_COLUMNS:
+                column = getattr(columns, name)
+                assert column.shape == ((2, 3) if name == "counts" else (2,)), name
+                assert column.dtype == dtypes.get(name, "float64"), name
+            assert columns.vectors.shape == (2, 3)
+            assert columns.vectors.dtype == "float32"
+            assert columns.frequencies.tolist() == [1, 1, 0]
 
     def test_similarity_is_the_cosine_of_the_best_window(self) -> None:
         slanted = np.array([[0.6, 0.8, 0.0]], np.float32)

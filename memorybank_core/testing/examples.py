@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,6 +12,7 @@ from memorybank_core.errors import MemoryBankError
 from memorybank_core.forgetting import Ebbinghaus
 from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore, Probe
 from memorybank_core.records import Memory, Turn
+from memorybank_core.search.terms import group_terms
 from memorybank_core.search.tokenize import tokenize
 
 ADA, BOB = "ada@example.com", "bob"
@@ -20,6 +20,9 @@ NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
 LAW = Ebbinghaus()
 EAST, NORTH, UP = np.eye(3, dtype=np.float32)[:, None, :]
 ALL = Filter(archived=True)
+_OF_THE_SEARCH = {"vectors", "terms", "frequencies", "memories", "mean_length"}
+ROW_COLUMNS = [name for name in Candidates.__slots__ if name not in _OF_THE_SEARCH]
+"""The attributes of `Candidates` that have a row for each memory."""
 
 
 def turn(
@@ -48,7 +51,7 @@ def day(number: int) -> date:
 def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:
     """Return a probe for words and a vector; `changes` sets other attributes."""
     arguments = {"days": (), "filter": Filter(), "pool": 10, "least": 10, "reach": 0, **changes}
-    return Probe(vector=vector[0], terms=tokenize(words), **arguments)
+    return Probe(vector=vector[0], terms=group_terms(tokenize(words)), **arguments)
 
 
 def ids(memories: list[Memory]) -> list[str]:
@@ -61,9 +64,7 @@ def candidates_by_id(store: MemoryStore, user: str, search: Probe) -> dict[str, 
     columns = store.candidates(user, search)
     memories = store.fetch(user, columns.key.tolist())
     return {
-        memories[key].id: {
-            field.name: getattr(columns, field.name)[row].item() for field in fields(Candidates)
-        }
+        memories[key].id: {name: getattr(columns, name)[row].tolist() for name in ROW_COLUMNS}
         for row, key in enumerate(columns.key.tolist())
     }
 

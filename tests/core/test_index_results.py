@@ -11,7 +11,8 @@ import pytest
 
 from memorybank_core.protocols import Filter, Probe
 from memorybank_core.search.dates import DayRange
-from memorybank_core.stores.index import bm25, conversations, vectors
+from memorybank_core.search.terms import TermGroup
+from memorybank_core.stores.index import bm25, conversations, lexical_query, vectors
 from memorybank_core.stores.index.batch import IndexBatch, StateBatch, encode
 from memorybank_core.stores.index.bm25 import K1, POSTING, B, postings, term_key
 from memorybank_core.stores.index.user_index import UserIndex
@@ -28,9 +29,9 @@ SESSIONS, SPEAKERS = ("a", "b", "c", "d"), ("Ada", "Bo")
 def thresholds(request, monkeypatch):
     if request.param == "large":
         monkeypatch.setattr(vectors, "EXACT_UP_TO", 40)
-        monkeypatch.setattr(bm25, "PRUNE_FROM", 40)
-        monkeypatch.setattr(bm25, "_FREQUENT", 3)
-        monkeypatch.setattr(bm25, "_LOOKUPS", 2)
+        monkeypatch.setattr(lexical_query, "PRUNE_FROM", 40)
+        monkeypatch.setattr(lexical_query, "_FREQUENT", 3)
+        monkeypatch.setattr(lexical_query, "_LOOKUPS", 2)
     monkeypatch.setattr(bm25, "_TAIL", 300)
     monkeypatch.setattr(conversations, "_FEW", 4)
 
@@ -114,23 +115,43 @@ class Reference:
             and (filter.session is None or memory["session"] == filter.session)
         )
 
+    def lengths(self):
+        return [sum(memory["counts"].values()) for memory in self.memories]
+
+    def mean_length(self):
+        return sum(self.lengths()) / len(self.memories) or 1.0
+
+    def counts(self, terms):
+        """Return the counts of each term, shape (memories, terms)."""
+        keys = [{term_key(form) for form in group.forms} for group in terms]
+        counts = [
+            [sum(memory["counts"].get(key, 0) for key in group) for group in keys]
+            for memory in self.memories
+        ]
+        return np.array(counts).reshape(len(self.memories), len(terms))
+
     def bm25(self, terms):
-        lengths = [sum(memory["counts"].values()) for memory in self.memories]
-        mean, total = sum(lengths) / len(lengths) or 1.0, len(lengths)
+        counts, total = self.counts(terms), len(self.memories)
+        norms = K1 * (1 - B + B * np.array(self.lengths()) / self.mean_length())
         scores = np.zeros(total)
-        for key in {term_key(term) for term in terms}:
-            counts = np.array([memory["counts"].get(key, 0) for memory in self.memories])
-            frequency = np.count_nonzero(counts)
+        for group, column in zip(terms, counts.T, strict=True):
+            frequency = np.count_nonzero(column)
             idf = np.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
-            norms = K1 * (1 - B + B * np.array(lengths) / mean)
-            scores += idf * (K1 + 1) * counts / (counts + norms)
+            scores += group.weight * idf * (K1 + 1) * column / (column + norms)
         return scores
+
+    def centred(self, vector):
+        """Return the query without the mean of all vectors, of unit length."""
+        vectors = np.concatenate([memory["vectors"] for memory in self.memories])
+        centred = vector - vectors.sum(axis=0) / (len(vectors) + 20)
+        return centred / np.linalg.norm(centred)
 
     def pool(self, probe, allowed, lexical):
         size = candidates_per_signal(probe.least, probe.pool, len(self.memories))
+        centred = self.centred(probe.vector)
         by_words = [i for i in np.argsort(-lexical, kind="stable") if allowed[i] and lexical[i] > 0]
         windows = sorted(
-            (-float(vector @ probe.vector), i)
+            (-float(vector @ centred), i)
             for i, memory in enumerate(self.memories)
             if allowed[i]
             for vector in memory["vectors"]
@@ -155,7 +176,8 @@ class Reference:
 
     def candidates(self, probe):
         """Return the candidates by key: what `Candidates` has, with names instead of codes."""
-        lexical = self.bm25(probe.terms)
+        lexical, counts = self.bm25(probe.terms), self.counts(probe.terms)
+        centred, lengths = self.centred(probe.vector), self.lengths()
         allowed = [self.allowed(memory, probe.filter) for memory in self.memories]
         named = [
             min((s.days for s in probe.days if s.first <= day <= s.last), default=0)
@@ -173,12 +195,16 @@ class Reference:
                 )
                 if allowed[j] and same and abs(places[i] - places[j]) <= probe.reach:
                     chosen.add(j)
-        spoken = [name for name in SPEAKERS if name.lower() in probe.terms]
+        forms = {form for group in probe.terms for form in group.forms}
+        spoken = [name for name in SPEAKERS if name.lower() in forms]
         used = [name for name in spoken if any(m["speaker"] == name for m in self.memories)]
         return {
             self.memories[i]["key"]: {
                 "similarity": max(self.memories[i]["vectors"] @ probe.vector),
+                "centred": max(self.memories[i]["vectors"] @ centred),
                 "lexical": lexical[i],
+                "counts": counts[i].tolist(),
+                "length": lengths[i],
                 "pooled": i in pooled,
                 "named": named[i],
                 "spoken": len(used) == 1 and self.memories[i]["speaker"] == used[0],
@@ -192,7 +218,9 @@ class Reference:
 
 def make_probe(rng):
     vector = rng.normal(size=DIMENSION) + 1.0
-    terms = [*rng.choice(VOCABULARY, rng.integers(0, 5)), *rng.choice(["ada", "bo", "is"], 1)]
+    words = [*rng.choice(VOCABULARY, rng.integers(0, 9)), *rng.choice(["ada", "bo", "is"], 1)]
+    cuts = np.sort(rng.integers(0, len(words), rng.integers(0, 5)))
+    groups = [tuple(map(str, part)) for part in np.split(words, cuts) if len(part)]
     day = FIRST_DAY + timedelta(days=int(rng.integers(0, 25)))
     filters = [
         Filter(),
@@ -205,7 +233,7 @@ def make_probe(rng):
     days = (DayRange(day, day), DayRange(day - timedelta(2), day + timedelta(4)))
     return Probe(
         vector=(vector / np.linalg.norm(vector)).astype(np.float32),
-        terms=[str(term) for term in terms],
+        terms=[TermGroup(forms, weight=float(rng.choice([1.0, 0.5]))) for forms in groups],
         days=days[: rng.integers(0, 3)],
         filter=filters[rng.integers(0, len(filters))],
         pool=12,
@@ -226,12 +254,26 @@ def make_states(rng, keys):
     )
 
 
+def check_statistics(found, reference, probe):
+    assert found.terms == probe.terms
+    counts = reference.counts(probe.terms)
+    assert found.frequencies.tolist() == np.count_nonzero(counts, axis=0).tolist()
+    assert found.memories == len(reference.memories)
+    assert found.mean_length == pytest.approx(reference.mean_length())
+    by_key = {memory["key"]: memory["vectors"] for memory in reference.memories}
+    pooled = found.key[found.pooled].tolist()
+    best = [by_key[key][np.argmax(by_key[key] @ probe.vector)] for key in pooled]
+    assert found.vectors.shape == (len(pooled), DIMENSION)
+    assert found.vectors == pytest.approx(np.array(best).reshape(found.vectors.shape), abs=1e-6)
+
+
 def check(index, reference, probe):
     found, expected = index.candidates(probe), reference.candidates(probe)
     assert sorted(found.key.tolist()) == sorted(expected)
     for number, key in enumerate(found.key.tolist()):
         for name, value in expected[key].items():
             assert getattr(found, name)[number] == pytest.approx(value, abs=1e-6), (key, name)
+    check_statistics(found, reference, probe)
     by_key = {key: number for number, key in enumerate(found.key.tolist())}
     places, position = reference.places(), {m["key"]: i for i, m in enumerate(reference.memories)}
     for left in by_key:
@@ -320,6 +362,6 @@ def test_a_long_tail_is_merged_only_when_it_is_read_again(monkeypatch):
     for _ in range(2):
         index.extend(entries, np.array([len(entries)]))
         for _ in range(2):
-            index.query(["word1"])
+            index.query([TermGroup(("word1",))])
             tails.append(len(index._tail_keys))
     assert tails == [9, 0, 9, 0]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memorybank_core.search.terms import TermGroup, group_terms
 from memorybank_core.stores.index import bm25
 from memorybank_core.stores.index.bm25 import K1, POSTING, B, LexicalIndex, postings
 
@@ -17,12 +18,12 @@ documents = st.lists(st.lists(words, max_size=12), min_size=1, max_size=30)
 
 def extend(index, documents):
     blobs = [postings(document) for document in documents]
-    sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs])
+    sizes = np.array([len(blob) // POSTING.itemsize for blob in blobs], int)
     index.extend(np.frombuffer(b"".join(blobs), POSTING), sizes)
 
 
 def all_scores(index, query):
-    return index.query(query).scores(np.arange(len(index))).tolist()
+    return index.query(group_terms(query)).scores(np.arange(len(index))).tolist()
 
 
 def reference_scores(documents, query):
@@ -68,3 +69,22 @@ def test_nbytes_grows_with_the_documents():
     empty = index.nbytes
     extend(index, [["cat", "sat"]] * 100)
     assert index.nbytes > empty + 100 * 2 * 10
+
+
+@given(documents, st.lists(words, min_size=1, max_size=3, unique=True), st.integers(0, 30))
+def test_the_forms_of_a_group_count_as_one_term(documents, forms, sorted_documents):
+    index = LexicalIndex()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bm25, "_TAIL", 0)
+        extend(index, documents[:sorted_documents])
+        for _ in range(2):  # the second one sorts the postings
+            index.query([])
+        extend(index, documents[sorted_documents:])
+    query = index.query([TermGroup(tuple(forms), weight=0.5), TermGroup(("dog",))])
+    as_one = [["cat" if word in forms else "other" for word in document] for document in documents]
+    positions = np.arange(len(documents))
+    counts = [[document.count("cat"), 0] for document in as_one]
+    assert query.counts(positions).tolist() == counts
+    assert query.frequencies.tolist() == [sum(count > 0 for count, _ in counts), 0]
+    expected = [score / 2 for score in reference_scores(as_one, ["cat"])]
+    assert query.scores(positions).tolist() == pytest.approx(expected, abs=1e-5)

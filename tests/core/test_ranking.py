@@ -1,5 +1,7 @@
 """Ranking: the sum of the parts, neighbours, dates, and old memories that match exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,8 +27,16 @@ def candidates(similarity, lexical=None, **columns):
         "created": np.arange(n, dtype=float),
         "refreshed": np.arange(n, dtype=float),
         "strength": np.ones(n),
+        "centred": np.array(similarity, float),
+        "counts": np.zeros((n, 0), np.float32),
+        "length": np.ones(n),
+        "asks": np.zeros(n, np.uint8),
+        "flags": np.zeros(n, np.uint16),
+        "vectors": np.zeros((n, 2), np.float32),
+        "frequencies": np.zeros(0, np.int64),
     }
-    return Candidates(**(defaults | {k: np.array(v) for k, v in columns.items()}))
+    columns = defaults | {k: np.array(v) for k, v in columns.items()}
+    return Candidates(**columns, terms=(), memories=n, mean_length=1.0)
 
 
 def order(columns, retention=None, weights=WEIGHTS, k=10):
@@ -134,7 +144,14 @@ def test_the_order_of_the_candidates_does_not_matter(rows):
     columns = candidates(
         similarity, lexical, named=named, spoken=spoken, session=session, pooled=pooled
     )
-    flipped = Candidates(**{name: getattr(columns, name)[::-1] for name in Candidates.__slots__})
+    flipped = replace(
+        columns,
+        **{
+            name: value[::-1]
+            for name in Candidates.__slots__
+            if isinstance(value := getattr(columns, name), np.ndarray)
+        },
+    )
     original, reversed_ = (
         rank(columns, retention, 5, WEIGHTS),
         rank(flipped, retention[::-1], 5, WEIGHTS),

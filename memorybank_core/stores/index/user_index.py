@@ -11,15 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.ma  # np.unique loads it on first use, which would delay a search
 
-from memorybank_core.protocols import Array, Candidates, Filter, Probe
+from memorybank_core.protocols import Array, Candidates, Filter, Probe, Vector
 from memorybank_core.records import KINDS
+from memorybank_core.search.terms import TermGroup
 from memorybank_core.stores.rules import candidates_per_signal, named_span_lengths, named_speaker
 
 from .arrays import GrowingArray
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
 from .conversations import ConversationOrder
-from .vectors import Products, VectorIndex
+from .vectors import Products, VectorIndex, inner_products
 
 COLUMNS = {
     "key": np.int64,
@@ -37,6 +38,7 @@ COLUMNS = {
 """The columns of a memory; times in seconds since 1970, `first` is its first vector, and names are
 codes."""
 
+_PRIOR = 20  # vectors of mean zero that count besides the user's
 _NAME_BYTES = 150  # of a name and its code, about
 
 UNKNOWN = -2
@@ -54,6 +56,7 @@ class UserIndex:
         self._conversations = ConversationOrder()
         self._columns = {name: GrowingArray(dtype) for name, dtype in COLUMNS.items()}
         self._owner = GrowingArray(np.int32)  # vector -> its memory's position
+        self._sum = np.zeros(dimension)  # of the vectors
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
 
@@ -66,7 +69,7 @@ class UserIndex:
         columns = sum(column.nbytes for column in (*self._columns.values(), self._owner))
         names = _NAME_BYTES * (len(self._sessions) + len(self._speakers))
         parts = self._vectors.nbytes + self._lexical.nbytes + self._conversations.nbytes
-        return columns + names + parts
+        return columns + names + parts + self._sum.nbytes
 
     @property
     def last_key(self) -> int:
@@ -103,6 +106,7 @@ class UserIndex:
             column.extend(values[name])
         self._owner.extend(np.repeat(positions, batch.windows))
         self._vectors.extend(batch.vectors)
+        self._sum += batch.vectors.sum(axis=0, dtype=np.float64)
         self._lexical.extend(batch.postings, batch.terms)
 
     def truncate(self, key: int) -> None:
@@ -111,6 +115,7 @@ class UserIndex:
         if size == len(self):
             return
         vectors = int(self._values("first")[size])
+        self._sum -= self._vectors.sum(vectors)
         self._vectors.truncate(vectors)
         self._owner.truncate(vectors)
         self._lexical.truncate(size)
@@ -138,7 +143,8 @@ class UserIndex:
         """
         self._conversations.refresh(*map(self._values, ("session", "created", "utterances")))
         allowed = self._filter_mask(probe.filter)
-        products, lexical = self._vectors.products(probe.vector), self._lexical.query(probe.terms)
+        centred = self._centre(probe.vector)
+        products, lexical = self._vectors.products(centred), self._lexical.query(probe.terms)
         pooled = np.zeros(len(self), bool)
         size = candidates_per_signal(probe.least, probe.pool, len(self))
         for mask in self._searched(probe, allowed):
@@ -146,10 +152,16 @@ class UserIndex:
             pooled[self._find_nearest(products, size, mask)] = True
         chosen = self._add_neighbours(pooled, probe.reach, allowed)
         speaker = self._find_named_speaker(probe.terms)
+        windows, counts = self._windows(chosen)
+        matrix = self._vectors.take(windows)
+        similarity, best = best_windows(inner_products(matrix, probe.vector), counts)
         return Candidates(
             key=self._values("key")[chosen],
-            similarity=self._best_windows(products, chosen),
+            similarity=similarity,
+            centred=best_windows(inner_products(matrix, centred), counts)[0],
             lexical=lexical.scores(chosen),
+            counts=lexical.counts(chosen),
+            length=self._lexical.lengths[chosen].astype(np.float64),
             pooled=pooled[chosen],
             named=named_span_lengths(self._values("day")[chosen], probe.days),
             spoken=self._values("speaker")[chosen] == speaker,
@@ -158,6 +170,13 @@ class UserIndex:
             created=self._values("created")[chosen],
             refreshed=self._values("refreshed")[chosen],
             strength=self._values("strength")[chosen],
+            asks=np.zeros(len(chosen), np.uint8),
+            flags=np.zeros(len(chosen), np.uint16),
+            vectors=matrix[best[pooled[chosen]]],
+            terms=lexical.groups,
+            frequencies=lexical.frequencies,
+            memories=len(self),
+            mean_length=self._lexical.mean_length,
         )
 
     def _forget_unused_names(self) -> None:
@@ -195,9 +214,10 @@ class UserIndex:
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 
-    def _find_named_speaker(self, terms: Sequence[str]) -> int:
+    def _find_named_speaker(self, terms: Sequence[TermGroup]) -> int:
         """Return the code of the only speaker named by these query terms, or UNKNOWN."""
-        name = named_speaker(terms, self._speakers)
+        forms = (form for group in terms for form in group.forms)
+        name = named_speaker(forms, self._speakers)
         return UNKNOWN if name is None else self._speakers[name]
 
     def _find_nearest(self, products: Products, size: int, allowed: Array | None) -> Array:
@@ -221,14 +241,40 @@ class UserIndex:
         chosen[self._conversations.around(np.flatnonzero(pooled), reach, session)] = True
         return np.flatnonzero(chosen if allowed is None else chosen & allowed)
 
-    def _best_windows(self, products: Products, chosen: Array) -> Array:
-        """Return the cosine of each chosen memory's best window, float64."""
+    def _windows(self, chosen: Array) -> tuple[Array, Array | None]:
+        """Return the vectors of the chosen memories in their order, and the number of each.
+
+        The numbers are None if each memory has one vector.
+        """
         if len(self._owner) == len(self) or not len(chosen):
-            return products.at(chosen).astype(np.float64)
+            return chosen, None
         first = self._values("first")
         following = np.minimum(chosen + 1, len(self) - 1)
         ends = np.where(following > chosen, first[following], len(self._owner))
         counts = ends - first[chosen]
         starts = np.cumsum(counts) - counts
-        rows = np.repeat(first[chosen] - starts, counts) + np.arange(counts.sum())
-        return np.maximum.reduceat(products.at(rows), starts).astype(np.float64)
+        return np.repeat(first[chosen] - starts, counts) + np.arange(counts.sum()), counts
+
+    def _centre(self, vector: Vector) -> Vector:
+        """Return a query without the direction that the user's vectors share, of unit length.
+
+        The constant keeps a small bank, whose mean is uncertain, near the query itself.
+        """
+        centred = vector - self._sum / (len(self._owner) + _PRIOR)
+        length = float(np.linalg.norm(centred))
+        return (centred / length if length else centred).astype(np.float32)
+
+
+def best_windows(products: Array, counts: Array | None) -> tuple[Array, Array]:
+    """Return the largest product of each memory, float64 (n,), and its place in `products`.
+
+    Args:
+        products: The products of all windows, memory by memory.
+        counts: Number of windows of each memory, or None for one each.
+    """
+    if counts is None:
+        return products.astype(np.float64), np.arange(len(products))
+    best = np.maximum.reduceat(products, np.cumsum(counts) - counts)
+    places = np.flatnonzero(products == np.repeat(best, counts))
+    owners = np.repeat(np.arange(len(counts)), counts)[places]
+    return best.astype(np.float64), places[np.unique(owners, return_index=True)[1]]

@@ -52,6 +52,7 @@ class VectorIndex:
     """Vectors of n windows, in the order of adding."""
 
     def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
         self._floats = GrowingArray(np.float32, dimension)
         self._quantized: _QuantizedVectors | None = None
 
@@ -89,6 +90,20 @@ class VectorIndex:
         """Drop all vectors but those that are `kept`, bool (n,)."""
         (self._floats if self._quantized is None else self._quantized).compress(kept)
 
+    def take(self, rows: Array) -> Matrix:
+        """Return these vectors, float32 (n, d)."""
+        if self._quantized is None:
+            return self._floats.values.take(rows, 0)
+        return self._quantized.take(rows)
+
+    def sum(self, start: int) -> Array:
+        """Return the sum of the vectors from this one on, float64 (d,)."""
+        total = np.zeros(self._dimension)
+        for first in range(start, len(self), _CHUNK):
+            rows = np.arange(first, min(first + _CHUNK, len(self)))
+            total += self.take(rows).sum(axis=0, dtype=np.float64)
+        return total
+
     def products(self, query: Vector) -> Products:
         """Return the inner products with a query, float32 (d,)."""
         if self._quantized is None:
@@ -97,10 +112,9 @@ class VectorIndex:
 
     def _quantize(self) -> _QuantizedVectors:
         if self._quantized is None:
-            dimension = self._floats.values.shape[1]
-            self._quantized = _QuantizedVectors(dimension)
+            self._quantized = _QuantizedVectors(self._dimension)
             self._quantized.extend(self._floats.values)
-            self._floats = GrowingArray(np.float32, dimension)
+            self._floats = GrowingArray(np.float32, self._dimension)
         return self._quantized
 
 
@@ -210,6 +224,14 @@ class _QuantizedVectors:
         products += inner_products(coarse, query)
         products *= np.float32(self._step)
         return products
+
+    def take(self, rows: Array) -> Matrix:
+        """Return these vectors, float32 (n, d)."""
+        vectors: Matrix = self._fine.values.take(rows, 0).astype(np.float32)
+        vectors /= np.float32(_FINE_LEVELS)
+        vectors += (self._codes.take(rows, 0) ^ _ZERO_CODE).view(np.int8)
+        vectors *= np.float32(self._step)
+        return vectors
 
     @property
     def _codes(self) -> Array:

@@ -1,0 +1,26 @@
+"""Terms of a query: words whose forms count as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TermGroup:
+    """Forms of one word, which lexical search counts as one term.
+
+    Attributes:
+        forms: The forms, as `tokenize` returns them, such as ("go", "went", "gone").
+        weight: Factor of its score.
+        near: Whether the forms only resemble what the query has, which the user never used.
+    """
+
+    forms: tuple[str, ...]
+    weight: float = 1.0
+    near: bool = False
+
+
+def group_terms(terms: Iterable[str]) -> list[TermGroup]:
+    """Return a group of one form for each distinct term, in their order."""
+    return [TermGroup((term,)) for term in dict.fromkeys(terms)]
