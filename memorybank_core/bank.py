@@ -22,6 +22,7 @@ from .context import (
     Tokenizer,
     compose,
     find_missing_days,
+    memories_within,
     require_max_tokens,
     token_counter,
 )
@@ -361,7 +362,7 @@ class MemoryBank:
         query: str | None,
         *,
         user_id: str,
-        k: int = 5,
+        k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
         now: datetime | None = None,
         tokenizer: Tokenizer | None = None,
@@ -369,16 +370,16 @@ class MemoryBank:
     ) -> Context:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
-        The text is one marked block that begins with the parts that change least. A part that
-        does not fit is omitted as a whole and listed in the result. If the query names a day, or a
-        span of at most a week, that has no memory, the text says so. Writes nothing; to strengthen
-        the memories used, call `reinforce(context.ids, …)`. If the block appears in a later turn,
-        `add` removes it.
+        The text is one marked block that begins with the parts that change least. By default, the
+        best memories fill the budget. A part that does not fit is omitted as a whole and listed in
+        the result. If the query names a day, or a span of at most a week, that has no memory, the
+        text says so. Writes nothing; to strengthen the best of the memories used, call
+        `reinforce(context.best_ids, …)`. If the block appears in a later turn, `add` removes it.
 
         Args:
             query: The user's message; None gives portrait and summary only.
             user_id: The user.
-            k: Maximum number of memories, 1 or more.
+            k: Maximum number of memories, 1 or more; None takes as many as fit.
             max_tokens: Maximum length of the text.
             now: The time that relative days and forgetting refer to; default the present.
             tokenizer: Counts tokens: a function that returns the tokens of a text or their
@@ -391,8 +392,10 @@ class MemoryBank:
             EmbedderError: If the embedder failed or returned a vector that cannot be used.
         """
         require_user(user_id)
-        require_count(k)
         require_max_tokens(max_tokens)
+        if k is None:
+            k = memories_within(max_tokens)
+        require_count(k)
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
         if query is not None:

@@ -9,7 +9,15 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from .bank import MemoryBank
-from .context import CLOSING, CONTEXT_TOKENS, OPENING, require_max_tokens, token_counter
+from .context import (
+    CLOSING,
+    CONTEXT_TOKENS,
+    OPENING,
+    REINFORCED,
+    memories_within,
+    require_max_tokens,
+    token_counter,
+)
 from .context.markers import without_markers
 from .context.strings import WORDING as CONTEXT_STRINGS
 from .records import Memory, SearchResult, Turn
@@ -72,16 +80,19 @@ class MemoryTools:
 
     Args:
         bank: The bank.
-        k: Maximum number of memories that `recall` returns, 1 or more.
+        k: Maximum number of memories that `recall` returns, 1 or more; None takes as many as fit.
         max_tokens: Maximum total length of these memories.
 
     Raises:
         InvalidInputError: If an argument is not valid.
     """
 
-    def __init__(self, bank: MemoryBank, *, k: int = 5, max_tokens: int = CONTEXT_TOKENS) -> None:
-        require_count(k)
+    def __init__(
+        self, bank: MemoryBank, *, k: int | None = None, max_tokens: int = CONTEXT_TOKENS
+    ) -> None:
         require_max_tokens(max_tokens)
+        if k is not None:
+            require_count(k)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._wording = WORDING[bank.language]
 
@@ -95,10 +106,11 @@ class MemoryTools:
         return ToolReply(self._wording["remembered" if ids else "nothing_new"].format(id=id), ids)
 
     def recall(self, query: str, *, user_id: str) -> ToolReply:
-        """Return the memories for `query` as one marked block, and reinforce them."""
-        results = self._bank.search(query, user_id=user_id, k=self._k)
+        """Return the memories for `query` as one marked block, and reinforce the best."""
+        k = self._k or memories_within(self._max_tokens)
+        results = self._bank.search(query, user_id=user_id, k=k)
         fitting = self._select_fitting(results)
-        self._bank.reinforce([result for result, _ in fitting], user_id=user_id)
+        self._bank.reinforce([result for result, _ in fitting[:REINFORCED]], user_id=user_id)
         lines = [line for _, line in fitting]
         if lines:
             intro = CONTEXT_STRINGS[self._bank.language]["intro"]

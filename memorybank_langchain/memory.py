@@ -41,7 +41,7 @@ class MemoryBankMemory(BaseMemory):
             message with the recalled context.
         human_prefix: Name of the user in the string.
         ai_prefix: Name of the companion in the string.
-        k: Maximum number of recalled memories.
+        k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled context, without the latest turns.
         recent: Number of latest turns to include verbatim; they are excluded from recall.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
@@ -61,7 +61,7 @@ class MemoryBankMemory(BaseMemory):
     return_messages: bool = False
     human_prefix: str = "Human"
     ai_prefix: str = "AI"
-    k: int = Field(5, ge=1)
+    k: int | None = Field(None, ge=1)
     max_tokens: int = Field(CONTEXT_TOKENS, ge=1)
     recent: int = Field(4, ge=0)
     tokenizer: Any = None
@@ -84,7 +84,7 @@ class MemoryBankMemory(BaseMemory):
         query = self._extract_query(inputs)
         latest = self.bank.timeline(**self._timeline_options())
         context = self.bank.context(query or None, **self._context_options(latest))
-        self.bank.reinforce(context.ids, **self._reinforce_options(query, latest))
+        self.bank.reinforce(context.best_ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format_variable(context, latest)}
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class MemoryBankMemory(BaseMemory):
         query = self._extract_query(inputs)
         latest = await self.bank.atimeline(**self._timeline_options())
         context = await self.bank.acontext(query or None, **self._context_options(latest))
-        await self.bank.areinforce(context.ids, **self._reinforce_options(query, latest))
+        await self.bank.areinforce(context.best_ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format_variable(context, latest)}
 
     def save_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:

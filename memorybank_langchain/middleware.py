@@ -22,7 +22,13 @@ from memorybank_core import (
     MemoryBank,
     MemoryBankError,
 )
-from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
+from memorybank_core.context import (
+    CONTEXT_TOKENS,
+    REINFORCED,
+    Tokenizer,
+    require_max_tokens,
+    token_counter,
+)
 from memorybank_core.validation import require_count, require_user
 
 from .agent_state import (
@@ -70,7 +76,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
 
     Args:
         bank: Bank that holds the memories.
-        k: Maximum number of recalled memories, 1 or more.
+        k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
         user_id_key: Attribute or key of the user's id.
@@ -86,13 +92,14 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         self,
         bank: MemoryBank,
         *,
-        k: int = 5,
+        k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
         tokenizer: Tokenizer | None = None,
         user_id_key: str = "user_id",
     ) -> None:
         super().__init__()
-        require_count(k)
+        if k is not None:
+            require_count(k)
         require_max_tokens(max_tokens)
         self.bank, self.k, self.max_tokens, self.user_id_key = bank, k, max_tokens, user_id_key
         token_counter(tokenizer)  # raises if it is not a tokenizer
@@ -146,7 +153,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             with _report_failure("store the turn", turn, config):
                 self.bank.add([to_turn(turn)], user_id=turn["user_id"], replace=True)
         with _report_failure("strengthen the recalled memories", turn, config):
-            self.bank.reinforce(turn["ids"], user_id=turn["user_id"], turn=turn["id"])
+            self.bank.reinforce(turn["ids"][:REINFORCED], user_id=turn["user_id"], turn=turn["id"])
         return {"memorybank": turn}
 
     async def aafter_agent(

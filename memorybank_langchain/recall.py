@@ -41,7 +41,7 @@ class InputRecaller:
     bank: MemoryBank
     user_id: str | None
     input_key: str
-    k: int
+    k: int | None
     max_tokens: int
     recent: int = 0
 

@@ -38,7 +38,7 @@ def with_memory(
     history_key: str | None = None,
     output_key: str = "output",
     session: str | None = None,
-    k: int = 5,
+    k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     recent: int = 6,
     on_recall: Callable[[Context], object] | None = None,
@@ -66,7 +66,7 @@ def with_memory(
         output_key: Key of the answer if the chain returns a dictionary.
         session: The conversation; None reads `thread_id` or `session_id` of the config, and
             without them uses one conversation per day.
-        k: Maximum number of recalled memories, 1 or more.
+        k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
         recent: Number of latest turns at `history_key`, 1 or more.
         on_recall: Called with the recalled context before the chain is called, for example to
@@ -98,7 +98,7 @@ def recalled(
     *,
     user_id: str | None = None,
     input_key: str = "input",
-    k: int = 5,
+    k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> Runnable[Any, str]:
     """Return a chain step that returns the text recalled for its input and writes nothing.
@@ -219,7 +219,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
             )
         self._store(turn, "".join(pieces))
         bank, recall = self._recaller.bank, turn.recall
-        bank.reinforce(recall.context.ids, user_id=recall.user_id, turn=turn.id)
+        bank.reinforce(recall.context.best_ids, user_id=recall.user_id, turn=turn.id)
 
     def _end_early(self, turn: _PendingTurn, texts: Sequence[str | None]) -> None:
         if any(texts):

@@ -24,14 +24,14 @@ def memory_tools(
     bank: MemoryBank,
     *,
     user_id: str | None = None,
-    k: int = 5,
+    k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
 ) -> list[BaseTool]:
     """Return the tools `remember`, `recall` and `forget`, described in the language of the bank.
 
-    The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
-    as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
-    that" expects it. If a person should confirm first, use LangChain's
+    The model cannot choose the user. `recall` strengthens the best memories it returns, and marks
+    them as data. `forget` deletes permanently, as `bank.delete` does, because a user who says
+    "forget that" expects it. If a person should confirm first, use LangChain's
     `HumanInTheLoopMiddleware`, or omit the tool. If every turn is stored anyway, `recall` and
     `forget` are enough.
 
@@ -39,7 +39,8 @@ def memory_tools(
         bank: Bank that holds the memories.
         user_id: User the memories belong to; None reads `user_id` from the run's context (a
             dictionary or an object), or without it `config["configurable"]["user_id"]`.
-        k: Maximum number of memories that `recall` returns, 1 or more.
+        k: Maximum number of memories that `recall` returns, 1 or more; None takes as
+            many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:

@@ -35,7 +35,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         name: Name of the block within the memory.
         bank: Bank that stores the turns.
         user_id: User the memories belong to.
-        k: Maximum number of recalled memories.
+        k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
 
@@ -48,7 +48,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     name: str = "MemoryBank"
     bank: MemoryBank = Field(exclude=True)
     user_id: str = Field(min_length=1)
-    k: int = Field(default=5, ge=1)
+    k: int | None = Field(default=None, ge=1)
     max_tokens: int = Field(default=CONTEXT_TOKENS, ge=1)
     tokenizer: Any = Field(default=None, exclude=True)
 
@@ -124,7 +124,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             without=in_prompt,
         )
         turn = _find_turn_id(query, session, latest)
-        self.bank.reinforce(context.ids, user_id=self.user_id, turn=turn)
+        self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=turn)
         return context.text
 
     def _read_latest(self, session: str | None, last: int) -> list[StoredMemory]:
@@ -164,7 +164,7 @@ def memory_with_bank(
     user_id: str,
     session: str | None = None,
     *,
-    k: int = 5,
+    k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     **options: Any,
 ) -> Memory:
@@ -178,7 +178,7 @@ def memory_with_bank(
         bank: Bank that stores the turns.
         user_id: User the memories belong to.
         session: Name of the conversation; None begins a new one.
-        k: Maximum number of recalled memories.
+        k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
         **options: Options of `Memory.from_defaults`, including further `memory_blocks`.
 

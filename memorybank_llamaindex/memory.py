@@ -60,7 +60,7 @@ class MemoryBankMemory(BaseMemory):
         user_id: User the memory belongs to.
         session: Conversation that turns are stored in and that the latest turns come from; recall
             covers all conversations. None treats all turns of the user as one conversation.
-        k: Maximum number of recalled memories.
+        k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text, without the latest messages.
         token_limit: Maximum length of the latest messages, in tokens; the last turn is always
             included.
@@ -75,7 +75,7 @@ class MemoryBankMemory(BaseMemory):
 
     user_id: str = Field(min_length=1)
     session: str | None = Field(None, min_length=1)
-    k: int = Field(5, ge=1)
+    k: int | None = Field(None, ge=1)
     max_tokens: int = Field(CONTEXT_TOKENS, ge=1)
     token_limit: int = Field(TOKEN_LIMIT, ge=1)
     tokenizer: Any = Field(None, exclude=True)
@@ -96,7 +96,7 @@ class MemoryBankMemory(BaseMemory):
         bank: MemoryBank,
         user_id: str,
         session: str | None = None,
-        k: int = 5,
+        k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
         token_limit: int = TOKEN_LIMIT,
         tokenizer: Tokenizer | None = None,
@@ -108,7 +108,7 @@ class MemoryBankMemory(BaseMemory):
             user_id: User the memory belongs to.
             session: Conversation that turns are stored in; None treats all turns of the user as
                 one conversation.
-            k: Maximum number of recalled memories.
+            k: Maximum number of recalled memories; None takes as many as fit.
             max_tokens: Maximum length of the recalled text.
             token_limit: Maximum length of the latest messages, in tokens.
             tokenizer: Counts tokens, as in `MemoryBank.context`.
@@ -272,5 +272,5 @@ class MemoryBankMemory(BaseMemory):
             tokenizer=self.tokenizer,
             without={turn.id for turn in latest if turn.id},
         )
-        self.bank.reinforce(context.ids, user_id=self.user_id, turn=id)
+        self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=id)
         return TurnRecall(turn=id, query=query, block=context.text, ids=list(context.ids))

@@ -13,7 +13,7 @@ from llama_index.core.workflow import Context
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from memorybank_core import InvalidInputError, MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, REINFORCED
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 from memorybank_core.validation import require_user
 
@@ -28,17 +28,18 @@ class MemoryBankToolSpec(BaseToolSpec):
     `MemoryBankToolSpec(bank, user_id=...).to_tool_list()`, or `to_tool_list(["recall"])` for some
     of them.
 
-    The model cannot choose the user. `recall` strengthens the memories it returns, and marks them
-    as data. `forget` deletes permanently, as `bank.delete` does, because a user who says "forget
-    that" expects it. If a person should confirm first, omit the tool. If every turn is stored
-    anyway, `recall` and `forget` are enough.
+    The model cannot choose the user. `recall` strengthens the best memories it returns, and marks
+    them as data. `forget` deletes permanently, as `bank.delete` does, because a user who says
+    "forget that" expects it. If a person should confirm first, omit the tool. If every turn is
+    stored anyway, `recall` and `forget` are enough.
 
     Args:
         bank: Bank that holds the memories.
         user_id: User the memories belong to; None reads `user_id` from the workflow's context, set
             by `await ctx.store.set("user_id", ...)`. The tools then work only in a workflow.
         session: Conversation of the texts that `remember` stores; None uses one per day.
-        k: Maximum number of memories that `recall` returns, 1 or more.
+        k: Maximum number of memories that `recall` returns, 1 or more; None takes as
+            many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
 
     Raises:
@@ -52,7 +53,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         *,
         user_id: str | None = None,
         session: str | None = None,
-        k: int = 5,
+        k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
     ) -> None:
         if user_id is not None:
@@ -93,7 +94,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         result = self._tools.recall(query, user_id=user_id)
         events.emit_recalled(user_id, query, result.ids)
         if result.ids:
-            events.emit_reinforced(user_id, result.ids)
+            events.emit_reinforced(user_id, result.ids[:REINFORCED])
         return result.text
 
     def _forget(self, id: str, user_id: str) -> str:

@@ -4,19 +4,27 @@ The context is one marked block, so that `without_recalled` can remove it from w
 next: recalled text never becomes a new memory. All functions are pure.
 """
 
-from .block import Context, compose
+from .block import REINFORCED, Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
-from .tokens import CONTEXT_TOKENS, Tokenizer, require_max_tokens, token_counter
+from .tokens import (
+    CONTEXT_TOKENS,
+    Tokenizer,
+    memories_within,
+    require_max_tokens,
+    token_counter,
+)
 
 __all__ = [
     "CLOSING",
     "CONTEXT_TOKENS",
     "OPENING",
+    "REINFORCED",
     "Context",
     "Tokenizer",
     "compose",
     "find_missing_days",
+    "memories_within",
     "require_max_tokens",
     "token_counter",
     "without_recalled",

@@ -19,6 +19,11 @@ from .tokens import require_max_tokens
 _SECTIONS = ("portrait", "summary", "memories")
 _DIGESTS = ("portrait", "summary")
 _MISSING = "missing"
+REINFORCED = 5
+"""Maximum number of memories that the recall of one turn strengthens.
+
+A memory strengthened in every turn would never fade, so a full prompt strengthens only its best.
+"""
 _SLACK = 8
 """Maximum number of tokens that a piece can save when it is counted within the block."""
 
@@ -43,8 +48,13 @@ class Context:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the memories in the text, best first, for `MemoryBank.reinforce`."""
+        """Ids of the memories in the text, best first."""
         return tuple(result.memory.id for result in self.results)
+
+    @property
+    def best_ids(self) -> tuple[str, ...]:
+        """Ids of the best memories in the text, at most five, for `MemoryBank.reinforce`."""
+        return self.ids[:REINFORCED]
 
     @property
     def complete(self) -> bool:

@@ -13,6 +13,11 @@ from memorybank_core.errors import InvalidInputError
 CONTEXT_TOKENS = 1500
 """Default maximum length of a context, in tokens."""
 
+_SHORT_MEMORY = 30
+"""Tokens of a short memory with its date and speaker, as estimated."""
+_FEWEST, _MOST = 5, 200
+"""Minimum and maximum number of memories that a budget asks for."""
+
 _LETTERS_AND_SPACE = f"{ascii_letters} ".encode()
 _ASCII = bytes(range(128))
 
@@ -69,6 +74,11 @@ def require_max_tokens(max_tokens: int) -> None:
         raise InvalidInputError(
             f"max_tokens must be a whole number of 1 or more, not {max_tokens!r}"
         )
+
+
+def memories_within(max_tokens: int) -> int:
+    """Return how many memories to search for to fill `max_tokens` tokens even if all are short."""
+    return min(max(max_tokens // _SHORT_MEMORY, _FEWEST), _MOST)
 
 
 def _to_count(tokens: Any) -> int:

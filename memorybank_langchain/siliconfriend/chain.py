@@ -32,7 +32,7 @@ def siliconfriend(
     care: str | None = None,
     brief: bool = False,
     session: str | None = None,
-    k: int = 5,
+    k: int | None = None,
     recent: int = 6,
     max_tokens: int = CONTEXT_TOKENS,
     on_recall: Callable[[Context], object] | None = None,
@@ -53,7 +53,7 @@ def siliconfriend(
         brief: Whether to use the short prompt for tiny models, as in `persona`.
         session: Name of the conversation; None uses `thread_id` of each call's config, or one
             conversation per day.
-        k: Maximum number of recalled memories.
+        k: Maximum number of recalled memories; None takes as many as fit.
         recent: Number of latest turns included verbatim.
         max_tokens: Maximum length of the recalled text.
         on_recall: Called with the recalled context before the model is called.

@@ -114,7 +114,7 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
     window = _find_context_window(model)
     if window is None or window >= _SMALL_WINDOW:
         return {}
-    return {"max_tokens": window // 4, "recent": 3, "k": 3}
+    return {"max_tokens": window // 4, "recent": 3}
 
 
 def is_tiny(model: BaseChatModel) -> bool:

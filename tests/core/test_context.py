@@ -25,8 +25,10 @@ from memorybank_core import (
 from memorybank_core.context import (
     CLOSING,
     OPENING,
+    REINFORCED,
     Context,
     compose,
+    memories_within,
     require_max_tokens,
     token_counter,
     without_recalled,
@@ -668,3 +670,29 @@ def test_without_a_query_the_digests_stand_alone(bank):
         True,
         False,
     )
+
+
+@pytest.fixture
+def talkative(bank):
+    texts = ("She practised the cello for an hour.", "How was it?")
+    turns = [Turn(*texts, MONDAY + n * DAY) for n in range(60)]
+    bank.add(turns, user_id=USER)
+    return bank
+
+
+@pytest.mark.parametrize("budget", [250, 500, 1500])
+def test_the_best_memories_fill_the_budget(talkative, budget):
+    context = talkative.context("cello", user_id=USER, max_tokens=budget, now=MONDAY)
+    assert budget - 40 < context.tokens <= budget
+    assert len(talkative.context("cello", user_id=USER, k=3, max_tokens=budget).ids) == 3
+
+
+def test_a_turn_strengthens_only_the_best_memories_of_a_full_prompt(talkative):
+    context = talkative.context("cello", user_id=USER, now=MONDAY)
+    assert len(context.ids) > REINFORCED == len(context.best_ids)
+    assert context.best_ids == context.ids[:REINFORCED]
+
+
+def test_a_budget_asks_for_a_limited_number_of_memories():
+    counts = [memories_within(budget) for budget in (1, 250, 1500, 3000, 10**9)]
+    assert counts == [5, 8, 50, 100, 200]

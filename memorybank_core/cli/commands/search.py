@@ -25,6 +25,7 @@ from memorybank_core.terminal import (
 )
 
 INDENT = 4  # columns
+_MAX_OMITTED = 5  # maximum number of listed parts that had no room
 
 
 def search(
@@ -76,7 +77,10 @@ def context(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="New message of the user.")],
     *,
     user: options.User,
-    k: Annotated[int, typer.Option("-k", help="Maximum number of memories.")] = 5,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", help="Maximum number of memories; by default as many as fit."),
+    ] = None,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", help="Maximum length in tokens, which are estimated.")
     ] = CONTEXT_TOKENS,
@@ -102,7 +106,8 @@ def context(
     out = console()
     out.print(clean(block.text) or "nothing is known", soft_wrap=True)
     if not block.complete:
-        left_out = ", ".join(map(clean, (*block.digests_left_out, *block.left_out)))
+        omitted = [clean(name) for name in (*block.digests_left_out, *block.left_out)]
+        left_out = ", ".join(omitted[:_MAX_OMITTED]) + (", …" if omitted[_MAX_OMITTED:] else "")
         out.print(Text(f"no room for: {left_out}", style="yellow"), soft_wrap=True)
 
 

@@ -23,9 +23,6 @@ from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 
 from .judges import Submission
 
-DEFAULT_K = 5
-"""Default for the maximum number of recalled memories; lower for a small host."""
-
 _PATIENCE = 600.0  # seconds without output; no user is waiting
 
 
@@ -53,13 +50,13 @@ class EvaluatedHost:
     Args:
         model: The chat model.
         bank: Bank with the histories; nothing is written to it.
-        k: Maximum number of recalled memories; None uses a number that suits the model.
+        k: Maximum number of recalled memories; None takes as many as fit, or suit a tiny model.
     """
 
     def __init__(self, model: BaseChatModel, bank: MemoryBank, k: int | None = None) -> None:
         options = budget(model)
         self._bank, self._brief = bank, bool(options.get("brief"))
-        self._k = k or options.get("k", DEFAULT_K)
+        self._k: int | None = k or options.get("k")
         self._max_tokens = options.get("max_tokens", CONTEXT_TOKENS)
         stoppable = StoppableModel(fit_to_window(model), _PATIENCE, threading.Event())
         self._chain = PROMPT | stoppable | StrOutputParser()

@@ -45,7 +45,8 @@ def evaluate(
         judge: A `ModelJudge`, a `HumanJudge`, or another implementation of `Judge`.
         language: "en" or "zh".
         embedder: Name of an embedder, or an embedder; None uses the best one installed.
-        k: Maximum number of recalled memories; None uses 5, and fewer for a small host.
+        k: Maximum number of recalled memories; None takes as many as fit, or suit a tiny
+            host.
         digest: Whether each host first digests the days, so that prompts have a portrait and a
             summary.
         limit: Maximum number of questions, spread evenly over the users; None asks all.
