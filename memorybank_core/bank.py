@@ -49,6 +49,7 @@ from .rerankers import resolve_reranker
 from .search.dates import DayRange, find_named_days
 from .search.pipeline import search_memories
 from .search.ranking import Weights
+from .search.relevance import MIN_RELEVANCE
 from .validation import (
     build_filter,
     collect_ids,
@@ -59,6 +60,7 @@ from .validation import (
     require_llm,
     require_moment,
     require_query,
+    require_relevance,
     require_threshold,
     require_user,
     validate_configuration,
@@ -67,7 +69,7 @@ from .validation import (
 if TYPE_CHECKING:
     from .plots import History
 
-__all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
+__all__ = ["CONTEXT_TOKENS", "MIN_RELEVANCE", "THRESHOLD", "MemoryBank"]
 
 CONCURRENCY = 4
 """Default number of digests made at the same time."""
@@ -292,6 +294,7 @@ class MemoryBank:
         kind: Kind | None = None,
         session: str | None = None,
         archived: bool = False,
+        min_relevance: float = 0.0,
     ) -> list[SearchResult]:
         """Return the k best memories for `query`, best first. Writes nothing.
 
@@ -306,6 +309,7 @@ class MemoryBank:
             kind: "turn" or "event", to search only memories of that kind.
             session: A session, to search only its memories.
             archived: Whether to include archived memories.
+            min_relevance: Minimum `relevance` of a result, in [0, 1]; 0 returns the k best.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -314,6 +318,7 @@ class MemoryBank:
         require_user(user_id)
         require_query(query)
         require_count(k)
+        require_relevance(min_relevance)
         moment = require_moment(now)
         return search_memories(
             self.store,
@@ -327,6 +332,7 @@ class MemoryBank:
             law=self.law,
             weights=self.weights,
             reranker=self.reranker,
+            min_relevance=min_relevance,
         )
 
     def reinforce(
@@ -367,6 +373,7 @@ class MemoryBank:
         now: datetime | None = None,
         tokenizer: Tokenizer | None = None,
         without: Collection[str] = (),
+        min_relevance: float = MIN_RELEVANCE,
     ) -> Context:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
@@ -386,6 +393,8 @@ class MemoryBank:
                 number, or an object with a method `encode` that does. Default: the language
                 model's own count, else an estimate on the high side.
             without: Ids of memories that the prompt holds already, such as recent turns.
+            min_relevance: Relevance below which memories are left out, in [0, 1]. By default small
+                talk such as "Hello!" recalls nothing; 0 leaves nothing out.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -400,7 +409,9 @@ class MemoryBank:
         missing: Sequence[DayRange] = ()
         if query is not None:
             now = require_moment(now)
-            results = self.search(query, user_id=user_id, k=k + len(without), now=now)
+            results = self.search(
+                query, user_id=user_id, k=k + len(without), now=now, min_relevance=min_relevance
+            )
             missing = self._find_missing_days(query, user_id, results, now)
             results = [result for result in results if result.memory.id not in without][:k]
         overall = {type(item): item.text for item in self.store.digests(user_id, days=False)}

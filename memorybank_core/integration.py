@@ -9,7 +9,7 @@ from typing import Any
 from .records import SearchResult
 
 _MEMORY_FIELDS = ("day", "created_at", "kind", "session", "strength", "recalls")
-_RESULT_FIELDS = ("score", "cosine", "retention", "parts")
+_RESULT_FIELDS = ("score", "cosine", "retention", "relevance", "parts")
 
 
 def result_metadata(result: SearchResult) -> dict[str, Any]:

@@ -233,6 +233,7 @@ class SearchResult:
         parts: The summands of the score.
         cosine: Cosine similarity to the query, in [-1, 1].
         retention: R of the law of forgetting at the search's `now`, in [0, 1].
+        relevance: How likely the memory answers the query, in [0, 1]; comparable across searches.
     """
 
     memory: Memory
@@ -240,6 +241,7 @@ class SearchResult:
     parts: Parts
     cosine: float
     retention: float
+    relevance: float = 1.0
 
     def why(self, language: str = "en") -> str:
         """Return one line that explains the score, in English ("en") or Chinese ("zh")."""

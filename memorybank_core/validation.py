@@ -112,6 +112,12 @@ def require_threshold(threshold: float) -> None:
         raise InvalidInputError(f"threshold must be in (0, 1], not {threshold!r}")
 
 
+def require_relevance(relevance: float) -> None:
+    """Raise InvalidInputError unless a minimum relevance is in [0, 1]."""
+    if not isinstance(relevance, (int, float)) or not 0.0 <= relevance <= 1.0:
+        raise InvalidInputError(f"min_relevance must be in [0, 1], not {relevance!r}")
+
+
 def require_memories(memories: Sequence[Memory], user_id: str) -> None:
     """Raise InvalidInputError unless `memories` are all complete and belong to this user."""
     for memory in memories:

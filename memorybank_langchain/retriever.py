@@ -26,7 +26,7 @@ class MemoryBankRetriever(BaseRetriever):
     A call may override the arguments of the search: `retriever.invoke(question, k=3)`, or
     `now=...`, `since=...` and so on, as in `bank.search`. A document has the text and the id of
     the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
-    recalls, score, cosine, retention and the parts of the score.
+    recalls, score, cosine, retention, relevance and the parts of the score.
 
     Attributes:
         bank: Bank that holds the memories.

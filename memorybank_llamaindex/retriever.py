@@ -27,9 +27,9 @@ class MemoryBankRetriever(BaseRetriever):
 
     Use it in query engines, routers, fusion retrievers and rerankers. A node has the text and the
     id of the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
-    recalls, score, cosine, retention and the parts of the score. A language model sees the text
-    and the day. Scores are comparable only within one search and may be negative: to filter
-    results, use `retention` or `cosine`, or a small `k`, not the score.
+    recalls, score, cosine, retention, relevance and the parts of the score. A language model sees
+    the text and the day. Scores are comparable only within one search and may be negative: to
+    filter results, use `min_relevance` or a small `k`, not the score.
 
     Args:
         bank: Bank that holds the memories.

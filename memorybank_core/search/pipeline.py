@@ -14,6 +14,7 @@ from memorybank_core.text import without_surrogates
 
 from .dates import find_days
 from .ranking import Weights, rank
+from .relevance import estimate_relevance
 from .reranking import RERANKED, fetch_preceding, rerank
 from .terms import group_terms
 from .tokenize import tokenize
@@ -39,6 +40,7 @@ def search_memories(
     law: ForgettingLaw,
     weights: Weights,
     reranker: Reranker | None = None,
+    min_relevance: float = 0.0,
 ) -> list[SearchResult]:
     """Return the k best memories for `query`, best first.
 
@@ -54,12 +56,16 @@ def search_memories(
         law: The law of forgetting.
         weights: The weights of the search signals.
         reranker: Scores the best results again; see `rerank`.
+        min_relevance: Minimum relevance of a result, in [0, 1].
 
     Raises:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
         StoreError: If the store cannot be read.
     """
     query = without_surrogates(query)
+    relevance = estimate_relevance(query)
+    if relevance < min_relevance:
+        return []
     probe = Probe(
         vector=embed_query(query),
         terms=group_terms(tokenize(query)),
@@ -82,6 +88,7 @@ def search_memories(
             parts=parts,
             cosine=float(candidates.similarity[row]),
             retention=float(retention[row]),
+            relevance=relevance,
         )
         for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
         if key in memories

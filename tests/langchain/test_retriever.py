@@ -64,6 +64,7 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
             "score": result.score,
             "cosine": result.cosine,
             "retention": result.retention,
+            "relevance": 1.0,
             "parts": result.to_dict()["parts"],
         },
     )

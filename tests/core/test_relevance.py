@@ -1,0 +1,96 @@
+"""Relevance: small talk recalls and strengthens nothing."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_core.search.relevance import (
+    MAX_REINFORCED,
+    MIN_RELEVANCE,
+    select_reinforced,
+)
+from memorybank_core.search.small_talk import is_small_talk
+
+USER = "alice@example.com"
+MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+
+SMALL_TALK = """
+Hello! | hi | Hey there :) | Good morning! | How are you today? | What's up? | I'm fine, and you?
+Thanks a lot! | Thank you so much, good night! | ok | Ok, got it. Thanks! | Don't worry | 👍 | ...
+?
+That's great! | Haha, very funny | lol | Bye! See you tomorrow. | Sure, sounds good. | Yes please
+你好 | 您好！ | 早上好 | 晚安 | 谢谢你 | 好的，谢谢！ | 哈哈哈 | 嗯嗯 | 在吗？ | 你好吗？
+最近怎么样 | 太好了！ | 真的吗？ | 没关系 | 再见 | 明天见 | 知道了 | 我很好，你呢？
+Hi! 你好! | ＨＥＬＬＯ
+"""
+QUESTIONS = """
+Hello Nora | Thanks, and what is my sister's name? | Where did I park? | no milk | Yesterday? | 42
+good coffee | So what did I say? | Is it true that I moved? | tea | What is up with Nora?
+早饭吃什么 | 你好像说过 | 好吃吗 | 我的生日 | 再见过她吗 | 红茶 | 下次见面是什么时候 | 可以吃花生吗
+"""
+
+
+def lines(text):
+    return [part.strip() for part in text.replace("\n", "|").split("|") if part.strip()]
+
+
+@pytest.fixture
+def bank(folder):
+    with MemoryBank.open(folder / "a.db", embedder="hashing") as bank:
+        texts = [
+            "Hello! How are you?",
+            "My sister Nora plays the cello.",
+            "你好！",
+            "我妹妹会拉大提琴。",
+        ]
+        times = [MONDAY + timedelta(hours=i) for i in range(len(texts))]
+        bank.add(
+            [Turn(text, "Hello!", at) for text, at in zip(texts, times, strict=True)], user_id=USER
+        )
+        yield bank
+
+
+@pytest.mark.parametrize("text", lines(SMALL_TALK))
+def test_small_talk_is_recognized(text):
+    assert is_small_talk(text)
+
+
+@pytest.mark.parametrize("text", [*lines(QUESTIONS), "ok " * 100])
+def test_a_question_is_not_small_talk(text):
+    assert not is_small_talk(text)
+
+
+@pytest.mark.parametrize("text", ["Hello!", "Good night, thank you", "你好！", "好的，谢谢", "🙂"])
+def test_small_talk_recalls_nothing(bank, text):
+    context = bank.context(text, user_id=USER)
+    assert (context.text, context.results, context.left_out) == ("", (), ())
+    assert bank.search(text, user_id=USER, min_relevance=MIN_RELEVANCE) == []
+
+
+@pytest.mark.parametrize("text", ["Which instrument does Nora play?", "妹妹会什么乐器？"])
+def test_a_question_recalls_its_answer(bank, text):
+    context = bank.context(text, user_id=USER)
+    assert context.results[0].relevance >= MIN_RELEVANCE
+    assert "cello" in context.text or "大提琴" in context.text
+
+
+def test_a_minimum_of_0_leaves_nothing_out(bank):
+    results = bank.search("Hello!", user_id=USER, min_relevance=0)
+    assert len(results) == 4
+    assert {result.relevance for result in results} == {0.0}
+    assert "Hello! How are you?" in bank.context("Hello!", user_id=USER, min_relevance=0).text
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, "high", None])
+def test_a_minimum_outside_0_and_1_is_refused(bank, value):
+    for method in (bank.search, bank.context):
+        with pytest.raises(InvalidInputError, match="min_relevance must be in"):
+            method("Hello!", user_id=USER, min_relevance=value)
+
+
+def test_a_turn_strengthens_the_relevant_results_at_most_five(bank):
+    assert select_reinforced(bank.search("Hello!", user_id=USER)) == []
+    results = bank.search("Nora cello", user_id=USER, min_relevance=MIN_RELEVANCE)
+    assert results
+    assert select_reinforced(results * 3) == (results * 3)[:MAX_REINFORCED]
