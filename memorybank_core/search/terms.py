@@ -1,9 +1,15 @@
-"""Terms of a query: words whose forms count as one."""
+"""Terms: their version in stores, and those of a query, whose forms count as one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+TERMS_VERSION = 1
+"""Version of the terms and traits that stores keep for each memory.
+
+It must rise when `tokenize` or `find_traits` changes: banks then derive them from the texts again.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 from memorybank_core.protocols import Filter, Probe
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.terms import TermGroup
+from memorybank_core.search.traits import ENDS_ASKING, HAN, LATIN, OTHER_SCRIPT, SCRIPTS
 from memorybank_core.stores.index import bm25, conversations, lexical_query, vectors
 from memorybank_core.stores.index.batch import IndexBatch, StateBatch, encode
 from memorybank_core.stores.index.bm25 import K1, POSTING, B, postings, term_key
@@ -22,6 +23,7 @@ DIMENSION = 16
 FIRST_DAY = date(2024, 1, 1)
 VOCABULARY = [f"word{number}" for number in range(40)]
 FREQUENCIES = 1 / np.arange(1, 41)
+FLAGS = [LATIN, LATIN | ENDS_ASKING, LATIN | HAN, HAN, OTHER_SCRIPT, 0]
 SESSIONS, SPEAKERS = ("a", "b", "c", "d"), ("Ada", "Bo")
 
 
@@ -59,6 +61,8 @@ def make_batch(rng, first_key, count):
         utterances=rng.integers(1, 3, count).astype(np.uint8),
         session=session,
         speaker=speaker,
+        asks=rng.integers(0, 256, count).astype(np.uint8),
+        flags=rng.choice(FLAGS, count).astype(np.uint16),
         windows=windows,
         terms=np.array([len(blob) // POSTING.itemsize for blob in blobs], np.int32),
         postings=np.frombuffer(b"".join(blobs), POSTING),
@@ -90,6 +94,8 @@ class Reference:
                     "utterances": int(one.utterances[0]),
                     "session": one.sessions[session] if session >= 0 else None,
                     "speaker": one.speakers[speaker] if speaker >= 0 else None,
+                    "asks": int(one.asks[0]),
+                    "flags": int(one.flags[0]),
                     "vectors": one.vectors.astype(float),
                     "counts": dict(one.postings.tolist()),
                 }
@@ -148,8 +154,23 @@ class Reference:
 
     def pool(self, probe, allowed, lexical):
         size = candidates_per_signal(probe.least, probe.pool, len(self.memories))
-        centred = self.centred(probe.vector)
         by_words = [i for i in np.argsort(-lexical, kind="stable") if allowed[i] and lexical[i] > 0]
+        return {*by_words[:size], *self.nearest(probe, allowed, size)}
+
+    def nearest_by_script(self, probe, allowed):
+        """Return the nearest memories of each script, if the allowed ones are in several."""
+        groups = [
+            [is_allowed and memory["flags"] & script > 0 for is_allowed, memory in pairs]
+            for script in SCRIPTS
+            if (pairs := list(zip(allowed, self.memories, strict=True)))
+        ]
+        groups = [group for group in groups if any(group)]
+        sizes = [candidates_per_signal(probe.least, probe.pool, sum(group)) for group in groups]
+        found = map(self.nearest, [probe] * len(groups), groups, sizes)
+        return set().union(*found) if len(groups) > 1 else set()
+
+    def nearest(self, probe, allowed, size):
+        centred = self.centred(probe.vector)
         windows = sorted(
             (-float(vector @ centred), i)
             for i, memory in enumerate(self.memories)
@@ -159,7 +180,7 @@ class Reference:
         count = size
         while len(near := {i for _, i in windows[:count]}) < size and count < len(windows):
             count *= 2
-        return {*by_words[:size], *near}
+        return near
 
     def places(self):
         order = sorted(
@@ -183,7 +204,7 @@ class Reference:
             min((s.days for s in probe.days if s.first <= day <= s.last), default=0)
             for day in map(date.fromordinal, (memory["day"] for memory in self.memories))
         ]
-        pooled = self.pool(probe, allowed, lexical)
+        pooled = self.pool(probe, allowed, lexical) | self.nearest_by_script(probe, allowed)
         if any(named):
             within = [a and n > 0 for a, n in zip(allowed, named, strict=True)]
             pooled |= self.pool(probe, within, lexical)
@@ -211,6 +232,8 @@ class Reference:
                 "created": self.memories[i]["created"],
                 "refreshed": self.memories[i]["refreshed"],
                 "strength": self.memories[i]["strength"],
+                "asks": self.memories[i]["asks"],
+                "flags": self.memories[i]["flags"],
             }
             for i in chosen
         }

@@ -1,4 +1,4 @@
-"""Arrays that grow at their end, and the largest values of an array."""
+"""Arrays that grow at their end, and the largest values of an array or of its groups."""
 
 from __future__ import annotations
 
@@ -75,3 +75,18 @@ def largest(values: Array, count: int) -> Array:
         positions = np.arange(len(values))
     ordered: Array = positions[np.argsort(-values[positions], kind="stable")]
     return ordered
+
+
+def largest_of_groups(values: Array, counts: Array | None) -> tuple[Array, Array]:
+    """Return the largest value of each group, float64 (n,), and its first position in `values`.
+
+    Args:
+        values: The values, group by group.
+        counts: Number of values of each group, at least 1; None if each has one.
+    """
+    if counts is None:
+        return values.astype(np.float64), np.arange(len(values))
+    best = np.maximum.reduceat(values, np.cumsum(counts) - counts)
+    positions = np.flatnonzero(values == np.repeat(best, counts))
+    groups = np.repeat(np.arange(len(counts)), counts)[positions]
+    return best.astype(np.float64), positions[np.unique(groups, return_index=True)[1]]

@@ -13,6 +13,7 @@ import numpy as np
 from memorybank_core.protocols import Array, Matrix
 from memorybank_core.records import KINDS, Memory
 from memorybank_core.search.tokenize import tokenize
+from memorybank_core.search.traits import find_traits
 from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import sole_speaker, utterance_count
 
@@ -21,7 +22,7 @@ from .bm25 import POSTING, postings
 NONE = -1
 """The code of a memory without a session (an event summary) or one speaker (an exchange)."""
 
-_BY_MEMORY = "key created day kind utterances session speaker windows terms".split()
+_BY_MEMORY = "key created day kind utterances session speaker asks flags windows terms".split()
 """The columns that have one value for each memory."""
 
 
@@ -37,6 +38,8 @@ class IndexBatch:
         utterances: uint8; 2 if both spoke, else 1.
         session: int32; position in `sessions`, or `NONE`.
         speaker: int32; position in `speakers`, or `NONE`.
+        asks: uint8; see `Traits`.
+        flags: uint16; see `Traits`.
         windows: int32; number of vectors.
         terms: int32; number of postings.
         postings: `POSTING`, shape (sum of `terms`,).
@@ -52,6 +55,8 @@ class IndexBatch:
     utterances: Array
     session: Array
     speaker: Array
+    asks: Array
+    flags: Array
     windows: Array
     terms: Array
     postings: Array
@@ -113,6 +118,7 @@ def to_batch(
         else None
         for turn in turns
     )
+    traits = [find_traits(memory.text) for memory in memories]
     entries = [postings(tokenize(memory.text)) for memory in memories]
     return IndexBatch(
         key=np.array(keys, np.int64),
@@ -124,6 +130,8 @@ def to_batch(
         ),
         session=session,
         speaker=speaker,
+        asks=np.array([trait.asks for trait in traits], np.uint8),
+        flags=np.array([trait.flags for trait in traits], np.uint16),
         windows=np.array([len(matrix) for matrix in matrices], np.int32),
         terms=np.array([len(blob) // POSTING.itemsize for blob in entries], np.int32),
         postings=np.frombuffer(b"".join(entries), POSTING),

@@ -14,9 +14,10 @@ import numpy.ma  # np.unique loads it on first use, which would delay a search
 from memorybank_core.protocols import Array, Candidates, Filter, Probe, Vector
 from memorybank_core.records import KINDS
 from memorybank_core.search.terms import TermGroup
+from memorybank_core.search.traits import SCRIPTS
 from memorybank_core.stores.rules import candidates_per_signal, named_span_lengths, named_speaker
 
-from .arrays import GrowingArray
+from .arrays import GrowingArray, largest_of_groups
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
 from .conversations import ConversationOrder
@@ -31,6 +32,8 @@ COLUMNS = {
     "session": np.int32,
     "speaker": np.int32,
     "first": np.int32,
+    "flags": np.uint16,
+    "asks": np.uint8,
     "kind": np.uint8,
     "utterances": np.uint8,
     "archived": np.bool_,
@@ -97,6 +100,8 @@ class UserIndex:
             "session": recode(batch.session, batch.sessions, self._sessions),
             "speaker": recode(batch.speaker, batch.speakers, self._speakers),
             "first": len(self._owner) + ends - batch.windows,
+            "flags": batch.flags,
+            "asks": batch.asks,
             "kind": batch.kind,
             "utterances": batch.utterances,
             "archived": np.zeros(len(batch), bool),
@@ -139,7 +144,8 @@ class UserIndex:
         """Return the candidates for a probe.
 
         These are the best memories by each signal, among all memories and among those of the days
-        that the query names, with their neighbours in the conversation.
+        that the query names, and the nearest of each script, with their neighbours in the
+        conversation.
         """
         self._conversations.refresh(*map(self._values, ("session", "created", "utterances")))
         allowed = self._filter_mask(probe.filter)
@@ -147,6 +153,11 @@ class UserIndex:
         products, lexical = self._vectors.products(centred), self._lexical.query(probe.terms)
         pooled = np.zeros(len(self), bool)
         size = candidates_per_signal(probe.least, probe.pool, len(self))
+        for group in self._script_groups(allowed):
+            group_size = candidates_per_signal(
+                probe.least, probe.pool, int(np.count_nonzero(group))
+            )
+            pooled[self._find_nearest(products, group_size, group)] = True
         for mask in self._searched(probe, allowed):
             pooled[lexical.best(size, mask)] = True
             pooled[self._find_nearest(products, size, mask)] = True
@@ -154,11 +165,11 @@ class UserIndex:
         speaker = self._find_named_speaker(probe.terms)
         windows, counts = self._windows(chosen)
         matrix = self._vectors.take(windows)
-        similarity, best = best_windows(inner_products(matrix, probe.vector), counts)
+        similarity, best = largest_of_groups(inner_products(matrix, probe.vector), counts)
         return Candidates(
             key=self._values("key")[chosen],
             similarity=similarity,
-            centred=best_windows(inner_products(matrix, centred), counts)[0],
+            centred=largest_of_groups(inner_products(matrix, centred), counts)[0],
             lexical=lexical.scores(chosen),
             counts=lexical.counts(chosen),
             length=self._lexical.lengths[chosen].astype(np.float64),
@@ -170,8 +181,8 @@ class UserIndex:
             created=self._values("created")[chosen],
             refreshed=self._values("refreshed")[chosen],
             strength=self._values("strength")[chosen],
-            asks=np.zeros(len(chosen), np.uint8),
-            flags=np.zeros(len(chosen), np.uint16),
+            asks=self._values("asks")[chosen],
+            flags=self._values("flags")[chosen],
             vectors=matrix[best[pooled[chosen]]],
             terms=lexical.groups,
             frequencies=lexical.frequencies,
@@ -196,6 +207,18 @@ class UserIndex:
         if named is None or not named.any():
             return [allowed]
         return [allowed, named if allowed is None else named & allowed]
+
+    def _script_groups(self, allowed: Array | None) -> list[Array]:
+        """Return the masks of the memories in each script, rare ones first; [] if all are in one.
+
+        Embedders separate languages more than topics: without this, a query would hardly find a
+        memory in another language.
+        """
+        flags = self._values("flags")
+        if allowed is not None:
+            flags = flags * allowed
+        groups = [mask for script in SCRIPTS if (mask := flags & script > 0).any()]
+        return sorted(groups, key=np.count_nonzero) if len(groups) > 1 else []
 
     def _filter_mask(self, filter: Filter) -> Array | None:
         """Return a mask of the memories that satisfy the filter, bool (n,), or None if all do."""
@@ -263,18 +286,3 @@ class UserIndex:
         centred = vector - self._sum / (len(self._owner) + _PRIOR)
         length = float(np.linalg.norm(centred))
         return (centred / length if length else centred).astype(np.float32)
-
-
-def best_windows(products: Array, counts: Array | None) -> tuple[Array, Array]:
-    """Return the largest product of each memory, float64 (n,), and its place in `products`.
-
-    Args:
-        products: The products of all windows, memory by memory.
-        counts: Number of windows of each memory, or None for one each.
-    """
-    if counts is None:
-        return products.astype(np.float64), np.arange(len(products))
-    best = np.maximum.reduceat(products, np.cumsum(counts) - counts)
-    places = np.flatnonzero(products == np.repeat(best, counts))
-    owners = np.repeat(np.arange(len(counts)), counts)[places]
-    return best.astype(np.float64), places[np.unique(owners, return_index=True)[1]]

@@ -139,13 +139,14 @@ class _ScannedProducts:
 
     def __init__(self, vectors: _QuantizedVectors, query: Vector) -> None:
         self._vectors, self._query = vectors, query
+        self._scanned: tuple[Array, Array] = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
     def nearest(self, count: int, allowed: Array | None) -> Array:
         total = len(self._vectors)
         size = total if allowed is None else int(np.count_nonzero(allowed))
         searched = 2 * count * total // max(size, 1)
         while size > total // _FEW and searched <= total // _MOST:
-            rows, estimates = self._vectors.scan(self._query, searched)
+            rows, estimates = self._scan(searched)
             unseen = estimates[-1]  # none of the other vectors has a larger estimate
             if allowed is not None:
                 rows, estimates = rows[allowed[rows]], estimates[allowed[rows]]
@@ -162,6 +163,12 @@ class _ScannedProducts:
 
     def at(self, rows: Array) -> Array:
         return self._vectors.products(self._query, rows)
+
+    def _scan(self, count: int) -> tuple[Array, Array]:
+        """Return the result of the last scan if it found enough vectors, or scan again."""
+        if len(self._scanned[0]) < count:
+            self._scanned = self._vectors.scan(self._query, count)
+        return self._scanned
 
     def _compare(self, rows: Array, count: int) -> Array:
         """Return the nearest of these vectors, after comparing every one."""

@@ -118,6 +118,8 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         utterances=row["utterances"].copy(),
         session=sessions.decode(row["session"]),
         speaker=speakers.decode(row["speaker"]),
+        asks=np.zeros(len(row), np.uint8),
+        flags=np.zeros(len(row), np.uint16),
         windows=row["windows"].astype(np.int32),
         terms=row["terms"].astype(np.int32),
         postings=np.frombuffer(b"".join(postings), POSTING),

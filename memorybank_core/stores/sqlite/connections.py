@@ -20,6 +20,7 @@ from memorybank_core.errors import (
     StoreWriteError,
 )
 
+from .derivation import derive_outdated, is_outdated
 from .schema import PAGE_SIZE, check_file, create_private, migrate
 
 
@@ -199,6 +200,9 @@ def open_file(path: Path, busy_timeout: float) -> Connections:
                 check_file(db, path)
         with connections.exclusive() as db:
             migrate(db, path)
+            outdated = is_outdated(db)
+        if outdated:
+            derive_outdated(connections.write)
     except BaseException:
         connections.close()
         raise

@@ -10,16 +10,19 @@ import numpy as np
 
 from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Memory
+from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.search.tokenize import tokenize
+from memorybank_core.search.traits import find_traits
 from memorybank_core.stores.index.bm25 import postings
 from memorybank_core.stores.rows import CONTENT_COLUMNS, MEMORY_COLUMNS, Row, from_memory
 
+_DERIVED = "terms, asks, flags, terms_version"
 INSERT = (
-    f"INSERT INTO memories (user_key, seq, version, written, terms, {MEMORY_COLUMNS}) "
-    f"VALUES ({', '.join('?' * 19)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    f"INSERT INTO memories (user_key, seq, version, written, {_DERIVED}, {MEMORY_COLUMNS}) "
+    f"VALUES ({', '.join('?' * 22)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
     + ", ".join(
         f"{name} = excluded.{name}"
-        for name in f"version, written, terms, {CONTENT_COLUMNS}".split(", ")
+        for name in f"version, written, {_DERIVED}, {CONTENT_COLUMNS}".split(", ")
     )
 )
 """Inserts a memory; a replaced one keeps its strength, recalls, archiving and pin."""
@@ -27,11 +30,18 @@ INSERT = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory to be inserted; `row` has the values of `MEMORY_COLUMNS`."""
+    """A memory to be inserted.
+
+    Attributes:
+        id: Its id.
+        row: Its values of `MEMORY_COLUMNS`.
+        derived: What is derived from its text: terms, traits and their version.
+        vectors: The vectors of its windows.
+    """
 
     id: str
     row: Row
-    terms: bytes
+    derived: Row
     vectors: bytes
 
 
@@ -41,11 +51,16 @@ def entries(memories: Sequence[Memory], vectors: Sequence[Matrix]) -> list[Entry
         Entry(
             memory.id,
             from_memory(memory),
-            postings(tokenize(memory.text)),
+            derive(memory.text),
             np.ascontiguousarray(matrix, np.float32).tobytes(),
         )
         for memory, matrix in zip(memories, vectors, strict=True)
     ]
+
+
+def derive(text: str) -> Row:
+    """Return what is derived from a text: terms, asks, flags and `terms_version`."""
+    return (postings(tokenize(text)), *find_traits(text), TERMS_VERSION)
 
 
 def to_vectors(blob: bytes, dimension: int) -> Matrix:

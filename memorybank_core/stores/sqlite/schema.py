@@ -118,6 +118,12 @@ MIGRATIONS = (
     END
     """,  # Existing items get random versions, which takes half the time of numbering them, and
     # negative ones, unlike changes. Triggers, because an older package may have the file open.
+    """
+    ALTER TABLE memories ADD COLUMN asks INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE memories ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE memories ADD COLUMN terms_version INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE memories ADD COLUMN metadata TEXT;
+    """,  # `derivation` fills them in, also for what an older package writes with the file open.
 )
 """The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 

@@ -37,7 +37,7 @@ _CONTENT = f"""
         CASE kind WHEN 'turn' THEN coalesce(nullif(session, ''), day) END,
         CASE WHEN query <> '' AND response <> '' THEN NULL
             WHEN query <> '' THEN user_name ELSE companion_name END,
-        length(vector), length(terms), terms, vector
+        asks, flags, length(vector), length(terms), terms, vector
     FROM memories JOIN vectors USING (user_key, seq)
     WHERE memories.user_key = ? AND seq > ? ORDER BY seq
 """
@@ -95,7 +95,8 @@ def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
 def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
     """Return the batch of columns of `_CONTENT`."""
     key, content = columns[0], columns[_STATE_COLUMNS:]
-    created, day, kind, utterances, sessions, speakers, vectors, terms, *blobs = content
+    created, day, kind, utterances, sessions, speakers, asks, flags, *content = content
+    vectors, terms, posting_blobs, vector_blobs = content
     session, session_names = encode(sessions)
     speaker, speaker_names = encode(speakers)
     return IndexBatch(
@@ -106,10 +107,12 @@ def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
         utterances=np.array(utterances, np.uint8),
         session=session,
         speaker=speaker,
+        asks=np.array(asks, np.uint8),
+        flags=np.array(flags, np.uint16),
         windows=np.array(vectors, np.int32) // (4 * dimension),
         terms=np.array(terms, np.int32) // POSTING.itemsize,
-        postings=np.frombuffer(b"".join(blobs[0]), POSTING),
-        vectors=np.frombuffer(b"".join(blobs[1]), np.float32).reshape(-1, dimension),
+        postings=np.frombuffer(b"".join(posting_blobs), POSTING),
+        vectors=np.frombuffer(b"".join(vector_blobs), np.float32).reshape(-1, dimension),
         sessions=session_names,
         speakers=speaker_names,
     )

@@ -140,7 +140,7 @@ def _insert(
     seqs |= {id: seq for seq, id in enumerate(added, next_seq)}
     db.executemany(
         INSERT,
-        ((user_key, seqs[entry.id], version, version, entry.terms, *entry.row) for entry in new),
+        ((user_key, seqs[entry.id], version, version, *entry.derived, *entry.row) for entry in new),
     )
     db.executemany(
         "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
