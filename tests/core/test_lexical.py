@@ -88,3 +88,21 @@ def test_the_forms_of_a_group_count_as_one_term(documents, forms, sorted_documen
     assert query.frequencies.tolist() == [sum(count > 0 for count, _ in counts), 0]
     expected = [score / 2 for score in reference_scores(as_one, ["cat"])]
     assert query.scores(positions).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("tail", [0, 16_384])
+def test_an_unknown_term_is_replaced_by_known_ones_that_are_spelled_nearly_alike(monkeypatch, tail):
+    monkeypatch.setattr(bm25, "_TAIL", tail)
+    index = LexicalIndex()
+    extend(index, [["cello", "rain"], ["tea", "celo"], ["rain"]])
+    for _ in range(2):  # with and without sorted postings
+        typo = TermGroup(("celllo",), weight=2.0)
+        query = index.query([TermGroup(("rain",)), typo, TermGroup(("zebra",))])
+        assert query.groups == [
+            TermGroup(("rain",)),
+            TermGroup(("cello",), weight=2.0 * bm25.NEAR_WEIGHT, near=True),
+            TermGroup(("zebra",)),
+        ]
+        assert query.counts(np.arange(3)).tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
+        known = index.query([TermGroup(("cello", "celllo"))])
+        assert known.groups[0].forms == ("cello", "celllo")  # one form is known

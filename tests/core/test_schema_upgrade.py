@@ -91,11 +91,11 @@ def test_an_interrupted_upgrade_continues(old, monkeypatch, batch_number):
 def test_open_indexes_are_built_again_with_the_new_terms(old, monkeypatch):
     with open_bank(old) as bank, open_bank(old) as other:
         other.search("green tea", user_id="ada", now=NOW)
-        monkeypatch.setattr(rows, "tokenize", lambda text: ["raised", *tokenize(text)])
+        monkeypatch.setattr(rows, "tokenize", lambda text: ["orca", *tokenize(text)])
         raise_version(monkeypatch)
         bank.close()
         open_bank(old).close()
-        candidates = other.store.candidates("ada", probe("raised", np.eye(1, 16, dtype="f4")))
+        candidates = other.store.candidates("ada", probe("orca", np.eye(1, 16, dtype="f4")))
         assert candidates.counts.tolist() == [[1.0]] * 4
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from memorybank_core.protocols import Array
+from memorybank_core.search.spelling import near_forms
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.stores.rules import K1, B
 
@@ -21,6 +22,9 @@ from .lexical_query import MAX_COUNT, LexicalQuery, TermPostings, idf, join_post
 
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """A distinct term of a memory and its count, as stored on disk."""
+
+MAX_NEAR, NEAR_WEIGHT = 3, 0.5
+"""Maximum number of known forms that replace an unknown term, and the factor of its weight."""
 
 _TAIL = 4_096  # postings that the tail may hold, however small the index is
 _LONGEST_TAIL = 65_536  # postings that one query may read unsorted, if no other follows
@@ -101,7 +105,10 @@ class LexicalIndex:
         return float(self.lengths.sum(dtype=np.float64)) / max(len(self), 1) or 1.0
 
     def query(self, groups: Sequence[TermGroup]) -> LexicalQuery:
-        """Return the postings and BM25 scores of a query's terms."""
+        """Return the postings and BM25 scores of a query's terms.
+
+        A term that no memory has is replaced by the forms nearest to it that the index has.
+        """
         if len(self._tail_keys) > max(_TAIL, len(self._docs) // _TAIL_PART):
             merges = self._was_read or len(self._tail_keys) > _LONGEST_TAIL
             if merges:
@@ -109,13 +116,40 @@ class LexicalIndex:
             self._was_read = not merges
         if self._norms is None:
             self._norms = K1 * (1 - B) + K1 * B / self.mean_length * self.lengths.astype(float)
-        keys = [[term_key(form) for form in group.forms] for group in groups]
-        found = self._find(np.array(sorted({key for group in keys for key in group}), np.uint32))
+        found = self._find(_keys_of(groups))
+        unknown = [group for group in groups if not any(len(found[k][0]) for k in _keys(group))]
+        if unknown:
+            near = self._find_near(unknown)
+            groups = [near.get(group, group) for group in groups]
+            found |= self._find(_keys_of(near.values()))
         terms = []
-        for group, forms in zip(groups, keys, strict=True):
-            docs, counts = join_postings([found[key] for key in dict.fromkeys(forms)])
+        for group in groups:
+            docs, counts = join_postings([found[key] for key in _keys(group)])
             terms.append(TermPostings(docs, counts, group.weight * idf(len(docs), len(self))))
         return LexicalQuery(groups, terms, self._norms)
+
+    def _find_near(self, groups: Sequence[TermGroup]) -> dict[TermGroup, TermGroup]:
+        """Return the near forms of unknown terms, where there are any in the index."""
+        candidates = {
+            group: list(dict.fromkeys(near for form in group.forms for near in near_forms(form)))
+            for group in groups
+        }
+        known = self._find_known({form for forms in candidates.values() for form in forms})
+        near = {group: [form for form in candidates[group] if form in known] for group in groups}
+        return {
+            group: TermGroup(tuple(forms[:MAX_NEAR]), group.weight * NEAR_WEIGHT, near=True)
+            for group, forms in near.items()
+            if forms
+        }
+
+    def _find_known(self, forms: Collection[str]) -> set[str]:
+        """Return those of many forms that the index has."""
+        keys = np.array([term_key(form) for form in forms], np.uint32)
+        known = np.isin(keys, self._tail_keys.values)
+        if len(self._keys):
+            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            known |= self._keys[places] == keys
+        return {form for form, is_known in zip(forms, known.tolist(), strict=True) if is_known}
 
     def _find(self, keys: Array) -> dict[int, tuple[Array, Array]]:
         """Return the memories that have the form of each key, ascending, and its counts.
@@ -160,6 +194,16 @@ class LexicalIndex:
         """Record where the sorted postings of each term start, from their numbers."""
         self._keys = keys[sizes > 0]
         self._starts = np.append(0, np.cumsum(sizes[sizes > 0]))
+
+
+def _keys(group: TermGroup) -> list[int]:
+    """Return the keys of the distinct forms of a term."""
+    return [term_key(form) for form in dict.fromkeys(group.forms)]
+
+
+def _keys_of(groups: Iterable[TermGroup]) -> Array:
+    """Return the keys of all forms, uint32, sorted."""
+    return np.array(sorted({key for group in groups for key in _keys(group)}), np.uint32)
 
 
 def _stable_argsort(keys: Array) -> Array:
