@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from .concurrency import in_thread
 from .context import (
     CONTEXT_TOKENS,
+    MIN_RELEVANCE,
     Context,
     Tokenizer,
     compose,
@@ -49,7 +50,6 @@ from .rerankers import resolve_reranker
 from .search.dates import DayRange, find_named_days
 from .search.pipeline import search_memories
 from .search.ranking import Weights
-from .search.relevance import MIN_RELEVANCE
 from .validation import (
     build_filter,
     collect_ids,
@@ -69,7 +69,7 @@ from .validation import (
 if TYPE_CHECKING:
     from .plots import History
 
-__all__ = ["CONTEXT_TOKENS", "MIN_RELEVANCE", "THRESHOLD", "MemoryBank"]
+__all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
 
 CONCURRENCY = 4
 """Default number of digests made at the same time."""

@@ -12,8 +12,8 @@ from .bank import MemoryBank
 from .context import (
     CLOSING,
     CONTEXT_TOKENS,
+    MIN_RELEVANCE,
     OPENING,
-    REINFORCED,
     memories_within,
     require_max_tokens,
     token_counter,
@@ -21,7 +21,8 @@ from .context import (
 from .context.markers import without_markers
 from .context.strings import WORDING as CONTEXT_STRINGS
 from .records import Memory, SearchResult, Turn
-from .validation import require_count
+from .search.relevance import select_reinforced
+from .validation import require_count, require_relevance
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
 """Name of the only argument of each tool."""
@@ -69,10 +70,12 @@ class ToolReply(NamedTuple):
     Attributes:
         text: The text for the model.
         ids: Ids of the memories that were found, stored or erased.
+        reinforced: Ids of the memories that were strengthened.
     """
 
     text: str
     ids: tuple[str, ...] = ()
+    reinforced: tuple[str, ...] = ()
 
 
 class MemoryTools:
@@ -82,19 +85,26 @@ class MemoryTools:
         bank: The bank.
         k: Maximum number of memories that `recall` returns, 1 or more; None takes as many as fit.
         max_tokens: Maximum total length of these memories.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
 
     Raises:
         InvalidInputError: If an argument is not valid.
     """
 
     def __init__(
-        self, bank: MemoryBank, *, k: int | None = None, max_tokens: int = CONTEXT_TOKENS
+        self,
+        bank: MemoryBank,
+        *,
+        k: int | None = None,
+        max_tokens: int = CONTEXT_TOKENS,
+        min_relevance: float = MIN_RELEVANCE,
     ) -> None:
         require_max_tokens(max_tokens)
+        require_relevance(min_relevance)
         if k is not None:
             require_count(k)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
-        self._wording = WORDING[bank.language]
+        self._min_relevance, self._wording = min_relevance, WORDING[bank.language]
 
     def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
         """Store `text` as a message of the user, but not the same text twice on a day."""
@@ -108,9 +118,10 @@ class MemoryTools:
     def recall(self, query: str, *, user_id: str) -> ToolReply:
         """Return the memories for `query` as one marked block, and reinforce the best."""
         k = self._k or memories_within(self._max_tokens)
-        results = self._bank.search(query, user_id=user_id, k=k)
+        results = self._bank.search(query, user_id=user_id, k=k, min_relevance=self._min_relevance)
         fitting = self._select_fitting(results)
-        self._bank.reinforce([result for result, _ in fitting[:REINFORCED]], user_id=user_id)
+        best = select_reinforced(result for result, _ in fitting)
+        self._bank.reinforce(best, user_id=user_id)
         lines = [line for _, line in fitting]
         if lines:
             intro = CONTEXT_STRINGS[self._bank.language]["intro"]
@@ -119,7 +130,8 @@ class MemoryTools:
             omitted = len(results) - len(fitting)
             lines.append(self._wording["left_out"].format(count=omitted))
         ids = tuple(result.memory.id for result, _ in fitting)
-        return ToolReply("\n".join(lines) or self._wording["unknown"], ids)
+        reinforced = tuple(result.memory.id for result in best)
+        return ToolReply("\n".join(lines) or self._wording["unknown"], ids, reinforced)
 
     def forget(self, id: str, *, user_id: str) -> ToolReply:
         """Erase one memory permanently."""

@@ -31,7 +31,7 @@ class AgentTurn(TypedDict):
         response: The agent's answer; "" until the turn is complete.
         at: Time of the human message, ISO 8601.
         block: The recalled context as it is inserted into the prompt.
-        ids: Ids of the memories in `block`.
+        ids: Ids of the memories in `block` that the turn strengthens.
     """
 
     id: str

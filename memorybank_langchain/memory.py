@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ge
 from pydantic import ConfigDict, Field
 
 from memorybank_core import Context, Memory, MemoryBank, Turn
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.integration import recall_id
 
 from .history import MemoryBankChatMessageHistory
@@ -43,6 +43,7 @@ class MemoryBankMemory(BaseMemory):
         ai_prefix: Name of the companion in the string.
         k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled context, without the latest turns.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         recent: Number of latest turns to include verbatim; they are excluded from recall.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
 
@@ -63,6 +64,7 @@ class MemoryBankMemory(BaseMemory):
     ai_prefix: str = "AI"
     k: int | None = Field(None, ge=1)
     max_tokens: int = Field(CONTEXT_TOKENS, ge=1)
+    min_relevance: float = Field(MIN_RELEVANCE, ge=0, le=1)
     recent: int = Field(4, ge=0)
     tokenizer: Any = None
 
@@ -170,6 +172,7 @@ class MemoryBankMemory(BaseMemory):
             "user_id": self.user_id,
             "k": self.k,
             "max_tokens": self.max_tokens,
+            "min_relevance": self.min_relevance,
             "tokenizer": self.tokenizer,
             "without": {memory.id for memory in latest} if self.recent else (),
         }

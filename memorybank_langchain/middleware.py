@@ -24,12 +24,12 @@ from memorybank_core import (
 )
 from memorybank_core.context import (
     CONTEXT_TOKENS,
-    REINFORCED,
+    MIN_RELEVANCE,
     Tokenizer,
     require_max_tokens,
     token_counter,
 )
-from memorybank_core.validation import require_count, require_user
+from memorybank_core.validation import require_count, require_relevance, require_user
 
 from .agent_state import (
     AgentTurn,
@@ -78,6 +78,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         bank: Bank that holds the memories.
         k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
         user_id_key: Attribute or key of the user's id.
 
@@ -94,6 +95,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         *,
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
+        min_relevance: float = MIN_RELEVANCE,
         tokenizer: Tokenizer | None = None,
         user_id_key: str = "user_id",
     ) -> None:
@@ -101,7 +103,9 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         if k is not None:
             require_count(k)
         require_max_tokens(max_tokens)
+        require_relevance(min_relevance)
         self.bank, self.k, self.max_tokens, self.user_id_key = bank, k, max_tokens, user_id_key
+        self.min_relevance = min_relevance
         token_counter(tokenizer)  # raises if it is not a tokenizer
         self.tokenizer = tokenizer
 
@@ -153,7 +157,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             with _report_failure("store the turn", turn, config):
                 self.bank.add([to_turn(turn)], user_id=turn["user_id"], replace=True)
         with _report_failure("strengthen the recalled memories", turn, config):
-            self.bank.reinforce(turn["ids"][:REINFORCED], user_id=turn["user_id"], turn=turn["id"])
+            self.bank.reinforce(turn["ids"], user_id=turn["user_id"], turn=turn["id"])
         return {"memorybank": turn}
 
     async def aafter_agent(
@@ -197,7 +201,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         at = turn["at"]
         with _report_failure("store the user's message", turn, config):
             at = self._store(turn)
-        return {**turn, "at": at, "block": context.text, "ids": list(context.ids)}
+        return {**turn, "at": at, "block": context.text, "ids": list(context.best_ids)}
 
     def _recall(self, turn: AgentTurn) -> Context:
         """Return the context for the prompt; it excludes this turn, which may be a replay."""
@@ -207,6 +211,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             k=self.k,
             max_tokens=self.max_tokens,
             tokenizer=self.tokenizer,
+            min_relevance=self.min_relevance,
             without=[turn["id"]],
         )
 

@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
-from memorybank_core.validation import require_user
+from memorybank_core.validation import require_relevance, require_user
 
 from .messages import extract_text, to_messages
 from .run_config import resolve_user
@@ -43,9 +43,11 @@ class InputRecaller:
     input_key: str
     k: int | None
     max_tokens: int
+    min_relevance: float
     recent: int = 0
 
     def __post_init__(self) -> None:
+        require_relevance(self.min_relevance)
         if self.user_id is not None:
             require_user(self.user_id)
 
@@ -69,6 +71,7 @@ class InputRecaller:
             user_id=user_id,
             k=self.k,
             max_tokens=self.max_tokens,
+            min_relevance=self.min_relevance,
             without={memory.id for memory in latest},
         )
         messages = [message for memory in latest for message in to_messages(memory)]

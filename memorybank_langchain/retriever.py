@@ -14,10 +14,11 @@ from pydantic import Field
 from memorybank_core import MemoryBank, SearchResult
 from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
+from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
 
 from .run_config import resolve_user
 
-_SEARCH_OPTIONS = ("k", "since", "until", "kind", "session", "archived")
+_SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived")
 
 
 class MemoryBankRetriever(BaseRetriever):
@@ -33,12 +34,15 @@ class MemoryBankRetriever(BaseRetriever):
         user_id: User whose memories are searched; None reads
             `config["configurable"]["user_id"]` of each call.
         k: Maximum number of documents, 1 or more.
+        min_relevance: Relevance below which memories are left out, in [0, 1]. By default small talk
+            finds nothing; 0 always returns the k best.
         since: First day to include.
         until: Last day to include.
         kind: Only "turn" or only "event" memories.
         session: Only memories of this conversation.
         archived: Include archived (forgotten) memories.
-        reinforce: Strengthen the memories found; otherwise nothing is written.
+        reinforce: Strengthen the relevant memories found, at most five; otherwise nothing is
+            written.
 
     Raises:
         InvalidInputError: From a call, if the user is missing or an argument is invalid.
@@ -47,6 +51,7 @@ class MemoryBankRetriever(BaseRetriever):
     bank: MemoryBank = Field(repr=False, exclude=True)
     user_id: str | None = None
     k: int = 5
+    min_relevance: float = MIN_RELEVANCE
     since: date | None = None
     until: date | None = None
     kind: Kind | None = None
@@ -74,7 +79,9 @@ class MemoryBankRetriever(BaseRetriever):
         options = {name: getattr(self, name) for name in _SEARCH_OPTIONS} | overrides
         results = self.bank.search(query, **options)
         if self.reinforce if reinforce is None else reinforce:
-            self.bank.reinforce(results, user_id=options["user_id"], now=options.get("now"))
+            self.bank.reinforce(
+                select_reinforced(results), user_id=options["user_id"], now=options.get("now")
+            )
         return [_to_document(result) for result in results]
 
     async def _aget_relevant_documents(

@@ -20,7 +20,7 @@ from memorybank_core import (
     MemoryBank,
     Turn,
 )
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.validation import require_count
 
 from .messages import extract_text
@@ -40,6 +40,7 @@ def with_memory(
     session: str | None = None,
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
+    min_relevance: float = MIN_RELEVANCE,
     recent: int = 6,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, Any]:
@@ -68,6 +69,7 @@ def with_memory(
             without them uses one conversation per day.
         k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         recent: Number of latest turns at `history_key`, 1 or more.
         on_recall: Called with the recalled context before the chain is called, for example to
             display it.
@@ -88,7 +90,8 @@ def with_memory(
                     f"the prompt has no variable {{{key}}}, only {sorted(variables)}; add it, or "
                     f"set {name} to one of these"
                 )
-    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, recent if history_key else 0)
+    latest = recent if history_key else 0
+    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, min_relevance, latest)
     keys = (memory_key, history_key, output_key)
     return _ChainWithMemory(chain, recaller, keys, session, on_recall)
 
@@ -100,6 +103,7 @@ def recalled(
     input_key: str = "input",
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
+    min_relevance: float = MIN_RELEVANCE,
 ) -> Runnable[Any, str]:
     """Return a chain step that returns the text recalled for its input and writes nothing.
 
@@ -110,7 +114,7 @@ def recalled(
         InvalidInputError: If the user of a call is missing, or its input has no message of the
             user.
     """
-    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens)
+    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, min_relevance)
 
     def recall_text(input: Any, config: RunnableConfig) -> str:
         return recaller.recall(input, config).context.text

@@ -11,7 +11,7 @@ from langgraph.runtime import get_runtime
 from pydantic import Field, StringConstraints, create_model
 
 from memorybank_core import MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 from memorybank_core.validation import require_user
 
@@ -26,6 +26,7 @@ def memory_tools(
     user_id: str | None = None,
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
+    min_relevance: float = MIN_RELEVANCE,
 ) -> list[BaseTool]:
     """Return the tools `remember`, `recall` and `forget`, described in the language of the bank.
 
@@ -42,13 +43,15 @@ def memory_tools(
         k: Maximum number of memories that `recall` returns, 1 or more; None takes as
             many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a tool, if the user is missing.
     """
     if user_id is not None:
         require_user(user_id)
-    tools = _Tools(MemoryTools(bank, k=k, max_tokens=max_tokens), user_id)
+    memory = MemoryTools(bank, k=k, max_tokens=max_tokens, min_relevance=min_relevance)
+    tools = _Tools(memory, user_id)
     wording = WORDING[bank.language]
     return [
         _make_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)

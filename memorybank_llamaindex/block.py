@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from memorybank_core import Memory as StoredMemory
 from memorybank_core import MemoryBank
 from memorybank_core.concurrency import in_thread
-from memorybank_core.context import CONTEXT_TOKENS, without_recalled
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, without_recalled
 from memorybank_core.integration import recall_id
 
 from .conversation import build_conversation, resume_conversation
@@ -37,6 +37,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         user_id: User the memories belong to.
         k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
 
     Raises:
@@ -50,6 +51,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     user_id: str = Field(min_length=1)
     k: int | None = Field(default=None, ge=1)
     max_tokens: int = Field(default=CONTEXT_TOKENS, ge=1)
+    min_relevance: float = Field(default=MIN_RELEVANCE, ge=0, le=1)
     tokenizer: Any = Field(default=None, exclude=True)
 
     async def aput(
@@ -121,6 +123,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             k=self.k,
             max_tokens=self.max_tokens,
             tokenizer=self.tokenizer,
+            min_relevance=self.min_relevance,
             without=in_prompt,
         )
         turn = _find_turn_id(query, session, latest)
@@ -166,6 +169,7 @@ def memory_with_bank(
     *,
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
+    min_relevance: float = MIN_RELEVANCE,
     **options: Any,
 ) -> Memory:
     """Return LlamaIndex's own `Memory` with a block that stores every turn immediately.
@@ -180,13 +184,19 @@ def memory_with_bank(
         session: Name of the conversation; None begins a new one.
         k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         **options: Options of `Memory.from_defaults`, including further `memory_blocks`.
 
     Raises:
         ValidationError: If an argument is invalid (also a ValueError).
     """
     block = MemoryBankBlock(
-        bank=bank, user_id=user_id, k=k, max_tokens=max_tokens, accept_short_term_memory=False
+        bank=bank,
+        user_id=user_id,
+        k=k,
+        max_tokens=max_tokens,
+        min_relevance=min_relevance,
+        accept_short_term_memory=False,
     )
     blocks = [block, *options.pop("memory_blocks", ())]
     options = {"insert_method": InsertMethod.USER, **options}

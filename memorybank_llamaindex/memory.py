@@ -12,7 +12,7 @@ from llama_index.core.memory.types import BaseMemory
 from pydantic import Field, PrivateAttr
 
 from memorybank_core import Memory, MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS, Tokenizer, token_counter
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, token_counter
 
 from .bank_registry import find_bank, register_bank
 from .conversation import (
@@ -62,6 +62,7 @@ class MemoryBankMemory(BaseMemory):
             covers all conversations. None treats all turns of the user as one conversation.
         k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text, without the latest messages.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         token_limit: Maximum length of the latest messages, in tokens; the last turn is always
             included.
         tokenizer: Counts tokens, as in `MemoryBank.context`. It is not serialized.
@@ -77,6 +78,7 @@ class MemoryBankMemory(BaseMemory):
     session: str | None = Field(None, min_length=1)
     k: int | None = Field(None, ge=1)
     max_tokens: int = Field(CONTEXT_TOKENS, ge=1)
+    min_relevance: float = Field(MIN_RELEVANCE, ge=0, le=1)
     token_limit: int = Field(TOKEN_LIMIT, ge=1)
     tokenizer: Any = Field(None, exclude=True)
     path: str | None = None
@@ -100,6 +102,7 @@ class MemoryBankMemory(BaseMemory):
         max_tokens: int = CONTEXT_TOKENS,
         token_limit: int = TOKEN_LIMIT,
         tokenizer: Tokenizer | None = None,
+        min_relevance: float = MIN_RELEVANCE,
     ) -> MemoryBankMemory:
         """Return the memory of a user in a bank.
 
@@ -112,6 +115,8 @@ class MemoryBankMemory(BaseMemory):
             max_tokens: Maximum length of the recalled text.
             token_limit: Maximum length of the latest messages, in tokens.
             tokenizer: Counts tokens, as in `MemoryBank.context`.
+            min_relevance: Relevance below which memories are left out, as in
+                `MemoryBank.context`.
 
         Raises:
             ValidationError: If an argument is invalid (also a ValueError).
@@ -121,6 +126,7 @@ class MemoryBankMemory(BaseMemory):
             session=session,
             k=k,
             max_tokens=max_tokens,
+            min_relevance=min_relevance,
             token_limit=token_limit,
             tokenizer=tokenizer,
             path=register_bank(bank),
@@ -270,6 +276,7 @@ class MemoryBankMemory(BaseMemory):
             k=self.k,
             max_tokens=self.max_tokens,
             tokenizer=self.tokenizer,
+            min_relevance=self.min_relevance,
             without={turn.id for turn in latest if turn.id},
         )
         self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=id)

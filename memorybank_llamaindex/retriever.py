@@ -14,7 +14,13 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from memorybank_core import MemoryBank, SearchResult
 from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
-from memorybank_core.validation import build_filter, require_count, require_user
+from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
+from memorybank_core.validation import (
+    build_filter,
+    require_count,
+    require_relevance,
+    require_user,
+)
 
 from . import events
 
@@ -35,12 +41,15 @@ class MemoryBankRetriever(BaseRetriever):
         bank: Bank that holds the memories.
         user_id: User whose memories are searched.
         k: Maximum number of nodes, 1 or more.
+        min_relevance: Relevance below which memories are left out, in [0, 1]. By default small talk
+            finds nothing; 0 always returns the k best.
         since: First day to include.
         until: Last day to include.
         kind: Only "turn" or only "event" memories.
         session: Only memories of this conversation.
         archived: Include archived (forgotten) memories.
-        reinforce: Strengthen the memories found; otherwise nothing is written.
+        reinforce: Strengthen the relevant memories found, at most five; otherwise nothing is
+            written.
         callback_manager: LlamaIndex's classic callbacks.
 
     Raises:
@@ -53,6 +62,7 @@ class MemoryBankRetriever(BaseRetriever):
         *,
         user_id: str,
         k: int = 5,
+        min_relevance: float = MIN_RELEVANCE,
         since: date | None = None,
         until: date | None = None,
         kind: Kind | None = None,
@@ -63,10 +73,12 @@ class MemoryBankRetriever(BaseRetriever):
     ) -> None:
         require_user(user_id)
         require_count(k)
+        require_relevance(min_relevance)
         build_filter(since, until, kind, session, archived)  # raises on an invalid argument
         self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
         self._search_options: dict[str, Any] = {
             "k": k,
+            "min_relevance": min_relevance,
             "since": since,
             "until": until,
             "kind": kind,
@@ -80,9 +92,10 @@ class MemoryBankRetriever(BaseRetriever):
         results = self._bank.search(query, user_id=user_id, **self._search_options)
         ids = [result.memory.id for result in results]
         events.emit_recalled(user_id, query, ids)
-        if self._reinforce and results:
-            self._bank.reinforce(results, user_id=user_id)
-            events.emit_reinforced(user_id, ids)
+        best = select_reinforced(results) if self._reinforce else []
+        if best:
+            self._bank.reinforce(best, user_id=user_id)
+            events.emit_reinforced(user_id, [result.memory.id for result in best])
         return [_to_node(result) for result in results]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -13,7 +13,7 @@ from llama_index.core.workflow import Context
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from memorybank_core import InvalidInputError, MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS, REINFORCED
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 from memorybank_core.validation import require_user
 
@@ -41,6 +41,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         k: Maximum number of memories that `recall` returns, 1 or more; None takes as
             many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a tool, if the context has no user
@@ -55,11 +56,12 @@ class MemoryBankToolSpec(BaseToolSpec):
         session: str | None = None,
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
+        min_relevance: float = MIN_RELEVANCE,
     ) -> None:
         if user_id is not None:
             require_user(user_id)
         self.spec_functions = list(ARGUMENTS)
-        self._tools = MemoryTools(bank, k=k, max_tokens=max_tokens)
+        self._tools = MemoryTools(bank, k=k, max_tokens=max_tokens, min_relevance=min_relevance)
         self._session, wording = session, WORDING[bank.language]
         self._schemas = {name: _make_schema(name, wording) for name in ARGUMENTS}
         self._metadata = {
@@ -93,8 +95,8 @@ class MemoryBankToolSpec(BaseToolSpec):
     def _recall(self, query: str, user_id: str) -> str:
         result = self._tools.recall(query, user_id=user_id)
         events.emit_recalled(user_id, query, result.ids)
-        if result.ids:
-            events.emit_reinforced(user_id, result.ids[:REINFORCED])
+        if result.reinforced:
+            events.emit_reinforced(user_id, result.reinforced)
         return result.text
 
     def _forget(self, id: str, user_id: str) -> str:

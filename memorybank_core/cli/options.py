@@ -60,6 +60,10 @@ RerankerName = Annotated[
         help="Reranker that scores the best memories again, such as sentence-transformers:PATH.",
     ),
 ]
+MinRelevance = Annotated[
+    float,
+    typer.Option("--min-relevance", help="Relevance, 0 to 1, below which memories are left out."),
+]
 Language = Annotated[str, typer.Option("--language", help="Language of the output: en or zh.")]
 LawName = Annotated[
     str | None,

@@ -4,7 +4,9 @@ The context is one marked block, so that `without_recalled` can remove it from w
 next: recalled text never becomes a new memory. All functions are pure.
 """
 
-from .block import REINFORCED, Context, compose
+from memorybank_core.search.relevance import MIN_RELEVANCE, REINFORCED
+
+from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
 from .tokens import (
@@ -18,6 +20,7 @@ from .tokens import (
 __all__ = [
     "CLOSING",
     "CONTEXT_TOKENS",
+    "MIN_RELEVANCE",
     "OPENING",
     "REINFORCED",
     "Context",

@@ -10,6 +10,7 @@ from typing import Any
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import SearchResult
 from memorybank_core.search.dates import DayRange
+from memorybank_core.search.relevance import select_reinforced
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
@@ -19,11 +20,6 @@ from .tokens import require_max_tokens
 _SECTIONS = ("portrait", "summary", "memories")
 _DIGESTS = ("portrait", "summary")
 _MISSING = "missing"
-REINFORCED = 5
-"""Maximum number of memories that the recall of one turn strengthens.
-
-A memory strengthened in every turn would never fade, so a full prompt strengthens only its best.
-"""
 _SLACK = 8
 """Maximum number of tokens that a piece can save when it is counted within the block."""
 
@@ -53,8 +49,8 @@ class Context:
 
     @property
     def best_ids(self) -> tuple[str, ...]:
-        """Ids of the best memories in the text, at most five, for `MemoryBank.reinforce`."""
-        return self.ids[:REINFORCED]
+        """Ids of the memories to strengthen: the best relevant ones, at most `REINFORCED`."""
+        return tuple(result.memory.id for result in select_reinforced(self.results))
 
     @property
     def complete(self) -> bool:

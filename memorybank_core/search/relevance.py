@@ -10,7 +10,7 @@ from .small_talk import is_small_talk
 
 MIN_RELEVANCE = 0.25
 """Relevance below which a result is not put into a prompt and not strengthened, by default."""
-MAX_REINFORCED = 5
+REINFORCED = 5
 """Maximum number of memories that the recall of one turn strengthens.
 
 A memory that every turn strengthens never fades, so a long prompt strengthens only its best.
@@ -23,10 +23,10 @@ def estimate_relevance(query: str) -> float:
 
 
 def select_reinforced(results: Iterable[SearchResult]) -> list[SearchResult]:
-    """Return the results that a turn strengthens: the relevant ones, at most `MAX_REINFORCED`.
+    """Return the results that a turn strengthens: the relevant ones, at most `REINFORCED`.
 
     Args:
         results: The results in the prompt, best first.
     """
     relevant = [result for result in results if result.relevance >= MIN_RELEVANCE]
-    return relevant[:MAX_REINFORCED]
+    return relevant[:REINFORCED]

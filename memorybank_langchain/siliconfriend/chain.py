@@ -11,7 +11,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
 
 from memorybank_core import Context, MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_langchain.runnable import with_memory
 
 from .personas import persona
@@ -35,6 +35,7 @@ def siliconfriend(
     k: int | None = None,
     recent: int = 6,
     max_tokens: int = CONTEXT_TOKENS,
+    min_relevance: float = MIN_RELEVANCE,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, str]:
     """Build a companion with memory: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
@@ -56,6 +57,7 @@ def siliconfriend(
         k: Maximum number of recalled memories; None takes as many as fit.
         recent: Number of latest turns included verbatim.
         max_tokens: Maximum length of the recalled text.
+        min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         on_recall: Called with the recalled context before the model is called.
 
     Raises:
@@ -82,6 +84,7 @@ def siliconfriend(
         k=k,
         recent=recent,
         max_tokens=max_tokens,
+        min_relevance=min_relevance,
         on_recall=on_recall,
     )
 

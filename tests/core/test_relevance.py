@@ -6,8 +6,8 @@ import pytest
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_core.search.relevance import (
-    MAX_REINFORCED,
     MIN_RELEVANCE,
+    REINFORCED,
     select_reinforced,
 )
 from memorybank_core.search.small_talk import is_small_talk
@@ -93,4 +93,4 @@ def test_a_turn_strengthens_the_relevant_results_at_most_five(bank):
     assert select_reinforced(bank.search("Hello!", user_id=USER)) == []
     results = bank.search("Nora cello", user_id=USER, min_relevance=MIN_RELEVANCE)
     assert results
-    assert select_reinforced(results * 3) == (results * 3)[:MAX_REINFORCED]
+    assert select_reinforced(results * 3) == (results * 3)[:REINFORCED]

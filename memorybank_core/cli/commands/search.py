@@ -11,9 +11,10 @@ from rich.text import Text
 
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import open_existing, resolve_moment
-from memorybank_core.context import CONTEXT_TOKENS
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.forgetting import retention_of
 from memorybank_core.records import Memory, SearchResult
+from memorybank_core.search.relevance import select_reinforced
 from memorybank_core.terminal import (
     clean,
     console,
@@ -36,8 +37,9 @@ def search(
     k: Annotated[int, typer.Option("-k", help="Maximum number of memories.")] = 5,
     why: Annotated[bool, typer.Option("--why", help="Explain the score of each memory.")] = False,
     reinforce: Annotated[
-        bool, typer.Option("--reinforce", help="Count as a recall, which strengthens the memories.")
+        bool, typer.Option("--reinforce", help="Count as a recall, which strengthens the best.")
     ] = False,
+    min_relevance: options.MinRelevance = 0.0,
     since: options.Since = None,
     until: options.Until = None,
     kind: options.Kind = None,
@@ -61,8 +63,11 @@ def search(
     }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
-        results = bank.search(question, user_id=user, k=k, now=moment, **filters)
-        count = bank.reinforce(results, user_id=user, now=moment) if reinforce else 0
+        results = bank.search(
+            question, user_id=user, k=k, now=moment, min_relevance=min_relevance, **filters
+        )
+        best = select_reinforced(results) if reinforce else []
+        count = bank.reinforce(best, user_id=user, now=moment)
     if as_json:
         documents = [{**result.to_dict(), "why": result.why(language)} for result in results]
         print_json({"results": documents, "reinforced": count})
@@ -84,6 +89,7 @@ def context(
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", help="Maximum length in tokens, which are estimated.")
     ] = CONTEXT_TOKENS,
+    min_relevance: options.MinRelevance = MIN_RELEVANCE,
     now: options.Now = None,
     law: options.LawName = None,
     language: options.Language = "en",
@@ -99,7 +105,14 @@ def context(
     }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
-        block = bank.context(query, user_id=user, k=k, max_tokens=max_tokens, now=moment)
+        block = bank.context(
+            query,
+            user_id=user,
+            k=k,
+            max_tokens=max_tokens,
+            min_relevance=min_relevance,
+            now=moment,
+        )
     if as_json:
         print_json(block.to_dict())
         return
