@@ -50,6 +50,7 @@ from .rerankers import resolve_reranker
 from .search.dates import DayRange, find_named_days
 from .search.pipeline import search_memories
 from .search.ranking import Weights
+from .search.small_talk import is_small_talk
 from .validation import (
     build_filter,
     collect_ids,
@@ -428,7 +429,9 @@ class MemoryBank:
     def _find_missing_days(
         self, query: str, user_id: str, results: Sequence[SearchResult], now: datetime
     ) -> Sequence[DayRange]:
-        """Return the days that `query` names and that have no memory."""
+        """Return the days that `query` asks about and that have no memory."""
+        if is_small_talk(query):  # "How are you today?"
+            return ()
         today = self.day_of(now)
         named = find_named_days(query, today=today, span=lambda: self.store.span(user_id))
         return find_missing_days(self.store, user_id, named, results, today=today, filter=Filter())
