@@ -1,10 +1,12 @@
 """Evaluation of search: recall@k on questions with known evidence, through the public API."""
 
-from .datasets import Conversation, Format, Question, read_conversations
-from .recall import BM25_ALONE, DENSE_ALONE, evaluate, evaluate_files
+from .datasets import Format, read_conversations
+from .questions import Conversation, Question
+from .recall import BM25_ALONE, BUDGETS, DENSE_ALONE, evaluate, evaluate_files
 
 __all__ = [
     "BM25_ALONE",
+    "BUDGETS",
     "DENSE_ALONE",
     "Conversation",
     "Format",

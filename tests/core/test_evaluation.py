@@ -1,12 +1,16 @@
-"""Evaluation: recall@k on small examples, and both formats of datasets."""
+"""Evaluation: recall@k on small examples, and the formats of datasets."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from memorybank_core import ConfigurationError, FormatError
 from memorybank_core.evaluation import Question, evaluate_files, read_conversations
+from memorybank_core.evaluation.outcomes import Outcome, not_said_auroc
 
+EVERYDAY = Path(__file__).parents[1] / "data" / "everyday.json"
 BANK = {
     " Ann ": {
         "name": "Ann",
@@ -64,6 +68,7 @@ def files(tmp_path):
         (Question("", ("z",), ("c",), True), 2, 0.0),
         (Question("", ("a", "b")), 1, 0.5),
         (Question("", ("a", "y", "z")), 3, 1 / 3),
+        (Question("", (), ("c",)), 2, 0.0),
     ],
 )
 def test_recall_of_a_question(question, k, recall):
@@ -106,6 +111,70 @@ def test_the_locomo_format_as_a_file_or_a_folder(files, tmp_path):
     folder.mkdir()
     files["locomo"].rename(folder / "1.json")
     assert evaluate_files("locomo", folder, embedder="hashing", ks=(1,)) == report
+
+
+def test_the_everyday_format_has_categories():
+    report = evaluate_files("everyday", EVERYDAY, embedder="hashing", ks=(1, 3), budgets=(250,))
+    assert (report["turns"], report["questions"], report["not_said"]) == (12, 9, 2)
+    categories = report["categories"]
+    assert sum(category["questions"] for category in categories.values()) == 9
+    assert "not-said" not in categories
+    assert (categories["update"]["questions"], categories["update"]["newest_first_of"]) == (2, 2)
+    assert categories["date"]["newest_first_of"] == 0
+    assert 0 <= report["newest_first"] <= 1
+    conversation = read_conversations("everyday", EVERYDAY, None)[0]
+    assert conversation.asked_at.isoformat() == "2025-05-07T00:00:00+00:00"
+    assert conversation.timezone == "Asia/Shanghai"
+
+
+def test_the_everyday_format_as_several_files_and_folders(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("a.json", "folder/b.json"):
+        shutil.copy(EVERYDAY, tmp_path / name)
+    paths = [tmp_path / "a.json", tmp_path / "folder"]
+    report = evaluate_files("everyday", paths, embedder="hashing", budgets=())
+    assert (report["users"], report["turns"]) == (2, 24)
+    assert not [name for name in report if name.startswith("coverage")]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"questions": [{"q": "Why?", "evidence": ["t99"]}]}, "unknown turns: .'t99'"),
+        ({"timezone": "Moon/Sea"}, "Moon/Sea"),
+        ({"now": "2025-05-07"}, "naive"),
+        ({"turns": [{"id": "t01"}]}, "query"),
+    ],
+)
+def test_a_wrong_everyday_file_is_reported(tmp_path, change, named):
+    data = {**json.loads(EVERYDAY.read_text("utf-8")), **change}
+    (tmp_path / "bad.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(FormatError, match=named):
+        evaluate_files("everyday", tmp_path / "bad.json", embedder="hashing")
+
+
+@pytest.mark.parametrize(
+    ("found", "first"),
+    [("nxo", True), ("onx", False), ("nx", True), ("ox", False), ("x", True)],
+)
+def test_the_newest_statement_ranks_above_outdated_ones(found, first):
+    assert Question("", ("n",), outdated=("o",)).is_newest_first(found) is first
+    assert Question("", ("n",)).is_newest_first(found) is None
+
+
+def test_the_auroc_compares_answered_with_unanswered_questions():
+    outcomes = [Outcome(None, said, relevance=r) for said, r in [(True, 0.9), (True, 0.4)]]
+    assert not_said_auroc(outcomes) is None
+    outcomes += [Outcome(None, False, relevance=r) for r in (0.4, 0.2)]
+    assert not_said_auroc(outcomes) == (1 + 1 + 0.5 + 1) / 4
+    assert not_said_auroc([Outcome(None, True), Outcome(None, False)]) is None
+
+
+def test_more_of_the_evidence_stands_in_a_longer_context(files):
+    report = evaluate_files("locomo", files["locomo"], embedder="hashing", budgets=(80, 1500))
+    assert report["coverage@80"] < report["coverage@1500"] == 1.0
+    assert Question("", ("a", "b")).coverage(["b", "c"]) == 0.5
+    assert Question("", ("a", "b"), ("c",)).coverage(["c"]) == 1.0
 
 
 def test_unreadable_files_are_reported(files, tmp_path):

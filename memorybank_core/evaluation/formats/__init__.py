@@ -1,0 +1,1 @@
+"""Formats of datasets: each module parses one format."""
