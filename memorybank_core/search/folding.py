@@ -2,7 +2,7 @@
 
 Letters become lower case without accents, and those of other alphabets become Latin letters
 (Екатерина and Ekaterina are equal). Traditional characters become simplified ones, and Thai
-and similar scripts keep all their marks. What is no letter, digit or ASCII character becomes a
+and similar scripts keep all their marks. Other characters that are not ASCII become a
 space.
 """
 
@@ -41,7 +41,7 @@ _REPLACED = dict.fromkeys("’‘ʼʻʹ′´‛＇ʾʿ՚׳", "'") | {
     "ا": "a",
     "א": "a",
 }
-"""Characters with a form of their own: apostrophes, the Chinese comma, which is no part of a
+"""Characters with a form of their own: apostrophes, the Chinese comma, which never belongs to a
 number, Russian yo, which is often written as e, and alif."""
 
 
