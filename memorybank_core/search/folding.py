@@ -103,6 +103,6 @@ def _to_latin(char: str, decomposed: str) -> str:
 @cache
 def _simplified() -> dict[str, str]:
     """Return the simplified form of each traditional character."""
-    file = resources.files(__package__).joinpath("opencc", "traditional.txt")
+    file = resources.files(__package__).joinpath("opencc").joinpath("traditional.txt")
     _, traditional, simplified = file.read_text("utf-8").splitlines()
     return dict(zip(traditional, simplified, strict=True))
