@@ -31,7 +31,7 @@ from .errors import (
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore, Reranker
-from .records import Digest, Memory, Parts, Portrait, SearchResult, Summary, Turn
+from .records import Digest, Memory, Parts, Portrait, SearchResult, Summary, SupersededBy, Turn
 from .reports import (
     AddReceipt,
     DeletionReceipt,
@@ -97,6 +97,7 @@ __all__ = [
     "StoreWriteError",
     "SummarizeReport",
     "Summary",
+    "SupersededBy",
     "Turn",
     "Weights",
     "embedder_named",

@@ -296,8 +296,13 @@ class MemoryBank:
         session: str | None = None,
         archived: bool = False,
         min_relevance: float = 0.0,
+        history: bool = False,
     ) -> list[SearchResult]:
         """Return the k best memories for `query`, best first. Writes nothing.
+
+        The newest of several statements about the same thing ranks above those that it replaced,
+        repeated statements are one result, and a question that was asked before without an
+        answer ranks last.
 
         Args:
             query: A question or any words, in English, Chinese or both. If it names days, the
@@ -311,6 +316,8 @@ class MemoryBank:
             session: A session, to search only its memories.
             archived: Whether to include archived memories.
             min_relevance: Minimum `relevance` of a result, in [0, 1]; 0 returns the k best.
+            history: Whether to return every memory by its own score, also what was repeated,
+                replaced by a newer statement, or asked without an answer.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -334,6 +341,7 @@ class MemoryBank:
             weights=self.weights,
             reranker=self.reranker,
             min_relevance=min_relevance,
+            history=history,
         )
 
     def reinforce(

@@ -9,7 +9,9 @@ from typing import Any
 from .records import SearchResult
 
 _MEMORY_FIELDS = ("day", "created_at", "kind", "session", "strength", "recalls")
-_RESULT_FIELDS = ("score", "cosine", "retention", "relevance", "parts")
+_RESULT_FIELDS = (
+    "score", "cosine", "retention", "relevance", "parts", "superseded_by", "times", "last_said",
+)  # fmt: skip
 
 
 def result_metadata(result: SearchResult) -> dict[str, Any]:

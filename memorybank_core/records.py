@@ -206,6 +206,8 @@ class Parts:
             summary, so that it ranks after the turns it summarizes.
         retention: Weighted retention.
         reranker: Score of the reranker, standardized over the results that it read; 0 without one.
+        answer: Below 0 for a turn that asked what the query asks and was not answered.
+        change: Brings the newest of statements that replaced or repeated each other first.
     """
 
     similarity: float
@@ -215,12 +217,28 @@ class Parts:
     context: float
     retention: float
     reranker: float = 0.0
+    answer: float = 0.0
+    change: float = 0.0
 
     @property
     def total(self) -> float:
         """The sum of the parts: the score."""
         signals = self.similarity + self.lexical + self.date + self.speaker
-        return signals + self.context + self.retention + self.reranker
+        signals += self.context + self.retention + self.reranker
+        return signals + self.answer + self.change
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededBy:
+    """The newer memory that says the same of the same subject with another value.
+
+    Attributes:
+        id: Id of the newer memory.
+        day: Its calendar day in the user's time zone.
+    """
+
+    id: str
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +252,9 @@ class SearchResult:
         cosine: Cosine similarity to the query, in [-1, 1].
         retention: R of the law of forgetting at the search's `now`, in [0, 1].
         relevance: How likely the memory answers the query, in [0, 1]; comparable across searches.
+        superseded_by: The newer memory that replaces what this one says, or None.
+        times: Number of results that say the same and that this one stands for, itself included.
+        last_said: Time of the last of them, in UTC; None means the memory's own time.
     """
 
     memory: Memory
@@ -242,19 +263,25 @@ class SearchResult:
     cosine: float
     retention: float
     relevance: float = 1.0
+    superseded_by: SupersededBy | None = None
+    times: int = 1
+    last_said: datetime | None = None
 
     def why(self, language: str = "en") -> str:
         """Return one line that explains the score, in English ("en") or Chinese ("zh")."""
         wording = SCORE_STRINGS[language]
         parts = plain_fields(self.parts).items()
         summands = [f"{wording[name]} {part:+.2f}" for name, part in parts if abs(part) >= 0.005]
-        return wording["line"].format(
+        line = wording["line"].format(
             score=self.score,
             summands=wording["comma"].join(summands) or "0",
             cosine=self.cosine,
             retention=self.retention,
             strength=self.memory.strength,
         )
+        repeated = wording["repeated"].format(times=self.times) if self.times > 1 else ""
+        newer = self.superseded_by
+        return line + repeated + (wording["superseded"].format(day=newer.day) if newer else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -263,5 +290,11 @@ class SearchResult:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchResult:
         """Return the result of a dict made by `to_dict`."""
-        memory, parts = Memory.from_dict(data["memory"]), Parts(**data["parts"])
-        return cls(**{**data, "memory": memory, "parts": parts})
+        newer, last_said = data.get("superseded_by"), data.get("last_said")
+        values = {
+            "memory": Memory.from_dict(data["memory"]),
+            "parts": Parts(**data["parts"]),
+            "superseded_by": newer and SupersededBy(newer["id"], date.fromisoformat(newer["day"])),
+            "last_said": last_said and datetime.fromisoformat(last_said),
+        }
+        return cls(**{**data, **values})

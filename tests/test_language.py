@@ -46,10 +46,11 @@ DEPRECATED = {
 }
 """Old public names that are kept for one version."""
 PROMPTS = {
+    ("memorybank_core/search/repeats.py", "told"),
     ("memorybank_langchain/siliconfriend/evaluation/strings.py", "is no"),
     ("memorybank_langchain/siliconfriend/personas.py", "are no"),
 }
-"""Words of prompts for models, which change what is measured."""
+"""Words of prompts for models and of patterns for users' texts, which change what is measured."""
 
 
 def docstrings(tree):

@@ -141,10 +141,18 @@ def compose(
 def _make_pieces(
     results: Sequence[SearchResult], digests: Mapping[str, str | None], language: str
 ) -> list[_Piece]:
-    """Return all pieces, the most important first."""
+    """Return all pieces, the most important first.
+
+    A memory whose newer statement is there too is omitted, and so is a question without an answer:
+    they cost tokens and mislead the model.
+    """
     unique: dict[str, SearchResult] = {}
     for result in results:
         unique.setdefault(result.memory.id, result)
+    for result in results:
+        newer = result.superseded_by and result.superseded_by.id
+        if newer in unique or result.parts.answer < 0:
+            unique.pop(result.memory.id, None)
     memories = [
         _Piece("memories", _format_memory(result, language), result) for result in unique.values()
     ]
@@ -177,7 +185,10 @@ def _format_memory(result: SearchResult, language: str) -> str:
         for name, text in utterances
         if text.strip()
     ]
-    return without_markers("\n  ".join([f"- {memory.day}", *lines]))
+    until = ""
+    if result.superseded_by:
+        until = wording["until"].format(day=result.superseded_by.day)
+    return without_markers("\n  ".join([f"- {memory.day}{until}", *lines]))
 
 
 def _indent(text: str, width: int) -> str:

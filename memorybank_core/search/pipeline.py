@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
 import numpy as np
 
 from memorybank_core.forgetting import SECONDS_PER_DAY, ForgettingLaw
-from memorybank_core.protocols import Filter, MemoryStore, Probe, Reranker, Vector
-from memorybank_core.records import SearchResult
+from memorybank_core.protocols import (
+    Array,
+    Candidates,
+    Filter,
+    MemoryStore,
+    Probe,
+    Reranker,
+    Vector,
+)
+from memorybank_core.records import Memory, SearchResult
 from memorybank_core.text import without_surrogates
 
 from .dates import find_days
-from .ranking import Weights, rank
+from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
+from .repeats import lower_unanswered, merge_repeats
 from .reranking import RERANKED, fetch_preceding, rerank
 from .terms import group_terms
 from .tokenize import tokenize
@@ -25,6 +34,9 @@ MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
 Between these limits, the number is a quarter of the memories: in a small bank, most memories would
 otherwise be candidates for every query.
 """
+
+DEPTH = 30
+"""Number of results that are compared with each other."""
 
 
 def search_memories(
@@ -41,6 +53,7 @@ def search_memories(
     weights: Weights,
     reranker: Reranker | None = None,
     min_relevance: float = 0.0,
+    history: bool = False,
 ) -> list[SearchResult]:
     """Return the k best memories for `query`, best first.
 
@@ -57,6 +70,7 @@ def search_memories(
         weights: The weights of the search signals.
         reranker: Scores the best results again; see `rerank`.
         min_relevance: Minimum relevance of a result, in [0, 1].
+        history: Whether every memory keeps its own place, also what was repeated or replaced.
 
     Raises:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
@@ -78,10 +92,28 @@ def search_memories(
     candidates = store.candidates(user_id, probe)
     days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
     retention = np.asarray(law.retention(days, candidates.strength))
-    ranking = rank(candidates, retention, max(k, RERANKED) if reranker else k, weights)
+    depth = max(k, DEPTH, RERANKED if reranker else 0)
+    ranking = rank(candidates, retention, depth, weights)
+    memories = store.fetch(user_id, candidates.key[ranking.rows].tolist())
+    results = _to_results(ranking, candidates, retention, relevance, memories)
+    if reranker is not None:
+        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
+        results = rerank(reranker, query, results, preceding, weights.reranker)
+    if not history:
+        results = merge_repeats(lower_unanswered(results, query))
+    return results[:k]
+
+
+def _to_results(
+    ranking: Ranking,
+    candidates: Candidates,
+    retention: Array,
+    relevance: float,
+    memories: Mapping[int, Memory],
+) -> list[SearchResult]:
+    """Return the results of a ranking, without memories deleted since."""
     keys = candidates.key[ranking.rows].tolist()
-    memories = store.fetch(user_id, keys)
-    results = [
+    return [
         SearchResult(
             memory=memories[key],
             score=parts.total,
@@ -89,11 +121,8 @@ def search_memories(
             cosine=float(candidates.similarity[row]),
             retention=float(retention[row]),
             relevance=relevance,
+            last_said=memories[key].created_at,
         )
         for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
         if key in memories
     ]
-    if reranker is not None:
-        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
-        results = rerank(reranker, query, results, preceding, weights.reranker)
-    return results[:k]

@@ -9,6 +9,10 @@ SCORE_STRINGS = {
         "context": "neighbours",
         "retention": "freshness",
         "reranker": "reranker",
+        "answer": "answer",
+        "change": "newest statement",
+        "repeated": "; said {times} times",
+        "superseded": "; superseded on {day}",
         "comma": ", ",
         "line": "score {score:.2f} = {summands} "
         "(cosine {cosine:.2f}, retention {retention:.2f}, strength {strength:g})",
@@ -21,6 +25,10 @@ SCORE_STRINGS = {
         "context": "上下文",
         "retention": "新鲜度",
         "reranker": "重排",
+        "answer": "回答",
+        "change": "最新说法",
+        "repeated": "；说过 {times} 次",
+        "superseded": "；已于 {day} 更新",
         "comma": "、",
         "line": "得分 {score:.2f} = {summands}"
         "（余弦 {cosine:.2f}，保持率 {retention:.2f}，强度 {strength:g}）",

@@ -674,8 +674,8 @@ def test_without_a_query_the_digests_stand_alone(bank):
 
 @pytest.fixture
 def talkative(bank):
-    texts = ("She practised the cello for an hour.", "How was it?")
-    turns = [Turn(*texts, MONDAY + n * DAY) for n in range(60)]
+    text = "She practised the cello for {} minutes."
+    turns = [Turn(text.format(10 + n), "How was it?", MONDAY + n * DAY) for n in range(60)]
     bank.add(turns, user_id=USER)
     return bank
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core import InvalidInputError, Memory, Parts, SearchResult, Turn
+from memorybank_core import InvalidInputError, Memory, Parts, SearchResult, SupersededBy, Turn
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=timezone.utc)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
@@ -46,9 +46,13 @@ def test_memories_survive_a_json_round_trip_with_falsy_values(memory):
     assert Memory.from_dict(json.loads(json.dumps(memory.to_dict()))) == memory
 
 
-@given(memories, st.builds(Parts, *[numbers] * 6), numbers)
-def test_results_survive_a_json_round_trip(memory, parts, number):
-    result = SearchResult(memory, number, parts, 0.0, 0.0)
+newer = st.builds(SupersededBy, st.text(), st.dates())
+
+
+@given(memories, st.builds(Parts, *[numbers] * 9), numbers, st.none() | newer, st.integers(1))
+def test_results_survive_a_json_round_trip(memory, parts, number, superseded_by, times):
+    last_said = memory.created_at if times % 2 else None
+    result = SearchResult(memory, number, parts, 0.0, 0.0, 0.5, superseded_by, times, last_said)
     assert SearchResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 

@@ -677,3 +677,12 @@ def test_k_and_the_budget_hold(bank):
         bank.add([CELLO, SOUP], user_id=BOB)
         agent.invoke(says("Nora, cello, soup, lunch?"), context={"user_id": BOB})
         assert (recalled(model.prompts[-1]) or "").count("2024-03-04") == count
+
+
+def test_eight_askings_without_an_answer_do_not_hide_the_fact(bank):
+    bank.add([CELLO, SOUP], user_id=ALICE)
+    model = Scripted(script=["I am not sure."] * 8)
+    agent = agent_of(bank, model, memory=MemoryBankMiddleware(bank, k=1))
+    for _ in range(9):
+        agent.invoke(says(ASKS), context=A)
+        assert CELLO.query in recalled(model.prompts[-1])

@@ -66,6 +66,9 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
             "retention": result.retention,
             "relevance": 1.0,
             "parts": result.to_dict()["parts"],
+            "superseded_by": None,
+            "times": 1,
+            "last_said": "2024-03-04T09:00:00+00:00",
         },
     )
     assert json.loads(json.dumps(document.metadata)) == document.metadata

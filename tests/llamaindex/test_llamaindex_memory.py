@@ -565,3 +565,13 @@ def test_pickled_it_finds_its_bank_again(bank):
     memory = memory_of(bank)
     memory.put(user(FACT))
     assert words(pickle.loads(pickle.dumps(memory)).get_all()) == [FACT]
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_eight_askings_without_an_answer_do_not_hide_the_fact(talked, kind):
+    for day in range(8):
+        model = Scripted(answers=["I am not sure."])
+        ENGINES[kind](model, memory_of(talked, session=f"day {day}", k=1)).chat(QUESTION)
+    model = Scripted(answers=["The cello."])
+    ENGINES[kind](model, memory_of(talked, session="today", k=1)).chat(QUESTION)
+    assert FACT in "\n".join(words(model.seen[0]))

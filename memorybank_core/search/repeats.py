@@ -1,0 +1,156 @@
+"""Repetition: repeated statements become one result, and unanswered questions give way.
+
+Pure functions of search results. A question that was asked before resembles the query more than
+its answer does. If it was not answered then, the turn carries no information, and ranks after the
+results that do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from memorybank_core.records import Memory, SearchResult, Turn
+from memorybank_core.text import split_sentences
+
+from .tokenize import tokenize
+
+_ASKING = re.compile(r"[?？][\s\"'”’」』)）]*$|[吗呢][。.~～]*$")
+_MAY_ASK = re.compile(r"[?？吗呢]")
+_HEDGE = re.compile(
+    r"\bnot (?:entirely |quite |really |too |so )?(?:sure|certain)\b|\bno idea\b|\bno clue\b"
+    r"|\b(?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|wouldn[’']t|would not) (?:really "
+    r"|actually |currently )?(?:know|remember|recall|say|tell|have (?:that|this|any|access|a record"
+    r"|information)|find)\b"
+    r"|\b(?:haven[’']t|have not|hasn[’']t|has not|have never|[’']ve never|never|didn[’']t"
+    r"|did not)(?: yet| ever| really| actually)? (?:told|tell|mentioned|mention|said|say|shared"
+    r"|share|given|give|come up)\b"
+    r"|\b(?:unable to|i have no (?:record|memory|information)|i wish i knew)\b"
+    r"|不(?:太|大|是很|怎么)?(?:确定|清楚|知道|晓得|记得|了解)|没(?:有)?(?:[跟和对向]我)?(?:说|提|讲|告诉|聊)"
+    r"|(?:想不起|记不[清得起]|说不准|说不好|没印象|没有印象|不好说|答不上)"
+    r"|无法(?:回答|确定|得知|知道|告诉)|没有(?:相关|这方面|任何)?的?(?:信息|记录|资料)",
+    re.IGNORECASE,
+)
+"""Says that the companion does not know, in either language."""
+_STILL_ANSWERS = re.compile(
+    r"\bbut (?:i (?:think|believe|guess|remember)|it(?:[’']s| is| was| might| may| could)"
+    r"|you (?:said|told|mentioned)|probably|perhaps|maybe)\b"
+    r"|(?:但|不过)[^。！？]{0,6}(?:应该|可能|大概|好像|记得|你说)",
+    re.IGNORECASE,
+)
+_ABOUT_ASKING = re.compile(
+    r"\b(?:did|have|had) (?:i|we) (?:ever |already )?ask(?:ed)?\b|\bi (?:already )?asked\b"
+    r"|问过|我(?:之前|以前|上次)?问",
+    re.IGNORECASE,
+)
+_ACKNOWLEDGEMENT = 80
+"""Length in characters up to which a response adds nothing to the statement that it follows."""
+_LONGEST = 1_000
+"""Length in characters from which on a turn is not compared with others."""
+_PUNCTUATION = re.compile(r"[\W_]+")
+
+
+def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[SearchResult]:
+    """Move turns that only asked what the query asks, without an answer, behind all others.
+
+    Args:
+        results: The results, best first.
+        query: The query. If it is about what was asked before, nothing moves.
+
+    Returns:
+        The results in their new order. The part `answer` of those that moved is negative.
+    """
+    if _ABOUT_ASKING.search(query):
+        return list(results)
+    unanswered = [_is_unanswered(result.memory.turn, query) for result in results]
+    if not any(unanswered) or all(unanswered):
+        return list(results)
+    pairs = list(zip(results, unanswered, strict=True))
+    kept = [result for result, is_lowered in pairs if not is_lowered]
+    penalty = kept[-1].score - results[0].score - 1.0
+    return kept + [add_part(result, "answer", penalty) for result, lowered in pairs if lowered]
+
+
+def merge_repeats(results: Sequence[SearchResult]) -> list[SearchResult]:
+    """Merge results that say the same into one, which counts them.
+
+    The newest is shown, in the place and with the score of the best; its `times` and `last_said`
+    tell how often and when it was said last.
+
+    Args:
+        results: The results, best first.
+    """
+    groups: dict[object, list[SearchResult]] = {}
+    for result in results:
+        groups.setdefault(_repeat_key(result.memory), []).append(result)
+    if len(groups) == len(results):
+        return list(results)
+    return [_merge(group) if len(group) > 1 else group[0] for group in groups.values()]
+
+
+def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
+    """Return the result with `value` added to a part of its score."""
+    parts = replace(result.parts, **{name: getattr(result.parts, name) + value})
+    return replace(result, parts=parts, score=parts.total)
+
+
+def hedges(response: str) -> bool:
+    """Return whether a response only says that it does not know, or asks back."""
+    if _HEDGE.search(response):
+        return not _STILL_ANSWERS.search(response)
+    sentences = split_sentences(response)
+    return bool(sentences) and all(map(_ASKING.search, sentences))
+
+
+def _is_unanswered(turn: Turn | None, query: str) -> bool:
+    """Return whether the turn asked what the query asks, and its response does not answer.
+
+    A turn that also states something is judged by what resembles the query more: its question or
+    its statement.
+    """
+    if turn is None or not _MAY_ASK.search(turn.query) or not hedges(turn.response):
+        return False
+    sentences = split_sentences(turn.query)
+    asking = [sentence for sentence in sentences if _ASKING.search(sentence)]
+    if not asking:
+        return False
+    if len(asking) == len(sentences):
+        return True
+    stating = [sentence for sentence in sentences if not _ASKING.search(sentence)]
+    terms = set(tokenize(query))
+    return len(terms & _terms(asking)) >= len(terms & _terms(stating))
+
+
+def _terms(sentences: Sequence[str]) -> set[str]:
+    return set(tokenize(" ".join(sentences)))
+
+
+def _repeat_key(memory: Memory) -> object:
+    """Return a key that is equal for memories that say the same; unique for others."""
+    turn = memory.turn
+    if turn is None or len(memory.text) > _LONGEST:
+        return memory.id
+    query, response = _normalize(turn.query), turn.response
+    if _MAY_ASK.search(turn.query):
+        answer = "" if hedges(response) else _normalize(response)
+    else:
+        answer = "" if len(response) <= _ACKNOWLEDGEMENT else _normalize(response)
+    if not query:
+        answer = _normalize(response)
+    return (turn.user_name, query, answer)
+
+
+def _normalize(text: str) -> str:
+    return _PUNCTUATION.sub(" ", text.casefold()).strip()
+
+
+def _merge(group: Sequence[SearchResult]) -> SearchResult:
+    """Merge results, best first, that say the same."""
+    newest = max(group, key=lambda result: (result.memory.created_at, result.memory.id))
+    gain = group[0].score - newest.score
+    return replace(
+        add_part(newest, "change", gain) if gain else newest,
+        times=sum(result.times for result in group),
+        last_said=newest.last_said,
+    )
