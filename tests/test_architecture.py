@@ -170,7 +170,6 @@ def test_the_walks_in_contributing_name_functions_that_exist():
 LONG_MODULES = {
     "llms/families.py",  # a table
     "memorybank_core/bank.py",  # every verb with its documentation
-    "memorybank_core/search/date_patterns.py",  # a table
     "memorybank_core/testing/contract.py",  # every test of a store
 }
 

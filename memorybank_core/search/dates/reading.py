@@ -1,0 +1,84 @@
+"""Reading of the days that a text names."""
+
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+
+from .bounds import Bounded, apply_bound, has_bound, intersect
+from .day_range import DayRange
+from .mentions import Mention, find_mentions
+from .parts import ReferenceDays, resolve
+
+_Span = Callable[[], tuple[date, date] | None]
+_TRADITIONAL = str.maketrans(
+    "號週禮個兩這從談話說間與對後麼們過氣來點為復國慶陽聖誕節勞動誰開還內時鐘歲餘雙",
+    "号周礼个两这从谈话说间与对后么们过气来点为复国庆阳圣诞节劳动谁开还内时钟岁余双",
+)
+
+
+def find_days(
+    text: str, *, today: date, span: _Span = lambda: None, date_order: str = "month-first"
+) -> tuple[DayRange, ...]:
+    """Return the days that `text` names, in the order of their mention, without duplicates.
+
+    An incomplete date means the most recent past: a month and day that are still ahead this year
+    belong to last year, and a weekday is the last one before today. A bound such as "before May 4"
+    becomes ranges of a week, a month and all days up to the first memory or today. Vague words
+    ("recently", 前几天), habits ("every Monday"), impossible dates and years outside 1900 to 2200
+    are ignored.
+
+    Args:
+        text: A question in English, Chinese, or both.
+        today: The calendar day of the question in the user's time zone.
+        span: Reads the days of the user's first and last memory; called only for bounds, and for
+            "our first conversation", "the last time we talked" and the like.
+        date_order: "day-first" or "month-first", the reading of 3/4/2025.
+    """
+    read = _read(text, ReferenceDays(today, span, date_order == "day-first"))
+    return tuple(dict.fromkeys(days for bounded in read for days in bounded.ranges))
+
+
+def find_named_days(
+    text: str, *, today: date, span: _Span = lambda: None, date_order: str = "month-first"
+) -> tuple[DayRange, ...]:
+    """Return the days that `text` names itself, without days before or after a day it names.
+
+    The arguments are those of `find_days`.
+    """
+    read = _read(text, ReferenceDays(today, span, date_order == "day-first"))
+    return tuple(
+        dict.fromkeys(days for bounded in read if bounded.exact for days in bounded.ranges)
+    )
+
+
+def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
+    text = " ".join(text.split())
+    read: list[Bounded] = []
+    for mention in find_mentions(text, reference):
+        bounded = _read_mention(mention, text, reference)
+        if bounded is None:
+            continue
+        between = read and intersect(read[-1], bounded)
+        if between:
+            read[-1] = between
+        else:
+            read.append(bounded)
+    return read
+
+
+def _read_mention(mention: Mention, text: str, reference: ReferenceDays) -> Bounded | None:
+    if not mention.parts:
+        return None
+    if mention.weak and not _is_promoted(mention, text):
+        return None
+    days = resolve(mention.parts, reference.today)
+    if days is None:
+        return None
+    return apply_bound(text, mention.start, mention.end, days, reference.today, reference.span)
+
+
+def _is_promoted(mention: Mention, text: str) -> bool:
+    """Return whether a bound makes a weak mention count: "before May", but not "the 5th try"."""
+    return "day" not in mention.parts and has_bound(text, mention.start, mention.end)
