@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from .day_range import DayRange
-from .numbers import read_number
+from .numbers import WEEKDAYS, read_number
 from .patterns import COUNT, ZN
 
 _NEAR = (7, 31)
@@ -26,7 +26,7 @@ _SIDES = {
     "until": "until|till|til|up to|by|no later than|not later than|at the latest by|on or before"
     "|up until|before or on",
     "after": "after|following|later than",
-    "since": "since|as of|starting(?: from| on)?|on or after|from",
+    "since": "since|starting(?: from| on)?|on or after|from",
 }
 _LEAD = re.compile(
     r"\b(?:" + "|".join(f"(?P<{side}>{words})" for side, words in _SIDES.items()) + r")(?: the)? $"
@@ -36,9 +36,11 @@ _OPEN_FROM = re.compile(r" ?(?:on|onwards?|or later|and later|and after)\b")
 _OR_EARLIER = re.compile(r" or (?:earlier|before)\b")
 _UNITS = {"day": 1, "night": 1, "week": 7, "fortnight": 14, "weekend": 2, "month": 30, "year": 365}
 _SHIFT = re.compile(
-    rf"\b(?:the |(?P<count>{COUNT}) )(?P<unit>day|night|morning|evening|week|fortnight|month)s? "
+    rf"\b(?:the |last |first |(?P<count>{COUNT}) )(?P<unit>day|night|morning|evening|weekend|week"
+    r"|fortnight|month|(?:mon|tues|wednes|thurs|fri|satur|sun)day)s? "
     r"(?P<side>before|after|prior to|following)(?: the)? $"
 )
+_WEEKDAYS = [day[:3] for day in WEEKDAYS]
 _WEEK_OF = re.compile(r"\bthe week of(?: the)? $")
 _CHINESE_LEAD = re.compile(
     r"(?P<since>自从|自|打从)(?:我|我们|上?)?$|(?P<until>直到|截至|截止到?|到)$"
@@ -59,11 +61,13 @@ class Bounded(NamedTuple):
 
     Attributes:
         ranges: The days.
+        start: Index of the first character of the mention with the words before it.
         exact: Whether the text names these days themselves, not only a bound.
         side: "before", "until", "after", "since" or "".
     """
 
     ranges: tuple[DayRange, ...]
+    start: int
     exact: bool
     side: str
 
@@ -78,6 +82,9 @@ def apply_bound(
 ) -> Bounded:
     """Return the days that a mention means with the words around it.
 
+    "The week before May 9" is that week and, since what happened then is often told on May 9, that
+    day.
+
     Args:
         text: The text.
         start: Index of the mention's first character.
@@ -87,13 +94,15 @@ def apply_bound(
         span: Reads the days of the user's first and last memory.
     """
     lead, tail = text[max(0, start - _REACH) : start].lower(), text[end : end + _REACH].lower()
-    shifted = _shift(days, lead, tail)
+    shift = _SHIFT.search(lead)
+    first = start - len(lead) + shift.start() if shift else start
+    shifted = _shift(days, shift, lead, tail)
     if shifted:
-        return Bounded((shifted,), True, "")
+        return Bounded((shifted,) if shifted.days == 1 else (shifted, days), first, True, "")
     side = _find_side(lead, tail)
     if not side:
-        return Bounded((days,), True, "")
-    return Bounded(_open_ranges(days, side, today, span), False, side)
+        return Bounded((days,), start, True, "")
+    return Bounded(_open_ranges(days, side, today, span), start, False, side)
 
 
 def has_bound(text: str, start: int, end: int) -> bool:
@@ -121,16 +130,23 @@ def _find_side(lead: str, tail: str) -> str:
     return "until" if _OR_EARLIER.match(tail) else ""
 
 
-def _shift(days: DayRange, lead: str, tail: str) -> DayRange | None:
+def _shift(days: DayRange, english: re.Match[str] | None, lead: str, tail: str) -> DayRange | None:
     """Return the days of "the day before", "two weeks after", 前一天 and the like, or None."""
     if _WEEK_OF.search(lead):
         monday = days.first - timedelta(days.first.weekday())
         return DayRange(monday, monday + timedelta(6))
-    if english := _SHIFT.search(lead):
+    if english:
         count, unit = read_number(english["count"] or "a"), english["unit"]
         sign = -1 if english["side"] in ("before", "prior to") else 1
         if unit == "week" and not english["count"]:
             return _beside(days, sign, 7)
+        if unit[:3] in _WEEKDAYS:
+            return _nearest_weekday(days, sign, _WEEKDAYS.index(unit[:3]))
+        if unit == "weekend":
+            saturday = _nearest_weekday(days, sign, _WEEKDAYS.index("sat"))
+            return saturday and _from_ordinals(
+                saturday.first.toordinal(), saturday.first.toordinal() + 1
+            )
         length = _UNITS.get(unit, 1)
         return _moved(days, sign * count * length, 0 if length == 1 else length // 2)
     if chinese := _CHINESE_SHIFT.match(tail):
@@ -145,6 +161,14 @@ def _moved(days: DayRange, offset: int, around: int) -> DayRange | None:
     """Return the days around the one that lies `offset` days from the days."""
     day = (days.first if offset < 0 else days.last).toordinal() + offset
     return _from_ordinals(day - around, day + around)
+
+
+def _nearest_weekday(days: DayRange, sign: int, weekday: int) -> DayRange | None:
+    """Return the last such weekday before the days (-1), or the first one after them (1)."""
+    edge = days.first if sign < 0 else days.last
+    distance = (sign * (weekday - edge.weekday()) - 1) % 7 + 1
+    day = edge.toordinal() + sign * distance
+    return _from_ordinals(day, day)
 
 
 def _beside(days: DayRange, sign: int, length: int) -> DayRange | None:
@@ -193,4 +217,4 @@ def intersect(left: Bounded, right: Bounded) -> Bounded | None:
     if not left.ranges or not right.ranges:
         return None
     first, last = left.ranges[0].first, right.ranges[0].last
-    return Bounded((DayRange(first, last),), False, "") if first <= last else None
+    return Bounded((DayRange(first, last),), left.start, False, "") if first <= last else None

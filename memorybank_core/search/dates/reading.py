@@ -46,9 +46,7 @@ def find_named_days(
     The arguments are those of `find_days`.
     """
     read = _read(text, ReferenceDays(today, span, date_order == "day-first"))
-    return tuple(
-        dict.fromkeys(days for bounded in read if bounded.exact for days in bounded.ranges)
-    )
+    return tuple(dict.fromkeys(bounded.ranges[0] for bounded in read if bounded.exact))
 
 
 def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
@@ -56,15 +54,19 @@ def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
         text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
     text = " ".join(text.split())
     read: list[Bounded] = []
+    ends: list[int] = []
     for mention in find_mentions(text, reference):
         bounded = _read_mention(mention, text, reference)
         if bounded is None:
             continue
+        if ends and ends[-1] > bounded.start:  # "the Sunday before May 9": not also last Sunday
+            read.pop(), ends.pop()
         between = read and intersect(read[-1], bounded)
         if between:
-            read[-1] = between
+            read[-1], ends[-1] = between, mention.end
         else:
             read.append(bounded)
+            ends.append(mention.end)
     return read
 
 
