@@ -130,7 +130,7 @@ def test_a_bank_of_schema_1_is_upgraded(citus):
         if not db.execute(extensions).fetchall():
             pytest.skip("the server has no pgvector, which schema 1 needs")
     schema_1.create(url, "citus")
-    assert upgrade(url) == (1, 2)
+    assert upgrade(url) == (1, 3)
     assert_consistent(url)
     with MemoryBank.open(url, embedder=schema_1.Embedder()) as bank:
         assert_same(bank, schema_1.load_data()["answers"])

@@ -209,10 +209,10 @@ def test_upgrade_needs_a_bank_that_is_not_newer(postgres):
     with pytest.raises(ConfigurationError, match="db init"):
         upgrade(url)
     fill(url, users=["ada"], count=3)
-    assert upgrade(url) == (2, 2)
+    assert upgrade(url) == (3, 3)
     assert "up to date" in run("db", "upgrade", url)
     with connect(url) as db:
-        db.execute("UPDATE memorybank.meta SET value = '3' WHERE name = 'schema'")
+        db.execute("UPDATE memorybank.meta SET value = '4' WHERE name = 'schema'")
     for call in (lambda: MemoryBank.open(url), lambda: upgrade(url)):
         with pytest.raises(SchemaTooNewError, match="pip install --upgrade"):
             call()

@@ -1,6 +1,7 @@
 """The upgrade of a bank of schema 1: nothing is lost, whatever happens in the meantime."""
 
 import re
+import tempfile
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from memorybank_core.stores.postgres.page_rows import PAGE_COLUMNS, read_pages
 from memorybank_core.stores.postgres.pages import unpack
 
 HAS_PGVECTOR = "SELECT true FROM pg_available_extensions WHERE name = 'vector'"
+SCHEMA = "SELECT value FROM memorybank.meta WHERE name = 'schema'"
 ALL_ROWS = "SET memorybank_session.scope = 'all'"
 
 
@@ -73,18 +75,21 @@ def upgrade_in_small_steps(url, monkeypatch, between):
 
 
 def assert_same(bank, expected):
-    """Assert that a bank returns what the bank of schema 1 returned."""
+    """Assert that a bank has what the bank of schema 1 had, and finds what a file with it finds."""
     found = schema_1.describe(bank)
     assert found["export"] == expected["export"]
     assert found["items"] == expected["items"]
     assert found["users"].keys() == expected["users"].keys()
-    for user, answers in expected["users"].items():
-        searches = found["users"][user].pop("found")
-        for results, before in zip(searches, answers["found"], strict=True):
-            assert [id for id, _ in results] == [id for id, _ in before]
-            scores = [score for _, score in before]
-            assert [score for _, score in results] == pytest.approx(scores, abs=2e-4)
-        assert found["users"][user] == {k: v for k, v in answers.items() if k != "found"}
+    with tempfile.TemporaryDirectory() as folder, open_bank(f"{folder}/bank.db") as copy:
+        for user, answers in expected["users"].items():
+            copy.store.put(user, bank.store.scan(user, limit=9999))
+            searches = found["users"][user].pop("found")
+            in_file = schema_1.describe_user(copy, user)["found"]
+            for results, same in zip(searches, in_file, strict=True):
+                assert [id for id, _ in results] == [id for id, _ in same]
+                scores = [score for _, score in same]
+                assert [score for _, score in results] == pytest.approx(scores, abs=2e-4)
+            assert found["users"][user] == {k: v for k, v in answers.items() if k != "found"}
 
 
 def read_names(batch, codes, names):
@@ -117,7 +122,17 @@ def assert_consistent(url):
                 continue
             packed = unpack(read_pages(rows))
             expected = to_batch(memories, vectors, [item.key for item in stored])
-            for name in ("key", "created", "day", "windows", "terms", "postings", "vectors"):
+            for name in (
+                "key",
+                "created",
+                "day",
+                "asks",
+                "flags",
+                "windows",
+                "terms",
+                "postings",
+                "vectors",
+            ):
                 assert np.array_equal(getattr(packed, name), getattr(expected, name)), name
             for codes, names in (("session", "sessions"), ("speaker", "speakers")):
                 assert read_names(packed, codes, names) == read_names(expected, codes, names)
@@ -129,7 +144,7 @@ def test_everything_is_as_before(each_url):
     with pytest.raises(SchemaTooOldError, match="memorybank db upgrade"):
         open_bank(each_url)
     total = count_to_upgrade(each_url)
-    assert upgrade(each_url, progress=seen.append) == (1, 2)
+    assert upgrade(each_url, progress=seen.append) == (1, 3)
     assert sum(len(ids) for ids in assert_consistent(each_url).values()) == total == sum(seen)
     assert count_to_upgrade(each_url) == 0
     with open_bank(each_url) as bank:
@@ -137,7 +152,7 @@ def test_everything_is_as_before(each_url):
         ids = [f"new {number}" for number in range(3)]
         bank.add([schema_1.Turn("new tea", at=schema_1.MONDAY, id=id) for id in ids], user_id=ADA)
         assert {result.memory.id for result in bank.search("new tea", user_id=ADA)} >= set(ids)
-    assert upgrade(each_url) == (2, 2)
+    assert upgrade(each_url) == (3, 3)
 
 
 def describe_tables(url):
@@ -192,7 +207,7 @@ def test_a_run_that_was_killed_can_be_continued(url, monkeypatch):
 def test_the_command_shows_the_result(url):
     done = CliRunner().invoke(app, ["db", "upgrade", url])
     assert done.exit_code == 0, done.output
-    assert "upgraded from 1 to 2" in done.output
+    assert "upgraded from 1 to 3" in done.output
     assert "up to date" in CliRunner().invoke(app, ["db", "upgrade", url]).output
 
 
@@ -203,6 +218,9 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
     def write(limit):
         with connect(url, autocommit=True) as db:
             db.execute(ALL_ROWS)
+            if db.execute(SCHEMA).fetchone() != ("1",):
+                return  # from here on, processes with schema 1 cannot write
+            expected["writes"] = limit
             new = [(f"new {limit} {n}", f"tea {limit} {n}") for n in range(2)]
             schema_1.write(db, LARGE, add=new, replace=[(f"t{limit + 9}", f"rain {limit}")])
             schema_1.write(db, LARGE, delete=[f"t{100 + limit}"], recall=[f"t{limit + 50}"])
@@ -221,7 +239,8 @@ def test_writes_in_the_meantime_are_kept(url, monkeypatch):
             expected["last"] = [id for id, _ in new]
             expected[LARGE] = [*expected.get(LARGE, []), *expected["last"]]
 
-    last = upgrade_in_small_steps(url, monkeypatch, between=write)
+    upgrade_in_small_steps(url, monkeypatch, between=write)
+    last = expected["writes"] + 1
     assert last > 5
     ids = assert_consistent(url)
     assert ids["user 1"] == ids[f"another {last - 1}"] == expected["last"]
@@ -275,14 +294,14 @@ def test_the_grants_of_the_application_apply_to_the_new_tables(each_url):
 
 
 def test_a_transaction_that_holds_the_tables_delays_the_last_step_only(url, monkeypatch):
-    monkeypatch.setattr(migration, "_LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(migration, "LOCK_ATTEMPTS", 1)
     monkeypatch.setattr(
         migration,
-        "_SET_LOCK_TIMEOUT",
+        "SET_LOCK_TIMEOUT",
         connections.Statement("SET LOCAL lock_timeout = '50ms'"),
     )
     with connect(url) as db:
         db.execute("SELECT count(*) FROM memorybank.memories")
         with pytest.raises(StoreBusyError):
             upgrade(url)
-    assert upgrade(url) == (1, 2)
+    assert upgrade(url) == (1, 3)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from .address import parse_address
 from .connections import Options, connect
+from .derivation import count_outdated, migrate_to_3
 from .migration import count_unpacked, migrate_to_2
 from .schema import create, load_layout, read_layout, read_version
-from .tables import Layout
+from .tables import VERSION, Layout
 
 
 def stored_embedder(location: str) -> tuple[str, int] | None:
@@ -43,9 +44,10 @@ def init(url: str, layout: Layout) -> bool:
 def upgrade(url: str, *, progress: Callable[[int], None] | None = None) -> tuple[int, int]:
     """Upgrade the tables of a bank; return the schema versions before and after.
 
-    Processes with the older version of the package go on searching and writing meanwhile; in the
-    end they wait for one short transaction, and then raise an error. If this is interrupted, call
-    it again: it continues.
+    Processes with the version of schema 1 go on searching and writing meanwhile; in the end they
+    wait for one short transaction, and then raise an error, as those of schema 2 do when their
+    pages are written again. If this is interrupted, call it again: it continues. It also derives
+    the terms of memories again if a newer version of the package finds others in their texts.
 
     Args:
         url: The URL of the database.
@@ -59,12 +61,13 @@ def upgrade(url: str, *, progress: Callable[[int], None] | None = None) -> tuple
     address = parse_address(url)
     with connect(address, Options()) as db:
         before = read_version(db, address.schema)
-        if before != 1:
+        if before in (0, VERSION):
             read_layout(db, address)  # raises if there is no bank
-            return before, before
         layout = load_layout(db, address.schema)
-    migrate_to_2(address, layout, progress)
-    return before, 2
+    if before == 1:
+        migrate_to_2(address, layout, progress)
+    migrate_to_3(address, layout, progress)
+    return before, VERSION
 
 
 def count_to_upgrade(url: str) -> int:
@@ -76,7 +79,8 @@ def count_to_upgrade(url: str) -> int:
     """
     address = parse_address(url)
     with connect(address, Options()) as db:
-        if read_version(db, address.schema) != 1:
+        version = read_version(db, address.schema)
+        if not version:
             return 0
         layout = load_layout(db, address.schema)
-    return count_unpacked(address, layout)
+    return count_unpacked(address, layout) if version == 1 else count_outdated(address, layout)

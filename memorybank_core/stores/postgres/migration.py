@@ -30,8 +30,8 @@ _TIMEOUT = 60.0  # seconds for each transaction to reach the server
 _SMALL_PASS = 1000  # memories that may remain for the last transaction
 _MAX_PASSES = 5
 _ITEMS = 4096  # items of a transaction
-_LOCK_ATTEMPTS = 100
-_SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
+LOCK_ATTEMPTS = 100
+SET_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '3s'")  # calls of others wait behind it
 
 _NEW_TABLES = ("states", "pages", "item_paths", "item_removals")
 _LOCK_WRITERS = Statement(
@@ -42,7 +42,7 @@ _LOCK_ALL = Statement(
     "LOCK TABLE memorybank.users, memorybank.memories, memorybank.vectors, memorybank.items "
     "IN ACCESS EXCLUSIVE MODE"
 )
-_VERSION = Statement("SELECT value FROM memorybank.meta WHERE name = 'schema'")
+SCHEMA_VERSION = Statement("SELECT value FROM memorybank.meta WHERE name = 'schema'")
 _PACKED_EMBEDDER = Statement("SELECT value FROM memorybank.meta WHERE name = 'packed_embedder'")
 _EMBEDDER = Statement(
     "SELECT string_agg(value, ' ' ORDER BY name) FROM memorybank.meta "
@@ -122,7 +122,7 @@ _BUILD_INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON memorybank.{t
 
 def count_unpacked(address: Address, layout: Layout) -> int:
     """Return the number of memories of a bank of schema 1 that are to be packed."""
-    with _transactions(address, layout) as run:
+    with transactions(address, layout) as run:
         [[(is_prepared,)]] = run(lambda session: session.execute(_IS_PREPARED))
         condition = "packed IS DISTINCT FROM marks" if is_prepared else "true"
         [[(count,)]] = run(lambda session: session.execute(Statement(_COUNT + condition)))
@@ -141,8 +141,8 @@ def migrate_to_2(address: Address, layout: Layout, progress: Callable[[int], Non
         StoreBusyError: If other transactions keep the tables locked; call again.
         StoreError: If the server cannot be reached, or this role does not own the tables.
     """
-    with _transactions(address, layout) as run:
-        for attempt in range(1, _LOCK_ATTEMPTS + 1):
+    with transactions(address, layout) as run:
+        for attempt in range(1, LOCK_ATTEMPTS + 1):
             try:
                 if not run(partial(_prepare, layout=layout)):
                     return
@@ -155,13 +155,13 @@ def migrate_to_2(address: Address, layout: Layout, progress: Callable[[int], Non
                 if run(_finish):
                     return
             except StoreBusyError:
-                if attempt == _LOCK_ATTEMPTS:
+                if attempt == LOCK_ATTEMPTS:
                     raise
                 time.sleep(1.0)
 
 
 @contextmanager
-def _transactions(address: Address, layout: Layout) -> Iterator[Run[Any]]:
+def transactions(address: Address, layout: Layout) -> Iterator[Run[Any]]:
     """Yield a function that runs a call about all users in a transaction."""
     connections = Connections(address, Options(2, _TIMEOUT, statement_timeout=0), layout)
     try:
@@ -176,7 +176,7 @@ def _prepare(session: Session, layout: Layout) -> bool:
     If another embedder has written all vectors again since, everything is packed again.
     """
     *_, [(version,)], packed_embedder, [(embedder,)] = session.execute(
-        _SET_LOCK_TIMEOUT, Statement(TAKE_LOCK), _VERSION, _PACKED_EMBEDDER, _EMBEDDER
+        SET_LOCK_TIMEOUT, Statement(TAKE_LOCK), SCHEMA_VERSION, _PACKED_EMBEDDER, _EMBEDDER
     )
     if version != "1":
         return False
@@ -263,10 +263,10 @@ def _finish(session: Session) -> bool:
         False if another embedder has written the vectors since they were packed.
     """
     *_, [(version,)], packed_embedder, [(embedder,)] = session.execute(
-        _SET_LOCK_TIMEOUT,
+        SET_LOCK_TIMEOUT,
         Statement(TAKE_LOCK),
         _LOCK_WRITERS,
-        _VERSION,
+        SCHEMA_VERSION,
         _PACKED_EMBEDDER,
         _EMBEDDER,
     )

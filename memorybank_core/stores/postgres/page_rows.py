@@ -131,7 +131,7 @@ def rewrite(
                     kept = replace(kept, new.select(np.isin(new.key, batch.key)))
                 dropped |= not len(kept)
             if len(kept):
-                changed.append(pack(kept, page.first_seq, page.last_seq))
+                changed.append(pack(kept, page.first_seq, page.last_seq, page.terms_version))
         statements += _replace_rows(user_id, offset, old, changed)
     session.execute(*statements)
     return Removal(vectors, dropped)
@@ -152,8 +152,9 @@ def merge(session: Session, user_id: str) -> None:
     first_seqs = find_mergeable(ranges)
     if first_seqs:
         [rows] = session.execute(Statement(_SELECT, {**user, "first_seqs": first_seqs}))
-        batch = unpack(read_pages(rows))
-        merged = list(to_pages(batch, first_seq=min(first_seqs)))
+        pages = read_pages(rows)
+        version = min(page.terms_version for page in pages)
+        merged = list(to_pages(unpack(pages), min(first_seqs), version))
         session.execute(*_replace_rows(user_id, 0, first_seqs, merged))
 
 

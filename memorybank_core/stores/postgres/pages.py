@@ -2,7 +2,8 @@
 
 A page has two parts. `columns` is a header, one row of `ROW` per memory, the names of sessions and
 speakers as JSON, and the postings; its first byte is the version of this layout. `vectors` is the
-vectors of all windows, float32. All numbers are little-endian.
+vectors of all windows, float32. All numbers are little-endian. Layout 1, which had no traits and no
+version of the terms, is still read.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from memorybank_core.errors import SchemaTooNewError
 from memorybank_core.protocols import Array
+from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.stores.index.batch import NONE, IndexBatch, concatenate, recode
 from memorybank_core.stores.index.bm25 import POSTING
 
@@ -24,9 +27,10 @@ PAGE_SIZE = 64
 SMALL = 8
 """This many pages, each with fewer memories, are merged into one."""
 
-_LAYOUT = 1
-_HEADER = struct.Struct("<BHI")  # layout, number of memories, bytes of the names
-ROW = np.dtype(
+_LAYOUT = 2
+_HEADER = struct.Struct("<BBHI")  # layout, version of terms, number of memories, bytes of the names
+_HEADER_1 = struct.Struct("<BHI")  # the same without the version of terms
+_ROW_1 = np.dtype(
     [
         ("key", "<u4"),  # relative to the page's first
         ("created", "<i8"),
@@ -39,7 +43,15 @@ ROW = np.dtype(
         ("terms", "<u4"),
     ]
 )
+ROW = np.dtype([*_ROW_1.descr, ("asks", "u1"), ("flags", "<u2")])
 """The columns of a memory in a page; see `IndexBatch`."""
+HEADER_NBYTES = _HEADER.size
+"""`read_count` needs only this many bytes of `columns`, from its start."""
+IS_OUTDATED = (
+    "(get_byte(substring(columns FROM 1 FOR 2), 0) < 2 "
+    f"OR get_byte(substring(columns FROM 1 FOR 2), 1) < {TERMS_VERSION})"
+)
+"""SQL of whether the terms and traits of a page are those of an older version."""
 KEYS_NBYTES = _HEADER.size + PAGE_SIZE * ROW.itemsize
 """`read_keys` needs only this many bytes of `columns`, from its start."""
 
@@ -60,17 +72,32 @@ class Page:
     columns: bytes
     vectors: bytes
 
+    @property
+    def terms_version(self) -> int:
+        """The `TERMS_VERSION` of its terms and traits, or a lower one; 0 in layout 1."""
+        return _read_header(self.columns).terms_version
 
-def to_pages(batch: IndexBatch, first_seq: int | None = None) -> Iterator[Page]:
-    """Pack a batch into pages; `first_seq` is the lower bound of all keys, by default the first."""
+
+def to_pages(
+    batch: IndexBatch, first_seq: int | None = None, terms_version: int = TERMS_VERSION
+) -> Iterator[Page]:
+    """Pack a batch into pages.
+
+    Args:
+        batch: The memories.
+        first_seq: The lower bound of all keys, by default the first.
+        terms_version: The lowest version of their terms and traits.
+    """
     positions = np.arange(len(batch))
     for start in range(0, len(batch), PAGE_SIZE):
         part = batch.select((positions >= start) & (positions < start + PAGE_SIZE))
         first = int(part.key[0]) if start or first_seq is None else first_seq
-        yield pack(part, first, int(part.key[-1]))
+        yield pack(part, first, int(part.key[-1]), terms_version)
 
 
-def pack(batch: IndexBatch, first_seq: int, last_seq: int) -> Page:
+def pack(
+    batch: IndexBatch, first_seq: int, last_seq: int, terms_version: int = TERMS_VERSION
+) -> Page:
     """Pack a batch of at most `PAGE_SIZE` memories into the page of these keys."""
     sessions: dict[str, int] = {}
     speakers: dict[str, int] = {}
@@ -78,10 +105,10 @@ def pack(batch: IndexBatch, first_seq: int, last_seq: int) -> Page:
     rows["key"] = batch.key - first_seq
     rows["session"] = recode(batch.session, batch.sessions, sessions)
     rows["speaker"] = recode(batch.speaker, batch.speakers, speakers)
-    for name in ("created", "day", "kind", "utterances", "windows", "terms"):
+    for name in ("created", "day", "kind", "utterances", "windows", "terms", "asks", "flags"):
         rows[name] = getattr(batch, name)
     names = json.dumps([[*sessions], [*speakers]]).encode()
-    header = _HEADER.pack(_LAYOUT, len(batch), len(names))
+    header = _HEADER.pack(_LAYOUT, terms_version, len(batch), len(names))
     columns = b"".join((header, rows.tobytes(), names, batch.postings.tobytes()))
     return Page(first_seq, last_seq, columns, batch.vectors.astype("<f4", copy=False).tobytes())
 
@@ -95,21 +122,16 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
     rows, postings, first_seqs = [], [], []
     sessions, speakers = _Names(), _Names()
     for page in pages:
-        layout, count, size = _HEADER.unpack_from(page.columns)
-        if layout != _LAYOUT:
-            raise SchemaTooNewError(
-                f"a page has layout {layout}; this version of memorybank knows {_LAYOUT}. Run: "
-                "pip install --upgrade memorybank"
-            )
+        header = _read_header(page.columns)
         columns = memoryview(page.columns)
-        start = _HEADER.size + count * ROW.itemsize
-        text = columns[start : start + size].tobytes()
-        rows.append(columns[_HEADER.size : start])
-        postings.append(columns[start + size :])
-        first_seqs += [page.first_seq] * count
+        end = header.start + header.memories * header.row.itemsize
+        text = columns[end : end + header.names_nbytes].tobytes()
+        rows.append(_to_rows(np.frombuffer(columns[header.start : end], header.row)))
+        postings.append(columns[end + header.names_nbytes :])
+        first_seqs += [page.first_seq] * header.memories
         for names, in_page in zip((sessions, speakers), json.loads(text), strict=True):
-            names.add(in_page, count)
-    row = np.frombuffer(b"".join(rows), ROW)
+            names.add(in_page, header.memories)
+    row = np.concatenate(rows)
     return IndexBatch(
         key=row["key"] + np.array(first_seqs, np.int64),
         created=row["created"].astype(np.int64),
@@ -118,8 +140,8 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         utterances=row["utterances"].copy(),
         session=sessions.decode(row["session"]),
         speaker=speakers.decode(row["speaker"]),
-        asks=np.zeros(len(row), np.uint8),
-        flags=np.zeros(len(row), np.uint16),
+        asks=row["asks"].copy(),
+        flags=row["flags"].astype(np.uint16),
         windows=row["windows"].astype(np.int32),
         terms=row["terms"].astype(np.int32),
         postings=np.frombuffer(b"".join(postings), POSTING),
@@ -133,10 +155,69 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
 
 def read_keys(page: Page) -> Array:
     """Return the keys of a page; its `columns` may end after `KEYS_NBYTES`."""
-    _, count, _ = _HEADER.unpack_from(page.columns)
-    rows = np.frombuffer(page.columns, ROW, count, _HEADER.size)
+    header = _read_header(page.columns)
+    rows = np.frombuffer(page.columns, header.row, header.memories, header.start)
     keys: Array = rows["key"] + np.int64(page.first_seq)
     return keys
+
+
+def read_windows(page: Page) -> Array:
+    """Return the number of vectors of each memory of a page."""
+    header = _read_header(page.columns)
+    rows = np.frombuffer(page.columns, header.row, header.memories, header.start)
+    windows: Array = rows["windows"]
+    return windows
+
+
+def read_count(columns: bytes) -> int:
+    """Return the number of memories of a page from the first `HEADER_NBYTES` of its columns."""
+    return _read_header(columns).memories
+
+
+class _Header(NamedTuple):
+    """The header of a page.
+
+    Attributes:
+        terms_version: See `Page`.
+        memories: Number of memories.
+        names_nbytes: Size of the names in bytes.
+        row: Type of the rows.
+        start: Where the rows start.
+    """
+
+    terms_version: int
+    memories: int
+    names_nbytes: int
+    row: np.dtype[Any]
+    start: int
+
+
+def _read_header(columns: bytes) -> _Header:
+    """Return the header of a page of layout 1 or 2.
+
+    Raises:
+        SchemaTooNewError: If a newer version of the package wrote it.
+    """
+    if columns[0] == 1:
+        _, count, names_nbytes = _HEADER_1.unpack_from(columns)
+        return _Header(0, count, names_nbytes, _ROW_1, _HEADER_1.size)
+    if columns[0] != _LAYOUT:
+        raise SchemaTooNewError(
+            f"a page has layout {columns[0]}; this version of memorybank knows {_LAYOUT}. Run: "
+            "pip install --upgrade memorybank"
+        )
+    _, terms_version, count, names_nbytes = _HEADER.unpack_from(columns)
+    return _Header(terms_version, count, names_nbytes, ROW, _HEADER.size)
+
+
+def _to_rows(rows: Array) -> Array:
+    """Return rows of a page as `ROW`; those of layout 1 get traits of zero."""
+    if rows.dtype == ROW:
+        return rows
+    result = np.zeros(len(rows), ROW)
+    for name in _ROW_1.names or ():
+        result[name] = rows[name]
+    return result
 
 
 def replace(batch: IndexBatch, new: IndexBatch) -> IndexBatch:

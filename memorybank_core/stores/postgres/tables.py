@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import InitVar, dataclass
 
-VERSION = 2
+VERSION = 3
 """Version of the tables that this module describes."""
 
 PARTITIONS = 8
@@ -67,6 +67,7 @@ CREATE TABLE memorybank.memories (
     response text NOT NULL,
     user_name text,
     companion_name text,
+    metadata jsonb,
     PRIMARY KEY (user_id, seq)
 ) PARTITION;
 CREATE UNIQUE INDEX memories_by_id ON memorybank.memories (user_id, id);
