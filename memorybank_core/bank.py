@@ -47,7 +47,7 @@ from .reports import (
     SummarizeReport,
 )
 from .rerankers import resolve_reranker
-from .search.dates import DayRange, find_named_days
+from .search.dates import DayRange, choose_date_order, find_named_days
 from .search.pipeline import search_memories
 from .search.ranking import Weights
 from .search.small_talk import is_small_talk
@@ -92,6 +92,8 @@ class MemoryBank:
         llm: A language model or its name. Only digests use it.
         language: "en" or "zh", the language of prompts and wording. Search works in both.
         timezone: IANA name of the time zone; a day is a calendar day there.
+        date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; default by
+            language and time zone.
         law: The law of forgetting or its name; default `Ebbinghaus()`.
         weights: The weights of the search signals.
         prompts: The prompts of digests; default `PROMPTS[language]`.
@@ -109,13 +111,17 @@ class MemoryBank:
         llm: LLM | str | None = None,
         language: str = "en",
         timezone: str = "UTC",
+        date_order: str | None = None,
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
         prompts: Prompts | None = None,
         reranker: Reranker | str | None = None,
     ) -> None:
         self.timezone: ZoneInfo
-        self.timezone, self.law = validate_configuration(language, timezone, law or Ebbinghaus())
+        self.timezone, self.law = validate_configuration(
+            language, timezone, law or Ebbinghaus(), date_order
+        )
+        self.date_order = date_order or choose_date_order(language, timezone)
         self.store, self.embedder = store, embedder
         self._query_cache = QueryCache(embed_query)
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
@@ -133,6 +139,7 @@ class MemoryBank:
         llm: LLM | str | None = None,
         language: str = "en",
         timezone: str = "UTC",
+        date_order: str | None = None,
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
         prompts: Prompts | None = None,
@@ -150,6 +157,9 @@ class MemoryBank:
                 digests use it.
             language: "en" or "zh".
             timezone: IANA name of the time zone; a day is a calendar day there.
+            date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; by
+                default the month is first if `language` is "zh", in UTC, and in the time zones of
+                the United States, the Philippines and East Asia.
             law: The law of forgetting or its name.
             weights: The weights of the search signals.
             prompts: The prompts of digests; default `PROMPTS[language]`.
@@ -165,7 +175,7 @@ class MemoryBank:
             StoreError: If the file or database cannot be opened, or is not a memory bank.
             EmbedderMismatchError: If another embedder wrote the bank.
         """
-        validate_configuration(language, timezone, law or Ebbinghaus())
+        validate_configuration(language, timezone, law or Ebbinghaus(), date_order)
         llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         reranker = resolve_reranker(reranker)
         loaded_embedder = resolve_embedder(embedder, path)
@@ -175,6 +185,7 @@ class MemoryBank:
             llm=llm,
             language=language,
             timezone=timezone,
+            date_order=date_order,
             law=law,
             weights=weights,
             prompts=prompts,
@@ -336,6 +347,7 @@ class MemoryBank:
             k=k,
             now=moment,
             today=self.day_of(moment),
+            date_order=self.date_order,
             filter=build_filter(since, until, kind, session, archived),
             law=self.law,
             weights=self.weights,
@@ -441,7 +453,12 @@ class MemoryBank:
         if is_small_talk(query):  # "How are you today?"
             return ()
         today = self.day_of(now)
-        named = find_named_days(query, today=today, span=lambda: self.store.span(user_id))
+        named = find_named_days(
+            query,
+            today=today,
+            span=lambda: self.store.span(user_id),
+            date_order=self.date_order,
+        )
         return find_missing_days(self.store, user_id, named, results, today=today, filter=Filter())
 
     # Digest

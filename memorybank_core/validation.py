@@ -17,6 +17,7 @@ from .protocols import LLM, Filter, Matrix
 from .record_values import require_aware
 from .records import KINDS, Kind, Memory, SearchResult
 from .registry import LAWS, load_law, plugin_names
+from .search.dates import DATE_ORDERS
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
@@ -152,12 +153,18 @@ def require_moment(moment: datetime | None, name: str = "now") -> datetime:
 
 
 def validate_configuration(
-    language: str, timezone_name: str, law: ForgettingLaw | str
+    language: str,
+    timezone_name: str,
+    law: ForgettingLaw | str,
+    date_order: str | None = None,
 ) -> tuple[ZoneInfo, ForgettingLaw]:
     """Return the time zone and the law; raise ConfigurationError with every fault."""
     faults = []
     if language not in LANGUAGES:
         faults.append(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
+    if date_order is not None and date_order not in DATE_ORDERS:
+        orders = " or ".join(map(repr, DATE_ORDERS))
+        faults.append(f"date_order must be {orders}, not {date_order!r}")
     try:
         zone = ZoneInfo(timezone_name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):

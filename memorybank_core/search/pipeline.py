@@ -48,6 +48,7 @@ def search_memories(
     k: int,
     now: datetime,
     today: date,
+    date_order: str = "month-first",
     filter: Filter,
     law: ForgettingLaw,
     weights: Weights,
@@ -65,6 +66,7 @@ def search_memories(
         k: Maximum number of results.
         now: The time at which retention is computed.
         today: The calendar day of `now` in the user's time zone.
+        date_order: "day-first" or "month-first", the reading of 3/4/2025.
         filter: Selects the memories to search.
         law: The law of forgetting.
         weights: The weights of the search signals.
@@ -85,7 +87,7 @@ def search_memories(
     probe = Probe(
         vector=embed_query(query),
         terms=group_terms(tokenize(query)),
-        days=find_days(query, today=today, span=lambda: store.span(user_id)),
+        days=find_days(query, today=today, span=lambda: store.span(user_id), date_order=date_order),
         filter=filter,
         pool=max(MAX_CANDIDATES, k),
         least=max(MIN_CANDIDATES, k),

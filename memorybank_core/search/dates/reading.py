@@ -7,7 +7,7 @@ from datetime import date
 from .bounds import Bounded, apply_bound, has_bound, intersect
 from .day_range import DayRange
 from .mentions import Mention, find_mentions
-from .parts import ReferenceDays, resolve
+from .parts import ReferenceDays, resolve, to_days
 
 _Span = Callable[[], tuple[date, date] | None]
 _TRADITIONAL = str.maketrans(
@@ -78,7 +78,12 @@ def _read_mention(mention: Mention, text: str, reference: ReferenceDays) -> Boun
     days = resolve(mention.parts, reference.today)
     if days is None:
         return None
-    return apply_bound(text, mention.start, mention.end, days, reference.today, reference.span)
+    bounded = apply_bound(text, mention.start, mention.end, days, reference.today, reference.span)
+    if bounded.side or "part" not in mention.parts:
+        return bounded
+    # "early May" may be May 12: the rest of the month is lifted too, but less.
+    month = to_days({"year": days.first.year, "month": days.first.month})
+    return bounded._replace(ranges=(*bounded.ranges, month)) if month else bounded
 
 
 def _is_promoted(mention: Mention, text: str) -> bool:
