@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from .concurrency import in_thread
+from .conditions import require_where
 from .context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
@@ -224,7 +225,8 @@ class MemoryBank:
     ) -> AddReceipt:
         """Store turns. When this returns, they are on disk, in one transaction.
 
-        A turn whose id and text are stored already changes nothing, so a call can be repeated.
+        A turn whose id and text are stored already changes nothing, so a call can be repeated. If
+        it has other metadata, these replace the stored metadata, in a transaction of their own.
         Blocks that `context` wrote are removed from the turns first; a turn that held nothing
         else is skipped.
 
@@ -232,13 +234,14 @@ class MemoryBank:
             turns: The turns. A turn without an id gets one made from its content and time.
             user_id: The user.
             now: Time of turns that have none; default the present.
-            replace: Whether a turn replaces a stored turn with the same id and another text.
+            replace: Whether a turn replaces a stored turn with the same id and another text,
+                and its metadata, even if it has none.
             pending: Whether the last turn awaits its response, if it has none. Until the whole
                 turn replaces it, it has the vector of its text as a query, which the search of
                 the same turn uses too: the message is embedded once, not twice.
 
         Returns:
-            The ids, and the numbers of added, unchanged and replaced turns.
+            The ids, and the numbers of added, unchanged, replaced and updated turns.
 
         Raises:
             InvalidInputError: If a turn or the user id is not valid.
@@ -308,6 +311,7 @@ class MemoryBank:
         archived: bool = False,
         min_relevance: float = 0.0,
         history: bool = False,
+        where: Mapping[str, Any] | None = None,
     ) -> list[SearchResult]:
         """Return the k best memories for `query`, best first. Writes nothing.
 
@@ -329,6 +333,10 @@ class MemoryBank:
             min_relevance: Minimum `relevance` of a result, in [0, 1]; 0 returns the k best.
             history: Whether to return every memory by its own score, also what was repeated,
                 replaced by a newer statement, or asked without an answer.
+            where: Conditions on the metadata of turns, such as {"agent": "coder"} or
+                {"year": {"$gte": 2024}}, all of which must hold. Operators: $eq, $ne, $gt, $gte,
+                $lt, $lte, $in. A missing key matches only $ne. Event summaries have no metadata,
+                and are not returned.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -348,7 +356,7 @@ class MemoryBank:
             now=moment,
             today=self.day_of(moment),
             date_order=self.date_order,
-            filter=build_filter(since, until, kind, session, archived),
+            filter=build_filter(since, until, kind, session, archived, where),
             law=self.law,
             weights=self.weights,
             reranker=self.reranker,
@@ -395,6 +403,7 @@ class MemoryBank:
         tokenizer: Tokenizer | None = None,
         without: Collection[str] = (),
         min_relevance: float = MIN_RELEVANCE,
+        where: Mapping[str, Any] | None = None,
     ) -> Context:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
@@ -416,6 +425,8 @@ class MemoryBank:
             without: Ids of memories that the prompt holds already, such as recent turns.
             min_relevance: Relevance below which memories are left out, in [0, 1]. By default small
                 talk such as "Hello!" recalls nothing; 0 leaves nothing out.
+            where: Conditions on the metadata of turns, as in `search`. The text then has only
+                memories: portrait and summary are made from all turns of the user.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -423,19 +434,25 @@ class MemoryBank:
         """
         require_user(user_id)
         require_max_tokens(max_tokens)
-        if k is None:
-            k = memories_within(max_tokens)
+        k = memories_within(max_tokens) if k is None else k
         require_count(k)
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
         if query is not None:
             now = require_moment(now)
             results = self.search(
-                query, user_id=user_id, k=k + len(without), now=now, min_relevance=min_relevance
+                query,
+                user_id=user_id,
+                k=k + len(without),
+                now=now,
+                where=where,
+                min_relevance=min_relevance,
             )
-            missing = self._find_missing_days(query, user_id, results, now)
+            filter = Filter(where=require_where(where))
+            missing = self._find_missing_days(query, user_id, results, now, filter)
             results = [result for result in results if result.memory.id not in without][:k]
-        overall = {type(item): item.text for item in self.store.digests(user_id, days=False)}
+        digests = [] if require_where(where) else self.store.digests(user_id, days=False)
+        overall = {type(item): item.text for item in digests}
         return compose(
             results,
             portrait=overall.get(Portrait),
@@ -447,7 +464,12 @@ class MemoryBank:
         )
 
     def _find_missing_days(
-        self, query: str, user_id: str, results: Sequence[SearchResult], now: datetime
+        self,
+        query: str,
+        user_id: str,
+        results: Sequence[SearchResult],
+        now: datetime,
+        filter: Filter,
     ) -> Sequence[DayRange]:
         """Return the days that `query` asks about and that have no memory."""
         if is_small_talk(query):  # "How are you today?"
@@ -459,7 +481,7 @@ class MemoryBank:
             span=lambda: self.store.span(user_id),
             date_order=self.date_order,
         )
-        return find_missing_days(self.store, user_id, named, results, today=today, filter=Filter())
+        return find_missing_days(self.store, user_id, named, results, today=today, filter=filter)
 
     # Digest
 
@@ -779,6 +801,7 @@ class MemoryBank:
         session: str | None = None,
         archived: bool = False,
         last: int | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> list[Memory]:
         """Return memories, oldest first.
 
@@ -790,11 +813,12 @@ class MemoryBank:
             session: A session, for its memories only.
             archived: Whether to include archived memories.
             last: Return only the newest `last` memories, 1 or more; still oldest first.
+            where: Conditions on the metadata of turns, as in `search`.
         """
         require_user(user_id)
         if last is not None:
             require_count(last, "last")
-        query_filter = build_filter(since, until, kind, session, archived)
+        query_filter = build_filter(since, until, kind, session, archived, where)
         return self.store.memories(user_id, query_filter, last=last)
 
     def recalls(self, id: str, *, user_id: str) -> list[datetime]:

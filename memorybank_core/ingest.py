@@ -83,11 +83,13 @@ def store_memories(
         except ConflictError:  # another process stored one of the ids first: compare again
             continue
     replaced = len(new.keys() & known.keys())
+    updated = _update_metadata(store, memories, known, user_id, replace=replace)
     return AddReceipt(
         ids=tuple(memory.id for memory in memories),
         added=len(new) - replaced,
-        unchanged=len(memories) - len(new),
+        unchanged=len(memories) - len(new) - updated,
         replaced=replaced,
+        updated=updated,
     )
 
 
@@ -107,6 +109,27 @@ def _select_new(
             )
         new[memory.id] = memory
     return new
+
+
+def _update_metadata(
+    store: MemoryStore,
+    memories: Sequence[Memory],
+    known: Mapping[str, Memory],
+    user_id: str,
+    *,
+    replace: bool,
+) -> int:
+    """Replace the metadata of memories that are stored with the same text; return how many.
+
+    Without `replace`, a memory without metadata does not remove the stored ones.
+    """
+    updated = {
+        memory.id: memory.metadata
+        for memory in memories
+        if memory.id in known and known[memory.id].text == memory.text
+        if memory.metadata != known[memory.id].metadata and (replace or memory.metadata)
+    }
+    return store.set_metadata(user_id, updated) if updated else 0
 
 
 def _embed_texts(
@@ -196,7 +219,7 @@ def _to_memory(
     except OverflowError as error:
         raise InvalidInputError(f"{created_at} is beyond the calendar in {zone}") from error
     texts = {name: getattr(turn, name) for name in _TEXT_FIELDS}
-    clean = {name: without_surrogates(text) for name, text in texts.items() if text}
+    clean: dict[str, Any] = {name: without_surrogates(text) for name, text in texts.items() if text}
     turn = replace_fields(turn, **clean, at=created_at)
     id = turn.id or _derive_id(turn, counts)
     return Memory(

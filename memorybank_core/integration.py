@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from .record_values import plain_value
 from .records import SearchResult
 
 _MEMORY_FIELDS = ("day", "created_at", "kind", "session", "strength", "recalls")
@@ -15,9 +16,13 @@ _RESULT_FIELDS = (
 
 
 def result_metadata(result: SearchResult) -> dict[str, Any]:
-    """Return the metadata of a retrieved document or node as plain JSON values."""
+    """Return the metadata of a retrieved document or node as plain JSON values.
+
+    The metadata of the turn are under "metadata", so that no key of theirs hides one of these.
+    """
     plain = result.to_dict()
     metadata = {name: plain["memory"][name] for name in _MEMORY_FIELDS}
+    metadata["metadata"] = plain_value(result.memory.metadata)
     return metadata | {name: plain[name] for name in _RESULT_FIELDS}
 
 

@@ -253,7 +253,7 @@ def _to_plain(value: Any) -> Any:
     return [type(value).__name__, *get_fields(value)] if get_fields else str(value)
 
 
-_ENCODER = json.JSONEncoder(default=_to_plain)
+_ENCODER = json.JSONEncoder(default=_to_plain, sort_keys=True)
 _FIELDS = {
     record: attrgetter(*(field.name for field in fields(record)))
     for record in (Memory, Turn, Summary, Portrait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timezone
 from typing import Any
@@ -32,15 +33,17 @@ def require_aware(moment: datetime, name: str) -> datetime:
 
 def plain_fields(record: Any) -> dict[str, Any]:
     """Return the fields of a record as plain JSON values."""
-    return {field.name: _to_plain(getattr(record, field.name)) for field in fields(record)}
+    return {field.name: plain_value(getattr(record, field.name)) for field in fields(record)}
 
 
-def _to_plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Return `value` as a JSON value: records become objects, times ISO 8601 strings."""
     if is_dataclass(value):
         return plain_fields(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, (tuple, list)):
-        return [_to_plain(item) for item in value]
+        return [plain_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: plain_value(item) for key, item in value.items()}
     return value

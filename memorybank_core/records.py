@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
+from .digest_records import EXTRACTIVE, Digest, DigestKind, Portrait, Summary
 from .errors import InvalidInputError
+from .metadata import NO_METADATA, Metadata, require_metadata
 from .record_values import plain_fields, require_aware
 from .search.score_strings import SCORE_STRINGS
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+__all__ = [
+    "EXTRACTIVE",
+    "KINDS",
+    "Digest",
+    "DigestKind",
+    "Kind",
+    "Memory",
+    "Parts",
+    "Portrait",
+    "SearchResult",
+    "Summary",
+    "SupersededBy",
+    "Turn",
+]
 
 Kind = Literal["turn", "event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -31,6 +45,8 @@ class Turn:
         session: The conversation it belongs to; None means one conversation per day.
         user_name: Name of the speaker of `query`, if it matters for search.
         companion_name: Name of the speaker of `response`.
+        metadata: Keys and JSON values of your own, such as {"agent": "coder"}; at most 16 KB. It
+            is kept as a read-only copy. A search can select by it (`where`).
 
     Raises:
         InvalidInputError: If a field is not valid, or query and response are both empty.
@@ -43,6 +59,7 @@ class Turn:
     session: str | None = None
     user_name: str | None = None
     companion_name: str | None = None
+    metadata: Mapping[str, Any] = NO_METADATA
 
     def __post_init__(self) -> None:
         for name in ("query", "response"):
@@ -57,6 +74,8 @@ class Turn:
             raise InvalidInputError("a Turn needs a query or a response; both are empty")
         if self.at is not None:
             require_aware(self.at, "Turn.at")
+        if not isinstance(self.metadata, Metadata):
+            object.__setattr__(self, "metadata", require_metadata(self.metadata, "Turn.metadata"))
 
     @property
     def text(self) -> str:
@@ -110,6 +129,11 @@ class Memory:
     pinned: bool = False
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the turn; an event summary has none."""
+        return NO_METADATA if self.turn is None else self.turn.metadata
+
+    @property
     def refreshed_at(self) -> datetime:
         """The time from which it fades: the later of creation and last recall."""
         return max(self.created_at, self.last_recalled_at or self.created_at)
@@ -134,63 +158,6 @@ class Memory:
                 "turn": None if turn is None else Turn.from_dict(turn),
             }
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Digest:
-    user_id: str
-    text: str
-    day: date | None
-    made_by: str | None
-    made_at: datetime
-    source: str | None = None
-
-    @property
-    def is_extractive(self) -> bool:
-        """True if the digest was made without a language model."""
-        return self.made_by == EXTRACTIVE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return plain_fields(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the digest of a dict made by `to_dict`."""
-        day, made_at = data["day"], datetime.fromisoformat(data["made_at"])
-        return cls(
-            **{**data, "day": None if day is None else date.fromisoformat(day), "made_at": made_at}
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Summary(_Digest):
-    """Summary of the events of one day, or of all days (`day=None`).
-
-    Attributes:
-        user_id: The user.
-        text: The summary.
-        day: The day; None for all days.
-        made_by: Name of the model that wrote it; "extractive" if no model did, None if unknown
-            (imported).
-        made_at: Time of writing.
-        source: Hash of the texts it was made from; None if unknown.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Portrait(_Digest):
-    """The user's personality and the advised response strategy, of one day or overall.
-
-    The attributes are those of `Summary`.
-    """
-
-
-Digest = Summary | Portrait
-"""A summary or a portrait."""
-DigestKind = Literal["summary", "portrait"]
-EXTRACTIVE = "extractive"
-"""The `made_by` of a digest that was made without a language model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,12 +83,14 @@ class AddReceipt:
         added: Number of new memories.
         unchanged: Number of turns that were stored already.
         replaced: Number of memories whose text was replaced.
+        updated: Number of memories whose text was stored already and whose metadata was replaced.
     """
 
     ids: tuple[str, ...]
     added: int
     unchanged: int
     replaced: int
+    updated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .bank import MemoryBank
+from .conditions import matches, require_where
 from .context import (
     CLOSING,
     CONTEXT_TOKENS,
@@ -20,6 +21,7 @@ from .context import (
 )
 from .context.markers import without_markers
 from .context.strings import WORDING as CONTEXT_STRINGS
+from .metadata import require_metadata
 from .records import Memory, SearchResult, Turn
 from .search.relevance import select_reinforced
 from .validation import require_count, require_relevance
@@ -86,6 +88,9 @@ class MemoryTools:
         k: Maximum number of memories that `recall` returns, 1 or more; None takes as many as fit.
         max_tokens: Maximum total length of these memories.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
+        metadata: Metadata of what `remember` stores.
+        where: Conditions on the metadata of the memories that `recall` returns and `forget` may
+            erase; None for all.
 
     Raises:
         InvalidInputError: If an argument is not valid.
@@ -98,11 +103,14 @@ class MemoryTools:
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
         min_relevance: float = MIN_RELEVANCE,
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         require_max_tokens(max_tokens)
         require_relevance(min_relevance)
         if k is not None:
             require_count(k)
+        self._metadata, self._where = require_metadata(metadata), require_where(where)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._min_relevance, self._wording = min_relevance, WORDING[bank.language]
 
@@ -111,14 +119,20 @@ class MemoryTools:
         now = datetime.now(timezone.utc)
         content = json.dumps([self._bank.day_of(now).isoformat(), text])
         id = f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-        turn = Turn(text, at=now, id=id, session=session)
+        turn = Turn(text, at=now, id=id, session=session, metadata=self._metadata)
         ids = self._bank.add([turn], user_id=user_id).ids
         return ToolReply(self._wording["remembered" if ids else "nothing_new"].format(id=id), ids)
 
     def recall(self, query: str, *, user_id: str) -> ToolReply:
         """Return the memories for `query` as one marked block, and reinforce the best."""
         k = self._k or memories_within(self._max_tokens)
-        results = self._bank.search(query, user_id=user_id, k=k, min_relevance=self._min_relevance)
+        results = self._bank.search(
+            query,
+            user_id=user_id,
+            k=k,
+            min_relevance=self._min_relevance,
+            where=self._where,
+        )
         fitting = self._select_fitting(results)
         best = select_reinforced(result for result, _ in fitting)
         self._bank.reinforce(best, user_id=user_id)
@@ -135,8 +149,11 @@ class MemoryTools:
 
     def forget(self, id: str, *, user_id: str) -> ToolReply:
         """Erase one memory permanently."""
-        receipt = self._bank.delete(user_id=user_id, ids=[id])
-        if not receipt.memories:
+        is_allowed = self._where is None or any(
+            matches(memory.metadata, self._where)
+            for memory in self._bank.get([id], user_id=user_id).values()
+        )
+        if not is_allowed or not self._bank.delete(user_id=user_id, ids=[id]).memories:
             return ToolReply(self._wording["no_such"].format(id=id))
         return ToolReply(self._wording["erased"].format(id=id), (id,))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from .conditions import require_where
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
 from .forgetting import ForgettingLaw
 from .protocols import LLM, Filter, Matrix
@@ -61,11 +62,16 @@ def require_day(day: date | None, name: str) -> date | None:
 
 
 def build_filter(
-    since: date | None, until: date | None, kind: Kind | None, session: str | None, archived: bool
+    since: date | None,
+    until: date | None,
+    kind: Kind | None,
+    session: str | None,
+    archived: bool,
+    where: Mapping[str, Any] | None = None,
 ) -> Filter:
     """Return a filter with these values; raise InvalidInputError if a value is not valid."""
     days = require_day(since, "since"), require_day(until, "until")
-    return Filter(*days, require_kind(kind), session, archived)
+    return Filter(*days, require_kind(kind), session, archived, require_where(where))
 
 
 def collect_ids(memories: Iterable[SearchResult | Memory | str], user_id: str) -> list[str]:

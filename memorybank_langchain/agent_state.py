@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -110,10 +110,11 @@ def is_turn_of(turn: AgentTurn, user_id: str, message: HumanMessage) -> bool:
     return key == (user_id, message.id, extract_query(message))
 
 
-def to_turn(turn: AgentTurn) -> Turn:
+def to_turn(turn: AgentTurn, metadata: Mapping[str, Any]) -> Turn:
     """Return the turn as the bank stores it."""
     at = datetime.fromisoformat(turn["at"])
-    return Turn(turn["query"], turn["response"], at, turn["id"], turn["session"])
+    texts = turn["query"], turn["response"]
+    return Turn(*texts, at, turn["id"], turn["session"], metadata=metadata)
 
 
 def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:

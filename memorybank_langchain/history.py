@@ -12,6 +12,8 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from memorybank_core import InvalidInputError, Memory, MemoryBank, Turn
+from memorybank_core.conditions import require_where
+from memorybank_core.metadata import Metadata, require_metadata
 from memorybank_core.validation import require_count, require_user
 
 from .messages import extract_text, to_messages
@@ -29,13 +31,23 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         user_id: User the conversation belongs to.
         session: Name of the conversation.
         limit: Maximum number of turns returned, the latest ones; None returns all.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of the turns that belong to the conversation, as in
+            `MemoryBank.search`; None for all of the session.
 
     Raises:
         InvalidInputError: If an argument is invalid.
     """
 
     def __init__(
-        self, *, bank: MemoryBank, user_id: str, session: str, limit: int | None = None
+        self,
+        *,
+        bank: MemoryBank,
+        user_id: str,
+        session: str,
+        limit: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         require_user(user_id)
@@ -44,6 +56,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         if limit is not None:
             require_count(limit, "limit")
         self.bank, self.user_id, self.session, self.limit = bank, user_id, session, limit
+        self.metadata, self.where = require_metadata(metadata), require_where(where)
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain allows a property
@@ -72,7 +85,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         exchanges = _pair_messages(messages)
         if exchanges:
             stored = self.bank.timeline(**self._timeline_options(_choose_lookback(exchanges)))
-            turns = _to_turns(exchanges, stored, self.session)
+            turns = _to_turns(exchanges, stored, self.session, self.metadata)
             self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
@@ -82,7 +95,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
             stored = await self.bank.atimeline(
                 **self._timeline_options(_choose_lookback(exchanges))
             )
-            turns = _to_turns(exchanges, stored, self.session)
+            turns = _to_turns(exchanges, stored, self.session, self.metadata)
             await self.bank.aadd(turns, user_id=self.user_id, replace=True, pending=True)
 
     def clear(self) -> None:
@@ -104,7 +117,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
     def _timeline_options(self, last: int | None) -> dict[str, Any]:
         """Return the timeline options for the `last` turns of this conversation, or for all."""
         options = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**options, "archived": True, "last": last}
+        return {**options, "archived": True, "last": last, "where": self.where}
 
     def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
         prefix = _id_prefix(self.session)
@@ -151,7 +164,10 @@ def _choose_lookback(exchanges: Sequence[_Exchange]) -> int | None:
 
 
 def _to_turns(
-    exchanges: Sequence[_Exchange], memories: Sequence[Memory], session: str
+    exchanges: Sequence[_Exchange],
+    memories: Sequence[Memory],
+    session: str,
+    metadata: Metadata,
 ) -> list[Turn]:
     """Convert exchanges to the turns to write: new turns, and stored turns with new answers."""
     stored = {memory.id: memory.turn for memory in memories if memory.turn}
@@ -165,7 +181,7 @@ def _to_turns(
             response = "\n".join(extract_text(answer) for answer in exchange.answers)
             if not (query + response).strip():
                 continue
-            turn = Turn(query, response, id=id, session=session)
+            turn = Turn(query, response, id=id, session=session, metadata=metadata)
         turns[id] = stored[id] = turn
     return list(turns.values())
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_classic.base_memory import BaseMemory
 from langchain_classic.memory.utils import get_prompt_input_key
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, get_buffer_string
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from memorybank_core import Context, Memory, MemoryBank, Turn
+from memorybank_core.conditions import require_where
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.integration import recall_id
+from memorybank_core.metadata import require_metadata
 
-from .history import MemoryBankChatMessageHistory
 from .messages import extract_text, to_messages
+
+_MetadataField = Annotated[dict[str, Any], AfterValidator(lambda value: require_metadata(value))]
+_WhereField = Annotated[dict[str, Any] | None, AfterValidator(lambda value: require_where(value))]
 
 
 class MemoryBankMemory(BaseMemory):
@@ -46,6 +51,8 @@ class MemoryBankMemory(BaseMemory):
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         recent: Number of latest turns to include verbatim; they are excluded from recall.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
 
     Raises:
         ValidationError: If an argument is invalid (also a ValueError).
@@ -67,6 +74,8 @@ class MemoryBankMemory(BaseMemory):
     min_relevance: float = Field(MIN_RELEVANCE, ge=0, le=1)
     recent: int = Field(4, ge=0)
     tokenizer: Any = None
+    metadata: _MetadataField = Field(default_factory=dict)
+    where: _WhereField = None
 
     @property
     def memory_variables(self) -> list[str]:
@@ -84,7 +93,7 @@ class MemoryBankMemory(BaseMemory):
             StoreError: If the store cannot be read, or the recall cannot be recorded.
         """
         query = self._extract_query(inputs)
-        latest = self.bank.timeline(**self._timeline_options())
+        latest = self.bank.timeline(**self._latest_options())
         context = self.bank.context(query or None, **self._context_options(latest))
         self.bank.reinforce(context.best_ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format_variable(context, latest)}
@@ -92,7 +101,7 @@ class MemoryBankMemory(BaseMemory):
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Async `load_memory_variables`."""
         query = self._extract_query(inputs)
-        latest = await self.bank.atimeline(**self._timeline_options())
+        latest = await self.bank.atimeline(**self._latest_options())
         context = await self.bank.acontext(query or None, **self._context_options(latest))
         await self.bank.areinforce(context.best_ids, **self._reinforce_options(query, latest))
         return {self.memory_key: self._format_variable(context, latest)}
@@ -112,27 +121,21 @@ class MemoryBankMemory(BaseMemory):
         await self.bank.aadd(self._make_turns(inputs, outputs), user_id=self.user_id)
 
     def clear(self) -> None:
-        """Permanently delete the turns of `session`; without a session, all data of the user.
+        """Permanently delete the turns of `session` and `where`; without both, all the user's data.
 
         The digests of the days of deleted turns are also deleted.
 
         Raises:
             StoreError: If the store cannot be written.
         """
-        if self.session is None:
+        if self.session is None and not self.where:
             self.bank.delete(user_id=self.user_id)
-        else:
-            self._open_history(self.session).clear()
+        elif memories := self.bank.timeline(**self._timeline_options(archived=True)):
+            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
 
     async def aclear(self) -> None:
         """Async `clear`."""
-        if self.session is None:
-            await self.bank.adelete(user_id=self.user_id)
-        else:
-            await self._open_history(self.session).aclear()
-
-    def _open_history(self, session: str) -> MemoryBankChatMessageHistory:
-        return MemoryBankChatMessageHistory(bank=self.bank, user_id=self.user_id, session=session)
+        await asyncio.to_thread(self.clear)
 
     def _extract_query(self, inputs: dict[str, Any]) -> str:
         """Return the text of the user's message; "" without any input."""
@@ -156,15 +159,19 @@ class MemoryBankMemory(BaseMemory):
         query, response = self._extract_input(inputs), self._extract_output(outputs)
         if not (query + response).strip():
             return []
-        return [Turn(query, response, session=self.session)]
+        return [Turn(query, response, session=self.session, metadata=self.metadata)]
 
-    def _timeline_options(self) -> dict[str, Any]:
+    def _latest_options(self) -> dict[str, Any]:
         """Return the timeline options for the latest turns.
 
         They include at least one turn, because the id of the last turn identifies the recall.
         """
-        options = {"user_id": self.user_id, "session": self.session, "kind": "turn"}
-        return {**options, "last": max(self.recent, 1)}
+        return self._timeline_options(last=max(self.recent, 1))
+
+    def _timeline_options(self, **options: Any) -> dict[str, Any]:
+        """Return the timeline options for the turns of this conversation."""
+        scope = {"user_id": self.user_id, "session": self.session, "where": self.where}
+        return {**scope, "kind": "turn", **options}
 
     def _context_options(self, latest: Sequence[Memory]) -> dict[str, Any]:
         """Return the options of the recalled context, which excludes turns shown verbatim."""
@@ -175,6 +182,7 @@ class MemoryBankMemory(BaseMemory):
             "min_relevance": self.min_relevance,
             "tokenizer": self.tokenizer,
             "without": {memory.id for memory in latest} if self.recent else (),
+            "where": self.where,
         }
 
     def _reinforce_options(self, query: str, latest: Sequence[Memory]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from memorybank_core import (
     MemoryBank,
     MemoryBankError,
 )
+from memorybank_core.conditions import require_where
 from memorybank_core.context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
@@ -29,6 +30,7 @@ from memorybank_core.context import (
     require_max_tokens,
     token_counter,
 )
+from memorybank_core.metadata import require_metadata
 from memorybank_core.validation import require_count, require_relevance, require_user
 
 from .agent_state import (
@@ -81,6 +83,9 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
         user_id_key: Attribute or key of the user's id.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories, as in `MemoryBank.search`; None
+            recalls all. With the same values as `metadata`, each agent has its own memory.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a run, if the user is missing, or is not
@@ -98,6 +103,8 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         min_relevance: float = MIN_RELEVANCE,
         tokenizer: Tokenizer | None = None,
         user_id_key: str = "user_id",
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if k is not None:
@@ -108,6 +115,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         self.min_relevance = min_relevance
         token_counter(tokenizer)  # raises if it is not a tokenizer
         self.tokenizer = tokenizer
+        self.metadata, self.where = require_metadata(metadata), require_where(where)
 
     def before_agent(
         self, state: MemoryBankState, runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
@@ -155,7 +163,8 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         turn = with_answer(turn, state["messages"])
         if turn["response"]:  # otherwise the stored message of the user stays as it is
             with _report_failure("store the turn", turn, config):
-                self.bank.add([to_turn(turn)], user_id=turn["user_id"], replace=True)
+                stored = to_turn(turn, self.metadata)
+                self.bank.add([stored], user_id=turn["user_id"], replace=True)
         with _report_failure("strengthen the recalled memories", turn, config):
             self.bank.reinforce(turn["ids"], user_id=turn["user_id"], turn=turn["id"])
         return {"memorybank": turn}
@@ -213,13 +222,15 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
             tokenizer=self.tokenizer,
             min_relevance=self.min_relevance,
             without=[turn["id"]],
+            where=self.where,
         )
 
     def _store(self, turn: AgentTurn) -> str:
         """Store the user's message; return its time, which is the same on every replay."""
         user_id = turn["user_id"]
         try:
-            if self.bank.add([to_turn(turn)], user_id=user_id, pending=True).added:
+            new = to_turn(turn, self.metadata)
+            if self.bank.add([new], user_id=user_id, pending=True).added:
                 return turn["at"]
         except ConflictError:  # a replay: the turn is already stored with its answer
             pass

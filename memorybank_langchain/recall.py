@@ -11,6 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
+from memorybank_core.conditions import require_where
 from memorybank_core.validation import require_relevance, require_user
 
 from .messages import extract_text, to_messages
@@ -45,9 +46,11 @@ class InputRecaller:
     max_tokens: int
     min_relevance: float
     recent: int = 0
+    where: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         require_relevance(self.min_relevance)
+        require_where(self.where)
         if self.user_id is not None:
             require_user(self.user_id)
 
@@ -73,6 +76,7 @@ class InputRecaller:
             max_tokens=self.max_tokens,
             min_relevance=self.min_relevance,
             without={memory.id for memory in latest},
+            where=self.where,
         )
         messages = [message for memory in latest for message in to_messages(memory)]
         return InputRecall(user_id, query, context, messages)
@@ -82,7 +86,12 @@ class InputRecaller:
             return []
         since = None if session else self.bank.day_of(datetime.now(timezone.utc))
         return self.bank.timeline(
-            user_id=user_id, kind="turn", session=session, since=since, last=self.recent
+            user_id=user_id,
+            kind="turn",
+            session=session,
+            since=since,
+            last=self.recent,
+            where=self.where,
         )
 
     def _extract_query(self, input: Any) -> str:

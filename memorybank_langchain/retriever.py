@@ -18,7 +18,7 @@ from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
 
 from .run_config import resolve_user
 
-_SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived")
+_SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived", "where")
 
 
 class MemoryBankRetriever(BaseRetriever):
@@ -27,7 +27,8 @@ class MemoryBankRetriever(BaseRetriever):
     A call may override the arguments of the search: `retriever.invoke(question, k=3)`, or
     `now=...`, `since=...` and so on, as in `bank.search`. A document has the text and the id of
     the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
-    recalls, score, cosine, retention, relevance and the parts of the score.
+    recalls, score, cosine, retention, relevance, the parts of the score and, under "metadata",
+    those of the turn.
 
     Attributes:
         bank: Bank that holds the memories.
@@ -41,6 +42,7 @@ class MemoryBankRetriever(BaseRetriever):
         kind: Only "turn" or only "event" memories.
         session: Only memories of this conversation.
         archived: Include archived (forgotten) memories.
+        where: Conditions on the metadata of turns, as in `bank.search`.
         reinforce: Strengthen the relevant memories found, at most five; otherwise nothing is
             written.
 
@@ -57,6 +59,7 @@ class MemoryBankRetriever(BaseRetriever):
     kind: Kind | None = None
     session: str | None = None
     archived: bool = False
+    where: dict[str, Any] | None = None
     reinforce: bool = False
 
     def invoke(

@@ -21,6 +21,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
+from memorybank_core.metadata import Metadata, require_metadata
 from memorybank_core.validation import require_count
 
 from .messages import extract_text
@@ -42,6 +43,8 @@ def with_memory(
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
     recent: int = 6,
+    metadata: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
     on_recall: Callable[[Context], object] | None = None,
 ) -> Runnable[Any, Any]:
     """Add memory to `chain`: it receives recalled memories, and each turn is stored.
@@ -71,6 +74,8 @@ def with_memory(
         max_tokens: Maximum length of the recalled text.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         recent: Number of latest turns at `history_key`, 1 or more.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
         on_recall: Called with the recalled context before the chain is called, for example to
             display it.
 
@@ -90,10 +95,10 @@ def with_memory(
                     f"the prompt has no variable {{{key}}}, only {sorted(variables)}; add it, or "
                     f"set {name} to one of these"
                 )
-    latest = recent if history_key else 0
-    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, min_relevance, latest)
+    options = (k, max_tokens, min_relevance, recent if history_key else 0, where)
+    recaller = InputRecaller(bank, user_id, input_key, *options)
     keys = (memory_key, history_key, output_key)
-    return _ChainWithMemory(chain, recaller, keys, session, on_recall)
+    return _ChainWithMemory(chain, recaller, keys, session, on_recall, require_metadata(metadata))
 
 
 def recalled(
@@ -104,6 +109,7 @@ def recalled(
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
+    where: Mapping[str, Any] | None = None,
 ) -> Runnable[Any, str]:
     """Return a chain step that returns the text recalled for its input and writes nothing.
 
@@ -114,7 +120,7 @@ def recalled(
         InvalidInputError: If the user of a call is missing, or its input has no message of the
             user.
     """
-    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, min_relevance)
+    recaller = InputRecaller(bank, user_id, input_key, k, max_tokens, min_relevance, where=where)
 
     def recall_text(input: Any, config: RunnableConfig) -> str:
         return recaller.recall(input, config).context.text
@@ -143,11 +149,12 @@ class _ChainWithMemory(Runnable[Any, Any]):
         keys: tuple[str, str | None, str],
         session: str | None,
         on_recall: Callable[[Context], object] | None,
+        metadata: Metadata,
     ) -> None:
         self.name = "with_memory"
         self._chain, self._recaller = chain, recaller
         self._memory_key, self._history_key, self._output_key = keys
-        self._session, self._on_recall = session, on_recall
+        self._session, self._on_recall, self._metadata = session, on_recall, metadata
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Call the chain with recalled memories, and store the turn."""
@@ -232,7 +239,7 @@ class _ChainWithMemory(Runnable[Any, Any]):
     def _store(self, turn: _PendingTurn, response: str) -> None:
         user_id, query = turn.recall.user_id, turn.recall.query
         if (query + response).strip():
-            stored = Turn(query, response, turn.at, turn.id, turn.session)
+            stored = Turn(query, response, turn.at, turn.id, turn.session, metadata=self._metadata)
             self._recaller.bank.add([stored], user_id=user_id, replace=True, pending=True)
 
     def _extract_answer(self, output: Any) -> str | None:

@@ -27,6 +27,8 @@ def memory_tools(
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
+    metadata: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
 ) -> list[BaseTool]:
     """Return the tools `remember`, `recall` and `forget`, described in the language of the bank.
 
@@ -44,13 +46,23 @@ def memory_tools(
             many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
+        metadata: Metadata of what `remember` stores, such as {"agent": "coder"}.
+        where: Conditions on the metadata of the memories that `recall` returns and `forget` may
+            erase, as in `bank.search`; None for all.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a tool, if the user is missing.
     """
     if user_id is not None:
         require_user(user_id)
-    memory = MemoryTools(bank, k=k, max_tokens=max_tokens, min_relevance=min_relevance)
+    memory = MemoryTools(
+        bank,
+        k=k,
+        max_tokens=max_tokens,
+        min_relevance=min_relevance,
+        metadata=metadata,
+        where=where,
+    )
     tools = _Tools(memory, user_id)
     wording = WORDING[bank.language]
     return [

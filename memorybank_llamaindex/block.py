@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,6 +17,7 @@ from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, without_recal
 from memorybank_core.integration import recall_id
 
 from .conversation import build_conversation, resume_conversation
+from .fields import MetadataField, WhereField
 from .messages import copy_messages, extract_text, is_user_message
 
 _LOOKBACK = 20
@@ -39,6 +40,8 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         max_tokens: Maximum length of the recalled text.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         tokenizer: Counts tokens, as in `MemoryBank.context`.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
 
     Raises:
         ValidationError: If an argument is invalid (also a ValueError).
@@ -53,6 +56,8 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     max_tokens: int = Field(default=CONTEXT_TOKENS, ge=1)
     min_relevance: float = Field(default=MIN_RELEVANCE, ge=0, le=1)
     tokenizer: Any = Field(default=None, exclude=True)
+    metadata: MetadataField = Field(default_factory=dict)
+    where: WhereField = None
 
     async def aput(
         self,
@@ -103,7 +108,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     def _store(self, messages: Sequence[ChatMessage], session: str | None) -> None:
         before = resume_conversation(self._read_latest(session, 1))
         after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
-        turns = [turn.to_turn(session) for turn in after.changes_since(before)]
+        turns = [turn.to_turn(session, self.metadata) for turn in after.changes_since(before)]
         if turns:
             self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 
@@ -125,6 +130,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             tokenizer=self.tokenizer,
             min_relevance=self.min_relevance,
             without=in_prompt,
+            where=self.where,
         )
         turn = _find_turn_id(query, session, latest)
         self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=turn)
@@ -132,7 +138,12 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
     def _read_latest(self, session: str | None, last: int) -> list[StoredMemory]:
         return self.bank.timeline(
-            user_id=self.user_id, session=session, kind="turn", archived=True, last=last
+            user_id=self.user_id,
+            session=session,
+            kind="turn",
+            archived=True,
+            last=last,
+            where=self.where,
         )
 
     _astore = in_thread(_store)
@@ -170,6 +181,8 @@ def memory_with_bank(
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
+    metadata: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Memory:
     """Return LlamaIndex's own `Memory` with a block that stores every turn immediately.
@@ -185,6 +198,9 @@ def memory_with_bank(
         k: Maximum number of recalled memories; None takes as many as fit.
         max_tokens: Maximum length of the recalled text.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories, as in `MemoryBank.search`; None
+            for all.
         **options: Options of `Memory.from_defaults`, including further `memory_blocks`.
 
     Raises:
@@ -196,6 +212,8 @@ def memory_with_bank(
         k=k,
         max_tokens=max_tokens,
         min_relevance=min_relevance,
+        metadata={} if metadata is None else dict(metadata),
+        where=None if where is None else dict(where),
         accept_short_term_memory=False,
     )
     blocks = [block, *options.pop("memory_blocks", ())]

@@ -7,8 +7,9 @@ state, and the caller stores the turns that changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timezone
+from typing import Any
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -31,6 +32,7 @@ class BufferedTurn(BaseModel):
         response: Text of the answer; "" if there is no answer yet.
         at: Time of the user's message; None if unknown.
         messages: All messages of the turn.
+        metadata: Metadata with which the bank stores it already; {} if it has none, or is new.
     """
 
     id: str | None = None
@@ -38,6 +40,7 @@ class BufferedTurn(BaseModel):
     response: str = ""
     at: datetime | None = None
     messages: list[ChatMessage] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -49,9 +52,10 @@ class BufferedTurn(BaseModel):
         """Return whether the bank stores the turn, unless it was deleted there."""
         return self.id is not None and bool((self.query + self.response).strip())
 
-    def to_turn(self, session: str | None) -> Turn:
-        """Return the turn as the bank stores it."""
-        return Turn(self.query, self.response, self.at, self.id, session)
+    def to_turn(self, session: str | None, metadata: Mapping[str, Any]) -> Turn:
+        """Return the turn as the bank stores it, with this metadata if it is new."""
+        texts, metadata = (self.query, self.response), self.metadata or metadata
+        return Turn(*texts, self.at, self.id, session, metadata=metadata)
 
 
 class TurnRecall(BaseModel):
@@ -256,14 +260,16 @@ def _parse_conversation_name(memory: Memory) -> str:
 def _with_stored_id(turn: BufferedTurn, memory: Memory | None) -> BufferedTurn:
     if memory is None:
         return turn
-    return turn.model_copy(update={"id": memory.id, "at": memory.created_at})
+    update = {"id": memory.id, "at": memory.created_at, "metadata": dict(memory.metadata)}
+    return turn.model_copy(update=update)
 
 
 def _to_buffered(memory: Memory) -> BufferedTurn:
     turn = memory.turn
     query, response = (turn.query, turn.response) if turn else ("", "")
     buffered = BufferedTurn(id=memory.id, query=query, response=response, at=memory.created_at)
-    return buffered.model_copy(update={"messages": to_messages(memory)})
+    update = {"messages": to_messages(memory), "metadata": dict(memory.metadata)}
+    return buffered.model_copy(update=update)
 
 
 def _has_same_text(old: BufferedTurn | None, new: BufferedTurn) -> bool:

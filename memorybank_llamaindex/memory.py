@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,6 +26,7 @@ from .conversation import (
     resume_conversation,
     select_conversation,
 )
+from .fields import MetadataField, WhereField
 from .messages import copy_messages, to_messages, with_block
 
 TOKEN_LIMIT = 3000
@@ -66,6 +67,8 @@ class MemoryBankMemory(BaseMemory):
         token_limit: Maximum length of the latest messages, in tokens; the last turn is always
             included.
         tokenizer: Counts tokens, as in `MemoryBank.context`. It is not serialized.
+        metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+        where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
         path: The bank's file, or its URL without the password, which is then read from PGPASSWORD
             or .pgpass. It is used with `language` and `timezone` to reopen the bank.
         conversation: The state of the conversation.
@@ -81,6 +84,8 @@ class MemoryBankMemory(BaseMemory):
     min_relevance: float = Field(MIN_RELEVANCE, ge=0, le=1)
     token_limit: int = Field(TOKEN_LIMIT, ge=1)
     tokenizer: Any = Field(None, exclude=True)
+    metadata: MetadataField = Field(default_factory=dict)
+    where: WhereField = None
     path: str | None = None
     language: str = "en"
     timezone: str = "UTC"
@@ -103,6 +108,8 @@ class MemoryBankMemory(BaseMemory):
         token_limit: int = TOKEN_LIMIT,
         tokenizer: Tokenizer | None = None,
         min_relevance: float = MIN_RELEVANCE,
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> MemoryBankMemory:
         """Return the memory of a user in a bank.
 
@@ -117,6 +124,8 @@ class MemoryBankMemory(BaseMemory):
             tokenizer: Counts tokens, as in `MemoryBank.context`.
             min_relevance: Relevance below which memories are left out, as in
                 `MemoryBank.context`.
+            metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
+            where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
 
         Raises:
             ValidationError: If an argument is invalid (also a ValueError).
@@ -129,6 +138,8 @@ class MemoryBankMemory(BaseMemory):
             min_relevance=min_relevance,
             token_limit=token_limit,
             tokenizer=tokenizer,
+            metadata={} if metadata is None else dict(metadata),
+            where=None if where is None else dict(where),
             path=register_bank(bank),
             language=bank.language,
             timezone=bank.timezone.key,
@@ -227,14 +238,14 @@ class MemoryBankMemory(BaseMemory):
         self.conversation = create_conversation()
 
     def clear(self) -> None:
-        """Permanently delete the turns of `session`; without a session, all data of the user.
+        """Permanently delete the turns of `session` and `where`; without both, all the user's data.
 
         The digests of the days of deleted turns are also deleted.
 
         Raises:
             StoreError: If the store cannot be written.
         """
-        if self.session is None:
+        if self.session is None and not self.where:
             self.bank.delete(user_id=self.user_id)
         elif memories := self._read_latest(None):
             self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
@@ -260,12 +271,17 @@ class MemoryBankMemory(BaseMemory):
 
     def _read_latest(self, last: int | None) -> list[Memory]:
         return self.bank.timeline(
-            user_id=self.user_id, session=self.session, kind="turn", archived=True, last=last
+            user_id=self.user_id,
+            session=self.session,
+            kind="turn",
+            archived=True,
+            last=last,
+            where=self.where,
         )
 
     def _store(self, turns: Sequence[BufferedTurn]) -> None:
         if turns:
-            stored = [turn.to_turn(self.session) for turn in turns]
+            stored = [turn.to_turn(self.session, self.metadata) for turn in turns]
             self.bank.add(stored, user_id=self.user_id, replace=True, pending=True)
 
     def _recall(self, id: str, query: str, latest: Sequence[BufferedTurn]) -> TurnRecall:
@@ -278,6 +294,7 @@ class MemoryBankMemory(BaseMemory):
             tokenizer=self.tokenizer,
             min_relevance=self.min_relevance,
             without={turn.id for turn in latest if turn.id},
+            where=self.where,
         )
         self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=id)
         return TurnRecall(turn=id, query=query, block=context.text, ids=list(context.ids))

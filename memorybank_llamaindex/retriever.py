@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -33,9 +34,10 @@ class MemoryBankRetriever(BaseRetriever):
 
     Use it in query engines, routers, fusion retrievers and rerankers. A node has the text and the
     id of the memory. Its metadata are plain JSON values: day, created_at, kind, session, strength,
-    recalls, score, cosine, retention, relevance and the parts of the score. A language model sees
-    the text and the day. Scores are comparable only within one search and may be negative: to
-    filter results, use `min_relevance` or a small `k`, not the score.
+    recalls, score, cosine, retention, relevance, the parts of the score and, under "metadata",
+    those of the turn. A language model sees the text and the day. Scores are comparable only
+    within one search and may be negative: to filter results, use `min_relevance` or a small `k`,
+    not the score.
 
     Args:
         bank: Bank that holds the memories.
@@ -48,6 +50,7 @@ class MemoryBankRetriever(BaseRetriever):
         kind: Only "turn" or only "event" memories.
         session: Only memories of this conversation.
         archived: Include archived (forgotten) memories.
+        where: Conditions on the metadata of turns, as in `MemoryBank.search`.
         reinforce: Strengthen the relevant memories found, at most five; otherwise nothing is
             written.
         callback_manager: LlamaIndex's classic callbacks.
@@ -68,13 +71,14 @@ class MemoryBankRetriever(BaseRetriever):
         kind: Kind | None = None,
         session: str | None = None,
         archived: bool = False,
+        where: Mapping[str, Any] | None = None,
         reinforce: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         require_user(user_id)
         require_count(k)
         require_relevance(min_relevance)
-        build_filter(since, until, kind, session, archived)  # raises on an invalid argument
+        build_filter(since, until, kind, session, archived, where)  # raises on an invalid argument
         self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
         self._search_options: dict[str, Any] = {
             "k": k,
@@ -84,6 +88,7 @@ class MemoryBankRetriever(BaseRetriever):
             "kind": kind,
             "session": session,
             "archived": archived,
+            "where": where,
         }
         super().__init__(callback_manager=callback_manager)
 

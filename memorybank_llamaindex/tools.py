@@ -42,6 +42,9 @@ class MemoryBankToolSpec(BaseToolSpec):
             many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
+        metadata: Metadata of what `remember` stores, such as {"agent": "coder"}.
+        where: Conditions on the metadata of the memories that `recall` returns and `forget` may
+            erase, as in `MemoryBank.search`; None for all.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a tool, if the context has no user
@@ -57,11 +60,20 @@ class MemoryBankToolSpec(BaseToolSpec):
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
         min_relevance: float = MIN_RELEVANCE,
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         if user_id is not None:
             require_user(user_id)
         self.spec_functions = list(ARGUMENTS)
-        self._tools = MemoryTools(bank, k=k, max_tokens=max_tokens, min_relevance=min_relevance)
+        self._tools = MemoryTools(
+            bank,
+            k=k,
+            max_tokens=max_tokens,
+            min_relevance=min_relevance,
+            metadata=metadata,
+            where=where,
+        )
         self._session, wording = session, WORDING[bank.language]
         self._schemas = {name: _make_schema(name, wording) for name in ARGUMENTS}
         self._metadata = {

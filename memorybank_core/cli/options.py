@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from memorybank_core.metadata import Metadata
 
 
 def _parse_day(text: str) -> date:
@@ -31,6 +35,24 @@ def _parse_moment(text: str) -> date:
     if moment.utcoffset() is None:
         raise typer.BadParameter(f"{text!r} has no offset; write {text}+01:00, or {text}Z for UTC")
     return moment
+
+
+def _parse_object(text: str) -> Metadata:
+    """Parse KEY=VALUE, whose value is a string, or a JSON object."""
+    if text.lstrip().startswith("{"):
+        try:
+            return Metadata(json.loads(text))
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is not JSON: {error}") from None
+    key, is_pair, string = text.partition("=")
+    if not key or not is_pair:
+        raise typer.BadParameter(f"{text!r} is neither KEY=VALUE nor a JSON object")
+    return Metadata({key: string})
+
+
+def merge(objects: Sequence[Metadata] | None) -> dict[str, Any]:
+    """Return the keys of all objects of an option; a later one replaces earlier ones."""
+    return {key: value for given in objects or () for key, value in given.items()}
 
 
 BankPath = Annotated[
@@ -115,3 +137,22 @@ Threshold = Annotated[
 Archived = Annotated[bool, typer.Option("--archived", help="Include forgotten memories.")]
 Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: turn or event.")]
 Session = Annotated[str | None, typer.Option("--session", help="Only this session.")]
+TurnMetadata = Annotated[
+    list[Metadata] | None,
+    typer.Option(
+        "--metadata",
+        parser=_parse_object,
+        metavar="KEY=VALUE",
+        help="Metadata of the turn: KEY=VALUE with a string, or a JSON object; repeat for more.",
+    ),
+]
+Where = Annotated[
+    list[Metadata] | None,
+    typer.Option(
+        "--where",
+        parser=_parse_object,
+        metavar="KEY=VALUE",
+        help='Only turns with these metadata: KEY=VALUE, or JSON such as {"year": {"$gte": 2024}}; '
+        "repeat for more.",
+    ),
+]

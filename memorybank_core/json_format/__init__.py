@@ -7,9 +7,9 @@ Import is lenient: spaces around users and days, missing, null or empty values, 
 directly or as {"content": text} are accepted. A turn or a summary may have "memory_strength",
 "last_recall_date" and "memory_id". Everything else is stored in additional keys, which the original
 ignores: "time", "session", "user_name", "companion_name", "recalls", "recalled_at", "archived_at",
-"pinned" and, for an id with spaces around it, "user_id"; several summaries of one day are a list.
-"digests" records the author, time and source of each digest. An export followed by an import into
-another bank is therefore an exact round trip.
+"pinned", "metadata" and, for an id with spaces around it, "user_id"; several summaries of one day
+are a list. "digests" records the author, time and source of each digest. An export followed by an
+import into another bank is therefore an exact round trip. Other additional keys are ignored.
 """
 
 from memorybank_core.bulk import BATCH

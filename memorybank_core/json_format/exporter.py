@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.conditions import require_where
 from memorybank_core.digests.state import digest_kind
+from memorybank_core.metadata import Metadata
+from memorybank_core.record_values import plain_value
 from memorybank_core.records import Digest, Memory, Portrait, Summary
 
 from .fields import format_time, select_users
 
 
-def export_json(bank: MemoryBank, *, users: Collection[str] | None = None) -> dict[str, Any]:
+def export_json(
+    bank: MemoryBank,
+    *,
+    users: Collection[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the contents of `bank`, including archived memories, in the original's JSON format.
 
     Args:
         bank: The bank; times are written in its time zone.
         users: Ids of the users to export; None for all.
+        where: Conditions on the metadata of turns, as in `MemoryBank.search`. Only the turns that
+            satisfy them are exported, without summaries and portraits, which are made from all.
 
     Raises:
-        InvalidInputError: If one of `users` is not in the bank.
+        InvalidInputError: If one of `users` is not in the bank, or `where` is not valid.
     """
     user_ids = select_users(bank.users(), users)
-    return {user_id: _export_user(bank, user_id) for user_id in user_ids}
+    return {user_id: _export_user(bank, user_id, require_where(where)) for user_id in user_ids}
 
 
-def _export_user(bank: MemoryBank, user_id: str) -> dict[str, Any]:
+def _export_user(bank: MemoryBank, user_id: str, where: Metadata | None) -> dict[str, Any]:
     """Return a user's entry, with all keys of the original."""
     history: dict[str, list[Any]] = {}
     summary: dict[str, list[Any]] = {}
-    for memory in bank.timeline(user_id=user_id, archived=True):
+    for memory in bank.timeline(user_id=user_id, archived=True, where=where):
         recalls = bank.recalls(memory.id, user_id=user_id) if memory.recalls else []
         entry = _export_memory(memory, recalls, bank.timezone)
         if memory.turn is None:
             summary.setdefault(str(memory.day), []).append(entry)
         else:  # memory.day may be from another time zone, with which the bank was opened earlier
             history.setdefault(str(bank.day_of(memory.created_at)), []).append(entry)
-    profile, digests = bank.profile(user_id=user_id), bank.digests(user_id=user_id)
+    profile = bank.profile(user_id=user_id)
+    digests = [] if where else bank.digests(user_id=user_id)
     portraits = {digest.day: digest.text for digest in digests if isinstance(digest, Portrait)}
     summaries = {digest.day: digest.text for digest in digests if isinstance(digest, Summary)}
     name = profile.get("name")
@@ -88,5 +99,6 @@ def _export_memory(memory: Memory, recalls: list[datetime], zone: ZoneInfo) -> d
         "recalled_at": [format_time(recall, zone) for recall in recalls] or None,
         "archived_at": format_time(memory.archived_at, zone),
         "pinned": memory.pinned or None,
+        "metadata": plain_value(memory.metadata) or None,
     }
     return {name: value for name, value in entry.items() if value is not None}

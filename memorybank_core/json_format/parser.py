@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from memorybank_core.digests.state import DIGEST_TYPES, DigestState, hash_source
 from memorybank_core.errors import FormatError, InvalidInputError
 from memorybank_core.ingest import to_memories
+from memorybank_core.metadata import NO_METADATA, require_metadata
 from memorybank_core.records import Digest, DigestKind, Memory, Turn
 from memorybank_core.text import without_surrogates
 from memorybank_core.validation import require_user
@@ -143,6 +144,7 @@ class UserEntry(EntryReader):
             self.read_field(where, entry, "session", parse_text),
             self.read_field(where, entry, "user_name", parse_text),
             self.read_field(where, entry, "companion_name", parse_text),
+            self.read_field(where, entry, "metadata", require_metadata) or NO_METADATA,
         )
         memories = to_memories([turn], self.user_id, at, self.zone)
         if not memories:  # the turn contains only recalled text

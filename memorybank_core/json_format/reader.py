@@ -24,6 +24,7 @@ _EXPECTED = {
     "recalled_at": "a list of dates and times in ISO 8601",
     "kind": "summary or portrait",
     "day": "a calendar day written YYYY-MM-DD",
+    "metadata": "an object of JSON values with non-empty keys, of at most 16 KB",
     "made_at": "a date and time in ISO 8601 with its offset from UTC",
 }
 """Expected values of the fields that are not strings, for messages."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from memorybank_core.metadata import Metadata
 from memorybank_core.records import Kind
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.terms import TermGroup
@@ -15,13 +16,24 @@ from .models import Array, Matrix, Vector
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions that memories of a search or a listing must satisfy; None means any."""
+    """Conditions that memories of a search or a listing must satisfy; None means any.
+
+    Attributes:
+        since: The first day.
+        until: The last day.
+        kind: "turn" or "event".
+        session: The conversation.
+        archived: Whether archived memories are included.
+        where: Conditions on the metadata, from `conditions.require_where`. Only turns satisfy
+            them, as event summaries have no metadata.
+    """
 
     since: date | None = None
     until: date | None = None
     kind: Kind | None = None
     session: str | None = None
     archived: bool = False
+    where: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,10 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def set_metadata(self, user_id: str, metadata: Mapping[str, Mapping[str, Any]]) -> int:
+        """Replace the metadata of turns, given by id; return how many of them are stored."""
+        ...
+
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""
         ...

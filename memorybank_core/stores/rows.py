@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
+from memorybank_core.conditions import matches
+from memorybank_core.metadata import Metadata, from_text, to_text
 from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
 from memorybank_core.reports import Stats
 
 Row = tuple[Any, ...]
 
-CONTENT_COLUMNS = "id, kind, session, day, created_at, query, response, user_name, companion_name"
+CONTENT_COLUMNS = (
+    "id, kind, session, day, created_at, query, response, user_name, companion_name, metadata"
+)
 MEMORY_COLUMNS = f"{CONTENT_COLUMNS}, strength, recalls, last_recalled_at, archived_at, pinned"
 """The columns of a memory."""
+_METADATA = CONTENT_COLUMNS.split(", ").index("metadata")
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -42,6 +50,7 @@ def from_memory(memory: Memory) -> Row:
         turn.response if turn else "",
         turn.user_name if turn else None,
         turn.companion_name if turn else None,
+        to_text(memory.metadata) or None,
         memory.strength,
         memory.recalls,
         None if memory.last_recalled_at is None else to_micros(memory.last_recalled_at),
@@ -52,12 +61,12 @@ def from_memory(memory: Memory) -> Row:
 
 def to_memory(user_id: str, row: Row) -> Memory:
     """Return the memory of a row of `MEMORY_COLUMNS`."""
-    (id, kind, session, day, created, query, response, user, companion, *state) = row
+    (id, kind, session, day, created, query, response, user, companion, metadata, *state) = row
     strength, recalls, recalled, archived, pinned = state
     created_at = from_micros(created)
     turn = None
     if kind == "turn":
-        turn = Turn(query, response, created_at, id, session, user, companion)
+        turn = Turn(query, response, created_at, id, session, user, companion, from_text(metadata))
     return Memory(
         id=id,
         user_id=user_id,
@@ -73,6 +82,16 @@ def to_memory(user_id: str, row: Row) -> Memory:
         turn=turn,
         pinned=bool(pinned),
     )
+
+
+def select_matching(rows: Iterable[Row], where: Metadata, last: int | None) -> list[Row]:
+    """Return the first `last` (None: all) rows of `MEMORY_COLUMNS` whose metadata match."""
+
+    @lru_cache(maxsize=1024)
+    def accepts(text: str | None) -> bool:
+        return matches(from_text(text), where)
+
+    return list(islice((row for row in rows if accepts(row[_METADATA])), last))
 
 
 def from_digest(digest: Digest) -> Row:

@@ -85,6 +85,33 @@ class TestTurns:
         assert (memory["id"], memory["session"]) == (receipt["ids"][0], "s")
         assert memory["created_at"] == "2024-03-09T04:00:00+00:00"  # noon in Shanghai
 
+    def test_metadata_are_added_and_selected_by(self, tmp_path):
+        path, options = tmp_path / "new.db", ("-u", "u", "--at", "2024-03-09")
+        run("add", path, "Tea at work.", *options, "--embedder", "hashing", "--metadata",
+            "agent=coder", "--metadata", '{"year": 2024}')  # fmt: skip
+        run("add", path, "Tea at home.", *options, "--metadata", "agent=friend")
+        again = ("add", path, "Tea at home.", *options, "--metadata", "agent=a=b")
+        assert run(*again).stdout.startswith("already known, metadata replaced: ")
+        assert run(*again).stdout.startswith("already known: ")
+        memories = read("timeline", path, "-u", "u")["memories"]
+        expected = [{"agent": "coder", "year": 2024}, {"agent": "a=b"}]
+        assert [memory["turn"]["metadata"] for memory in memories] == expected
+        for where in ("agent=coder", '{"year": {"$gte": 2024}}'):
+            for command in (("search", path, "tea"), ("context", path, "tea"), ("timeline", path)):
+                output = run(*command, "-u", "u", "--where", where).stdout
+                assert "Tea at work" in output
+                assert "Tea at home" not in output
+            assert "home" not in run("export", path, "-", "--where", where).stdout
+        both = ("--where", "agent=coder", "--where", "year=2024")
+        assert run("search", path, "tea", "-u", "u", *both).stdout == "nothing found\n"
+
+    @pytest.mark.parametrize(
+        ("value", "message"), [("coder", "KEY=VALUE"), ('{"a": ', "is not JSON"), ("=b", "KEY=")]
+    )
+    def test_malformed_metadata_are_refused(self, tmp_path, value, message):
+        result = run("add", tmp_path / "new.db", "Tea.", "-u", "u", "--metadata", value, code=2)
+        assert message in result.output
+
     def test_import_prints_counts_and_can_be_repeated(self, tmp_path):
         path, file = tmp_path / "new.db", DATA / "dialogues_zh.json"
         output = run("import", path, file, "--embedder", "hashing").stdout

@@ -9,6 +9,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from memorybank_core.conditions import matches, require_where
+from memorybank_core.metadata import from_text
 from memorybank_core.protocols import Filter, Probe
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.terms import TermGroup
@@ -25,6 +27,7 @@ VOCABULARY = [f"word{number}" for number in range(40)]
 FREQUENCIES = 1 / np.arange(1, 41)
 FLAGS = [LATIN, LATIN | ENDS_ASKING, LATIN | HAN, HAN, OTHER_SCRIPT, 0]
 SESSIONS, SPEAKERS = ("a", "b", "c", "d"), ("Ada", "Bo")
+METADATA = ('{"agent":"coder","n":1}', '{"agent":"friend"}', '{"n":2}')
 
 
 @pytest.fixture(params=["small", "large"])
@@ -53,6 +56,9 @@ def make_batch(rng, first_key, count):
         [None if event else str(rng.choice(SESSIONS)) for event in kind.tolist()]
     )
     speaker, speakers = encode(rng.choice([*SPEAKERS, ""], count).tolist())
+    metadata, metadata_texts = encode(
+        "" if event else str(rng.choice(["", *METADATA])) for event in kind.tolist()
+    )
     return IndexBatch(
         key=first_key + np.cumsum(rng.integers(1, 3, count)),
         created=(day.astype(np.int64) * 86_400 + rng.permutation(count)) * 1_000_000,
@@ -63,12 +69,14 @@ def make_batch(rng, first_key, count):
         speaker=speaker,
         asks=rng.integers(0, 256, count).astype(np.uint8),
         flags=rng.choice(FLAGS, count).astype(np.uint16),
+        metadata=metadata,
         windows=windows,
         terms=np.array([len(blob) // POSTING.itemsize for blob in blobs], np.int32),
         postings=np.frombuffer(b"".join(blobs), POSTING),
         vectors=(matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32),
         sessions=sessions,
         speakers=speakers,
+        metadata_texts=metadata_texts,
     )
 
 
@@ -96,6 +104,9 @@ class Reference:
                     "speaker": one.speakers[speaker] if speaker >= 0 else None,
                     "asks": int(one.asks[0]),
                     "flags": int(one.flags[0]),
+                    "metadata": from_text(
+                        one.metadata_texts[one.metadata[0]] if one.metadata[0] >= 0 else ""
+                    ),
                     "vectors": one.vectors.astype(float),
                     "counts": dict(one.postings.tolist()),
                 }
@@ -119,6 +130,10 @@ class Reference:
             and (filter.until is None or memory["day"] <= filter.until.toordinal())
             and (filter.kind is None or memory["kind"] == (filter.kind == "event"))
             and (filter.session is None or memory["session"] == filter.session)
+            and (
+                filter.where is None
+                or (memory["kind"] == 0 and matches(memory["metadata"], filter.where))
+            )
         )
 
     def lengths(self):
@@ -252,6 +267,8 @@ def make_probe(rng):
         Filter(until=day, kind="turn"),
         Filter(session=str(rng.choice([*SESSIONS, "unknown"]))),
         Filter(kind="event", archived=True),
+        Filter(where=require_where({"agent": "coder"})),
+        Filter(where=require_where({"n": {"$ne": 1}}), archived=True),
     ]
     days = (DayRange(day, day), DayRange(day - timedelta(2), day + timedelta(4)))
     return Probe(

@@ -45,6 +45,7 @@ def search(
     kind: options.Kind = None,
     session: options.Session = None,
     archived: options.Archived = False,
+    where: options.Where = None,
     now: options.Now = None,
     language: options.Language = "en",
     law: options.LawName = None,
@@ -56,6 +57,7 @@ def search(
     """Search for the memories that answer a question, best first."""
     filters: dict[str, Any] = {
         "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
+        "where": options.merge(where),
     }  # fmt: skip
     settings: dict[str, Any] = {
         "language": language, "law": law, "timezone": timezone, "embedder": embedder,
@@ -90,6 +92,7 @@ def context(
         int, typer.Option("--max-tokens", help="Maximum length in tokens, which are estimated.")
     ] = CONTEXT_TOKENS,
     min_relevance: options.MinRelevance = MIN_RELEVANCE,
+    where: options.Where = None,
     now: options.Now = None,
     law: options.LawName = None,
     language: options.Language = "en",
@@ -111,6 +114,7 @@ def context(
             k=k,
             max_tokens=max_tokens,
             min_relevance=min_relevance,
+            where=options.merge(where),
             now=moment,
         )
     if as_json:
@@ -133,6 +137,7 @@ def timeline(
     kind: options.Kind = None,
     session: options.Session = None,
     archived: options.Archived = False,
+    where: options.Where = None,
     now: options.Now = None,
     law: options.LawName = None,
     timezone: options.Timezone = "UTC",
@@ -141,6 +146,7 @@ def timeline(
     """List memories day by day, with the retention of each."""
     filters: dict[str, Any] = {
         "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
+        "where": options.merge(where),
     }  # fmt: skip
     with open_existing(path, user=user, law=law, timezone=timezone) as bank:
         moment = resolve_moment(now, bank)

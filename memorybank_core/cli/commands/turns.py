@@ -31,13 +31,15 @@ def add(
         str | None,
         typer.Option("--id", help="Id, unique for this user; default a hash of the turn."),
     ] = None,
+    metadata: options.TurnMetadata = None,
     embedder: options.EmbedderName = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
     """Add one turn; creates the bank if it does not exist."""
     with MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank:
-        turn = Turn(query, response, resolve_moment(at, bank), id, session)
+        moment, values = resolve_moment(at, bank), options.merge(metadata)
+        turn = Turn(query, response, moment, id, session, metadata=values)
         receipt = bank.add([turn], user_id=user)
     if as_json:
         print_json(receipt)
@@ -46,6 +48,8 @@ def add(
         console().print("nothing added: the text was recalled from memory")
         return
     outcome = "added" if receipt.added else "already known"
+    if receipt.updated:
+        outcome = "already known, metadata replaced"
     console().print(f"{outcome}: {receipt.ids[0]}", soft_wrap=True)
 
 
@@ -90,6 +94,7 @@ def export(
     path: options.BankPath,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Output file; - for stdout.")],
     users: options.Users = None,
+    where: options.Where = None,
     timezone: options.Timezone = "UTC",
     as_json: options.AsJson = False,
 ) -> None:
@@ -97,7 +102,7 @@ def export(
     from memorybank_core.json_format import count_turns, dump, export_json
 
     with open_existing(path, timezone=timezone) as bank:
-        data = export_json(bank, users=users or None)
+        data = export_json(bank, users=users or None, where=options.merge(where))
     if str(file) == "-":
         print_json(data)
         return

@@ -1,15 +1,18 @@
 """Batches of memories as columns: what a store gives to a `UserIndex`.
 
-Names of sessions and speakers are codes: positions in a tuple of names that the batch carries.
+Names of sessions and speakers, and metadata, are codes: positions in a tuple of names, or of JSON
+texts, that the batch carries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from memorybank_core.metadata import to_text
 from memorybank_core.protocols import Array, Matrix
 from memorybank_core.records import KINDS, Memory
 from memorybank_core.search.tokenize import tokenize
@@ -20,9 +23,11 @@ from memorybank_core.stores.rules import sole_speaker, utterance_count
 from .bm25 import POSTING, postings
 
 NONE = -1
-"""The code of a memory without a session (an event summary) or one speaker (an exchange)."""
+"""The code of a memory without a session (an event summary), one speaker or metadata."""
 
-_BY_MEMORY = "key created day kind utterances session speaker asks flags windows terms".split()
+_CODED = {"session": "sessions", "speaker": "speakers", "metadata": "metadata_texts"}
+"""The columns of codes, with the names that they refer to."""
+_BY_MEMORY = (*"key created day kind utterances asks flags windows terms".split(), *_CODED)
 """The columns that have one value for each memory."""
 
 
@@ -40,12 +45,14 @@ class IndexBatch:
         speaker: int32; position in `speakers`, or `NONE`.
         asks: uint8; see `Traits`.
         flags: uint16; see `Traits`.
+        metadata: int32; position in `metadata_texts`, or `NONE`.
         windows: int32; number of vectors.
         terms: int32; number of postings.
         postings: `POSTING`, shape (sum of `terms`,).
         vectors: float32, shape (sum of `windows`, d).
         sessions: Names of sessions; not every one need occur.
         speakers: Names of speakers; not every one need occur.
+        metadata_texts: Metadata as JSON (`metadata.to_text`); not every one need occur.
     """
 
     key: Array
@@ -57,12 +64,14 @@ class IndexBatch:
     speaker: Array
     asks: Array
     flags: Array
+    metadata: Array
     windows: Array
     terms: Array
     postings: Array
     vectors: Matrix
     sessions: tuple[str, ...]
     speakers: tuple[str, ...]
+    metadata_texts: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.key)
@@ -74,8 +83,7 @@ class IndexBatch:
             **columns,
             postings=self.postings[np.repeat(mask, self.terms)],
             vectors=self.vectors[np.repeat(mask, self.windows)],
-            sessions=self.sessions,
-            speakers=self.speakers,
+            **{names: getattr(self, names) for names in _CODED.values()},
         )
 
 
@@ -119,6 +127,7 @@ def to_batch(
         for turn in turns
     )
     traits = [find_traits(memory.text) for memory in memories]
+    metadata, metadata_texts = encode(to_text(memory.metadata) for memory in memories)
     entries = [postings(tokenize(memory.text)) for memory in memories]
     return IndexBatch(
         key=np.array(keys, np.int64),
@@ -132,12 +141,14 @@ def to_batch(
         speaker=speaker,
         asks=np.array([trait.asks for trait in traits], np.uint8),
         flags=np.array([trait.flags for trait in traits], np.uint16),
+        metadata=metadata,
         windows=np.array([len(matrix) for matrix in matrices], np.int32),
         terms=np.array([len(blob) // POSTING.itemsize for blob in entries], np.int32),
         postings=np.frombuffer(b"".join(entries), POSTING),
         vectors=np.concatenate(list(matrices)).astype(np.float32, copy=False),
         sessions=sessions,
         speakers=speakers,
+        metadata_texts=metadata_texts,
     )
 
 
@@ -145,15 +156,15 @@ def concatenate(batches: Sequence[IndexBatch]) -> IndexBatch:
     """Return one batch of at least one batch, in this order."""
     if len(batches) == 1:
         return batches[0]
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([getattr(batch, name) for batch in batches])
         for name in (*_BY_MEMORY, "postings", "vectors")
     }
-    sessions: dict[str, int] = {}
-    speakers: dict[str, int] = {}
-    joined["session"] = np.concatenate([recode(b.session, b.sessions, sessions) for b in batches])
-    joined["speaker"] = np.concatenate([recode(b.speaker, b.speakers, speakers) for b in batches])
-    return IndexBatch(**joined, sessions=tuple(sessions), speakers=tuple(speakers))
+    for name, names in _CODED.items():
+        known: dict[str, int] = {}
+        codes = [recode(getattr(b, name), getattr(b, names), known) for b in batches]
+        joined |= {name: np.concatenate(codes), names: tuple(known)}
+    return IndexBatch(**joined)
 
 
 def encode(names: Iterable[str | None]) -> tuple[Array, tuple[str, ...]]:

@@ -192,7 +192,8 @@ def _limit(scores: Array, count: int) -> float:
     groups = len(scores) // _GROUP
     if groups > 2 * count:
         maxima = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
-        scores = scores[scores >= np.partition(maxima, -count)[-count]]
+        limit = np.partition(maxima, -count)[-count]
+        scores = scores[scores >= limit if limit > 0 else scores > 0]  # many zeros take long
     return float(np.partition(scores, -count)[-count]) if len(scores) >= count else 0.0
 
 

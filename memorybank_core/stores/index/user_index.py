@@ -21,6 +21,7 @@ from .arrays import GrowingArray, largest_of_groups
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
 from .conversations import ConversationOrder
+from .metadata_index import MetadataIndex
 from .vectors import Products, VectorIndex, inner_products
 
 COLUMNS = {
@@ -62,6 +63,7 @@ class UserIndex:
         self._sum = np.zeros(dimension)  # of the vectors
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
+        self._metadata = MetadataIndex()
 
     def __len__(self) -> int:
         return len(self._columns["key"])
@@ -72,7 +74,7 @@ class UserIndex:
         columns = sum(column.nbytes for column in (*self._columns.values(), self._owner))
         names = _NAME_BYTES * (len(self._sessions) + len(self._speakers))
         parts = self._vectors.nbytes + self._lexical.nbytes + self._conversations.nbytes
-        return columns + names + parts + self._sum.nbytes
+        return columns + names + parts + self._sum.nbytes + self._metadata.nbytes
 
     @property
     def last_key(self) -> int:
@@ -107,6 +109,7 @@ class UserIndex:
             "archived": np.zeros(len(batch), bool),
         }
         positions = np.arange(len(self), len(self) + len(batch))
+        self._metadata.extend(batch.metadata, batch.metadata_texts, len(self))
         for name, column in self._columns.items():
             column.extend(values[name])
         self._owner.extend(np.repeat(positions, batch.windows))
@@ -125,6 +128,7 @@ class UserIndex:
         self._owner.truncate(vectors)
         self._lexical.truncate(size)
         self._conversations.truncate(size)
+        self._metadata.truncate(size)
         for column in self._columns.values():
             column.truncate(size)
         self._forget_unused_names()
@@ -234,6 +238,9 @@ class UserIndex:
         if filter.session is not None:
             code = self._sessions.get(filter.session, UNKNOWN)
             conditions.append(self._values("session") == code)
+        if filter.where is not None:
+            conditions.append(self._values("kind") == KINDS.index("turn"))
+            conditions.append(self._metadata.select(filter.where, len(self)))
         allowed: Array | None = np.logical_and.reduce(conditions) if conditions else None
         return allowed
 

@@ -35,6 +35,7 @@ _BATCH = 1024  # memories of a transaction
 _MAX_USERS = 256  # users of a transaction
 
 _CONTENT = "seq, kind, session, day, created_at, query, response, user_name, companion_name"
+_COLUMNS = MEMORY_COLUMNS.replace("metadata", "NULL::text")  # schema 1 has none
 _HASH = f"hashtextextended(ROW({_CONTENT})::text, 0)"
 _FIRST = f"({{seq}} - 1) / {PAGE_SIZE} * {PAGE_SIZE} + 1"  # first key of the chunk of a key
 
@@ -57,7 +58,7 @@ _MEMORIES = f"""
         FROM memorybank.vectors AS v WHERE v.user_id = %(user)s AND v.seq = m.seq
     )
     FROM (
-        SELECT seq, {MEMORY_COLUMNS} FROM memorybank.memories
+        SELECT seq, {_COLUMNS} FROM memorybank.memories
         WHERE user_id = %(user)s AND seq BETWEEN %(first)s AND %(last)s ORDER BY seq
     ) AS m
 """

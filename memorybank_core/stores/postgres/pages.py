@@ -140,6 +140,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         utterances=row["utterances"].copy(),
         session=sessions.decode(row["session"]),
         speaker=speakers.decode(row["speaker"]),
+        metadata=np.full(len(row), NONE, np.int32),
         asks=row["asks"].copy(),
         flags=row["flags"].astype(np.uint16),
         windows=row["windows"].astype(np.int32),
@@ -150,6 +151,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         ),
         sessions=tuple(sessions.codes),
         speakers=tuple(speakers.codes),
+        metadata_texts=(),
     )
 
 

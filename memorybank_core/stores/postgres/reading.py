@@ -13,6 +13,7 @@ from memorybank_core.reports import Stats
 from memorybank_core.stores.rows import (
     DIGEST_COLUMNS,
     from_micros,
+    select_matching,
     to_digest,
     to_memory,
     to_stats,
@@ -112,8 +113,10 @@ def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memo
 def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:
     """See `MemoryStore.memories`."""
     condition, values = filter_conditions(filter)
-    values |= {"user": user_id, "last": last}
+    values |= {"user": user_id, "last": None if filter.where else last}
     [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
+    if filter.where:
+        rows = select_matching(rows, filter.where, last)
     return [to_memory(user_id, row) for row in rows][::-1]
 
 

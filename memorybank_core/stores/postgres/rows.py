@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from memorybank_core.errors import ConfigurationError
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Memory
 from memorybank_core.stores.rows import CONTENT_COLUMNS, from_memory
 
 CONTENT = {
-    name: "bigint" if name == "created_at" else "text" for name in CONTENT_COLUMNS.split(", ")
+    name: "bigint" if name == "created_at" else "text"
+    for name in CONTENT_COLUMNS.split(", ")
+    if name != "metadata"  # the tables have no column for it yet
 }
 """The columns of `memories` after the key, and their types."""
 STATE = {
@@ -29,7 +32,7 @@ SELECT_STATE = (
     "coalesce(s.pinned, false)"
 )
 """The columns of `STATE`, of `FROM_MEMORIES`."""
-SELECT_MEMORY = f"{', '.join(f'm.{name}' for name in CONTENT)}, {SELECT_STATE}"
+SELECT_MEMORY = f"{', '.join(f'm.{name}' for name in CONTENT)}, NULL::text, {SELECT_STATE}"
 """The columns of `MEMORY_COLUMNS`, of `FROM_MEMORIES`."""
 FROM_MEMORIES = (
     "FROM memorybank.memories AS m LEFT JOIN memorybank.states AS s "
@@ -46,7 +49,14 @@ DELETE_ROWS = (
 def split_row(memory: Memory) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return the values of `CONTENT` and of `STATE`."""
     row = from_memory(memory)
-    return row[: len(CONTENT)], row[len(CONTENT) :]
+    require_no_metadata(memory.metadata)
+    return row[: len(CONTENT)], row[len(CONTENT) + 1 :]
+
+
+def require_no_metadata(metadata: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for metadata, which the tables cannot hold yet."""
+    if metadata:
+        raise ConfigurationError("a PostgreSQL database cannot store metadata yet; use a file")
 
 
 def insert_rows(
@@ -94,6 +104,8 @@ def filter_conditions(filter: Filter) -> tuple[str, dict[str, Any]]:
         if value is not None:
             clauses.append(f"AND {clause}")
             values[name] = value
+    if filter.where:  # the metadata are compared in Python
+        clauses.append("AND m.kind = 'turn'")
     if not filter.archived:
         clauses.append("AND s.archived_at IS NULL")
     return " ".join(clauses), values

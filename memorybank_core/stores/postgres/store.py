@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from memorybank_core.errors import StoreError
 from memorybank_core.forgetting import ForgettingLaw
@@ -27,6 +27,7 @@ from .connections import Connections, Options, Session, connect
 from .disk_space import select_bytes, vacuum
 from .items import PostgresItems
 from .row_security import ALL_ROWS, user_scope
+from .rows import require_no_metadata
 from .schema import create, read_layout
 from .tables import Layout
 
@@ -133,6 +134,12 @@ class PostgresStore(DeprecatedStateCalls):
         if should_merge:
             with suppress(StoreError):  # the memories are stored; a later call merges the pages
                 self._write(user_id, lambda session: page_rows.merge(session, user_id))
+
+    def set_metadata(self, user_id: str, metadata: Mapping[str, Mapping[str, Any]]) -> int:
+        """Replace the metadata of turns, given by id; return how many of them are stored."""
+        for value in metadata.values():
+            require_no_metadata(value)
+        return 0
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""

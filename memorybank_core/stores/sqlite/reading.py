@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from memorybank_core.stores.rows import (
     MEMORY_COLUMNS,
     Row,
     from_micros,
+    select_matching,
     to_digest,
     to_memory,
     to_stats,
@@ -103,7 +104,10 @@ def memories(
     condition, values = filter_conditions(filter)
     select = f"SELECT {MEMORY_COLUMNS} FROM memories WHERE {OF_USER} {condition}"
     newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
-    rows = db.execute(newest_first, (user_id, *values, -1 if last is None else last))
+    limit = -1 if last is None or filter.where else last
+    rows: Iterable[Row] = db.execute(newest_first, (user_id, *values, limit))
+    if filter.where:
+        rows = select_matching(rows, filter.where, last)
     return [to_memory(user_id, row) for row in rows][::-1]
 
 

@@ -19,7 +19,7 @@ from memorybank_core.stores.rows import CONTENT_COLUMNS, MEMORY_COLUMNS, Row, fr
 _DERIVED = "terms, asks, flags, terms_version"
 INSERT = (
     f"INSERT INTO memories (user_key, seq, version, written, {_DERIVED}, {MEMORY_COLUMNS}) "
-    f"VALUES ({', '.join('?' * 22)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
+    f"VALUES ({', '.join('?' * 23)}) ON CONFLICT (user_key, seq) DO UPDATE SET "
     + ", ".join(
         f"{name} = excluded.{name}"
         for name in f"version, written, {_DERIVED}, {CONTENT_COLUMNS}".split(", ")
@@ -80,6 +80,8 @@ def filter_conditions(filter: Filter) -> tuple[str, list[Any]]:
         if value is not None:
             clauses.append(f"AND {clause}")
             values.append(value)
+    if filter.where:  # the metadata are compared in Python
+        clauses.append("AND kind = 'turn'")
     if not filter.archived:
         clauses.append("AND archived_at IS NULL")
     return " ".join(clauses), values

@@ -37,7 +37,7 @@ _CONTENT = f"""
         CASE kind WHEN 'turn' THEN coalesce(nullif(session, ''), day) END,
         CASE WHEN query <> '' AND response <> '' THEN NULL
             WHEN query <> '' THEN user_name ELSE companion_name END,
-        asks, flags, length(vector), length(terms), terms, vector
+        asks, flags, metadata, length(vector), length(terms), terms, vector
     FROM memories JOIN vectors USING (user_key, seq)
     WHERE memories.user_key = ? AND seq > ? ORDER BY seq
 """
@@ -96,9 +96,10 @@ def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
     """Return the batch of columns of `_CONTENT`."""
     key, content = columns[0], columns[_STATE_COLUMNS:]
     created, day, kind, utterances, sessions, speakers, asks, flags, *content = content
-    vectors, terms, posting_blobs, vector_blobs = content
+    texts, vectors, terms, posting_blobs, vector_blobs = content
     session, session_names = encode(sessions)
     speaker, speaker_names = encode(speakers)
+    metadata, metadata_texts = encode(texts)
     return IndexBatch(
         key=np.array(key, np.int64),
         created=np.array(created, np.int64),
@@ -109,12 +110,14 @@ def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
         speaker=speaker,
         asks=np.array(asks, np.uint8),
         flags=np.array(flags, np.uint16),
+        metadata=metadata,
         windows=np.array(vectors, np.int32) // (4 * dimension),
         terms=np.array(terms, np.int32) // POSTING.itemsize,
         postings=np.frombuffer(b"".join(posting_blobs), POSTING),
         vectors=np.frombuffer(b"".join(vector_blobs), np.float32).reshape(-1, dimension),
         sessions=session_names,
         speakers=speaker_names,
+        metadata_texts=metadata_texts,
     )
 
 

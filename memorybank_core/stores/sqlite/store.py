@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from memorybank_core.errors import ConfigurationError, StoreBusyError, StoreWriteError
 from memorybank_core.forgetting import ForgettingLaw
@@ -97,6 +98,11 @@ class LocalStore(DeprecatedStateCalls):
         new = entries(memories, vectors)
         with self._connections.write() as db:
             writing.add(db, self._embedder, user_id, new, replace=replace, recalled=recalled or {})
+
+    def set_metadata(self, user_id: str, metadata: Mapping[str, Mapping[str, Any]]) -> int:
+        """Replace the metadata of turns, given by id; return how many of them are stored."""
+        with self._connections.write() as db:
+            return writing.set_metadata(db, user_id, metadata)
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""

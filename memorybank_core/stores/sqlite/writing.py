@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from memorybank_core.errors import ConflictError
+from memorybank_core.metadata import to_text
 from memorybank_core.protocols import Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.rows import (
@@ -19,7 +21,7 @@ from memorybank_core.stores.rows import (
 )
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
-from .reading import BY_ID, OF_USER, check_embedder, digests, find_seqs, select_in
+from .reading import BY_ID, OF_USER, check_embedder, digests, find_seqs, find_user, select_in
 from .rows import INSERT, Entry
 
 _INSERT_RECALL = "INSERT INTO recalls VALUES (?, ?, ?, ?, ?)"
@@ -75,6 +77,23 @@ def put(
             (*key, number, to_micros(at), turn) for number, (at, turn) in enumerate(item.recalls, 1)
         )
         db.executemany(_INSERT_RECALL, recalls)
+
+
+def set_metadata(
+    db: sqlite3.Connection, user_id: str, metadata: Mapping[str, Mapping[str, Any]]
+) -> int:
+    """Replace the metadata of turns; see `MemoryStore.set_metadata`."""
+    if find_user(db, user_id) is None:
+        return 0
+    user_key, version = next_version(db, user_id)
+    rows = (
+        (to_text(value) or None, version, version, user_key, id) for id, value in metadata.items()
+    )
+    return db.executemany(
+        "UPDATE memories SET metadata = ?, version = ?, written = ? "
+        "WHERE user_key = ? AND id = ? AND kind = 'turn'",
+        rows,
+    ).rowcount
 
 
 def set_digests(
