@@ -25,6 +25,7 @@ from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
 from .reranking import RERANKED, fetch_preceding, rerank
+from .spelling import joined_syllables
 from .terms import group_terms
 from .tokenize import tokenize
 
@@ -84,9 +85,10 @@ def search_memories(
     relevance = estimate_relevance(query)
     if relevance < min_relevance:
         return []
+    terms = tokenize(query)
     probe = Probe(
         vector=embed_query(query),
-        terms=group_terms(tokenize(query)),
+        terms=group_terms([*terms, *joined_syllables(terms)]),
         days=find_days(query, today=today, span=lambda: store.span(user_id), date_order=date_order),
         filter=filter,
         pool=max(MAX_CANDIDATES, k),

@@ -1,11 +1,12 @@
-"""Readings of Chinese characters, kana and Hangul in Latin letters, and the characters of a reading.
+"""Readings of Chinese characters, kana and Hangul in Latin letters, and the characters of each.
 
 Readings are those of anyascii: pinyin without tones, Hepburn, and the revised romanization.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import product
 
@@ -17,22 +18,37 @@ _GRAMMATICAL = frozenset("的了吗呢么吧啊我你您他她它们是不在有
 """Frequent characters that names rarely contain."""
 
 
+_OTHER_READINGS = {
+    entry[0]: tuple(entry[1:].split("/"))
+    for entry in """
+    还huan 行hang 长chang/zhang 重chong/zhong 乐yue/le 都du/dou 着zhao 会kuai 传zhuan 单shan
+    曾zeng/ceng 朝zhao/chao 藏zang/cang 弹tan/dan 参shen 差chai 觉jiao 校jiao 角jue 降xiang 解xie 仇qiu 石dan
+    谁shui 血xie 薄bao 大dai 地di 和huo 率shuai 没mo 秘bi 便pian 奇ji 色shai 什shen 似shi 宿xiu
+    提di 省xing 系ji 吓he 给ji 落la 露lou 模mu 粘nian 屏bing 圈juan 塞se 厦xia 识zhi 熟shou 拓ta
+    尾yi 咽ye 叶xie 择zhai 仔zai 调tiao/diao 得dei 了liao 的di
+    """.split()
+}
+"""Further readings of frequent characters, of which anyascii has one."""
+_SYLLABLE = re.compile("[A-Z][a-z]*")
+
+
 def reading(text: str) -> str:
     """Return the syllables of Chinese characters, kana or Hangul in Latin letters."""
     return anyascii(text).lower()
 
 
-def pairs_read_as(word: str) -> list[str]:
-    """Return the pairs of characters that may be written for a Latin word of two syllables.
+def pairs_read_as(word: str, syllables: int = 2) -> list[str]:
+    """Return the pairs of characters that may be written for a stemmed Latin word.
 
     Of a word of three syllables, such as a Chinese full name, the pairs of the last two.
     """
     pairs: list[str] = []
-    for syllables in _splits(word, 3):
-        if len(syllables) >= 2:
-            for table in _tables():
-                first, second = (table.get(syllable, "") for syllable in syllables[-2:])
-                pairs += map("".join, product(first, second))
+    for full in _unstemmed(word):
+        for split in _splits(full, syllables):
+            if len(split) == syllables:
+                for table in _tables():
+                    first, second = (table.get(syllable, "") for syllable in split[-2:])
+                    pairs += map("".join, product(first, second))
     return pairs[:_MAX_PAIRS]
 
 
@@ -42,20 +58,38 @@ def is_syllable(word: str) -> bool:
 
 
 def homophones(char: str) -> str:
-    """Return the other Chinese characters with the reading of this one, frequent ones first."""
-    return _tables()[0].get(reading(char), "").replace(char, "")
+    """Return the other Chinese characters with a reading of this one, frequent ones first."""
+    return "".join(_tables()[0].get(sound, "") for sound in _readings(char)).replace(char, "")
 
 
 def near_homophones(char: str) -> str:
-    """Return Chinese characters whose reading is often confused with that of this one.
+    """Return Chinese characters whose reading is often confused with one of this one.
 
     zh, ch and sh with z, c and s, and a final ng with n.
     """
-    sound = reading(char)
-    swapped = sound[0] + sound[2:] if sound[1:2] == "h" else sound[:1] + "h" + sound[1:]
-    nasal = sound[:-1] if sound.endswith("ng") else sound + "g" if sound.endswith("n") else ""
-    starts_alike = sound[:1] in "zcs"
-    return _tables()[0].get(swapped if starts_alike else "", "") + _tables()[0].get(nasal, "")
+    return "".join(
+        _tables()[0].get(near, "") for sound in _readings(char) for near in _near_readings(sound)
+    )
+
+
+def _readings(char: str) -> list[str]:
+    return [reading(char), *_OTHER_READINGS.get(char, ())]
+
+
+def _near_readings(sound: str) -> Iterator[str]:
+    if sound[:1] in ("z", "c", "s"):
+        yield sound[0] + sound[2:] if sound[1:2] == "h" else sound[0] + "h" + sound[1:]
+    if sound.endswith("ng"):
+        yield sound[:-1]
+    elif sound.endswith("n"):
+        yield sound + "g"
+
+
+def _unstemmed(word: str) -> Iterator[str]:
+    """Yield a stem and the words that it may be the stem of, such as xiaoming of xiaom."""
+    yield from (word, word + "ing", word + "e")
+    if word.endswith("i"):
+        yield word[:-1] + "y"
 
 
 def _splits(word: str, most: int) -> Iterator[tuple[str, ...]]:
@@ -72,19 +106,30 @@ def _splits(word: str, most: int) -> Iterator[tuple[str, ...]]:
 @cache
 def _tables() -> tuple[dict[str, str], ...]:
     """Return the characters of each syllable: Chinese ones, hiragana and Hangul."""
-    tables: tuple[dict[str, str], ...] = ({}, {}, {})
-    hiragana = map(chr, range(0x3041, 0x3095))
-    hangul = map(chr, range(0xAC00, 0xD7A4))
-    for table, chars in zip(tables, (_frequent_characters(), hiragana, hangul), strict=True):
-        for char in chars:
-            syllable = reading(char)
-            table[syllable] = table.get(syllable, "") + char
-    return tables
+    chinese = _by_syllable(_decode("gb2312", 0xF8), _GRAMMATICAL)
+    hiragana: dict[str, str] = {}
+    for char in map(chr, range(0x3041, 0x3095)):
+        hiragana.setdefault(reading(char), char)
+    hangul = _by_syllable(_decode("euc_kr", 0xC9))
+    for syllable, chars in list(hangul.items()):
+        if syllable[0] == "l":
+            hangul["r" + syllable[1:]] = chars
+    return chinese, hiragana, hangul
 
 
-def _frequent_characters() -> Iterator[str]:
-    """Yield the characters of GB 2312: 3,755 frequent ones, then 3,008 of names and places."""
-    for row, cell in product(range(0xB0, 0xF8), range(0xA1, 0xFF)):
-        char = bytes((row, cell)).decode("gb2312", "ignore")
-        if char and char not in _GRAMMATICAL:
-            yield char
+def _by_syllable(chars: str, excluded: Collection[str] = ()) -> dict[str, str]:
+    """Return the characters of each syllable; anyascii begins each syllable with a capital."""
+    table: dict[str, str] = {}
+    for char, syllable in zip(chars, _SYLLABLE.findall(anyascii(chars)), strict=True):
+        if char not in excluded:
+            table[syllable.lower()] = table.get(syllable.lower(), "") + char
+    return table
+
+
+def _decode(encoding: str, end: int) -> str:
+    """Return the characters of a national standard: the frequent ones first.
+
+    GB 2312 has 3,755 frequent characters and 3,008 of names and places, KS X 1001 2,350 syllables.
+    """
+    codes = product(range(0xB0, end), range(0xA1, 0xFF))
+    return b"".join(map(bytes, codes)).decode(encoding, "ignore")

@@ -7,36 +7,39 @@ stored for them. English words that are spelled correctly have none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from string import ascii_lowercase
 
 from .folding import IDEOGRAPHIC
-from .tokenize import STOP_WORDS
+from .tokenize import STOP_WORDS, stem
 
 MIN_LENGTH = 4
 """Length of the shortest Latin word that is corrected: shorter ones resemble too many others."""
 
-_TWO_ERRORS = 6  # letters of a word that may have two
+_TWO_ERRORS = 5  # letters of a word that may have two
 _CHINESE = re.compile("[\u3400-\u9fff]{2}")
 _SYLLABLES = re.compile(f"[{IDEOGRAPHIC}]{{2}}")
-_VOWELS = "aeiouy"
-_ALIKE = [
-    tuple(pair.split("-"))
-    for pair in """
-    c-k c-s c-ts s-z s-ss x-ks ph-f j-y i-y i-j v-w kh-h gh-g ck-k sh-sch ch-tsch ch-tch tz-z ts-z
-    th-t dt-t dh-d ae-a oe-o ue-u aa-a ee-i oo-u ou-u ei-ie ie-i ii-i iy-i ij-i yo-e ia-ya a-e o-u
-    e-i a-o l-r q-k qu-kw zh-j dj-j gn-ny ll-y
-    """.split()
-]
+_LONG_VOWELS = {"a": "a", "e": "y", "i": "y", "o": "wv", "u": "wv"}
+_MAX_CONSONANTS = 200
+_PAIRS = """
+    c-k c-s c-ts s-z s-ss x-ks ph-f ph-v j-y i-y i-j v-w kh-h gh-g ck-k sh-sch ch-tsch ch-tch tz-z
+    ts-z th-t dt-t dh-d ae-a oe-o ue-u aa-a ee-i oo-u ou-u ei-ie ie-i ii-i iy-i ij-i yo-e ia-ya a-e
+    o-u e-i a-o l-r q-k qu-kw zh-j dj-j gn-ny ll-y
+"""
+_ALIKE: dict[str, list[str]] = {}
 """Letters that are confused or that transliterations of a name differ in."""
+for _one, _other in (pair.split("-") for pair in _PAIRS.split()):
+    _ALIKE.setdefault(_one, []).append(_other)
+    _ALIKE.setdefault(_other, []).append(_one)
+_STEMMED = ("ment", "tion", "ness", "able", "ing", "ity", "ant", "ent", "ive", "ous", "ful", "ed")
 _BROKEN_ENDINGS = "ng ign nig inng iing in d de edd".split()
 """What typing errors make of the endings -ing and -ed."""
 
 
-def near_forms(form: str) -> Sequence[Sequence[str]]:
-    """Return what an unknown term may be a variant of: groups of terms, likeliest group first.
+def near_forms(form: str) -> Iterator[Sequence[str]]:
+    """Yield what an unknown term may be a variant of: groups of terms, likeliest group first.
 
     Of a Latin word, the terms that one typing error, or two slight ones, or another transliteration
     separates from it, and pairs of Chinese characters, kana or Hangul that are read like it. Of
@@ -45,23 +48,21 @@ def near_forms(form: str) -> Sequence[Sequence[str]]:
     Args:
         form: A term, as `tokenize` returns it.
 
-    Returns:
-        Groups of distinct terms without `form` itself; at most a few thousand terms in all, most of
-        which exist nowhere.
+    Yields:
+        Groups of distinct terms without `form` itself, none of them empty: a few thousand terms at
+        most, nearly all of which exist nowhere.
     """
     if _SYLLABLES.fullmatch(form):
         groups = _near_pairs(form)
     elif form.isascii() and form.isalpha() and len(form) >= MIN_LENGTH and not _is_english(form):
         groups = _near_words(form)
     else:
-        return ()
+        return
     seen = {form, ""}
-    result = []
     for group in groups:
-        terms = tuple(dict.fromkeys(term for term in group if term not in seen))
-        seen.update(terms)
-        result.append(terms)
-    return tuple(group for group in result if group)
+        if terms := tuple(dict.fromkeys(term for term in group if term not in seen)):
+            seen.update(terms)
+            yield terms
 
 
 def joined_syllables(terms: Sequence[str]) -> list[str]:
@@ -80,50 +81,46 @@ def joined_syllables(terms: Sequence[str]) -> list[str]:
     ]
 
 
-def _near_words(word: str) -> list[Iterable[str]]:
+def _near_words(word: str) -> Iterator[Iterable[str]]:
     from .romanization import pairs_read_as
 
     slight = _slight_edits(word)
     if any(edit in STOP_WORDS for edit in slight):
-        return []
-    twice = (e for edit in slight for e in _slight_edits(edit)) if len(word) >= _TWO_ERRORS else ()
+        return
+    yield [*slight, *(stem(edit) for edit in slight if edit.endswith(_STEMMED))]
+    yield pairs_read_as(word)
     edits = [*_other_edits(word), *_other_endings(word)]
-    return [
-        slight,
-        pairs_read_as(word),
-        [edit for edit in edits if _is_english(edit)],
-        edits,
-        twice,
-    ]
+    yield [edit for edit in edits if _is_english(edit)]
+    yield edits
+    if len(word) >= _TWO_ERRORS:
+        yield [twice for edit in slight for twice in _slight_edits(edit)]
+    yield pairs_read_as(word, syllables=3)
+    yield _consonants(word)
 
 
-def _near_pairs(pair: str) -> list[Iterable[str]]:
+def _near_pairs(pair: str) -> Iterator[Iterable[str]]:
     from .romanization import homophones, near_homophones, reading
 
     latin = reading(pair)
-    groups: list[Iterable[str]] = [[latin, latin.replace("l", "r")]]
+    yield [latin, latin.replace("l", "r")]
     if _CHINESE.fullmatch(pair):
         first, second = pair
-        groups += [
-            [*(first + c for c in sounds(second)), *(c + second for c in sounds(first))]
-            for sounds in (homophones, near_homophones)
-        ]
-    return groups
+        for sounds in (homophones, near_homophones):
+            yield [*(first + c for c in sounds(second)), *(c + second for c in sounds(first))]
 
 
 def _slight_edits(word: str) -> list[str]:
-    """Return the words with swapped letters, or a letter once instead of twice, or alike letters."""
+    """Return the words with letters swapped, doubled, single, or replaced by similar ones."""
     cuts = range(len(word) - 1)
     swapped = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in cuts]
     single = [word[:i] + word[i + 1 :] for i in cuts if word[i] == word[i + 1]]
     double = [word[: i + 1] + word[i:] for i in range(len(word)) if word[i] not in "hjqwxy"]
     alike = [
-        word[:at] + new + word[at + len(old) :]
-        for pair in _ALIKE
-        for old, new in (pair, pair[::-1])
-        if old in word
-        for at in range(len(word))
-        if word.startswith(old, at)
+        word[:i] + new + word[i + size :]
+        for i in range(len(word))
+        for size in (1, 2, 3, 4)
+        for new in _ALIKE.get(word[i : i + size], ())
+        if i + size <= len(word)
     ]
     return [*swapped, *single, *double, *alike]
 
@@ -141,6 +138,19 @@ def _other_endings(word: str) -> list[str]:
     """Return the stems of a word whose ending -ing or -ed has a typing error."""
     stems = [word.removesuffix(end) for end in _BROKEN_ENDINGS if word.endswith(end)]
     return [stem + end for stem in stems if len(stem) >= MIN_LENGTH - 1 for end in ("", "e")]
+
+
+def _consonants(word: str) -> list[str]:
+    """Return a name as Arabic and Hebrew write it: with letters for long vowels at most."""
+    forms = [""]
+    for i, letter in enumerate(word[:12]):
+        options = _LONG_VOWELS.get(letter, letter if letter != word[i - 1 : i] else "")
+        if letter in _LONG_VOWELS:
+            forms = [form + option for form in forms for option in ("", *options)][:_MAX_CONSONANTS]
+        else:
+            forms = [form + options for form in forms]
+    forms += [form + "h" for form in forms if word.endswith("a")]
+    return [form for form in forms if len(form) >= MIN_LENGTH - 1]
 
 
 def _is_english(word: str) -> bool:

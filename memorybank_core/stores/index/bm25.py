@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -130,26 +131,23 @@ class LexicalIndex:
 
     def _find_near(self, groups: Sequence[TermGroup]) -> dict[TermGroup, TermGroup]:
         """Return the near forms of unknown terms, where there are any in the index."""
-        candidates = {
-            group: list(dict.fromkeys(near for form in group.forms for near in near_forms(form)))
-            for group in groups
-        }
-        known = self._find_known({form for forms in candidates.values() for form in forms})
-        near = {group: [form for form in candidates[group] if form in known] for group in groups}
-        return {
-            group: TermGroup(tuple(forms[:MAX_NEAR]), group.weight * NEAR_WEIGHT, near=True)
-            for group, forms in near.items()
-            if forms
-        }
+        replaced = {}
+        for group in groups:
+            for near in chain.from_iterable(map(near_forms, group.forms)):  # the likeliest first
+                if forms := self._find_known(near):
+                    weight = group.weight * NEAR_WEIGHT
+                    replaced[group] = TermGroup(tuple(forms[:MAX_NEAR]), weight, near=True)
+                    break
+        return replaced
 
-    def _find_known(self, forms: Collection[str]) -> set[str]:
-        """Return those of many forms that the index has."""
+    def _find_known(self, forms: Sequence[str]) -> list[str]:
+        """Return those of many forms that the index has, in their order."""
         keys = np.array([term_key(form) for form in forms], np.uint32)
         known = np.isin(keys, self._tail_keys.values)
         if len(self._keys):
             places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
             known |= self._keys[places] == keys
-        return {form for form, is_known in zip(forms, known.tolist(), strict=True) if is_known}
+        return [form for form, is_known in zip(forms, known.tolist(), strict=True) if is_known]
 
     def _find(self, keys: Array) -> dict[int, tuple[Array, Array]]:
         """Return the memories that have the form of each key, ascending, and its counts.
