@@ -30,12 +30,12 @@ _PAIRS = """
 """
 _ALIKE: dict[str, list[str]] = {}
 """Letters that are confused or that transliterations of a name differ in."""
-for _one, _other in (pair.split("-") for pair in _PAIRS.split()):
-    _ALIKE.setdefault(_one, []).append(_other)
-    _ALIKE.setdefault(_other, []).append(_one)
+for _letters, _other in (pair.split("-") for pair in _PAIRS.split()):
+    _ALIKE.setdefault(_letters, []).append(_other)
+    _ALIKE.setdefault(_other, []).append(_letters)
 _STEMMED = ("ment", "tion", "ness", "able", "ing", "ity", "ant", "ent", "ive", "ous", "ful", "ed")
 _BROKEN_ENDINGS = "ng ign nig inng iing in d de edd".split()
-"""What typing errors make of the endings -ing and -ed."""
+"""The endings -ing and -ed with typing errors."""
 
 
 def near_forms(form: str) -> Iterator[Sequence[str]]:
