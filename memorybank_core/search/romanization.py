@@ -22,10 +22,11 @@ _OTHER_READINGS = {
     entry[0]: tuple(entry[1:].split("/"))
     for entry in """
     还huan 行hang 长chang/zhang 重chong/zhong 乐yue/le 都du/dou 着zhao 会kuai 传zhuan 单shan
-    曾zeng/ceng 朝zhao/chao 藏zang/cang 弹tan/dan 参shen 差chai 觉jiao 校jiao 角jue 降xiang 解xie
-    仇qiu 石dan 谁shui 血xie 薄bao 大dai 地di 和huo 率shuai 没mo 秘bi 便pian 奇ji 色shai 什shen 似shi
-    宿xiu 提di 省xing 系ji 吓he 给ji 落la 露lou 模mu 粘nian 屏bing 圈juan 塞se 厦xia 识zhi 熟shou 拓ta
-    尾yi 咽ye 叶xie 择zhai 仔zai 调tiao/diao 得dei 了liao 的di
+    曾zeng/ceng 朝zhao/chao 藏zang/cang 弹tan/dan 参shen 差chai 觉jiao 校jiao 角jue 降xiang
+    解xie 仇qiu 石dan 谁shui 血xie 薄bao 大dai 地di 和huo 率shuai 没mo 秘bi 便pian 奇ji
+    色shai 什shen 似shi 宿xiu 提di 省xing 系ji 吓he 给ji 落la 露lou 模mu 粘nian 屏bing
+    圈juan 塞se 厦xia 识zhi 熟shou 拓ta 尾yi 咽ye 叶xie 择zhai 仔zai 调tiao/diao 得dei
+    了liao 的di
     """.split()
 }
 """Further readings of frequent characters, of which anyascii has one."""

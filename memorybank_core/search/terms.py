@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TERMS_VERSION = 1
+TERMS_VERSION = 2
 """Version of the terms and traits that stores keep for each memory.
 
 It must rise when `tokenize` or `find_traits` changes: banks then derive them from the texts again.

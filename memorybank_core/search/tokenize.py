@@ -17,9 +17,6 @@ import snowballstemmer
 from .folding import IDEOGRAPHIC, KATAKANA, SYLLABIC, SYLLABIC_MARKS, fold
 from .numbers import NUMBER, number_terms
 
-TERMS_VERSION = 2
-"""Version of the terms; raised when `tokenize` returns others for texts that are stored."""
-
 _LETTER = rf"[^\W\d_{SYLLABIC}{IDEOGRAPHIC}]"
 _WORD = rf"{_LETTER}+(?:'{_LETTER}+)*(?:\+\+|\#(?![a-z\d])|\d[^\W_{SYLLABIC}{IDEOGRAPHIC}]*)?"
 _TERMS = (
