@@ -35,7 +35,7 @@ _SYLLABLE = re.compile("[A-Z][a-z]*")
 
 def reading(text: str) -> str:
     """Return the syllables of Chinese characters, kana or Hangul in Latin letters."""
-    return anyascii(text).lower()
+    return str(anyascii(text)).lower()
 
 
 def pairs_read_as(word: str, syllables: int = 2) -> list[str]:

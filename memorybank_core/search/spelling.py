@@ -104,7 +104,7 @@ def _near_pairs(pair: str) -> Iterator[Iterable[str]]:
     latin = reading(pair)
     yield [latin, latin.replace("l", "r")]
     if _CHINESE.fullmatch(pair):
-        first, second = pair
+        first, second = pair[0], pair[1]
         for sounds in (homophones, near_homophones):
             yield [*(first + c for c in sounds(second)), *(c + second for c in sounds(first))]
 
