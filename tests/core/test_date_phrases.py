@@ -1,7 +1,9 @@
 """Days in general phrasings: windows, parts of months and years, bounds, holidays, numbers."""
 
+import re
 import time
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -62,6 +64,17 @@ WINDOWS_AND_RELATIVE_DAYS = [
     ("yesterday evening", "2024-10-15"),
     ("what did we talk about this morning", "2024-10-16"),
     ("last weekend", "2024-10-12..2024-10-13"),
+    ("What did we do at the weekend?", "2024-10-12..2024-10-13"),
+    ("the coming weekend", "2024-10-19..2024-10-20"),
+    ("the coming Friday", "2024-10-18"),
+    ("two weekends ago", "2024-10-05..2024-10-06"),
+    ("on Mon, Tue and Wed", "2024-10-14 2024-10-15 2024-10-09"),
+    ("in March and May", "2024-03-01..2024-03-31 2024-05-01..2024-05-31"),
+    ("the Saturday before last", "2024-10-05"),
+    ("the weekend of March 6", "2024-03-09..2024-03-10 2024-03-06"),
+    ("the 12th of this month", "2024-10-12"),
+    ("周六和周日", "2024-10-12 2024-10-13"),
+    ("3/4那天", "2024-03-04"),
     ("What did I do on Mon?", "2024-10-14"),
     ("last Tue.", "2024-10-15"),
     ("on Thurs we met", "2024-10-10"),
@@ -116,6 +129,8 @@ PARTS = [
     ("early last week", "2024-10-07..2024-10-09"),
     ("the first week of May", "2024-05-01..2024-05-07"),
     ("the last week of May", "2024-05-25..2024-05-31"),
+    ("the last day of May", "2024-05-31"),
+    ("on the first day of last month", "2024-09-01"),
     ("the second half of June", "2024-06-16..2024-06-30"),
     ("late 2023", "2023-10-01..2023-12-31"),
     ("early last year", "2023-01-01..2023-03-31"),
@@ -367,6 +382,9 @@ HOLIDAY_TABLE = [
     ("春节", "2024-02-10"),
     ("除夕", "2024-02-09"),
     ("元宵节", "2024-02-24"),
+    ("大年初三", "2024-02-12"),
+    ("五月初五", "2024-06-10"),
+    ("八月十五", "2024-09-17"),
     ("清明节", "2024-04-04"),
     ("端午", "2024-06-10"),
     ("七夕", "2024-08-10"),
@@ -391,6 +409,26 @@ HOLIDAY_TABLE = [
 @pytest.mark.parametrize(("text", "expected"), HOLIDAY_TABLE)
 def test_holidays(text, expected):
     assert read(text) == expected
+
+
+def _documented():
+    """Yield the phrases and the days of the table in the documentation."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "time.md"
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and re.match(r"\d{4}-", cells[3]):
+            for phrase in cells[1:3]:
+                yield phrase, cells[3].replace(" to ", "..")
+
+
+@pytest.mark.parametrize(("phrase", "days"), list(_documented()))
+def test_what_the_documentation_lists(phrase, days):
+    span = date(2025, 1, 1), date(2025, 10, 14)
+    ranges = read(phrase, date(2025, 10, 15), span).split(" ")
+    bound = (
+        re.search("before|until|since|after|以前|为止|以来|之后", phrase) and "day" not in phrase
+    )
+    assert ranges[-1 if bound else 0] == days
 
 
 def _number(chinese):

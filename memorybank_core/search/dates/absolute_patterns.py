@@ -125,6 +125,11 @@ DAYS = (
     ),
     row("/", rf"\b(?=\d\d?/){LEAD}(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}})(?![\d/])", _read_numeric),
     row(
+        "天号日",
+        r"(?<![\d/])(?P<month>\d{1,2})/(?P<day>\d{1,2})(?=那天|当天|[号日])[号日]?",
+        _read_numeric,
+    ),
+    row(
         "月",
         rf"{ZM} ?{ZD}(?: ?[日号])?[-–—~到至] ?(?P<until>\d{{1,2}}|{ZN}) ?[日号]",
         read_parts,
@@ -175,7 +180,7 @@ DAYS_OF_THE_MONTH = (
 """Days of the month alone."""
 
 WEAK = (
-    row("st nd rd th", r"\bthe (?P<day>\d{1,2})(?:st|nd|rd|th)\b", read_parts, weak=True),
+    row("st nd rd th", r"\b(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)\b", read_parts, weak=True),
     row(HAS_ORDINAL, rf"\bthe (?P<day>{ORDINAL})\b", read_parts, weak=True),
     row(HAS_MONTH, M, read_month, weak=True),
     row(HAS_DIGIT, rf"{OPEN}(?P<year>(?:19|2[01])\d\d){Y_CLOSE}", read_parts, weak=True),

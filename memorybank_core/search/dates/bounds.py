@@ -7,7 +7,7 @@ shortest range that contains it, so near days are lifted more than remote ones.
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from .day_range import DayRange
@@ -41,7 +41,7 @@ _SHIFT = re.compile(
     r"(?P<side>before|after|prior to|following)(?: the)? $"
 )
 _WEEKDAYS = [day[:3] for day in WEEKDAYS]
-_WEEK_OF = re.compile(r"\bthe week of(?: the)? $")
+_WEEK_OF = re.compile(r"\bthe (?P<unit>week|weekend) of(?: the)? $")
 _CHINESE_LEAD = re.compile(
     r"(?P<since>自从|自|打从)(?:我|我们|上?)?$|(?P<until>直到|截至|截止到?|到)$"
 )
@@ -82,7 +82,7 @@ def apply_bound(
 ) -> Bounded:
     """Return the days that a mention means with the words around it.
 
-    "The week before May 9" is that week and, since what happened then is often told on May 9, that
+    "The week before May 9" is that week and, since people often report it on May 9, that
     day.
 
     Args:
@@ -132,9 +132,9 @@ def _find_side(lead: str, tail: str) -> str:
 
 def _shift(days: DayRange, english: re.Match[str] | None, lead: str, tail: str) -> DayRange | None:
     """Return the days of "the day before", "two weeks after", 前一天 and the like, or None."""
-    if _WEEK_OF.search(lead):
-        monday = days.first - timedelta(days.first.weekday())
-        return DayRange(monday, monday + timedelta(6))
+    if week := _WEEK_OF.search(lead):
+        monday = days.first.toordinal() - days.first.weekday()
+        return _from_ordinals(monday + 5 * (week["unit"] == "weekend"), monday + 6)
     if english:
         count, unit = read_number(english["count"] or "a"), english["unit"]
         sign = -1 if english["side"] in ("before", "prior to") else 1

@@ -167,6 +167,10 @@ HOLIDAYS = (
         "春节|大年初一|正月初一|农历新年|(?<![难好超])过年(?!龄|轻)",
         _lunar(NEW_YEAR),
     ),
+    *(
+        Holiday("", f"(?:大年|正月)初{day}", _lunar(NEW_YEAR, offset))
+        for offset, day in enumerate("二三四五六七", 1)
+    ),
     Holiday(
         r"lantern festival",
         "元宵佳?节|正月十五|(?<![吃煮包做买])元宵(?=那|当|晚上?我|前|后)",
@@ -175,11 +179,13 @@ HOLIDAYS = (
     Holiday(
         r"(?:qingming|qing ming)(?: festival)?|tomb[- ]sweeping day", "清明节?(?!上河)", qingming
     ),
-    Holiday(r"dragon boat festival|duanwu", "端午节?", _lunar(DRAGON_BOAT)),
-    Holiday(r"qixi(?: festival)?", "七夕节?", _lunar(QIXI)),
+    Holiday(r"dragon boat festival|duanwu", "端午节?|五月初五", _lunar(DRAGON_BOAT)),
+    Holiday(r"qixi(?: festival)?", "七夕节?|七月初七", _lunar(QIXI)),
     Holiday(r"(?:hungry )?ghost festival", "中元节", _lunar(QIXI, 8)),
-    Holiday(r"(?:mid[- ]autumn|moon) festival", "中秋佳?节?", _lunar(MID_AUTUMN)),
-    Holiday(r"(?:double ninth|chongyang) festival", "重阳节?", _lunar(DOUBLE_NINTH)),
+    Holiday(
+        r"(?:mid[- ]autumn|moon) festival", "中秋佳?节?|八月十五(?! ?[日号])", _lunar(MID_AUTUMN)
+    ),
+    Holiday(r"(?:double ninth|chongyang) festival", "重阳节?|九月初九", _lunar(DOUBLE_NINTH)),
 )
 """Every holiday, a longer name before a name that is a part of it."""
 

@@ -29,8 +29,11 @@ MONTH_PARTS = (
     (1, 10), (11, 20), (21, 31),  # early, mid, late
     (1, 7), (8, 14), (15, 21), (22, 28), (-7, 31),  # the first to the last week
     (1, 15), (16, 31),  # halves
+    (1, 1), (-1, 31),  # the first and the last day
 )  # fmt: skip
 """First and last day of each part of a month; a negative one counts from the end of the month."""
+FIRST_DAY = 10
+"""Index of the first of the parts that are single days."""
 MODIFIERS = frozenset(("until", "months", "part", "before", "after"))
 """Keys that qualify a date and do not complete it."""
 

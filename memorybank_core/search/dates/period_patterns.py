@@ -7,7 +7,7 @@ import re
 
 from .absolute_patterns import read_month
 from .numbers import read_number
-from .parts import Parts, ReferenceDays, shift_date, to_days
+from .parts import FIRST_DAY, Parts, ReferenceDays, shift_date, to_days
 from .patterns import (
     LAST,
     OFFSETS,
@@ -25,10 +25,12 @@ _MID = r"mid(?:dle of)?|(?:the )?middle of|mid-"
 _LATE = r"late(?: in)?|(?:the )?(?:very )?end of"
 _WEEKS = r"(?:the )?(?:first|second|third|fourth|last|1st|2nd|3rd|4th) week of"
 _HALVES = r"(?:the )?(?:first|second) half of"
+_EDGES = r"(?:the )?(?:first|last) day of"
 _PART = (
-    rf"(?=[esbmltf1-4])(?P<part>{_EARLY}|{_MID}|{_LATE}|{_WEEKS}|{_HALVES})[ -]?(?:the month of )?"
+    rf"(?=[esbmltf1-4])(?P<part>{_EARLY}|{_MID}|{_LATE}|{_WEEKS}|{_HALVES}|{_EDGES})"
+    r"[ -]?(?:the month of )?"
 )
-_HAS_PART = "early start beginning mid middle late end week half"
+_HAS_PART = "early start beginning mid middle late end week half day"
 _YEAR_PARTS = ((1, 3), (5, 4), (10, 3))
 """First month and number of months of early, mid and late in a year."""
 _SEASONS = {"spring": 3, "春": 3, "summer": 6, "夏": 6, "autumn": 9, "fall": 9, "秋": 9}
@@ -48,6 +50,8 @@ def _part_index(text: str) -> int:
         return 3 + _ORDER[first]
     if "half" in text:
         return 8 + _ORDER[first]
+    if "day" in text:
+        return FIRST_DAY + (first == "last")
     return 0 if first in ("early", "start", "beginning") else 1 if first.startswith("mid") else 2
 
 
@@ -59,8 +63,8 @@ def _read_part_of_month(match: re.Match[str], reference: ReferenceDays) -> Parts
 def _read_part_of_year(match: re.Match[str], reference: ReferenceDays) -> Parts:
     """Read "late 2024", "early last year", "the end of the year"."""
     index = _part_index(match["part"])
-    if 3 <= index < 8:
-        parts = {"month": 12 if index == 7 else 1, "part": index}
+    if 3 <= index < 8 or index >= FIRST_DAY:  # a week or a day
+        parts = {"month": 12 if index in (7, 11) else 1, "part": index}
     else:
         month, months = (*_YEAR_PARTS, (1, 6), (7, 6))[index if index < 3 else index - 5]
         parts = {"month": month, "months": months}
@@ -190,7 +194,7 @@ PERIODS = (
     row(
         "年",
         r"(?:(?P<which>去|今|前|明)年?|(?<!\d)(?P<year>\d{4})年?|(?<![\d一二两三四五六七八九十百千几多半每]))"
-        r"年的?(?P<part>[初底末]|中(?!国))(?![级学中])",
+        r"年的?(?P<part>初(?![一二三四五六七八九十])|[底末]|中(?!国))(?![级学中])",
         _read_chinese_year_part,
     ),
 )

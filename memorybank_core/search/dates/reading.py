@@ -1,5 +1,6 @@
 """Reading of the days that a text names."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date
@@ -7,8 +8,9 @@ from datetime import date
 from .bounds import Bounded, apply_bound, has_bound, intersect
 from .day_range import DayRange
 from .mentions import Mention, find_mentions
-from .parts import ReferenceDays, resolve, to_days
+from .parts import FIRST_DAY, ReferenceDays, resolve, to_days
 
+_LIST = re.compile(r",? (?:and |or )?| ?[和与跟、或,] ?")
 _Span = Callable[[], tuple[date, date] | None]
 _TRADITIONAL = str.maketrans(
     "號週禮個兩這從談話說間與對後麼們過氣來點為復國慶陽聖誕節勞動誰開還內時鐘歲餘雙",
@@ -55,12 +57,14 @@ def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
     text = " ".join(text.split())
     read: list[Bounded] = []
     ends: list[int] = []
+    last: Mention | None = None
     for mention in find_mentions(text, reference):
-        bounded = _read_mention(mention, text, reference)
+        bounded = _read_mention(mention, text, reference, _continues_list(last, mention, text))
         if bounded is None:
             continue
+        last = mention
         if ends and ends[-1] > bounded.start:  # "the Sunday before May 9": not also last Sunday
-            read.pop(), ends.pop()
+            del read[-1], ends[-1]
         between = read and intersect(read[-1], bounded)
         if between:
             read[-1], ends[-1] = between, mention.end
@@ -70,16 +74,25 @@ def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
     return read
 
 
-def _read_mention(mention: Mention, text: str, reference: ReferenceDays) -> Bounded | None:
+def _continues_list(last: Mention | None, mention: Mention, text: str) -> bool:
+    """Return whether a mention follows one of its kind in a list: "on Monday and Tuesday"."""
+    if last is None or last.parts.keys() != mention.parts.keys():
+        return False
+    return _LIST.fullmatch(text, last.end, mention.start) is not None
+
+
+def _read_mention(
+    mention: Mention, text: str, reference: ReferenceDays, in_list: bool
+) -> Bounded | None:
     if not mention.parts:
         return None
-    if mention.weak and not _is_promoted(mention, text):
+    if mention.weak and not in_list and not _is_promoted(mention, text):
         return None
     days = resolve(mention.parts, reference.today)
     if days is None:
         return None
     bounded = apply_bound(text, mention.start, mention.end, days, reference.today, reference.span)
-    if bounded.side or "part" not in mention.parts:
+    if bounded.side or mention.parts.get("part", FIRST_DAY) >= FIRST_DAY:
         return bounded
     # "early May" may be May 12: the rest of the month is lifted too, but less.
     month = to_days({"year": days.first.year, "month": days.first.month})

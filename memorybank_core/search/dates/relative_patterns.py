@@ -24,7 +24,7 @@ from .patterns import (
     row,
 )
 
-_AGO = r"(?: of)? (?P<unit>day|week|fortnight|month|year)s? ago\b"
+_AGO = r"(?: of)? (?P<unit>day|weekend|week|fortnight|month|year)s? ago\b"
 _MIDDLE = 15
 """Days in half a month."""
 
@@ -32,13 +32,26 @@ _MIDDLE = 15
 def _read_weekday(match: re.Match[str], reference: ReferenceDays) -> Parts:
     """Read a weekday; "last Sunday" is the most recent Sunday, 上周日 that of last week."""
     name, which = match["weekday"].lower(), group(match)
+    weekday = 6 if name in "日天" else read_number(name[:3]) - 1
+    today = reference.today
+    if which in ("before last", "coming"):
+        days = (today.weekday() - weekday - 1) % 7 + 8
+        days = days if which == "before last" else (today.weekday() - weekday) % 7 - 7
+        return {"ordinal": today.toordinal() - days}
     offset = OFFSETS[which] if which not in ("", "last", "past", "previous") else None
-    week = {} if offset is None else shift_date(reference.today, "week", offset)
-    return week | {"weekday": 6 if name in "日天" else read_number(name[:3]) - 1}
+    week = {} if offset is None else shift_date(today, "week", offset)
+    return week | {"weekday": weekday}
 
 
 def _read_relative(match: re.Match[str], reference: ReferenceDays) -> Parts:
-    return shift_date(reference.today, group(match, "unit") or "day", OFFSETS[group(match)])
+    unit, which = group(match, "unit") or "day", group(match)
+    is_near = unit == "weekend" and which == "coming"
+    return shift_date(reference.today, unit, 0 if is_near else OFFSETS[which])
+
+
+def _read_weekend(match: re.Match[str], reference: ReferenceDays) -> Parts:
+    """Read "at the weekend": the latest one that has begun."""
+    return shift_date(reference.today, "weekend", 0 if reference.today.weekday() >= 5 else -1)
 
 
 def _read_ago(match: re.Match[str], reference: ReferenceDays) -> Parts:
@@ -118,6 +131,7 @@ RELATIVE = (
         r"\b(?:the )?(?P<unit>week|month|year|weekend) (?P<which>before last)\b",
         _read_relative,
     ),
+    row("weekend", r"\b(?:at|on|over|during) the weekend\b(?! (?:of|before|after))", _read_weekend),
     row(
         "last this next past previous coming",
         rf"\b{LAST} (?P<unit>weekend|week|month|year)\b(?! of\b)",
@@ -161,6 +175,7 @@ RELATIVE = (
 """Days, weeks, months and years before or after today."""
 
 WEEKDAYS = (
+    row("last", rf"\b(?:on )?the {W} (?P<which>before last)\b", _read_weekday),
     row(HAS_WEEKDAY, rf"\b(?=[ltnpco])(?:{LAST}|on) {W}", _read_weekday),
     row(
         HAS_WEEKDAY,
