@@ -58,7 +58,7 @@ class Weights:
     event: float = 2.0
     retention: float = 0.3
     floor: float = 0.2
-    reranker: float = 2.0
+    reranker: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ def test_the_rerankers_favourite_comes_first_and_its_part_is_explained(open_bank
     assert np.mean(parts) == pytest.approx(0)
     assert np.std(parts) == pytest.approx(Weights().reranker)
     assert [result.score for result in results] == [result.parts.total for result in results]
-    assert "reranker +3.46" in results[0].why()
-    assert "重排 +3.46" in results[0].why("zh")
+    assert "reranker +2.60" in results[0].why()
+    assert "重排 +2.60" in results[0].why("zh")
     assert SearchResult.from_dict(results[0].to_dict()) == results[0]
 
 
