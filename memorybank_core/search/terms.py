@@ -1,4 +1,4 @@
-"""Terms: their version in stores, and those of a query, whose forms count as one."""
+"""Terms of a query: words whose forms count as one."""
 
 from __future__ import annotations
 

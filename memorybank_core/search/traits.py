@@ -93,8 +93,8 @@ def find_traits(text: str) -> Traits:
     """Return the traits of a text in English, Chinese or both."""
     asks, flags = 0, _find_scripts(text)
     if "?" in text or "？" in text:
-        asked = sum(map(len, _QUESTION.findall(text)))
-        asks = min(round(MAX_ASKS * asked / max(len(text.strip()), 1)), MAX_ASKS)
+        length = sum(map(len, _QUESTION.findall(text)))
+        asks = min(round(MAX_ASKS * length / max(len(text.strip()), 1)), MAX_ASKS)
         flags |= ENDS_ASKING * bool(_ENDS_ASKING.search(text))
     has_digit = bool(_DIGIT.search(text))
     flags |= HAS_NUMBER * has_digit

@@ -150,7 +150,8 @@ def test_everything_is_as_before(each_url):
     with open_bank(each_url) as bank:
         assert_same(bank, schema_1.load_data()["answers"])
         ids = [f"new {number}" for number in range(3)]
-        bank.add([schema_1.Turn("new tea", at=schema_1.MONDAY, id=id) for id in ids], user_id=ADA)
+        turns = [schema_1.Turn(f"{id} tea", at=schema_1.MONDAY, id=id) for id in ids]
+        bank.add(turns, user_id=ADA)
         assert {result.memory.id for result in bank.search("new tea", user_id=ADA)} >= set(ids)
     assert upgrade(each_url) == (3, 3)
 

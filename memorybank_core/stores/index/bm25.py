@@ -45,9 +45,14 @@ def postings(terms: Iterable[str]) -> bytes:
 
 
 class LexicalIndex:
-    """BM25 of n memories; positions 0..n-1 are in the order of adding."""
+    """BM25 of n memories; positions 0..n-1 are in the order of adding.
+
+    Attributes:
+        mean_length: Mean number of terms of a memory at the last query; 1 for an empty index.
+    """
 
     def __init__(self) -> None:
+        self.mean_length = 1.0
         self._lengths = GrowingArray(np.float32)
         self._keys, self._starts = np.zeros(0, np.uint32), np.zeros(1, np.int64)
         self._docs, self._counts = np.zeros(0, np.int32), np.zeros(0, np.uint16)
@@ -100,15 +105,10 @@ class LexicalIndex:
         """Number of terms of each memory, float32 (n,)."""
         return self._lengths.values
 
-    @property
-    def mean_length(self) -> float:
-        """Mean number of terms of a memory; 1 if there are none."""
-        return float(self.lengths.sum(dtype=np.float64)) / max(len(self), 1) or 1.0
-
     def query(self, groups: Sequence[TermGroup]) -> LexicalQuery:
         """Return the postings and BM25 scores of a query's terms.
 
-        A term that no memory has is replaced by the forms nearest to it that the index has.
+        A term that the user's memories lack is replaced by the forms nearest to it that they have.
         """
         if len(self._tail_keys) > max(_TAIL, len(self._docs) // _TAIL_PART):
             merges = self._was_read or len(self._tail_keys) > _LONGEST_TAIL
@@ -116,16 +116,22 @@ class LexicalIndex:
                 self._merge()
             self._was_read = not merges
         if self._norms is None:
+            total = float(self.lengths.sum(dtype=np.float64))
+            self.mean_length = total / max(len(self), 1) or 1.0
             self._norms = K1 * (1 - B) + K1 * B / self.mean_length * self.lengths.astype(float)
-        found = self._find(_keys_of(groups))
-        unknown = [group for group in groups if not any(len(found[k][0]) for k in _keys(group))]
+        keys = {group: _keys(group) for group in groups}
+        entries = self._find(keys.values())
+        unknown = [
+            group for group, own in keys.items() if not any(len(entries[key][0]) for key in own)
+        ]
         if unknown:
             near = self._find_near(unknown)
             groups = [near.get(group, group) for group in groups]
-            found |= self._find(_keys_of(near.values()))
+            keys = {group: _keys(group) for group in groups}
+            entries = self._find(keys.values())
         terms = []
         for group in groups:
-            docs, counts = join_postings([found[key] for key in _keys(group)])
+            docs, counts = join_postings([entries[key] for key in keys[group]])
             terms.append(TermPostings(docs, counts, group.weight * idf(len(docs), len(self))))
         return LexicalQuery(groups, terms, self._norms)
 
@@ -149,23 +155,25 @@ class LexicalIndex:
             known |= self._keys[places] == keys
         return [form for form, is_known in zip(forms, known.tolist(), strict=True) if is_known]
 
-    def _find(self, keys: Array) -> dict[int, tuple[Array, Array]]:
+    def _find(self, keys: Iterable[Sequence[int]]) -> dict[int, tuple[Array, Array]]:
         """Return the memories that have the form of each key, ascending, and its counts.
 
         Args:
-            keys: uint32, sorted.
+            keys: The keys of each term.
         """
-        starts = self._starts[np.searchsorted(self._keys, keys, "left")]
-        stops = self._starts[np.searchsorted(self._keys, keys, "right")]
-        tail_keys, found = self._tail_keys.values, {}
-        recent = np.flatnonzero(np.isin(tail_keys, keys)) if len(tail_keys) else np.zeros(0, int)
-        for key, low, high in zip(keys.tolist(), starts, stops, strict=True):
+        distinct = sorted(set(chain.from_iterable(keys)))
+        array = np.array(distinct, np.uint32)
+        starts = self._starts[np.searchsorted(self._keys, array, "left")].tolist()
+        stops = self._starts[np.searchsorted(self._keys, array, "right")].tolist()
+        tail_keys, entries = self._tail_keys.values, {}
+        recent = np.flatnonzero(np.isin(tail_keys, array)) if len(tail_keys) else np.zeros(0, int)
+        for key, low, high in zip(distinct, starts, stops, strict=True):
             docs, counts = self._docs[low:high], self._counts[low:high]
             if len(recent) and len(tail := recent[tail_keys[recent] == key]):
                 docs = np.append(docs, self._tail_docs.values[tail])
                 counts = np.append(counts, self._tail_counts.values[tail])
-            found[key] = docs, counts
-        return found
+            entries[key] = docs, counts
+        return entries
 
     def _merge(self) -> None:
         """Insert the tail into the sorted postings."""
@@ -197,11 +205,6 @@ class LexicalIndex:
 def _keys(group: TermGroup) -> list[int]:
     """Return the keys of the distinct forms of a term."""
     return [term_key(form) for form in dict.fromkeys(group.forms)]
-
-
-def _keys_of(groups: Iterable[TermGroup]) -> Array:
-    """Return the keys of all forms, uint32, sorted."""
-    return np.array(sorted({key for group in groups for key in _keys(group)}), np.uint32)
 
 
 def _stable_argsort(keys: Array) -> Array:

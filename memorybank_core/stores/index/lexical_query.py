@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,8 +105,8 @@ class LexicalQuery:
             row = rows.take(np.concatenate([term.docs for term in terms], dtype=np.intp))
             columns = np.repeat(rare, [len(term.docs) for term in terms])
             counts = np.concatenate([term.counts for term in terms])
-            found = row >= 0
-            result[row[found], columns[found]] = counts[found]
+            is_asked = np.flatnonzero(row >= 0)
+            result[row[is_asked], columns[is_asked]] = counts[is_asked]
         return result
 
     def scores(self, positions: Array) -> Array:
@@ -199,4 +200,4 @@ def _limit(scores: Array, count: int) -> float:
 
 def idf(frequency: int, count: int) -> float:
     """Return the inverse document frequency of a term that `frequency` of `count` memories have."""
-    return float(np.log1p((count - frequency + 0.5) / (frequency + 0.5)))
+    return math.log1p((count - frequency + 0.5) / (frequency + 0.5))

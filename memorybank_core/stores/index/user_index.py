@@ -187,7 +187,7 @@ class UserIndex:
             strength=self._values("strength")[chosen],
             asks=self._values("asks")[chosen],
             flags=self._values("flags")[chosen],
-            vectors=matrix[best[pooled[chosen]]],
+            vectors=matrix.take(best[pooled[chosen]], 0),
             terms=lexical.groups,
             frequencies=lexical.frequencies,
             memories=len(self),

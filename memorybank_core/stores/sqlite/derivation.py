@@ -1,7 +1,7 @@
 """Derive the terms and traits of memories that an older version of the package wrote.
 
 They are derived again in short transactions, while other processes go on reading and writing. An
-index of the memories that are left makes this resumable, and costs nothing when there are none.
+index of the memories that are left makes this resumable, and costs nothing when it is empty.
 """
 
 from __future__ import annotations
