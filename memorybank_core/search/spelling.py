@@ -18,8 +18,9 @@ from .tokenize import STOP_WORDS, stem
 MIN_LENGTH = 4
 """Length of the shortest Latin word that is corrected: shorter ones resemble too many others."""
 
-_TWO_ERRORS = 5  # letters of a word that may have two
+_TWO_ERRORS, _LONG = 5, 10  # letters of words that may have two errors, and two slips
 _CHINESE = re.compile("[\u3400-\u9fff]{2}")
+_PARTICLES = frozenset("的了着过吗呢么吧是不在这那什")  # a pair with one of them is rarely a word
 _SYLLABLES = re.compile(f"[{IDEOGRAPHIC}]{{2}}")
 _LONG_VOWELS = {"a": "a", "e": "y", "i": "y", "o": "wv", "u": "wv"}
 _MAX_CONSONANTS = 200
@@ -36,6 +37,16 @@ for _letters, _other in (pair.split("-") for pair in _PAIRS.split()):
 _STEMMED = ("ment", "tion", "ness", "able", "ing", "ity", "ant", "ent", "ive", "ous", "ful", "ed")
 _BROKEN_ENDINGS = "ng ign nig inng iing in d de edd".split()
 """The endings -ing and -ed with typing errors."""
+
+
+_WORDS_WITHOUT_TOPIC = STOP_WORDS | frozenset(
+    """
+    about also any because been before but can could every ever first from into just last many may
+    might more most much must never only other over shall should since some than then there thing
+    think though through until very want well will would your
+    """.split()
+)
+"""Words that are meant by many typing errors and that no search needs."""
 
 
 def near_forms(form: str) -> Iterator[Sequence[str]]:
@@ -84,8 +95,9 @@ def joined_syllables(terms: Sequence[str]) -> list[str]:
 def _near_words(word: str) -> Iterator[Iterable[str]]:
     from .romanization import pairs_read_as
 
-    slight = _slight_edits(word)
-    if any(edit in STOP_WORDS for edit in slight):
+    slips, alike = _slips(word), _alike(word)
+    slight = [*slips, *alike]
+    if not _WORDS_WITHOUT_TOPIC.isdisjoint(slight):
         return
     yield [*slight, *(stem(edit) for edit in slight if edit.endswith(_STEMMED))]
     yield pairs_read_as(word)
@@ -93,7 +105,9 @@ def _near_words(word: str) -> Iterator[Iterable[str]]:
     yield [edit for edit in edits if _is_english(edit)]
     yield edits
     if len(word) >= _TWO_ERRORS:
-        yield [twice for edit in slight for twice in _slight_edits(edit)]
+        yield [twice for edit in alike for twice in _alike(edit)]
+    if _TWO_ERRORS <= len(word) <= _LONG:
+        yield [twice for edit in slips for twice in _slips(edit)]
     yield pairs_read_as(word, syllables=3)
     yield _consonants(word)
 
@@ -103,26 +117,30 @@ def _near_pairs(pair: str) -> Iterator[Iterable[str]]:
 
     latin = reading(pair)
     yield [latin, latin.replace("l", "r")]
-    if _CHINESE.fullmatch(pair):
+    if _CHINESE.fullmatch(pair) and _PARTICLES.isdisjoint(pair):
         first, second = pair[0], pair[1]
         for sounds in (homophones, near_homophones):
             yield [*(first + c for c in sounds(second)), *(c + second for c in sounds(first))]
 
 
-def _slight_edits(word: str) -> list[str]:
-    """Return the words with letters swapped, doubled, single, or replaced by similar ones."""
+def _slips(word: str) -> list[str]:
+    """Return the words with two letters swapped, or a letter doubled or single."""
     cuts = range(len(word) - 1)
     swapped = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in cuts]
     single = [word[:i] + word[i + 1 :] for i in cuts if word[i] == word[i + 1]]
     double = [word[: i + 1] + word[i:] for i in range(len(word)) if word[i] not in "hjqwxy"]
-    alike = [
+    return [*swapped, *single, *double]
+
+
+def _alike(word: str) -> list[str]:
+    """Return the words with letters replaced by similar ones."""
+    return [
         word[:i] + new + word[i + size :]
         for i in range(len(word))
         for size in (1, 2, 3, 4)
         for new in _ALIKE.get(word[i : i + size], ())
         if i + size <= len(word)
     ]
-    return [*swapped, *single, *double, *alike]
 
 
 def _other_edits(word: str) -> list[str]:

@@ -24,9 +24,10 @@ from .lexical_query import MAX_COUNT, LexicalQuery, TermPostings, idf, join_post
 POSTING = np.dtype([("term", "<u4"), ("count", "<u2")])
 """A distinct term of a memory and its count, as stored on disk."""
 
-MAX_NEAR, NEAR_WEIGHT = 3, 0.5
+MAX_NEAR, NEAR_WEIGHT = 3, 0.7
 """Maximum number of known forms that replace an unknown term, and the factor of its weight."""
 
+_MAX_LOOKUPS = 4_000  # near forms of one query, about 2 ms
 _TAIL = 4_096  # postings that the tail may hold, however small the index is
 _LONGEST_TAIL = 65_536  # postings that one query may read unsorted, if no other follows
 _TAIL_PART = 64  # the tail may hold one posting in 64
@@ -137,13 +138,16 @@ class LexicalIndex:
 
     def _find_near(self, groups: Sequence[TermGroup]) -> dict[TermGroup, TermGroup]:
         """Return the near forms of unknown terms, where there are any in the index."""
-        replaced = {}
+        replaced, size = {}, 0
         for group in groups:
             for near in chain.from_iterable(map(near_forms, group.forms)):  # the likeliest first
+                size += len(near)
                 if forms := self._find_known(near):
                     weight = group.weight * NEAR_WEIGHT
                     replaced[group] = TermGroup(tuple(forms[:MAX_NEAR]), weight, near=True)
                     break
+                if size > _MAX_LOOKUPS:  # a query in a language that this bank does not have
+                    return replaced
         return replaced
 
     def _find_known(self, forms: Sequence[str]) -> list[str]:
