@@ -20,9 +20,11 @@ from .conditions import require_where
 from .context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
+    Clues,
     Context,
     Tokenizer,
     compose,
+    find_clues,
     find_missing_days,
     memories_within,
     require_max_tokens,
@@ -438,6 +440,7 @@ class MemoryBank:
         require_count(k)
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
+        clues: Clues | None = None
         if query is not None:
             now = require_moment(now)
             results = self.search(
@@ -451,6 +454,7 @@ class MemoryBank:
             filter = Filter(where=require_where(where))
             missing = self._find_missing_days(query, user_id, results, now, filter)
             results = [result for result in results if result.memory.id not in without][:k]
+            clues = find_clues(self.store, self.embed_query, query, results, user_id=user_id)
         digests = [] if require_where(where) else self.store.digests(user_id, days=False)
         overall = {type(item): item.text for item in digests}
         return compose(
@@ -458,6 +462,7 @@ class MemoryBank:
             portrait=overall.get(Portrait),
             summary=overall.get(Summary),
             missing=missing,
+            clues=clues,
             language=self.language,
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -20,6 +20,14 @@ from .context import (
     token_counter,
 )
 from .context.markers import without_markers
+from .context.passages import (
+    MOST_SHORTENED,
+    Clues,
+    find_clues,
+    length_limit,
+    shorten,
+    texts_of,
+)
 from .context.strings import WORDING as CONTEXT_STRINGS
 from .metadata import require_metadata
 from .records import Memory, SearchResult, Turn
@@ -113,6 +121,7 @@ class MemoryTools:
         self._metadata, self._where = require_metadata(metadata), require_where(where)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._min_relevance, self._wording = min_relevance, WORDING[bank.language]
+        self._language = bank.language
 
     def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
         """Store `text` as a message of the user, but not the same text twice on a day."""
@@ -133,7 +142,7 @@ class MemoryTools:
             min_relevance=self._min_relevance,
             where=self._where,
         )
-        fitting = self._select_fitting(results)
+        fitting = self._select_fitting(query, results, user_id)
         best = select_reinforced(result for result, _ in fitting)
         self._bank.reinforce(best, user_id=user_id)
         lines = [line for _, line in fitting]
@@ -157,27 +166,65 @@ class MemoryTools:
             return ToolReply(self._wording["no_such"].format(id=id))
         return ToolReply(self._wording["erased"].format(id=id), (id,))
 
-    def _select_fitting(self, results: Sequence[SearchResult]) -> list[tuple[SearchResult, str]]:
-        """Return the results that fit into `max_tokens`, each with its line of the reply."""
-        count = token_counter(getattr(self._bank.llm, "count_tokens", None))
+    def _select_fitting(
+        self, query: str, results: Sequence[SearchResult], user_id: str
+    ) -> list[tuple[SearchResult, str]]:
+        """Return the results that fit into `max_tokens`, each with its line of the reply.
+
+        If not all fit, long memories are reduced to their best passages.
+        """
+        count, language = (
+            token_counter(getattr(self._bank.llm, "count_tokens", None)),
+            self._language,
+        )
+        lines = [_to_json_line(result.memory, language) for result in results]
+        sizes = [count(line) for line in lines]
+        if sum(sizes) > self._max_tokens:
+            limit = length_limit(self._max_tokens, self._max_tokens)
+            bank = self._bank
+            clues = find_clues(bank.store, bank.embed_query, query, results, user_id=user_id)
+            for i in [i for i, size in enumerate(sizes) if size > limit][:MOST_SHORTENED]:
+                lines[i] = _shorten_line(results[i].memory, clues, limit, language, count)
+                sizes[i] = count(lines[i])
         remaining, fitting = self._max_tokens, []
-        for result in results:
-            line = _to_json_line(result.memory, self._bank.language)
-            if (tokens := count(line)) <= remaining:
-                remaining -= tokens
+        for result, line, size in zip(results, lines, sizes, strict=True):
+            if size <= remaining:
+                remaining -= size
                 fitting.append((result, line))
         return fitting
 
 
-def _to_json_line(memory: Memory, language: str) -> str:
-    """Return a memory as one line of JSON; its text cannot end the line or the block."""
+def _shorten_line(
+    memory: Memory, clues: Clues, limit: int, language: str, count: Callable[[str], int]
+) -> str:
+    """Return a memory's line with its best passages only, or whole if no passage fits."""
+    whole = _to_json_line(memory, language)
+    space = limit - count(_to_json_line(memory, language, ["." for _ in texts_of(memory)]))
+    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
+        line = _to_json_line(memory, language, texts)
+        if (excess := count(line) - limit) <= 0:
+            return line
+        space -= max(excess, space // 8)
+    return whole
+
+
+def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:
+    """Return a memory as one line of JSON; its text cannot end the line or the block.
+
+    Args:
+        memory: The memory.
+        language: "en" or "zh", for the names of the speakers.
+        texts: The texts in place of the memory's own.
+    """
     wording, turn = CONTEXT_STRINGS[language], memory.turn
-    parts = [(wording["event"], memory.text)]
+    names = [wording["event"]]
     if turn is not None:
-        parts = [
-            (turn.user_name or wording["user"], turn.query),
-            (turn.companion_name or wording["companion"], turn.response),
-        ]
-    lines = [wording["line"].format(name=name, text=text) for name, text in parts if text]
+        names = [turn.user_name or wording["user"], turn.companion_name or wording["companion"]]
+    own = texts_of(memory) if texts is None else texts
+    lines = [
+        wording["line"].format(name=name, text=text)
+        for name, text in zip(names, own, strict=True)
+        if text
+    ]
     fields = {"id": memory.id, "day": memory.day.isoformat(), "said": lines}
     return without_markers(json.dumps(fields, ensure_ascii=False))

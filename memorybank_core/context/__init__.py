@@ -9,6 +9,7 @@ from memorybank_core.search.relevance import MIN_RELEVANCE, REINFORCED
 from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
+from .passages import Clues, find_clues
 from .tokens import (
     CONTEXT_TOKENS,
     Tokenizer,
@@ -23,9 +24,11 @@ __all__ = [
     "MIN_RELEVANCE",
     "OPENING",
     "REINFORCED",
+    "Clues",
     "Context",
     "Tokenizer",
     "compose",
+    "find_clues",
     "find_missing_days",
     "memories_within",
     "require_max_tokens",

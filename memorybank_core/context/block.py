@@ -8,12 +8,13 @@ from itertools import accumulate
 from typing import Any
 
 from memorybank_core.errors import InvalidInputError
-from memorybank_core.records import SearchResult
+from memorybank_core.records import Memory, SearchResult
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.relevance import select_reinforced
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
+from .passages import MOST_SHORTENED, Clues, length_limit, shorten, texts_of
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
 
@@ -34,6 +35,7 @@ class Context:
         results: The memories in the text, best first.
         left_out: Ids of the memories that did not fit, best first.
         digests_left_out: The digests that did not fit: "portrait", "summary" or both.
+        shortened: Ids of the memories of which the text has only the best passages, best first.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Context:
     results: tuple[SearchResult, ...] = ()
     left_out: tuple[str, ...] = ()
     digests_left_out: tuple[str, ...] = ()
+    shortened: tuple[str, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -54,8 +57,8 @@ class Context:
 
     @property
     def complete(self) -> bool:
-        """True if every memory and digest fitted."""
-        return not self.left_out and not self.digests_left_out
+        """True if every memory and digest fitted whole."""
+        return not (self.left_out or self.digests_left_out or self.shortened)
 
     def __str__(self) -> str:
         return self.text
@@ -69,6 +72,7 @@ class Context:
             "results": [result.to_dict() for result in self.results],
             "left_out": list(self.left_out),
             "digests_left_out": list(self.digests_left_out),
+            "shortened": list(self.shortened),
         }
 
     @classmethod
@@ -80,6 +84,7 @@ class Context:
             tuple(SearchResult.from_dict(result) for result in data["results"]),
             tuple(data["left_out"]),
             tuple(data["digests_left_out"]),
+            tuple(data.get("shortened", ())),
         )
 
 
@@ -90,6 +95,7 @@ class _Piece:
     section: str
     text: str
     result: SearchResult | None = None
+    is_shortened: bool = False
 
 
 def compose(
@@ -98,23 +104,25 @@ def compose(
     portrait: str | None = None,
     summary: str | None = None,
     missing: Sequence[DayRange] = (),
+    clues: Clues | None = None,
     language: str = "en",
     max_tokens: int,
     count: Callable[[str], int],
 ) -> Context:
     """Return a context of at most `max_tokens` tokens; the parts that change most come last.
 
-    Every memory and digest is included whole or not at all. If not everything fits, the best
-    memory has priority, then the missing days, the portrait, the summary, and the other memories
-    by rank; smaller
-    pieces may take the space of one that does not fit. Memories are in chronological order, so
-    the same memories always give the same text.
+    If not everything fits, a memory longer than its share of the space is reduced to its best
+    passages; every other memory and digest is included whole or not at all. The best memory has
+    priority, then the missing days, the portrait, the summary, and the other memories by rank;
+    smaller pieces may take the space of one that does not fit. Memories are in chronological
+    order, so the same memories always give the same text.
 
     Args:
         results: Recalled memories, best first.
         portrait: The user's portrait, if any.
         summary: The overall summary, if any.
         missing: Days of which the text says that nothing is remembered, if it has space for that.
+        clues: Clues to the best passages of long memories.
         language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).
@@ -127,14 +135,16 @@ def compose(
         raise InvalidInputError(f"language must be one of {', '.join(WORDING)}, not {language!r}")
     pieces = _make_pieces(results, {"portrait": portrait, "summary": summary}, language)
     pieces[1:1] = _make_missing(missing, language)
-    kept, tokens = _select_pieces(pieces, language, max_tokens, count)
-    dropped = [piece for piece in pieces if piece not in kept]
+    kept, tokens = _select_pieces(pieces, clues or Clues(), language, max_tokens, count)
+    present = {_name(piece) for piece in kept}
+    dropped = [piece for piece in pieces if _name(piece) not in present]
     return Context(
         _render(kept, language),
         tokens,
         results=tuple(piece.result for piece in kept if piece.result),
         left_out=tuple(piece.result.memory.id for piece in dropped if piece.result),
         digests_left_out=tuple(piece.section for piece in dropped if piece.section in _DIGESTS),
+        shortened=tuple(_name(piece) for piece in kept if piece.is_shortened),
     )
 
 
@@ -154,7 +164,9 @@ def _make_pieces(
         if newer in unique or result.parts.answer < 0:
             unique.pop(result.memory.id, None)
     memories = [
-        _Piece("memories", _format_memory(result, language), result) for result in unique.values()
+        _Piece("memories", _format_memory(memory, language, texts_of(memory)), result)
+        for result in unique.values()
+        if (memory := result.memory)
     ]
     known_digests = [
         _Piece(name, without_markers(f"  {_indent(text, 2)}"))
@@ -171,18 +183,23 @@ def _make_missing(missing: Sequence[DayRange], language: str) -> list[_Piece]:
     return [_Piece(_MISSING, "\n".join(lines))] if lines else []
 
 
-def _format_memory(result: SearchResult, language: str) -> str:
-    """Return a memory with its date and speakers."""
-    memory, turn, wording = result.memory, result.memory.turn, WORDING[language]
-    utterances = [(wording["event"], memory.text)]
+def _name(piece: _Piece) -> str:
+    """Return the id of a memory, or the section of another piece."""
+    return piece.result.memory.id if piece.result else piece.section
+
+
+def _format_memory(memory: Memory, language: str, texts: Sequence[str]) -> str:
+    """Return a memory with its date and speakers, and these texts in place of its own."""
+    turn, wording = memory.turn, WORDING[language]
+    names = [wording["event"]]
     if turn is not None:
-        utterances = [
-            (" ".join((turn.user_name or "").split()) or wording["user"], turn.query),
-            (" ".join((turn.companion_name or "").split()) or wording["companion"], turn.response),
+        names = [
+            " ".join((turn.user_name or "").split()) or wording["user"],
+            " ".join((turn.companion_name or "").split()) or wording["companion"],
         ]
     lines = [
         wording["line"].format(name=name, text=_indent(text, 4))
-        for name, text in utterances
+        for name, text in zip(names, texts, strict=True)
         if text.strip()
     ]
     until = ""
@@ -218,7 +235,11 @@ def _sort_key(piece: _Piece) -> tuple[Any, ...]:
 
 
 def _select_pieces(
-    pieces: Sequence[_Piece], language: str, budget: int, count: Callable[[str], int]
+    pieces: Sequence[_Piece],
+    clues: Clues,
+    language: str,
+    budget: int,
+    count: Callable[[str], int],
 ) -> tuple[list[_Piece], int]:
     """Return the pieces that fit, in order, and the number of tokens of their block.
 
@@ -236,6 +257,14 @@ def _select_pieces(
     frame = "\n\n".join([OPENING, *headings, CLOSING])
     overhead = count("")  # special tokens that some tokenizers add to every text
     sizes = [count(piece.text) - overhead for piece in pieces]
+    limit = _find_limit(sizes, budget, budget - count(frame))
+    long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MOST_SHORTENED]
+    if long:
+        pieces, sizes = list(pieces), list(sizes)
+        for i in long:
+            pieces[i] = _shorten_piece(pieces[i], clues, limit, language, count)
+            sizes[i] = count(pieces[i].text) - overhead
+        kept, used = pieces, count_block(pieces)
     prefix = sum(total <= budget for total in accumulate(sizes, initial=count(frame))) - 1
     while used > budget:
         kept, prefix = list(pieces[: max(prefix, 0)]), prefix // 2
@@ -244,3 +273,31 @@ def _select_pieces(
         if used + size <= budget + _SLACK and (tokens := count_block([*kept, piece])) <= budget:
             kept, used = [*kept, piece], tokens
     return kept, used
+
+
+def _find_limit(sizes: Sequence[int], budget: int, available: int) -> int:
+    """Return the length to which pieces are shortened, so that all fit or each has its share."""
+    remaining = available
+    for position, size in enumerate(sorted(sizes)):
+        level = remaining // (len(sizes) - position)
+        if size > level:
+            return max(level, length_limit(budget, available))
+        remaining -= size
+    return available
+
+
+def _shorten_piece(
+    piece: _Piece, clues: Clues, limit: int, language: str, count: Callable[[str], int]
+) -> _Piece:
+    """Return a memory reduced to its best passages; the piece itself if no passage fits."""
+    if not piece.result:
+        return piece
+    memory = piece.result.memory
+    heading = _format_memory(memory, language, ["." for _ in texts_of(memory)])
+    space = limit - count(heading)
+    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
+        text = _format_memory(memory, language, texts)
+        if (excess := count(text) - limit) <= 0:
+            return _Piece(piece.section, text, piece.result, is_shortened=True)
+        space -= max(excess, space // 8)  # indentation, or a tokenizer whose counts do not add up
+    return piece

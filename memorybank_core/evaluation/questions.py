@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import fmean
 
 from memorybank_core.records import Turn
 
@@ -44,12 +45,15 @@ class Question:
         total = min(len(self.evidence), k) if self.is_capped else len(self.evidence)
         return len(first & set(self.evidence)) / total if total else 0.0
 
-    def coverage(self, present: Collection[str]) -> float:
-        """Return the share of the evidence among the turn ids `present`; 1 for an alternative."""
-        ids = set(present)
-        if ids & set(self.alternatives):
-            return 1.0
-        return len(ids & set(self.evidence)) / len(self.evidence) if self.evidence else 0.0
+    def coverage(self, shares: Mapping[str, float]) -> float:
+        """Return the share of the evidence that is present, or of the best alternative if larger.
+
+        Args:
+            shares: The share of each turn's text that is present, by id; 0 for other turns.
+        """
+        needed = [shares.get(id, 0.0) for id in self.evidence]
+        alternatives = [shares.get(id, 0.0) for id in self.alternatives]
+        return max(fmean(needed) if needed else 0.0, *alternatives, 0.0)
 
     def is_newest_first(self, found: Sequence[str]) -> bool | None:
         """Return whether all evidence ranks above all outdated turns; None without such turns.

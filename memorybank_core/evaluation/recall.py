@@ -15,6 +15,7 @@ from memorybank_core.locations import without_password
 from memorybank_core.protocols import Embedder, Reranker
 from memorybank_core.records import Kind
 from memorybank_core.search.ranking import Weights
+from memorybank_core.text import split_sentences
 
 from .datasets import Format, read_conversations
 from .outcomes import Outcome, summarize_categories, summarize_outcomes
@@ -235,7 +236,16 @@ def _ask(
 def _measure_coverage(
     bank: MemoryBank, conversation: Conversation, question: Question, budget: int
 ) -> float:
-    """Return the share of the evidence in a context of at most `budget` tokens."""
+    """Return the share of the evidence in a context of at most `budget` tokens.
+
+    A memory of which only passages are in the context counts by the share of its sentences.
+    """
     user_id, now = conversation.user_id, conversation.asked_at
     context = bank.context(question.text, user_id=user_id, max_tokens=budget, now=now)
-    return question.coverage(context.ids)
+    shares = dict.fromkeys(context.ids, 1.0)
+    for result in context.results:
+        if result.memory.id in context.shortened:
+            sentences = split_sentences(result.memory.text)
+            present = sum(len(sentence) for sentence in sentences if sentence in context.text)
+            shares[result.memory.id] = present / max(sum(map(len, sentences)), 1)
+    return question.coverage(shares)

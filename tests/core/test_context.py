@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from embedding_log import EmbeddingLog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from memorybank_core.context import (
     CLOSING,
     OPENING,
     REINFORCED,
+    Clues,
     Context,
     compose,
     memories_within,
@@ -34,6 +36,8 @@ from memorybank_core.context import (
     without_recalled,
 )
 from memorybank_core.json_format import import_json
+from memorybank_core.search.tokenize import tokenize
+from memorybank_core.text import split_windows
 
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
@@ -243,12 +247,89 @@ def test_priorities_if_space_is_short(ids, known):
     assert composed(results, whole.tokens - 1, **digests).tokens < whole.tokens
 
 
-def test_a_long_piece_is_skipped_in_favour_of_smaller_ones():
-    long = recalled("long", "very " * 999)
-    context = composed([long, *TALK], 500, portrait="P" * 999, summary="S")
+def test_a_long_digest_is_skipped_in_favour_of_smaller_pieces():
+    context = composed(TALK, 500, portrait="P" * 999, summary="S")
     assert context.ids == ("train", "cello", "soup")
-    assert context.left_out == ("long",)
     assert context.digests_left_out == ("portrait",)
+
+
+# Passages of long memories
+
+REPORT = [f"Sentence {n} of the report tells of roads and trees. " for n in range(60)]
+REPORT[41] = "The parrot of the mayor is called Waldorf. "
+MINUTES = [f"第{n}项讨论了修路和种树的问题。" for n in range(60)]
+MINUTES[41] = "王医生的诊所搬到了解放路。"
+LONG = {
+    "en": recalled("long", "Write a report.", "".join(REPORT)),
+    "zh": recalled("long", "请写一份会议记录。", "".join(MINUTES)),
+}
+QUESTIONS = {"en": "What is the parrot called?", "zh": "诊所搬到哪里了？"}
+
+
+def clues_to(language):
+    return Clues(frozenset(tokenize(QUESTIONS[language])))
+
+
+@pytest.mark.parametrize("budget", [250, 500, 1000])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_long_memory_comes_as_its_best_passages(language, budget):
+    results, options = [LONG[language], *TALK], {"language": language, "count": token_counter()}
+    context = composed(results, budget, clues=clues_to(language), **options)
+    assert {"en": REPORT, "zh": MINUTES}[language][41].strip() in context.text
+    assert LONG[language].memory.turn.query in context.text
+    assert context.shortened == ("long",) == context.ids[:1]
+    assert not context.complete
+    assert context.tokens <= budget
+    assert re.search({"en": r"\[\.\.\. parts? \d+", "zh": "第 [0-9]+ "}[language], context.text)
+
+
+def test_a_long_memory_that_fits_stays_whole():
+    context = composed([LONG["en"]], 4000, clues=clues_to("en"))
+    assert (context.shortened, context.complete) == ((), True)
+    assert REPORT[59].strip() in context.text
+
+
+def test_a_long_memory_takes_the_space_that_others_leave():
+    alone = composed([LONG["en"]], 2500)
+    assert alone.shortened == ("long",)
+    assert 2000 < alone.tokens <= 2500
+    crowded = composed([LONG["en"], *(recalled(f"{i}", "word " * 40) for i in range(20))], 2500)
+    assert len(crowded.ids) > 5
+
+
+@pytest.mark.parametrize("window", [0, 2])
+def test_the_nearest_window_decides_where_no_word_does(window):
+    memory = LONG["en"].memory
+    windows = split_windows(memory.text)
+    similarities = [float(i == window) for i in range(len(windows))]
+    clues = Clues(frozenset(), {"long": similarities})
+    text = composed([LONG["en"]], 500, clues=clues, count=token_counter()).text
+    numbers = re.findall(r"Sentence (\d+) of", windows[window])
+    assert f"Sentence {numbers[len(numbers) // 2]} of" in text
+
+
+def test_the_passages_of_a_search_need_no_further_embedding(tmp_path):
+    log = EmbeddingLog()
+    with MemoryBank.open(tmp_path / "log.db", embedder=log) as bank:
+        bank.add([LONG["en"].memory.turn, *(r.memory.turn for r in TALK)], user_id=USER)
+        context = []
+        entries = log.of(
+            lambda: context.append(
+                bank.context(QUESTIONS["en"], user_id=USER, max_tokens=300, min_relevance=0.0)
+            )
+        )
+        assert entries == [("query", QUESTIONS["en"])]
+        assert "Waldorf" in context[0].text
+
+
+def test_a_memory_that_can_only_fit_in_part_is_never_left_out():
+    for budget in range(170, 600, 30):
+        context = composed([LONG["en"]], budget, count=token_counter(), clues=clues_to("en"))
+        assert context.ids == ("long",), budget
+        assert "Waldorf" in context.text
+
+
+# Budgets and counters
 
 
 def test_the_text_is_empty_if_nothing_fits():
@@ -312,7 +393,7 @@ def test_no_counter_exceeds_its_budget(results, portrait, summary, language, bud
     assert list(context.ids) == sorted(context.ids, key=ids.index)
     squeezed = "".join(context.text.split())
     for result in results:
-        if result.memory.id in context.ids:
+        if result.memory.id in set(context.ids) - set(context.shortened):
             assert "".join(result.memory.turn.query.split()) in squeezed
             assert "".join(result.memory.turn.response.split()) in squeezed
     for name, text in known.items():

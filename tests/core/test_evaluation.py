@@ -173,8 +173,10 @@ def test_the_auroc_compares_answered_with_unanswered_questions():
 def test_more_of_the_evidence_stands_in_a_longer_context(files):
     report = evaluate_files("locomo", files["locomo"], embedder="hashing", budgets=(80, 1500))
     assert report["coverage@80"] < report["coverage@1500"] == 1.0
-    assert Question("", ("a", "b")).coverage(["b", "c"]) == 0.5
-    assert Question("", ("a", "b"), ("c",)).coverage(["c"]) == 1.0
+    assert Question("", ("a", "b")).coverage({"b": 1.0, "c": 1.0}) == 0.5
+    assert Question("", ("a", "b"), ("c",)).coverage({"c": 1.0}) == 1.0
+    assert Question("", ("a", "b")).coverage({"a": 0.5}) == 0.25
+    assert Question("", (), ("c",)).coverage({}) == 0.0
 
 
 def test_unreadable_files_are_reported(files, tmp_path):

@@ -1,0 +1,209 @@
+"""Passages of a memory that is too long for its share of a prompt.
+
+The texts of a memory are split into parts without overlap. The parts that contain the question's
+terms, and those in windows whose vectors are near the question, are kept; a marker such as "[...
+part 2 of 7 ...]" states their place. Nothing is embedded: the store has the windows' vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from memorybank_core.protocols import MemoryStore, Vector
+from memorybank_core.records import Memory, SearchResult
+from memorybank_core.search.tokenize import tokenize
+from memorybank_core.text import WINDOW, estimate_tokens, split_windows, without_surrogates
+
+from .strings import WORDING
+
+PART_SIZES = (80, 40, 20)
+"""Lengths of parts in estimated tokens; the first is used of which the best part fits."""
+SHARE = 4
+"""A memory longer than the budget divided by this is shortened if not everything fits."""
+MOST_SHORTENED = 2 * SHARE
+"""Maximum number of memories that are shortened, which takes time; more would not fit."""
+LEAST = 150
+"""Length in tokens to which a memory may grow in any case, if the budget allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """Clues to the parts of memories that answer a question.
+
+    Attributes:
+        terms: The question's terms.
+        similarities: Similarity of the question to each window of a memory, by id.
+    """
+
+    terms: frozenset[str] = frozenset()
+    similarities: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of one text of a memory; `number` counts from 1 to `total`."""
+
+    text_index: int
+    number: int
+    total: int
+    text: str
+
+
+def find_clues(
+    store: MemoryStore,
+    embed_query: Callable[[str], Vector],
+    query: str,
+    results: Sequence[SearchResult],
+    *,
+    user_id: str,
+) -> Clues:
+    """Return the clues of a question; the store is read for results with several windows.
+
+    Args:
+        store: The store of the memories.
+        embed_query: Returns the vector that the search used, without embedding the query again.
+        query: The question.
+        results: The memories found.
+        user_id: The user.
+    """
+    query = without_surrogates(query)
+    memories = [result.memory for result in results]
+    long = [m.id for m in memories if estimate_tokens(m.text) > WINDOW * 1.25]
+    if not long:
+        return Clues()
+    vector, vectors = embed_query(query), store.vectors(user_id, long)
+    similarities = {id: (matrix @ vector).tolist() for id, matrix in vectors.items()}
+    return Clues(frozenset(tokenize(query)), similarities)
+
+
+def length_limit(max_tokens: int, available: int) -> int:
+    """Return the length to which a memory is shortened in a prompt of `max_tokens`."""
+    return min(max(max_tokens // SHARE, LEAST), available)
+
+
+def shorten(
+    memory: Memory,
+    clues: Clues,
+    limit: int,
+    language: str,
+    count: Callable[[str], int],
+) -> list[str] | None:
+    """Return the texts of a memory (see `texts_of`), reduced to their best passages.
+
+    A text that is one part is kept first, since it is often the question of a long answer. A text
+    without passages becomes "".
+
+    Args:
+        memory: The memory.
+        clues: The clues to its best parts.
+        limit: Maximum number of tokens of all passages and markers.
+        language: "en" or "zh", for the markers.
+        count: Counts the tokens of a text.
+
+    Returns:
+        The texts, or None if not even a small part fits.
+    """
+    texts = texts_of(memory)
+    for size in PART_SIZES:
+        parts = list(_split(texts, size))
+        scores = _score(parts, memory, clues)
+        order = sorted(range(len(parts)), key=lambda i: (parts[i].total > 1, -scores[i], i))
+        chosen = _fill([parts[i] for i in order], limit, language, count)
+        if chosen:
+            return [_join(chosen, index, language) for index in range(len(texts))]
+    return None
+
+
+def _fill(
+    parts: Sequence[_Part], limit: int, language: str, count: Callable[[str], int]
+) -> list[_Part]:
+    """Return the parts that fit, best first; none if the best part of a long text does not."""
+    chosen: list[_Part] = []
+    remaining = limit
+    for part in parts:
+        length = count(f"{_mark(part, part, language)} {part.text}")
+        if length <= remaining:
+            chosen.append(part)
+            remaining -= length
+        elif part.total > 1:
+            break
+    return chosen if any(part.total > 1 for part in chosen) else []
+
+
+def texts_of(memory: Memory) -> list[str]:
+    """Return the query and the response of a turn, or the text of another memory."""
+    turn = memory.turn
+    return [without_surrogates(t) for t in ((turn.query, turn.response) if turn else [memory.text])]
+
+
+def _split(texts: Sequence[str], size: int) -> Iterator[_Part]:
+    for index, text in enumerate(texts):
+        windows = split_windows(text, size, 0) if text.strip() else []
+        for number, window in enumerate(windows, 1):
+            yield _Part(index, number, len(windows), window)
+
+
+def _score(parts: Sequence[_Part], memory: Memory, clues: Clues) -> list[float]:
+    """Return the sum of the parts' lexical and semantic scores, each at most 1."""
+    lexical = _scale(_score_terms(parts, clues.terms), 0.0)
+    similarities = _score_windows(parts, memory.text, clues.similarities.get(memory.id, ()))
+    semantic = _scale(similarities, min(similarities, default=0.0))
+    return [a + b for a, b in zip(lexical, semantic, strict=True)]
+
+
+def _score_terms(parts: Sequence[_Part], terms: frozenset[str]) -> list[float]:
+    """Return the sum of the terms in each part, weighted by their rarity among the parts."""
+    matched = [terms.intersection(tokenize(part.text)) for part in parts] if terms else []
+    frequencies = Counter(term for part_terms in matched for term in part_terms)
+    weights = {term: math.log(1 + len(parts) / n) for term, n in frequencies.items()}
+    return [sum(map(weights.__getitem__, part_terms)) for part_terms in matched] or [0.0] * len(
+        parts
+    )
+
+
+def _score_windows(parts: Sequence[_Part], text: str, similarities: Sequence[float]) -> list[float]:
+    """Return the best similarity of the windows that contain the middle of each part."""
+    windows = split_windows(text)
+    if len(windows) != len(similarities):  # another version of the text, or no vectors
+        return [0.0] * len(parts)
+    spans, start = [], 0
+    for window in windows:
+        start = text.index(window, start)
+        spans.append((start, start + len(window)))
+    scores, position = [], 0
+    for part in parts:
+        position = max(text.find(part.text, position), position)
+        middle = position + len(part.text) // 2
+        near = [s for (a, b), s in zip(spans, similarities, strict=True) if a <= middle < b]
+        scores.append(max(near, default=min(similarities)))
+        position += len(part.text)
+    return scores
+
+
+def _scale(values: Sequence[float], least: float) -> list[float]:
+    """Scale values so that `least` becomes 0 and the largest 1."""
+    width = max(values, default=0.0) - least
+    return [(value - least) / width if width > 0 else 0.0 for value in values]
+
+
+def _join(parts: Sequence[_Part], index: int, language: str) -> str:
+    """Return the chosen parts of one text in order; neighbours share a marker."""
+    own = sorted((p for p in parts if p.text_index == index), key=lambda part: part.number)
+    if own and own[0].total == 1:
+        return own[0].text
+    lines = []
+    for _, members in groupby(enumerate(own), key=lambda pair: pair[1].number - pair[0]):
+        run = [part for _, part in members]
+        text = "".join(part.text for part in run).strip()
+        lines.append(f"{_mark(run[0], run[-1], language)} {text}")
+    return "\n".join(lines)
+
+
+def _mark(first: _Part, last: _Part, language: str) -> str:
+    name = "part" if first.number == last.number else "parts"
+    wording = WORDING[language][name]
+    return wording.format(first=first.number, last=last.number, total=first.total)
