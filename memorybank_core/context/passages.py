@@ -157,7 +157,7 @@ def _score(parts: Sequence[_Part], memory: Memory, clues: Clues) -> list[float]:
 
 def _score_terms(parts: Sequence[_Part], terms: frozenset[str]) -> list[float]:
     """Return the sum of the terms in each part, weighted by their rarity among the parts."""
-    matched = [terms.intersection(tokenize(part.text)) for part in parts] if terms else []
+    matched = [terms.intersection(tokenize(part.text)) if terms else set() for part in parts]
     frequencies = Counter(term for part_terms in matched for term in part_terms)
     weights = {term: math.log(1 + len(parts) / n) for term, n in frequencies.items()}
     return [sum(map(weights.__getitem__, part_terms)) for part_terms in matched] or [0.0] * len(
