@@ -8,13 +8,13 @@ from itertools import accumulate
 from typing import Any
 
 from memorybank_core.errors import InvalidInputError
-from memorybank_core.records import Memory, SearchResult
+from memorybank_core.records import SearchResult
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.relevance import select_reinforced
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
-from .passages import MOST_SHORTENED, Clues, length_limit, shorten, texts_of
+from .passages import MOST_SHORTENED, Clues, find_limit, shorten, texts_of
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
 
@@ -164,9 +164,8 @@ def _make_pieces(
         if newer in unique or result.parts.answer < 0:
             unique.pop(result.memory.id, None)
     memories = [
-        _Piece("memories", _format_memory(memory, language, texts_of(memory)), result)
+        _Piece("memories", _format_memory(result, language, texts_of(result.memory)), result)
         for result in unique.values()
-        if (memory := result.memory)
     ]
     known_digests = [
         _Piece(name, without_markers(f"  {_indent(text, 2)}"))
@@ -188,9 +187,9 @@ def _name(piece: _Piece) -> str:
     return piece.result.memory.id if piece.result else piece.section
 
 
-def _format_memory(memory: Memory, language: str, texts: Sequence[str]) -> str:
+def _format_memory(result: SearchResult, language: str, texts: Sequence[str]) -> str:
     """Return a memory with its date and speakers, and these texts in place of its own."""
-    turn, wording = memory.turn, WORDING[language]
+    memory, turn, wording = result.memory, result.memory.turn, WORDING[language]
     names = [wording["event"]]
     if turn is not None:
         names = [
@@ -257,7 +256,7 @@ def _select_pieces(
     frame = "\n\n".join([OPENING, *headings, CLOSING])
     overhead = count("")  # special tokens that some tokenizers add to every text
     sizes = [count(piece.text) - overhead for piece in pieces]
-    limit = _find_limit(sizes, budget, budget - count(frame))
+    limit = find_limit(sizes, budget, budget - count(frame))
     long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MOST_SHORTENED]
     if long:
         pieces, sizes = list(pieces), list(sizes)
@@ -275,17 +274,6 @@ def _select_pieces(
     return kept, used
 
 
-def _find_limit(sizes: Sequence[int], budget: int, available: int) -> int:
-    """Return the length to which pieces are shortened, so that all fit or each has its share."""
-    remaining = available
-    for position, size in enumerate(sorted(sizes)):
-        level = remaining // (len(sizes) - position)
-        if size > level:
-            return max(level, length_limit(budget, available))
-        remaining -= size
-    return available
-
-
 def _shorten_piece(
     piece: _Piece, clues: Clues, limit: int, language: str, count: Callable[[str], int]
 ) -> _Piece:
@@ -293,10 +281,10 @@ def _shorten_piece(
     if not piece.result:
         return piece
     memory = piece.result.memory
-    heading = _format_memory(memory, language, ["." for _ in texts_of(memory)])
+    heading = _format_memory(piece.result, language, ["." for _ in texts_of(memory)])
     space = limit - count(heading)
     while space > 0 and (texts := shorten(memory, clues, space, language, count)):
-        text = _format_memory(memory, language, texts)
+        text = _format_memory(piece.result, language, texts)
         if (excess := count(text) - limit) <= 0:
             return _Piece(piece.section, text, piece.result, is_shortened=True)
         space -= max(excess, space // 8)  # indentation, or a tokenizer whose counts do not add up

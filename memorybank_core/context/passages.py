@@ -85,6 +85,17 @@ def length_limit(max_tokens: int, available: int) -> int:
     return min(max(max_tokens // SHARE, LEAST), available)
 
 
+def find_limit(sizes: Sequence[int], budget: int, available: int) -> int:
+    """Return the length to which pieces are shortened, so that all fit or each has its share."""
+    remaining = available
+    for position, size in enumerate(sorted(sizes)):
+        level = remaining // (len(sizes) - position)
+        if size > level:
+            return max(level, length_limit(budget, available))
+        remaining -= size
+    return available
+
+
 def shorten(
     memory: Memory,
     clues: Clues,
