@@ -20,7 +20,6 @@ from .conditions import require_where
 from .context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
-    Clues,
     Context,
     Tokenizer,
     compose,
@@ -410,10 +409,11 @@ class MemoryBank:
         """Return the text to put into a prompt: portrait, summary and memories for `query`.
 
         The text is one marked block that begins with the parts that change least. By default, the
-        best memories fill the budget. A part that does not fit is omitted as a whole and listed in
-        the result. If the query names a day, or a span of at most a week, that has no memory, the
-        text says so. Writes nothing; to strengthen the best of the memories used, call
-        `reinforce(context.best_ids, …)`. If the block appears in a later turn, `add` removes it.
+        best memories fill the budget. A long memory is reduced to its best passages; what else does
+        not fit is omitted as a whole, and both are listed in the result. If the query names a day,
+        or a span of at most a week, that has no memory, the text says so. Writes nothing; to
+        strengthen the best of the memories used, call `reinforce(context.best_ids, …)`. If the
+        block appears in a later turn, `add` removes it.
 
         Args:
             query: The user's message; None gives portrait and summary only.
@@ -440,21 +440,13 @@ class MemoryBank:
         require_count(k)
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
-        clues: Clues | None = None
         if query is not None:
             now = require_moment(now)
-            results = self.search(
-                query,
-                user_id=user_id,
-                k=k + len(without),
-                now=now,
-                where=where,
-                min_relevance=min_relevance,
-            )
+            options: dict[str, Any] = {"now": now, "where": where, "min_relevance": min_relevance}
+            results = self.search(query, user_id=user_id, k=k + len(without), **options)
             filter = Filter(where=require_where(where))
             missing = self._find_missing_days(query, user_id, results, now, filter)
             results = [result for result in results if result.memory.id not in without][:k]
-            clues = find_clues(self.store, self.embed_query, query, results, user_id=user_id)
         digests = [] if require_where(where) else self.store.digests(user_id, days=False)
         overall = {type(item): item.text for item in digests}
         return compose(
@@ -462,7 +454,7 @@ class MemoryBank:
             portrait=overall.get(Portrait),
             summary=overall.get(Summary),
             missing=missing,
-            clues=clues,
+            clues=find_clues(self.store, self.embed_query, query or "", results, user_id=user_id),
             language=self.language,
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),
