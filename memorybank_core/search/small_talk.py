@@ -15,6 +15,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(what|how|that|it)['’]?s\b"), r"\1 is"),
     (re.compile(r"\b(you)['’]re\b"), r"\1 are"),
     (re.compile(r"\bdon['’]?t\b"), "do not"),
+    (re.compile(r"\blet['’]s\b"), "let us"),
 )
 _ENGLISH = """
     (?:hello|hi|hey)(?: there| again)?|hiya|howdy|greetings|welcome back|long time no see
@@ -27,6 +28,9 @@ _ENGLISH = """
     bye(?: bye)?|goodbye|farewell|(?:see|talk to) you(?: later| soon| tomorrow| then| around)?
     take care|sleep well|sweet dreams|good luck
     have a (?:nice|good|great|lovely) (?:day|evening|night|one|time|weekend)
+    merry christmas|happy (?:new year|easter|holidays|birthday|weekend|(?:mon|tues|wednes|fri)day)
+    who are you|what can you do|what are you (?:up to|doing)|just saying (?:hi|hello)
+    (?:can|could) you help(?: me)?|talk to me|let us (?:talk|chat)
     yes|yeah|yep|yup|no|nope|nah|ok|okay|alright|all right|sure|of course|right|exactly|indeed
     true|correct|fine|got it|understood|i (?:see|know)|makes sense|sounds good|will do|maybe
     perhaps|really|please|sorry|excuse me|pardon|oops|well done|congratulations|wow|yay|hooray
@@ -42,6 +46,8 @@ _CHINESE = """
     (?:非常|十分|太)?(?:感谢|谢谢)(?:[你您]|大家)?|多谢|谢了|不(?:用|必)?客气|不用谢|别客气
     没(?:事|关系|问题|错|有)|不要紧|再见|拜拜|回见|(?:明天|回头|待会儿?|一会儿?|下次)见|保重|好梦
     祝?[你您]?(?:周末|节日|旅途)愉快|祝你好运|辛苦了|加油
+    (?:新年|新春|圣诞|生日|中秋|节日|周[一二三四五六日末])快乐|[你您]是谁|[你您](?:能做|会)什么
+    [你您]在(?:干什么|干嘛|做什么)|(?:陪我)?(?:聊聊天?|聊天|说说话)
     好[的吧嘞]?|行|可以|[是对]的?|当然|不[是用]?|真的|我?知道了?|明白|了解|懂了?|收到|请|算了
     (?:真|太|很|非常)(?:好|棒|不错|厉害|有趣|有意思|开心)|不错|恭喜|抱歉|对不起|不好意思|也许
     [嗨嘿喂早嗯哦噢啊唉呃哇哈呵嘻呀呢吧啦哟嘛了吗]

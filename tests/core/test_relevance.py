@@ -19,15 +19,20 @@ SMALL_TALK = """
 Hello! | hi | Hey there :) | Good morning! | How are you today? | What's up? | I'm fine, and you?
 Thanks a lot! | Thank you so much, good night! | ok | Ok, got it. Thanks! | Don't worry | 👍 | ...
 ?
+Merry Christmas! | Who are you? | What are you up to? | Let's chat | Could you help me?
 That's great! | Haha, very funny | lol | Bye! See you tomorrow. | Sure, sounds good. | Yes please
 你好 | 您好！ | 早上好 | 晚安 | 谢谢你 | 好的，谢谢！ | 哈哈哈 | 嗯嗯 | 在吗？ | 你好吗？
 最近怎么样 | 太好了！ | 真的吗？ | 没关系 | 再见 | 明天见 | 知道了 | 我很好，你呢？
+你是谁？ | 你在干嘛呢 | 陪我聊聊天吧 | 新年快乐！
 Hi! 你好! | ＨＥＬＬＯ
 """
 QUESTIONS = """
 Hello Nora | Thanks, and what is my sister's name? | Where did I park? | no milk | Yesterday? | 42
 good coffee | So what did I say? | Is it true that I moved? | tea | What is up with Nora?
-早饭吃什么 | 你好像说过 | 好吃吗 | 我的生日 | 再见过她吗 | 红茶 | 下次见面是什么时候 | 可以吃花生吗
+Who are you talking about? | Can you help me find my keys? | When is my happy day?
+你会什么乐器 | 聊天记录 | 生日快乐是谁写的
+早饭吃什么 | 你好像说过 | 好吃吗 | 我的生日 | 再见过她吗 | 红茶
+下次见面是什么时候 | 可以吃花生吗
 """
 
 

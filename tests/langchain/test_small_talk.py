@@ -128,6 +128,16 @@ def test_a_question_recalls_and_strengthens_at_most_five(bank, surface):
     assert strengthened or surface is step
 
 
+@pytest.mark.parametrize(
+    "surface", [classic_memory, classic_messages, chain, step, agent, companion]
+)
+@pytest.mark.parametrize("text", [QUESTION, "What am I allergic to?", "我的猫叫什么？"])
+def test_a_prompt_holds_the_context_of_the_bank(bank, surface, text):
+    context = bank.context(text, user_id=ALICE).text
+    assert OPENING in context
+    assert context in surface(bank, text)
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 def test_a_minimum_of_0_recalls_small_talk_but_does_not_strengthen_it(bank, surface):
     before = strengths(bank)

@@ -13,7 +13,7 @@ from llamaindex_examples import ALICE, IGNORED_WARNINGS, QUESTION, TALK, Scripte
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_core.context import REINFORCED
+from memorybank_core.context import OPENING, REINFORCED
 from memorybank_llamaindex import (
     MemoryBankBlock,
     MemoryBankMemory,
@@ -97,6 +97,14 @@ def test_a_question_recalls_and_strengthens_at_most_five(bank, surface):
     assert "Nora plays the cello" in surface(bank, QUESTION)
     strengthened = [strength for strength in strengths(bank).values() if strength > 1]
     assert 1 <= len(strengthened) <= REINFORCED
+
+
+@pytest.mark.parametrize("surface", [memory, block, own_memory])
+@pytest.mark.parametrize("text", [QUESTION, "What am I allergic to?", "我的猫叫什么？"])
+def test_a_prompt_holds_the_context_of_the_bank(bank, surface, text):
+    context = bank.context(text, user_id=ALICE).text
+    assert OPENING in context
+    assert context in surface(bank, text)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
