@@ -42,7 +42,7 @@ _BROKEN_ENDINGS = "ng ign nig inng iing in d de edd".split()
 _WORDS_WITHOUT_TOPIC = STOP_WORDS | frozenset(
     """
     about also any because been before but can could every ever first from into just last many may
-    might more most much must never only other over shall should since some than then there thing
+    might more most much must never only other over should since some than then there thing
     think though through until very want well will would your
     """.split()
 )
