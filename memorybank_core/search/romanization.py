@@ -53,11 +53,6 @@ def pairs_read_as(word: str, syllables: int = 2) -> list[str]:
     return pairs[:_MAX_PAIRS]
 
 
-def is_syllable(word: str) -> bool:
-    """Return whether a word is one syllable of pinyin."""
-    return word in _tables()[0]
-
-
 def homophones(char: str) -> str:
     """Return the other Chinese characters with a reading of this one, frequent ones first."""
     return "".join(_tables()[0].get(sound, "") for sound in _readings(char)).replace(char, "")

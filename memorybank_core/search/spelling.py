@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from string import ascii_lowercase
 
 from .folding import IDEOGRAPHIC
@@ -38,7 +39,12 @@ _STEMMED = ("ment", "tion", "ness", "able", "ing", "ity", "ant", "ent", "ive", "
 _BROKEN_ENDINGS = "ng ign nig inng iing in d de edd".split()
 """The endings -ing and -ed with typing errors."""
 
-
+_PINYIN = re.compile(
+    "(?:[bpmfdtnlgkhrzcsyw]|[zcs]h)?"
+    "(?:a|o|e|ai|ei|ao|ou|an|en|ang|eng|ong|er|i|u|ua|uo|uai|ui|uan|un|uang)"
+    "|[bpmdtnljqxy](?:i|ia|ie|iao|iu|ian|in|iang|ing|iong|u|ue|uan|un|v|ve)"
+)
+"""A syllable of pinyin."""
 _WORDS_WITHOUT_TOPIC = STOP_WORDS | frozenset(
     """
     about also any because been before but can could every ever first from into just last many may
@@ -77,18 +83,13 @@ def near_forms(form: str) -> Iterator[Sequence[str]]:
 
 
 def joined_syllables(terms: Sequence[str]) -> list[str]:
-    """Return pairs of neighbouring terms that may be a Chinese name in pinyin, such as lina."""
-    from .romanization import is_syllable  # builds a table, which few queries need
-
-    latin = [term.isascii() and term.isalpha() and len(term) < 7 for term in terms]
+    """Return neighbouring terms that may be a Chinese name in pinyin as one, such as lina."""
     return [
-        terms[i] + terms[i + 1]
-        for i in range(len(terms) - 1)
-        if latin[i]
-        and latin[i + 1]
-        and not (_is_english(terms[i]) and _is_english(terms[i + 1]))
-        and is_syllable(terms[i])
-        and is_syllable(terms[i + 1])
+        first + second
+        for first, second in pairwise(terms)
+        if _PINYIN.fullmatch(first)
+        and _PINYIN.fullmatch(second)
+        and not (_is_english(first) and _is_english(second))
     ]
 
 
