@@ -4,12 +4,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date
+from functools import cache
+from itertools import islice
 
 from .bounds import Bounded, apply_bound, has_bound, intersect
 from .day_range import DayRange
 from .mentions import Mention, find_mentions
 from .parts import FIRST_DAY, ReferenceDays, resolve, to_days
 
+MAX_RANGES = 100
+"""Maximum number of ranges that are read from a text; those of later dates are ignored."""
 _LIST = re.compile(r",? (?:and |or )?| ?[和与跟、或,] ?")
 _Span = Callable[[], tuple[date, date] | None]
 _TRADITIONAL = str.maketrans(
@@ -27,7 +31,7 @@ def find_days(
     belong to last year, and a weekday is the last one before today. A bound such as "before May 4"
     becomes ranges of a week, a month and all days up to the first memory or today. Vague words
     ("recently", 前几天), habits ("every Monday"), impossible dates and years outside 1900 to 2200
-    are ignored.
+    are ignored. Of a long text, the first `MAX_RANGES` ranges count.
 
     Args:
         text: A question in English, Chinese, or both.
@@ -36,8 +40,9 @@ def find_days(
             "our first conversation", "the last time we talked" and the like.
         date_order: "day-first" or "month-first", the reading of 3/4/2025.
     """
-    read = _read(text, ReferenceDays(today, span, date_order == "day-first"))
-    return tuple(dict.fromkeys(days for bounded in read for days in bounded.ranges))
+    read = _read(text, ReferenceDays(today, cache(span), date_order == "day-first"))
+    ranges = dict.fromkeys(days for bounded in read for days in bounded.ranges)
+    return tuple(islice(ranges, MAX_RANGES))
 
 
 def find_named_days(
@@ -47,8 +52,9 @@ def find_named_days(
 
     The arguments are those of `find_days`.
     """
-    read = _read(text, ReferenceDays(today, span, date_order == "day-first"))
-    return tuple(dict.fromkeys(bounded.ranges[0] for bounded in read if bounded.exact))
+    read = _read(text, ReferenceDays(today, cache(span), date_order == "day-first"))
+    ranges = dict.fromkeys(bounded.ranges[0] for bounded in read if bounded.exact)
+    return tuple(islice(ranges, MAX_RANGES))
 
 
 def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
