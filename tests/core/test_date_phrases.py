@@ -313,6 +313,7 @@ def test_near_days_of_a_bound_are_in_shorter_ranges():
         "2023-01-05..2024-03-02",
     ]
     assert read("after March 3").split()[:2] == ["2024-03-04..2024-03-10", "2024-03-04..2024-04-03"]
+    assert read("since March 3") == "2024-03-03..2024-10-16"
     assert widest("before March 3", span=None) == "2023-03-03..2024-03-02"
 
 
@@ -344,6 +345,7 @@ def test_a_question_of_both_sides_names_the_day(text):
         ("on the Sunday before March 6", "2024-03-03"),
         ("the Sunday after March 3", "2024-03-10"),
         ("last weekend before March 6", "2024-03-02..2024-03-03 2024-03-06"),
+        ("a month before March 31", "2024-02-15..2024-03-16 2024-03-31"),
         ("the weekend after March 6", "2024-03-09..2024-03-10 2024-03-06"),
     ],
 )

@@ -1,8 +1,8 @@
 """Words around a date that move it or make it a bound: "before", "since", "the day after", 之前.
 
-A bound is open on one side: it reaches to the first memory or to today. It becomes up to three
-ranges that end or begin at the date: a week, a month and the whole. Ranking lifts a day by the
-shortest range that contains it, so near days are lifted more than remote ones.
+A bound is open on one side: it reaches to the first memory or to today. "Before", "until" and
+"after" become up to three ranges next to the date: a week, a month and the whole. Ranking lifts a
+day by the shortest range that contains it, so near days are lifted more than remote ones.
 """
 
 import re
@@ -40,7 +40,6 @@ _SHIFT = re.compile(
     r"|fortnight|month|(?:mon|tues|wednes|thurs|fri|satur|sun)day)s? "
     r"(?P<side>before|after|prior to|following)(?: the)? $"
 )
-_WEEKDAYS = [day[:3] for day in WEEKDAYS]
 _WEEK_OF = re.compile(r"\bthe (?P<unit>week|weekend) of(?: the)? $")
 _CHINESE_LEAD = re.compile(
     r"(?P<since>自从|自|打从)(?:我|我们|上?)?$|(?P<until>直到|截至|截止到?|到)$"
@@ -140,13 +139,9 @@ def _shift(days: DayRange, english: re.Match[str] | None, lead: str, tail: str) 
         sign = -1 if english["side"] in ("before", "prior to") else 1
         if unit == "week" and not english["count"]:
             return _beside(days, sign, 7)
-        if unit[:3] in _WEEKDAYS:
-            return _nearest_weekday(days, sign, _WEEKDAYS.index(unit[:3]))
-        if unit == "weekend":
-            saturday = _nearest_weekday(days, sign, _WEEKDAYS.index("sat"))
-            return saturday and _from_ordinals(
-                saturday.first.toordinal(), saturday.first.toordinal() + 1
-            )
+        if unit in WEEKDAYS or unit == "weekend":
+            weekday = WEEKDAYS.index("saturday" if unit == "weekend" else unit)
+            return _nearest_weekday(days, sign, weekday, 2 if unit == "weekend" else 1)
         length = _UNITS.get(unit, 1)
         return _moved(days, sign * count * length, 0 if length == 1 else length // 2)
     if chinese := _CHINESE_SHIFT.match(tail):
@@ -163,12 +158,12 @@ def _moved(days: DayRange, offset: int, around: int) -> DayRange | None:
     return _from_ordinals(day - around, day + around)
 
 
-def _nearest_weekday(days: DayRange, sign: int, weekday: int) -> DayRange | None:
-    """Return the last such weekday before the days (-1), or the first one after them (1)."""
+def _nearest_weekday(days: DayRange, sign: int, weekday: int, length: int) -> DayRange | None:
+    """Return `length` days from the last such weekday before (-1), or the first after (1) them."""
     edge = days.first if sign < 0 else days.last
     distance = (sign * (weekday - edge.weekday()) - 1) % 7 + 1
     day = edge.toordinal() + sign * distance
-    return _from_ordinals(day, day)
+    return _from_ordinals(day, day + length - 1)
 
 
 def _beside(days: DayRange, sign: int, length: int) -> DayRange | None:
@@ -200,7 +195,8 @@ def _open_ranges(
     else:
         start = days.first.toordinal() if side == "since" else days.last.toordinal() + 1
         end = max(today, known[1]).toordinal() if known else today.toordinal()
-        lengths = _lengths(end - start + 1)
+        # "Since" reaches up to today, which is not less likely than the days next to the date.
+        lengths = [max(end - start + 1, 1)] if side == "since" else _lengths(end - start + 1)
         ranges = [_from_ordinals(start, start + length - 1) for length in lengths]
     return tuple(days for days in ranges if days)
 
