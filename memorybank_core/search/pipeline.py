@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -26,6 +26,7 @@ from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
 from .reranking import RERANKED, fetch_preceding, rerank
 from .spelling import joined_syllables
+from .superseding import asks_past, compare_results, order_changes
 from .terms import group_terms
 from .tokenize import tokenize
 
@@ -100,13 +101,14 @@ def search_memories(
     retention = np.asarray(law.retention(days, candidates.strength))
     depth = max(k, DEPTH, RERANKED if reranker else 0)
     ranking = rank(candidates, retention, depth, weights)
-    memories = store.fetch(user_id, candidates.key[ranking.rows].tolist())
+    keys = candidates.key[ranking.rows].tolist()
+    memories = store.fetch(user_id, keys)
     results = _to_results(ranking, candidates, retention, relevance, memories)
     if reranker is not None:
         preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
         results = rerank(reranker, query, results, preceding, weights.reranker)
     if not history:
-        results = merge_repeats(lower_unanswered(results, query))
+        results = _revise(results, query, candidates, memories)
     return results[:k]
 
 
@@ -132,3 +134,26 @@ def _to_results(
         for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
         if key in memories
     ]
+
+
+def _revise(
+    results: Sequence[SearchResult],
+    query: str,
+    candidates: Candidates,
+    memories: Mapping[int, Memory],
+) -> list[SearchResult]:
+    """Return the results without repetition, what is current and informative first.
+
+    Args:
+        results: The results, best first.
+        query: The query.
+        candidates: The candidates.
+        memories: The memories of the results by key.
+    """
+    revised = merge_repeats(lower_unanswered(results, query))
+    if asks_past(query):
+        return revised
+    row_of_key = dict(zip(candidates.key.tolist(), range(len(candidates.key)), strict=True))
+    rows = {memory.id: row_of_key[key] for key, memory in memories.items()}
+    chosen = [rows[result.memory.id] for result in revised]
+    return order_changes(revised, compare_results(candidates, chosen), query)

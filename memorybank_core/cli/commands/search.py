@@ -46,6 +46,9 @@ def search(
     session: options.Session = None,
     archived: options.Archived = False,
     where: options.Where = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Give each repeated and outdated memory its own rank.")
+    ] = False,
     now: options.Now = None,
     language: options.Language = "en",
     law: options.LawName = None,
@@ -57,7 +60,7 @@ def search(
     """Search for the memories that answer a question, best first."""
     filters: dict[str, Any] = {
         "since": since, "until": until, "kind": kind, "session": session, "archived": archived,
-        "where": options.merge(where),
+        "where": options.merge(where), "history": history,
     }  # fmt: skip
     settings: dict[str, Any] = {
         "language": language, "law": law, "timezone": timezone, "embedder": embedder,
@@ -175,6 +178,7 @@ def _print_results(results: Sequence[SearchResult], language: str | None) -> Non
                 (day_label(memory.day), "bold cyan"),
                 (f"  {clean(memory.id)}", "dim"),
                 forgotten,
+                (_describe_repetition(result), "yellow"),
             )
         )
         out.print(Padding(Text(clean(memory.text)), (0, 0, 0, INDENT)))
@@ -182,6 +186,13 @@ def _print_results(results: Sequence[SearchResult], language: str | None) -> Non
             out.print(Padding(Text(result.why(language), style="dim"), (0, 0, 0, INDENT)))
         if rank < len(results):
             out.print()
+
+
+def _describe_repetition(result: SearchResult) -> str:
+    """Return how often it was said, and when it was superseded; "" if neither applies."""
+    times = f"  {result.times} times" if result.times > 1 else ""
+    newer = result.superseded_by
+    return times + (f"  superseded {day_label(newer.day)} by {clean(newer.id)}" if newer else "")
 
 
 def _print_timeline(memories: Sequence[Memory], retentions: Sequence[float]) -> None:

@@ -1,0 +1,143 @@
+"""Superseding: the newest statement about a thing ranks before those that it replaced.
+
+A pure function of search results. Nothing is dropped: an older statement keeps its memory, follows
+the newest one directly, and refers to it by `superseded_by`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from memorybank_core.protocols import Array, Candidates
+from memorybank_core.records import Memory, SearchResult, SupersededBy
+
+from .repeats import add_part
+from .statements import Statement, read_statement, replaces
+from .traits import HAN
+
+SIMILAR = 0.25
+"""Cosine of two memories, without the mean of the candidates, from which they may say the same."""
+_LONGEST = 300
+"""Length in characters from which on a turn tells more than a change."""
+_PRIOR = 5
+"""Number of vectors of mean zero that count besides the candidates': few say little of a mean."""
+_BEST = 15
+"""Number of best results that are compared: those below hardly answer the query themselves."""
+_PAST = re.compile(
+    r"\b(?:used to|previous(?:ly)?|former(?:ly)?|original(?:ly)?|at first|back then|earlier"
+    r"|(?<!how )old|before|history)\b"
+    r"|以前|之前|原来|原先|曾经|最早|最初|起初|过去|那时|当时|历史|[变改]了",
+    re.IGNORECASE,
+)
+_PAST_TENSE = re.compile(r"\b(?:did|was|were|had)\b", re.IGNORECASE)
+
+
+def asks_past(query: str) -> bool:
+    """Return whether a query asks how something was before, so that no statement is outdated."""
+    return _PAST.search(query) is not None
+
+
+def order_changes(
+    results: Sequence[SearchResult], similarity: Array, query: str
+) -> list[SearchResult]:
+    """Return the results with each chain of statements in the place of its best, newest first.
+
+    Args:
+        results: The results, best first.
+        similarity: float (n, n), how near in meaning they are (see `compare_results`).
+        query: The query. If it asks in the past tense, only corrections replace a statement: what
+            has changed since was true at that time.
+    """
+    newer = _find_newer(results, similarity, _PAST_TENSE.search(query) is not None)
+    if not newer:
+        return list(results)
+    chains: dict[int, list[int]] = {}
+    for older in newer:
+        chains.setdefault(_follow(newer, older), []).append(older)
+    moved = {row for newest, olders in chains.items() for row in (newest, *olders)}
+    starts = {min(newest, *olders): newest for newest, olders in chains.items()}
+    ordered = []
+    for row, result in enumerate(results):
+        if row in starts:
+            newest = starts[row]
+            ordered += _order_chain(results, row, newest, sorted(chains[newest]))
+        elif row not in moved:
+            ordered.append(result)
+    return ordered
+
+
+def compare_results(candidates: Candidates, rows: Sequence[int]) -> Array:
+    """Return the similarity of these rows to each other, float (n, n); 0 if one is not pooled.
+
+    From each vector, the mean of the candidates in the same script is subtracted: what all texts of
+    a language have in common would outweigh what they say.
+    """
+    pooled = np.flatnonzero(candidates.pooled)
+    han = (candidates.flags[pooled] & HAN) > 0
+    vectors = candidates.vectors.astype(np.float32)
+    for group in (han, ~han):
+        if group.any():
+            vectors[group] -= vectors[group].sum(axis=0) / (group.sum() + _PRIOR)
+    chosen = np.searchsorted(pooled, rows)
+    vectors = vectors[np.minimum(chosen, len(vectors) - 1)] * candidates.pooled[rows][:, None]
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    similarity: Array = vectors @ vectors.T
+    return similarity
+
+
+def _find_newer(
+    results: Sequence[SearchResult], similarity: Array, only_corrections: bool
+) -> dict[int, int]:
+    """Return the row of the next newer statement of each result that has one."""
+    following: dict[int, int] = {}
+    near = np.triu(similarity[:_BEST, :_BEST] >= SIMILAR, 1)
+    for first, second in np.argwhere(near).tolist():
+        older, newer = first, second
+        if results[older].memory.created_at > results[newer].memory.created_at:
+            older, newer = newer, older
+        if _replaces(results[older].memory, results[newer].memory, only_corrections) and (
+            older not in following
+            or results[newer].memory.created_at < results[following[older]].memory.created_at
+        ):
+            following[older] = newer
+    return following
+
+
+def _replaces(older: Memory, newer: Memory, only_corrections: bool) -> bool:
+    if older.turn is None or newer.turn is None or older.created_at == newer.created_at:
+        return False
+    if older.turn.user_name != newer.turn.user_name:
+        return False
+    first, second = _read(older), _read(newer)
+    if first is None or second is None or (only_corrections and not second.corrects):
+        return False
+    return replaces(first, second)
+
+
+def _read(memory: Memory) -> Statement | None:
+    text = memory.turn.query if memory.turn else ""
+    return read_statement(text) if 0 < len(text) <= _LONGEST else None
+
+
+def _follow(newer: dict[int, int], row: int) -> int:
+    """Return the newest statement of the chain."""
+    while row in newer:
+        row = newer[row]
+    return row
+
+
+def _order_chain(
+    results: Sequence[SearchResult], best: int, newest: int, olders: Sequence[int]
+) -> list[SearchResult]:
+    """Return the newest result in the place of the best of its chain, then the older ones."""
+    score, memory = results[best].score, results[newest].memory
+    mark = SupersededBy(memory.id, memory.day)
+    ordered = [add_part(results[newest], "change", score - results[newest].score)]
+    for row in olders:
+        lowered = add_part(results[row], "change", score - results[row].score)
+        ordered.append(replace(lowered, superseded_by=mark))
+    return ordered
