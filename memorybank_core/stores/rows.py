@@ -84,14 +84,23 @@ def to_memory(user_id: str, row: Row) -> Memory:
     )
 
 
-def select_matching(rows: Iterable[Row], where: Metadata, last: int | None) -> list[Row]:
-    """Return the first `last` (None: all) rows of `MEMORY_COLUMNS` whose metadata match."""
+def select_matching(
+    rows: Iterable[Row], where: Metadata, first: int | None, *, column: int = _METADATA
+) -> list[Row]:
+    """Return the first rows whose metadata match, all or at most `first`.
+
+    Args:
+        rows: The rows.
+        where: The conditions.
+        first: Maximum number of rows; None for all.
+        column: The column of the metadata; by default the rows are those of `MEMORY_COLUMNS`.
+    """
 
     @lru_cache(maxsize=1024)
     def accepts(text: str | None) -> bool:
         return matches(from_text(text), where)
 
-    return list(islice((row for row in rows if accepts(row[_METADATA])), last))
+    return list(islice((row for row in rows if accepts(row[column])), first))
 
 
 def from_digest(digest: Digest) -> Row:

@@ -47,9 +47,10 @@ from .examples import (
     turn,
 )
 from .items import ItemContract
+from .metadata import MetadataContract
 
 
-class StoreContract(ItemContract):
+class StoreContract(ItemContract, MetadataContract):
     """Tests of a store. Each begins with an empty location and opens it with `open_store`.
 
     Attributes:

@@ -54,6 +54,14 @@ def describe(bank):
     return {"users": users, "export": export_json(bank), "items": items}
 
 
+def memory_fields(memory):
+    """Return the fields of a memory that schema 1 had."""
+    found = memory.to_dict()
+    if found["turn"]:
+        assert found["turn"].pop("metadata", {}) == {}
+    return found
+
+
 def describe_user(bank, user):
     """Return everything that a bank returns about one user."""
     stats = bank.stats(user_id=user)
@@ -61,7 +69,7 @@ def describe_user(bank, user):
         "stored": [
             {
                 "key": stored.key,
-                "memory": stored.memory.to_dict(),
+                "memory": memory_fields(stored.memory),
                 "vectors": base64.b64encode(stored.vectors.tobytes()).decode(),
                 "recalls": [[at.isoformat(), turn] for at, turn in stored.recalls],
             }

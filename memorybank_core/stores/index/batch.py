@@ -25,9 +25,9 @@ from .bm25 import POSTING, postings
 NONE = -1
 """The code of a memory without a session (an event summary), one speaker or metadata."""
 
-_CODED = {"session": "sessions", "speaker": "speakers", "metadata": "metadata_texts"}
+CODED = {"session": "sessions", "speaker": "speakers", "metadata": "metadata_texts"}
 """The columns of codes, with the names that they refer to."""
-_BY_MEMORY = (*"key created day kind utterances asks flags windows terms".split(), *_CODED)
+_BY_MEMORY = (*"key created day kind utterances asks flags windows terms".split(), *CODED)
 """The columns that have one value for each memory."""
 
 
@@ -83,7 +83,7 @@ class IndexBatch:
             **columns,
             postings=self.postings[np.repeat(mask, self.terms)],
             vectors=self.vectors[np.repeat(mask, self.windows)],
-            **{names: getattr(self, names) for names in _CODED.values()},
+            **{names: getattr(self, names) for names in CODED.values()},
         )
 
 
@@ -160,7 +160,7 @@ def concatenate(batches: Sequence[IndexBatch]) -> IndexBatch:
         name: np.concatenate([getattr(batch, name) for batch in batches])
         for name in (*_BY_MEMORY, "postings", "vectors")
     }
-    for name, names in _CODED.items():
+    for name, names in CODED.items():
         known: dict[str, int] = {}
         codes = [recode(getattr(b, name), getattr(b, names), known) for b in batches]
         joined |= {name: np.concatenate(codes), names: tuple(known)}

@@ -31,7 +31,7 @@ from .tables import Layout
 _PAGES = 16  # of a transaction
 _PAGES_AT_ONCE = 1024  # whose keys are read at once
 
-_ADD_METADATA = Statement("ALTER TABLE memorybank.memories ADD COLUMN IF NOT EXISTS metadata jsonb")
+_ADD_METADATA = Statement("ALTER TABLE memorybank.memories ADD COLUMN IF NOT EXISTS metadata text")
 _SELECT_OUTDATED = (
     "SELECT user_id, generation, first_seq, last_seq, "
     f"substring(columns FROM 1 FOR {HEADER_NBYTES}) FROM memorybank.pages "

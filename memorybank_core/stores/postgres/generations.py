@@ -119,7 +119,7 @@ def read_memories(session: Session, parts: Sequence[Part]) -> list[Rows]:
 
 def to_record(row: Row) -> Memory:
     """Return the memory of a row of `read_memories`; its state is that of a new one."""
-    return to_memory("", (*row[1:], None, *DEFAULT_STATE))
+    return to_memory("", (*row[1:], *DEFAULT_STATE))
 
 
 def _divide_missing(keys: Array, pages: Sequence[_Keys]) -> Iterator[list[int]]:

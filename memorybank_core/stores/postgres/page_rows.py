@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.stores.index.batch import IndexBatch
+from memorybank_core.protocols import Array
+from memorybank_core.stores.index.batch import IndexBatch, encode
 
 from .connections import Session
 from .pages import SMALL, Page, find_mergeable, pack, replace, to_pages, unpack
@@ -101,20 +103,9 @@ def rewrite(
 
     Pages of an unfinished `reembed` lose them in any case: it will embed the new texts.
     """
-    user, seqs = {"user": user_id}, np.array(sorted(seqs), np.int64)
+    seqs = np.array(sorted(seqs), np.int64)
     offsets = (0, 1)  # of the generation
-    results = session.execute(
-        *(
-            Statement(
-                COVERING.format(
-                    generation=f"{GENERATION} + {offset}",
-                    memories="unnest(%(seqs)s::bigint[]) AS n (seq)",
-                ),
-                {**user, "seqs": seqs.tolist()},
-            )
-            for offset in offsets
-        )
-    )
+    results = session.execute(*(_select_pages(user_id, offset, seqs) for offset in offsets))
     statements, vectors, dropped = [], 0, False
     for offset, rows in zip(offsets, results, strict=True):
         changed, old = [], []
@@ -137,6 +128,17 @@ def rewrite(
     return Removal(vectors, dropped)
 
 
+def set_metadata(session: Session, user_id: str, texts: Mapping[int, str]) -> None:
+    """Replace the metadata of memories, given by key as JSON, in the pages that searches read."""
+    seqs = np.array(sorted(texts), np.int64)
+    [rows] = session.execute(_select_pages(user_id, 0, seqs))
+    batch = unpack(read_pages(rows))
+    batch = batch.select(np.isin(batch.key, seqs))
+    codes, names = encode(texts[key] for key in batch.key.tolist())
+    new = replace_fields(batch, metadata=codes, metadata_texts=names)
+    rewrite(session, user_id, seqs.tolist(), new)
+
+
 def should_merge(next_seq: int, added: int) -> bool:
     """Return whether to merge small pages: after every eighth memory or so."""
     return (next_seq - 1) // SMALL > (next_seq - 1 - added) // SMALL
@@ -156,6 +158,14 @@ def merge(session: Session, user_id: str) -> None:
         version = min(page.terms_version for page in pages)
         merged = list(to_pages(unpack(pages), min(first_seqs), version))
         session.execute(*_replace_rows(user_id, 0, first_seqs, merged))
+
+
+def _select_pages(user_id: str, offset: int, seqs: Array) -> Statement:
+    """Return the statement that reads the pages of a generation that have these memories."""
+    covering = COVERING.format(
+        generation=f"{GENERATION} + {offset}", memories="unnest(%(seqs)s::bigint[]) AS n (seq)"
+    )
+    return Statement(covering, {"user": user_id, "seqs": seqs.tolist()})
 
 
 def _replace_rows(

@@ -1,9 +1,9 @@
 """Pages: consecutive memories of a user, packed as the search index needs them.
 
 A page has two parts. `columns` is a header, one row of `ROW` per memory, the names of sessions and
-speakers as JSON, and the postings; its first byte is the version of this layout. `vectors` is the
-vectors of all windows, float32. All numbers are little-endian. Layout 1, which had no traits and no
-version of the terms, is still read.
+speakers and the metadata as JSON, and the postings; its first byte is the version of this layout.
+`vectors` is the vectors of all windows, float32. All numbers are little-endian. Layout 1, which had
+no traits, no metadata and no version of the terms, is still read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from memorybank_core.errors import SchemaTooNewError
 from memorybank_core.protocols import Array
 from memorybank_core.search.terms import TERMS_VERSION
-from memorybank_core.stores.index.batch import NONE, IndexBatch, concatenate, recode
+from memorybank_core.stores.index.batch import CODED, NONE, IndexBatch, concatenate, recode
 from memorybank_core.stores.index.bm25 import POSTING
 
 PAGE_SIZE = 64
@@ -43,7 +43,7 @@ _ROW_1 = np.dtype(
         ("terms", "<u4"),
     ]
 )
-ROW = np.dtype([*_ROW_1.descr, ("asks", "u1"), ("flags", "<u2")])
+ROW = np.dtype([*_ROW_1.descr, ("asks", "u1"), ("flags", "<u2"), ("metadata", "<i2")])
 """The columns of a memory in a page; see `IndexBatch`."""
 HEADER_NBYTES = _HEADER.size
 """`read_count` needs only this many bytes of `columns`, from its start."""
@@ -99,15 +99,14 @@ def pack(
     batch: IndexBatch, first_seq: int, last_seq: int, terms_version: int = TERMS_VERSION
 ) -> Page:
     """Pack a batch of at most `PAGE_SIZE` memories into the page of these keys."""
-    sessions: dict[str, int] = {}
-    speakers: dict[str, int] = {}
+    known: list[dict[str, int]] = [{}, {}, {}]
     rows = np.empty(len(batch), ROW)
     rows["key"] = batch.key - first_seq
-    rows["session"] = recode(batch.session, batch.sessions, sessions)
-    rows["speaker"] = recode(batch.speaker, batch.speakers, speakers)
+    for (name, texts), codes in zip(CODED.items(), known, strict=True):
+        rows[name] = recode(getattr(batch, name), getattr(batch, texts), codes)
     for name in ("created", "day", "kind", "utterances", "windows", "terms", "asks", "flags"):
         rows[name] = getattr(batch, name)
-    names = json.dumps([[*sessions], [*speakers]]).encode()
+    names = json.dumps(list(map(list, known))).encode()
     header = _HEADER.pack(_LAYOUT, terms_version, len(batch), len(names))
     columns = b"".join((header, rows.tobytes(), names, batch.postings.tobytes()))
     return Page(first_seq, last_seq, columns, batch.vectors.astype("<f4", copy=False).tobytes())
@@ -120,7 +119,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         SchemaTooNewError: If a newer version of the package wrote one of them.
     """
     rows, postings, first_seqs = [], [], []
-    sessions, speakers = _Names(), _Names()
+    coded = {name: _Names() for name in CODED}
     for page in pages:
         header = _read_header(page.columns)
         columns = memoryview(page.columns)
@@ -129,18 +128,19 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         rows.append(_to_rows(np.frombuffer(columns[header.start : end], header.row)))
         postings.append(columns[end + header.names_nbytes :])
         first_seqs += [page.first_seq] * header.memories
-        for names, in_page in zip((sessions, speakers), json.loads(text), strict=True):
+        in_pages = (*json.loads(text), [])  # layout 1 has no metadata
+        for names, in_page in zip(coded.values(), in_pages, strict=False):
             names.add(in_page, header.memories)
     row = np.concatenate(rows)
+    codes: dict[str, Any] = {}
+    for name, texts in CODED.items():
+        codes |= {name: coded[name].decode(row[name]), texts: tuple(coded[name].codes)}
     return IndexBatch(
         key=row["key"] + np.array(first_seqs, np.int64),
         created=row["created"].astype(np.int64),
         day=row["day"].astype(np.int32),
         kind=row["kind"].copy(),
         utterances=row["utterances"].copy(),
-        session=sessions.decode(row["session"]),
-        speaker=speakers.decode(row["speaker"]),
-        metadata=np.full(len(row), NONE, np.int32),
         asks=row["asks"].copy(),
         flags=row["flags"].astype(np.uint16),
         windows=row["windows"].astype(np.int32),
@@ -149,9 +149,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
         vectors=np.frombuffer(b"".join(page.vectors for page in pages), "<f4").reshape(
             int(row["windows"].sum()), -1
         ),
-        sessions=tuple(sessions.codes),
-        speakers=tuple(speakers.codes),
-        metadata_texts=(),
+        **codes,
     )
 
 
@@ -213,12 +211,13 @@ def _read_header(columns: bytes) -> _Header:
 
 
 def _to_rows(rows: Array) -> Array:
-    """Return rows of a page as `ROW`; those of layout 1 get traits of zero."""
+    """Return rows of a page as `ROW`; those of layout 1 get traits of zero and no metadata."""
     if rows.dtype == ROW:
         return rows
     result = np.zeros(len(rows), ROW)
     for name in _ROW_1.names or ():
         result[name] = rows[name]
+    result["metadata"] = NONE
     return result
 
 

@@ -43,6 +43,9 @@ _MEMORIES = (
     f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} {{condition}} "
     "ORDER BY m.created_at DESC, m.seq DESC LIMIT %(last)s"
 )
+_METADATA = (
+    f"SELECT m.metadata, m.seq {FROM_MEMORIES} {{condition}} ORDER BY m.created_at DESC, m.seq DESC"
+)
 _SPAN = (
     "SELECT (SELECT min(day) FROM memorybank.memories WHERE user_id = %(user)s), "
     "(SELECT max(day) FROM memorybank.memories WHERE user_id = %(user)s)"
@@ -113,10 +116,13 @@ def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memo
 def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:
     """See `MemoryStore.memories`."""
     condition, values = filter_conditions(filter)
-    values |= {"user": user_id, "last": None if filter.where else last}
-    [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
+    values |= {"user": user_id, "last": last}
     if filter.where:
-        rows = select_matching(rows, filter.where, last)
+        [rows] = session.execute(Statement(_METADATA.format(condition=condition), values))
+        seqs = [seq for _, seq in select_matching(rows, filter.where, last, column=0)]
+        found = fetch(session, user_id, seqs)
+        return [found[seq] for seq in reversed(seqs) if seq in found]
+    [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
     return [to_memory(user_id, row) for row in rows][::-1]
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from memorybank_core.errors import ConfigurationError
 from memorybank_core.protocols import Filter
 from memorybank_core.records import Memory
 from memorybank_core.stores.rows import CONTENT_COLUMNS, from_memory
 
 CONTENT = {
-    name: "bigint" if name == "created_at" else "text"
-    for name in CONTENT_COLUMNS.split(", ")
-    if name != "metadata"  # the tables have no column for it yet
+    name: "bigint" if name == "created_at" else "text" for name in CONTENT_COLUMNS.split(", ")
 }
 """The columns of `memories` after the key, and their types."""
 STATE = {
@@ -32,7 +29,7 @@ SELECT_STATE = (
     "coalesce(s.pinned, false)"
 )
 """The columns of `STATE`, of `FROM_MEMORIES`."""
-SELECT_MEMORY = f"{', '.join(f'm.{name}' for name in CONTENT)}, NULL::text, {SELECT_STATE}"
+SELECT_MEMORY = f"{', '.join(f'm.{name}' for name in CONTENT)}, {SELECT_STATE}"
 """The columns of `MEMORY_COLUMNS`, of `FROM_MEMORIES`."""
 FROM_MEMORIES = (
     "FROM memorybank.memories AS m LEFT JOIN memorybank.states AS s "
@@ -49,14 +46,7 @@ DELETE_ROWS = (
 def split_row(memory: Memory) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return the values of `CONTENT` and of `STATE`."""
     row = from_memory(memory)
-    require_no_metadata(memory.metadata)
-    return row[: len(CONTENT)], row[len(CONTENT) + 1 :]
-
-
-def require_no_metadata(metadata: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for metadata, which the tables cannot hold yet."""
-    if metadata:
-        raise ConfigurationError("a PostgreSQL database cannot store metadata yet; use a file")
+    return row[: len(CONTENT)], row[len(CONTENT) :]
 
 
 def insert_rows(

@@ -26,8 +26,8 @@ from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .disk_space import select_bytes, vacuum
 from .items import PostgresItems
+from .metadata import set_metadata as replace_metadata
 from .row_security import ALL_ROWS, user_scope
-from .rows import require_no_metadata
 from .schema import create, read_layout
 from .tables import Layout
 
@@ -137,9 +137,7 @@ class PostgresStore(DeprecatedStateCalls):
 
     def set_metadata(self, user_id: str, metadata: Mapping[str, Mapping[str, Any]]) -> int:
         """Replace the metadata of turns, given by id; return how many of them are stored."""
-        for value in metadata.values():
-            require_no_metadata(value)
-        return 0
+        return self._write(user_id, lambda session: replace_metadata(session, user_id, metadata))
 
     def candidates(self, user_id: str, probe: Probe) -> Candidates:
         """Find the memories that may answer `probe`, and their neighbours."""

@@ -67,7 +67,7 @@ CREATE TABLE memorybank.memories (
     response text NOT NULL,
     user_name text,
     companion_name text,
-    metadata jsonb,
+    metadata text,
     PRIMARY KEY (user_id, seq)
 ) PARTITION;
 CREATE UNIQUE INDEX memories_by_id ON memorybank.memories (user_id, id);
