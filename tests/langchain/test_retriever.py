@@ -61,6 +61,7 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
             "session": "family",
             "strength": 1.0,
             "recalls": 0,
+            "metadata": {},
             "score": result.score,
             "cosine": result.cosine,
             "retention": result.retention,
