@@ -50,6 +50,7 @@ from .reports import (
 )
 from .rerankers import resolve_reranker
 from .search.dates import DayRange, choose_date_order, find_named_days
+from .search.long_queries import select_windows
 from .search.pipeline import search_memories
 from .search.ranking import Weights
 from .search.small_talk import is_small_talk
@@ -469,6 +470,7 @@ class MemoryBank:
         filter: Filter,
     ) -> Sequence[DayRange]:
         """Return the days that `query` asks about and that have no memory."""
+        query = "\n".join(select_windows(query))
         if is_small_talk(query):  # "How are you today?"
             return ()
         today = self.day_of(now)

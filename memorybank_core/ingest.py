@@ -19,6 +19,7 @@ from .errors import ConflictError, EmbedderError, InvalidInputError, MemoryBankE
 from .protocols import Embedder, Matrix, MemoryStore, Vector
 from .records import Memory, Turn
 from .reports import AddReceipt
+from .search.long_queries import select_windows
 from .text import split_windows, without_surrogates
 from .validation import normalize_vectors, require_memories
 
@@ -176,13 +177,17 @@ def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:
 
 
 def embed_query(text: str, embedder: Embedder) -> Vector:
-    """Return the vector of a query, float32 (d,).
+    """Return the vector of a query, float32 (d,): of a long one, the mean of its windows' vectors.
 
     Raises:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
     """
-    output = _call_embedder(embedder, "embed_query", text)
-    vector: Vector = normalize_vectors(output, 1, embedder.dimension)[0]
+    vectors = [
+        normalize_vectors(_call_embedder(embedder, "embed_query", window), 1, embedder.dimension)[0]
+        for window in select_windows(text)
+    ]
+    mean = np.mean(vectors, axis=0) if len(vectors) > 1 else vectors[0]
+    vector: Vector = normalize_vectors(mean, 1, embedder.dimension)[0]
     return vector
 
 

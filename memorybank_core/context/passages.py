@@ -15,6 +15,7 @@ from itertools import groupby
 
 from memorybank_core.protocols import MemoryStore, Vector
 from memorybank_core.records import Memory, SearchResult
+from memorybank_core.search.long_queries import select_windows
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.text import WINDOW, estimate_tokens, split_windows, without_surrogates
 
@@ -70,14 +71,14 @@ def find_clues(
         results: The memories found.
         user_id: The user.
     """
-    query = without_surrogates(query)
     memories = [result.memory for result in results]
     long = [m.id for m in memories if estimate_tokens(m.text) > WINDOW * 1.25]
     if not long:
         return Clues()
+    query = without_surrogates(query)
     vector, vectors = embed_query(query), store.vectors(user_id, long)
     similarities = {id: (matrix @ vector).tolist() for id, matrix in vectors.items()}
-    return Clues(frozenset(tokenize(query)), similarities)
+    return Clues(frozenset(tokenize("\n".join(select_windows(query)))), similarities)
 
 
 def length_limit(max_tokens: int, available: int) -> int:

@@ -21,6 +21,7 @@ from memorybank_core.records import Memory, SearchResult
 from memorybank_core.text import without_surrogates
 
 from .dates import find_days
+from .long_queries import select_windows
 from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
@@ -82,13 +83,14 @@ def search_memories(
     """
     if not weights.reranker:
         reranker = None
-    query = without_surrogates(query)
+    whole = without_surrogates(query)
+    query = "\n".join(select_windows(whole))
     relevance = estimate_relevance(query)
     if relevance < min_relevance:
         return []
     terms = tokenize(query)
     probe = Probe(
-        vector=embed_query(query),
+        vector=embed_query(whole),
         terms=group_terms([*terms, *joined_syllables(terms)]),
         days=find_days(query, today=today, span=lambda: store.span(user_id), date_order=date_order),
         filter=filter,
