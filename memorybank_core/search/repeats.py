@@ -8,8 +8,10 @@ results that do.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from memorybank_core.records import Memory, SearchResult, Turn
 from memorybank_core.text import split_sentences
@@ -17,7 +19,6 @@ from memorybank_core.text import split_sentences
 from .tokenize import tokenize
 
 _ASKING = re.compile(r"[?？][\s\"'”’」』)）]*$|[吗呢][。.~～]*$")
-_MAY_ASK = re.compile(r"[?？吗呢]")
 _HEDGE = re.compile(
     r"\bnot (?:entirely |quite |really |too |so )?(?:sure|certain)\b|\bno idea\b|\bno clue\b"
     r"|\b(?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|wouldn[’']t|would not) (?:really "
@@ -81,9 +82,12 @@ def merge_repeats(results: Sequence[SearchResult]) -> list[SearchResult]:
     Args:
         results: The results, best first.
     """
+    starts = Counter(_start(result.memory) for result in results)
     groups: dict[object, list[SearchResult]] = {}
     for result in results:
-        groups.setdefault(_repeat_key(result.memory), []).append(result)
+        memory = result.memory
+        key = _repeat_key(memory) if starts[_start(memory)] > 1 else memory.id
+        groups.setdefault(key, []).append(result)
     if len(groups) == len(results):
         return list(results)
     return [_merge(group) if len(group) > 1 else group[0] for group in groups.values()]
@@ -95,6 +99,7 @@ def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
     return replace(result, parts=parts, score=parts.total)
 
 
+@lru_cache(maxsize=4_096)
 def hedges(response: str) -> bool:
     """Return whether a response only says that it does not know, or asks back."""
     if _HEDGE.search(response):
@@ -103,13 +108,17 @@ def hedges(response: str) -> bool:
     return bool(sentences) and all(map(_ASKING.search, sentences))
 
 
+def _may_ask(text: str) -> bool:
+    return any(mark in text for mark in "?？吗呢")
+
+
 def _is_unanswered(turn: Turn | None, query: str) -> bool:
     """Return whether the turn asked what the query asks, and its response does not answer.
 
     A turn that also states something is judged by what resembles the query more: its question or
     its statement.
     """
-    if turn is None or not _MAY_ASK.search(turn.query) or not hedges(turn.response):
+    if turn is None or not _may_ask(turn.query) or not hedges(turn.response):
         return False
     sentences = split_sentences(turn.query)
     asking = [sentence for sentence in sentences if _ASKING.search(sentence)]
@@ -126,13 +135,18 @@ def _terms(sentences: Sequence[str]) -> set[str]:
     return set(tokenize(" ".join(sentences)))
 
 
+def _start(memory: Memory) -> str:
+    """Return the first characters, which are equal for memories that say the same."""
+    return memory.turn.query.lstrip()[:4].casefold() if memory.turn else memory.id
+
+
 def _repeat_key(memory: Memory) -> object:
     """Return a key that is equal for memories that say the same; unique for others."""
     turn = memory.turn
     if turn is None or len(memory.text) > _LONGEST:
         return memory.id
     query, response = _normalize(turn.query), turn.response
-    if _MAY_ASK.search(turn.query):
+    if _may_ask(turn.query):
         answer = "" if hedges(response) else _normalize(response)
     else:
         answer = "" if len(response) <= _ACKNOWLEDGEMENT else _normalize(response)

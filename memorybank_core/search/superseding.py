@@ -48,7 +48,7 @@ def order_changes(
 
     Args:
         results: The results, best first.
-        similarity: float (n, n), how near in meaning they are (see `compare_results`).
+        similarity: float (m, m), how near in meaning the best m are (see `compare_results`).
         query: The query. If it asks in the past tense, only corrections replace a statement: what
             has changed since was true at that time.
     """
@@ -71,19 +71,17 @@ def order_changes(
 
 
 def compare_results(candidates: Candidates, rows: Sequence[int]) -> Array:
-    """Return the similarity of these rows to each other, float (n, n); 0 if one is not pooled.
+    """Return the similarity of the best of these rows to each other; 0 if one is not pooled.
 
     From each vector, the mean of the candidates in the same script is subtracted: what all texts of
     a language have in common would outweigh what they say.
     """
-    pooled = np.flatnonzero(candidates.pooled)
-    han = (candidates.flags[pooled] & HAN) > 0
-    vectors = candidates.vectors.astype(np.float32)
-    for group in (han, ~han):
-        if group.any():
-            vectors[group] -= vectors[group].sum(axis=0) / (group.sum() + _PRIOR)
-    chosen = np.searchsorted(pooled, rows)
-    vectors = vectors[np.minimum(chosen, len(vectors) - 1)] * candidates.pooled[rows][:, None]
+    chosen = np.array(rows[:_BEST], int)
+    place = (np.cumsum(candidates.pooled) - 1)[chosen]
+    group = (candidates.flags & HAN > 0).astype(int)
+    members = np.equal.outer((0, 1), group[candidates.pooled]).astype(np.float32)
+    means = (members @ candidates.vectors) / (members.sum(axis=1, keepdims=True) + _PRIOR)
+    vectors = (candidates.vectors[place] - means[group[chosen]]) * candidates.pooled[chosen, None]
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     similarity: Array = vectors @ vectors.T
     return similarity
@@ -94,7 +92,7 @@ def _find_newer(
 ) -> dict[int, int]:
     """Return the row of the next newer statement of each result that has one."""
     following: dict[int, int] = {}
-    near = np.triu(similarity[:_BEST, :_BEST] >= SIMILAR, 1)
+    near = np.triu(similarity >= SIMILAR, 1)
     for first, second in np.argwhere(near).tolist():
         older, newer = first, second
         if results[older].memory.created_at > results[newer].memory.created_at:
