@@ -165,13 +165,16 @@ class Parts:
     """The parts of a search score; their sum is the score.
 
     Attributes:
-        similarity: Cosine to the query, standardized over the candidates.
-        lexical: BM25, standardized over the candidates.
+        similarity: Cosine to the query after centring, standardized over the candidates.
+        lexical: BM25 with a share of its neighbours' words, standardized over the candidates.
         date: Bonus if the query names the memory's day.
-        speaker: Bonus if the query names its speaker and no other speaker.
+        speaker: Bonus if the query names its speaker.
         context: Share of the scores of its neighbours in the conversation; below 0 for an event
             summary, so that it ranks after the turns it summarizes.
         retention: Weighted retention.
+        asking: Penalty for what it asks rather than says.
+        content: Bonus for its length, and for a time, a number or a preference if the query asks
+            for one.
         reranker: Score of the reranker, standardized over the results that it read; 0 without one.
         answer: Below 0 for a turn that asked what the query asks and was not answered.
         change: Brings the newest of statements that replaced or repeated each other first.
@@ -183,6 +186,8 @@ class Parts:
     speaker: float
     context: float
     retention: float
+    asking: float = 0.0
+    content: float = 0.0
     reranker: float = 0.0
     answer: float = 0.0
     change: float = 0.0
@@ -190,9 +195,9 @@ class Parts:
     @property
     def total(self) -> float:
         """The sum of the parts: the score."""
-        signals = self.similarity + self.lexical + self.date + self.speaker
-        signals += self.context + self.retention + self.reranker
-        return signals + self.answer + self.change
+        match = self.similarity + self.lexical + self.date + self.speaker + self.context
+        own = self.retention + self.asking + self.content
+        return match + own + self.reranker + self.answer + self.change
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,24 @@ from .outcomes import Outcome, summarize_categories, summarize_outcomes
 from .questions import Conversation, Question
 
 _ZERO = Weights(
-    0.0, 0.0, 0.0, speaker=0.0, before=0.0, after=0.0, event=0.0, retention=0.0, reranker=0.0
+    similarity=0.0,
+    lexical=0.0,
+    date=0.0,
+    speaker=0.0,
+    saturation=0.0,
+    coverage=0.0,
+    foreign=0.0,
+    before=0.0,
+    after=0.0,
+    answer=0.0,
+    event=0.0,
+    asking=0.0,
+    time=0.0,
+    when=0.0,
+    number=0.0,
+    preference=0.0,
+    length=0.0,
+    retention=0.0,
 )
 DENSE_ALONE = replace(_ZERO, similarity=1.0)
 """Cosine similarity only, as in a plain vector store."""

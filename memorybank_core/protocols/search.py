@@ -48,6 +48,7 @@ class Probe:
         pool: Maximum number of candidates of each signal.
         least: Minimum number; in between, a signal contributes a quarter of the user's memories.
         reach: Maximum distance of a neighbour in the conversation, in utterances.
+        scripts: The scripts that the query is written in (see `search.traits`).
     """
 
     vector: Vector
@@ -57,6 +58,7 @@ class Probe:
     pool: int
     least: int
     reach: int
+    scripts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class Candidates:
     Attributes:
         key: int64; the argument of `MemoryStore.fetch`, in the order of writing.
         similarity: float64; cosine to the query, the best of the memory's windows.
-        centred: float64; the same with the mean of the user's vectors subtracted from the query,
-            by which candidates are chosen.
+        centred: float64; the same after the mean vector of their script has been subtracted from
+            the query and from the memory.
         lexical: float64; BM25 with this user's term statistics.
         counts: float32 (n, g); how often each memory has a term of `terms`.
         length: float64; number of terms of the memory.

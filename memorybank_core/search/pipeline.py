@@ -20,16 +20,13 @@ from memorybank_core.protocols import (
 from memorybank_core.records import Memory, SearchResult
 from memorybank_core.text import without_surrogates
 
-from .dates import find_days
 from .long_queries import select_windows
+from .question import read_question
 from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
 from .reranking import RERANKED, fetch_preceding, rerank
-from .spelling import joined_syllables
 from .superseding import asks_past, compare_results, order_changes
-from .terms import group_terms
-from .tokenize import tokenize
 
 MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
 """Maximum and minimum number of candidates that each search signal contributes.
@@ -88,11 +85,12 @@ def search_memories(
     relevance = estimate_relevance(query)
     if relevance < min_relevance:
         return []
-    terms = tokenize(query)
+    question = read_question(query, today, lambda: store.span(user_id), date_order)
     probe = Probe(
         vector=embed_query(whole),
-        terms=group_terms([*terms, *joined_syllables(terms)]),
-        days=find_days(query, today=today, span=lambda: store.span(user_id), date_order=date_order),
+        terms=question.terms,
+        days=question.days,
+        scripts=question.scripts,
         filter=filter,
         pool=max(MAX_CANDIDATES, k),
         least=max(MIN_CANDIDATES, k),
@@ -102,7 +100,7 @@ def search_memories(
     days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
     retention = np.asarray(law.retention(days, candidates.strength))
     depth = max(k, DEPTH, RERANKED if reranker else 0)
-    ranking = rank(candidates, retention, depth, weights)
+    ranking = rank(question, candidates, retention, depth, weights)
     keys = candidates.key[ranking.rows].tolist()
     memories = store.fetch(user_id, keys)
     results = _to_results(ranking, candidates, retention, relevance, memories)

@@ -1,29 +1,53 @@
 """Ranking: one explainable score from several signals. Pure: no clock, store or randomness.
 
-score = similarity + lexical + date + speaker + context + retention
+score = similarity + lexical + date + speaker + context + retention + asking + content
 
-- similarity and lexical: standardized over the candidates (mean 0, deviation 1);
+- similarity: cosine to the query after centring, standardized over the candidates (mean 0,
+  deviation 1);
+- lexical: BM25 of the memory with its nearest neighbours in the conversation, standardized. It
+  saturates, and it counts less if no candidate has most of the query's words, so that a few shared
+  words do not outweigh the meaning. A memory in another script cannot share a word: its similarity
+  stands in;
 - date: a bonus for memories of a day that the query names, smaller if it names a longer span;
-- speaker: a bonus for memories of the speaker whom the query names, if it names exactly one;
+- speaker: a bonus for memories of the speaker whom the query names;
 - context: a share of the scores of the neighbours in the conversation, smaller with each
-  utterance of distance, since an answer often follows a question that resembles the query. An event
-  summary, which has no neighbours, gets a penalty, so that it ranks after the turns it summarizes;
+  utterance of distance, and more from a question to the utterance after it, which answers it. An
+  event summary, which has no neighbours, gets a penalty, so that it ranks after the turns it
+  summarizes;
+- asking: a penalty for memories that ask: a question resembles the query more than its answer does;
+- content: a bonus for memories that say something (their length) of the kind that the query asks
+  for: a time, a number, a preference;
 - retention: R of the law of forgetting with a small weight and a floor, so that among equal
   memories the fresh one ranks first, but an old exact match still ranks high.
+
+The weights were learned on public data and rounded (`benchmarks/ranking_weights.py`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Parts
 
-_LOWEST = -3.0
+from .question import QueryProfile
+from .terms import K1, B
+from .traits import ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, SCRIPTS, TELLS_TIME
+
+_LOWEST = -2.0
 """Minimum of a standardised score."""
+_LEAST_DEVIATION = 0.02
+"""Deviation of cosines below which candidates count as equally similar to the query, nearly."""
+_ALL_SCRIPTS = sum(SCRIPTS)
+_WINDOW = ((1, 0.5, 0.2), (2, 0.2, 0.1))
+"""Share of the counts of a neighbour in those of a memory: distance in utterances, then the share
+of the utterance before it and of the one after it."""
+_WINDOW_LENGTH = 2.0
+"""Mean length of a memory with these shares, in mean lengths of a memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +57,57 @@ class Weights:
     Attributes:
         similarity: Weight of the cosine similarity.
         lexical: Weight of BM25.
+        saturation: Standardized BM25 that no memory exceeds; 0 for no limit.
+        coverage: Exponent of the share of the query's words, weighted by idf, that the best
+            candidate has; this power is a factor of the lexical score.
+        foreign: Share of its standardized similarity that a memory in another script than the
+            query gets as its lexical score, if that is larger.
+        message: Factor of similarity and lexical if the query is a long message, whose kind says
+            little.
         date: Bonus of a day that the query names.
         span: Reduction of that bonus for a span of n days: date / (1 + span · ln n).
-        speaker: Bonus of the one speaker whom the query names.
+        speaker: Bonus of the speaker whom the query names.
         before: Share of the preceding utterance's score that is added to a memory's score.
         after: Share of the following utterance's score that is added to a memory's score.
         fade: Factor by which these shares shrink with each further utterance.
         reach: Maximum distance of a neighbour, in utterances.
+        answer: Further share of the preceding utterance's score if that ends with a question.
         event: Penalty of an event summary, which then ranks after the turns it summarizes.
+        asking: Penalty of a memory that only asks.
+        time: Bonus of a memory that tells a time.
+        when: Further bonus of such a memory if the query asks when.
+        number: Bonus of a memory with a number if the query asks for a number.
+        preference: Bonus of a memory that states a preference if the query asks for advice.
+        length: Bonus of a long memory: length · n / (n + `half_length`) for n terms.
+        half_length: Number of terms with half that bonus.
         retention: Difference between a fresh and a completely faded memory, before the floor.
         floor: Minimum retention used in the score.
         reranker: Weight of the reranker's score, if the bank has one (see `reranking`).
     """
 
     similarity: float = 1.0
-    lexical: float = 1.0
-    date: float = 8.0
+    lexical: float = 0.9
+    saturation: float = 3.5
+    coverage: float = 0.4
+    foreign: float = 0.9
+    message: float = 2.0
+    date: float = 5.0
     span: float = 0.3
-    speaker: float = 1.0
-    before: float = 0.6
-    after: float = 0.4
+    speaker: float = 1.5
+    before: float = 0.15
+    after: float = 0.25
     fade: float = 0.8
     reach: int = 6
+    answer: float = 0.8
     event: float = 2.0
-    retention: float = 0.3
+    asking: float = 0.75
+    time: float = 0.4
+    when: float = 0.7
+    number: float = 0.9
+    preference: float = 0.6
+    length: float = 1.2
+    half_length: float = 8.0
+    retention: float = 0.4
     floor: float = 0.2
     reranker: float = 1.5
 
@@ -69,23 +120,54 @@ class Ranking:
     parts: list[Parts]
 
 
-def rank(candidates: Candidates, retention: Array, k: int, weights: Weights) -> Ranking:
+class _Neighbours(NamedTuple):
+    """Pairs of rows that are near in one conversation: int (m,) each.
+
+    Attributes:
+        earlier: The row that comes first.
+        later: The other row.
+        distance: Their distance in utterances.
+        adjacent: Whether no candidate is between them, bool.
+    """
+
+    earlier: Array
+    later: Array
+    distance: Array
+    adjacent: Array
+
+
+def rank(
+    question: QueryProfile, candidates: Candidates, retention: Array, k: int, weights: Weights
+) -> Ranking:
     """Return the k best candidates, best first; ties go to the newer, then the later written.
 
     Args:
+        question: The analysed query.
         candidates: The candidates of the store, n rows.
         retention: float64 (n,), R of each row at the search's `now`.
         k: Maximum number of results.
         weights: The weights of the signals.
     """
-    similarity = weights.similarity * _standardise(candidates.similarity, candidates.pooled)
-    lexical = weights.lexical * _standardise(candidates.lexical, candidates.pooled)
-    date = _date_bonus(candidates.named, weights)
-    speaker = weights.speaker * candidates.spoken
-    context = _neighbour_share(similarity + lexical, candidates, weights)
+    neighbours = _find_neighbours(candidates, weights.reach)
+    similarity = _standardise(candidates.centred, candidates.pooled, _LEAST_DEVIATION)
+    lexical = _lexical_score(question, candidates, neighbours, similarity, weights)
+    match = weights.message if question.is_message else 1.0
+    similarity *= match * weights.similarity
+    lexical *= match * weights.lexical
+    context = _neighbour_share(similarity + lexical, candidates, neighbours, weights)
     context -= weights.event * (candidates.session < 0)
-    fresh = weights.retention * np.maximum(retention, weights.floor)
-    columns = np.array((similarity, lexical, date, speaker, context, fresh))
+    columns = np.array(
+        (
+            similarity,
+            lexical,
+            _date_bonus(candidates.named, weights),
+            weights.speaker * candidates.spoken,
+            context,
+            weights.retention * np.maximum(retention, weights.floor),
+            -weights.asking / MAX_ASKS * candidates.asks,
+            _content_bonus(question, candidates, weights),
+        )
+    )
     order = _best(columns.sum(axis=0), candidates, k)
     parts = [Parts(*column) for column in columns[:, order].T.tolist()]
     return Ranking(rows=order.tolist(), parts=parts)
@@ -101,9 +183,10 @@ def _best(score: Array, candidates: Candidates, k: int) -> Array:
     return best
 
 
-def _standardise(values: Array, pooled: Array) -> Array:
-    """Scale `values` so that the pooled ones have mean 0 and deviation 1; zeros if all are equal.
+def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
+    """Scale `values` so that the pooled ones have mean 0 and deviation 1, or less.
 
+    If their deviation is below `least`, it counts as `least`, so that equal ones become 0.
     Values below `_LOWEST` are raised to it: among nearly equal candidates, one outlier must not
     outweigh the other signals.
     """
@@ -111,11 +194,47 @@ def _standardise(values: Array, pooled: Array) -> Array:
     size = max(len(pool), 1)
     mean = float(pool.sum()) / size
     pool -= mean
-    deviation = math.sqrt(float(pool @ pool) / size)
-    if deviation < 1e-9:
-        return np.zeros(len(values))
+    deviation = max(math.sqrt(float(pool @ pool) / size), least)
     result: Array = np.maximum((values - mean) / deviation, _LOWEST)
     return result
+
+
+def _lexical_score(
+    question: QueryProfile,
+    candidates: Candidates,
+    neighbours: _Neighbours,
+    similarity: Array,
+    weights: Weights,
+) -> Array:
+    """Return the standardised lexical score of each row."""
+    frequencies = candidates.frequencies
+    idf = np.log1p((candidates.memories - frequencies + 0.5) / (frequencies + 0.5))
+    idf *= [term.weight for term in candidates.terms]
+    counts, length = _window_counts(candidates, neighbours)
+    mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
+    norms = K1 * (1 - B) + K1 * B / mean_length * length
+    score = _standardise((counts * (K1 + 1) / (counts + norms[:, None])) @ idf, candidates.pooled)
+    covered = (candidates.counts[candidates.pooled] > 0) @ idf
+    share = float(covered.max(initial=0.0)) / (float(idf.sum()) or 1.0)
+    score *= share**weights.coverage
+    if weights.saturation:
+        score = weights.saturation * np.tanh(score / weights.saturation)
+    written = candidates.flags & _ALL_SCRIPTS
+    foreign = (written > 0) & (written & question.scripts == 0)
+    result: Array = np.where(foreign, np.maximum(score, weights.foreign * similarity), score)
+    return result
+
+
+def _window_counts(candidates: Candidates, neighbours: _Neighbours) -> tuple[Array, Array]:
+    """Return counts (n, g) and lengths (n,), each with shares of those of the neighbours."""
+    own = np.column_stack((candidates.counts, candidates.length)).astype(np.float64)
+    total = own.copy()
+    for distance, before, after in _WINDOW:
+        pairs = neighbours.distance == distance  # at most one before and one after each row
+        earlier, later = neighbours.earlier[pairs], neighbours.later[pairs]
+        total[later] += before * own[earlier]
+        total[earlier] += after * own[later]
+    return total[:, :-1], total[:, -1]
 
 
 def _date_bonus(named: Array, weights: Weights) -> Array:
@@ -127,24 +246,50 @@ def _date_bonus(named: Array, weights: Weights) -> Array:
     return bonus
 
 
-def _neighbour_share(score: Array, candidates: Candidates, weights: Weights) -> Array:
-    """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
+def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weights) -> Array:
+    """Return the bonus of each row for what its text has, of any topic."""
+    bonus = weights.length * candidates.length / (candidates.length + weights.half_length)
+    for flag, weight in (
+        (TELLS_TIME, weights.time + weights.when * question.asks_when),
+        (HAS_NUMBER, weights.number * question.asks_number),
+        (PREFERENCE, weights.preference * question.asks_advice),
+    ):
+        if weight:
+            bonus += weight * (candidates.flags & flag > 0)
+    result: Array = bonus
+    return result
+
+
+def _find_neighbours(candidates: Candidates, reach: int) -> _Neighbours:
+    """Return the pairs of rows of one conversation at most `reach` utterances apart."""
     order = np.lexsort((candidates.place, candidates.session))
     session, place = candidates.session[order], candidates.place[order]
     first = int(session.searchsorted(0))  # event summaries have no neighbours
     order, session, place = order[first:], session[first:], place[first:]
-    positive = np.maximum(score[order], 0.0)
-    before, after = weights.before * positive, weights.after * positive
-    distances = np.maximum(np.arange(weights.reach + 1), 1)
-    shares = np.append(weights.fade ** (distances - 1.0), 0.0)  # the last for those beyond reach
-    added = np.zeros(len(order))
+    pairs: list[tuple[Array, Array, Array, Array]] = []
     # Those within reach of a row are among the `reach` rows that follow it in this order.
-    for step in range(1, min(weights.reach + 1, len(order))):
-        distance = np.minimum(place[step:] - place[:-step], weights.reach + 1)
-        distance[session[step:] != session[:-step]] = weights.reach + 1
-        share = shares[distance]
-        added[step:] += share * before[:-step]
-        added[:-step] += share * after[step:]
-    result = np.zeros(len(score))
-    result[order] = added
-    return result
+    for step in range(1, min(reach + 1, len(order))):
+        distance = place[step:] - place[:-step]
+        near = np.flatnonzero((session[step:] == session[:-step]) & (distance <= reach))
+        adjacent = np.full(len(near), step == 1)
+        pairs.append((order[near], order[near + step], distance[near], adjacent))
+    if not pairs:
+        nothing = np.zeros(0, np.int64)
+        return _Neighbours(nothing, nothing, nothing, nothing.astype(bool))
+    return _Neighbours(*map(np.concatenate, zip(*pairs, strict=True)))
+
+
+def _neighbour_share(
+    score: Array, candidates: Candidates, neighbours: _Neighbours, weights: Weights
+) -> Array:
+    """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
+    earlier, later, distance, adjacent = neighbours
+    positive = np.maximum(score, 0.0)
+    share = weights.fade ** np.maximum(distance - 1.0, 0.0)
+    asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
+    before = weights.before * share + weights.answer * np.sqrt(asks[earlier]) * adjacent
+    added = np.zeros(len(score))
+    if len(earlier):
+        added += np.bincount(later, before * positive[earlier], len(score))
+        added += np.bincount(earlier, weights.after * share * positive[later], len(score))
+    return added

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TERMS_VERSION = 2
+TERMS_VERSION = 3
 """Version of the terms and traits that stores keep for each memory.
 
 It must rise when `tokenize` or `find_traits` changes: banks then derive them from the texts again.
 """
+
+
+K1, B = 0.9, 0.4
+"""BM25's saturation and length normalization: the defaults of Anserini (Yang et al. 2017)."""
 
 
 @dataclass(frozen=True, slots=True)

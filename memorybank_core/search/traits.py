@@ -18,11 +18,11 @@ HAS_NUMBER = 1 << 2
 PREFERENCE = 1 << 3
 """Flag: it states what someone likes, needs, cannot have or usually does."""
 LATIN = 1 << 4
-"""Flag: at least a fifth of its letters are Latin."""
+"""Flag: at least a fifth of it is in Latin script."""
 HAN = 1 << 5
-"""Flag: at least a fifth of its letters are Chinese characters."""
+"""Flag: at least a fifth of it is in Chinese characters."""
 OTHER_SCRIPT = 1 << 6
-"""Flag: at least a fifth of its letters are of other scripts."""
+"""Flag: at least a fifth of it is in other scripts."""
 SCRIPTS = (LATIN, HAN, OTHER_SCRIPT)
 """The flags of scripts."""
 
@@ -134,5 +134,6 @@ def _find_scripts(text: str) -> int:
     letters, latin, han = (
         sum(map(len, pattern.findall(text))) for pattern in (_LETTERS, _LATIN_LETTERS, _HAN_LETTERS)
     )
-    counts = zip(SCRIPTS, (latin, han, letters - latin - han), strict=True)
-    return sum(flag for flag, count in counts if count and 5 * count >= letters)
+    words = (latin / 4, han, (letters - latin - han) / 3)  # about; so a name is no second script
+    counts = zip(SCRIPTS, words, strict=True)
+    return sum(flag for flag, count in counts if count and 5 * count >= sum(words))

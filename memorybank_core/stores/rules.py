@@ -14,9 +14,6 @@ from memorybank_core.records import Digest, Memory
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.tokenize import tokenize
 
-K1, B = 0.9, 0.4
-"""BM25's saturation and length normalization: the defaults of Anserini (Yang et al. 2017)."""
-
 POOL_DIVISOR = 4
 """Each signal contributes one memory in four, within the limits of the probe."""
 
@@ -133,10 +130,21 @@ def utterance_count(query: str, response: str) -> int:
 
 
 def named_speaker(terms: Iterable[str], speakers: Iterable[str]) -> str | None:
-    """Return the speaker named by these query terms, or None unless they name exactly one."""
-    query_terms = set(terms)
-    named = [name for name in speakers if (parts := set(tokenize(name))) and parts <= query_terms]
-    return named[0] if len(named) == 1 else None
+    """Return the speaker that these query terms, in their order, are about; None if there is none.
+
+    Of two speakers that are named, it is the first ("What did Ann tell Bob?"), unless their names
+    are adjacent ("Ann and Bob"): then it is none.
+    """
+    places = {term: place for place, term in reversed(list(enumerate(terms)))}
+    named = [
+        (min(found), max(found), name)
+        for name in speakers
+        if (found := [places.get(part, -1) for part in tokenize(name)]) and min(found) >= 0
+    ]
+    if not named:
+        return None
+    (_, end, name), *others = sorted(named)
+    return None if any(start <= end + 1 for start, _, _ in others) else name
 
 
 def named_span_lengths(days: Array, spans: Sequence[DayRange]) -> Array:

@@ -249,6 +249,7 @@ class TestDigest:
 
 class TestForget:
     def test_dry_run_forget_and_restore(self, path):
+        search = ("search", path, QUESTION, "-u", USER, "--now", LATER)
         dry = run("forget", path, "-u", USER, "--now", LATER, "--dry-run").stdout
         assert dry.endswith("67 memories would be forgotten, 14 kept\n")
         assert read("stats", path)["archived"] == 0
@@ -257,14 +258,14 @@ class TestForget:
         assert run("forget", path, "-u", USER, "--now", LATER).stdout == (
             "0 memories forgotten, 14 kept\n"
         )
-        assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] != ANSWER
-        kept = read("search", path, QUESTION, "-u", USER, "--archived")["results"][0]["memory"]
+        assert read(*search)["results"][0]["memory"]["id"] != ANSWER
+        kept = read(*search, "--archived")["results"][0]["memory"]
         assert kept["id"] == ANSWER
-        output = run("search", path, QUESTION, "-u", USER, "--archived").stdout
+        output = run(*search, "--archived").stdout
         assert output.splitlines()[0].endswith("forgotten")
         assert run("restore", path, ANSWER, "-u", USER).stdout == "1 memory restored\n"
         assert read("restore", path, ANSWER, "-u", USER) == {"restored": 0}
-        assert read("search", path, QUESTION, "-u", USER)["results"][0]["memory"]["id"] == ANSWER
+        assert read(*search)["results"][0]["memory"]["id"] == ANSWER
 
     def test_pinned_memories_are_kept(self, path):
         assert run("pin", path, ANSWER, "-u", USER).stdout == "1 memory pinned\n"
@@ -557,7 +558,8 @@ class TestStart:
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
     def test_a_real_process(self, path):
-        words = [sys.executable, "-m", "memorybank_core.cli", "search", path, QUESTION, "-u", USER]
+        search = ["search", path, QUESTION, "--now", LATER, "-u", USER]
+        words = [sys.executable, "-m", "memorybank_core.cli", *search]
         process = subprocess.run(
             [*words, "--json"], capture_output=True, encoding="utf-8", check=True, timeout=60
         )

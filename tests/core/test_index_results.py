@@ -161,11 +161,22 @@ class Reference:
             scores += group.weight * idf * (K1 + 1) * column / (column + norms)
         return scores
 
-    def centred(self, vector):
-        """Return the query without the mean of all vectors, of unit length."""
-        vectors = np.concatenate([memory["vectors"] for memory in self.memories])
-        centred = vector - vectors.sum(axis=0) / (len(vectors) + 20)
+    def mean(self, scripts):
+        """Return the mean of the vectors in these scripts, near that of all if there are few."""
+        vectors = np.array([memory["vectors"].mean(axis=0) for memory in self.memories])
+        same = [m["flags"] & sum(SCRIPTS) == scripts for m in self.memories]
+        mean = vectors.sum(axis=0) / (len(vectors) + 20)
+        return (vectors[same].sum(axis=0) + 20 * mean) / (sum(same) + 20)
+
+    def centred(self, probe):
+        """Return the query without the mean of its scripts, of unit length."""
+        centred = probe.vector - self.mean(probe.scripts)
         return centred / np.linalg.norm(centred)
+
+    def centred_cosine(self, memory, query):
+        """Return the cosine of a centred query to a memory without the mean of its scripts."""
+        centred = memory["vectors"] - self.mean(memory["flags"] & sum(SCRIPTS))
+        return max(centred @ query / np.linalg.norm(centred, axis=1))
 
     def pool(self, probe, allowed, lexical):
         size = candidates_per_signal(probe.least, probe.pool, len(self.memories))
@@ -185,7 +196,7 @@ class Reference:
         return set().union(*found) if len(groups) > 1 else set()
 
     def nearest(self, probe, allowed, size):
-        centred = self.centred(probe.vector)
+        centred = self.centred(probe)
         windows = sorted(
             (-float(vector @ centred), i)
             for i, memory in enumerate(self.memories)
@@ -213,7 +224,7 @@ class Reference:
     def candidates(self, probe):
         """Return the candidates by key: what `Candidates` has, with names instead of codes."""
         lexical, counts = self.bm25(probe.terms), self.counts(probe.terms)
-        centred, lengths = self.centred(probe.vector), self.lengths()
+        centred, lengths = self.centred(probe), self.lengths()
         allowed = [self.allowed(memory, probe.filter) for memory in self.memories]
         named = [
             min((s.days for s in probe.days if s.first <= day <= s.last), default=0)
@@ -237,7 +248,7 @@ class Reference:
         return {
             self.memories[i]["key"]: {
                 "similarity": max(self.memories[i]["vectors"] @ probe.vector),
-                "centred": max(self.memories[i]["vectors"] @ centred),
+                "centred": self.centred_cosine(self.memories[i], centred),
                 "lexical": lexical[i],
                 "counts": counts[i].tolist(),
                 "length": lengths[i],
@@ -279,6 +290,7 @@ def make_probe(rng):
         pool=12,
         least=int(rng.integers(3, 6)),
         reach=6,
+        scripts=int(rng.choice([0, *SCRIPTS, SCRIPTS[0] | SCRIPTS[1]])),
     )
 
 

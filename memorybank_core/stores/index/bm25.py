@@ -15,8 +15,7 @@ import numpy as np
 
 from memorybank_core.protocols import Array
 from memorybank_core.search.spelling import near_forms
-from memorybank_core.search.terms import TermGroup
-from memorybank_core.stores.rules import K1, B
+from memorybank_core.search.terms import K1, B, TermGroup
 
 from .arrays import GrowingArray
 from .lexical_query import MAX_COUNT, LexicalQuery, TermPostings, idf, join_postings

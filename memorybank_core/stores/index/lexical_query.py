@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memorybank_core.protocols import Array
-from memorybank_core.search.terms import TermGroup
-from memorybank_core.stores.rules import K1
+from memorybank_core.search.terms import K1, TermGroup
 
 from .arrays import largest
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.ma  # np.unique loads it on first use, which would delay a search
 
-from memorybank_core.protocols import Array, Candidates, Filter, Probe, Vector
+from memorybank_core.protocols import Array, Candidates, Filter, Probe
 from memorybank_core.records import KINDS
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.traits import SCRIPTS
@@ -20,6 +20,7 @@ from memorybank_core.stores.rules import candidates_per_signal, named_span_lengt
 from .arrays import GrowingArray, largest_of_groups
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
+from .centring import ScriptMeans, script_groups
 from .conversations import ConversationOrder
 from .metadata_index import MetadataIndex
 from .vectors import Products, VectorIndex, inner_products
@@ -42,7 +43,7 @@ COLUMNS = {
 """The columns of a memory; times in seconds since 1970, `first` is its first vector, and names are
 codes."""
 
-_PRIOR = 20  # vectors of mean zero that count besides the user's
+_CHUNK = 1_024  # memories whose vectors are float32 at the same time while they are dropped
 _NAME_BYTES = 150  # of a name and its code, about
 
 UNKNOWN = -2
@@ -60,7 +61,7 @@ class UserIndex:
         self._conversations = ConversationOrder()
         self._columns = {name: GrowingArray(dtype) for name, dtype in COLUMNS.items()}
         self._owner = GrowingArray(np.int32)  # vector -> its memory's position
-        self._sum = np.zeros(dimension)  # of the vectors
+        self._means = ScriptMeans(dimension)
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
         self._metadata = MetadataIndex()
@@ -74,7 +75,7 @@ class UserIndex:
         columns = sum(column.nbytes for column in (*self._columns.values(), self._owner))
         names = _NAME_BYTES * (len(self._sessions) + len(self._speakers))
         parts = self._vectors.nbytes + self._lexical.nbytes + self._conversations.nbytes
-        return columns + names + parts + self._sum.nbytes + self._metadata.nbytes
+        return columns + names + parts + self._means.nbytes + self._metadata.nbytes
 
     @property
     def last_key(self) -> int:
@@ -114,7 +115,7 @@ class UserIndex:
             column.extend(values[name])
         self._owner.extend(np.repeat(positions, batch.windows))
         self._vectors.extend(batch.vectors)
-        self._sum += batch.vectors.sum(axis=0, dtype=np.float64)
+        self._means.add(batch.vectors, batch.windows, batch.flags)
         self._lexical.extend(batch.postings, batch.terms)
 
     def truncate(self, key: int) -> None:
@@ -123,7 +124,11 @@ class UserIndex:
         if size == len(self):
             return
         vectors = int(self._values("first")[size])
-        self._sum -= self._vectors.sum(vectors)
+        for start in range(size, len(self), _CHUNK):
+            part = np.arange(start, min(start + _CHUNK, len(self)))
+            windows, counts = self._windows(part)
+            dropped = self._vectors.take(windows)
+            self._means.remove(dropped, counts, self._values("flags")[part])
         self._vectors.truncate(vectors)
         self._owner.truncate(vectors)
         self._lexical.truncate(size)
@@ -153,7 +158,7 @@ class UserIndex:
         """
         self._conversations.refresh(*map(self._values, ("session", "created", "utterances")))
         allowed = self._filter_mask(probe.filter)
-        centred = self._centre(probe.vector)
+        centred = self._means.centre(probe.vector, probe.scripts)
         products, lexical = self._vectors.products(centred), self._lexical.query(probe.terms)
         pooled = np.zeros(len(self), bool)
         size = candidates_per_signal(probe.least, probe.pool, len(self))
@@ -170,10 +175,12 @@ class UserIndex:
         windows, counts = self._windows(chosen)
         matrix = self._vectors.take(windows)
         similarity, best = largest_of_groups(inner_products(matrix, probe.vector), counts)
+        groups = script_groups(self._values("flags")[self._owner.values[windows]])
+        cosines = self._means.cosines(matrix, groups, centred)
         return Candidates(
             key=self._values("key")[chosen],
             similarity=similarity,
-            centred=largest_of_groups(inner_products(matrix, centred), counts)[0],
+            centred=largest_of_groups(cosines, counts)[0],
             lexical=lexical.scores(chosen),
             counts=lexical.counts(chosen),
             length=self._lexical.lengths[chosen].astype(np.float64),
@@ -284,12 +291,3 @@ class UserIndex:
         counts = ends - first[chosen]
         starts = np.cumsum(counts) - counts
         return np.repeat(first[chosen] - starts, counts) + np.arange(counts.sum()), counts
-
-    def _centre(self, vector: Vector) -> Vector:
-        """Return a query without the direction that the user's vectors share, of unit length.
-
-        The constant keeps a small bank, whose mean is uncertain, near the query itself.
-        """
-        centred = vector - self._sum / (len(self._owner) + _PRIOR)
-        length = float(np.linalg.norm(centred))
-        return (centred / length if length else centred).astype(np.float32)

@@ -96,14 +96,6 @@ class VectorIndex:
             return self._floats.values.take(rows, 0)
         return self._quantized.take(rows)
 
-    def sum(self, start: int) -> Array:
-        """Return the sum of the vectors from this one on, float64 (d,)."""
-        total = np.zeros(self._dimension)
-        for first in range(start, len(self), _CHUNK):
-            rows = np.arange(first, min(first + _CHUNK, len(self)))
-            total += self.take(rows).sum(axis=0, dtype=np.float64)
-        return total
-
     def products(self, query: Vector) -> Products:
         """Return the inner products with a query, float32 (d,)."""
         if self._quantized is None:
