@@ -97,8 +97,7 @@ def search_memories(
         reach=weights.reach,
     )
     candidates = store.candidates(user_id, probe)
-    days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
-    retention = np.asarray(law.retention(days, candidates.strength))
+    retention = _compute_retention(candidates, law, now)
     depth = max(k, DEPTH, RERANKED if reranker else 0)
     ranking = rank(question, candidates, retention, depth, weights)
     keys = candidates.key[ranking.rows].tolist()
@@ -110,6 +109,12 @@ def search_memories(
     if not history:
         results = _revise(results, query, candidates, memories)
     return results[:k]
+
+
+def _compute_retention(candidates: Candidates, law: ForgettingLaw, now: datetime) -> Array:
+    """Return the retention of each candidate at `now`, float64 (n,)."""
+    days = np.maximum(now.timestamp() - candidates.refreshed, 0.0) / SECONDS_PER_DAY
+    return np.asarray(law.retention(days, candidates.strength))
 
 
 def _to_results(
