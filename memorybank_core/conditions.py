@@ -21,7 +21,7 @@ OPERATORS = ("$eq", "$ne", *_ORDER, "$in")
 
 
 def require_where(where: Any, name: str = "where") -> Metadata | None:
-    """Return the conditions as a read-only copy, or None if there are none.
+    """Return the conditions as a read-only copy, or None without any.
 
     Raises:
         InvalidInputError: If `where` is not an object of keys and conditions; the message names

@@ -7,26 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 
-from .digest_records import EXTRACTIVE, Digest, DigestKind, Portrait, Summary
+from .digest_records import EXTRACTIVE as EXTRACTIVE
+from .digest_records import Digest as Digest
+from .digest_records import DigestKind as DigestKind
+from .digest_records import Portrait as Portrait
+from .digest_records import Summary as Summary
 from .errors import InvalidInputError
 from .metadata import NO_METADATA, Metadata, require_metadata
 from .record_values import plain_fields, require_aware
 from .search.score_strings import SCORE_STRINGS
-
-__all__ = [
-    "EXTRACTIVE",
-    "KINDS",
-    "Digest",
-    "DigestKind",
-    "Kind",
-    "Memory",
-    "Parts",
-    "Portrait",
-    "SearchResult",
-    "Summary",
-    "SupersededBy",
-    "Turn",
-]
 
 Kind = Literal["turn", "event"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

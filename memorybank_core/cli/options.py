@@ -52,7 +52,7 @@ def _parse_object(text: str) -> Metadata:
 
 def merge(objects: Sequence[Metadata] | None) -> dict[str, Any]:
     """Return the keys of all objects of an option; a later one replaces earlier ones."""
-    return {key: value for given in objects or () for key, value in given.items()}
+    return {key: value for object in objects or () for key, value in object.items()}
 
 
 BankPath = Annotated[

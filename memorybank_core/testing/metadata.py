@@ -31,9 +31,9 @@ def with_metadata(memory: Memory, **metadata: Any) -> Memory:
 def select(store: MemoryStore, where: Mapping[str, Any], user: str = ADA) -> list[str]:
     """Return the ids of the memories that a search selects; a listing must select the same."""
     filter = Filter(where=require_where(where), archived=True)
-    found = sorted(candidates_by_id(store, user, probe("tea", filter=filter, reach=3)))
-    assert sorted(ids(store.memories(user, filter))) == found
-    return found
+    selected = sorted(candidates_by_id(store, user, probe("tea", filter=filter, reach=3)))
+    assert sorted(ids(store.memories(user, filter))) == selected
+    return selected
 
 
 class MetadataContract:

@@ -120,8 +120,8 @@ def memories(session: Session, user_id: str, filter: Filter, *, last: int | None
     if filter.where:
         [rows] = session.execute(Statement(_METADATA.format(condition=condition), values))
         seqs = [seq for _, seq in select_matching(rows, filter.where, last, column=0)]
-        found = fetch(session, user_id, seqs)
-        return [found[seq] for seq in reversed(seqs) if seq in found]
+        memories_by_seq = fetch(session, user_id, seqs)
+        return [memories_by_seq[seq] for seq in reversed(seqs) if seq in memories_by_seq]
     [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
     return [to_memory(user_id, row) for row in rows][::-1]
 
