@@ -59,6 +59,7 @@ class LexicalIndex:
         self._sorted = 0  # number of memories whose postings are sorted
         self._tail_keys, self._tail_docs = GrowingArray(np.uint32), GrowingArray(np.int32)
         self._tail_counts = GrowingArray(np.uint16)
+        self._tail_vocabulary: Array | None = None  # its keys, sorted
         self._norms: Array | None = None
         self._was_read = False  # whether it was read with a long tail
 
@@ -70,7 +71,8 @@ class LexicalIndex:
         """Size of the arrays in bytes."""
         arrays = (self._keys, self._starts, self._docs, self._counts)
         tail = (self._tail_keys, self._tail_docs, self._tail_counts)
-        return sum(array.nbytes for array in (*arrays, *tail)) + 3 * self._lengths.nbytes
+        vocabulary = self._tail_keys.nbytes  # at most
+        return sum(a.nbytes for a in (*arrays, *tail)) + vocabulary + 3 * self._lengths.nbytes
 
     def extend(self, entries: Array, sizes: Array) -> None:
         """Add memories with their postings.
@@ -84,7 +86,7 @@ class LexicalIndex:
         self._tail_keys.extend(entries["term"])
         self._tail_counts.extend(entries["count"])
         self._lengths.extend(np.bincount(owners, entries["count"], minlength=len(sizes)))
-        self._norms = None
+        self._norms = self._tail_vocabulary = None
 
     def truncate(self, size: int) -> None:
         """Drop all memories but the first `size`."""
@@ -98,7 +100,7 @@ class LexicalIndex:
         for array in (self._tail_keys, self._tail_docs, self._tail_counts):
             array.truncate(first)
         self._lengths.truncate(size)
-        self._norms = None
+        self._norms = self._tail_vocabulary = None
 
     @property
     def lengths(self) -> Array:
@@ -152,10 +154,13 @@ class LexicalIndex:
     def _find_known(self, forms: Sequence[str]) -> list[str]:
         """Return those of many forms that the index has, in their order."""
         keys = np.array([term_key(form) for form in forms], np.uint32)
-        known = np.isin(keys, self._tail_keys.values)
-        if len(self._keys):
-            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-            known |= self._keys[places] == keys
+        if self._tail_vocabulary is None:
+            self._tail_vocabulary = np.unique(self._tail_keys.values)
+        known = np.zeros(len(keys), bool)
+        for vocabulary in (self._keys, self._tail_vocabulary):
+            if len(vocabulary):
+                places = np.minimum(np.searchsorted(vocabulary, keys), len(vocabulary) - 1)
+                known |= vocabulary[places] == keys
         return [form for form, is_known in zip(forms, known.tolist(), strict=True) if is_known]
 
     def _find(self, keys: Iterable[Sequence[int]]) -> dict[int, tuple[Array, Array]]:
@@ -198,6 +203,7 @@ class LexicalIndex:
         self._sorted = len(self)
         self._tail_keys, self._tail_docs = GrowingArray(np.uint32), GrowingArray(np.int32)
         self._tail_counts = GrowingArray(np.uint16)
+        self._tail_vocabulary = None
 
     def _set_starts(self, keys: Array, sizes: Array) -> None:
         """Record where the sorted postings of each term start, from their numbers."""
