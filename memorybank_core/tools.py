@@ -32,6 +32,7 @@ from .context.strings import WORDING as CONTEXT_STRINGS
 from .metadata import require_metadata
 from .records import Memory, SearchResult, Turn
 from .search.relevance import select_reinforced
+from .search.superseding import keep_current
 from .validation import require_count, require_relevance
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
@@ -142,6 +143,7 @@ class MemoryTools:
             min_relevance=self._min_relevance,
             where=self._where,
         )
+        results = keep_current(results)
         fitting = self._select_fitting(query, results, user_id)
         best = select_reinforced(result for result, _ in fitting)
         self._bank.reinforce(best, user_id=user_id)

@@ -11,6 +11,7 @@ from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import SearchResult
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.relevance import select_reinforced
+from memorybank_core.search.superseding import keep_current
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
@@ -151,18 +152,10 @@ def compose(
 def _make_pieces(
     results: Sequence[SearchResult], digests: Mapping[str, str | None], language: str
 ) -> list[_Piece]:
-    """Return all pieces, the most important first.
-
-    A memory whose newer statement is there too is omitted, and so is a question without an answer:
-    they cost tokens and mislead the model.
-    """
+    """Return all pieces, the most important first."""
     unique: dict[str, SearchResult] = {}
-    for result in results:
+    for result in keep_current(results):
         unique.setdefault(result.memory.id, result)
-    for result in results:
-        newer = result.superseded_by and result.superseded_by.id
-        if newer in unique or result.parts.answer < 0:
-            unique.pop(result.memory.id, None)
     memories = [
         _Piece("memories", _format_memory(result, language, texts_of(result.memory)), result)
         for result in unique.values()

@@ -41,6 +41,21 @@ def asks_past(query: str) -> bool:
     return _PAST.search(query) is not None
 
 
+def keep_current(results: Sequence[SearchResult]) -> list[SearchResult]:
+    """Return the results that belong into a prompt.
+
+    A statement whose newer one is there too is left out, and so is a question that was not
+    answered: they cost tokens and mislead a model.
+    """
+    ids = {result.memory.id for result in results}
+    return [
+        result
+        for result in results
+        if result.parts.answer >= 0
+        and (result.superseded_by is None or result.superseded_by.id not in ids)
+    ]
+
+
 def order_changes(
     results: Sequence[SearchResult], similarity: Array, query: str
 ) -> list[SearchResult]:
