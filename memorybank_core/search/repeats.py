@@ -60,7 +60,8 @@ def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[Search
         query: The query. If it is about what was asked before, nothing moves.
 
     Returns:
-        The results in their new order. The part `answer` of those that moved is negative.
+        The results in their new order. The part `answer` of those that moved is negative, and
+        their relevance 0.
     """
     if _ABOUT_ASKING.search(query):
         return list(results)
@@ -70,7 +71,8 @@ def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[Search
     pairs = list(zip(results, unanswered, strict=True))
     kept = [result for result, is_lowered in pairs if not is_lowered]
     penalty = kept[-1].score - results[0].score - 1.0
-    return kept + [add_part(result, "answer", penalty) for result, lowered in pairs if lowered]
+    lowered = [add_part(result, "answer", penalty) for result, is_lowered in pairs if is_lowered]
+    return kept + [replace(result, relevance=0.0) for result in lowered]
 
 
 def merge_repeats(results: Sequence[SearchResult]) -> list[SearchResult]:
@@ -165,6 +167,7 @@ def _merge(group: Sequence[SearchResult]) -> SearchResult:
     gain = group[0].score - newest.score
     return replace(
         add_part(newest, "change", gain) if gain else newest,
+        relevance=max(result.relevance for result in group),
         times=sum(result.times for result in group),
         last_said=newest.last_said,
     )

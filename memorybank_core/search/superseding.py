@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 
@@ -23,6 +24,8 @@ SIMILAR = 0.25
 """Cosine of two memories, without the mean of the candidates, from which they may say the same."""
 _LONGEST = 300
 """Length in characters from which on a turn tells more than a change."""
+_LONGEST_CORRECTED, _SOON = 2_000, timedelta(days=2)
+"""Length of a turn that a correction replaces, if it follows within this time."""
 _PRIOR = 5
 """Number of vectors of mean zero that count besides the candidates': few say little of a mean."""
 _BEST = 15
@@ -125,15 +128,19 @@ def _replaces(older: Memory, newer: Memory, only_corrections: bool) -> bool:
         return False
     if older.turn.user_name != newer.turn.user_name:
         return False
-    first, second = _read(older), _read(newer)
-    if first is None or second is None or (only_corrections and not second.corrects):
+    second = _read(newer, _LONGEST)
+    if second is None or (only_corrections and not second.corrects):
+        return False
+    is_soon = newer.created_at - older.created_at <= _SOON
+    first = _read(older, _LONGEST_CORRECTED if second.corrects and is_soon else _LONGEST)
+    if first is None:
         return False
     return replaces(first, second)
 
 
-def _read(memory: Memory) -> Statement | None:
+def _read(memory: Memory, longest: int) -> Statement | None:
     text = memory.turn.query if memory.turn else ""
-    return read_statement(text) if 0 < len(text) <= _LONGEST else None
+    return read_statement(text) if 0 < len(text) <= longest else None
 
 
 def _follow(newer: dict[int, int], row: int) -> int:
@@ -149,7 +156,9 @@ def _order_chain(
     """Return the newest result in the place of the best of its chain, then the older ones."""
     score, memory = results[best].score, results[newest].memory
     mark = SupersededBy(memory.id, memory.day)
-    ordered = [add_part(results[newest], "change", score - results[newest].score)]
+    lifted = add_part(results[newest], "change", score - results[newest].score)
+    relevance = max(results[row].relevance for row in (newest, *olders))
+    ordered = [replace(lifted, relevance=relevance)]
     for row in olders:
         lowered = add_part(results[row], "change", score - results[row].score)
         ordered.append(replace(lowered, superseded_by=mark))

@@ -108,6 +108,18 @@ def test_of_several_changes_the_last_one_counts(bank):
     assert (marks["a"], marks["b"], marks["c"], marks["asked"]) == ("c", "c", None, None)
 
 
+def test_a_correction_soon_after_replaces_a_detail_of_a_long_turn(bank):
+    story = "I spent the morning in the cellar with the gravel bike. " * 7
+    bank.add(
+        [Turn(f"{story}The seat clamp takes 8 newton metres.", "", FIRST, id="old")], user_id=USER
+    )
+    fix = "Wait, no, I misread it: the seat clamp takes 5 newton metres, not 8."
+    bank.add([Turn(fix, "", FIRST + DAY / 24, id="new")], user_id=USER)
+    results = bank.search("How much does the seat clamp take?", user_id=USER, k=2)
+    assert [result.memory.id for result in results] == ["new", "old"]
+    assert results[0].relevance == max(result.relevance for result in results)
+
+
 def test_an_older_statement_is_current_again_when_the_newer_one_is_deleted(bank):
     bank.add([Turn("My locker code is 4711.", "", FIRST, id="old")], user_id=USER)
     bank.add([Turn("My locker code is 9024.", "", FIRST + DAY, id="new")], user_id=USER)
