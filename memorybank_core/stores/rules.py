@@ -130,21 +130,21 @@ def utterance_count(query: str, response: str) -> int:
 
 
 def named_speaker(terms: Iterable[str], speakers: Iterable[str]) -> str | None:
-    """Return the speaker that these query terms, in their order, are about; None if there is none.
+    """Return the speaker whom these query terms, in their order, are about, or None.
 
-    Of two speakers that are named, it is the first ("What did Ann tell Bob?"), unless their names
-    are adjacent ("Ann and Bob"): then it is none.
+    Of two speakers that are named, it is the first ("What did Ann tell Bob?"). If their names are
+    adjacent ("Ann and Bob"), the query is about neither.
     """
     places = {term: place for place, term in reversed(list(enumerate(terms)))}
     named = [
-        (min(found), max(found), name)
+        (min(positions), max(positions), name)
         for name in speakers
-        if (found := [places.get(part, -1) for part in tokenize(name)]) and min(found) >= 0
+        if (positions := [places.get(part, -1) for part in tokenize(name)]) and min(positions) >= 0
     ]
     if not named:
         return None
-    (_, end, name), *others = sorted(named)
-    return None if any(start <= end + 1 for start, _, _ in others) else name
+    (_, end, name), *later = sorted(named)
+    return None if any(start <= end + 1 for start, _, _ in later) else name
 
 
 def named_span_lengths(days: Array, spans: Sequence[DayRange]) -> Array:

@@ -97,7 +97,9 @@ def test_times_at_the_ends_of_the_calendar(tmp_path):
     with open_bank(tmp_path / "utc.db") as bank:
         bank.add([Turn("the end", at=at) for at in ends], **ADA)
         assert [memory.created_at for memory in bank.timeline(**ADA)] == ends
-        assert len(bank.search("the end", **ADA)) == 2
+        [result] = bank.search("the end", **ADA)
+        assert (result.times, result.last_said) == (2, ends[1])
+        assert len(bank.search("the end", **ADA, history=True)) == 2
     options = {"embedder": HashingEmbedder(), "timezone": "Asia/Shanghai"}
     with (
         MemoryBank.open(tmp_path / "zone.db", **options) as bank,

@@ -1,9 +1,9 @@
-"""Centring: cosines without the direction that the vectors of one script share.
+"""Mean vector of each script, without which cosines compare topics rather than languages.
 
 Embedders give all texts of one language a common direction, and texts of another language another
 one, so that plain cosines compare languages more than topics. Subtracting the mean vector of each
 language leaves the topics (Libovický et al. 2020, "On the Language Neutrality of Pre-trained
-Multilingual Representations"). Languages are told apart by their scripts.
+Multilingual Representations"). The script of a text stands for its language.
 """
 
 from __future__ import annotations
