@@ -134,6 +134,10 @@ def _find_scripts(text: str) -> int:
     letters, latin, han = (
         sum(map(len, pattern.findall(text))) for pattern in (_LETTERS, _LATIN_LETTERS, _HAN_LETTERS)
     )
-    words = (latin / 4, han, (letters - latin - han) / 3)  # about, so that a name does not count as a second script
+    words = (
+        latin / 4,
+        han,
+        (letters - latin - han) / 3,
+    )  # about, so that a name does not count as a second script
     counts = zip(SCRIPTS, words, strict=True)
     return sum(flag for flag, count in counts if count and 5 * count >= sum(words))

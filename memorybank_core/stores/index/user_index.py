@@ -20,9 +20,9 @@ from memorybank_core.stores.rules import candidates_per_signal, named_span_lengt
 from .arrays import GrowingArray, largest_of_groups
 from .batch import IndexBatch, StateBatch, recode
 from .bm25 import LexicalIndex
-from .script_means import ScriptMeans, script_groups
 from .conversations import ConversationOrder
 from .metadata_index import MetadataIndex
+from .script_means import ScriptMeans, script_groups
 from .vectors import Products, VectorIndex, inner_products
 
 COLUMNS = {
