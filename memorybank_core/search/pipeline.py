@@ -26,6 +26,7 @@ from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
 from .reranking import RERANKED, fetch_preceding, rerank
+from .small_talk import is_small_talk
 from .superseding import asks_past, compare_results, order_changes
 
 MAX_CANDIDATES, MIN_CANDIDATES = 50, 20
@@ -82,8 +83,7 @@ def search_memories(
         reranker = None
     whole = without_surrogates(query)
     query = "\n".join(select_windows(whole))
-    relevance = estimate_relevance(query)
-    if relevance < min_relevance:
+    if min_relevance > 0.0 and is_small_talk(query):
         return []
     question = read_question(query, today, lambda: store.span(user_id), date_order)
     probe = Probe(
@@ -102,13 +102,14 @@ def search_memories(
     ranking = rank(question, candidates, retention, depth, weights)
     keys = candidates.key[ranking.rows].tolist()
     memories = store.fetch(user_id, keys)
+    relevance = estimate_relevance(query, question, candidates, ranking)
     results = _to_results(ranking, candidates, retention, relevance, memories)
     if reranker is not None:
         preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
         results = rerank(reranker, query, results, preceding, weights.reranker)
     if not history:
         results = _revise(results, query, candidates, memories)
-    return results[:k]
+    return [result for result in results if result.relevance >= min_relevance][:k]
 
 
 def _compute_retention(candidates: Candidates, law: ForgettingLaw, now: datetime) -> Array:
@@ -121,7 +122,7 @@ def _to_results(
     ranking: Ranking,
     candidates: Candidates,
     retention: Array,
-    relevance: float,
+    relevance: Sequence[float],
     memories: Mapping[int, Memory],
 ) -> list[SearchResult]:
     """Return the results of a ranking, without memories deleted since."""
@@ -133,10 +134,12 @@ def _to_results(
             parts=parts,
             cosine=float(candidates.similarity[row]),
             retention=float(retention[row]),
-            relevance=relevance,
+            relevance=chance,
             last_said=memories[key].created_at,
         )
-        for key, row, parts in zip(keys, ranking.rows, ranking.parts, strict=True)
+        for key, row, parts, chance in zip(
+            keys, ranking.rows, ranking.parts, relevance, strict=True
+        )
         if key in memories
     ]
 

@@ -173,6 +173,14 @@ def rank(
     return Ranking(rows=order.tolist(), parts=parts)
 
 
+def weigh_terms(candidates: Candidates) -> Array:
+    """Return the weight of each term of the query: its idf in this user's memories."""
+    frequencies = candidates.frequencies
+    idf = np.log1p((candidates.memories - frequencies + 0.5) / (frequencies + 0.5))
+    weights: Array = idf * np.array([term.weight for term in candidates.terms])
+    return weights
+
+
 def _best(score: Array, candidates: Candidates, k: int) -> Array:
     """Return the k best rows in order."""
     rows = np.arange(len(score))
@@ -207,9 +215,7 @@ def _lexical_score(
     weights: Weights,
 ) -> Array:
     """Return the standardised lexical score of each row."""
-    frequencies = candidates.frequencies
-    idf = np.log1p((candidates.memories - frequencies + 0.5) / (frequencies + 0.5))
-    idf *= [term.weight for term in candidates.terms]
+    idf = weigh_terms(candidates)
     counts, length = _window_counts(candidates, neighbours)
     mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length

@@ -80,6 +80,22 @@ def test_a_question_recalls_its_answer(bank, text):
     assert "cello" in context.text or "大提琴" in context.text
 
 
+def test_relevance_is_a_chance_and_falls_with_the_score(bank):
+    results = bank.search("Which instrument does Nora play?", user_id=USER)
+    chances = [result.relevance for result in results]
+    assert all(0.0 < chance < 1.0 for chance in chances)
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > 2 * chances[1]
+
+
+def test_results_below_the_minimum_are_left_out(bank):
+    question = "Which instrument does Nora play?"
+    results = bank.search(question, user_id=USER, now=MONDAY)
+    middle = results[1].relevance
+    found = bank.search(question, user_id=USER, now=MONDAY, min_relevance=middle)
+    assert found == [result for result in results if result.relevance >= middle]
+
+
 def test_a_minimum_of_0_leaves_nothing_out(bank):
     results = bank.search("Hello!", user_id=USER, min_relevance=0)
     assert len(results) == 4
