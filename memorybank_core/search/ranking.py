@@ -254,7 +254,7 @@ def _date_bonus(named: Array, weights: Weights) -> Array:
 
 def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weights) -> Array:
     """Return the bonus of each row for what its text has, of any topic."""
-    bonus = weights.length * candidates.length / (candidates.length + weights.half_length)
+    bonus: Array = weights.length * candidates.length / (candidates.length + weights.half_length)
     for flag, weight in (
         (TELLS_TIME, weights.time + weights.when * question.asks_when),
         (HAS_NUMBER, weights.number * question.asks_number),
@@ -262,8 +262,7 @@ def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weig
     ):
         if weight:
             bonus += weight * (candidates.flags & flag > 0)
-    result: Array = bonus
-    return result
+    return bonus
 
 
 def _find_neighbours(candidates: Candidates, reach: int) -> _Neighbours:
