@@ -49,11 +49,9 @@ from .reports import (
     SummarizeReport,
 )
 from .rerankers import resolve_reranker
-from .search.dates import DayRange, choose_date_order, find_named_days
-from .search.long_queries import select_windows
+from .search.dates import DayRange, choose_date_order
 from .search.pipeline import search_memories
 from .search.ranking import Weights
-from .search.small_talk import is_small_talk
 from .validation import (
     build_filter,
     collect_ids,
@@ -439,16 +437,29 @@ class MemoryBank:
         require_max_tokens(max_tokens)
         k = memories_within(max_tokens) if k is None else k
         require_count(k)
+        moment, filter = require_moment(now), Filter(where=require_where(where))
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
         if query is not None:
-            now = require_moment(now)
-            options: dict[str, Any] = {"now": now, "where": where, "min_relevance": min_relevance}
-            results = self.search(query, user_id=user_id, k=k + len(without), **options)
-            filter = Filter(where=require_where(where))
-            missing = self._find_missing_days(query, user_id, results, now, filter)
+            results = self.search(
+                query,
+                user_id=user_id,
+                k=k + len(without),
+                now=moment,
+                min_relevance=min_relevance,
+                where=where,
+            )
+            missing = find_missing_days(
+                self.store,
+                query,
+                results,
+                user_id=user_id,
+                today=self.day_of(moment),
+                date_order=self.date_order,
+                filter=filter,
+            )
             results = [result for result in results if result.memory.id not in without][:k]
-        digests = [] if require_where(where) else self.store.digests(user_id, days=False)
+        digests = [] if filter.where else self.store.digests(user_id, days=False)
         overall = {type(item): item.text for item in digests}
         return compose(
             results,
@@ -460,27 +471,6 @@ class MemoryBank:
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),
         )
-
-    def _find_missing_days(
-        self,
-        query: str,
-        user_id: str,
-        results: Sequence[SearchResult],
-        now: datetime,
-        filter: Filter,
-    ) -> Sequence[DayRange]:
-        """Return the days that `query` asks about and that have no memory."""
-        query = "\n".join(select_windows(query))
-        if is_small_talk(query):  # "How are you today?"
-            return ()
-        today = self.day_of(now)
-        named = find_named_days(
-            query,
-            today=today,
-            span=lambda: self.store.span(user_id),
-            date_order=self.date_order,
-        )
-        return find_missing_days(self.store, user_id, named, results, today=today, filter=filter)
 
     # Digest
 

@@ -23,7 +23,8 @@ _TERMS = (
     rf"v\d+(?:\.\d+)+|{_WORD}|[{IDEOGRAPHIC}]+|[{SYLLABIC}]+|\d+[a-z]+\d[a-z\d]*|{NUMBER}"
     r"|(?<!\w)\.net\b"
 )
-_ADDRESS = r"(?:https?|ftp)://[!-~]+|www\.[!-~]+|[a-z\d._%+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+"
+# The part before @ has at most 64 characters (RFC 5321), so that no text takes quadratic time.
+_ADDRESS = r"(?:https?|ftp)://[!-~]+|www\.[!-~]+|[a-z\d._%+-]{1,64}@[a-z\d-]+(?:\.[a-z\d-]+)+"
 _RUN = re.compile(_TERMS)
 _RUN_OR_ADDRESS = re.compile(f"{_ADDRESS}|{_TERMS}")
 _SCHEME = re.compile(r"[a-z]+://(?:www\.)?|www\.")

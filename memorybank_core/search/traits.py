@@ -29,7 +29,7 @@ SCRIPTS = (LATIN, HAN, OTHER_SCRIPT)
 MAX_ASKS = 255
 """The value of `Traits.asks` of a text that only asks."""
 
-_QUESTION = re.compile(r"[^.!?。！？\n]*[?？]+")
+_SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[?？]+|[.!。！\n]+|\Z)")
 _ENDS_ASKING = re.compile(r"[?？][\s\"'”’」』)）]*\Z")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _LETTER = re.compile(r"[A-Za-z]")
@@ -49,7 +49,7 @@ _TIMES = frozenset(
 _CLOCK = re.compile(r"\d{1,2}:\d\d|\d ?[ap]\.?m\b|\b(?:19|20)\d\d\b|\d{1,2}(?:st|nd|rd|th)\b")
 _CHINESE_TIMES = re.compile(
     "[昨今明前后]天|[今明去前]年|[上下这本]个?(?:周|月|星期|礼拜)|周[一二三四五六日末]|星期|礼拜"
-    "|[0-9一二三四五六七八九十]+(?:月|号|日|点|年)|早上|上午|中午|下午|傍晚|晚上|今晚|昨晚"
+    "|[0-9一二三四五六七八九十](?:月|号|日|点|年)|早上|上午|中午|下午|傍晚|晚上|今晚|昨晚"
     "|春天|夏天|秋天|冬天|以前|以后|之前|之后"
 )
 _NUMBERS = frozenset(
@@ -93,7 +93,7 @@ def find_traits(text: str) -> Traits:
     """Return the traits of a text in English, Chinese or both."""
     asks, flags = 0, _find_scripts(text)
     if "?" in text or "？" in text:
-        length = sum(map(len, _QUESTION.findall(text)))
+        length = sum(len(s) for s in _SENTENCE.findall(text) if s.endswith(("?", "？")))
         asks = min(round(MAX_ASKS * length / max(len(text.strip()), 1)), MAX_ASKS)
         flags |= ENDS_ASKING * bool(_ENDS_ASKING.search(text))
     has_digit = bool(_DIGIT.search(text))

@@ -245,6 +245,16 @@ class TestDigest:
         assert (
             "no room for: " in run("context", path, QUESTION, "-u", USER, "--max-tokens", 9).stdout
         )
+        assert run("context", path, "Hello!", "-u", USER).stdout.startswith("<memorybank_context>")
+
+    def test_context_names_memories_of_which_only_passages_fit(self, tmp_path):
+        path = tmp_path / "long.db"
+        text = " ".join(f"Sentence {i} is about the garden." for i in range(200))
+        run("add", path, text, "-u", USER, "--id", "long", "--embedder", "hashing")
+        output = run("context", path, "garden?", "-u", USER, "--max-tokens", 300).stdout
+        assert output.endswith("only passages of: long\n")
+        nothing = run("context", path, "Hello!", "-u", USER).stdout
+        assert nothing == "nothing relevant is remembered\n"
 
 
 class TestForget:

@@ -216,6 +216,24 @@ def test_a_day_whose_memories_are_archived_has_none(tmp_path):
         assert "Nothing is remembered of 4 March 2024." in text
 
 
+def test_a_day_with_memories_of_another_scope_only_has_none(tmp_path):
+    with MemoryBank.open(tmp_path / "b.db", embedder="hashing") as bank:
+        turns = [
+            Turn(text, at=at, metadata={"agent": agent})
+            for text, at, agent in (
+                ("Soup.", MONDAY - DAY, "cook"),
+                ("Bread.", MONDAY, "coder"),
+                ("Salad.", MONDAY, "cook"),
+            )
+        ]
+        bank.add(turns[:2], user_id=USER)
+        options = {"user_id": USER, "now": MONDAY + DAY, "where": {"agent": "cook"}}
+        line = "Nothing is remembered of 4 March 2024."
+        assert line in bank.context("4 March?", **options).text
+        bank.add(turns[2:], user_id=USER)
+        assert line not in bank.context("4 March?", **options).text
+
+
 def test_missing_days_have_a_place_in_a_small_budget():
     day = DayRange(MONDAY.date(), MONDAY.date())
     context = composed(TALK, 400, missing=[day])

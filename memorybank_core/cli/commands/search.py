@@ -26,7 +26,7 @@ from memorybank_core.terminal import (
 )
 
 INDENT = 4  # columns
-_MAX_OMITTED = 5  # maximum number of listed parts that had no room
+_MAX_OMITTED = 5  # maximum number of listed parts that had no room, or too little
 
 
 def search(
@@ -124,11 +124,9 @@ def context(
         print_json(block.to_dict())
         return
     out = console()
-    out.print(clean(block.text) or "nothing is known", soft_wrap=True)
-    if not block.complete:
-        omitted = [clean(name) for name in (*block.digests_left_out, *block.left_out)]
-        left_out = ", ".join(omitted[:_MAX_OMITTED]) + (", …" if omitted[_MAX_OMITTED:] else "")
-        out.print(Text(f"no room for: {left_out}", style="yellow"), soft_wrap=True)
+    out.print(clean(block.text) or "nothing relevant is remembered", soft_wrap=True)
+    _print_ids("only passages of", block.shortened)
+    _print_ids("no room for", (*block.digests_left_out, *block.left_out))
 
 
 def timeline(
@@ -186,6 +184,13 @@ def _print_results(results: Sequence[SearchResult], language: str | None) -> Non
             out.print(Padding(Text(result.why(language), style="dim"), (0, 0, 0, INDENT)))
         if rank < len(results):
             out.print()
+
+
+def _print_ids(label: str, ids: Sequence[str]) -> None:
+    """Print a label and the first of the ids after it; nothing without ids."""
+    if ids:
+        shown = ", ".join([*map(clean, ids[:_MAX_OMITTED]), *("…" for _ in ids[_MAX_OMITTED:][:1])])
+        console().print(Text(f"{label}: {shown}", style="yellow"), soft_wrap=True)
 
 
 def _describe_repetition(result: SearchResult) -> str:
