@@ -437,27 +437,14 @@ class MemoryBank:
         require_max_tokens(max_tokens)
         k = memories_within(max_tokens) if k is None else k
         require_count(k)
-        moment, filter = require_moment(now), Filter(where=require_where(where))
+        now, filter = require_moment(now), Filter(where=require_where(where))
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
         if query is not None:
-            results = self.search(
-                query,
-                user_id=user_id,
-                k=k + len(without),
-                now=moment,
-                min_relevance=min_relevance,
-                where=where,
-            )
-            missing = find_missing_days(
-                self.store,
-                query,
-                results,
-                user_id=user_id,
-                today=self.day_of(moment),
-                date_order=self.date_order,
-                filter=filter,
-            )
+            options: dict[str, Any] = {"now": now, "where": where, "min_relevance": min_relevance}
+            results = self.search(query, user_id=user_id, k=k + len(without), **options)
+            today, order = self.day_of(now), self.date_order
+            missing = find_missing_days(self.store, user_id, query, results, today, order, filter)
             results = [result for result in results if result.memory.id not in without][:k]
         digests = [] if filter.where else self.store.digests(user_id, days=False)
         overall = {type(item): item.text for item in digests}

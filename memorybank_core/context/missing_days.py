@@ -19,10 +19,9 @@ LONGEST = 7
 
 def find_missing_days(
     store: MemoryStore,
+    user_id: str,
     query: str,
     results: Sequence[SearchResult],
-    *,
-    user_id: str,
     today: date,
     date_order: str,
     filter: Filter,
@@ -35,9 +34,9 @@ def find_missing_days(
 
     Args:
         store: The store of the memories.
+        user_id: The user.
         query: The question.
         results: Memories that a search with the same filter returned.
-        user_id: The user.
         today: The calendar day of the question in the user's time zone.
         date_order: "day-first" or "month-first", the reading of 3/4/2025.
         filter: The conditions that memories must satisfy.
