@@ -101,6 +101,14 @@ Timezone = Annotated[
         "--timezone", envvar="MEMORYBANK_TIMEZONE", help="Time zone of the days, an IANA name."
     ),
 ]
+DateOrder = Annotated[
+    str | None,
+    typer.Option(
+        "--date-order",
+        envvar="MEMORYBANK_DATE_ORDER",
+        help="Reading of 3/4/2025: day-first or month-first; by default as usual in the time zone.",
+    ),
+]
 Now = Annotated[
     date | None,
     typer.Option(

@@ -61,6 +61,7 @@ def chat(
         str | None, typer.Option("--user", "-u", help="Your name; by default the app asks for it.")
     ] = None,
     timezone: options.Timezone = "UTC",
+    date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
     patience: Annotated[
@@ -76,7 +77,8 @@ def chat(
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
     bank_options = {
-        "language": language, "timezone": timezone, "embedder": embedder, "reranker": reranker
+        "language": language, "timezone": timezone, "date_order": date_order,
+        "embedder": embedder, "reranker": reranker,
     }  # fmt: skip
     with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
         talk(memory_bank, model, user=user, patience=patience)
@@ -102,6 +104,7 @@ def web(
         ),
     ] = None,
     timezone: options.Timezone = "UTC",
+    date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
 ) -> None:
@@ -113,7 +116,8 @@ def web(
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
     bank_options = {
-        "language": language, "timezone": timezone, "embedder": embedder, "reranker": reranker
+        "language": language, "timezone": timezone, "date_order": date_order,
+        "embedder": embedder, "reranker": reranker,
     }  # fmt: skip
     with open_bank_and_model(bank, llm, model_options, bank_options) as (memory_bank, model):
         from .models import budget

@@ -85,6 +85,18 @@ class TestTurns:
         assert (memory["id"], memory["session"]) == (receipt["ids"][0], "s")
         assert memory["created_at"] == "2024-03-09T04:00:00+00:00"  # noon in Shanghai
 
+    def test_the_order_of_a_numeric_date_is_an_option(self, tmp_path):
+        path, options = tmp_path / "new.db", ("-u", "u", "--embedder", "hashing")
+        for day, words in [("2024-03-04", "Tea at work."), ("2024-04-03", "Tea at home.")]:
+            run("add", path, words, "--at", day, *options)
+        question = ("search", path, "Tea on 3/4/2024?", *options, "--now", "2024-05-01")
+        first = {
+            order: read(*question, "--date-order", order)["results"][0]["memory"]["text"]
+            for order in ("day-first", "month-first")
+        }
+        assert first == {"day-first": "Tea at home.", "month-first": "Tea at work."}
+        assert "date_order must be" in failure(*question, "--date-order", "year-first")
+
     def test_metadata_are_added_and_selected_by(self, tmp_path):
         path, options = tmp_path / "new.db", ("-u", "u", "--at", "2024-03-09")
         run("add", path, "Tea at work.", *options, "--embedder", "hashing", "--metadata",

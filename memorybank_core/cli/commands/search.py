@@ -53,6 +53,7 @@ def search(
     language: options.Language = "en",
     law: options.LawName = None,
     timezone: options.Timezone = "UTC",
+    date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
     as_json: options.AsJson = False,
@@ -63,8 +64,8 @@ def search(
         "where": options.merge(where), "history": history,
     }  # fmt: skip
     settings: dict[str, Any] = {
-        "language": language, "law": law, "timezone": timezone, "embedder": embedder,
-        "reranker": reranker,
+        "language": language, "law": law, "timezone": timezone, "date_order": date_order,
+        "embedder": embedder, "reranker": reranker,
     }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
@@ -100,14 +101,15 @@ def context(
     law: options.LawName = None,
     language: options.Language = "en",
     timezone: options.Timezone = "UTC",
+    date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the context for a prompt: portrait, summary and relevant memories."""
     settings: dict[str, Any] = {
-        "language": language, "law": law, "timezone": timezone, "embedder": embedder,
-        "reranker": reranker,
+        "language": language, "law": law, "timezone": timezone, "date_order": date_order,
+        "embedder": embedder, "reranker": reranker,
     }  # fmt: skip
     with open_existing(path, user=user, embeds=True, **settings) as bank:
         moment = resolve_moment(now, bank)
