@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core import exceptions
-from langchain_core.cross_encoders import BaseCrossEncoder
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
@@ -31,6 +30,11 @@ from memorybank_core.protocols import Array
 from memorybank_core.rerankers.foreign import ForeignReranker, scores_of_order
 
 from .messages import extract_text
+
+try:
+    from langchain_core.cross_encoders import BaseCrossEncoder
+except ModuleNotFoundError:  # langchain-core 1.0 lacks it
+    from langchain_classic.retrievers.document_compressors.cross_encoder import BaseCrossEncoder
 
 _ROW = "memorybank_row"
 """Metadata key of a document's position in the list that a compressor is given."""

@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("langchain_core", reason="langchain is not installed")
 
 from langchain_core import exceptions
-from langchain_core.cross_encoders import BaseCrossEncoder
 from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.language_models import (
@@ -36,7 +35,13 @@ from memorybank_core import (
     RerankerError,
     Turn,
 )
-from memorybank_langchain.bridges import MemoryBankEmbeddings, as_embedder, as_llm, as_reranker
+from memorybank_langchain.bridges import (
+    BaseCrossEncoder,
+    MemoryBankEmbeddings,
+    as_embedder,
+    as_llm,
+    as_reranker,
+)
 
 unit_tests = pytest.importorskip(
     "langchain_tests.unit_tests", reason="langchain-tests is not installed"
