@@ -51,13 +51,14 @@ class Turn:
     metadata: Mapping[str, Any] = NO_METADATA
 
     def __post_init__(self) -> None:
-        for name in ("query", "response"):
-            if not isinstance(getattr(self, name), str):
-                kind = type(getattr(self, name)).__name__
+        for name, text in (("query", self.query), ("response", self.response)):
+            if not isinstance(text, str):
+                kind = type(text).__name__
                 raise InvalidInputError(f"Turn.{name} must be a string, not {kind}")
-        for name in ("id", "session", "user_name", "companion_name"):
-            value = getattr(self, name)
+        names = self.id, self.session, self.user_name, self.companion_name
+        for value in names:
             if value is not None and (not isinstance(value, str) or not value):
+                name = ("id", "session", "user_name", "companion_name")[names.index(value)]
                 raise InvalidInputError(f"Turn.{name} must be a non-empty string or None")
         if not self.query.strip() and not self.response.strip():
             raise InvalidInputError("a Turn needs a query or a response; both are empty")
@@ -69,8 +70,12 @@ class Turn:
     @property
     def text(self) -> str:
         """The exchange as it is embedded and searched: one line per speaker."""
-        lines = ((self.user_name, self.query), (self.companion_name, self.response))
-        return "\n".join(f"{name}: {text}" if name else text for name, text in lines if text)
+        query, response = self.query, self.response
+        if query and self.user_name:
+            query = f"{self.user_name}: {query}"
+        if response and self.companion_name:
+            response = f"{self.companion_name}: {response}"
+        return f"{query}\n{response}" if query and response else query or response
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

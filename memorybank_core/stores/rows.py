@@ -21,6 +21,7 @@ CONTENT_COLUMNS = (
 MEMORY_COLUMNS = f"{CONTENT_COLUMNS}, strength, recalls, last_recalled_at, archived_at, pinned"
 """The columns of a memory."""
 _METADATA = CONTENT_COLUMNS.split(", ").index("metadata")
+_CONTENT = len(CONTENT_COLUMNS.split(", "))
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -34,7 +35,7 @@ def to_micros(moment: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """Return the time of microseconds since 1970 (inverts `to_micros`)."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return _EPOCH + timedelta(0, 0, micros)
 
 
 def from_memory(memory: Memory) -> Row:
@@ -61,8 +62,8 @@ def from_memory(memory: Memory) -> Row:
 
 def to_memory(user_id: str, row: Row) -> Memory:
     """Return the memory of a row of `MEMORY_COLUMNS`."""
-    (id, kind, session, day, created, query, response, user, companion, metadata, *state) = row
-    strength, recalls, recalled, archived, pinned = state
+    id, kind, session, day, created, query, response, user, companion, metadata = row[:_CONTENT]
+    strength, recalls, recalled, archived, pinned = row[_CONTENT:]
     created_at = from_micros(created)
     turn = None
     if kind == "turn":

@@ -34,11 +34,23 @@ class ScriptMeans:
     def __init__(self, dimension: int) -> None:
         self._sums = np.zeros((_GROUPS, dimension))
         self._counts = np.zeros(_GROUPS, np.int64)
+        self._means: dict[int, Array] = {}  # those that were needed since the last change
 
     @property
     def nbytes(self) -> int:
         """Size of the arrays in bytes."""
-        return self._sums.nbytes + self._counts.nbytes
+        return 2 * self._sums.nbytes + self._counts.nbytes  # with the means, at most
+
+    @property
+    def groups(self) -> list[int]:
+        """The groups that have memories."""
+        return [group for group, count in enumerate(self._counts.tolist()) if count]
+
+    @property
+    def scripts(self) -> list[int]:
+        """The flags of the scripts that memories are written in."""
+        used = self.groups
+        return [script for script in SCRIPTS if any(g * SCRIPTS[0] & script for g in used)]
 
     def add(self, vectors: Matrix, windows: Array | None, flags: Array) -> None:
         """Count memories in.
@@ -59,6 +71,7 @@ class ScriptMeans:
             starts = np.cumsum(windows) - windows
             sums = np.add.reduceat(vectors, starts, axis=0, dtype=np.float64)
             vectors = (sums / windows[:, None]).astype(np.float32)
+        self._means.clear()
         groups = script_groups(flags)
         for group in np.unique(groups):  # sums of float32 in float64: any order gives the same
             rows = groups == group
@@ -72,7 +85,7 @@ class ScriptMeans:
             query: The query's vector.
             scripts: The scripts that it is written in, as flags.
         """
-        centred = query - self._mean(int(script_groups(np.array(scripts))))
+        centred = query - self._mean((scripts & sum(SCRIPTS)) // SCRIPTS[0])
         length = float(np.linalg.norm(centred))
         return (centred / length if length else centred).astype(np.float32)
 
@@ -85,10 +98,10 @@ class ScriptMeans:
             query: The query from `centre`.
         """
         cosines = inner_products(vectors, query).astype(np.float64)
-        for group in np.unique(groups):
-            mean = self._mean(int(group))
-            of_group = groups == group
-            rows = vectors if of_group.all() else vectors[of_group]
+        present = self.groups
+        for group in present:
+            of_group = slice(None) if len(present) == 1 else (groups == group).nonzero()[0]
+            rows, mean = vectors[of_group], self._mean(group)
             along = inner_products(rows, mean.astype(np.float32)).astype(np.float64)
             lengths = np.sqrt(np.maximum(1.0 - 2.0 * along + mean @ mean, 1e-6))
             cosines[of_group] = (cosines[of_group] - query @ mean) / lengths
@@ -96,6 +109,10 @@ class ScriptMeans:
 
     def _mean(self, group: int) -> Array:
         """Return the mean of a group; with few memories near the user's, and that near zero."""
+        known = self._means.get(group)
+        if known is not None:
+            return known
         mean = self._sums.sum(axis=0) / (int(self._counts.sum()) + _PRIOR)
         result: Array = (self._sums[group] + _PRIOR * mean) / (self._counts[group] + _PRIOR)
+        self._means[group] = result
         return result

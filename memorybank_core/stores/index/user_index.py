@@ -171,30 +171,32 @@ class UserIndex:
             pooled[lexical.best(size, mask)] = True
             pooled[self._find_nearest(products, size, mask)] = True
         chosen = self._add_neighbours(pooled, probe.reach, allowed)
+        is_pooled = pooled.take(chosen)
         speaker = self._find_named_speaker(probe.terms)
         windows, counts = self._windows(chosen)
         matrix = self._vectors.take(windows)
         similarity, best = largest_of_groups(inner_products(matrix, probe.vector), counts)
-        groups = script_groups(self._values("flags")[self._owner.values[windows]])
+        flags = self._values("flags").take(chosen)
+        groups = script_groups(flags if counts is None else np.repeat(flags, counts))
         cosines = self._means.cosines(matrix, groups, centred)
         return Candidates(
-            key=self._values("key")[chosen],
+            key=self._values("key").take(chosen),
             similarity=similarity,
             centred=largest_of_groups(cosines, counts)[0],
             lexical=lexical.scores(chosen),
             counts=lexical.counts(chosen),
-            length=self._lexical.lengths[chosen].astype(np.float64),
-            pooled=pooled[chosen],
-            named=named_span_lengths(self._values("day")[chosen], probe.days),
-            spoken=self._values("speaker")[chosen] == speaker,
-            session=self._values("session")[chosen].astype(np.int64),
+            length=self._lexical.lengths.take(chosen).astype(np.float64),
+            pooled=is_pooled,
+            named=named_span_lengths(self._values("day").take(chosen), probe.days),
+            spoken=self._values("speaker").take(chosen) == speaker,
+            session=self._values("session").take(chosen).astype(np.int64),
             place=self._conversations.places(chosen).astype(np.int64),
-            created=self._values("created")[chosen],
-            refreshed=self._values("refreshed")[chosen],
-            strength=self._values("strength")[chosen],
-            asks=self._values("asks")[chosen],
-            flags=self._values("flags")[chosen],
-            vectors=matrix.take(best[pooled[chosen]], 0),
+            created=self._values("created").take(chosen),
+            refreshed=self._values("refreshed").take(chosen),
+            strength=self._values("strength").take(chosen),
+            asks=self._values("asks").take(chosen),
+            flags=flags,
+            vectors=matrix.take(best[is_pooled], 0),
             terms=lexical.groups,
             frequencies=lexical.frequencies,
             memories=len(self),
@@ -225,6 +227,8 @@ class UserIndex:
         Embedders separate languages more than topics: without this, a query would hardly find a
         memory in another language.
         """
+        if len(self._means.scripts) < 2:
+            return []
         flags = self._values("flags")
         if allowed is not None:
             flags = flags * allowed
