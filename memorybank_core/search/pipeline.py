@@ -108,7 +108,12 @@ def search_memories(
         preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
         results = rerank(reranker, query, results, preceding, weights.reranker)
     if not history:
-        results = _revise(results, query, candidates, memories)
+        row_of_id = {
+            memories[key].id: row
+            for key, row in zip(keys, ranking.rows, strict=True)
+            if key in memories
+        }
+        results = _revise(results, query, candidates, row_of_id)
     return [result for result in results if result.relevance >= min_relevance][:k]
 
 
@@ -126,21 +131,20 @@ def _to_results(
     memories: Mapping[int, Memory],
 ) -> list[SearchResult]:
     """Return the results of a ranking, without memories deleted since."""
-    keys = candidates.key[ranking.rows].tolist()
+    columns = (candidates.key, candidates.similarity, retention)
+    rows = zip(*(column[ranking.rows].tolist() for column in columns), strict=True)
     return [
         SearchResult(
-            memory=memories[key],
+            memory=memory,
             score=parts.total,
             parts=parts,
-            cosine=float(candidates.similarity[row]),
-            retention=float(retention[row]),
+            cosine=cosine,
+            retention=kept,
             relevance=chance,
-            last_said=memories[key].created_at,
+            last_said=memory.created_at,
         )
-        for key, row, parts, chance in zip(
-            keys, ranking.rows, ranking.parts, relevance, strict=True
-        )
-        if key in memories
+        for (key, cosine, kept), parts, chance in zip(rows, ranking.parts, relevance, strict=True)
+        if (memory := memories.get(key))
     ]
 
 
@@ -148,7 +152,7 @@ def _revise(
     results: Sequence[SearchResult],
     query: str,
     candidates: Candidates,
-    memories: Mapping[int, Memory],
+    row_of_id: Mapping[str, int],
 ) -> list[SearchResult]:
     """Return the results without repetition, what is current and informative first.
 
@@ -156,12 +160,10 @@ def _revise(
         results: The results, best first.
         query: The query.
         candidates: The candidates.
-        memories: The memories of the results by key.
+        row_of_id: The row of each memory.
     """
     revised = merge_repeats(lower_unanswered(results, query))
     if asks_past(query):
         return revised
-    row_of_key = dict(zip(candidates.key.tolist(), range(len(candidates.key)), strict=True))
-    rows = {memory.id: row_of_key[key] for key, memory in memories.items()}
-    chosen = [rows[result.memory.id] for result in revised]
+    chosen = [row_of_id[result.memory.id] for result in revised]
     return order_changes(revised, compare_results(candidates, chosen), query)

@@ -271,17 +271,14 @@ def _find_neighbours(candidates: Candidates, reach: int) -> _Neighbours:
     session, place = candidates.session[order], candidates.place[order]
     first = int(session.searchsorted(0))  # event summaries have no neighbours
     order, session, place = order[first:], session[first:], place[first:]
-    pairs: list[tuple[Array, Array, Array, Array]] = []
     # Those within reach of a row are among the `reach` rows that follow it in this order.
-    for step in range(1, min(reach + 1, len(order))):
-        distance = place[step:] - place[:-step]
-        near = np.flatnonzero((session[step:] == session[:-step]) & (distance <= reach))
-        adjacent = np.full(len(near), step == 1)
-        pairs.append((order[near], order[near + step], distance[near], adjacent))
-    if not pairs:
-        nothing = np.zeros(0, np.int64)
-        return _Neighbours(nothing, nothing, nothing, nothing.astype(bool))
-    return _Neighbours(*map(np.concatenate, zip(*pairs, strict=True)))
+    following = np.arange(len(order)) + np.arange(1, reach + 1)[:, None]
+    distances = place.take(following, mode="clip") - place
+    near = (session.take(following, mode="clip") == session) & (distances <= reach)
+    near &= following < len(order)
+    step, row = near.nonzero()
+    later = order.take(row + step + 1)
+    return _Neighbours(order.take(row), later, distances[step, row], step == 0)
 
 
 def _neighbour_share(

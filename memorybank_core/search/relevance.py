@@ -50,20 +50,16 @@ def relevance_features(question: QueryProfile, candidates: Candidates, ranking: 
     rows, parts = ranking.rows, ranking.parts
     idf = weigh_terms(candidates)
     total = float(idf.sum()) or 1.0
-    scores = np.array([part.total for part in parts])
-    size = len(rows)
-    lead = float(scores[0] - scores[1]) if size > 1 else 0.0
-    return np.column_stack(
-        (
-            np.ones(size),
-            candidates.centred[rows],
-            (candidates.counts[rows] > 0) @ idf / total,
-            scores - scores[0] if size else scores,
-            np.full(size, lead),
-            [part.date > 0 for part in parts],
-            candidates.asks[rows] / MAX_ASKS,
-        )
-    ).astype(np.float64)
+    features = np.ones((len(rows), len(FEATURES)))
+    if rows:
+        scores = np.array([part.total for part in parts])
+        features[:, 1] = candidates.centred[rows]
+        features[:, 2] = (candidates.counts[rows] > 0) @ idf / total
+        features[:, 3] = scores - scores[0]
+        features[:, 4] = scores[0] - scores[1] if len(rows) > 1 else 0.0
+        features[:, 5] = [part.date > 0 for part in parts]
+        features[:, 6] = candidates.asks[rows] / MAX_ASKS
+    return features
 
 
 def estimate_relevance(
