@@ -219,8 +219,8 @@ def _lexical_score(
     counts, length = _window_counts(candidates, neighbours)
     mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length
-    score = _standardise((counts * (K1 + 1) / (counts + norms[:, None])) @ idf, candidates.pooled)
-    covered = (candidates.counts[candidates.pooled] > 0) @ idf
+    score = _standardise((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
+    covered = (candidates.counts[candidates.pooled] > 0).astype(float) @ idf
     share = float(covered.max(initial=0.0)) / (float(idf.sum()) or 1.0)
     score *= share**weights.coverage
     if weights.saturation:
@@ -233,13 +233,15 @@ def _lexical_score(
 
 def _window_counts(candidates: Candidates, neighbours: _Neighbours) -> tuple[Array, Array]:
     """Return counts (n, g) and lengths (n,), each with shares of those of the neighbours."""
-    own = np.column_stack((candidates.counts, candidates.length)).astype(np.float64)
+    own = np.empty((len(candidates.length), candidates.counts.shape[1] + 1))
+    own[:, :-1], own[:, -1] = candidates.counts, candidates.length
     total = own.copy()
     for distance, before, after in _WINDOW:
-        pairs = neighbours.distance == distance  # at most one before and one after each row
-        earlier, later = neighbours.earlier[pairs], neighbours.later[pairs]
-        total[later] += before * own[earlier]
-        total[earlier] += after * own[later]
+        pairs = (neighbours.distance == distance).nonzero()[0]
+        earlier, later = neighbours.earlier.take(pairs), neighbours.later.take(pairs)
+        # Each row has at most one neighbour before it and one after it at this distance.
+        total[later] += before * own.take(earlier, 0)
+        total[earlier] += after * own.take(later, 0)
     return total[:, :-1], total[:, -1]
 
 
@@ -287,7 +289,8 @@ def _neighbour_share(
     """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
     earlier, later, distance, adjacent = neighbours
     positive = np.maximum(score, 0.0)
-    share = weights.fade ** np.maximum(distance - 1.0, 0.0)
+    shares = weights.fade ** np.arange(max(weights.reach, 1), dtype=float)
+    share = shares.take(np.maximum(distance - 1, 0))
     asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
     before = weights.before * share + weights.answer * np.sqrt(asks[earlier]) * adjacent
     added = np.zeros(len(score))

@@ -84,11 +84,11 @@ def merge_repeats(results: Sequence[SearchResult]) -> list[SearchResult]:
     Args:
         results: The results, best first.
     """
-    starts = Counter(_start(result.memory) for result in results)
+    starts = [_start(result.memory) for result in results]
+    counts = Counter(starts)
     groups: dict[object, list[SearchResult]] = {}
-    for result in results:
-        memory = result.memory
-        key = _repeat_key(memory) if starts[_start(memory)] > 1 else memory.id
+    for result, start in zip(results, starts, strict=True):
+        key = _repeat_key(result.memory) if counts[start] > 1 else result.memory.id
         groups.setdefault(key, []).append(result)
     if len(groups) == len(results):
         return list(results)
@@ -111,7 +111,7 @@ def hedges(response: str) -> bool:
 
 
 def _may_ask(text: str) -> bool:
-    return any(mark in text for mark in "?？吗呢")
+    return "?" in text or "？" in text or "吗" in text or "呢" in text
 
 
 def _is_unanswered(turn: Turn | None, query: str) -> bool:
@@ -157,6 +157,7 @@ def _repeat_key(memory: Memory) -> object:
     return (turn.user_name, query, answer)
 
 
+@lru_cache(maxsize=4_096)
 def _normalize(text: str) -> str:
     return _PUNCTUATION.sub(" ", text.casefold()).strip()
 

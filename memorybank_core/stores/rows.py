@@ -22,6 +22,9 @@ MEMORY_COLUMNS = f"{CONTENT_COLUMNS}, strength, recalls, last_recalled_at, archi
 """The columns of a memory."""
 _METADATA = CONTENT_COLUMNS.split(", ").index("metadata")
 _CONTENT = len(CONTENT_COLUMNS.split(", "))
+_QUERY = CONTENT_COLUMNS.split(", ").index("query")
+_RECENT = 2_048  # memories
+_SHORT = 2_000  # characters
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -83,6 +86,20 @@ def to_memory(user_id: str, row: Row) -> Memory:
         turn=turn,
         pinned=bool(pinned),
     )
+
+
+@lru_cache(maxsize=_RECENT)
+def _to_recent(user_id: str, row: Row) -> Memory:
+    return to_memory(user_id, row)
+
+
+def to_result(user_id: str, row: Row) -> Memory:
+    """Return the memory of a row of `MEMORY_COLUMNS` that a search found.
+
+    Searches find the same memories again and again, so the last ones are kept, without long texts.
+    """
+    size = len(row[_QUERY]) + len(row[_QUERY + 1])
+    return _to_recent(user_id, row) if size <= _SHORT else to_memory(user_id, row)
 
 
 def select_matching(

@@ -16,6 +16,7 @@ from memorybank_core.stores.rows import (
     select_matching,
     to_digest,
     to_memory,
+    to_result,
     to_stats,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder
@@ -110,7 +111,7 @@ def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Mem
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
     [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
-    return {row[0]: to_memory(user_id, row[1:]) for row in rows}
+    return {row[0]: to_result(user_id, row[1:]) for row in rows}
 
 
 def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:

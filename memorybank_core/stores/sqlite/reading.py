@@ -18,6 +18,7 @@ from memorybank_core.stores.rows import (
     select_matching,
     to_digest,
     to_memory,
+    to_result,
     to_stats,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder
@@ -94,7 +95,7 @@ def fetch(db: sqlite3.Connection, user_id: str, keys: Sequence[int]) -> dict[int
     """See `MemoryStore.fetch`."""
     select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE {OF_USER}"
     rows = select_in(db, select, (user_id,), "seq", keys)
-    return {row[0]: to_memory(user_id, row[1:]) for row in rows}
+    return {row[0]: to_result(user_id, row[1:]) for row in rows}
 
 
 def memories(
