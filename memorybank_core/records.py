@@ -51,11 +51,12 @@ class Turn:
     metadata: Mapping[str, Any] = NO_METADATA
 
     def __post_init__(self) -> None:
+        text: Any
         for name, text in (("query", self.query), ("response", self.response)):
             if not isinstance(text, str):
                 kind = type(text).__name__
                 raise InvalidInputError(f"Turn.{name} must be a string, not {kind}")
-        names = self.id, self.session, self.user_name, self.companion_name
+        names: tuple[Any, ...] = (self.id, self.session, self.user_name, self.companion_name)
         for value in names:
             if value is not None and (not isinstance(value, str) or not value):
                 name = ("id", "session", "user_name", "companion_name")[names.index(value)]
