@@ -108,12 +108,7 @@ def search_memories(
         preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
         results = rerank(reranker, query, results, preceding, weights.reranker)
     if not history:
-        row_of_id = {
-            memories[key].id: row
-            for key, row in zip(keys, ranking.rows, strict=True)
-            if key in memories
-        }
-        results = _revise(results, query, candidates, row_of_id)
+        results = _revise(results, query, candidates, ranking, memories)
     return [result for result in results if result.relevance >= min_relevance][:k]
 
 
@@ -152,7 +147,8 @@ def _revise(
     results: Sequence[SearchResult],
     query: str,
     candidates: Candidates,
-    row_of_id: Mapping[str, int],
+    ranking: Ranking,
+    memories: Mapping[int, Memory],
 ) -> list[SearchResult]:
     """Return the results without repetition, what is current and informative first.
 
@@ -160,10 +156,14 @@ def _revise(
         results: The results, best first.
         query: The query.
         candidates: The candidates.
-        row_of_id: The row of each memory.
+        ranking: The ranking of the candidates.
+        memories: The memories of the results by key.
     """
     revised = merge_repeats(lower_unanswered(results, query))
     if asks_past(query):
         return revised
-    chosen = [row_of_id[result.memory.id] for result in revised]
+    keys = candidates.key[ranking.rows].tolist()
+    row_of_key = dict(zip(keys, ranking.rows, strict=True))
+    rows = {memory.id: row_of_key[key] for key, memory in memories.items()}
+    chosen = [rows[result.memory.id] for result in revised]
     return order_changes(revised, compare_results(candidates, chosen), query)
