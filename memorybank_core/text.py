@@ -10,6 +10,9 @@ import re
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 CJK_CHARACTER = re.compile(f"[{CJK}]")
 _BREAK = re.compile(r"(?<=[.!?。！？；;\n])|(?<=[,，、 ])")
+QUESTION_END = re.compile(r"[?？][\s\"'”’」』)）]*\Z")
+"""A question mark at the end of a text, with the quotes and brackets that close there."""
+_ASKING_PARTICLE = re.compile(r"[吗呢][。.~～]*\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _STOP = re.compile(rf"(?:[。｡！？!?]+|[.…]+|(?<=[{CJK}])[~～]+)[”’\"'」』）)\]》〉】»]*")
@@ -68,6 +71,11 @@ def split_sentences(text: str) -> list[str]:
                 start = stop.end()
         result.append(line[start:])
     return [stripped for sentence in result if (stripped := sentence.strip())]
+
+
+def is_question(sentence: str) -> bool:
+    """Return whether a sentence ends with a question mark or an asking particle, such as 吗."""
+    return bool(QUESTION_END.search(sentence) or _ASKING_PARTICLE.search(sentence))
 
 
 def estimate_tokens(text: str) -> float:

@@ -19,7 +19,7 @@ class Outcome:
         recalls: Recall at each k, if the question has an answer.
         coverages: Share of the evidence in a context of each budget, if it has an answer.
         newest_first: Whether the evidence ranked above outdated turns; None without such turns.
-        relevance: Relevance of the best result, if results have one.
+        relevance: Relevance of the best result; 0 without results.
     """
 
     category: str | None
@@ -27,7 +27,7 @@ class Outcome:
     recalls: tuple[float, ...] = ()
     coverages: tuple[float, ...] = ()
     newest_first: bool | None = None
-    relevance: float | None = None
+    relevance: float = 0.0
 
 
 def summarize_outcomes(
@@ -70,12 +70,11 @@ def not_said_auroc(outcomes: Iterable[Outcome]) -> float | None:
     """Return the probability that an answered question's best result is the more relevant one.
 
     That is the area under the ROC curve of the best result's relevance; ties count half. It is
-    None if results have no relevance, or if all or no questions have an answer.
+    None if all or no questions have an answer.
     """
     relevances: dict[bool, list[float]] = {True: [], False: []}
     for outcome in outcomes:
-        if outcome.relevance is not None:
-            relevances[outcome.has_answer].append(outcome.relevance)
+        relevances[outcome.has_answer].append(outcome.relevance)
     pairs = list(product(relevances[True], relevances[False]))
     return fmean((a > b) + 0.5 * (a == b) for a, b in pairs) if pairs else None
 

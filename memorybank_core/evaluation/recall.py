@@ -234,7 +234,7 @@ def _ask(
         k = max(*ks, _DEPTH) if question.outdated else max(ks)
         results = bank.search(question.text, user_id=user_id, k=k, now=now, kind=kind)
         ids = [result.memory.id for result in results]
-        relevance = getattr(results[0], "relevance", None) if results else 0.0
+        relevance = results[0].relevance if results else 0.0
         if question.has_answer:
             yield Outcome(
                 question.category,

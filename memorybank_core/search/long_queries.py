@@ -11,13 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from memorybank_core.text import CJK, WINDOW, estimate_tokens, split_windows
+from memorybank_core.text import CJK, QUESTION_END, WINDOW, estimate_tokens, split_windows
 
 MAX_WINDOWS = 3
 """Maximum number of windows, and of embeddings, of a query."""
 _MAX_LENGTH = 100_000  # characters; of a longer text, both ends are read
 _LEAST = 4.0  # estimated tokens of a paragraph that stands alone
-_QUESTION = re.compile(r"[?？][\s\"'”’)）」』]*$")
 _WORD = re.compile(rf"[^\W\d_{CJK}]{{3,}}|[{CJK}]{{2}}")
 
 
@@ -36,7 +35,7 @@ def select_windows(query: str) -> list[str]:
     paragraphs = [line.strip() for line in text.splitlines() if estimate_tokens(line) >= _LEAST]
     if len(paragraphs) > 1:
         ends = split_windows(paragraphs[0])[0], split_windows(paragraphs[-1])[-1]
-        if asking := [end for end in ends if _QUESTION.search(end)]:
+        if asking := [end for end in ends if QUESTION_END.search(end)]:
             return asking
         if len(paragraphs) >= MAX_WINDOWS:
             middle = split_windows("\n".join(paragraphs[1:-1]))

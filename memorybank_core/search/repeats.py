@@ -14,11 +14,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from memorybank_core.records import Memory, SearchResult, Turn
-from memorybank_core.text import split_sentences
+from memorybank_core.text import is_question, split_sentences
 
 from .tokenize import tokenize
 
-_ASKING = re.compile(r"[?？][\s\"'”’」』)）]*$|[吗呢][。.~～]*$")
 _HEDGE = re.compile(
     r"\bnot (?:entirely |quite |really |too |so )?(?:sure|certain)\b|\bno idea\b|\bno clue\b"
     r"|\b(?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|wouldn[’']t|would not) (?:really "
@@ -107,7 +106,7 @@ def hedges(response: str) -> bool:
     if _HEDGE.search(response):
         return not _STILL_ANSWERS.search(response)
     sentences = split_sentences(response)
-    return bool(sentences) and all(map(_ASKING.search, sentences))
+    return bool(sentences) and all(map(is_question, sentences))
 
 
 def _may_ask(text: str) -> bool:
@@ -123,12 +122,12 @@ def _is_unanswered(turn: Turn | None, query: str) -> bool:
     if turn is None or not _may_ask(turn.query) or not hedges(turn.response):
         return False
     sentences = split_sentences(turn.query)
-    asking = [sentence for sentence in sentences if _ASKING.search(sentence)]
+    asking = [sentence for sentence in sentences if is_question(sentence)]
     if not asking:
         return False
     if len(asking) == len(sentences):
         return True
-    stating = [sentence for sentence in sentences if not _ASKING.search(sentence)]
+    stating = [sentence for sentence in sentences if not is_question(sentence)]
     terms = set(tokenize(query))
     return len(terms & _terms(asking)) >= len(terms & _terms(stating))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from memorybank_core.text import CJK, split_sentences
+from memorybank_core.text import CJK, is_question, split_sentences
 
 from .change_patterns import (
     ADDITION,
@@ -35,7 +35,6 @@ from .change_patterns import (
 )
 from .tokenize import tokenize
 
-_ASKS = re.compile(r"[?？][\s\"'”’」』)）]*$|[吗呢][。.~～]*$")
 _CLAUSE = re.compile(
     r"[,;:，；：。.!！()（）]+(?:\s+|$|(?=[^\d\s]))|\s(?:and|but|so|because|since|while)\s"
 )
@@ -79,7 +78,7 @@ class Statement:
 @lru_cache(maxsize=4_096)
 def read_statement(text: str) -> Statement | None:
     """Return what a text states, or None if it only asks."""
-    sentences = [sentence for sentence in split_sentences(text) if not _ASKS.search(sentence)]
+    sentences = [sentence for sentence in split_sentences(text) if not is_question(sentence)]
     if not sentences:
         return None
     stated = " ".join(sentences)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from memorybank_core.text import QUESTION_END
+
 ENDS_ASKING = 1 << 0
 """Flag: the text ends with a question."""
 TELLS_TIME = 1 << 1
@@ -30,7 +32,6 @@ MAX_ASKS = 255
 """The value of `Traits.asks` of a text that only asks."""
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[?？]+|[.!。！\n]+|\Z)")
-_ENDS_ASKING = re.compile(r"[?？][\s\"'”’」』)）]*\Z")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _LETTER = re.compile(r"[A-Za-z]")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -95,7 +96,7 @@ def find_traits(text: str) -> Traits:
     if "?" in text or "？" in text:
         length = sum(len(s) for s in _SENTENCE.findall(text) if s.endswith(("?", "？")))
         asks = min(round(MAX_ASKS * length / max(len(text.strip()), 1)), MAX_ASKS)
-        flags |= ENDS_ASKING * bool(_ENDS_ASKING.search(text))
+        flags |= ENDS_ASKING * bool(QUESTION_END.search(text))
     has_digit = bool(_DIGIT.search(text))
     flags |= HAS_NUMBER * has_digit
     if flags & LATIN:

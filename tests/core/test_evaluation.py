@@ -167,7 +167,7 @@ def test_the_auroc_compares_answered_with_unanswered_questions():
     assert not_said_auroc(outcomes) is None
     outcomes += [Outcome(None, False, relevance=r) for r in (0.4, 0.2)]
     assert not_said_auroc(outcomes) == (1 + 1 + 0.5 + 1) / 4
-    assert not_said_auroc([Outcome(None, True), Outcome(None, False)]) is None
+    assert not_said_auroc([Outcome(None, False)]) is None
 
 
 def test_more_of_the_evidence_stands_in_a_longer_context(files):
