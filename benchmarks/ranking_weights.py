@@ -40,8 +40,8 @@ CUTOFFS = {"everyday": (3, 5), "locomo": (5, 10), "memorybank": (1, 3)}
 """The headline measures of each set: recall at these ranks."""
 STEPS = (0.7, 1.4)
 LEARNED = (
-    "similarity lexical saturation coverage foreign date span speaker before after fade answer"
-    " asking time when number preference length half_length retention"
+    "similarity lexical saturation coverage foreign date span current speaker before after fade"
+    " answer asking time when number preference length half_length retention"
 ).split()
 ABLATIONS: dict[str, dict[str, float]] = {
     "words saturate": {"saturation": 0.0},
@@ -50,6 +50,7 @@ ABLATIONS: dict[str, dict[str, float]] = {
     "neighbours": {"before": 0.0, "after": 0.0},
     "question and answer": {"asking": 0.0, "answer": 0.0},
     "named days": {"date": 0.0},
+    "late memories for the present": {"current": 0.0},
     "named speaker": {"speaker": 0.0},
     "times": {"time": 0.0, "when": 0.0},
     "numbers": {"number": 0.0},

@@ -11,22 +11,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from memorybank_core.text import CJK
+from memorybank_core.text import CJK, CJK_CHARACTER
 
 from .dates import DayRange, find_days
 from .spelling import joined_syllables
 from .terms import TermGroup
 from .tokenize import tokenize
 from .traits import SCRIPTS, find_traits
-from .word_forms import GENERIC_PHRASES, GENERIC_WORDS, WORD_FORMS
+from .word_forms import GENERIC_CHARACTERS, GENERIC_PHRASES, GENERIC_WORDS, WORD_FORMS
 
 GENERIC_WEIGHT = 0.3
 """Weight of a word that is frequent in questions and names no topic."""
 MESSAGE_WORDS = 25
 """Number of words from which a query is a message with several thoughts, not one question."""
 
+CHARACTER_WEIGHT = 0.5
+"""Weight of a single Chinese character, which the pairs of characters with it repeat."""
+
+# "Where was the cat when we were away?" does not ask for a time.
 _WHEN = re.compile(
-    r"\bwhen\b|\b(?:what|which) (?:day|date|time|year|month)\b|\bhow long ago\b"
+    r"^\W*when\b(?!.*,)|\bwhen(?:'s| exactly)\b|\b(?:since|until|know|remember|say|tell me) when\b"
+    r"|\bwhen (?:am|is|are|was|were|do|does|did|have|has|had|can|could|will|would|should)\b"
+    r"|\b(?:what|which) (?:day|date|time|year|month)\b|\bhow long ago\b"
     "|什么时候|何时|几[号月点时]|哪[一]?[天年日]|哪个月|(?:星期|周|礼拜)几|多久以前",
     re.IGNORECASE,
 )
@@ -49,6 +55,12 @@ _RECALLS_ADVICE = re.compile(
     r"|suggested|recommended|advised)\b|你.{0,4}(?:教|说|推荐|建议|提)过|你(?:当时|之前|上次)",
     re.IGNORECASE,
 )
+_CURRENT = re.compile(
+    r"\b(?:now|nowadays|current|currently|presently|these days)\b|\bat (?:present|the moment)\b"
+    r"|\b(?:last time|most recent|most recently|latest|newest)\b"
+    "|现在|目前|如今|眼下|当前|现今|这阵子|上次|最后一次|最近一次|最新",
+    re.IGNORECASE,
+)
 _WORD = re.compile(rf"[^\W{CJK}]+|[{CJK}]{{1,2}}")
 _GENERIC_PHRASE = re.compile("|".join(sorted(GENERIC_PHRASES, key=len, reverse=True)))
 _ALL_SCRIPTS = sum(SCRIPTS)
@@ -65,6 +77,7 @@ class QueryProfile:
         asks_when: Whether it asks for a time.
         asks_number: Whether it asks for a number, an amount or an identifier.
         asks_advice: Whether it asks for advice, which depends on what someone likes and needs.
+        asks_current: Whether it asks how something is now, or when it was last.
         is_message: Whether it is a message with several thoughts rather than one question.
     """
 
@@ -74,6 +87,7 @@ class QueryProfile:
     asks_when: bool = False
     asks_number: bool = False
     asks_advice: bool = False
+    asks_current: bool = False
     is_message: bool = False
 
 
@@ -98,6 +112,7 @@ def read_question(
         asks_when=_WHEN.search(query) is not None,
         asks_number=_NUMBER.search(query) is not None,
         asks_advice=bool(_ADVICE.search(query)) and not _RECALLS_ADVICE.search(query),
+        asks_current=_CURRENT.search(query) is not None,
         is_message=len(_WORD.findall(query)) >= MESSAGE_WORDS,
     )
 
@@ -105,13 +120,19 @@ def read_question(
 def group_forms(query: str) -> list[TermGroup]:
     """Return the terms of a query in their order, each with the forms of its word.
 
-    Words that name no topic count little; Chinese phrases that name none are left out, unless the
-    query has nothing else.
+    Words and Chinese characters that name no topic count little; Chinese phrases that name none
+    are left out, unless the query has nothing else.
     """
     groups: dict[tuple[str, ...], TermGroup] = {}
     terms = tokenize(_GENERIC_PHRASE.sub(" ", query)) or tokenize(query)
     for term in (*terms, *joined_syllables(terms)):
         forms = WORD_FORMS.get(term, (term,))
-        weight = GENERIC_WEIGHT if term in GENERIC_WORDS else 1.0
-        groups.setdefault(forms, TermGroup(forms, weight))
+        groups.setdefault(forms, TermGroup(forms, _weight(term)))
     return list(groups.values())
+
+
+def _weight(term: str) -> float:
+    """Return how much a term counts."""
+    if term in GENERIC_WORDS or GENERIC_CHARACTERS.issuperset(term):
+        return GENERIC_WEIGHT
+    return CHARACTER_WEIGHT if CJK_CHARACTER.fullmatch(term) else 1.0

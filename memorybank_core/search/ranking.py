@@ -18,7 +18,8 @@ score = similarity + lexical + date + speaker + context + retention + asking + c
 - content: a bonus for memories that say something (their length) of the kind that the query asks
   for: a time, a number, a preference;
 - retention: R of the law of forgetting with a small weight and a floor, so that among equal
-  memories the fresh one ranks first, but an old exact match still ranks high.
+  memories the fresh one ranks first, but an old exact match still ranks high; and a bonus for late
+  memories if the query asks how something is now.
 
 The weights were learned on public data and rounded (`benchmarks/ranking_weights.py`).
 """
@@ -27,13 +28,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Parts
 
+from .neighbours import Neighbours, find_neighbours
 from .question import QueryProfile
 from .terms import K1, B
 from .traits import ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, SCRIPTS, TELLS_TIME
@@ -66,6 +67,8 @@ class Weights:
             little.
         date: Bonus of a day that the query names.
         span: Reduction of that bonus for a span of n days: date / (1 + span · ln n).
+        current: Bonus of the latest candidate if the query asks how something is now, 0 for the
+            earliest, linear between.
         speaker: Bonus of the speaker whom the query names.
         before: Share of the preceding utterance's score that is added to a memory's score.
         after: Share of the following utterance's score that is added to a memory's score.
@@ -93,6 +96,7 @@ class Weights:
     message: float = 2.0
     date: float = 5.0
     span: float = 0.3
+    current: float = 1.0
     speaker: float = 1.5
     before: float = 0.15
     after: float = 0.25
@@ -120,22 +124,6 @@ class Ranking:
     parts: list[Parts]
 
 
-class _Neighbours(NamedTuple):
-    """Pairs of rows that are near in one conversation: int (m,) each.
-
-    Attributes:
-        earlier: The row that comes first.
-        later: The other row.
-        distance: Their distance in utterances.
-        adjacent: Whether no candidate is between them, bool.
-    """
-
-    earlier: Array
-    later: Array
-    distance: Array
-    adjacent: Array
-
-
 def rank(
     question: QueryProfile, candidates: Candidates, retention: Array, k: int, weights: Weights
 ) -> Ranking:
@@ -148,7 +136,7 @@ def rank(
         k: Maximum number of results.
         weights: The weights of the signals.
     """
-    neighbours = _find_neighbours(candidates, weights.reach)
+    neighbours = find_neighbours(candidates, weights.reach)
     similarity = _standardise(candidates.centred, candidates.pooled, _LEAST_DEVIATION)
     lexical = _lexical_score(question, candidates, neighbours, similarity, weights)
     match = weights.message if question.is_message else 1.0
@@ -163,7 +151,7 @@ def rank(
             _date_bonus(candidates.named, weights),
             weights.speaker * candidates.spoken,
             context,
-            weights.retention * np.maximum(retention, weights.floor),
+            _freshness_bonus(question, candidates, retention, weights),
             -weights.asking / MAX_ASKS * candidates.asks,
             _content_bonus(question, candidates, weights),
         )
@@ -210,7 +198,7 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
 def _lexical_score(
     question: QueryProfile,
     candidates: Candidates,
-    neighbours: _Neighbours,
+    neighbours: Neighbours,
     similarity: Array,
     weights: Weights,
 ) -> Array:
@@ -231,7 +219,7 @@ def _lexical_score(
     return result
 
 
-def _window_counts(candidates: Candidates, neighbours: _Neighbours) -> tuple[Array, Array]:
+def _window_counts(candidates: Candidates, neighbours: Neighbours) -> tuple[Array, Array]:
     """Return counts (n, g) and lengths (n,), each with shares of those of the neighbours."""
     own = np.empty((len(candidates.length), candidates.counts.shape[1] + 1))
     own[:, :-1], own[:, -1] = candidates.counts, candidates.length
@@ -254,6 +242,17 @@ def _date_bonus(named: Array, weights: Weights) -> Array:
     return bonus
 
 
+def _freshness_bonus(
+    question: QueryProfile, candidates: Candidates, retention: Array, weights: Weights
+) -> Array:
+    """Return the bonus of each row for its retention and, if the present is asked, its time."""
+    bonus: Array = weights.retention * np.maximum(retention, weights.floor)
+    if question.asks_current and not question.is_message and len(bonus):
+        age = candidates.created.max() - candidates.created
+        bonus += weights.current * (1.0 - age / max(age.max(), 1.0))
+    return bonus
+
+
 def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weights) -> Array:
     """Return the bonus of each row for what its text has, of any topic."""
     bonus: Array = weights.length * candidates.length / (candidates.length + weights.half_length)
@@ -267,24 +266,8 @@ def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weig
     return bonus
 
 
-def _find_neighbours(candidates: Candidates, reach: int) -> _Neighbours:
-    """Return the pairs of rows of one conversation at most `reach` utterances apart."""
-    order = np.lexsort((candidates.place, candidates.session))
-    session, place = candidates.session[order], candidates.place[order]
-    first = int(session.searchsorted(0))  # event summaries have no neighbours
-    order, session, place = order[first:], session[first:], place[first:]
-    # Those within reach of a row are among the `reach` rows that follow it in this order.
-    following = np.arange(len(order)) + np.arange(1, reach + 1)[:, None]
-    distances = place.take(following, mode="clip") - place
-    near = (session.take(following, mode="clip") == session) & (distances <= reach)
-    near &= following < len(order)
-    step, row = near.nonzero()
-    later = order.take(row + step + 1)
-    return _Neighbours(order.take(row), later, distances[step, row], step == 0)
-
-
 def _neighbour_share(
-    score: Array, candidates: Candidates, neighbours: _Neighbours, weights: Weights
+    score: Array, candidates: Candidates, neighbours: Neighbours, weights: Weights
 ) -> Array:
     """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
     earlier, later, distance, adjacent = neighbours
@@ -293,8 +276,7 @@ def _neighbour_share(
     share = shares.take(np.maximum(distance - 1, 0))
     asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
     before = weights.before * share + weights.answer * np.sqrt(asks[earlier]) * adjacent
-    added = np.zeros(len(score))
-    if len(earlier):
-        added += np.bincount(later, before * positive[earlier], len(score))
-        added += np.bincount(earlier, weights.after * share * positive[later], len(score))
+    size = len(score)
+    added: Array = np.bincount(later, before * positive[earlier], size)
+    added += np.bincount(earlier, weights.after * share * positive[later], size)
     return added

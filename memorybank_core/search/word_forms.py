@@ -20,6 +20,11 @@ GENERIC_WORDS = frozenset(
 )
 """Stems of words that are frequent in questions and name no topic."""
 
+GENERIC_CHARACTERS = frozenset(
+    "的了是我你他她它们在有和就也都还把那这吗呢吧啊着过给跟被让对从到与及或很太最不没个之其为以所哪谁啥几"
+)
+"""Chinese characters of grammar, which name no topic alone or together."""
+
 GENERIC_PHRASES = tuple(
     """
     什么时候 是什么时候 怎么样 为什么 是什么 叫什么 什么 怎么 怎样 哪里 哪儿 哪一 哪个 哪些 哪天

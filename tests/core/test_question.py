@@ -4,10 +4,15 @@ from datetime import date
 
 import pytest
 
-from memorybank_core.search.question import GENERIC_WEIGHT, group_forms, read_question
+from memorybank_core.search.question import (
+    CHARACTER_WEIGHT,
+    GENERIC_WEIGHT,
+    group_forms,
+    read_question,
+)
 from memorybank_core.search.traits import HAN, LATIN
 
-KINDS = ("asks_when", "asks_number", "asks_advice", "is_message")
+KINDS = ("asks_when", "asks_number", "asks_advice", "asks_current", "is_message")
 
 
 def read(query):
@@ -20,6 +25,9 @@ def read(query):
         ("When does the museum open?", {"asks_when"}),
         ("On which day did we meet?", {"asks_when"}),
         ("博物馆什么时候开门？", {"asks_when"}),
+        ("Tell me when Vera arrives", {"asks_when"}),
+        ("Who fed the parrot when we were away?", set()),
+        ("When Vera came, what did she bring?", set()),
         ("How many cousins does Vera have?", {"asks_number"}),
         ("What's the code of the gate?", {"asks_number"}),
         ("薇拉有几个表妹？", {"asks_number"}),
@@ -27,6 +35,8 @@ def read(query):
         ("Can you recommend a restaurant?", {"asks_advice"}),
         ("给薇拉送什么礼物合适？", {"asks_advice"}),
         ("晚饭该做什么？", {"asks_advice"}),
+        ("Who is my dentist these days?", {"asks_current"}),
+        ("我现在的牙医是谁？", {"asks_current"}),
         ("Which restaurant did you recommend?", set()),
         ("你推荐过哪家餐厅？", set()),
         ("Who is Vera?", set()),
@@ -50,6 +60,13 @@ def test_words_that_name_no_topic_count_little_and_are_kept():
     weights = {term.forms[0]: term.weight for term in group_forms("Please tell me about opera")}
     assert weights["opera"] == 1.0
     assert weights["pleas"] == GENERIC_WEIGHT
+
+
+def test_chinese_characters_count_less_than_pairs_and_those_of_grammar_little():
+    weights = {term.forms[0]: term.weight for term in group_forms("我的鹦鹉很老")}
+    assert weights["鹦鹉"] == 1.0
+    assert weights["鹦"] == CHARACTER_WEIGHT
+    assert weights["我"] == weights["我的"] == GENERIC_WEIGHT
 
 
 def test_chinese_phrases_that_name_no_topic_are_left_out_unless_nothing_else_is_there():

@@ -105,6 +105,14 @@ def test_the_traits_of_a_memory_count_for_questions_of_their_kind():
     assert order(columns, replace(QUESTION, asks_advice=True))[0] == 2
 
 
+def test_late_memories_get_a_bonus_if_the_present_is_asked():
+    columns = candidates([0.8] * 3, created=[5.0, 1.0, 3.0])
+    plain = ranked(columns)
+    for row, part in ranked(columns, replace(QUESTION, asks_current=True)).items():
+        bonus = part.retention - plain[row].retention
+        assert bonus == pytest.approx(WEIGHTS.current * (1.0, 0.0, 0.5)[row])
+
+
 def test_a_memory_that_asks_ranks_below_the_one_that_answers():
     columns = candidates(
         [0.82, 0.8, 0.7], session=[1, 1, 2], place=[1, 2, 3],
