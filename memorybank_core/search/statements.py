@@ -40,6 +40,10 @@ _CLAUSE = re.compile(
 )
 _HAN = re.compile(f"[{CJK}]")
 _WORD = re.compile(rf"[^\W{CJK}]+(?:[-:.][^\W{CJK}]+)*")
+_SHARE = 0.15
+"""Share of the terms of the shorter text that two statements about the same have in common."""
+SELF_SUBJECT = frozenset(("i",))
+"""The subject of clauses about the speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +151,6 @@ def _same_subject(older: Statement, newer: Statement) -> bool:
     return any(s <= newer_words for s in older.subjects if s != SELF_SUBJECT) or any(
         s <= older_words for s in newer.subjects if s != SELF_SUBJECT
     )
-
-
-_SHARE = 0.15
-"""Share of the terms of the shorter text that two statements about the same have in common."""
-SELF_SUBJECT = frozenset(("i",))
-"""The subject of clauses about the speaker."""
 
 
 def _terms(text: str) -> frozenset[str]:

@@ -50,7 +50,7 @@ class TermPostings:
         return counts
 
     def bound(self, least_norm: float) -> float:
-        """Return an upper bound of `scores`."""
+        """Return an upper bound of what `at` returns, from the least norm of any memory."""
         count = float(self.counts.max())
         return self.weight * (K1 + 1) * count / (count + least_norm)
 
