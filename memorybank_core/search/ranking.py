@@ -276,7 +276,8 @@ def _neighbour_share(
     share = shares.take(np.maximum(distance - 1, 0))
     asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
     before = weights.before * share + weights.answer * np.sqrt(asks[earlier]) * adjacent
-    size = len(score)
-    added: Array = np.bincount(later, before * positive[earlier], size)
-    added += np.bincount(earlier, weights.after * share * positive[later], size)
+    added = np.zeros(len(score))
+    if len(earlier):  # of nothing, bincount returns integers
+        added += np.bincount(later, before * positive[earlier], len(score))
+        added += np.bincount(earlier, weights.after * share * positive[later], len(score))
     return added

@@ -195,6 +195,11 @@ def test_no_candidates_give_no_results():
     assert order(candidates([])) == []
 
 
+def test_a_candidate_without_neighbours_has_a_score():
+    columns = candidates([0.8], session=[3])
+    assert ranked(columns)[0].context == 0.0
+
+
 rows = st.lists(
     st.tuples(
         st.floats(-1, 1), st.integers(0, 30), st.integers(0, 40), st.booleans(),
