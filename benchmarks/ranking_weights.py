@@ -10,8 +10,9 @@ Every question is searched once; its candidates are kept, so that other weights 
   from all files, those that the package ships, and, for each file, the recall with the weights
   learned from the others.
 - `ablate` switches each component off alone.
-- `relevance` fits the coefficients of `search.relevance` and prints the area under the ROC curve
-  with those of the other files.
+- `relevance` fits the coefficients of `search.relevance`, also on questions that lost their
+  evidence or are asked of someone else, and prints the area under the ROC curve with the
+  coefficients of the other files.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from relevance_training import ask_elsewhere, relevance
 
 from memorybank_core import MemoryBank
 from memorybank_core.evaluation.datasets import read_conversations
@@ -33,7 +35,6 @@ from memorybank_core.evaluation.questions import Conversation, Question
 from memorybank_core.protocols import Candidates, Probe
 from memorybank_core.search.question import QueryProfile, read_question
 from memorybank_core.search.ranking import Ranking, Weights, rank
-from memorybank_core.search.relevance import COEFFICIENTS, relevance_features
 
 DEPTH = 20
 CUTOFFS = {"everyday": (3, 5), "locomo": (5, 10), "memorybank": (1, 3)}
@@ -73,6 +74,7 @@ class Case:
     candidates: Candidates
     retention: Any
     ids: list[str]
+    texts: list[str]
 
     def rank(self, weights: Weights) -> Ranking:
         """Return the ranking with these weights."""
@@ -126,6 +128,7 @@ def record(format: str, conversation: Conversation, embedder: Any) -> Iterator[C
                 found,
                 np.asarray(bank.law.retention(days, found.strength)),
                 [memories[key].id for key in found.key.tolist()],
+                [memories[key].text for key in found.key.tolist()],
             )
 
 
@@ -228,55 +231,6 @@ def ablate(cases: list[Case]) -> None:
         )
 
 
-def fit(features: Any, labels: Any, weights: Any, ridge: float = 1.0) -> Any:
-    """Return the coefficients of a logistic regression, by Newton's method."""
-    coefficients = np.zeros(features.shape[1])
-    for _ in range(30):
-        chance = 1 / (1 + np.exp(-features @ coefficients))
-        slope = features.T @ (weights * (labels - chance)) - ridge * coefficients
-        curve = features.T @ (features * (weights * chance * (1 - chance))[:, None])
-        coefficients += np.linalg.solve(curve + ridge * np.eye(len(coefficients)), slope)
-    return coefficients
-
-
-def area(yes: Any, no: Any) -> float:
-    """Return the area under the ROC curve."""
-    if not len(yes) or not len(no):
-        return math.nan
-    return float(np.mean((yes[:, None] > no) + 0.5 * (yes[:, None] == no)))
-
-
-def relevance(cases: list[Case], best: int = 10) -> None:
-    """Print fitted coefficients of relevance and the areas under the ROC curve."""
-    rows, labels, owner = [], [], []
-    for number, case in enumerate(cases):
-        ranking = case.rank(Weights())
-        evidence = {*case.question.evidence, *case.question.alternatives}
-        features = relevance_features(case.profile, case.candidates, ranking)[:best]
-        rows.append(features)
-        labels += [case.ids[row] in evidence for row in ranking.rows[:best]]
-        owner += [number] * len(features)
-    features, answers, numbers = np.concatenate(rows), np.array(labels), np.array(owner)
-    sets = [case.format for case in cases]
-    share = np.array([1 / sets.count(sets[number]) for number in numbers])
-    weights = share * len(share) / share.sum()
-    print("shipped", np.round(COEFFICIENTS, 2).tolist())
-    print("fitted ", np.round(fit(features, answers, weights), 2).tolist())
-    first = np.append(True, numbers[1:] != numbers[:-1])
-    has_answer = np.array([bool(c.question.evidence or c.question.alternatives) for c in cases])
-    for format in dict.fromkeys(sets):
-        held, shipped, answered = [], [], []
-        for file in dict.fromkeys(case.file for case in cases if case.format == format):
-            mine = np.array([cases[number].file == file for number in numbers])
-            own = fit(features[~mine], answers[~mine], weights[~mine])
-            held.append(features[mine & first] @ own)
-            shipped.append(features[mine & first] @ np.array(COEFFICIENTS))
-            answered.append(has_answer[numbers[mine & first]])
-        yes = np.concatenate(answered)
-        areas = [area(np.concatenate(s)[yes], np.concatenate(s)[~yes]) for s in (shipped, held)]
-        print(f"{format}: shipped {areas[0]:.3f}, held out {areas[1]:.3f}")
-
-
 def main() -> None:
     """Record the cases and run a mode."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -294,13 +248,30 @@ def run(options: argparse.Namespace, embedder: Any) -> None:
     files: list[tuple[Any, Any, Path | None]] = [("everyday", f, None) for f in options.everyday]
     files += [("locomo", options.locomo, None)] if options.locomo else []
     files += [("memorybank", bank, gold) for bank, gold in options.memorybank]
-    cases = [
+    conversations = [
+        (format, list(read_conversations(format, path, gold))) for format, path, gold in files
+    ]
+    cases = record_all(conversations, embedder)
+    if options.mode == "relevance":
+        groups: dict[str, list[Conversation]] = {}
+        for format, group in conversations:
+            groups.setdefault(format, []).extend(group)
+        others = [(format, ask_elsewhere(group)) for format, group in groups.items()]
+        relevance(cases, record_all(others, embedder))
+    else:
+        {"learn": learn, "ablate": ablate}[options.mode](cases)
+
+
+def record_all(
+    conversations: Iterable[tuple[str, list[Conversation]]], embedder: Any
+) -> list[Case]:
+    """Return the cases of all questions."""
+    return [
         case
-        for format, path, gold in files
-        for conversation in read_conversations(format, path, gold)
+        for format, group in conversations
+        for conversation in group
         for case in record(format, conversation, embedder)
     ]
-    {"learn": learn, "ablate": ablate, "relevance": relevance}[options.mode](cases)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ def search_memories(
     retention = _compute_retention(candidates, law, now)
     depth = max(k, DEPTH, RERANKED if reranker else 0)
     ranking = rank(question, candidates, retention, depth, weights)
-    keys = candidates.key[ranking.rows].tolist()
-    memories = store.fetch(user_id, keys)
-    relevance = estimate_relevance(query, question, candidates, ranking)
+    memories = store.fetch(user_id, keys := candidates.key[ranking.rows].tolist())
+    texts = [memories[key].text if key in memories else "" for key in keys]
+    relevance = estimate_relevance(query, question, candidates, ranking, texts)
     results = _to_results(ranking, candidates, retention, relevance, memories)
     if reranker is not None:
         preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)

@@ -5,12 +5,15 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_core.search.answer_types import expect_answer, find_names
+from memorybank_core.search.question import read_question
 from memorybank_core.search.relevance import (
     MIN_RELEVANCE,
     REINFORCED,
     select_reinforced,
 )
 from memorybank_core.search.small_talk import is_small_talk
+from memorybank_core.search.traits import find_traits
 
 USER = "alice@example.com"
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
@@ -115,3 +118,47 @@ def test_a_turn_strengthens_the_relevant_results_at_most_five(bank):
     results = bank.search("Nora cello", user_id=USER, min_relevance=MIN_RELEVANCE)
     assert results
     assert select_reinforced(results * 3) == (results * 3)[:REINFORCED]
+
+
+ANSWERS = """
+When is her birthday? | It is on the 3rd of May. | She loves cake.
+生日是什么时候？ | 五月三号。 | 她喜欢蛋糕。
+What is the plumber's phone number? | Call him: 0151 234 567. | I rang him 12 times.
+水管工的电话是多少？ | 他的电话是 138 0013 8000。 | 打了12次才通。
+How much did the sofa cost? | It was $300. | The sofa is blue.
+沙发多少钱？ | 两千块。 | 沙发是蓝色的。
+How many plants are there? | I counted twelve. | The plants look well.
+Which bank does Nora work for? | She works for Hartmann and Sons. | Nora works at the bank.
+她丈夫叫什么？ | 她嫁给了李明。 | 她结婚了。
+"""
+
+
+@pytest.mark.parametrize("line", lines(ANSWERS.replace(" | ", " / ")))
+def test_an_answer_has_what_the_question_asks_for(line):
+    query, answer, other = line.split(" / ")
+    expected = expect_answer(query, read_question(query, MONDAY.date()))
+    assert expected(answer, find_traits(answer).flags)
+    assert not expected(other, find_traits(other).flags)
+
+
+@pytest.mark.parametrize("query", ["What does Nora like?", "她喜欢什么？"])
+def test_other_questions_expect_nothing_of_the_text(query):
+    assert expect_answer(query, read_question(query, MONDAY.date())) is None
+
+
+def test_names_are_found_in_both_languages():
+    assert find_names("Which instrument does Nora O'Brien play?") >= {"nora", "brien"}
+    assert "李娜" in find_names("李娜住在哪里？")
+    assert not find_names("Which instrument do you play?")
+
+
+@pytest.mark.parametrize(
+    ("answered", "not_said"),
+    [
+        ("Which instrument does my sister Nora play?", "Which school does my sister Nora attend?"),
+        ("妹妹会什么乐器？大提琴吗？", "妹妹的血型是什么？"),
+    ],
+)
+def test_a_question_without_an_answer_is_less_relevant(bank, answered, not_said):
+    yes, no = (bank.search(query, user_id=USER)[0].relevance for query in (answered, not_said))
+    assert yes > no
