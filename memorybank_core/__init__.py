@@ -31,12 +31,24 @@ from .errors import (
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore, Reranker
-from .records import Digest, Memory, Parts, Portrait, SearchResult, Summary, SupersededBy, Turn
+from .records import (
+    Change,
+    Digest,
+    Memory,
+    Parts,
+    Portrait,
+    SearchResult,
+    Summary,
+    SupersededBy,
+    Turn,
+)
 from .reports import (
     AddReceipt,
+    ChangeReport,
     DeletionReceipt,
     Fading,
     FailedDigest,
+    FailedReading,
     ForgetReport,
     Stale,
     Stats,
@@ -53,6 +65,8 @@ __all__ = [
     "PROMPTS",
     "AddReceipt",
     "AnswerError",
+    "Change",
+    "ChangeReport",
     "Completion",
     "ConfigurationError",
     "ConflictError",
@@ -67,6 +81,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Fading",
     "FailedDigest",
+    "FailedReading",
     "ForgetReport",
     "ForgettingLaw",
     "FormatError",

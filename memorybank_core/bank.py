@@ -29,18 +29,20 @@ from .context import (
     require_max_tokens,
     token_counter,
 )
+from .digests import changes as change_finder
 from .digests.runner import load_digest_state, make_digests
 from .embedders import resolve_embedder
 from .embedders.query_cache import QueryCache
-from .errors import InvalidInputError
+from .errors import ConfigurationError, InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
-from .records import Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
+from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
 from .registry import load_llm, open_store
 from .reports import (
     AddReceipt,
+    ChangeReport,
     DeletionReceipt,
     Fading,
     ForgetReport,
@@ -50,7 +52,7 @@ from .reports import (
 )
 from .rerankers import resolve_reranker
 from .search.dates import DayRange, choose_date_order
-from .search.pipeline import search_memories
+from .search.pipeline import DEPTH, search_memories
 from .search.ranking import Weights
 from .validation import (
     build_filter,
@@ -90,7 +92,7 @@ class MemoryBank:
     Args:
         store: The store of the memories.
         embedder: The embedder that wrote the store's vectors.
-        llm: A language model or its name. Only digests use it.
+        llm: A language model or its name. Only digests and `find_changes` use it.
         language: "en" or "zh", the language of prompts and wording. Search works in both.
         timezone: IANA name of the time zone; a day is a calendar day there.
         date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; default by
@@ -155,7 +157,7 @@ class MemoryBank:
             embedder: A name (see `memorybank_core.embedders`) or any `Embedder`. By default, the
                 embedder that wrote the bank; for a new bank, the best one installed.
             llm: A language model, or its name such as "openai:gpt-4o-mini" (see `llms`). Only
-                digests use it.
+                digests and `find_changes` use it.
             language: "en" or "zh".
             timezone: IANA name of the time zone; a day is a calendar day there.
             date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; by
@@ -584,6 +586,94 @@ class MemoryBank:
         require_user(user_id)
         return [user_id]
 
+    # Changes
+
+    def find_changes(
+        self,
+        *,
+        user_id: str | None = None,
+        llm: LLM | None = None,
+        language: str | None = None,
+        now: datetime | None = None,
+        progress: Progress | None = None,
+    ) -> ChangeReport:
+        """Record, with a language model, which statements replaced which older ones.
+
+        Reads each turn once, so that a repeated call reads only the new ones. No memory is changed
+        or deleted: `search` ranks a statement below the one that replaced it. If a call of the
+        model fails, or its answer does not have the required form, nothing of it is recorded, and
+        the next call reads these turns again.
+
+        Args:
+            user_id: The user; default all users.
+            llm: A language model instead of the bank's.
+            language: Language of the prompts instead of the bank's.
+            now: Time of the records; default the present.
+            progress: Called with a number of turns that were just read, or failed.
+
+        Returns:
+            The recorded changes, and the turns whose reading failed.
+
+        Raises:
+            ConfigurationError: If there is no language model, or it cannot work.
+            InvalidInputError: If an argument is not valid.
+            EmbedderError: If the embedder failed.
+            StoreError: If the store failed; the changes recorded before are kept.
+        """
+        model = require_llm(llm) or self.llm
+        if model is None:
+            raise ConfigurationError(
+                "find_changes needs a language model: pass llm= to it or to MemoryBank.open, such "
+                "as llm='openai:gpt-4o-mini'"
+            )
+        return change_finder.find_changes(
+            self.store,
+            self._find_older,
+            self._resolve_users(user_id),
+            llm=model,
+            language=require_language(language or self.language),
+            now=require_moment(now),
+            on_progress=progress or (lambda _: None),
+        )
+
+    def changes(self, *, user_id: str) -> list[Change]:
+        """Return the changes that `find_changes` recorded, in the order of their newer turns."""
+        require_user(user_id)
+        return [change for change in self.store.changes(user_id) if change.older is not None]
+
+    def forget_change(self, older: str, newer: str, *, user_id: str) -> bool:
+        """Take a recorded change back; `find_changes` does not record it again.
+
+        Args:
+            older: Id of the turn that was replaced.
+            newer: Id of the turn that replaced it.
+            user_id: The user.
+
+        Returns:
+            False if no such change is recorded.
+        """
+        require_user(user_id)
+        older, newer = collect_ids([older], user_id)[0], collect_ids([newer], user_id)[0]
+        return self.store.forget_change(user_id, older, newer)
+
+    def _find_older(self, memory: Memory) -> list[Memory]:
+        """Return turns that this turn may replace, best first."""
+        results = search_memories(
+            self.store,
+            self.embed_query,
+            memory.turn.query if memory.turn else memory.text,
+            user_id=memory.user_id,
+            k=DEPTH,
+            now=memory.created_at,
+            today=memory.day,
+            date_order=self.date_order,
+            filter=Filter(until=memory.day, kind="turn"),
+            law=self.law,
+            weights=self.weights,
+            history=True,
+        )
+        return [result.memory for result in results]
+
     # Forget
 
     def forget(
@@ -956,6 +1046,9 @@ class MemoryBank:
     adigests = in_thread(digests)
     asummary = in_thread(summary)
     aportrait = in_thread(portrait)
+    afind_changes = in_thread(find_changes)
+    achanges = in_thread(changes)
+    aforget_change = in_thread(forget_change)
     aforget = in_thread(forget)
     aforecast = in_thread(forecast)
     aarchive = in_thread(archive)

@@ -18,7 +18,7 @@ from .embedders.placeholder import EmbedderPlaceholder
 from .errors import ConfigurationError, MemoryBankError, StoreError
 from .locations import without_password
 from .protocols import Item, ItemStore, MemoryStore, Stored
-from .records import Memory, Portrait, Summary, Turn
+from .records import Change, Memory, Portrait, Summary, Turn
 from .registry import open_store, stored_embedder
 
 _NO_LIMIT = 1_000_000_000
@@ -133,6 +133,8 @@ def _copy(
         for user_id in old.users():
             if (digests := old.digests(user_id)) != new.digests(user_id):
                 new.set_digests(user_id, digests)
+            if (changes := old.changes(user_id)) != new.changes(user_id):
+                new.record_changes(user_id, changes)
         _copy_items(old.items, new.items, now)
     except MemoryBankError as error:
         add_advice(
@@ -223,6 +225,7 @@ def _read_sections(store: MemoryStore, now: datetime, batch: int) -> Iterator[_S
             yield _to_section(stored)
         digests = store.digests(user_id)
         yield _Section(_to_json(*digests), {"digests": len(digests)})
+        yield _Section(_to_json(*store.changes(user_id)), {})
     for items in _read_items(store.items, now):
         values = (
             _to_json(
@@ -256,5 +259,5 @@ def _to_plain(value: Any) -> Any:
 _ENCODER = json.JSONEncoder(default=_to_plain, sort_keys=True)
 _FIELDS = {
     record: attrgetter(*(field.name for field in fields(record)))
-    for record in (Memory, Turn, Summary, Portrait)
+    for record in (Memory, Turn, Summary, Portrait, Change)
 }

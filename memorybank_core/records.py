@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 
+from .change_records import Change as Change
 from .digest_records import EXTRACTIVE as EXTRACTIVE
 from .digest_records import Digest as Digest
 from .digest_records import DigestKind as DigestKind
@@ -107,6 +108,8 @@ class Memory:
         archived_at: Time at which `forget` or `archive` archived it, in UTC; None if active.
         turn: The exchange, for kind "turn".
         pinned: Whether it is kept from fading: its retention is 1.
+        replaced_by: Ids of the turns that replaced it, as a language model recorded
+            (`find_changes`); known only in the results of a search.
     """
 
     id: str
@@ -122,6 +125,7 @@ class Memory:
     archived_at: datetime | None = None
     turn: Turn | None = None
     pinned: bool = False
+    replaced_by: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -151,6 +155,7 @@ class Memory:
                 **moments,
                 "day": date.fromisoformat(data["day"]),
                 "turn": None if turn is None else Turn.from_dict(turn),
+                "replaced_by": tuple(data.get("replaced_by", ())),
             }
         )
 

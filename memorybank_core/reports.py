@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from .record_values import plain_fields
-from .records import DigestKind, Memory
+from .records import Change, DigestKind, Memory
 
 Reason = Literal["missing", "changed", "extractive"]
 
@@ -66,6 +66,47 @@ class SummarizeReport:
     skipped: int
     failed: tuple[FailedDigest, ...]
     waiting: int
+    calls: int
+    tokens: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return plain_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedReading:
+    """Turns of a day that could not be read; the next `find_changes` reads them again.
+
+    Attributes:
+        user_id: The user.
+        day: The day.
+        turns: Number of turns.
+        error: The message of the error.
+    """
+
+    user_id: str
+    day: date
+    turns: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """Result of `find_changes`.
+
+    Attributes:
+        recorded: The changes that were recorded.
+        read: Number of turns that were read.
+        failed: Turns whose reading failed; nothing was recorded of them.
+        calls: Number of calls of the language model.
+        tokens: Tokens used by these calls, prompts included; None if the model does not report
+            them.
+    """
+
+    recorded: tuple[Change, ...]
+    read: int
+    failed: tuple[FailedReading, ...]
     calls: int
     tokens: int | None
 

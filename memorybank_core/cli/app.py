@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from .commands import database, digests, evaluation, forgetting, maintenance, search, turns
+from .commands import changes, database, digests, evaluation, forgetting, maintenance, search, turns
 from .commands.demo import demo
 from .group import create_app
 
@@ -34,6 +34,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "rebuild": digests.rebuild,
         "verify": digests.verify,
         "digests": digests.digests,
+        "changes": changes.changes,
     },
     "Forget": {
         "forget": forgetting.forget,

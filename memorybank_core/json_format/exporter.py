@@ -12,7 +12,7 @@ from memorybank_core.conditions import require_where
 from memorybank_core.digests.state import digest_kind
 from memorybank_core.metadata import Metadata
 from memorybank_core.record_values import plain_value
-from memorybank_core.records import Digest, Memory, Portrait, Summary
+from memorybank_core.records import Change, Digest, Memory, Portrait, Summary
 
 from .fields import format_time, select_users
 
@@ -29,7 +29,8 @@ def export_json(
         bank: The bank; times are written in its time zone.
         users: Ids of the users to export; None for all.
         where: Conditions on the metadata of turns, as in `MemoryBank.search`. Only the turns that
-            satisfy them are exported, without summaries and portraits, which are made from all.
+            satisfy them are exported, without summaries, portraits and changes, which are made from
+            all.
 
     Raises:
         InvalidInputError: If one of `users` is not in the bank, or `where` is not valid.
@@ -51,6 +52,7 @@ def _export_user(bank: MemoryBank, user_id: str, where: Metadata | None) -> dict
             history.setdefault(str(bank.day_of(memory.created_at)), []).append(entry)
     profile = bank.profile(user_id=user_id)
     digests = [] if where else bank.digests(user_id=user_id)
+    changes = [] if where else bank.store.changes(user_id)
     portraits = {digest.day: digest.text for digest in digests if isinstance(digest, Portrait)}
     summaries = {digest.day: digest.text for digest in digests if isinstance(digest, Summary)}
     name = profile.get("name")
@@ -66,7 +68,17 @@ def _export_user(bank: MemoryBank, user_id: str, where: Metadata | None) -> dict
         "history": history,
         "meta_information": profile,
         "digests": [_export_provenance(digest, bank.timezone) for digest in digests],
+        **(
+            {"changes": [_export_change(item, bank.timezone) for item in changes]}
+            if changes
+            else {}
+        ),
     }
+
+
+def _export_change(change: Change, zone: ZoneInfo) -> dict[str, str | None]:
+    """Return the entry of a change."""
+    return {**change.to_dict(), "made_at": format_time(change.made_at, zone)}
 
 
 def _export_provenance(digest: Digest, zone: ZoneInfo) -> dict[str, str | None]:

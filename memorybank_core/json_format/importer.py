@@ -103,6 +103,9 @@ def import_json(
         on_progress(turns - new_turns)
     recalls = {entry.user_id: entry.recalls for entry in entries}
     _store_memories(bank, new, recalls, batch, on_progress)
+    for entry in entries:
+        if entry.changes:
+            bank.store.record_changes(entry.user_id, entry.changes)
     return ImportReport(
         users=len(entries),
         turns=new_turns,

@@ -13,7 +13,7 @@ from memorybank_core.digests.state import DIGEST_TYPES, DigestState, hash_source
 from memorybank_core.errors import FormatError, InvalidInputError
 from memorybank_core.ingest import to_memories
 from memorybank_core.metadata import NO_METADATA, require_metadata
-from memorybank_core.records import Digest, DigestKind, Memory, Turn
+from memorybank_core.records import Change, Digest, DigestKind, Memory, Turn
 from memorybank_core.text import without_surrogates
 from memorybank_core.validation import require_user
 
@@ -48,6 +48,7 @@ class UserEntry(EntryReader):
         profile: The user's profile.
         memories: Turns and daily summaries by id.
         recalls: Times of the recalls of each memory, by its id.
+        changes: The recorded changes.
         turns: Number of turns.
         empty: Number of turns skipped because they contain no text.
     """
@@ -57,6 +58,7 @@ class UserEntry(EntryReader):
         self.profile: dict[str, Any] = {}
         self.memories: dict[str, Memory] = {}
         self.recalls: dict[str, list[datetime]] = {}
+        self.changes: list[Change] = []
         self.turns = self.empty = 0
         self._digests: dict[tuple[DigestKind, date | None], str] = {}
         self._provenance: dict[
@@ -85,6 +87,8 @@ class UserEntry(EntryReader):
         provenance = self.read_list("digests", entry.get("digests"), "objects")
         for index, item in enumerate(provenance):
             self._parse_provenance(f"digests, {index}", item)
+        for index, item in enumerate(self.read_list("changes", entry.get("changes"), "objects")):
+            self._parse_change(f"changes, {index}", item)
         if isinstance(entry.get("digests"), list):
             # an export lists every digest, so an event that is not listed has no summary
             for key in list(self._digests):
@@ -219,6 +223,18 @@ class UserEntry(EntryReader):
         source = self.read_field(where, entry, "source", parse_text)
         if kind and made_at:
             self._provenance[kind, day] = made_by, made_at, source
+
+    def _parse_change(self, where: str, entry: Any) -> None:
+        if not isinstance(entry, Mapping):
+            self.add_fault(where, entry, "an object with newer, older, made_by and made_at")
+            return
+        made_at = self.read_field(where, entry, "made_at", self.parse_time)
+        newer, older, made_by = (
+            self.read_field(where, entry, name, parse_text)
+            for name in ("newer", "older", "made_by")
+        )
+        if newer and made_at:
+            self.changes.append(Change(newer, older, made_by or "", made_at))
 
 
 def parse_entries(

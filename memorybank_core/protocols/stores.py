@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 from memorybank_core.forgetting import ForgettingLaw
-from memorybank_core.records import Digest, Memory
+from memorybank_core.records import Change, Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 
 from .items import ItemStore
@@ -86,7 +86,10 @@ class MemoryStore(Protocol):
         ...
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
-        """Return the memories of candidates by key, without those deleted since."""
+        """Return the memories of candidates by key, without those deleted since.
+
+        Their `replaced_by` is set.
+        """
         ...
 
     def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
@@ -144,9 +147,9 @@ class MemoryStore(Protocol):
     ) -> DeletionReceipt:
         """Delete memories for good: these ids, this day, or everything of the user.
 
-        Also deletes what was derived from them. Deleting a turn deletes the event summaries and
-        digests of its day, and the overall digests. Deleting an event summary deletes the summary
-        of its day and the overall summary.
+        Also deletes their changes, and what was derived from them. Deleting a turn deletes the
+        event summaries and digests of its day, and the overall digests. Deleting an event summary
+        deletes the summary of its day and the overall summary.
         """
         ...
 
@@ -194,6 +197,31 @@ class MemoryStore(Protocol):
 
         Overall digests, of no day, come before those of the days of their kind.
         """
+        ...
+
+    def record_changes(
+        self, user_id: str, changes: Sequence[Change], *, made_from: Sequence[Memory] = ()
+    ) -> None:
+        """Store changes, except for those of memories that are not stored.
+
+        They are deleted with either of their memories, and when one gets another text.
+
+        Args:
+            user_id: The user.
+            changes: The changes; each replaces the stored one with the same ids.
+            made_from: The memories that were read.
+
+        Raises:
+            ConflictError: If one of `made_from` was deleted or has another text now.
+        """
+        ...
+
+    def changes(self, user_id: str) -> list[Change]:
+        """Return the user's changes in the order in which the newer, then the older were stored."""
+        ...
+
+    def forget_change(self, user_id: str, older: str, newer: str) -> bool:
+        """Delete a change; return False if it is not stored."""
         ...
 
     def set_profile(self, user_id: str, profile: str) -> None:

@@ -68,9 +68,12 @@ def order_changes(
         results: The results, best first.
         similarity: float (m, m), how near in meaning the best m are (see `compare_results`).
         query: The query. If it asks in the past tense, only corrections replace a statement: what
-            has changed since was true at that time.
+            has changed since was true at that time, also if a language model recorded it.
     """
-    newer = _find_newer(results, similarity, _PAST_TENSE.search(query) is not None)
+    only_corrections = _PAST_TENSE.search(query) is not None
+    newer = _find_newer(results, similarity, only_corrections)
+    if not only_corrections:
+        newer |= _find_recorded(results)
     if not newer:
         return list(results)
     chains: dict[int, list[int]] = {}
@@ -120,6 +123,21 @@ def _find_newer(
             or results[newer].memory.created_at < results[following[older]].memory.created_at
         ):
             following[older] = newer
+    return following
+
+
+def _find_recorded(results: Sequence[SearchResult]) -> dict[int, int]:
+    """Return the row of the next newer statement of each result for which one is recorded."""
+    rows = {result.memory.id: row for row, result in enumerate(results)}
+    following: dict[int, int] = {}
+    for row, result in enumerate(results):
+        newer = [
+            (results[rows[id]].memory.created_at, rows[id])
+            for id in result.memory.replaced_by
+            if id in rows and results[rows[id]].memory.created_at > result.memory.created_at
+        ]
+        if newer:
+            following[row] = min(newer)[1]
     return following
 
 

@@ -28,6 +28,7 @@ from memorybank_core.protocols import Filter, Matrix, MemoryStore
 from memorybank_core.records import Digest, Memory, Portrait, Summary
 from memorybank_core.search.dates import DayRange
 
+from .changes import ChangesContract
 from .examples import (
     ADA,
     ALL,
@@ -50,7 +51,7 @@ from .items import ItemContract
 from .metadata import MetadataContract
 
 
-class StoreContract(ItemContract, MetadataContract):
+class StoreContract(ItemContract, MetadataContract, ChangesContract):
     """Tests of a store. Each begins with an empty location and opens it with `open_store`.
 
     Attributes:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import memorybank_core
 from memorybank_core import (
+    Change,
     ConflictError,
     FormatError,
     InvalidInputError,
@@ -266,6 +267,8 @@ def test_the_demo_dialogues_are_imported_completely(bank, language):
         (one_user(summary=["x"]), "summary: got ['x'], expected an object"),
         (one_user(summary={DAY: 5}), f"summary, {DAY}: got 5, expected a string, or an object"),
         (one_user(summary={DAY: {"content": 5}}), f"summary, {DAY}, content: got 5, expected"),
+        (one_user(changes=[5]), "changes, 0: got 5, expected an object with newer"),
+        (one_user(changes=[{"made_at": 5}]), "changes, 0, made_at: got 5, expected a date and"),
         (one_user(personality={DAY: 5}), f"personality, {DAY}: got 5, expected a string, or"),
         (one_user(overall_history=5), "overall_history: got 5, expected a string, or"),
     ],
@@ -453,12 +456,15 @@ def test_a_round_trip_preserves_a_used_bank():
         source.reinforce(["a", "b"], user_id=" a@b.c", now=NOW)
         source.forget(user_id=" a@b.c", now=NOW + timedelta(days=12))
         source.set_profile({"name": 5, "tags": ["x", None]}, user_id=" a@b.c")
+        changes = [Change("b", None, "m", NOW), Change("b", "a", "m", NOW)]
+        source.store.record_changes(" a@b.c", changes)
         exported = export_json(source)
         assert len({memory.archived_at for memory in contents(source)[" a@b.c"][0]}) == 2
         assert set(exported[" a@b.c"]["history"]) == {DAY, "2023-04-28", "2024-01-01"}
         import_json(target, json.loads(json.dumps(exported)))
         assert contents(target) == contents(source)
         assert target.recalls("b", user_id=" a@b.c") == [NOW]
+        assert target.store.changes(" a@b.c") == changes
         assert export_json(target) == exported
 
 

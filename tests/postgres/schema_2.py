@@ -30,6 +30,7 @@ def to_schema_2(url):
         db.execute("SET memorybank_session.scope = 'all'")
         to_layout_1(db)
         db.execute("ALTER TABLE memorybank.memories DROP COLUMN metadata")
+        db.execute("DROP TABLE memorybank.replacements")
         db.execute("UPDATE memorybank.meta SET value = '2' WHERE name = 'schema'")
 
 

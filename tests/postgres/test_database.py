@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import memorybank_core.stores
 from memorybank_core import (
+    Change,
     ConfigurationError,
     EmbedderError,
     EmbedderMismatchError,
@@ -63,6 +64,8 @@ def fill(location, users=("ada", "bob"), count=40):
             bank.forget(user_id=user, now=MONDAY + timedelta(days=90))
             bank.set_profile({"name": user}, user_id=user)
             bank.summarize(user_id=user)
+            changes = [Change("t9", older, "m", NOON) for older in (None, "t7", "t8")]
+            bank.store.record_changes(user, changes)
             bank.store.items.write(
                 [item(f"{user} k", value='"v"'), item(f"{user} x/~ k", ttl=1e9)],
                 [None, None],
@@ -317,6 +320,8 @@ def test_a_bank_moves_to_postgresql_and_back(postgres, tmp_path):
     assert export_bank(source) == export_bank(url) == export_bank(back)
     with MemoryBank.open(source) as local, MemoryBank.open(url) as remote:
         for user in ("ada", "bob"):
+            assert len(local.store.changes(user)) == 3
+            assert local.store.changes(user) == remote.store.changes(user)
             assert local.store.scan(user)[0].recalls == remote.store.scan(user)[0].recalls
             arguments = {
                 "user_id": user,

@@ -12,12 +12,12 @@ from postgres_servers import connect, emptied
 from test_postgres_contract import TestPostgresStore as ContractTests
 
 from memorybank_core import InvalidInputError
-from memorybank_core.records import Portrait
+from memorybank_core.records import Change, Portrait
 from memorybank_core.stores.postgres import Layout, PostgresStore, init
 from memorybank_core.testing.examples import ADA, ALL, BOB, EAST, LAW, NOON, event, ids, turn
 from memorybank_core.testing.items import item
 
-TABLES = ("users", "memories", "states", "pages", "recalls", "digests")
+TABLES = ("users", "memories", "states", "pages", "recalls", "digests", "replacements")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def app(database):
             store.add(user, [turn("a", user=user), event("e", user=user)], [EAST, EAST])
             store.strengthen(user, ["a"], NOON, None, LAW)
             store.set_digests(user, [Portrait(user, "kind", None, None, NOON)])
+            store.record_changes(user, [Change("a", None, "m", NOON)])
             store.items.write([item(f"{user} k")], [None], [], NOON)
     with connect(as_app(database), autocommit=True) as db:
         yield db

@@ -8,6 +8,7 @@ from datetime import date
 from memorybank_core.reports import DeletionReceipt
 from memorybank_core.stores.rules import digests_to_delete
 
+from .changes import delete_changes
 from .connections import Session
 from .page_rows import rewrite
 from .rows import DELETE_ROWS
@@ -77,6 +78,7 @@ def delete(
             Statement(DELETE_ROWS.format(table=table), {**user, "seqs": seqs})
             for table in ("memories", "states")
         ),
+        delete_changes(user_id, seqs),
         *deletions,
     )
     return DeletionReceipt(
@@ -96,7 +98,7 @@ def _delete_user(session: Session, user_id: str) -> DeletionReceipt:
     locked, [(vectors,)] = session.execute(session.marker.lock(), Statement(_COUNT_VECTORS, user))
     if not locked:
         return DeletionReceipt(user_id, 0, 0, 0, 0, remaining=0, erased=True)
-    tables = ("memories", "recalls", "digests", "states", "pages", "users")
+    tables = ("memories", "recalls", "digests", "replacements", "states", "pages", "users")
     results = session.execute(
         *(Statement(_DELETE_ALL.format(table=table), user) for table in tables)
     )

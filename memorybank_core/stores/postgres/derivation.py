@@ -1,9 +1,10 @@
 """Upgrade a bank from schema 2 to 3, and derive the terms and traits of its memories again.
 
-Schema 3 has a column for metadata, and pages with the traits of their memories. The first
-transaction adds the column and sets the new version. Then the pages whose terms and traits are
-those of an older version are written again in short transactions, while others search and write:
-they read pages of both layouts. Whenever this is interrupted, the next run continues.
+Schema 3 has a column for metadata, a table of replacements, and pages with the traits of their
+memories. The first transaction adds the column and the table, and sets the new version. Then the
+pages whose terms and traits are those of an older version are written again in short transactions,
+while others search and write: they read pages of both layouts. Whenever this is interrupted, the
+next run continues.
 """
 
 from __future__ import annotations
@@ -21,17 +22,24 @@ from memorybank_core.stores.index.batch import to_batch
 from .address import Address
 from .connections import Session
 from .generations import Run, to_record
-from .migration import LOCK_ATTEMPTS, SCHEMA_VERSION, SET_LOCK_TIMEOUT, transactions
+from .migration import (
+    LOCK_ATTEMPTS,
+    SCHEMA_VERSION,
+    SET_LOCK_TIMEOUT,
+    copy_rights,
+    transactions,
+)
 from .pages import HEADER_NBYTES, IS_OUTDATED, Page, pack, read_count, read_keys, read_windows
 from .rows import CONTENT
 from .schema import SET_META, TAKE_LOCK
 from .statements import Row, Rows, Statement
-from .tables import Layout
+from .tables import Layout, create_tables
 
 _PAGES = 16  # of a transaction
 _PAGES_AT_ONCE = 1024  # whose keys are read at once
 
 _ADD_METADATA = Statement("ALTER TABLE memorybank.memories ADD COLUMN IF NOT EXISTS metadata text")
+_NEW_TABLES = ("replacements",)
 _SELECT_OUTDATED = (
     "SELECT user_id, generation, first_seq, last_seq, "
     f"substring(columns FROM 1 FOR {HEADER_NBYTES}) FROM memorybank.pages "
@@ -83,7 +91,7 @@ def migrate_to_3(address: Address, layout: Layout, progress: Callable[[int], Non
         StoreError: If the server cannot be reached, or this role does not own the tables.
     """
     with transactions(address, layout) as run:
-        _add_metadata(run)
+        _add_tables(run, layout)
         while pages := list(_find_outdated(run)):
             for start in range(0, len(pages), _PAGES):
                 part = pages[start : start + _PAGES]
@@ -92,11 +100,11 @@ def migrate_to_3(address: Address, layout: Layout, progress: Callable[[int], Non
                     progress(sum(page.memories for page in part))
 
 
-def _add_metadata(run: Run[Any]) -> None:
-    """Add the column of metadata, and set the version of the schema."""
+def _add_tables(run: Run[Any], layout: Layout) -> None:
+    """Add the column of metadata and the new table, and set the version of the schema."""
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
-            run(_upgrade_schema)
+            run(partial(_upgrade_schema, layout=layout))
         except StoreBusyError:
             if attempt == LOCK_ATTEMPTS:
                 raise
@@ -105,10 +113,12 @@ def _add_metadata(run: Run[Any]) -> None:
             return
 
 
-def _upgrade_schema(session: Session) -> None:
+def _upgrade_schema(session: Session, layout: Layout) -> None:
     *_, [(version,)] = session.execute(SET_LOCK_TIMEOUT, Statement(TAKE_LOCK), SCHEMA_VERSION)
     if version == "2":
-        session.execute(_ADD_METADATA, Statement(SET_META, {"name": "schema", "value": "3"}))
+        session.execute(_ADD_METADATA, *map(Statement, create_tables(layout, _NEW_TABLES)))
+        copy_rights(session, layout, _NEW_TABLES)
+        session.execute(Statement(SET_META, {"name": "schema", "value": "3"}))
 
 
 def _find_outdated(run: Run[Any]) -> Iterator[_Outdated]:

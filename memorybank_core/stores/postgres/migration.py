@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -188,13 +188,13 @@ def _prepare(session: Session, layout: Layout) -> bool:
         statements = [*create_tables(layout, _NEW_TABLES), *_ADD_COLUMNS]
         birth = secrets.randbits(53)
         session.execute(*(Statement(text.format(birth=birth)) for text in statements))
-        _copy_rights(session, layout)
+        copy_rights(session, layout, _NEW_TABLES)
     session.execute(Statement(SET_META, {"name": "packed_embedder", "value": embedder}))
     return True
 
 
-def _copy_rights(session: Session, layout: Layout) -> None:
-    """Give the new tables the owner and the grants of `memories`."""
+def copy_rights(session: Session, layout: Layout, tables: Sequence[str]) -> None:
+    """Give new tables the owner and the grants of `memories`."""
     for suffix in ("", *(f"_{number}" for number in range(_count_partitions(layout)))):
         owner, grants = session.execute(
             *(Statement(text.format(table=f"memories{suffix}")) for text in (_OWNER, _GRANTS))
@@ -204,7 +204,7 @@ def _copy_rights(session: Session, layout: Layout) -> None:
             for right, role, option in grants
         ]
         rights += [f"ALTER TABLE memorybank.{{table}} OWNER TO {role}" for (role,) in owner]
-        texts = [text.format(table=f"{new}{suffix}") for new in _NEW_TABLES for text in rights]
+        texts = [text.format(table=f"{new}{suffix}") for new in tables for text in rights]
         session.execute(*(Statement(text.replace("%", "%%")) for text in texts))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -21,6 +22,7 @@ from memorybank_core.stores.rows import (
 )
 from memorybank_core.stores.rules import ExpectedEmbedder
 
+from .characters import unescape
 from .connections import Session
 from .page_rows import COVERING, PAGE_COLUMNS, read_pages
 from .pages import unpack
@@ -39,7 +41,16 @@ EMBEDDER_FITS = (
 """The condition that an embedder wrote the vectors; its values are `values_of_embedder`."""
 
 SELECT_BY_ID = f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])"
-_FETCH = f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq = ANY(%(keys)s::bigint[])"
+_NEWER = (
+    "(SELECT array_agg(n.id ORDER BY n.id) FROM memorybank.replacements AS r "
+    "JOIN memorybank.memories AS n ON n.user_id = r.user_id AND n.seq = r.newer "
+    "WHERE r.user_id = %(user)s AND r.older = m.seq)"
+)
+"""The ids of the turns that replaced a memory of `FROM_MEMORIES`, or NULL."""
+_FETCH = (
+    f"SELECT m.seq, {_NEWER}, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq = ANY(%(keys)s::bigint[])"
+)
+_BY_SEQ = f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq = ANY(%(keys)s::bigint[])"
 _MEMORIES = (
     f"SELECT {SELECT_MEMORY} {FROM_MEMORIES} {{condition}} "
     "ORDER BY m.created_at DESC, m.seq DESC LIMIT %(last)s"
@@ -56,7 +67,8 @@ _RECALLS = (
     "memorybank.memories WHERE user_id = %(user)s AND id = %(id)s) ORDER BY at, number"
 )
 _NAMED = "FROM memorybank.memories AS n WHERE n.user_id = %(user)s AND n.id = ANY(%(ids)s::text[])"
-_SEQS = f"SELECT n.seq, n.id {_NAMED}"
+SELECT_SEQS = f"SELECT n.seq, n.id {_NAMED}"
+"""The keys of the memories with these ids, and the ids."""
 _PAGES_OF_NAMED = COVERING.format(generation=GENERATION, memories=_NAMED.removeprefix("FROM "))
 SELECT_DIGESTS = f"SELECT {DIGEST_COLUMNS} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
@@ -111,7 +123,11 @@ def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Mem
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
     [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
-    return {row[0]: to_result(user_id, row[1:]) for row in rows}
+    memories = {row[0]: to_result(user_id, row[2:]) for row in rows}
+    for seq, newer, *_ in rows:
+        if newer:
+            memories[seq] = replace(memories[seq], replaced_by=tuple(map(unescape, newer)))
+    return memories
 
 
 def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:
@@ -121,7 +137,8 @@ def memories(session: Session, user_id: str, filter: Filter, *, last: int | None
     if filter.where:
         [rows] = session.execute(Statement(_METADATA.format(condition=condition), values))
         seqs = [seq for _, seq in select_matching(rows, filter.where, last, column=0)]
-        memories_by_seq = fetch(session, user_id, seqs)
+        [rows] = session.execute(Statement(_BY_SEQ, {"user": user_id, "keys": seqs}))
+        memories_by_seq = {row[0]: to_memory(user_id, row[1:]) for row in rows}
         return [memories_by_seq[seq] for seq in reversed(seqs) if seq in memories_by_seq]
     [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
     return [to_memory(user_id, row) for row in rows][::-1]
@@ -142,7 +159,9 @@ def recalls(session: Session, user_id: str, id: str) -> list[datetime]:
 def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
     """See `MemoryStore.vectors`."""
     values = {"user": user_id, "ids": list(ids)}
-    seqs, pages = session.execute(Statement(_SEQS, values), Statement(_PAGES_OF_NAMED, values))
+    seqs, pages = session.execute(
+        Statement(SELECT_SEQS, values), Statement(_PAGES_OF_NAMED, values)
+    )
     matrices = _to_matrices(pages)
     return {id: matrices[seq] for seq, id in seqs}
 

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from memorybank_core.errors import StoreError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
-from memorybank_core.records import Digest, Memory
+from memorybank_core.records import Change, Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
+from . import changes as change_rows
 from . import deleting, page_rows, reading, searching, state, writing
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
@@ -119,16 +120,11 @@ class PostgresStore(DeprecatedStateCalls):
         recalled: Mapping[str, Sequence[datetime]] | None = None,
     ) -> None:
         """Store memories with the vectors of their windows; see `MemoryStore`."""
+        options: dict[str, Any] = {"replace": replace, "recalled": recalled or {}}
         should_merge = self._write(
             user_id,
             lambda session: writing.add(
-                session,
-                self._embedder,
-                user_id,
-                memories,
-                vectors,
-                replace=replace,
-                recalled=recalled or {},
+                session, self._embedder, user_id, memories, vectors, **options
             ),
         )
         if should_merge:
@@ -225,22 +221,35 @@ class PostgresStore(DeprecatedStateCalls):
         vectors: Sequence[Matrix] = (),
     ) -> None:
         """Store digests with their event summaries; see `MemoryStore`."""
+        options: dict[str, Any] = {"made_from": made_from, "events": events, "vectors": vectors}
         self._write(
             user_id,
             lambda session: writing.set_digests(
-                session,
-                self._embedder,
-                user_id,
-                digests,
-                made_from=made_from,
-                events=events,
-                vectors=vectors,
+                session, self._embedder, user_id, digests, **options
             ),
         )
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
         """Return the user's digests by kind and day; only overall ones if `days` is False."""
         return self._read(user_id, lambda session: reading.digests(session, user_id, days=days))
+
+    def record_changes(
+        self, user_id: str, changes: Sequence[Change], *, made_from: Sequence[Memory] = ()
+    ) -> None:
+        """Store which turns replaced which; see `MemoryStore`."""
+        record = partial(
+            change_rows.record_changes, user_id=user_id, changes=changes, made_from=made_from
+        )
+        self._write(user_id, record)
+
+    def changes(self, user_id: str) -> list[Change]:
+        """Return the user's changes in the order of their newer turns."""
+        return self._read(user_id, partial(change_rows.read_changes, user_id=user_id))
+
+    def forget_change(self, user_id: str, older: str, newer: str) -> bool:
+        """Delete a change; return False if it is not stored."""
+        forget = partial(change_rows.forget_change, user_id=user_id, older=older, newer=newer)
+        return self._write(user_id, forget)
 
     def set_profile(self, user_id: str, profile: str) -> None:
         """Store facts about the user that are not from the dialogue, as JSON."""

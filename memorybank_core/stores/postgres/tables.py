@@ -24,6 +24,7 @@ TABLES = {
     "pages": "user_id",
     "recalls": "user_id",
     "digests": "user_id",
+    "replacements": "user_id",
     "items": "root",
     "item_paths": "root",
     "item_removals": "root",
@@ -115,6 +116,15 @@ CREATE TABLE memorybank.digests (
     source text,
     PRIMARY KEY (user_id, kind, day)
 ) PARTITION;
+CREATE TABLE memorybank.replacements (
+    user_id text COLLATE "C" NOT NULL,
+    older bigint NOT NULL,
+    newer bigint NOT NULL,
+    made_by text NOT NULL,
+    made_at bigint NOT NULL,
+    PRIMARY KEY (user_id, older, newer)
+) PARTITION;
+CREATE INDEX replacements_by_newer ON memorybank.replacements (user_id, newer);
 CREATE TABLE memorybank.items (
     root text COLLATE "C" NOT NULL,
     path text COLLATE "C" NOT NULL,

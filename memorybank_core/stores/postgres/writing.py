@@ -18,6 +18,7 @@ from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_digest, 
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
 from . import page_rows
+from .changes import delete_changes
 from .commit_markers import MARK
 from .connections import Session
 from .pages import PAGE_SIZE, to_pages
@@ -288,6 +289,7 @@ def _insert(
     if replaced:
         rows = [(seq, *new.contents[i]) for i, seq in replaced.items()]
         statements.append(Statement(_REPLACE, {**user, **to_columns(_ROW, rows)}))
+        statements.append(delete_changes(new.user_id, replaced.values()))
     session.execute(
         *statements, *write_states(new.user_id, states), *insert_recalls(new.user_id, recalls)
     )

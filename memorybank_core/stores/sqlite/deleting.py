@@ -9,6 +9,7 @@ from datetime import date
 from memorybank_core.stores.rows import Row
 from memorybank_core.stores.rules import digests_to_delete
 
+from .changes import delete_changes
 from .reading import BY_ID, find_user, select_in
 from .writing import delete_unfinished_vectors, next_version
 
@@ -37,6 +38,7 @@ def delete(
     to_delete = _select_memories(db, user_key, ids, day)
     seqs = [row[0] for row in to_delete]
     delete_unfinished_vectors(db, user_key, seqs)
+    delete_changes(db, user_key, seqs)
     select = f"{_SIZE_OF_VECTORS} AND seq = ?"
     size = sum(db.execute(select, (user_key, seq)).fetchone()[0] for seq in seqs)
     counts = {
@@ -67,6 +69,7 @@ def _delete_user(db: sqlite3.Connection, user_key: int, dimension: int) -> dict[
         for table in (*_PER_MEMORY, "digests")
     }
     delete_unfinished_vectors(db, user_key, None)
+    db.execute("DELETE FROM replacements WHERE user_key = ?", (user_key,))
     db.execute("DELETE FROM users WHERE user_key = ?", (user_key,))
     return {**counts, "vectors": int(size) // (4 * dimension)}
 

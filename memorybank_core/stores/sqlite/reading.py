@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -31,6 +32,12 @@ OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
 BY_ID = "memories INDEXED BY memories_by_id"
 """The table and the index for several ids: without it, SQLite reads every row of the user."""
 
+_HAS_REPLACEMENTS = f"SELECT 1 FROM replacements WHERE {OF_USER} AND older > 0 LIMIT 1"
+_SELECT_NEWER = (
+    "SELECT older, id FROM replacements JOIN memories "
+    "ON memories.user_key = replacements.user_key AND seq = newer "
+    f"WHERE replacements.{OF_USER}"
+)
 _MAX_VALUES = 500  # old versions of SQLite accept at most 999 parameters
 
 
@@ -95,7 +102,20 @@ def fetch(db: sqlite3.Connection, user_id: str, keys: Sequence[int]) -> dict[int
     """See `MemoryStore.fetch`."""
     select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE {OF_USER}"
     rows = select_in(db, select, (user_id,), "seq", keys)
-    return {row[0]: to_result(user_id, row[1:]) for row in rows}
+    memories = {row[0]: to_result(user_id, row[1:]) for row in rows}
+    for seq, newer in _find_newer(db, user_id, memories):
+        memory = memories[seq]
+        memories[seq] = replace(memory, replaced_by=(*memory.replaced_by, newer))
+    return memories
+
+
+def _find_newer(
+    db: sqlite3.Connection, user_id: str, seqs: Collection[int]
+) -> Iterable[tuple[int, str]]:
+    """Yield those of these numbers whose memory was replaced, with the id of a newer one."""
+    if not db.execute(_HAS_REPLACEMENTS, (user_id,)).fetchone():  # the usual case
+        return
+    yield from sorted(select_in(db, _SELECT_NEWER, (user_id,), "older", seqs))
 
 
 def memories(

@@ -123,7 +123,16 @@ MIGRATIONS = (
     ALTER TABLE memories ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE memories ADD COLUMN terms_version INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE memories ADD COLUMN metadata TEXT;
-    """,  # `derivation` fills them in, also for what an older package writes with the file open.
+    CREATE TABLE replacements (
+        user_key INTEGER NOT NULL,
+        older INTEGER NOT NULL,
+        newer INTEGER NOT NULL,
+        made_by TEXT NOT NULL,
+        made_at INTEGER NOT NULL,
+        PRIMARY KEY (user_key, older, newer)
+    ) WITHOUT ROWID;
+    CREATE INDEX replacements_by_newer ON replacements (user_key, newer);
+    """,  # `derivation` fills in the columns, also of what an older package writes meanwhile.
 )
 """The statements that upgrade schema version i to i + 1; entries are only ever appended."""
 

@@ -15,13 +15,14 @@ from typing import Any
 from memorybank_core.errors import ConfigurationError, StoreBusyError, StoreWriteError
 from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.protocols import Candidates, Filter, Matrix, Probe, StateChange, Stored
-from memorybank_core.records import Digest, Memory
+from memorybank_core.records import Change, Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import deleting, reading, searching, state, writing
+from .changes import forget_change, read_changes, record_changes
 from .connections import open_file
 from .erasure import compact, erase
 from .items import LocalItems
@@ -203,6 +204,23 @@ class LocalStore(DeprecatedStateCalls):
         """Return the user's digests by kind and day; only overall ones if `days` is False."""
         with self._connections.read() as db:
             return reading.digests(db, user_id, days=days)
+
+    def record_changes(
+        self, user_id: str, changes: Sequence[Change], *, made_from: Sequence[Memory] = ()
+    ) -> None:
+        """Store which turns replaced which; see `MemoryStore`."""
+        with self._connections.write() as db:
+            record_changes(db, user_id, changes, made_from)
+
+    def changes(self, user_id: str) -> list[Change]:
+        """Return the user's changes in the order of their newer turns."""
+        with self._connections.read() as db:
+            return read_changes(db, user_id)
+
+    def forget_change(self, user_id: str, older: str, newer: str) -> bool:
+        """Delete a change; return False if it is not stored."""
+        with self._connections.write() as db:
+            return forget_change(db, user_id, older, newer)
 
     def set_profile(self, user_id: str, profile: str) -> None:
         """Store facts about the user that are not from the dialogue, as JSON."""

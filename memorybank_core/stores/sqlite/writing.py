@@ -21,6 +21,7 @@ from memorybank_core.stores.rows import (
 )
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
+from .changes import delete_changes
 from .reading import BY_ID, OF_USER, check_embedder, digests, find_seqs, find_user, select_in
 from .rows import INSERT, Entry
 
@@ -175,6 +176,7 @@ def _insert(
     db.execute(update, (next_seq + len(added), user_key))
     if replaced:
         delete_unfinished_vectors(db, user_key, replaced)
+        delete_changes(db, user_key, replaced)
 
 
 def _require_sources(

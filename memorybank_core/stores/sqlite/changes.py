@@ -1,0 +1,67 @@
+"""Record which turns replaced which, as rows of sequence numbers; 0 stands for no older turn."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from memorybank_core.change_records import Change
+from memorybank_core.records import Memory
+from memorybank_core.stores.rows import from_micros, to_micros
+from memorybank_core.stores.rules import require_unchanged
+
+from .reading import OF_USER, find_seqs, find_user, known
+
+_SELECT = (
+    "SELECT n.id, o.id, made_by, made_at FROM replacements AS r "
+    "JOIN memories AS n ON n.user_key = r.user_key AND n.seq = r.newer "
+    "LEFT JOIN memories AS o ON o.user_key = r.user_key AND o.seq = r.older "
+    f"WHERE r.{OF_USER} ORDER BY n.seq, r.older"
+)
+_DELETE = (
+    "DELETE FROM replacements WHERE user_key = ? AND older = ?",
+    "DELETE FROM replacements WHERE user_key = ? AND newer = ?",
+)
+
+
+def record_changes(
+    db: sqlite3.Connection, user_id: str, changes: Sequence[Change], made_from: Sequence[Memory]
+) -> None:
+    """Store changes; see `MemoryStore.record_changes`."""
+    stored = known(db, user_id, [memory.id for memory in made_from])
+    require_unchanged(user_id, made_from, list(stored.values()), [])
+    user_key = find_user(db, user_id)
+    if user_key is None:
+        return
+    ids = {id for change in changes for id in (change.newer, change.older) if id is not None}
+    seqs: dict[str | None, int] = {None: 0}
+    seqs.update(find_seqs(db, user_key, ids))
+    db.executemany(
+        "INSERT OR REPLACE INTO replacements VALUES (?, ?, ?, ?, ?)",
+        (
+            (user_key, seqs[item.older], seqs[item.newer], item.made_by, to_micros(item.made_at))
+            for item in changes
+            if item.older in seqs and item.newer in seqs
+        ),
+    )
+
+
+def read_changes(db: sqlite3.Connection, user_id: str) -> list[Change]:
+    """See `MemoryStore.changes`."""
+    rows = db.execute(_SELECT, (user_id,))
+    return [Change(newer, older, by, from_micros(at)) for newer, older, by, at in rows]
+
+
+def forget_change(db: sqlite3.Connection, user_id: str, older: str, newer: str) -> bool:
+    """Delete a change; see `MemoryStore.forget_change`."""
+    user_key = find_user(db, user_id)
+    seqs = {} if user_key is None else find_seqs(db, user_key, {older, newer})
+    delete = "DELETE FROM replacements WHERE user_key = ? AND older = ? AND newer = ?"
+    row = (user_key, seqs.get(older, -1), seqs.get(newer, -1))
+    return db.execute(delete, row).rowcount > 0
+
+
+def delete_changes(db: sqlite3.Connection, user_key: int, seqs: Collection[int]) -> None:
+    """Delete every change of these memories, older or newer."""
+    for delete in _DELETE:
+        db.executemany(delete, ((user_key, seq) for seq in seqs))
