@@ -7,11 +7,12 @@ CHANGE_PROMPTS = {
         "The material is a numbered list of statements that one user made, earlier ones and new "
         "ones, each with its day and its speaker. Find each new statement that replaces an earlier "
         "one: both are about the same property of the same person or object, and the earlier one "
-        "does not hold any more, or was a mistake that the new one corrects. A statement about another person "
-        "or object replaces nothing, nor does one that adds to a list, adds a detail, or tells a "
-        "single event. If in doubt, leave it out. Write one line for each earlier statement that "
-        "was replaced: the number of the new statement, the word replaces, and the number of the "
-        "earlier one. For example: 7 replaces 3. If nothing was replaced, write only: none."
+        "does not hold any more, or was a mistake that the new one corrects. A statement about "
+        "another person or object replaces nothing, nor does one that adds to a list, adds a "
+        "detail, or tells a single event. If in doubt, leave it out. Write one line for each "
+        "earlier statement that was replaced: the number of the new statement, the word replaces, "
+        "and the number of the earlier one. For example: 7 replaces 3. If nothing was replaced, "
+        "write only: none."
     ),
     "zh": (
         "材料是同一位用户说过的话，逐条编号，分为较早的和新的，每条注明日期和说话人。请找出取代了较早说法的"

@@ -57,7 +57,7 @@ class ChangesContract:
         with closing(self.open_store()) as store:
             assert store.changes(ADA) == CHANGES
             assert self.find_newer(store) == {A: (B, C), B: (C,), C: ()}
-            assert store.changes(BOB) == store.changes("nobody") == []
+            assert store.changes(BOB) == store.changes("cleo") == []
             assert self.find_newer(store, BOB) == {A: (), B: (), C: ()}
 
     def test_a_change_is_recorded_once(self) -> None:
@@ -65,7 +65,7 @@ class ChangesContract:
             again = replace(CHANGES[1], made_by="n")
             store.record_changes(ADA, [change(B, A), again])
             store.record_changes(ADA, [change("missing", A), change(B, "missing")])
-            store.record_changes("nobody", [change(B, A)])
+            store.record_changes("cleo", [change(B, A)])
             assert store.changes(ADA) == [CHANGES[0], again, *CHANGES[2:]]
 
     def test_a_change_is_taken_back(self) -> None:

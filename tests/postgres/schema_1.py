@@ -57,6 +57,7 @@ def describe(bank):
 def memory_fields(memory):
     """Return the fields of a memory that schema 1 had."""
     found = memory.to_dict()
+    del found["replaced_by"]  # of a search only, and newer than schema 1
     if found["turn"]:
         assert found["turn"].pop("metadata", {}) == {}
     return found

@@ -64,7 +64,7 @@ def fill(location, users=("ada", "bob"), count=40):
             bank.forget(user_id=user, now=MONDAY + timedelta(days=90))
             bank.set_profile({"name": user}, user_id=user)
             bank.summarize(user_id=user)
-            changes = [Change("t9", older, "m", NOON) for older in (None, "t7", "t8")]
+            changes = [Change("t39", older, "m", NOON) for older in (None, "t37", "t38")]
             bank.store.record_changes(user, changes)
             bank.store.items.write(
                 [item(f"{user} k", value='"v"'), item(f"{user} x/~ k", ttl=1e9)],
