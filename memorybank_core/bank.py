@@ -620,6 +620,7 @@ class MemoryBank:
             EmbedderError: If the embedder failed.
             StoreError: If the store failed; the changes recorded before are kept.
         """
+        user_ids = self._resolve_users(user_id)
         model = require_llm(llm) or self.llm
         if model is None:
             raise ConfigurationError(
@@ -629,7 +630,7 @@ class MemoryBank:
         return change_finder.find_changes(
             self.store,
             self._find_older,
-            self._resolve_users(user_id),
+            user_ids,
             llm=model,
             language=require_language(language or self.language),
             now=require_moment(now),
