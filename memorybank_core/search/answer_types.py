@@ -1,4 +1,4 @@
-"""What the answer to a query must have: a time, a number, an amount, a phone number or a name.
+"""Answer types: tests whether a text has the time, number, amount or name that a query asks for.
 
 The rules look at general vocabulary of English and Chinese questions only. A text that lacks what
 is asked for can be about the same people and things, but it does not answer.
