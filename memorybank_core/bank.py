@@ -54,6 +54,7 @@ from .rerankers import resolve_reranker
 from .search.dates import DayRange, choose_date_order
 from .search.pipeline import DEPTH, search_memories
 from .search.ranking import Weights
+from .text_caches import clear_text_caches
 from .validation import (
     build_filter,
     collect_ids,
@@ -839,6 +840,7 @@ class MemoryBank:
             ids = collect_ids(ids, user_id)
         receipt = self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
         self._query_cache.clear()  # it may hold vectors of what the user wrote
+        clear_text_caches()
         return receipt
 
     # Read

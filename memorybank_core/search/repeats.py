@@ -11,10 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from memorybank_core.records import Memory, SearchResult, Turn
 from memorybank_core.text import is_question, split_sentences
+from memorybank_core.text_caches import cache_by_text
 
 from .tokenize import tokenize
 
@@ -100,7 +100,7 @@ def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
     return replace(result, parts=parts, score=parts.total)
 
 
-@lru_cache(maxsize=4_096)
+@cache_by_text(4_096)
 def hedges(response: str) -> bool:
     """Return whether a response only says that it does not know, or asks back."""
     if _HEDGE.search(response):
@@ -156,7 +156,7 @@ def _repeat_key(memory: Memory) -> object:
     return (turn.user_name, query, answer)
 
 
-@lru_cache(maxsize=4_096)
+@cache_by_text(4_096)
 def _normalize(text: str) -> str:
     return _PUNCTUATION.sub(" ", text.casefold()).strip()
 

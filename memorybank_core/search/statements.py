@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from memorybank_core.text import CJK, is_question, split_sentences
+from memorybank_core.text_caches import cache_by_text
 
 from .change_patterns import (
     ADDITION,
@@ -79,7 +79,7 @@ class Statement:
     moves: bool = False
 
 
-@lru_cache(maxsize=4_096)
+@cache_by_text(4_096)
 def read_statement(text: str) -> Statement | None:
     """Return what a text states, or None if it only asks."""
     sentences = [sentence for sentence in split_sentences(text) if not is_question(sentence)]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 import snowballstemmer
+
+from memorybank_core.text_caches import cache_by_text
 
 from .folding import IDEOGRAPHIC, KATAKANA, SYLLABIC, SYLLABIC_MARKS, fold
 from .numbers import NUMBER, number_terms
@@ -78,13 +79,13 @@ def _find_terms(folded: str) -> list[str]:
     return terms
 
 
-@lru_cache(maxsize=32_768)
+@cache_by_text(32_768)
 def _chunk_terms(chunk: str) -> tuple[str, ...]:
     """Return the terms of folded text without spaces: as a rule, a word and its punctuation."""
     return tuple(_find_terms(chunk))
 
 
-@lru_cache(maxsize=32_768)
+@cache_by_text(32_768)
 def stem(word: str) -> str:
     """Return the stem of a folded word; "" if it is a stop word."""
     if word in STOP_WORDS:
@@ -92,7 +93,7 @@ def stem(word: str) -> str:
     return str(_STEMMER.stemWord(word)) if word.isascii() else word
 
 
-@lru_cache(maxsize=32_768)
+@cache_by_text(32_768)
 def _run_terms(run: str) -> tuple[str, ...]:
     """Return the terms of a word, number, code or address."""
     if run.isalpha():

@@ -12,6 +12,7 @@ from memorybank_core.conditions import matches
 from memorybank_core.metadata import Metadata, from_text, to_text
 from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
 from memorybank_core.reports import Stats
+from memorybank_core.text_caches import cache_by_text
 
 Row = tuple[Any, ...]
 
@@ -88,7 +89,7 @@ def to_memory(user_id: str, row: Row) -> Memory:
     )
 
 
-@lru_cache(maxsize=_RECENT)
+@cache_by_text(_RECENT)
 def _to_recent(user_id: str, row: Row) -> Memory:
     return to_memory(user_id, row)
 

@@ -1,5 +1,7 @@
 """Deletion: no byte is left in the file, in its log, or in the index of the log."""
 
+import functools
+import gc
 import os
 import random
 import sqlite3
@@ -304,3 +306,19 @@ def delete_some(bank, rng, user, turns):
 def vector_of(turn):
     """Return the bytes of the vector of the turn's first window."""
     return UniqueVectorEmbedder().embed_query(split_windows(turn.text)[0]).tobytes()
+
+
+def test_a_deletion_empties_the_caches_of_texts(tmp_path):
+    def kept_texts():
+        return {cache.__name__ for cache in caches if cache.cache_info().currsize}
+
+    caches = [
+        cache for cache in gc.get_objects() if isinstance(cache, functools._lru_cache_wrapper)
+    ]
+    caches = [cache for cache in caches if cache.__module__.startswith("memorybank_core.")]
+    with open_bank(tmp_path / "bank.db") as bank:
+        bank.add([Turn("The code is Rhubarb77.", "I don't know.", id="code")], user_id="ada")
+        assert bank.search("Which code is it?", user_id="ada")
+        assert kept_texts() >= {"_to_recent", "stem"}
+        bank.delete(user_id="ada")
+    assert not kept_texts() & {"_to_recent", "read_statement", "hedges", "stem", "_run_terms"}
