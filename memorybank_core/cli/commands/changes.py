@@ -53,12 +53,11 @@ def _print_changes(bank: MemoryBank, user: str) -> None:
     recorded = bank.changes(user_id=user)
     ids = {id for change in recorded for id in (change.newer, change.older) if id}
     memories = bank.get(ids, user_id=user)
-    rows = table("Day", "Statement", "Replaced by", "Day")
+    rows = table("Statement", "Replaced by")
     for change in recorded:
         older, newer = memories.get(change.older or ""), memories.get(change.newer)
         if older and newer:
-            texts = [Text(one_line(memory.text)) for memory in (older, newer)]
-            rows.add_row(str(older.day), *texts, str(newer.day))
+            rows.add_row(*(Text(f"{m.day}: {one_line(m.text)}") for m in (older, newer)))
     console().print(rows if recorded else "no changes are recorded")
 
 
