@@ -65,7 +65,7 @@ def test_a_document_is_a_memory_with_plain_metadata(bank):
             "score": result.score,
             "cosine": result.cosine,
             "retention": result.retention,
-            "relevance": 1.0,
+            "relevance": result.relevance,
             "parts": result.to_dict()["parts"],
             "superseded_by": None,
             "times": 1,

@@ -101,10 +101,11 @@ def test_a_question_recalls_and_strengthens_at_most_five(bank, surface):
 
 @pytest.mark.parametrize("surface", [memory, block, own_memory])
 @pytest.mark.parametrize("text", [QUESTION, "What am I allergic to?", "我的猫叫什么？"])
-def test_a_prompt_holds_the_context_of_the_bank(bank, surface, text):
-    context = bank.context(text, user_id=ALICE).text
-    assert OPENING in context
-    assert context in surface(bank, text)
+def test_a_prompt_holds_what_the_bank_finds(bank, surface, text):
+    found = bank.search(text, user_id=ALICE, k=3)
+    prompt = surface(bank, text)
+    assert OPENING in prompt
+    assert all(result.memory.turn.query in prompt for result in found)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
