@@ -42,7 +42,7 @@ _ZERO = Weights(
     retention=0.0,
 )
 DENSE_ALONE = replace(_ZERO, similarity=1.0)
-"""Cosine similarity only, as in a plain vector store."""
+"""Vectors only: the cosine after centring, without words, neighbours or dates."""
 BM25_ALONE = replace(_ZERO, lexical=1.0)
 """BM25 only."""
 BUDGETS = (250, 500, 1000, 1500, 3000)
