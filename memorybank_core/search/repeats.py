@@ -16,6 +16,7 @@ from memorybank_core.records import Memory, SearchResult, Turn
 from memorybank_core.text import is_question, split_sentences
 from memorybank_core.text_caches import cache_by_text
 
+from .relevance import raise_relevance
 from .tokenize import tokenize
 
 _HEDGE = re.compile(
@@ -60,7 +61,7 @@ def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[Search
 
     Returns:
         The results in their new order. The part `answer` of those that moved is negative, and
-        their relevance 0.
+        their relevance 0. That of the others rises, as their distance to the best score shrinks.
     """
     if _ABOUT_ASKING.search(query):
         return list(results)
@@ -69,6 +70,10 @@ def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[Search
         return list(results)
     pairs = list(zip(results, unanswered, strict=True))
     kept = [result for result, is_lowered in pairs if not is_lowered]
+    distance = max(results[0].score - kept[0].score, 0.0)
+    kept = [
+        replace(result, relevance=raise_relevance(result.relevance, distance)) for result in kept
+    ]
     penalty = kept[-1].score - results[0].score - 1.0
     lowered = [add_part(result, "answer", penalty) for result, is_lowered in pairs if is_lowered]
     return kept + [replace(result, relevance=0.0) for result in lowered]
