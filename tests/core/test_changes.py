@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from typer.testing import CliRunner
 
 from memorybank_core import (
     Change,
@@ -19,7 +18,6 @@ from memorybank_core import (
     SupersededBy,
     Turn,
 )
-from memorybank_core.cli.app import app
 from memorybank_core.digests.changes import parse_answer
 from memorybank_core.moving import move
 from memorybank_core.testing.fakes import FakeLLM
@@ -203,11 +201,15 @@ def test_two_statements_of_a_day_and_a_chain(bank):
 
 
 def test_the_command_lists_the_records(bank, tmp_path):
+    testing = pytest.importorskip("typer.testing", reason="typer is not installed")
+    from memorybank_core.cli.app import app
+
+    runner = testing.CliRunner()
     tell(bank)
     bank.find_changes(user_id=USER, llm=by_words("cellar", "blue"), now=NOW)
     command = ["changes", str(tmp_path / "friend.db"), "--user", USER]
     environment = {"MEMORYBANK_LLM": "", "COLUMNS": "200"}
-    text = CliRunner().invoke(app, command, env=environment).stdout
+    text = runner.invoke(app, command, env=environment).stdout
     assert re.search("2025-03-03: The spare key is under.*2025-03-12: The spare key hangs", text)
-    [change] = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["changes"]
+    [change] = json.loads(runner.invoke(app, [*command, "--json"]).stdout)["changes"]
     assert (change["older"], change["newer"]) == ("old", "new")
