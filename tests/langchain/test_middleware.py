@@ -576,7 +576,7 @@ def prepared(bank):
     bank.add([Turn("My secret bird is the magpie.", "Hush.", MARCH)], user_id=BOB)
     jobs = [(user, f"{user} thread {i % 2}", i) for i in range(12) for user in (ALICE, BOB)]
     model = Scripted()
-    memory = MemoryBankMiddleware(bank, k=30)
+    memory = MemoryBankMiddleware(bank, k=30, min_relevance=0.0)
     return model, agent_of(bank, model, memory=memory, checkpointer=InMemorySaver()), jobs
 
 
