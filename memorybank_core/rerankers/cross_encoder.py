@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from memorybank_core.errors import ConfigurationError, MissingDependencyError, RerankerError
+from memorybank_core.errors import ConfigurationError, RerankerError
 from memorybank_core.protocols import Array
+from memorybank_core.sentence_transformers import load_model, short_name
 from memorybank_core.text import without_surrogates
 
 
@@ -35,12 +34,12 @@ class CrossEncoderReranker:
         device: str | None = None,
         batch_size: int = 32,
     ) -> None:
-        self._model = _load(model, device)
+        self._model = load_model("CrossEncoder", "reranker", model, device)
         if self._model.num_labels != 1:
             raise ConfigurationError(
                 f"the model {model!r} has {self._model.num_labels} labels; a reranker has one"
             )
-        self.name = name or f"sentence-transformers:{_short_name(model)}"
+        self.name = name or f"sentence-transformers:{short_name(model)}"
         self._batch_size, self._lock = batch_size, threading.Lock()
 
     def score(self, query: str, texts: list[str]) -> Array:
@@ -58,22 +57,3 @@ class CrossEncoderReranker:
             except RuntimeError as error:  # from torch: out of memory, a lost device
                 raise RerankerError(f"{self.name} failed: {error}") from error
         return np.asarray(scores, np.float64)
-
-
-def _load(model: str, device: str | None) -> Any:
-    try:
-        from sentence_transformers import CrossEncoder
-    except ImportError as error:
-        raise MissingDependencyError.of("sentence-transformers", "sentence-transformers") from error
-    try:
-        return CrossEncoder(model, device=device)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"cannot load the reranker {model!r}: {error}. Without a network, download it "
-            "elsewhere and pass the path of its folder."
-        ) from error
-
-
-def _short_name(model: str) -> str:
-    """Return the name on the hub, or the name of the folder."""
-    return Path(model).name if Path(model).exists() else model
