@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from memorybank_core.change_records import Change
 from memorybank_core.conditions import matches
 from memorybank_core.metadata import Metadata, from_text, to_text
 from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
@@ -135,6 +136,36 @@ def to_digest(user_id: str, row: Row) -> Digest:
     record = Portrait if kind == "portrait" else Summary
     of = date.fromisoformat(day) if day else None
     return record(user_id, text, of, made_by, from_micros(made_at), source)
+
+
+def changed_ids(changes: Iterable[Change]) -> set[str]:
+    """Return the ids of the turns that changes name."""
+    return {id for change in changes for id in (change.newer, change.older) if id is not None}
+
+
+def from_changes(changes: Iterable[Change], seqs: Mapping[str, int]) -> list[Row]:
+    """Return rows of older key, newer key, author and time; the last change of a pair counts.
+
+    The key 0 stands for no older turn. Changes of turns that are not stored are left out.
+
+    Args:
+        changes: The changes.
+        seqs: The keys of stored turns, by id.
+    """
+    keys: dict[str | None, int] = {None: 0}
+    keys.update(seqs)
+    rows = {
+        (keys[change.older], keys[change.newer]): (change.made_by, to_micros(change.made_at))
+        for change in changes
+        if change.older in keys and change.newer in keys
+    }
+    return [(*pair, *values) for pair, values in rows.items()]
+
+
+def to_change(row: Row) -> Change:
+    """Return the change of a row: id of the newer and of the older turn, author and time."""
+    newer, older, made_by, made_at = row
+    return Change(newer, older, made_by, from_micros(made_at))
 
 
 def to_stats(row: Row, file_bytes: int) -> Stats:

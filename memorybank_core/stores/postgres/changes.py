@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from memorybank_core.change_records import Change
 from memorybank_core.records import Memory
-from memorybank_core.stores.rows import from_micros, to_memory, to_micros
+from memorybank_core.stores.rows import changed_ids, from_changes, to_change, to_memory
 from memorybank_core.stores.rules import require_unchanged
 
 from .connections import Session
@@ -40,28 +40,21 @@ def record_changes(
 ) -> None:
     """Store changes; see `MemoryStore.record_changes`."""
     user = {"user": user_id}
-    ids = {id for change in changes for id in (change.newer, change.older) if id is not None}
     locked, stored, taken = session.execute(
         session.marker.lock(),
         Statement(SELECT_BY_ID, {**user, "ids": [memory.id for memory in made_from]}),
-        Statement(SELECT_SEQS, {**user, "ids": list(ids)}),
+        Statement(SELECT_SEQS, {**user, "ids": list(changed_ids(changes))}),
     )
     require_unchanged(user_id, made_from, [to_memory(user_id, row) for row in stored], [])
-    seqs: dict[str | None, int] = {None: 0, **{id: seq for seq, id in taken}}
-    rows = {
-        (seqs[item.older], seqs[item.newer]): (item.made_by, to_micros(item.made_at))
-        for item in changes
-        if item.older in seqs and item.newer in seqs
-    }
+    rows = from_changes(changes, {id: seq for seq, id in taken})
     if locked and rows:
-        values = to_columns(_TYPES, [(*key, *value) for key, value in rows.items()])
-        session.execute(Statement(_INSERT, {**user, **values}))
+        session.execute(Statement(_INSERT, {**user, **to_columns(_TYPES, rows)}))
 
 
 def read_changes(session: Session, user_id: str) -> list[Change]:
     """See `MemoryStore.changes`."""
     [rows] = session.execute(Statement(_SELECT, {"user": user_id}))
-    return [Change(newer, older, by, from_micros(at)) for newer, older, by, at in rows]
+    return [to_change(row) for row in rows]
 
 
 def forget_change(session: Session, user_id: str, older: str, newer: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from memorybank_core.change_records import Change
 from memorybank_core.records import Memory
-from memorybank_core.stores.rows import from_micros, to_micros
+from memorybank_core.stores.rows import changed_ids, from_changes, to_change
 from memorybank_core.stores.rules import require_unchanged
 
 from .reading import OF_USER, find_seqs, find_user, known
@@ -33,23 +33,14 @@ def record_changes(
     user_key = find_user(db, user_id)
     if user_key is None:
         return
-    ids = {id for change in changes for id in (change.newer, change.older) if id is not None}
-    seqs: dict[str | None, int] = {None: 0}
-    seqs.update(find_seqs(db, user_key, ids))
-    db.executemany(
-        "INSERT OR REPLACE INTO replacements VALUES (?, ?, ?, ?, ?)",
-        (
-            (user_key, seqs[item.older], seqs[item.newer], item.made_by, to_micros(item.made_at))
-            for item in changes
-            if item.older in seqs and item.newer in seqs
-        ),
-    )
+    rows = from_changes(changes, find_seqs(db, user_key, changed_ids(changes)))
+    insert = "INSERT OR REPLACE INTO replacements VALUES (?, ?, ?, ?, ?)"
+    db.executemany(insert, ((user_key, *row) for row in rows))
 
 
 def read_changes(db: sqlite3.Connection, user_id: str) -> list[Change]:
     """See `MemoryStore.changes`."""
-    rows = db.execute(_SELECT, (user_id,))
-    return [Change(newer, older, by, from_micros(at)) for newer, older, by, at in rows]
+    return [to_change(row) for row in db.execute(_SELECT, (user_id,))]
 
 
 def forget_change(db: sqlite3.Connection, user_id: str, older: str, newer: str) -> bool:
