@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -456,7 +457,9 @@ class MemoryBank:
             portrait=overall.get(Portrait),
             summary=overall.get(Summary),
             missing=missing,
-            clues=find_clues(self.store, self.embed_query, query or "", results, user_id=user_id),
+            clues=partial(
+                find_clues, self.store, self.embed_query, query or "", results, user_id=user_id
+            ),
             language=self.language,
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),

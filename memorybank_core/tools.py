@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, NamedTuple
 
 from .bank import MemoryBank
@@ -22,10 +23,9 @@ from .context import (
 from .context.markers import without_markers
 from .context.passages import (
     MOST_SHORTENED,
-    Clues,
     find_clues,
     length_limit,
-    shorten,
+    shorten_to,
     texts_of,
 )
 from .context.strings import WORDING as CONTEXT_STRINGS
@@ -175,10 +175,8 @@ class MemoryTools:
 
         If not all fit, long memories are reduced to their best passages.
         """
-        count, language = (
-            token_counter(getattr(self._bank.llm, "count_tokens", None)),
-            self._language,
-        )
+        count = token_counter(getattr(self._bank.llm, "count_tokens", None))
+        language = self._language
         lines = [_to_json_line(result.memory, language) for result in results]
         sizes = [count(line) for line in lines]
         if sum(sizes) > self._max_tokens:
@@ -186,7 +184,10 @@ class MemoryTools:
             bank = self._bank
             clues = find_clues(bank.store, bank.embed_query, query, results, user_id=user_id)
             for i in [i for i, size in enumerate(sizes) if size > limit][:MOST_SHORTENED]:
-                lines[i] = _shorten_line(results[i].memory, clues, limit, language, count)
+                memory = results[i].memory
+                render = partial(_to_json_line, memory, language)
+                shortened = shorten_to(memory, clues, limit, render, language, count)
+                lines[i] = shortened or lines[i]
                 sizes[i] = count(lines[i])
         remaining, fitting = self._max_tokens, []
         for result, line, size in zip(results, lines, sizes, strict=True):
@@ -194,20 +195,6 @@ class MemoryTools:
                 remaining -= size
                 fitting.append((result, line))
         return fitting
-
-
-def _shorten_line(
-    memory: Memory, clues: Clues, limit: int, language: str, count: Callable[[str], int]
-) -> str:
-    """Return a memory's line with its best passages only, or whole if no passage fits."""
-    whole = _to_json_line(memory, language)
-    space = limit - count(_to_json_line(memory, language, ["." for _ in texts_of(memory)]))
-    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
-        line = _to_json_line(memory, language, texts)
-        if (excess := count(line) - limit) <= 0:
-            return line
-        space -= max(excess, space // 8)
-    return whole
 
 
 def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:

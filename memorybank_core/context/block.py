@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -15,7 +16,7 @@ from memorybank_core.search.superseding import keep_current
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
-from .passages import MOST_SHORTENED, Clues, find_limit, shorten, texts_of
+from .passages import MOST_SHORTENED, Clues, find_limit, shorten_to, texts_of
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
 
@@ -105,7 +106,7 @@ def compose(
     portrait: str | None = None,
     summary: str | None = None,
     missing: Sequence[DayRange] = (),
-    clues: Clues | None = None,
+    clues: Callable[[], Clues] = Clues,
     language: str = "en",
     max_tokens: int,
     count: Callable[[str], int],
@@ -123,7 +124,8 @@ def compose(
         portrait: The user's portrait, if any.
         summary: The overall summary, if any.
         missing: Days of which the text says that nothing is remembered, if it has space for that.
-        clues: Clues to the best passages of long memories.
+        clues: Returns the clues to the best passages of long memories; called if there are any to
+            shorten.
         language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).
@@ -136,7 +138,7 @@ def compose(
         raise InvalidInputError(f"language must be one of {', '.join(WORDING)}, not {language!r}")
     pieces = _make_pieces(results, {"portrait": portrait, "summary": summary}, language)
     pieces[1:1] = _make_missing(missing, language)
-    kept, tokens = _select_pieces(pieces, clues or Clues(), language, max_tokens, count)
+    kept, tokens = _select_pieces(pieces, clues, language, max_tokens, count)
     present = {_name(piece) for piece in kept}
     dropped = [piece for piece in pieces if _name(piece) not in present]
     return Context(
@@ -228,7 +230,7 @@ def _sort_key(piece: _Piece) -> tuple[Any, ...]:
 
 def _select_pieces(
     pieces: Sequence[_Piece],
-    clues: Clues,
+    clues: Callable[[], Clues],
     language: str,
     budget: int,
     count: Callable[[str], int],
@@ -252,9 +254,9 @@ def _select_pieces(
     limit = find_limit(sizes, budget, budget - count(frame))
     long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MOST_SHORTENED]
     if long:
-        pieces, sizes = list(pieces), list(sizes)
+        pieces, sizes, known_clues = list(pieces), list(sizes), clues()
         for i in long:
-            pieces[i] = _shorten_piece(pieces[i], clues, limit, language, count)
+            pieces[i] = _shorten_piece(pieces[i], known_clues, limit, language, count)
             sizes[i] = count(pieces[i].text) - overhead
         kept, used = pieces, count_block(pieces)
     prefix = sum(total <= budget for total in accumulate(sizes, initial=count(frame))) - 1
@@ -273,12 +275,6 @@ def _shorten_piece(
     """Return a memory reduced to its best passages; the piece itself if no passage fits."""
     if not piece.result:
         return piece
-    memory = piece.result.memory
-    heading = _format_memory(piece.result, language, ["." for _ in texts_of(memory)])
-    space = limit - count(heading)
-    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
-        text = _format_memory(piece.result, language, texts)
-        if (excess := count(text) - limit) <= 0:
-            return _Piece(piece.section, text, piece.result, is_shortened=True)
-        space -= max(excess, space // 8)  # indentation, or a tokenizer whose counts do not add up
-    return piece
+    render = partial(_format_memory, piece.result, language)
+    text = shorten_to(piece.result.memory, clues, limit, render, language, count)
+    return _Piece(piece.section, text, piece.result, is_shortened=True) if text else piece

@@ -97,6 +97,36 @@ def find_limit(sizes: Sequence[int], budget: int, available: int) -> int:
     return available
 
 
+def shorten_to(
+    memory: Memory,
+    clues: Clues,
+    limit: int,
+    render: Callable[[Sequence[str]], str],
+    language: str,
+    count: Callable[[str], int],
+) -> str | None:
+    """Return what `render` makes of the best passages of a memory: at most `limit` tokens.
+
+    Args:
+        memory: The memory.
+        clues: The clues to its best parts.
+        limit: Maximum number of tokens of the result.
+        render: Returns the text of a prompt with these texts in place of the memory's own.
+        language: "en" or "zh", for the markers.
+        count: Counts the tokens of a text.
+
+    Returns:
+        The text, or None if no passage fits.
+    """
+    space = limit - count(render(["." for _ in texts_of(memory)]))
+    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
+        text = render(texts)
+        if (excess := count(text) - limit) <= 0:
+            return text
+        space -= max(excess, space // 8)  # indentation, or a tokenizer whose counts do not add up
+    return None
+
+
 def shorten(
     memory: Memory,
     clues: Clues,

@@ -57,8 +57,11 @@ def event(id, text, at=MONDAY):
     return SearchResult(memory, 1.0, Parts(1, 0, 0, 0, 0, 0), 0.5, 0.9)
 
 
-def composed(results, max_tokens=PLENTY, count=len, **options):
-    return compose(results, max_tokens=max_tokens, count=count, **options)
+NO_CLUES = Clues()
+
+
+def composed(results, max_tokens=PLENTY, count=len, clues=NO_CLUES, **options):
+    return compose(results, max_tokens=max_tokens, count=count, clues=lambda: clues, **options)
 
 
 def words(text):
@@ -282,6 +285,14 @@ LONG = {
     "zh": recalled("long", "请写一份会议记录。", "".join(MINUTES)),
 }
 QUESTIONS = {"en": "What is the parrot called?", "zh": "诊所搬到哪里了？"}
+
+
+def test_the_vectors_of_memories_that_fit_are_not_read():
+    def unexpected():
+        raise AssertionError("the clues were read")
+
+    whole = compose([LONG["en"]], max_tokens=PLENTY, count=len, clues=unexpected)
+    assert whole.complete
 
 
 def clues_to(language):
