@@ -85,7 +85,7 @@ def _fold_kept(char: str) -> str:
     """Fold a character of a script that is not written in Latin letters."""
     if char == _LONG_VOWEL:  # often omitted
         return ""
-    return _simplified().get(char, char) if char >= "\u3400" else char
+    return simplify(char) if char >= "\u3400" else char
 
 
 def _to_latin(char: str, decomposed: str) -> str:
@@ -100,9 +100,14 @@ def _to_latin(char: str, decomposed: str) -> str:
     return "".join(c for c in latin if c.isalnum())
 
 
+def simplify(text: str) -> str:
+    """Return `text` with simplified characters in place of traditional ones, one for one."""
+    return text.translate(_simplified())
+
+
 @cache
-def _simplified() -> dict[str, str]:
-    """Return the simplified form of each traditional character."""
+def _simplified() -> dict[int, int]:
+    """Return the simplified form of each traditional character, as code points."""
     file = resources.files(__package__).joinpath("opencc").joinpath("traditional.txt")
     _, traditional, simplified = file.read_text("utf-8").splitlines()
-    return dict(zip(traditional, simplified, strict=True))
+    return str.maketrans(traditional, simplified)

@@ -7,6 +7,8 @@ from datetime import date
 from functools import cache
 from itertools import islice
 
+from memorybank_core.search.folding import simplify
+
 from .bounds import Bounded, apply_bound, has_bound, intersect
 from .day_range import DayRange
 from .mentions import Mention, find_mentions
@@ -16,10 +18,6 @@ MAX_RANGES = 100
 """Maximum number of ranges that are read from a text; those of later dates are ignored."""
 _LIST = re.compile(r",? (?:and |or )?| ?[和与跟、或,] ?")
 _Span = Callable[[], tuple[date, date] | None]
-_TRADITIONAL = str.maketrans(
-    "號週禮個兩這從談話說間與對後麼們過氣來點為復國慶陽聖誕節勞動誰開還內時鐘歲餘雙",
-    "号周礼个两这从谈话说间与对后么们过气来点为复国庆阳圣诞节劳动谁开还内时钟岁余双",
-)
 
 
 def find_days(
@@ -59,7 +57,7 @@ def find_named_days(
 
 def _read(text: str, reference: ReferenceDays) -> list[Bounded]:
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_TRADITIONAL)
+        text = simplify(unicodedata.normalize("NFKC", text))
     text = " ".join(text.split())
     read: list[Bounded] = []
     ends: list[int] = []
