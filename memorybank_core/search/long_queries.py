@@ -25,7 +25,7 @@ def select_windows(query: str) -> list[str]:
 
     If the first or the last paragraph of a long query is a question, it is searched with alone:
     the rest is what was pasted. Otherwise the windows are the first paragraph, the last one, and
-    the most telling window in between, whose words are the rarest in the query.
+    the most distinctive window in between, whose words are the rarest in the query.
     """
     if estimate_tokens(query[: WINDOW * 8]) <= WINDOW * 1.25 and len(query) < WINDOW * 8:
         return [query]
@@ -39,14 +39,14 @@ def select_windows(query: str) -> list[str]:
             return asking
         if len(paragraphs) >= MAX_WINDOWS:
             middle = split_windows("\n".join(paragraphs[1:-1]))
-            return [ends[0], _find_most_telling(middle), ends[1]]
+            return [ends[0], _find_most_distinctive(middle), ends[1]]
     windows = split_windows(text)
     if len(windows) <= MAX_WINDOWS:
         return windows
-    return [windows[0], _find_most_telling(windows[1:-1]), windows[-1]]
+    return [windows[0], _find_most_distinctive(windows[1:-1]), windows[-1]]
 
 
-def _find_most_telling(windows: Sequence[str]) -> str:
+def _find_most_distinctive(windows: Sequence[str]) -> str:
     """Return the window with the largest sum of its words' rarity; the first if all are equal."""
     words = [set(_WORD.findall(window.lower())) for window in windows]
     frequencies = Counter(word for members in words for word in members)

@@ -21,7 +21,7 @@ from memorybank_core.records import Memory, SearchResult
 from memorybank_core.text import without_surrogates
 
 from .long_queries import select_windows
-from .question import read_question
+from .question import QueryProfile, read_question
 from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
@@ -83,11 +83,36 @@ def search_memories(
         reranker = None
     whole = without_surrogates(query)
     query = "\n".join(select_windows(whole))
-    if min_relevance > 0.0 and is_small_talk(query):
+    small_talk = is_small_talk(query)
+    if small_talk and min_relevance > 0.0:
         return []
     question = read_question(query, today, lambda: store.span(user_id), date_order)
-    probe = Probe(
-        vector=embed_query(whole),
+    probe = _to_probe(question, embed_query(whole), filter, k, weights)
+    candidates = store.candidates(user_id, probe)
+    retention = _compute_retention(candidates, law, now)
+    depth = max(k, DEPTH, RERANKED if reranker else 0)
+    ranking = rank(question, candidates, retention, depth, weights)
+    keys = candidates.key[ranking.rows].tolist()
+    memories = store.fetch(user_id, keys)
+    texts = [memories[key].text if key in memories else "" for key in keys]
+    relevance = [0.0] * len(keys)
+    if not small_talk:
+        relevance = estimate_relevance(query, question, candidates, ranking, texts)
+    results = _to_results(ranking, candidates, retention, relevance, memories)
+    if reranker is not None:
+        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
+        results = rerank(reranker, query, results, preceding, weights.reranker)
+    if not history:
+        results = _revise(results, query, candidates, ranking, memories)
+    return [result for result in results if result.relevance >= min_relevance][:k]
+
+
+def _to_probe(
+    question: QueryProfile, vector: Vector, filter: Filter, k: int, weights: Weights
+) -> Probe:
+    """Return the input of the store for k results of an analysed query."""
+    return Probe(
+        vector=vector,
         terms=question.terms,
         days=question.days,
         scripts=question.scripts,
@@ -96,20 +121,6 @@ def search_memories(
         least=max(MIN_CANDIDATES, k),
         reach=weights.reach,
     )
-    candidates = store.candidates(user_id, probe)
-    retention = _compute_retention(candidates, law, now)
-    depth = max(k, DEPTH, RERANKED if reranker else 0)
-    ranking = rank(question, candidates, retention, depth, weights)
-    memories = store.fetch(user_id, keys := candidates.key[ranking.rows].tolist())
-    texts = [memories[key].text if key in memories else "" for key in keys]
-    relevance = estimate_relevance(query, question, candidates, ranking, texts)
-    results = _to_results(ranking, candidates, retention, relevance, memories)
-    if reranker is not None:
-        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
-        results = rerank(reranker, query, results, preceding, weights.reranker)
-    if not history:
-        results = _revise(results, query, candidates, ranking, memories)
-    return [result for result in results if result.relevance >= min_relevance][:k]
 
 
 def _compute_retention(candidates: Candidates, law: ForgettingLaw, now: datetime) -> Array:

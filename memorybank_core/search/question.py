@@ -17,7 +17,7 @@ from .dates import DayRange, find_days
 from .spelling import joined_syllables
 from .terms import TermGroup
 from .tokenize import tokenize
-from .traits import SCRIPTS, find_traits
+from .traits import ALL_SCRIPTS, find_traits
 from .word_forms import GENERIC_CHARACTERS, GENERIC_PHRASES, GENERIC_WORDS, WORD_FORMS
 
 GENERIC_WEIGHT = 0.3
@@ -63,7 +63,6 @@ _CURRENT = re.compile(
 )
 _WORD = re.compile(rf"[^\W{CJK}]+|[{CJK}]{{1,2}}")
 _GENERIC_PHRASE = re.compile("|".join(sorted(GENERIC_PHRASES, key=len, reverse=True)))
-_ALL_SCRIPTS = sum(SCRIPTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def read_question(
     return QueryProfile(
         terms=tuple(group_forms(query)),
         days=find_days(query, today=today, span=span, date_order=date_order),
-        scripts=find_traits(query).flags & _ALL_SCRIPTS,
+        scripts=find_traits(query).flags & ALL_SCRIPTS,
         asks_when=_WHEN.search(query) is not None,
         asks_number=_NUMBER.search(query) is not None,
         asks_advice=bool(_ADVICE.search(query)) and not _RECALLS_ADVICE.search(query),

@@ -37,13 +37,12 @@ from memorybank_core.records import Parts
 from .neighbours import Neighbours, find_neighbours
 from .question import QueryProfile
 from .terms import K1, B
-from .traits import ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, SCRIPTS, TELLS_TIME
+from .traits import ALL_SCRIPTS, ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, TELLS_TIME
 
 _LOWEST = -2.0
 """Minimum of a standardised score."""
 _LEAST_DEVIATION = 0.02
 """Deviation of cosines below which candidates count as equally similar to the query, nearly."""
-_ALL_SCRIPTS = sum(SCRIPTS)
 _WINDOW = ((1, 0.5, 0.2), (2, 0.2, 0.1))
 """Share of the counts of a neighbour in those of a memory: distance in utterances, then the share
 of the utterance before it and of the one after it."""
@@ -213,7 +212,7 @@ def _lexical_score(
     score *= share**weights.coverage
     if weights.saturation:
         score = weights.saturation * np.tanh(score / weights.saturation)
-    written = candidates.flags & _ALL_SCRIPTS
+    written = candidates.flags & ALL_SCRIPTS
     foreign = (written > 0) & (written & question.scripts == 0)
     result: Array = np.where(foreign, np.maximum(score, weights.foreign * similarity), score)
     return result

@@ -20,7 +20,6 @@ from memorybank_core.records import SearchResult
 from .answer_types import expect_answer, find_names
 from .question import QueryProfile
 from .ranking import Ranking, weigh_terms
-from .small_talk import is_small_talk
 from .traits import MAX_ASKS
 
 FEATURES = (
@@ -37,6 +36,7 @@ FEATURES = (
 )
 COEFFICIENTS = (-3.0, 2.0, 1.5, -1.0, -0.5, 0.85, 0.45, 0.2, 1.0, -1.0)
 """The coefficients of `FEATURES`."""
+_OF_DISTANCE = COEFFICIENTS[FEATURES.index("distance to the best score")]
 MIN_RELEVANCE = 0.001
 """Relevance below which a result is not put into a prompt and not strengthened, by default.
 
@@ -115,7 +115,7 @@ def estimate_relevance(
     ranking: Ranking,
     texts: Sequence[str],
 ) -> list[float]:
-    """Return the relevance of each result of a ranking, in [0, 1]; 0 if the query is small talk.
+    """Return the relevance of each result of a ranking, in [0, 1].
 
     Args:
         query: The query.
@@ -124,8 +124,6 @@ def estimate_relevance(
         ranking: Their ranking.
         texts: The text of each result.
     """
-    if is_small_talk(query):
-        return [0.0] * len(ranking.rows)
     features = relevance_features(query, question, candidates, ranking, texts)
     chances: list[float] = (1.0 / (1.0 + np.exp(-features @ np.array(COEFFICIENTS)))).tolist()
     return chances
@@ -133,7 +131,7 @@ def estimate_relevance(
 
 def raise_relevance(relevance: float, distance: float) -> float:
     """Return the relevance of a result whose distance to the best score shrinks by `distance`."""
-    factor = math.exp(COEFFICIENTS[FEATURES.index("distance to the best score")] * distance)
+    factor = math.exp(_OF_DISTANCE * distance)
     return relevance * factor / (1.0 - relevance + relevance * factor)
 
 

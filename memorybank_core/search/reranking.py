@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from memorybank_core.errors import RerankerError
 from memorybank_core.protocols import Array, Candidates, MemoryStore, Reranker
 from memorybank_core.records import Memory, SearchResult
+
+from .repeats import add_part
 
 RERANKED = 30
 """Number of results that the reranker reads, the best ones without it."""
@@ -58,7 +59,8 @@ def rerank(
     read = weight * _standardise(scores)
     parts = np.append(read, np.full(len(results) - len(texts), read.min()))
     rescored = [
-        _with_part(result, part) for result, part in zip(results, parts.tolist(), strict=True)
+        add_part(result, "reranker", part)
+        for result, part in zip(results, parts.tolist(), strict=True)
     ]
     return sorted(rescored, key=lambda result: -result.score)
 
@@ -144,8 +146,3 @@ def _standardise(scores: Array) -> Array:
     deviation = scores.std()
     result: Array = (scores - scores.mean()) / deviation if deviation > 1e-9 else scores * 0.0
     return result
-
-
-def _with_part(result: SearchResult, part: float) -> SearchResult:
-    parts = replace(result.parts, reranker=part)
-    return replace(result, score=parts.total, parts=parts)

@@ -27,6 +27,8 @@ OTHER_SCRIPT = 1 << 6
 """Flag: at least a fifth of it is in other scripts."""
 SCRIPTS = (LATIN, HAN, OTHER_SCRIPT)
 """The flags of scripts."""
+ALL_SCRIPTS = sum(SCRIPTS)
+"""The bits of these flags."""
 
 MAX_ASKS = 255
 """The value of `Traits.asks` of a text that only asks."""

@@ -11,17 +11,17 @@ from __future__ import annotations
 import numpy as np
 
 from memorybank_core.protocols import Array, Matrix, Vector
-from memorybank_core.search.traits import SCRIPTS
+from memorybank_core.search.traits import ALL_SCRIPTS, SCRIPTS
 
 from .vectors import inner_products
 
 _PRIOR = 20  # memories that count besides those of a script: of the user's mean; for that, of zero
-_GROUPS = sum(SCRIPTS) // SCRIPTS[0] + 1
+_GROUPS = ALL_SCRIPTS // SCRIPTS[0] + 1
 
 
 def script_groups(flags: Array) -> Array:
     """Return the group of each memory, int (n,): which scripts it is written in, from its flags."""
-    groups: Array = (flags & sum(SCRIPTS)) // SCRIPTS[0]
+    groups: Array = (flags & ALL_SCRIPTS) // SCRIPTS[0]
     return groups
 
 
@@ -85,7 +85,7 @@ class ScriptMeans:
             query: The query's vector.
             scripts: The scripts that it is written in, as flags.
         """
-        centred = query - self._mean((scripts & sum(SCRIPTS)) // SCRIPTS[0])
+        centred = query - self._mean((scripts & ALL_SCRIPTS) // SCRIPTS[0])
         length = float(np.linalg.norm(centred))
         return (centred / length if length else centred).astype(np.float32)
 
