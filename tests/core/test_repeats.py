@@ -81,13 +81,13 @@ def test_a_question_that_was_answered_stays_findable(bank):
     assert found[0].parts.answer == 0
 
 
-def test_a_fact_told_along_with_another_question_is_not_lowered(bank):
-    told = Turn("My sister Nora moved to Bergen. Do you know a hotel?", "I don't know one.", FIRST)
-    bank.add([told, Turn("My sister Nora sings.", "Nice.", FIRST + DAY)], user_id=USER)
+def test_a_fact_stated_along_with_another_question_is_not_lowered(bank):
+    fact = Turn("My sister Nora moved to Bergen. Do you know a hotel?", "I don't know one.", FIRST)
+    bank.add([fact, Turn("My sister Nora sings.", "Nice.", FIRST + DAY)], user_id=USER)
     results = bank.search("Where did my sister Nora move?", user_id=USER)
     assert all(result.parts.answer == 0 for result in results)
     results = bank.search("Which hotel did we say, do you know?", user_id=USER)
-    assert texts(results)[-1] == told.query
+    assert texts(results)[-1] == fact.query
 
 
 def test_a_query_about_earlier_questions_finds_them(bank):
