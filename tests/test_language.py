@@ -46,9 +46,9 @@ DEPRECATED = {
 }
 """Old public names that are kept for one version."""
 PROMPTS = {
+    ("memorybank_core/search/answers.py", "told"),
     ("memorybank_core/search/question.py", "shall"),
     ("memorybank_core/search/question.py", "told"),
-    ("memorybank_core/search/repeats.py", "told"),
     ("memorybank_core/search/word_forms.py", "learnt"),
     ("memorybank_core/search/word_forms.py", "shall"),
     ("memorybank_core/search/word_forms.py", "told"),

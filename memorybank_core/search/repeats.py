@@ -13,33 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from memorybank_core.records import Memory, SearchResult, Turn
-from memorybank_core.text import is_question, split_sentences
+from memorybank_core.text import split_sentences
 from memorybank_core.text_caches import cache_by_text
 
+from .answers import asks, is_answer
 from .relevance import raise_relevance
 from .tokenize import tokenize
 
-_HEDGE = re.compile(
-    r"\bnot (?:entirely |quite |really |too |so )?(?:sure|certain)\b|\bno idea\b|\bno clue\b"
-    r"|\b(?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|wouldn[’']t|would not) (?:really "
-    r"|actually |currently )?(?:know|remember|recall|say|tell|have (?:that|this|any|access|a record"
-    r"|information)|find)\b"
-    r"|\b(?:haven[’']t|have not|hasn[’']t|has not|have never|[’']ve never|never|didn[’']t"
-    r"|did not)(?: yet| ever| really| actually)? (?:told|tell|mentioned|mention|said|say|shared"
-    r"|share|given|give|come up)\b"
-    r"|\b(?:unable to|i have no (?:record|memory|information)|i wish i knew)\b"
-    r"|不(?:太|大|是很|怎么)?(?:确定|清楚|知道|晓得|记得|了解)|没(?:有)?(?:[跟和对向]我)?(?:说|提|讲|告诉|聊)"
-    r"|(?:想不起|记不[清得起]|说不准|说不好|没印象|没有印象|不好说|答不上)"
-    r"|无法(?:回答|确定|得知|知道|告诉)|没有(?:相关|这方面|任何)?的?(?:信息|记录|资料)",
-    re.IGNORECASE,
-)
-"""Says that the companion does not know, in either language."""
-_STILL_ANSWERS = re.compile(
-    r"\bbut (?:i (?:think|believe|guess|remember)|it(?:[’']s| is| was| might| may| could)"
-    r"|you (?:said|told|mentioned)|probably|perhaps|maybe)\b"
-    r"|(?:但|不过)[^。！？]{0,6}(?:应该|可能|大概|好像|记得|你说)",
-    re.IGNORECASE,
-)
 _ABOUT_ASKING = re.compile(
     r"\b(?:did|have|had) (?:i|we) (?:ever |already )?ask(?:ed)?\b|\bi (?:already )?asked\b"
     r"|问过|我(?:之前|以前|上次)?问",
@@ -105,17 +85,9 @@ def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
     return replace(result, parts=parts, score=parts.total)
 
 
-@cache_by_text(4_096)
-def hedges(response: str) -> bool:
-    """Return whether a response only says that it does not know, or asks back."""
-    if _HEDGE.search(response):
-        return not _STILL_ANSWERS.search(response)
-    sentences = split_sentences(response)
-    return bool(sentences) and all(map(is_question, sentences))
-
-
 def _may_ask(text: str) -> bool:
-    return "?" in text or "？" in text or "吗" in text or "呢" in text
+    """Return whether a text has a mark of a question, or ends without any mark."""
+    return "?" in text or "？" in text or "吗" in text or "呢" in text or text[-1:].isalnum()
 
 
 def _is_unanswered(turn: Turn | None, query: str) -> bool:
@@ -124,21 +96,29 @@ def _is_unanswered(turn: Turn | None, query: str) -> bool:
     A turn that also states something is judged by what resembles the query more: its question or
     its statement.
     """
-    if turn is None or not _may_ask(turn.query) or not hedges(turn.response):
+    unanswered = _find_unanswered(turn.query, turn.response) if turn else None
+    if unanswered is None:
         return False
-    sentences = split_sentences(turn.query)
-    asking = [sentence for sentence in sentences if is_question(sentence)]
-    if not asking:
-        return False
-    if len(asking) == len(sentences):
-        return True
-    stating = [sentence for sentence in sentences if not is_question(sentence)]
-    terms = set(tokenize(query))
-    return len(terms & _terms(asking)) >= len(terms & _terms(stating))
+    asking, stating = unanswered
+    terms = frozenset(tokenize(query))
+    if turn and not turn.response.strip():  # another utterance may answer
+        return not stating and asking <= terms
+    return not stating or len(terms & asking) >= len(terms & stating)
 
 
-def _terms(sentences: Sequence[str]) -> set[str]:
-    return set(tokenize(" ".join(sentences)))
+@cache_by_text(4_096)
+def _find_unanswered(query: str, response: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    """Return the terms of what a turn asks and of what it states; None if it is answered."""
+    if not _may_ask(query) or is_answer(response, query):
+        return None
+    sentences = split_sentences(query)
+    asking = [sentence for sentence in sentences if asks(sentence)]
+    stating = [sentence for sentence in sentences if not asks(sentence)]
+    return (_terms(asking), _terms(stating)) if asking else None
+
+
+def _terms(sentences: Sequence[str]) -> frozenset[str]:
+    return frozenset(tokenize(" ".join(sentences)))
 
 
 def _start(memory: Memory) -> str:
@@ -153,7 +133,7 @@ def _repeat_key(memory: Memory) -> object:
         return memory.id
     query, response = _normalize(turn.query), turn.response
     if _may_ask(turn.query):
-        answer = "" if hedges(response) else _normalize(response)
+        answer = "" if _find_unanswered(turn.query, response) else _normalize(response)
     else:
         answer = "" if len(response) <= _ACKNOWLEDGEMENT else _normalize(response)
     if not query:

@@ -63,10 +63,21 @@ def is_small_talk(text: str) -> bool:
     """Return whether a message consists of greetings, thanks, assent and the like, or no words."""
     if len(text) > _MAX_LENGTH:
         return False
-    text = unicodedata.normalize("NFKC", text).casefold()
-    for contraction, words in _CONTRACTIONS:
-        text = contraction.sub(words, text)
+    text = _normalize(text)
     first = _LETTER.search(text)
     if first and not _PHRASE.match(text, first.start()):  # nearly always: spares the rest
         return False
     return not _LETTER.search(_PHRASE.sub(" ", text))
+
+
+def remove_small_talk(text: str) -> str:
+    """Return a text in lower case without its greetings, thanks, assent and the like."""
+    return _PHRASE.sub(" ", _normalize(text))
+
+
+def _normalize(text: str) -> str:
+    """Return a text in lower case, without contractions."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    for contraction, words in _CONTRACTIONS:
+        text = contraction.sub(words, text)
+    return text

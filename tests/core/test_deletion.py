@@ -312,7 +312,7 @@ def test_a_deletion_empties_the_caches_of_texts(tmp_path):
     def kept_texts():
         return [cache.__name__ for cache in caches if cache.cache_info().currsize]
 
-    caches = [rows._to_recent, tokenize.stem, statements.read_statement, repeats.hedges]
+    caches = [rows._to_recent, tokenize.stem, statements.read_statement, repeats._find_unanswered]
     with open_bank(tmp_path / "bank.db") as bank:
         bank.add([Turn("The code is Rhubarb77.", "I don't know.", id="code")], user_id="ada")
         assert bank.search("Which code is it?", user_id="ada")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_core.search.repeats import hedges
+from memorybank_core.search.answers import asks, hedges, is_answer
 
 USER = "ada"
 FIRST = datetime(2025, 3, 3, 9, tzinfo=timezone.utc)
@@ -15,6 +15,14 @@ FACTS = {
     "zh": ("我的银行卡在绿色的铁盒里。", "记住了。", "我的银行卡在哪里?"),
 }
 UNSURE = {"en": "I am not sure.", "zh": "我不确定。"}
+
+EMPTY = {
+    "en": """Yes. | Sure. | Of course! | Let me think. | Good question! | Hmm, one moment please.
+        | Your bank card, I see. | Okay, let me look into that for you. | I'd be happy to help!
+        | """,
+    "zh": """好的。 | 当然。 | 是的！ | 让我想想。 | 好问题！ | 稍等一下。 | 嗯，我帮你看看。
+        | 没问题。 | 你的银行卡啊。 | """,
+}
 
 
 @pytest.fixture
@@ -47,6 +55,67 @@ def test_a_fact_stays_first_after_eight_askings_without_an_answer(bank, language
     kept = bank.search(question, user_id=USER, history=True, k=20)
     assert len(kept) == 10
     assert texts(kept)[0] == question
+
+
+@pytest.mark.parametrize("mark", ["?", ""])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_fact_stays_first_after_askings_whose_responses_say_nothing(bank, language, mark):
+    fact, reply, question = FACTS[language]
+    question = question.rstrip("?") + mark
+    bank.add([Turn(fact, reply, FIRST)], user_id=USER)
+    bank.add([Turn("I like the sea. 我喜欢大海。", "", FIRST)], user_id=USER)
+    for day, response in enumerate(EMPTY[language].split("|"), 1):
+        bank.add([Turn(question, response.strip(), FIRST + day * DAY)], user_id=USER)
+        assert texts(bank.search(question, user_id=USER))[0] == fact, response
+    block = bank.context(question, user_id=USER).text
+    assert fact in block
+    assert question not in block
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "expected"),
+    [
+        ("Yes.", "Where is my key?", False),
+        ("Yes.", "Is my key in the tin?", True),
+        ("Let me think.", "Is my key in the tin?", False),
+        ("The tin.", "Is my key in the box or in the tin?", True),
+        ("The key?", "Where is my key?", False),
+        ("In the tin.", "Where is my key?", True),
+        ("Sure, it is in the tin.", "Where is my key?", True),
+        ("You did.", "Who took my key?", True),
+        ("Great!", "How was my talk?", True),
+        ("42", "What is my number?", True),
+        ("好的。", "我的钥匙在哪里？", False),
+        ("是的。", "我的钥匙在铁盒里吗？", True),
+        ("让我想想。", "我的钥匙在铁盒里吗？", False),
+        ("铁盒。", "我的钥匙在铁盒还是木盒里？", True),
+        ("你的钥匙啊……", "我的钥匙在哪里？", False),
+        ("好的，在铁盒里。", "我的钥匙在哪里？", True),
+        ("很好！", "我讲得怎么样？", True),
+        ("不客气，42号。", "我的号码是多少？", True),
+    ],
+)
+def test_a_response_answers_if_it_adds_something(response, question, expected):
+    assert is_answer(response, question) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("where is my key", True),
+        ("tell me where my key is", True),
+        ("which bank card is mine", True),
+        ("我的钥匙在哪里", True),
+        ("How nice you are", False),
+        ("What I want is tea", False),
+        ("When we were young, we sang", False),
+        ("我不知道钥匙在哪里", False),
+        ("我什么都没买", False),
+        ("The key is in the tin", False),
+    ],
+)
+def test_a_question_without_its_mark_is_recognized(text, expected):
+    assert asks(text) is expected
 
 
 @pytest.mark.parametrize(
