@@ -57,6 +57,7 @@ from .reports import (
 from .rerankers import reranker_named
 from .search.dates import DayRange
 from .search.ranking import Weights
+from .turns.pending_turn import PendingTurn
 
 __version__ = "0.1.0"
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "MissingDependencyError",
     "NotABankError",
     "Parts",
+    "PendingTurn",
     "Portrait",
     "PowerLaw",
     "Prompts",

@@ -22,6 +22,8 @@ from .context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
     Context,
+    Shown,
+    ShownMemories,
     Tokenizer,
     compose,
     find_clues,
@@ -38,6 +40,7 @@ from .errors import ConfigurationError, InvalidInputError
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
+from .metadata import require_metadata
 from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
 from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
 from .registry import load_llm, open_store
@@ -56,6 +59,8 @@ from .search.dates import DayRange, choose_date_order
 from .search.pipeline import DEPTH, search_memories
 from .search.ranking import Weights
 from .text_caches import clear_text_caches
+from .turns import pending_turn
+from .turns.pending_turn import PendingTurn
 from .validation import (
     build_filter,
     collect_ids,
@@ -79,6 +84,9 @@ __all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
 
 CONCURRENCY = 4
 """Default number of digests made at the same time."""
+
+_MOST_SHOWN = 200
+"""Maximum number of memories that are searched in place of those that the prompt shows."""
 
 Progress = Callable[[int], None]
 """Called with the number of digests just made."""
@@ -226,6 +234,7 @@ class MemoryBank:
         now: datetime | None = None,
         replace: bool = False,
         pending: bool = False,
+        expected: Mapping[str, str] | None = None,
     ) -> AddReceipt:
         """Store turns. When this returns, they are on disk, in one transaction.
 
@@ -243,6 +252,8 @@ class MemoryBank:
             pending: Whether the last turn awaits its response, if it has none. Until the whole
                 turn replaces it, it has the vector of its text as a query, which the search of
                 the same turn uses too: the message is embedded once, not twice.
+            expected: Texts that stored turns must still have when the call writes, by id. If
+                another process has changed or deleted one of them, nothing is stored.
 
         Returns:
             The ids, and the numbers of added, unchanged, replaced and updated turns.
@@ -250,7 +261,7 @@ class MemoryBank:
         Raises:
             InvalidInputError: If a turn or the user id is not valid.
             ConflictError: If a stored turn has the same id and another text, and `replace` is
-                False.
+                False, or if a turn does not have its `expected` text.
             EmbedderError: If the embedder failed or returned vectors that cannot be used.
             StoreError: If the store failed; no turn of this call is stored then.
         """
@@ -262,6 +273,7 @@ class MemoryBank:
             memories,
             user_id,
             replace=replace,
+            expected=expected,
             embed_pending=self.embed_query if pending else None,
         )
 
@@ -405,7 +417,7 @@ class MemoryBank:
         max_tokens: int = CONTEXT_TOKENS,
         now: datetime | None = None,
         tokenizer: Tokenizer | None = None,
-        without: Collection[str] = (),
+        without: Shown = (),
         min_relevance: float = MIN_RELEVANCE,
         where: Mapping[str, Any] | None = None,
     ) -> Context:
@@ -414,9 +426,8 @@ class MemoryBank:
         The text is one marked block that begins with the parts that change least. By default, the
         best memories fill the budget. A long memory is reduced to its best passages; what else does
         not fit is omitted as a whole, and both are listed in the result. If the query names a day,
-        or a span of at most a week, that has no memory, the text says so. Writes nothing; to
-        strengthen the best of the memories used, call `reinforce(context.best_ids, …)`. If the
-        block appears in a later turn, `add` removes it.
+        or a span of at most a week, that has no memory, the text says so. Writes nothing; see
+        `begin_turn`. If the block appears in a later turn, `add` removes it.
 
         Args:
             query: The user's message; None gives portrait and summary only.
@@ -427,7 +438,8 @@ class MemoryBank:
             tokenizer: Counts tokens: a function that returns the tokens of a text or their
                 number, or an object with a method `encode` that does. Default: the language
                 model's own count, else an estimate on the high side.
-            without: Ids of memories that the prompt holds already, such as recent turns.
+            without: What the prompt holds already: ids of memories, or messages ("role" and
+                "content"); a turn of which they hold every line is left out.
             min_relevance: Relevance below which memories are left out, in [0, 1]. By default small
                 talk such as "Hello!" recalls nothing; 0 leaves nothing out.
             where: Conditions on the metadata of turns, as in `search`. The text then has only
@@ -439,17 +451,19 @@ class MemoryBank:
         """
         require_user(user_id)
         require_max_tokens(max_tokens)
-        k = memories_within(max_tokens) if k is None else k
-        require_count(k)
+        require_count(k := memories_within(max_tokens) if k is None else k)
         now, filter = require_moment(now), Filter(where=require_where(where))
+        shown = ShownMemories.of(without)
         results: list[SearchResult] = []
         missing: Sequence[DayRange] = ()
         if query is not None:
             options: dict[str, Any] = {"now": now, "where": where, "min_relevance": min_relevance}
-            results = self.search(query, user_id=user_id, k=k + len(without), **options)
+            results = self.search(
+                query, user_id=user_id, k=k + min(len(shown), _MOST_SHOWN), **options
+            )
             today, order = self.day_of(now), self.date_order
             missing = find_missing_days(self.store, user_id, query, results, today, order, filter)
-            results = [result for result in results if result.memory.id not in without][:k]
+            results = [result for result in results if not shown.includes(result.memory)][:k]
         digests = [] if filter.where else self.store.digests(user_id, days=False)
         overall = {type(item): item.text for item in digests}
         return compose(
@@ -464,6 +478,89 @@ class MemoryBank:
             max_tokens=max_tokens,
             count=token_counter(tokenizer or getattr(self.llm, "count_tokens", None)),
         )
+
+    # Turns of a conversation
+
+    def begin_turn(
+        self,
+        query: str,
+        *,
+        user_id: str,
+        session: str | None = None,
+        shown: Shown = (),
+        id: str | None = None,
+        now: datetime | None = None,
+        k: int | None = None,
+        max_tokens: int = CONTEXT_TOKENS,
+        tokenizer: Tokenizer | None = None,
+        min_relevance: float = MIN_RELEVANCE,
+        metadata: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | None = None,
+        remember: bool = True,
+        pending: bool = True,
+    ) -> PendingTurn:
+        """Begin a turn: recall memories for the user's message, and store the message.
+
+        Put `turn.context` into the prompt, and call `turn.complete(answer)` when the model has
+        answered: it stores the answer and strengthens the relevant memories. The message is on
+        disk when this returns, so that it survives a failure of the model.
+
+        A turn that is begun twice is stored once: with the same `id`, or without an id if the last
+        turn of the session is the same message, not yet answered, and at most five minutes old.
+
+        Args:
+            query: The user's message; "" if it has no text, such as an image.
+            user_id: The user.
+            session: The conversation; None means one conversation per day.
+            shown: What the prompt contains already, so that it is not recalled again: ids of
+                memories, or messages with a "role" and a "content".
+            id: Id of the turn, such as that of the message. Another text under the same id is an
+                edited message: it replaces the stored one.
+            now: Time of the message; default the present.
+            k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
+            max_tokens: Maximum length of the context.
+            tokenizer: Counts tokens, as in `context`.
+            min_relevance: Relevance below which memories are left out, as in `context`.
+            metadata: Metadata of the turn.
+            where: Conditions on the metadata of recalled memories, as in `search`.
+            remember: Whether to store the turn and strengthen what it recalls; if False, nothing
+                is written.
+            pending: Whether to store the message before its answer; if False, `complete` stores
+                both.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            EmbedderError: If the embedder failed or returned vectors that cannot be used.
+            StoreError: If the store failed.
+        """
+        require_user(user_id)
+        return pending_turn.begin_turn(
+            self,
+            query,
+            user_id=user_id,
+            session=session,
+            shown=shown,
+            id=id,
+            now=require_moment(now),
+            metadata=require_metadata(metadata),
+            remember=remember,
+            pending=pending,
+            k=k,
+            max_tokens=max_tokens,
+            tokenizer=tokenizer,
+            min_relevance=min_relevance,
+            where=where,
+        )
+
+    def resume_turn(self, data: Mapping[str, Any]) -> PendingTurn:
+        """Return a turn from the values of `PendingTurn.to_dict`, for example in another process.
+
+        Its context is empty; `begin_turn` with the id of the turn recalls again.
+
+        Raises:
+            InvalidInputError: If `data` are not such values.
+        """
+        return pending_turn.resume_turn(self, data)
 
     # Digest
 
@@ -1046,6 +1143,7 @@ class MemoryBank:
     asearch = in_thread(search)
     areinforce = in_thread(reinforce)
     acontext = in_thread(context)
+    abegin_turn = in_thread(begin_turn)
     asummarize = in_thread(summarize)
     arebuild = in_thread(rebuild)
     averify = in_thread(verify)

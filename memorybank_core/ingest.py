@@ -50,6 +50,7 @@ def store_memories(
     *,
     replace: bool = False,
     recalled: Mapping[str, Sequence[datetime]] | None = None,
+    expected: Mapping[str, str] | None = None,
     embed_pending: Callable[[str], Vector] | None = None,
 ) -> AddReceipt:
     """Embed and store new memories and, with `replace`, memories with a changed text.
@@ -61,13 +62,14 @@ def store_memories(
         user_id: The user.
         replace: Whether a memory replaces a stored one with the same id and another text.
         recalled: Times of earlier recalls of new memories, by id.
+        expected: Texts that stored memories must still have when the call writes, by id.
         embed_pending: Embeds the last turn as a query if it has no response; None embeds it as a
             document.
 
     Raises:
         InvalidInputError: If a memory is incomplete or belongs to another user.
         ConflictError: If a stored memory has the same id and another text, and `replace` is
-            False.
+            False, or if a memory does not have its `expected` text.
         EmbedderError: If the embedder failed or returned vectors that cannot be used.
     """
     require_memories(memories, user_id)
@@ -79,10 +81,13 @@ def store_memories(
             break
         matrices = _embed_texts(list(new.values()), vectors, embedder, embed_pending)
         try:
-            store.add(user_id, list(new.values()), matrices, replace=replace, recalled=recalled)
+            options: dict[str, Any] = {"recalled": recalled, "expected": expected}
+            store.add(user_id, list(new.values()), matrices, replace=replace, **options)
             break
-        except ConflictError:  # another process stored one of the ids first: compare again
-            continue
+        except ConflictError:
+            if expected:
+                raise
+            continue  # another process stored one of the ids first: compare again
     replaced = len(new.keys() & known.keys())
     updated = _update_metadata(store, memories, known, user_id, replace=replace)
     return AddReceipt(

@@ -10,6 +10,7 @@ from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
 from .passages import Clues, find_clues
+from .shown import Shown, ShownMemories
 from .tokens import (
     CONTEXT_TOKENS,
     Tokenizer,
@@ -26,6 +27,8 @@ __all__ = [
     "REINFORCED",
     "Clues",
     "Context",
+    "Shown",
+    "ShownMemories",
     "Tokenizer",
     "compose",
     "find_clues",

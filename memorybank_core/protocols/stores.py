@@ -61,6 +61,7 @@ class MemoryStore(Protocol):
         *,
         replace: bool = False,
         recalled: Mapping[str, Sequence[datetime]] | None = None,
+        expected: Mapping[str, str] | None = None,
     ) -> None:
         """Store memories.
 
@@ -71,9 +72,10 @@ class MemoryStore(Protocol):
             replace: Whether a memory with a known id replaces the text and vectors of the stored
                 one, which keeps its strength, recalls, archiving and pin.
             recalled: The times of earlier recalls of new memories, by id.
+            expected: The texts that stored memories must still have, by id.
 
         Raises:
-            ConflictError: If an id is taken and `replace` is False.
+            ConflictError: If an id is taken and not `replace`, or if a text is not as `expected`.
         """
         ...
 

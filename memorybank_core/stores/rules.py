@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -71,6 +71,27 @@ def require_unchanged(
         raise ConflictError(
             f"sources of the digests of user {user_id!r} were deleted or changed in the meantime; "
             "make the digests again"
+        )
+
+
+def require_expected(
+    user_id: str, expected: Mapping[str, str], stored: Mapping[str, Memory]
+) -> None:
+    """Check that memories are stored with the texts that a caller has read.
+
+    Args:
+        user_id: The user, for the error.
+        expected: The texts that the memories must have, by id.
+        stored: The stored memories with these ids.
+
+    Raises:
+        ConflictError: If a memory is missing or has another text.
+    """
+    texts = {id: memory.text for id, memory in stored.items()}
+    changed = sorted(id for id, text in expected.items() if texts.get(id) != text)
+    if changed:
+        raise ConflictError(
+            f"the memories {changed} of user {user_id!r} were deleted or changed in the meantime"
         )
 
 

@@ -116,6 +116,15 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract):
             assert rows["a"]["lexical"] > 0.0
             assert not candidates_by_id(store, ADA, probe("old", pool=1)).keys() - {"b"}
 
+    def test_expected_texts_must_be_stored(self) -> None:
+        with self.stored(turn("a old\0")) as store:
+            add = partial(store.add, ADA, [turn("a new")], [NORTH], replace=True)
+            assert_raises(ConflictError, lambda: add(expected={"a": "a other"}))
+            assert_raises(ConflictError, lambda: add(expected={"a": "a old\0", "b": "b"}))
+            assert store.memories(ADA, ALL) == [turn("a old\0")]
+            add(expected={"a": "a old\0"})
+            assert store.memories(ADA, ALL) == [turn("a new")]
+
     def test_memories_are_sorted_by_time(self) -> None:
         with self.stored(turn("late", hours=2), turn("early"), turn("middle", hours=1)) as store:
             assert ids(store.memories(ADA, ALL)) == ["early", "middle", "late"]

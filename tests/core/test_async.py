@@ -9,8 +9,8 @@ import pytest
 
 from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
 
-WITHOUT_TWIN = {"open", "day_of"}
-"""Methods without a twin: a class method, and a computation without I/O."""
+WITHOUT_TWIN = {"open", "day_of", "resume_turn"}
+"""Methods without a twin: a class method, and computations without I/O."""
 
 
 class SlowEmbedder(HashingEmbedder):

@@ -1,5 +1,6 @@
 """Relevance: small talk recalls and strengthens nothing."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -10,6 +11,7 @@ from memorybank_core.search.question import read_question
 from memorybank_core.search.relevance import (
     MIN_RELEVANCE,
     REINFORCED,
+    REINFORCED_RELEVANCE,
     select_reinforced,
 )
 from memorybank_core.search.small_talk import is_small_talk
@@ -115,9 +117,11 @@ def test_a_minimum_outside_0_and_1_is_refused(bank, value):
 
 def test_a_turn_strengthens_the_relevant_results_at_most_five(bank):
     assert select_reinforced(bank.search("Hello!", user_id=USER)) == []
-    results = bank.search("Nora cello", user_id=USER, min_relevance=MIN_RELEVANCE)
+    results = bank.search("Nora cello", user_id=USER, min_relevance=REINFORCED_RELEVANCE)
     assert results
-    assert select_reinforced(results * 3) == (results * 3)[:REINFORCED]
+    assert select_reinforced(results * 6) == (results * 6)[:REINFORCED]
+    weak = [replace(result, relevance=0.09) for result in results]
+    assert select_reinforced([*weak, *results]) == results
 
 
 ANSWERS = """

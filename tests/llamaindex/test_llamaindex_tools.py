@@ -132,7 +132,8 @@ def test_recall_quotes_memories_as_data_and_strengthens_them(bank):
         "said": ["Imogen: My sister Nora plays the cello.", "AI: How lovely!"],
     }
     assert not without_recalled(answer).strip()
-    assert {memory.recalls for memory in bank.timeline(user_id=ALICE)} == {1}
+    recalls = {memory.id: memory.recalls for memory in bank.timeline(user_id=ALICE)}
+    assert recalls["cello"] == 1
     assert "otto" not in answer.lower()
     assert "already" in str(named(bank, user_id=ALICE)["remember"](text=answer))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -20,7 +20,7 @@ from memorybank_core.stores.rows import (
     to_result,
     to_stats,
 )
-from memorybank_core.stores.rules import ExpectedEmbedder
+from memorybank_core.stores.rules import ExpectedEmbedder, require_expected
 
 from .characters import unescape
 from .connections import Session
@@ -118,6 +118,16 @@ def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Mem
     """See `MemoryStore.known`."""
     [rows] = session.execute(Statement(SELECT_BY_ID, {"user": user_id, "ids": list(ids)}))
     return {row[0]: to_memory(user_id, row) for row in rows}
+
+
+def require_texts(session: Session, user_id: str, expected: Mapping[str, str]) -> None:
+    """Lock the user's row, and check that memories have these texts; see `MemoryStore.add`."""
+    user = {"user": user_id}
+    [_, rows] = session.execute(
+        Statement("SELECT 1 FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE", user),
+        Statement(SELECT_BY_ID, {**user, "ids": list(expected)}),
+    )
+    require_expected(user_id, expected, {row[0]: to_memory(user_id, row) for row in rows})
 
 
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:

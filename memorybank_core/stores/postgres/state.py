@@ -1,4 +1,4 @@
-"""Change the state of stored memories: strength, recalls, archive and pin."""
+"""Change the state of stored memories (strength, recalls, archive and pin) and profiles."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _RECALLED = f"""
         )
     {FROM_MEMORIES} AND m.id = ANY(%(ids)s::text[])
 """
+_SET_PROFILE = "UPDATE memorybank.users SET profile = %(profile)s WHERE user_id = %(user)s"
 
 
 def write_states(user_id: str, rows: Sequence[Sequence[Any]]) -> list[Statement]:
@@ -104,3 +105,11 @@ def _change(
     if change == "pin":
         return (last, None, True) if archived is not None or not pinned else None
     return (at, archived, False) if pinned else None
+
+
+def set_profile(session: Session, user_id: str, profile: str) -> None:
+    """Store the profile of a user."""
+    session.execute(
+        session.marker.lock(create=True),
+        Statement(_SET_PROFILE, {"user": user_id, "profile": profile}),
+    )

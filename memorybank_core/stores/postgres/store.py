@@ -118,14 +118,13 @@ class PostgresStore(DeprecatedStateCalls):
         *,
         replace: bool = False,
         recalled: Mapping[str, Sequence[datetime]] | None = None,
+        expected: Mapping[str, str] | None = None,
     ) -> None:
         """Store memories with the vectors of their windows; see `MemoryStore`."""
-        options: dict[str, Any] = {"replace": replace, "recalled": recalled or {}}
+        options: dict[str, Any] = {"recalled": recalled or {}, "expected": expected or {}}
+        add = partial(writing.add, embedder=self._embedder, user_id=user_id, memories=memories)
         should_merge = self._write(
-            user_id,
-            lambda session: writing.add(
-                session, self._embedder, user_id, memories, vectors, **options
-            ),
+            user_id, partial(add, vectors=vectors, replace=replace, **options)
         )
         if should_merge:
             with suppress(StoreError):  # the memories are stored; a later call merges the pages
@@ -253,7 +252,7 @@ class PostgresStore(DeprecatedStateCalls):
 
     def set_profile(self, user_id: str, profile: str) -> None:
         """Store facts about the user that are not from the dialogue, as JSON."""
-        self._write(user_id, lambda session: writing.set_profile(session, user_id, profile))
+        self._write(user_id, lambda session: state.set_profile(session, user_id, profile))
 
     def profile(self, user_id: str) -> str:
         """Return the stored profile, or "{}"."""

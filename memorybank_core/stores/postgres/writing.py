@@ -28,6 +28,7 @@ from .reading import (
     SELECT_DIGESTS,
     STORED_EMBEDDER,
     check_embedder,
+    require_texts,
     values_of_embedder,
 )
 from .rows import CONTENT, DEFAULT_STATE, DELETE_ROWS, insert_rows, split_row, to_columns
@@ -72,7 +73,6 @@ _INSERT_DIGEST = (
     + ", ".join(f"{name} = excluded.{name}" for name in DIGEST_COLUMNS.split(", ")[2:])
 )
 _APPENDED_AT_ONCE = page_rows.PAGES_A_STATEMENT * PAGE_SIZE
-_SET_PROFILE = "UPDATE memorybank.users SET profile = %(profile)s WHERE user_id = %(user)s"
 
 
 def add(
@@ -84,6 +84,7 @@ def add(
     *,
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
+    expected: Mapping[str, str],
 ) -> bool:
     """Store memories; see `MemoryStore.add`.
 
@@ -96,10 +97,12 @@ def add(
     if session.lost_marker is not None:
         if _is_stored(session, new, session.lost_marker):
             return False
-    elif not (replace or new.states or recalled):
+    elif not (replace or expected or new.states or recalled):
         next_seq = _append(session, embedder, new)
         if next_seq is not None:
             return page_rows.should_merge(next_seq, len(memories))
+    if expected:
+        require_texts(session, user_id, expected)
     _insert(session, embedder, new, replace=replace, recalled=recalled)
     return False
 
@@ -155,14 +158,6 @@ def set_digests(
     values = [{**user, **dict(zip(names, from_digest(digest), strict=True))} for digest in digests]
     if values:
         session.execute(Statement(_INSERT_DIGEST, values))
-
-
-def set_profile(session: Session, user_id: str, profile: str) -> None:
-    """Store the profile of a user."""
-    session.execute(
-        session.marker.lock(create=True),
-        Statement(_SET_PROFILE, {"user": user_id, "profile": profile}),
-    )
 
 
 class _Memories:

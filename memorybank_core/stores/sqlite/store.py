@@ -94,11 +94,13 @@ class LocalStore(DeprecatedStateCalls):
         *,
         replace: bool = False,
         recalled: Mapping[str, Sequence[datetime]] | None = None,
+        expected: Mapping[str, str] | None = None,
     ) -> None:
         """Store memories with the vectors of their windows; see `MemoryStore`."""
         new = entries(memories, vectors)
+        options: dict[str, Any] = {"recalled": recalled or {}, "expected": expected or {}}
         with self._connections.write() as db:
-            writing.add(db, self._embedder, user_id, new, replace=replace, recalled=recalled or {})
+            writing.add(db, self._embedder, user_id, new, replace=replace, **options)
 
     def set_metadata(self, user_id: str, metadata: Mapping[str, Mapping[str, Any]]) -> int:
         """Replace the metadata of turns, given by id; return how many of them are stored."""

@@ -19,10 +19,19 @@ from memorybank_core.stores.rows import (
     to_memory,
     to_micros,
 )
-from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
+from memorybank_core.stores.rules import ExpectedEmbedder, require_expected, require_unchanged
 
 from .changes import delete_changes
-from .reading import BY_ID, OF_USER, check_embedder, digests, find_seqs, find_user, select_in
+from .reading import (
+    BY_ID,
+    OF_USER,
+    check_embedder,
+    digests,
+    find_seqs,
+    find_user,
+    known,
+    select_in,
+)
 from .rows import INSERT, Entry
 
 _INSERT_RECALL = "INSERT INTO recalls VALUES (?, ?, ?, ?, ?)"
@@ -48,9 +57,12 @@ def add(
     *,
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
+    expected: Mapping[str, str],
 ) -> None:
     """Store memories; see `MemoryStore.add`."""
     check_embedder(embedder, db)
+    if expected:
+        require_expected(user_id, expected, known(db, user_id, expected))
     _insert(db, user_id, new, replace=replace, recalled=recalled)
 
 
@@ -109,7 +121,7 @@ def set_digests(
     """Store digests with their event summaries; see `MemoryStore.set_digests`."""
     _require_sources(db, user_id, made_from)
     if events:
-        add(db, embedder, user_id, events, replace=True, recalled={})
+        add(db, embedder, user_id, events, replace=True, recalled={}, expected={})
     user_key, _ = next_version(db, user_id)
     db.executemany(
         f"INSERT OR REPLACE INTO digests (user_key, {DIGEST_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,0 +1,244 @@
+"""A turn in two halves: `begin_turn` recalls and stores the message, `complete` does the rest.
+
+Both halves can be repeated, after a crash, a retry or a replay, without storing or strengthening
+anything twice. Between them, the turn is plain JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from memorybank_core.concurrency import in_thread
+from memorybank_core.context import Context, Shown, without_recalled
+from memorybank_core.errors import ConflictError, InvalidInputError
+from memorybank_core.metadata import NO_METADATA, require_metadata
+from memorybank_core.record_values import plain_value, require_aware
+from memorybank_core.records import Memory, Turn
+from memorybank_core.reports import AddReceipt
+from memorybank_core.validation import require_user
+
+if TYPE_CHECKING:
+    from memorybank_core.bank import MemoryBank
+
+RETRY_WINDOW = timedelta(minutes=5)
+"""Time within which an equal message after one without an answer is a retry of the same turn."""
+_NO_CONTEXT = Context("", 0)
+_NOTHING_STORED = AddReceipt(ids=(), added=0, unchanged=0, replaced=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTurn:
+    """A turn that awaits its answer, made by `MemoryBank.begin_turn`.
+
+    Attributes:
+        bank: The bank.
+        id: Id of the turn.
+        user_id: The user.
+        session: The conversation; None means one conversation per day.
+        query: The user's message, without recalled text.
+        at: Time of the message.
+        context: The recalled context for the prompt; empty in a resumed turn.
+        reinforced: Ids of the memories that `complete` strengthens.
+        metadata: Metadata of the turn.
+        is_stored: Whether the message is stored already.
+        is_identified: Whether the caller chose the id. Another answer then replaces the stored one.
+        remember: Whether `complete` stores and strengthens anything.
+    """
+
+    bank: MemoryBank = field(repr=False, compare=False)
+    id: str
+    user_id: str
+    session: str | None
+    query: str
+    at: datetime
+    context: Context = _NO_CONTEXT
+    reinforced: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = NO_METADATA
+    is_stored: bool = False
+    is_identified: bool = False
+    remember: bool = True
+
+    def complete(
+        self, answer: str, *, query: str | None = None, now: datetime | None = None
+    ) -> AddReceipt:
+        """Store the answer, then strengthen the memories recalled for the turn, once.
+
+        A repeated call with the same answer changes nothing. If another writer has completed the
+        turn with another answer in the meantime, as two browser tabs do that ask the same, this
+        answer is stored as a turn of its own, unless the caller chose the id. If the message was
+        deleted in the meantime, nothing is stored.
+
+        Args:
+            answer: The answer; "" leaves the stored message without one.
+            query: The user's message if it was edited in the meantime.
+            now: Time of the recall; default the present.
+
+        Returns:
+            The receipt of the stored turn; without ids if nothing was stored.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            EmbedderError: If the embedder failed or returned vectors that cannot be used.
+            StoreError: If the store failed. Call this again later.
+        """
+        _require_string(answer, "answer")
+        if not self.remember:
+            return _NOTHING_STORED
+        receipt = _NOTHING_STORED
+        if answer.strip():
+            receipt = self._store(self.query if query is None else without_recalled(query), answer)
+        self.bank.reinforce(self.reinforced, user_id=self.user_id, turn=self.id, now=now)
+        return receipt
+
+    acomplete = in_thread(complete)
+
+    def _store(self, query: str, answer: str) -> AddReceipt:
+        """Store the turn with its answer; start again if another writer changes it meanwhile."""
+        while True:
+            stored = self.bank.get([self.id], user_id=self.user_id).get(self.id)
+            if stored is None and self.is_stored:
+                return _NOTHING_STORED  # deleted in the meantime
+            id = self.id if self._may_replace(stored, answer) else _derive_id(self.id, answer)
+            turn = Turn(query, answer, self.at, id, self.session, metadata=self.metadata)
+            expected = {self.id: stored.text} if stored and id == self.id else {}
+            try:
+                return self.bank.add(
+                    [turn], user_id=self.user_id, replace=bool(expected), expected=expected
+                )
+            except ConflictError:
+                continue
+
+    def _may_replace(self, stored: Memory | None, answer: str) -> bool:
+        """Return whether the answer belongs to the stored turn."""
+        response = stored.turn.response if stored and stored.turn else ""
+        return self.is_identified or not response or response == without_recalled(answer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the turn as plain JSON values, without the text of the context."""
+        return {
+            "id": self.id,
+            "user_id": self.user_id,
+            "session": self.session,
+            "query": self.query,
+            "at": self.at.isoformat(),
+            "reinforced": list(self.reinforced),
+            "metadata": plain_value(self.metadata),
+            "is_stored": self.is_stored,
+            "is_identified": self.is_identified,
+            "remember": self.remember,
+        }
+
+
+_FIELDS = tuple(
+    name for name in PendingTurn.__dataclass_fields__ if name not in ("bank", "context")
+)
+
+
+def begin_turn(
+    bank: MemoryBank,
+    query: str,
+    *,
+    user_id: str,
+    session: str | None,
+    shown: Shown,
+    id: str | None,
+    now: datetime,
+    metadata: Mapping[str, Any],
+    remember: bool,
+    pending: bool,
+    **recall_options: Any,
+) -> PendingTurn:
+    """Recall memories for a message, then store it; see `MemoryBank.begin_turn`.
+
+    The message is stored after the recall, so that the search need not index it.
+    """
+    _require_string(query, "query")
+    query = without_recalled(query)
+    turn = PendingTurn(
+        bank,
+        id or uuid4().hex,
+        user_id,
+        session,
+        query,
+        now,
+        metadata=metadata,
+        is_identified=id is not None,
+        remember=remember,
+    )
+    if id is None and remember:
+        turn = _find_retried(turn) or turn
+    context = bank.context(
+        query if query.strip() else None,
+        user_id=user_id,
+        now=now,
+        without=[*shown, turn.id],
+        **recall_options,
+    )
+    turn = replace(turn, context=context, reinforced=context.best_ids)
+    return _store_message(turn) if remember and pending and query.strip() else turn
+
+
+def resume_turn(bank: MemoryBank, data: Mapping[str, Any]) -> PendingTurn:
+    """Return the turn that `to_dict` was called on; see `MemoryBank.resume_turn`."""
+    try:
+        values = {name: data[name] for name in _FIELDS}
+        values["at"] = require_aware(datetime.fromisoformat(values["at"]), "at")
+        values["reinforced"] = tuple(values["reinforced"])
+        values["metadata"] = require_metadata(values["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"this is not a pending turn as PendingTurn.to_dict returns it: {error!r}"
+        ) from error
+    require_user(values["user_id"])
+    return PendingTurn(bank, **values)
+
+
+def _require_string(text: Any, name: str) -> None:
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        raise InvalidInputError(f"the {name} of a turn must be a string, not {kind}")
+
+
+def _find_retried(turn: PendingTurn) -> PendingTurn | None:
+    """Return the stored turn that this turn repeats: the last of its session, without an answer."""
+    last = turn.bank.timeline(
+        user_id=turn.user_id,
+        session=turn.session or turn.bank.day_of(turn.at).isoformat(),
+        kind="turn",
+        last=1,
+    )
+    if not last or not last[0].turn or last[0].metadata != turn.metadata:
+        return None
+    memory, stored = last[0], last[0].turn
+    is_recent = timedelta(0) <= turn.at - memory.created_at <= RETRY_WINDOW
+    if stored.response or stored.query != turn.query or not is_recent:
+        return None
+    return replace(turn, id=memory.id, at=memory.created_at, is_stored=True)
+
+
+def _store_message(turn: PendingTurn) -> PendingTurn:
+    """Store the message of a turn; an edited message replaces the stored one and its answer."""
+    if turn.is_stored:
+        return turn
+    new = Turn(turn.query, "", turn.at, turn.id, turn.session, metadata=turn.metadata)
+    options: dict[str, Any] = {"user_id": turn.user_id, "pending": True}
+    try:
+        is_new = turn.bank.add([new], **options).added > 0
+    except ConflictError:  # a replay of an answered turn, or an edited message
+        is_new = False
+    stored = None if is_new else turn.bank.get([turn.id], user_id=turn.user_id).get(turn.id)
+    if stored and stored.turn:
+        turn = replace(turn, at=stored.created_at)
+        if stored.turn.query != turn.query:
+            turn.bank.add([replace(new, at=turn.at)], replace=True, **options)
+    return replace(turn, is_stored=True)
+
+
+def _derive_id(id: str, answer: str) -> str:
+    """Return the id of a second turn that answers the message of turn `id`."""
+    return f"{id}-{hashlib.sha256(answer.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

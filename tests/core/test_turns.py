@@ -1,0 +1,239 @@
+"""The two halves of a turn: `begin_turn` and `PendingTurn.complete`."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta, timezone
+from itertools import product
+
+import pytest
+
+from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
+from memorybank_core.turns.pending_turn import RETRY_WINDOW
+
+ADA = "ada@example.com"
+NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
+        yield bank
+
+
+def fact(bank, text="My sister Nora plays the cello.", days=20, id="fact"):
+    bank.add([Turn(text, "Lovely!", NOW - timedelta(days=days), id)], user_id=ADA)
+
+
+def turns(bank):
+    return [(memory.turn.query, memory.turn.response) for memory in bank.timeline(user_id=ADA)]
+
+
+QUESTION = "Which instrument does my sister Nora play?"
+
+
+def test_a_turn_recalls_first_and_strengthens_after_its_answer(bank):
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, session="s", now=NOW)
+    assert turn.context.ids == ("fact",)
+    assert turns(bank)[-1] == (QUESTION, "")
+    assert bank.recalls("fact", user_id=ADA) == []
+    receipt = turn.complete("The cello.", now=NOW)
+    assert (receipt.ids, receipt.replaced) == ((turn.id,), 1)
+    assert turns(bank)[-1] == (QUESTION, "The cello.")
+    assert bank.recalls("fact", user_id=ADA) == [NOW]
+    [stored] = bank.get([turn.id], user_id=ADA).values()
+    assert (stored.created_at, stored.session) == (NOW, "s")
+
+
+def test_both_halves_can_be_repeated(bank):
+    fact(bank)
+    first = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    second = bank.begin_turn(QUESTION, user_id=ADA, now=NOW + timedelta(minutes=1))
+    assert (second.id, second.at, second.context.ids) == (first.id, NOW, ("fact",))
+    assert second.complete("The cello.").replaced == 1
+    assert first.complete("The cello.").unchanged == second.complete("The cello.").unchanged == 1
+    assert len(turns(bank)) == 2
+    assert len(bank.recalls("fact", user_id=ADA)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"session": "other"},
+        {"query": "Which instrument does my brother play?"},
+        {"now": NOW + RETRY_WINDOW + timedelta(seconds=1)},
+        {"now": NOW - timedelta(seconds=1)},
+        {"metadata": {"agent": "coder"}},
+        {"user_id": "bob"},
+    ],
+)
+def test_another_message_is_not_a_retry(bank, other):
+    first = bank.begin_turn(QUESTION, user_id=ADA, session="s", now=NOW)
+    options = {"query": QUESTION, "user_id": ADA, "session": "s", "now": NOW} | other
+    assert bank.begin_turn(**options).id != first.id
+
+
+def test_an_answered_message_is_not_retried(bank):
+    first = bank.begin_turn("Hello", user_id=ADA, now=NOW)
+    first.complete("Hi!")
+    assert bank.begin_turn("Hello", user_id=ADA, now=NOW).id != first.id
+
+
+def test_two_writers_that_ask_the_same_keep_both_answers(bank):
+    one = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    two = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    one.complete("The cello.")
+    for _ in range(2):
+        two.complete("Nora plays the cello.")
+    one.complete("The cello.")
+    assert turns(bank) == [(QUESTION, "The cello."), (QUESTION, "Nora plays the cello.")]
+
+
+def test_the_callers_id_replaces_edited_messages_and_other_answers(bank):
+    turn = bank.begin_turn("Where is Nroa?", user_id=ADA, id="m1", now=NOW)
+    turn.complete("Who?")
+    replayed = bank.begin_turn("Where is Nroa?", user_id=ADA, id="m1", now=NOW + timedelta(days=1))
+    assert replayed.at == NOW
+    assert turns(bank) == [("Where is Nroa?", "Who?")]
+    replayed.complete("Do you mean Nora?")
+    assert turns(bank) == [("Where is Nroa?", "Do you mean Nora?")]
+    edited = bank.begin_turn("Where is Nora?", user_id=ADA, id="m1", now=NOW)
+    assert turns(bank) == [("Where is Nora?", "")]
+    edited.complete("In Oslo.")
+    assert turns(bank) == [("Where is Nora?", "In Oslo.")]
+
+
+def test_an_edit_before_the_answer_is_kept(bank):
+    turn = bank.begin_turn("My PIN is 1234.", user_id=ADA, now=NOW)
+    turn.complete("Noted.", query="My PIN is [removed].")
+    assert turns(bank) == [("My PIN is [removed].", "Noted.")]
+
+
+def test_a_message_that_was_deleted_stays_deleted(bank):
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    bank.delete(user_id=ADA, ids=[turn.id])
+    assert turn.complete("The cello.").ids == ()
+    assert turns(bank) == [("My sister Nora plays the cello.", "Lovely!")]
+
+
+def test_an_answer_that_another_process_stores_meanwhile_is_not_overwritten(bank, monkeypatch):
+    turn = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    add, other = bank.store.add, iter([Turn(QUESTION, "The cello.", NOW, turn.id)])
+
+    def add_after_another(*args, **kwargs):
+        for stored in other:
+            bank.add([stored], user_id=ADA, replace=True)
+        add(*args, **kwargs)
+
+    monkeypatch.setattr(bank.store, "add", add_after_another)
+    turn.complete("A violin?")
+    assert turns(bank) == [(QUESTION, "The cello."), (QUESTION, "A violin?")]
+
+
+def test_what_the_prompt_shows_is_not_recalled(bank):
+    fact(bank)
+    fact(bank, "Nora bought a new bow for her cello.", days=3, id="bow")
+    fact(bank, "Nora rehearses on Mondays.", days=2, id="mondays")
+    shown = [
+        "mondays",
+        {"role": "user", "content": [{"text": "Nora bought a new bow for her cello. "}]},
+        {"role": "assistant", "content": "Lovely!"},
+    ]
+    recalled = bank.begin_turn(QUESTION, user_id=ADA, shown=shown, now=NOW).context.ids
+    assert recalled == ("fact",)
+    with_answer = [shown[1], {"role": "assistant", "content": "Another answer."}]
+    assert "bow" in bank.context(QUESTION, user_id=ADA, without=with_answer, now=NOW).ids
+    with pytest.raises(InvalidInputError, match="'content'"):
+        bank.context(QUESTION, user_id=ADA, without=[("user", "hi")])
+    with pytest.raises(InvalidInputError, match="list of ids or messages"):
+        bank.context(QUESTION, user_id=ADA, without="mondays")
+
+
+def test_between_its_halves_a_turn_is_plain_json(bank):
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, metadata={"agent": "coder"}, now=NOW)
+    data = json.loads(json.dumps(turn.to_dict()))
+    assert "cello" not in json.dumps(data)
+    resumed = bank.resume_turn(data)
+    assert resumed.to_dict() == turn.to_dict()
+    assert resumed.complete("The cello.").replaced == 1
+    assert len(bank.recalls("fact", user_id=ADA)) == 1
+    assert bank.timeline(user_id=ADA, where={"agent": "coder"})[-1].turn.response == "The cello."
+    for broken in ({}, data | {"at": "yesterday"}, data | {"user_id": ""}):
+        with pytest.raises(InvalidInputError):
+            bank.resume_turn(broken)
+
+
+def test_nothing_is_written_without_remember(bank):
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, remember=False, now=NOW)
+    assert turn.context.ids == ("fact",)
+    assert turn.complete("The cello.").ids == ()
+    assert len(turns(bank)) == 1
+    assert bank.recalls("fact", user_id=ADA) == []
+
+
+def test_the_message_can_be_stored_with_its_answer(bank):
+    turn = bank.begin_turn("I moved to Oslo.", user_id=ADA, pending=False, now=NOW)
+    assert turns(bank) == []
+    for _ in range(2):
+        turn.complete("Welcome!")
+    assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
+
+
+def test_a_message_without_text_stores_only_its_answer(bank):
+    turn = bank.begin_turn("", user_id=ADA, now=NOW)
+    assert turns(bank) == []
+    turn.complete("A photo of a cello.")
+    assert turns(bank) == [("", "A photo of a cello.")]
+
+
+def test_an_empty_answer_leaves_the_message(bank):
+    fact(bank)
+    bank.begin_turn(QUESTION, user_id=ADA, now=NOW).complete(" ", now=NOW)
+    assert turns(bank)[-1] == (QUESTION, "")
+    assert bank.recalls("fact", user_id=ADA) == [NOW]
+
+
+def test_recalled_text_is_never_stored(bank):
+    fact(bank)
+    block = bank.context(QUESTION, user_id=ADA, now=NOW).text
+    turn = bank.begin_turn(f"{QUESTION}\n\n{block}", user_id=ADA, now=NOW)
+    turn.complete(f"{block}\n\nThe cello.")
+    assert turns(bank)[-1] == (QUESTION, "The cello.")
+
+
+def test_arguments_are_checked(bank):
+    for wrong in ({"user_id": ""}, {"query": None}, {"k": 0}, {"metadata": {1: 2}}):
+        with pytest.raises(InvalidInputError):
+            bank.begin_turn(**{"query": "Hi", "user_id": ADA, **wrong})
+    with pytest.raises(InvalidInputError, match="string, not dict"):
+        bank.begin_turn("Hi", user_id=ADA).complete({"text": "Hi"})
+
+
+def test_async_twins(bank):
+    async def take_turn():
+        turn = await bank.abegin_turn("I moved to Oslo.", user_id=ADA, now=NOW)
+        await turn.acomplete("Welcome!")
+
+    asyncio.run(take_turn())
+    assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
+
+
+GREETINGS = ["Hello!", "Good morning", "How are you?", "你好！", "谢谢", "晚安"]
+
+
+def test_talk_that_asks_nothing_strengthens_little_so_that_it_fades(bank):
+    start, step, count = NOW - timedelta(days=60), timedelta(hours=4), 300
+    words = map("".join, product(*["bdfgklmnprst", "aeiou"] * 2))
+    for number in range(count):
+        query = GREETINGS[number % len(GREETINGS)]
+        if number % 3 == 0:
+            query = f"Today I saw the {next(words)} and a {next(words)}."
+        at = start + number * step
+        bank.begin_turn(query, user_id=ADA, now=at).complete("I see.", now=at)
+    assert bank.stats(user_id=ADA).recalls < count
+    faded = bank.forget(user_id=ADA, now=start + count * step, dry_run=True).forgotten
+    never_recalled = count - int(timedelta(days=15) / step)
+    assert len(faded) > 0.6 * never_recalled
