@@ -80,6 +80,10 @@ _CHOICE_OR_OPINION = re.compile(
 )
 """Asks to choose between things that it names, or for an opinion: "Great!" is an answer."""
 _AUXILIARY = "is|are|am|was|were|do|does|did|has|have|had|can|could|will|would|should"
+ASKING_WORD = re.compile(
+    r"\b(?:wh(?:at|ich|o|ose|ere|en|y)|how)\b|什么|哪|谁|几|多[少久大]|来着", re.IGNORECASE
+)
+"""A word of which a question without a question mark has at least one."""
 _ASKS_WITHOUT_MARK = re.compile(
     r"\A\W*(?:(?:please|and|so|hey|ok|okay|again)\W+)*"
     r"(?:(?:(?:can|could|would) you )?(?:tell|remind) me (?:again )?"

@@ -16,7 +16,7 @@ from memorybank_core.records import Memory, SearchResult, Turn
 from memorybank_core.text import split_sentences
 from memorybank_core.text_caches import cache_by_text
 
-from .answers import asks, is_answer
+from .answers import ASKING_WORD, asks, is_answer
 from .relevance import raise_relevance
 from .tokenize import tokenize
 
@@ -86,8 +86,10 @@ def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
 
 
 def _may_ask(text: str) -> bool:
-    """Return whether a text has a mark of a question, or ends without any mark."""
-    return "?" in text or "？" in text or "吗" in text or "呢" in text or text[-1:].isalnum()
+    """Return whether a text has a mark of a question, or a word of one and no mark at its end."""
+    if "?" in text or "？" in text or "吗" in text or "呢" in text:
+        return True
+    return text[-1:].isalnum() and ASKING_WORD.search(text) is not None
 
 
 def _is_unanswered(turn: Turn | None, query: str) -> bool:
@@ -109,12 +111,14 @@ def _is_unanswered(turn: Turn | None, query: str) -> bool:
 @cache_by_text(4_096)
 def _find_unanswered(query: str, response: str) -> tuple[frozenset[str], frozenset[str]] | None:
     """Return the terms of what a turn asks and of what it states; None if it is answered."""
-    if not _may_ask(query) or is_answer(response, query):
+    if not _may_ask(query):
         return None
     sentences = split_sentences(query)
     asking = [sentence for sentence in sentences if asks(sentence)]
+    if not asking or is_answer(response, query):  # in this order: few texts ask
+        return None
     stating = [sentence for sentence in sentences if not asks(sentence)]
-    return (_terms(asking), _terms(stating)) if asking else None
+    return _terms(asking), _terms(stating)
 
 
 def _terms(sentences: Sequence[str]) -> frozenset[str]:

@@ -178,6 +178,13 @@ def test_statements_that_say_the_same_are_one_result(bank, said):
     assert "说过 3 次" in results[0].why("zh")
 
 
+@pytest.mark.parametrize("said", ["I keep the spare key at Nora's", "我把备用钥匙放在诺拉家"])
+def test_a_statement_without_a_full_stop_is_one_result_whatever_acknowledges_it(bank, said):
+    for day, response in enumerate(("Noted.", "Good to know!", "记住了。")):
+        bank.add([Turn(said, response, FIRST + day * DAY)], user_id=USER)
+    assert [result.times for result in bank.search(said, user_id=USER)] == [3]
+
+
 def test_different_answers_to_the_same_question_stay_apart(bank):
     bank.add([Turn("What shall I cook?", "Lentil soup.", FIRST)], user_id=USER)
     bank.add([Turn("What shall I cook?", "Rice with beans.", FIRST + DAY)], user_id=USER)
