@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
-from langgraph.store.base import PutOp, get_text_at_path
+from langgraph.store.base import InvalidNamespaceError, PutOp, get_text_at_path
 
 from memorybank_core import InvalidInputError
 from memorybank_core.protocols import Item, Namespace
@@ -14,18 +18,41 @@ from memorybank_core.protocols import Item, Namespace
 _MAX_TTL = 1e9
 """Maximum time to live, in minutes: about 1900 years."""
 
+RESERVED_LABEL = "langgraph"
+"""The first label that LangGraph reserves: `put` refuses it, and a batch accepts it."""
+
+
+class BadNamespaceError(InvalidInputError, InvalidNamespaceError):
+    """A namespace is not valid: an `InvalidInputError`, and LangGraph's own error too."""
+
 
 def parse_full_key(op: PutOp) -> tuple[Namespace, str]:
     """Return the validated namespace and the key of a write."""
-    return require_namespace(op.namespace), str(op.key)
+    namespace = require_namespace(op.namespace)
+    if not namespace:
+        raise BadNamespaceError("a namespace must have at least one label, such as ('notes',)")
+    return namespace, str(op.key)
 
 
 def require_namespace(namespace: Any) -> Namespace:
-    """Return a namespace or prefix; raise InvalidInputError unless it is a tuple of strings."""
+    """Return a namespace or prefix.
+
+    Raises:
+        InvalidInputError: If it is not a tuple of strings, or a label is empty, as the label of a
+            user whose id is missing would be. It is LangGraph's `InvalidNamespaceError` too.
+    """
     is_sequence = isinstance(namespace, (tuple, list))
     if not is_sequence or not all(isinstance(label, str) for label in namespace):
-        raise InvalidInputError(f"a namespace must be a tuple of strings, not {namespace!r}")
+        raise BadNamespaceError(f"a namespace must be a tuple of strings, not {namespace!r}")
+    if not all(namespace):
+        raise BadNamespaceError(f"the labels of a namespace must not be empty: {namespace!r}")
     return tuple(namespace)
+
+
+def require_unreserved(namespace: Any) -> None:
+    """Raise InvalidInputError if a namespace begins with the label that LangGraph reserves."""
+    if namespace and require_namespace(namespace)[0] == RESERVED_LABEL:
+        raise BadNamespaceError(f"LangGraph reserves the first label {RESERVED_LABEL!r}")
 
 
 def require_fields(fields: Any) -> tuple[str, ...]:
@@ -52,31 +79,53 @@ def require_page(limit: Any, offset: Any) -> None:
 
 
 def encode_value(value: Any) -> str:
-    """Return a value as JSON; raise InvalidInputError if it does not survive the round trip."""
+    """Return a value as JSON, with the conversions of `to_plain`.
+
+    Raises:
+        InvalidInputError: If it is not a mapping of JSON values and those that are converted.
+    """
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"a value must be a JSON object, not {type(value).__name__}")
     try:
-        text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False)
         text.encode()
-        invalid_keys = list(_find_invalid_keys(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"a value must be a JSON object: {error}") from error
-    if invalid_keys:
-        raise InvalidInputError(
-            f"the keys of a JSON object must be strings, not {invalid_keys[0]!r}"
-        )
     return text
 
 
-def _find_invalid_keys(value: Any) -> Iterator[object]:
-    """Yield the keys that are not strings, at any depth."""
+def to_plain(value: Any) -> Any:
+    """Return a value with its parts as JSON has them; what cannot be converted is left as it is.
+
+    As in LangGraph's stores in databases, which use orjson, dates and times become ISO 8601, a UUID
+    its text, an enumeration member its value, and a dataclass an object without private fields.
+
+    Raises:
+        TypeError: If the key of an object is not a string.
+    """
+    if isinstance(value, Enum):
+        return to_plain(value.value)
+    if isinstance(value, (str, int, float, type(None))):
+        return value
     if isinstance(value, Mapping):
-        yield from (key for key in value if not isinstance(key, str))
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    for item in value:
-        yield from _find_invalid_keys(item)
+        _require_string_keys(value)
+        return {str(key): to_plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(part) for part in value]
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in fields(value) if not field.name.startswith("_"))
+        return {name: to_plain(getattr(value, name)) for name in names}
+    return value
+
+
+def _require_string_keys(keys: Iterable[Any]) -> None:
+    for key in keys:
+        if not isinstance(key, str):
+            raise TypeError(f"the keys of a JSON object must be strings, not {key!r}")
 
 
 def extract_indexed_texts(item: Item) -> list[str]:

@@ -80,10 +80,19 @@ class ItemStore(Protocol):
         vectors: Sequence[Matrix | None],
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
+        refreshed: Sequence[Item] = (),
     ) -> bool:
-        """Store items, delete others and drop expired items.
+        """Store items, delete others, drop expired items and restart the time of others.
 
-        An item with a known key replaces the stored one, but keeps its `created_at`.
+        An item with a known key replaces the stored one, but keeps its `created_at`. All of it is
+        one transaction.
+
+        Args:
+            items: The items to store.
+            vectors: The vectors of each; None if it is not indexed.
+            deleted: The keys to delete.
+            now: The present.
+            refreshed: Items that were read before the write; see `refresh`.
 
         Returns:
             False if bytes of the deleted items could not be erased yet.
@@ -92,6 +101,10 @@ class ItemStore(Protocol):
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items."""
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Delete all expired items, and return their number."""
         ...
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:

@@ -200,6 +200,30 @@ class ItemContract:
             assert items.get(("a",), "k", NOON) is None
             assert items.get(("b",), "k", NOON) == kept
 
+    def test_a_sweep_deletes_what_has_expired_and_counts_it(self) -> None:
+        items = [item("a k", ttl=1.0), item("a l", ttl=1.0), item("b k", ttl=2.0), item("c k")]
+        with self.holding(*items) as store:
+            assert [result.key for result, _ in store.search((), LATER)] == ["k", "k"]
+            assert [store.sweep(LATER), store.sweep(LATER)] == [2, 0]
+            assert store.get(("a",), "k", NOON) is None
+            assert store.get(("b",), "k", NOON) == items[2]
+            assert len(store.search((), NOON)) == 2
+
+    def test_a_write_restarts_the_time_of_items_that_were_read(self) -> None:
+        short, gone = item("a k", ttl=1.0), item("b k", ttl=1.0)
+        with self.holding(short, gone, item("c k", ttl=1.0)) as items:
+            read = [item("c k", ttl=1.0), short, gone]
+            changed = item("c k", value="1", ttl=3.0, updated_at=LATER)
+            at = NOON + timedelta(seconds=30)
+            items.write([changed], [None], [(("b",), "k")], at, read)
+            end = at + timedelta(minutes=1)
+            assert items.get(("a",), "k", end - timedelta(microseconds=1)) == short
+            assert items.get(("a",), "k", end) is None
+            assert items.get(("b",), "k", NOON) is None
+            after = items.get(("c",), "k", LATER + timedelta(minutes=2))
+            assert after is not None
+            assert (after.value, after.ttl) == ("1", 3.0)
+
     def test_writes_and_deletions_affect_only_their_keys(self) -> None:
         with self.holding(item("a k"), item("a l"), item("b k")) as items:
             gone = [(("a",), "k"), (("a",), "unknown"), (("c",), "k")]

@@ -119,6 +119,22 @@ def test_a_filter_that_accepts_little_reads_every_item_once(store, monkeypatch):
     assert len(read) <= 302 + 64
 
 
+def test_an_item_deleted_while_a_filter_reads_is_left_out(store, monkeypatch):
+    monkeypatch.setattr(item_search, "_MOST_ROWS", 0)
+    write(store, "a", 70)
+    best(store, (), 7)
+    deleted = []
+
+    def accepts(value):
+        if not deleted:
+            deleted.append((("a", "x"), "0007"))
+            store.items.write([], [], deleted, NOON)
+        return True
+
+    found = store.items.search((), NOON, vector=VECTORS[7], accepts=accepts, limit=100)
+    assert {item.key for item, _ in found} == {f"{n:04}" for n in range(70)} - {"0007"}
+
+
 def test_any_writer_of_the_file_is_noticed(tmp_path, monkeypatch):
     path = tmp_path / "old.db"
     insert = "INSERT INTO items VALUES (?, ?, '1', 0, ?, NULL, NULL, NULL, ?)"

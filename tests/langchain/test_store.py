@@ -9,10 +9,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from datetime import time as dtime
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
+from uuid import UUID
 
 import pytest
 
@@ -30,6 +34,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.store.base import (
     BaseStore,
     GetOp,
+    InvalidNamespaceError,
     ListNamespacesOp,
     MatchCondition,
     PutOp,
@@ -38,14 +43,19 @@ from langgraph.store.base import (
 from langgraph.store.memory import InMemoryStore
 from typing_extensions import TypedDict
 
-from memorybank_core import EmbedderError, HashingEmbedder, InvalidInputError, MemoryBank
+from memorybank_core import (
+    EmbedderError,
+    HashingEmbedder,
+    InvalidInputError,
+    MemoryBank,
+    StoreError,
+)
 from memorybank_core.locations import is_url
 from memorybank_core.stores.reembed import reembed
 from memorybank_langchain import MemoryBankEmbeddings, MemoryBankStore
 
 ALICE = "alice@example.com"
 NASTY = [
-    "",
     " ",
     ".",
     "/",
@@ -68,12 +78,26 @@ NASTY += [
     "茶",
     "🍵",
     "\U0010ffff",
-    "langgraph",
     "0",
     "\\",
     "\u00e9",
     "e\u0301",
 ]
+
+
+@dataclass
+class Note:
+    """A value that is not JSON."""
+
+    text: str
+    day: date
+    _private: int = 0
+
+
+class Mood(Enum):
+    """A value that is not JSON."""
+
+    GOOD = "good"
 
 
 def open_bank(path, embedder=None):
@@ -378,25 +402,61 @@ def test_labels_of_mail_addresses_need_no_escape_anywhere(ours):
     assert ours.search((ALICE,)) == []
 
 
-@pytest.mark.parametrize("namespace", [(), ("u", 1), (None,), "u1", None, 7, ("\ud800",)])
-def test_what_is_no_namespace_is_refused(ours, namespace):
+BAD_NAMESPACES = [(), ("u", 1), (None,), "u1", None, 7, ("u", ""), ("langgraph", "x")]
+
+
+@pytest.mark.parametrize("namespace", BAD_NAMESPACES, ids=repr)
+def test_a_bad_namespace_raises_the_error_of_langgraph_and_ours(ours, namespace):
+    calls = [
+        lambda: ours.put(namespace, "k", {}),
+        lambda: asyncio.run(ours.aput(namespace, "k", {})),
+    ]
+    if namespace != ("langgraph", "x"):
+        calls += [
+            lambda: ours.batch([PutOp(namespace, "k", {})]),
+            lambda: ours.delete(namespace, "k"),
+            lambda: asyncio.run(ours.adelete(namespace, "k")),
+        ]
+    if namespace not in [(), ("langgraph", "x")]:
+        calls += [
+            lambda: ours.search(namespace),
+            lambda: ours.get(namespace, "k"),
+            lambda: asyncio.run(ours.asearch(namespace)),
+            lambda: asyncio.run(ours.aget(namespace, "k")),
+        ]
+    for call in calls:
+        with pytest.raises(InvalidNamespaceError) as raised:
+            call()
+        assert isinstance(raised.value, InvalidInputError)
+
+
+def test_a_path_of_one_label_may_be_a_string(ours):
+    for path in (("u1", "x"), ("u10", "x"), ("x", "u1")):
+        ours.put(path, "k", {})
+    for kind, expected in (("prefix", [("u1", "x")]), ("suffix", [("x", "u1")])):
+        assert ours.batch([ListNamespacesOp((MatchCondition(kind, "u1"),))]) == [expected]
+    for path in (("u", 1), ("u", ""), 7):
+        with pytest.raises(InvalidNamespaceError):
+            ours.batch([ListNamespacesOp((MatchCondition("suffix", path),))])
+
+
+def test_a_batch_may_use_the_label_that_langgraph_reserves(ours):
+    ours.batch([PutOp(("langgraph", "x"), "k", {"n": 1})])
+    assert ours.get(("langgraph", "x"), "k").value == {"n": 1}
+    ours.delete(("langgraph", "x"), "k")
+    assert ours.list_namespaces() == []
+
+
+def test_half_of_a_surrogate_pair_is_refused(ours):
     with pytest.raises(InvalidInputError):
-        ours.put(namespace, "k", {})
-    with pytest.raises(InvalidInputError):
-        asyncio.run(ours.aput(namespace, "k", {}))
-    if namespace != ():
-        for call in (
-            ours.search,
-            lambda path: ours.get(path, "k"),
-            lambda path: ours.delete(path, "k"),
-        ):
-            with pytest.raises(InvalidInputError):
-                call(namespace)
+        ours.put(("\ud800",), "k", {})
+    ours.put(("u",), "", {"n": 1})
+    assert ours.get(("u",), "").value == {"n": 1}
 
 
 CYCLE = {}
 CYCLE["self"] = CYCLE
-BAD = [{"at": datetime.now(timezone.utc)}, {"n": math.nan}, {1: "a"}, {"a": {2: "b"}}, {"s": {1}}]
+BAD = [{"n": math.nan}, {"m": Note("tea", {1: 2})}, {1: "a"}, {"a": {2: "b"}}, {"s": {1}}]
 BAD += [CYCLE, ["a"], [("a", 1)], "text", 7, {"a": "\ud800"}, {"b": b"x"}, {"a": [{None: 1}]}]
 
 
@@ -405,6 +465,57 @@ def test_what_is_no_json_is_refused_with_the_whole_batch(ours, value):
     with pytest.raises(InvalidInputError, match="JSON"):
         ours.batch([PutOp(("u",), "good", {"n": 1}), PutOp(("u",), "bad", value)])
     assert ours.search(()) == []
+
+
+AT = datetime(2024, 3, 4, 5, 6, 7, 89, tzinfo=timezone.utc)
+CONVERTED = {
+    "at": (AT, "2024-03-04T05:06:07.000089+00:00"),
+    "naive": (AT.replace(tzinfo=None, microsecond=0), "2024-03-04T05:06:07"),
+    "east": (AT.astimezone(timezone(timedelta(hours=8))), "2024-03-04T13:06:07.000089+08:00"),
+    "day": (date(2024, 3, 4), "2024-03-04"),
+    "time": (dtime(5, 6), "05:06:00"),
+    "id": (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    "note": (Note("茶", date(2024, 3, 4)), {"text": "茶", "day": "2024-03-04"}),
+    "mood": (Mood.GOOD, "good"),
+    "pair": ((1, AT.date()), [1, "2024-03-04"]),
+    "deep": ([{"a": {"b": [UUID(int=7)]}}], [{"a": {"b": [str(UUID(int=7))]}}]),
+    "view": (MappingProxyType({"day": AT.date()}), {"day": "2024-03-04"}),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_values_are_converted_as_langgraphs_store_in_a_file_does(ours, name):
+    value, expected = CONVERTED[name]
+    ours.put(("u",), "k", {"v": value}, index=["v"])
+    assert ours.get(("u",), "k").value == {"v": expected}
+    assert ours.search((), query="tea")[0].value == {"v": expected}
+    if name == "view":  # the other refuses a mapping that is not a dictionary
+        return
+    sqlite = pytest.importorskip("langgraph.store.sqlite")
+    with sqlite.SqliteStore.from_conn_string(":memory:") as theirs:
+        theirs.put(("u",), "k", {"v": value})
+        assert theirs.get(("u",), "k").value == {"v": expected}
+
+
+def test_filters_are_converted_as_values_are(ours):
+    for day in (3, 4, 5):
+        value = {"on": date(2024, 3, day), "id": UUID(int=day), "in": {"mood": Mood.GOOD}}
+        ours.put(("u",), f"{day}", value)
+    assert names(ours.search((), filter={"on": {"$gt": date(2024, 3, 3)}})) == ["5", "4"]
+    assert names(ours.search((), filter={"id": UUID(int=4)})) == ["4"]
+    assert len(ours.search((), filter={"in": {"mood": Mood.GOOD}})) == 3
+    assert ours.search((), filter={"id": object()}) == []
+    for filter in ({1: 2}, ["id"]):
+        with pytest.raises(InvalidInputError, match="filter"):
+            ours.search((), filter=filter)
+
+
+def test_a_filter_may_name_a_path(ours):
+    ours.put(("u",), "a", {"user": {"level-1": {"n": 1}}})
+    ours.put(("u",), "b", {"user.level-1": 2, "user": {"level-1": 3}})
+    assert names(ours.search((), filter={"user.level-1.n": 1})) == ["a"]
+    assert names(ours.search((), filter={"user.level-1": 2})) == ["b"]
+    assert names(ours.search((), filter={"user.none.n": None})) == ["b", "a"]
 
 
 def test_any_mapping_is_a_value_and_nothing_is_shared_with_the_caller(ours):
@@ -431,10 +542,23 @@ def test_options_that_cannot_be_are_refused(ours, bank):
         lambda: ours.list_namespaces(limit=-1),
         lambda: ours.list_namespaces(prefix=("u", 1)),
         lambda: ours.batch([("u", "k")]),
-        lambda: ours.batch([ListNamespacesOp((MatchCondition("prefix", "u1"),))]),
+        lambda: ours.batch([ListNamespacesOp((MatchCondition("middle", ("u",)),))]),
         lambda: MemoryBankStore(bank, index_fields="text"),
     ):
         with pytest.raises(InvalidInputError):
+            call()
+    assert ours.search(()) == []
+
+
+@pytest.mark.parametrize("ttl", [0, -1, math.nan, math.inf, 1e12, "5", True])
+def test_a_bad_time_to_live_is_refused_by_every_call(ours, ttl):
+    for call in (
+        lambda: ours.put(("u",), "k", {}, ttl=ttl),
+        lambda: ours.batch([PutOp(("u",), "k", {}, ttl=ttl)]),
+        lambda: asyncio.run(ours.aput(("u",), "k", {}, ttl=ttl)),
+        lambda: asyncio.run(ours.abatch([PutOp(("u",), "k", {}, ttl=ttl)])),
+    ):
+        with pytest.raises(InvalidInputError, match="ttl"):
             call()
     assert ours.search(()) == []
 
@@ -489,7 +613,8 @@ def rows(bank, statement):
     else:
         opened = sqlite3.connect(bank.store.path)
     with closing(opened) as db, db:
-        return db.execute(statement).fetchall()
+        done = db.execute(statement)
+        return done.fetchall() if done.description else []
 
 
 def expiries(bank):
@@ -638,6 +763,55 @@ def test_where_the_embedder_fails_nothing_is_stored(place):
         assert store.search(()) == []
         store.put(("u",), "a", {}, index=False)
         assert len(store.search(())) == 1
+
+
+FAILING = [
+    GetOp(("u", ""), "k"),
+    SearchOp(("u",), limit=-1),
+    SearchOp(("u",), filter={"n": {"$near": 1}}),
+    ListNamespacesOp(limit=-1),
+    PutOp(("u",), "bad", {"n": math.nan}),
+    PutOp(("u",), "bad", {}, ttl=-1),
+    PutOp((), "bad", {}),
+    "no operation",
+]
+
+
+@pytest.mark.parametrize("failing", FAILING, ids=range(len(FAILING)))
+def test_a_batch_that_fails_changes_nothing(ours, bank, failing):
+    ours.put(("u",), "k", {"n": 1}, ttl=10)
+    ours.put(("u",), "gone", {"n": 1})
+    before = rows(bank, "SELECT key, value, expires_at FROM items ORDER BY key")
+    with pytest.raises(InvalidInputError):
+        ours.batch(
+            [
+                GetOp(("u",), "k"),
+                SearchOp(("u",)),
+                PutOp(("u",), "k", {"n": 2}),
+                PutOp(("u",), "gone", None),
+                PutOp(("u",), "new", {"n": 1}),
+                failing,
+            ]
+        )
+    assert rows(bank, "SELECT key, value, expires_at FROM items ORDER BY key") == before
+
+
+def test_if_writing_fails_no_time_to_live_has_started_again(ours, bank):
+    ours.put(("u",), "k", {"n": 1}, ttl=10)
+    before = expiries(bank)
+    if is_url(bank.store.path):
+        rows(bank, "ALTER TABLE items ADD CONSTRAINT no_new CHECK (key <> 'new')")
+    else:
+        code = "BEGIN SELECT raise(ABORT, 'refused'); END"
+        rows(bank, f"CREATE TRIGGER no_new BEFORE INSERT ON items WHEN new.key = 'new' {code}")
+    try:
+        with pytest.raises(StoreError):
+            ours.batch([GetOp(("u",), "k"), SearchOp(("u",)), PutOp(("u",), "new", {})])
+    finally:
+        if is_url(bank.store.path):
+            rows(bank, "ALTER TABLE items DROP CONSTRAINT no_new")
+    assert expiries(bank) == before
+    assert ours.list_namespaces() == [("u",)]
 
 
 def test_injection_leaves_the_table_as_it_is(ours, bank):

@@ -125,8 +125,9 @@ class ItemIndex:
     def rank_some(
         self, names: Sequence[Name], vector: Vector | None, count: int
     ) -> list[RankedItem]:
-        """Return the first `count` of these items, which must be in the index, in that order."""
-        positions = np.array([self._positions[name] for name in names], np.int64)
+        """Return the first `count` of these items in that order, without those not in the index."""
+        known = [self._positions[name] for name in names if name in self._positions]
+        positions = np.array(known, np.int64)
         has_score = np.zeros(len(positions), bool)
         results: list[RankedItem] = []
         if vector is not None:

@@ -7,7 +7,7 @@ few items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,8 +134,9 @@ class PostgresItems:
         vectors: Sequence[Matrix | None],
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
+        refreshed: Sequence[Item] = (),
     ) -> bool:
-        """Store items and delete others, in one transaction.
+        """Store items, delete others and restart the time of others, in one transaction.
 
         Also deletes expired items: those under the first labels of these namespaces, or all if
         there is nothing to store or delete; but none of namespaces that others write at the moment.
@@ -154,52 +155,54 @@ class PostgresItems:
             if (item.namespace, item.key) not in gone
         ]
         keys = [_build_key(namespace, key) for namespace, key in sorted(gone)]
-        at = {"now": to_micros(now)}
+        roots = {namespace[0] for namespace in namespaces}
+        changes = _build_refreshes(refreshed, now)
 
         def write(session: Session) -> None:
-            roots = {namespace[0] for namespace in namespaces}
-            if not roots:
-                [expired_roots] = session.execute(Statement(_EXPIRED_ROOTS, at))
-                roots = {root for (root,) in expired_roots}
             deletions = [Statement(_DELETE, key) for key in keys]
-            locks = [Statement(_LOCK_EXPIRED, {"root": root, **at}) for root in sorted(roots)]
+            locks = _lock_expired(roots, now)
             versions, results = number_rows(
                 session, rows, map(path_of, namespaces), [STORED_EMBEDDER, *deletions, *locks]
             )
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, results[0])
             removed = concatenate(results[1 : len(keys) + 1])
-            if expired := [path for (path,) in concatenate(results[len(keys) + 1 :])]:
-                deletions = [
-                    Statement(_DELETE_EXPIRED, {**values_of_path(p), **at}) for p in expired
-                ]
-                more_versions, results = number_rows(session, (), expired, deletions)
-                versions |= more_versions
-                removed += concatenate(results)
+            if changes:
+                session.execute(Statement(_REFRESH, changes))
+            expired_versions, expired = _delete_expired(session, results[len(keys) + 1 :], now)
+            versions |= expired_versions
             if rows:
                 session.execute(Statement(_INSERT, rows))
             emptied = versions.keys() - {row["path"] for row in rows}
-            record_removals(session, versions, removed, emptied)
+            record_removals(session, versions, [*removed, *expired], emptied)
 
-        self._connections.run(write, items_scope(namespaces), writes=True)
+        if not (namespaces or changes):
+            self.sweep(now)
+            return True
+        scope = items_scope([*namespaces, *(item.namespace for item in refreshed)])
+        self._connections.run(write, scope, writes=True)
         self._cache.erase_items((key["path"], key["key"]) for key in keys)
         return not keys
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items; writes only if an item has one."""
-        changes = [
-            {
-                **_build_key(item.namespace, item.key),
-                "ttl": item.ttl,
-                "expires_at": expiry_time(item.ttl, now),
-            }
-            for item in items
-            if item.ttl is not None
-        ]
-        if changes:
+        if changes := _build_refreshes(items, now):
             update = Statement(_REFRESH, changes)
             scope = items_scope([item.namespace for item in items])
             self._connections.run(lambda session: session.execute(update), scope, writes=True)
+
+    def sweep(self, now: datetime) -> int:
+        """Delete all expired items, except for those of namespaces that others write just now."""
+
+        def sweep(session: Session) -> int:
+            [roots] = session.execute(Statement(_EXPIRED_ROOTS, {"now": to_micros(now)}))
+            locks = _lock_expired([root for (root,) in roots], now)
+            paths = session.execute(*locks) if locks else []
+            versions, expired = _delete_expired(session, paths, now)
+            record_removals(session, versions, expired, versions)
+            return len(expired)
+
+        return self._connections.run(sweep, items_scope([]), writes=True)
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
@@ -245,3 +248,40 @@ class PostgresItems:
 
 def _build_key(namespace: Namespace, key: str) -> dict[str, Any]:
     return {"root": namespace[0], "path": path_of(namespace), "key": key}
+
+
+def _build_refreshes(items: Iterable[Item], now: datetime) -> list[dict[str, Any]]:
+    """Return the values of `_REFRESH` for items with a time to live, sorted by key."""
+    changes = [
+        {
+            **_build_key(item.namespace, item.key),
+            "ttl": item.ttl,
+            "expires_at": expiry_time(item.ttl, now),
+        }
+        for item in items
+        if item.ttl is not None
+    ]
+    return sorted(changes, key=lambda change: (change["path"], change["key"]))
+
+
+def _lock_expired(roots: Iterable[str], now: datetime) -> list[Statement]:
+    """Return statements that lock the namespaces with expired items, and return their paths."""
+    at = {"now": to_micros(now)}
+    return [Statement(_LOCK_EXPIRED, {"root": root, **at}) for root in sorted(roots)]
+
+
+def _delete_expired(
+    session: Session, paths: Iterable[Rows], now: datetime
+) -> tuple[dict[str, int], Rows]:
+    """Delete the expired items of locked namespaces.
+
+    Returns:
+        The last change of each namespace, and the path and version of each deleted item.
+    """
+    expired = [path for (path,) in concatenate(paths)]
+    if not expired:
+        return {}, []
+    at = {"now": to_micros(now)}
+    deletions = [Statement(_DELETE_EXPIRED, {**values_of_path(path), **at}) for path in expired]
+    versions, results = number_rows(session, (), expired, deletions)
+    return versions, concatenate(results)

@@ -35,6 +35,8 @@ _INSERT = (
     "= (excluded.value, excluded.updated_at, excluded.ttl, excluded.fields, excluded.expires_at, "
     "excluded.vectors)"
 )
+_REFRESH = "UPDATE items SET expires_at = ? WHERE path = ? AND key = ? AND ttl = ?"
+_DELETE_EXPIRED = "DELETE FROM items WHERE expires_at <= ?"
 _NAMESPACES = f"""
     WITH RECURSIVE paths (path) AS (
         SELECT min(path) FROM items WHERE path >= ? AND path < ?
@@ -111,8 +113,9 @@ class LocalItems:
         vectors: Sequence[Matrix | None],
         deleted: Collection[tuple[Namespace, str]],
         now: datetime,
+        refreshed: Sequence[Item] = (),
     ) -> bool:
-        """Store items and delete others, in one transaction.
+        """Store items, delete others and restart the time of others, in one transaction.
 
         If items are deleted, the copies of them that SQLite left in unused parts of the file are
         overwritten afterwards, which reads the whole file once. Copies of replaced and expired
@@ -126,7 +129,8 @@ class LocalItems:
         with self._connections.write() as db:
             if any(matrix is not None for matrix in vectors):
                 check_embedder(self._embedder, db)
-            db.execute("DELETE FROM items WHERE expires_at <= ?", (to_micros(now),))
+            db.executemany(_REFRESH, _refresh_values(refreshed, now))
+            db.execute(_DELETE_EXPIRED, (to_micros(now),))
             db.executemany(_INSERT, rows)
             db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
         self._cache.erase_items(keys)
@@ -134,15 +138,17 @@ class LocalItems:
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
         """Restart the time to live of items; writes only if an item has one."""
-        changes = [
-            (expiry_time(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
-            for item in items
-            if item.ttl is not None
-        ]
-        if changes:
-            update = "UPDATE items SET expires_at = ? WHERE path = ? AND key = ? AND ttl = ?"
+        if changes := _refresh_values(items, now):
             with self._connections.write() as db:
-                db.executemany(update, changes)
+                db.executemany(_REFRESH, changes)
+
+    def sweep(self, now: datetime) -> int:
+        """Delete all expired items, and overwrite their bytes; see `write`."""
+        with self._connections.write() as db:
+            count = db.execute(_DELETE_EXPIRED, (to_micros(now),)).rowcount
+        if count:
+            self._erase()
+        return count
 
     def unembedded(self, prefix: Namespace, now: datetime) -> list[Item]:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
@@ -172,3 +178,12 @@ class LocalItems:
         with self._connections.write() as db:
             check_embedder(self._embedder, db)
             db.executemany(f"UPDATE items SET vectors = ? WHERE {of_item}", changes)
+
+
+def _refresh_values(items: Sequence[Item], now: datetime) -> list[tuple[object, ...]]:
+    """Return the values of `_REFRESH` for the items that have a time to live."""
+    return [
+        (expiry_time(item.ttl, now), path_of(item.namespace), item.key, item.ttl)
+        for item in items
+        if item.ttl is not None
+    ]
