@@ -31,8 +31,8 @@ from memorybank_core.concurrency import in_thread
 
 from .bridges import MemoryBankEmbeddings
 from .store_batch import Batch
+from .store_context import StoreContext
 from .store_items import require_fields, require_unreserved
-from .store_opening import StoreOpening
 from .store_sweeper import Sweeper, finished
 
 
@@ -105,7 +105,7 @@ class MemoryBankStore(BaseStore):
         index: IndexConfig | None = None,
         ttl: TTLConfig | None = None,
         **options: Any,
-    ) -> StoreOpening[MemoryBankStore]:
+    ) -> StoreContext[MemoryBankStore]:
         """Open a bank and its store, for `with` or `async with`, and close the bank at the end.
 
         Args:
@@ -120,7 +120,7 @@ class MemoryBankStore(BaseStore):
             ConfigurationError: From `with`, if an option is not valid.
             StoreError: From `with`, if the file or database cannot be opened.
         """
-        return StoreOpening(cls, conn_string, index, ttl, options)
+        return StoreContext(cls, conn_string, index, ttl, options)
 
     def setup(self) -> None:
         """Do nothing, because opening the bank has created its tables; for code of other stores."""

@@ -43,10 +43,13 @@ def require_condition(condition: MatchCondition) -> MatchCondition:
     Raises:
         InvalidInputError: If it is neither a prefix nor a suffix, or its path is not valid.
     """
-    kind, path = condition
-    if kind not in ("prefix", "suffix"):
-        raise InvalidInputError(f"match_type must be 'prefix' or 'suffix', not {kind!r}")
-    return MatchCondition(kind, require_namespace((path,) if isinstance(path, str) else path))
+    path: Any = condition.path
+    if condition.match_type not in ("prefix", "suffix"):
+        raise InvalidInputError(
+            f"match_type must be 'prefix' or 'suffix', not {condition.match_type!r}"
+        )
+    labels = require_namespace((path,) if isinstance(path, str) else path)
+    return condition._replace(path=labels)
 
 
 def matches_condition(namespace: tuple[str, ...], condition: MatchCondition) -> bool:

@@ -1,7 +1,7 @@
 """Where MemoryBankStore differs from LangGraph's stores on purpose, with the reason of each.
 
-LangGraph's own tests of its stores (libs/checkpoint, checkpoint-sqlite and checkpoint-postgres) pass
-on MemoryBankStore, except for those that read private attributes or tables, and for these:
+LangGraph's own tests of its stores (libs/checkpoint, checkpoint-sqlite and checkpoint-postgres)
+pass on MemoryBankStore, except for those that read private attributes or tables, and for these:
 
 | test of LangGraph | reason |
 | --- | --- |

@@ -39,8 +39,8 @@ class _Store(Protocol):
 S = TypeVar("S", bound=_Store)
 
 
-class StoreOpening(AbstractContextManager[S, None], AbstractAsyncContextManager[S, None]):
-    """Opens a bank with its store at the begin of a `with` block, and closes it at the end.
+class StoreContext(AbstractContextManager[S, None], AbstractAsyncContextManager[S, None]):
+    """Opens a bank with its store at the beginning of a `with` block, and closes it at the end.
 
     `async with` opens and closes in a thread.
 
