@@ -60,6 +60,7 @@ from .search.pipeline import DEPTH, search_memories
 from .search.ranking import Weights
 from .text_caches import clear_text_caches
 from .turns import pending_turn
+from .turns.backlog import OnFailure, TurnBacklog
 from .turns.pending_turn import PendingTurn
 from .validation import (
     build_filter,
@@ -137,6 +138,7 @@ class MemoryBank:
         self.date_order = date_order or choose_date_order(language, timezone)
         self.store, self.embedder = store, embedder
         self._query_cache = QueryCache(embed_query)
+        self.backlog = TurnBacklog()
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         self.language = language
         self.weights = weights or Weights()
@@ -206,7 +208,8 @@ class MemoryBank:
         )
 
     def close(self) -> None:
-        """Close the store. A second call does nothing."""
+        """Close the store, after writing turns of an outage. A second call does nothing."""
+        self.backlog.close()
         self.store.close()
 
     def __enter__(self) -> MemoryBank:
@@ -498,6 +501,7 @@ class MemoryBank:
         where: Mapping[str, Any] | None = None,
         remember: bool = True,
         pending: bool = True,
+        on_failure: OnFailure | None = None,
     ) -> PendingTurn:
         """Begin a turn: recall memories for the user's message, and store the message.
 
@@ -512,10 +516,8 @@ class MemoryBank:
             query: The user's message; "" if it has no text, such as an image.
             user_id: The user.
             session: The conversation; None means one conversation per day.
-            shown: What the prompt contains already, so that it is not recalled again: ids of
-                memories, or messages with a "role" and a "content".
-            id: Id of the turn, such as that of the message. Another text under the same id is an
-                edited message: it replaces the stored one.
+            shown: What the prompt holds already: ids of memories or messages, as in `context`.
+            id: Id of the turn; another text under the same id is an edited message.
             now: Time of the message; default the present.
             k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
             max_tokens: Maximum length of the context.
@@ -523,10 +525,10 @@ class MemoryBank:
             min_relevance: Relevance below which memories are left out, as in `context`.
             metadata: Metadata of the turn.
             where: Conditions on the metadata of recalled memories, as in `search`.
-            remember: Whether to store the turn and strengthen what it recalls; if False, nothing
-                is written.
-            pending: Whether to store the message before its answer; if False, `complete` stores
-                both.
+            remember: Whether to store the turn and strengthen memories; False writes nothing.
+            pending: Whether to store the message now; if False, `complete` stores it too.
+            on_failure: Called with what could not be done and the error if the bank fails. The turn
+                then waits in memory until the store is back. None raises the errors.
 
         Raises:
             InvalidInputError: If an argument is not valid.
@@ -545,6 +547,7 @@ class MemoryBank:
             metadata=require_metadata(metadata),
             remember=remember,
             pending=pending,
+            on_failure=on_failure,
             k=k,
             max_tokens=max_tokens,
             tokenizer=tokenizer,
@@ -552,15 +555,21 @@ class MemoryBank:
             where=where,
         )
 
-    def resume_turn(self, data: Mapping[str, Any]) -> PendingTurn:
+    def resume_turn(
+        self, data: Mapping[str, Any], *, on_failure: OnFailure | None = None
+    ) -> PendingTurn:
         """Return a turn from the values of `PendingTurn.to_dict`, for example in another process.
 
         Its context is empty; `begin_turn` with the id of the turn recalls again.
 
+        Args:
+            data: The values.
+            on_failure: As in `begin_turn`.
+
         Raises:
             InvalidInputError: If `data` are not such values.
         """
-        return pending_turn.resume_turn(self, data)
+        return pending_turn.resume_turn(self, data, on_failure)
 
     # Digest
 
@@ -939,6 +948,7 @@ class MemoryBank:
         if ids is not None:
             ids = collect_ids(ids, user_id)
         receipt = self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
+        self.backlog.discard(user_id, ids, day)
         self._query_cache.clear()  # it may hold vectors of what the user wrote
         clear_text_caches()
         return receipt

@@ -1,10 +1,12 @@
-"""Async twins of methods: they run in a thread and do not block the event loop."""
+"""Async twins of methods, which run in a thread, and limits of waiting times."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 S = TypeVar("S")
@@ -28,3 +30,22 @@ def in_thread(
     twin.__qualname__ = ".".join((*method.__qualname__.split(".")[:-1], twin.__name__))
     twin.__doc__ = f"Async `{method.__name__}`.\n\n{method.__doc__ or ''}"
     return twin
+
+
+_WAIT_LIMIT: ContextVar[float | None] = ContextVar("_WAIT_LIMIT", default=None)
+
+
+@contextmanager
+def limited_wait(seconds: float) -> Iterator[None]:
+    """Let stores wait at most `seconds` for a connection or a lock, within the block."""
+    token = _WAIT_LIMIT.set(seconds)
+    try:
+        yield
+    finally:
+        _WAIT_LIMIT.reset(token)
+
+
+def limit_wait(timeout: float) -> float:
+    """Return `timeout`, or the limit of the surrounding `limited_wait` if that is shorter."""
+    limit = _WAIT_LIMIT.get()
+    return timeout if limit is None else min(timeout, limit)

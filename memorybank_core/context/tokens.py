@@ -59,7 +59,7 @@ def token_counter(tokenizer: Tokenizer | None = None) -> Callable[[str], int]:
     def count(text: str) -> int:
         try:
             tokens = encode(text)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # a tokenizer of another package may raise any exception
             raise InvalidInputError(
                 f"the tokenizer {tokenizer!r} failed on a text of {len(text)} characters: {error}"
             ) from error

@@ -7,9 +7,10 @@ anything twice. Between them, the turn is plain JSON.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +21,9 @@ from memorybank_core.metadata import NO_METADATA, require_metadata
 from memorybank_core.record_values import plain_value, require_aware
 from memorybank_core.records import Memory, Turn
 from memorybank_core.reports import AddReceipt
-from memorybank_core.validation import require_user
+from memorybank_core.validation import require_moment, require_user
+
+from .backlog import OnFailure
 
 if TYPE_CHECKING:
     from memorybank_core.bank import MemoryBank
@@ -48,6 +51,7 @@ class PendingTurn:
         is_stored: Whether the message is stored already.
         is_identified: Whether the caller chose the id. Another answer then replaces the stored one.
         remember: Whether `complete` stores and strengthens anything.
+        on_failure: Called if the bank fails, instead of an error.
     """
 
     bank: MemoryBank = field(repr=False, compare=False)
@@ -62,6 +66,7 @@ class PendingTurn:
     is_stored: bool = False
     is_identified: bool = False
     remember: bool = True
+    on_failure: OnFailure | None = field(default=None, repr=False, compare=False)
 
     def complete(
         self, answer: str, *, query: str | None = None, now: datetime | None = None
@@ -84,18 +89,32 @@ class PendingTurn:
         Raises:
             InvalidInputError: If an argument is not valid.
             EmbedderError: If the embedder failed or returned vectors that cannot be used.
-            StoreError: If the store failed. Call this again later.
+            StoreError: If the store failed. Call this again later. With `on_failure`, nothing is
+                raised if the bank fails: the turn waits in memory until the store is back.
         """
         _require_string(answer, "answer")
         if not self.remember:
             return _NOTHING_STORED
-        receipt = _NOTHING_STORED
-        if answer.strip():
-            receipt = self._store(self.query if query is None else without_recalled(query), answer)
+        query = self.query if query is None else without_recalled(query)
+        write = partial(self._complete, query, answer, require_moment(now))
+        if self.on_failure is not None:
+            self.bank.backlog.flush(self.on_failure)
+        receipt = self.bank.backlog.attempt("store the turn", write, None, self.on_failure)
+        if receipt is None:
+            self._wait(write, len(query) + len(answer))
+        return receipt or _NOTHING_STORED
+
+    acomplete = in_thread(complete)
+
+    def _complete(self, query: str, answer: str, now: datetime) -> AddReceipt | None:
+        receipt = self._store(query, answer) if answer.strip() else _NOTHING_STORED
         self.bank.reinforce(self.reinforced, user_id=self.user_id, turn=self.id, now=now)
         return receipt
 
-    acomplete = in_thread(complete)
+    def _wait(self, write: Callable[[], object], length: int) -> None:
+        """Keep the turn in memory until it can be written."""
+        day = self.bank.day_of(self.at)
+        self.bank.backlog.keep(self.user_id, self.id, write=write, day=day, length=length)
 
     def _store(self, query: str, answer: str) -> AddReceipt:
         """Store the turn with its answer; start again if another writer changes it meanwhile."""
@@ -135,7 +154,9 @@ class PendingTurn:
 
 
 _FIELDS = tuple(
-    name for name in PendingTurn.__dataclass_fields__ if name not in ("bank", "context")
+    name
+    for name in PendingTurn.__dataclass_fields__
+    if name not in ("bank", "context", "on_failure")
 )
 
 
@@ -151,6 +172,7 @@ def begin_turn(
     metadata: Mapping[str, Any],
     remember: bool,
     pending: bool,
+    on_failure: OnFailure | None,
     **recall_options: Any,
 ) -> PendingTurn:
     """Recall memories for a message, then store it; see `MemoryBank.begin_turn`.
@@ -169,21 +191,24 @@ def begin_turn(
         metadata=metadata,
         is_identified=id is not None,
         remember=remember,
+        on_failure=on_failure,
     )
-    if id is None and remember:
-        turn = _find_retried(turn) or turn
-    context = bank.context(
-        query if query.strip() else None,
-        user_id=user_id,
-        now=now,
-        without=[*shown, turn.id],
-        **recall_options,
-    )
-    turn = replace(turn, context=context, reinforced=context.best_ids)
-    return _store_message(turn) if remember and pending and query.strip() else turn
+    if on_failure is not None:
+        bank.backlog.flush(on_failure)
+    recall = partial(_recall, turn, shown, recall_options)
+    turn = bank.backlog.attempt("recall", recall, turn, on_failure)
+    if not (remember and pending and query.strip()):
+        return turn
+    write = partial(_store_message, turn)
+    turn = bank.backlog.attempt("store the user's message", write, turn, on_failure)
+    if not turn.is_stored:
+        turn._wait(write, len(query))
+    return turn
 
 
-def resume_turn(bank: MemoryBank, data: Mapping[str, Any]) -> PendingTurn:
+def resume_turn(
+    bank: MemoryBank, data: Mapping[str, Any], on_failure: OnFailure | None
+) -> PendingTurn:
     """Return the turn that `to_dict` was called on; see `MemoryBank.resume_turn`."""
     try:
         values = {name: data[name] for name in _FIELDS}
@@ -195,13 +220,27 @@ def resume_turn(bank: MemoryBank, data: Mapping[str, Any]) -> PendingTurn:
             f"this is not a pending turn as PendingTurn.to_dict returns it: {error!r}"
         ) from error
     require_user(values["user_id"])
-    return PendingTurn(bank, **values)
+    return PendingTurn(bank, **values, on_failure=on_failure)
 
 
 def _require_string(text: Any, name: str) -> None:
     if not isinstance(text, str):
         kind = type(text).__name__
         raise InvalidInputError(f"the {name} of a turn must be a string, not {kind}")
+
+
+def _recall(turn: PendingTurn, shown: Shown, options: Mapping[str, Any]) -> PendingTurn:
+    """Return the turn with its context and, if it is a retry, the id of the stored one."""
+    if turn.remember and not turn.is_identified:
+        turn = _find_retried(turn) or turn
+    context = turn.bank.context(
+        turn.query if turn.query.strip() else None,
+        user_id=turn.user_id,
+        now=turn.at,
+        without=[*shown, turn.id],
+        **options,
+    )
+    return replace(turn, context=context, reinforced=context.best_ids)
 
 
 def _find_retried(turn: PendingTurn) -> PendingTurn | None:

@@ -2,12 +2,21 @@
 
 import asyncio
 import json
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from itertools import product
 
 import pytest
 
-from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
+from memorybank_core import (
+    HashingEmbedder,
+    InvalidInputError,
+    MemoryBank,
+    StoreBusyError,
+    StoreUnavailableError,
+    Turn,
+)
+from memorybank_core.turns import backlog
 from memorybank_core.turns.pending_turn import RETRY_WINDOW
 
 ADA = "ada@example.com"
@@ -237,3 +246,156 @@ def test_talk_that_asks_nothing_strengthens_little_so_that_it_fades(bank):
     faded = bank.forget(user_id=ADA, now=start + count * step, dry_run=True).forgotten
     never_recalled = count - int(timedelta(days=15) / step)
     assert len(faded) > 0.6 * never_recalled
+
+
+# If the bank fails
+
+
+class Outage:
+    """A store that fails while `error` is set, and counts the calls that it then gets."""
+
+    def __init__(self, monkeypatch, store):
+        self.error, self.calls = None, 0
+        for name in ("memories", "known", "candidates", "add", "strengthen", "digests"):
+            monkeypatch.setattr(store, name, self._wrap(getattr(store, name)))
+
+    def _wrap(self, method):
+        def call(*args, **kwargs):
+            if self.error:
+                self.calls += 1
+                raise self.error
+            return method(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture
+def outage(bank, monkeypatch):
+    return Outage(monkeypatch, bank.store)
+
+
+@pytest.fixture
+def failures():
+    return []
+
+
+@pytest.fixture
+def tolerant(failures):
+    """Options of `begin_turn` for an application that goes on without its memory."""
+
+    def on_failure(action, error):
+        failures.append((action, type(error).__name__))
+
+    return {"user_id": ADA, "on_failure": on_failure}
+
+
+def end_pause(bank):
+    bank.backlog._paused_until = 0.0
+
+
+def test_an_outage_costs_one_call_and_loses_nothing(bank, outage, failures, tolerant):
+    fact(bank)
+    outage.error = StoreUnavailableError("the server is down")
+    turn = bank.begin_turn(QUESTION, now=NOW, **tolerant)
+    assert turn.context.text == ""
+    assert turn.complete("I do not know.", now=NOW).ids == ()
+    later = bank.begin_turn("I moved to Oslo.", now=NOW + timedelta(minutes=1), **tolerant)
+    assert outage.calls == 1
+    begin = ["recall", "store the user's message"]
+    actions = [*begin, "store the turn", *begin]
+    assert failures == [(action, "StoreUnavailableError") for action in actions]
+    outage.error = None
+    end_pause(bank)
+    later.complete("Welcome!", now=NOW)
+    assert turns(bank)[1:] == [(QUESTION, "I do not know."), ("I moved to Oslo.", "Welcome!")]
+    assert bank.get([turn.id], user_id=ADA)[turn.id].created_at == NOW
+    assert len(failures) == 5
+
+
+def test_closing_the_bank_stores_what_waits(tmp_path, monkeypatch, tolerant):
+    with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
+        outage = Outage(monkeypatch, bank.store)
+        outage.error = StoreBusyError("locked")
+        bank.begin_turn("I moved to Oslo.", now=NOW, **tolerant)
+        outage.error = None
+    with MemoryBank.open(tmp_path / "bank.db") as bank:
+        assert turns(bank) == [("I moved to Oslo.", "")]
+
+
+def test_what_is_deleted_in_an_outage_is_not_stored_after_it(bank, outage, tolerant):
+    outage.error = StoreUnavailableError("the server is down")
+    kept = bank.begin_turn("I moved to Oslo.", id="kept", now=NOW, **tolerant)
+    bank.begin_turn("I like jazz.", id="deleted", now=NOW, **tolerant)
+    bank.begin_turn("It is my birthday.", now=NOW - timedelta(days=1), **tolerant)
+    bank.begin_turn("Hello", now=NOW, **(tolerant | {"user_id": "bob"}))
+    outage.error = None
+    bank.delete(user_id=ADA, ids=["deleted"])
+    bank.delete(user_id=ADA, day=(NOW - timedelta(days=1)).date())
+    bank.delete(user_id="bob")
+    end_pause(bank)
+    kept.complete("Welcome!")
+    assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
+    assert bank.users() == [ADA]
+
+
+def test_turns_beyond_the_limit_are_lost_and_that_is_logged(
+    bank, outage, tolerant, monkeypatch, caplog
+):
+    monkeypatch.setattr(backlog, "MAX_TURNS", 2)
+    outage.error = StoreUnavailableError("the server is down")
+    for text in ("One", "Two", "Three"):
+        bank.begin_turn(text, now=NOW, **tolerant)
+    assert "1 turns of the users ['ada@example.com'] were not stored" in caplog.text
+    outage.error = None
+    end_pause(bank)
+    bank.begin_turn("Four", now=NOW + timedelta(minutes=1), **tolerant)
+    assert [query for query, _ in turns(bank)] == ["Two", "Three", "Four"]
+
+
+def test_a_turn_that_fails_alone_does_not_stop_the_others(bank, failures, tolerant, caplog):
+    embed = bank.embedder.embed_documents
+
+    def fail_for_poison(texts):
+        if any("poison" in text for text in texts):
+            raise ValueError("this text has no vector")
+        return embed(texts)
+
+    bank.embedder.embed_documents = fail_for_poison
+    bank.begin_turn("Hello", now=NOW, **tolerant).complete("poison")
+    for number in range(6):
+        bank.begin_turn(f"Turn {number}", now=NOW, **tolerant).complete("Yes.")
+    assert len(turns(bank)) == 7
+    assert "1 turns of the users ['ada@example.com'] were not stored" in caplog.text
+    assert {kind for _, kind in failures} == {"EmbedderError"}
+
+
+def test_neither_a_tokenizer_nor_a_callback_stops_the_conversation(bank, outage, caplog):
+    def fail(*args):
+        raise RuntimeError("out of order")
+
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, tokenizer=fail, on_failure=fail, now=NOW)
+    turn.complete("The cello.")
+    assert turns(bank)[-1] == (QUESTION, "The cello.")
+    assert "on_failure raised" in caplog.text
+    with pytest.raises(InvalidInputError, match="out of order"):
+        bank.begin_turn(QUESTION, user_id=ADA, tokenizer=fail, now=NOW)
+
+
+def test_errors_are_raised_without_on_failure(bank, outage):
+    outage.error = StoreUnavailableError("the server is down")
+    with pytest.raises(StoreUnavailableError):
+        bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    outage.error = None
+    assert bank.begin_turn(QUESTION, user_id=ADA, now=NOW).is_stored
+
+
+def test_a_locked_file_costs_at_most_the_short_wait(bank, tolerant, failures, monkeypatch):
+    monkeypatch.setattr(backlog, "WAIT", 0.05)
+    with sqlite3.connect(bank.store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        turn = bank.begin_turn("I moved to Oslo.", now=NOW, **tolerant)
+    assert failures == [("store the user's message", "StoreBusyError")]
+    end_pause(bank)
+    turn.complete("Welcome!")
+    assert turns(bank) == [("I moved to Oslo.", "Welcome!")]

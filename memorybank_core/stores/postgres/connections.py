@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from memorybank_core.concurrency import limit_wait
 from memorybank_core.errors import StoreUnavailableError
 
 from .address import Address
@@ -176,7 +177,7 @@ class Connections:
             StoreUnavailableError: If the server cannot be reached within the timeout.
             StoreError: If the call failed; nothing was changed.
         """
-        retries = Retries(self.address, self.options.timeout)
+        retries = Retries(self.address, limit_wait(self.options.timeout))
         session: Session | None = None
         while True:
             try:

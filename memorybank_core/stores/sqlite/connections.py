@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from memorybank_core.concurrency import limit_wait
 from memorybank_core.errors import (
     InvalidInputError,
     MemoryBankError,
@@ -65,6 +66,8 @@ class Connections:
             self._require_open()
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
+            timeout = limit_wait(self.busy_timeout)
+            self._writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
             yield self._writer
 
     def connect(self) -> sqlite3.Connection:

@@ -1,0 +1,194 @@
+"""Turns that could not be stored, kept in memory until the store is back.
+
+An application that passes `on_failure` to `begin_turn` goes on without its memory when the bank
+fails. An outage then costs one short wait, and the store is not asked again for some seconds. The
+turns of that time are written by the first later turn that reaches the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from memorybank_core.concurrency import limited_wait
+from memorybank_core.errors import MemoryBankError, StoreBusyError, StoreUnavailableError
+
+R = TypeVar("R")
+
+OnFailure = Callable[[str, MemoryBankError], object]
+"""Called with what could not be done, such as "recall", and the error."""
+
+WAIT = 2.0
+"""Maximum seconds that one call of the store waits for a connection or a lock."""
+PAUSE = 10.0
+"""Seconds after a failed call in which the store is not asked again."""
+MAX_TURNS, MAX_CHARACTERS = 1000, 10_000_000
+"""Maximum number and total length of the turns that wait."""
+_MAX_ATTEMPTS = 5
+"""Maximum number of attempts at a turn that fails while the store works."""
+_OUTAGES = (StoreUnavailableError, StoreBusyError)
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _WaitingTurn:
+    """A turn that waits to be written.
+
+    Attributes:
+        write: Writes it; a repeated call does no harm.
+        day: Day of its message.
+        length: Its number of characters.
+        attempts: Number of failed attempts.
+    """
+
+    write: Callable[[], object]
+    day: date
+    length: int
+    attempts: int = 0
+
+
+_Waiting = dict[tuple[str, str], _WaitingTurn]
+
+
+class TurnBacklog:
+    """The turns of one bank that wait to be written, by user and id, oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: _Waiting = {}
+        self._lock, self._flushing = threading.RLock(), threading.Lock()
+        self._paused_until = 0.0
+        self._outage: MemoryBankError = StoreUnavailableError("the store was not asked yet")
+        weakref.finalize(self, _report_lost, self._waiting, "the process ended, or the bank closed")
+
+    def attempt(
+        self, action: str, call: Callable[[], R], default: R, on_failure: OnFailure | None
+    ) -> R:
+        """Return the result of `call`, or `default` if it fails or the store is not asked.
+
+        Args:
+            action: What the call does, for `on_failure`.
+            call: The call.
+            default: Result of a call that failed.
+            on_failure: Called with the error; None raises it instead.
+        """
+        if on_failure is None:
+            return call()
+        try:
+            if time.monotonic() < self._paused_until:
+                raise self._outage
+            with limited_wait(WAIT):
+                return call()
+        except MemoryBankError as error:
+            self._note(error)
+            _report(on_failure, action, error)
+            return default
+
+    def keep(
+        self, user_id: str, id: str, *, write: Callable[[], object], day: date, length: int
+    ) -> None:
+        """Keep a turn until it can be written; a later state of it replaces an earlier one.
+
+        Beyond the limits, the oldest turns are lost, and an error is logged.
+
+        Args:
+            user_id: The user.
+            id: Id of the turn.
+            write: Writes it; a repeated call does no harm.
+            day: Day of its message.
+            length: Its number of characters.
+        """
+        lost: _Waiting = {}
+        with self._lock:
+            self._waiting[user_id, id] = _WaitingTurn(write, day, length)
+            total = sum(turn.length for turn in self._waiting.values())
+            while len(self._waiting) > 1 and (
+                len(self._waiting) > MAX_TURNS or total > MAX_CHARACTERS
+            ):
+                oldest = next(iter(self._waiting))
+                lost[oldest] = self._waiting.pop(oldest)
+                total -= lost[oldest].length
+        _report_lost(lost, "too many turns wait to be stored")
+
+    def flush(self, on_failure: OnFailure) -> None:
+        """Write the turns that wait, unless another thread does, or the store is not asked."""
+        if not self._waiting or time.monotonic() < self._paused_until:
+            return
+        if not self._flushing.acquire(blocking=False):
+            return
+        try:
+            for key, turn in list(self._waiting.items()):
+                try:
+                    with limited_wait(WAIT):
+                        turn.write()
+                except MemoryBankError as error:
+                    if not self._failed_again(key, turn, error, on_failure):
+                        return
+                else:
+                    self._remove(key, turn)
+        finally:
+            self._flushing.release()
+
+    def discard(
+        self, user_id: str, ids: Collection[str] | None = None, day: date | None = None
+    ) -> None:
+        """Forget waiting turns of a user that were deleted: by ids, by day, or all."""
+        with self._lock:
+            for key, turn in list(self._waiting.items()):
+                is_meant = (ids is None or key[1] in ids) and day in (None, turn.day)
+                if key[0] == user_id and is_meant:
+                    del self._waiting[key]
+
+    def close(self) -> None:
+        """Write what waits, if the store can be reached."""
+        self._paused_until = 0.0
+        self.flush(_ignore)
+
+    def _failed_again(
+        self,
+        key: tuple[str, str],
+        turn: _WaitingTurn,
+        error: MemoryBankError,
+        on_failure: OnFailure,
+    ) -> bool:
+        """Note a failed attempt; return whether the next turn should be tried."""
+        self._note(error)
+        _report(on_failure, "store a turn of an outage", error)
+        turn.attempts += not isinstance(error, _OUTAGES)
+        if turn.attempts >= _MAX_ATTEMPTS:
+            self._remove(key, turn)
+            _report_lost({key: turn}, str(error))
+        return not isinstance(error, _OUTAGES)
+
+    def _remove(self, key: tuple[str, str], turn: _WaitingTurn) -> None:
+        with self._lock:
+            if self._waiting.get(key) is turn:  # otherwise a later state of the turn waits
+                del self._waiting[key]
+
+    def _note(self, error: MemoryBankError) -> None:
+        """Stop asking the store for a while if the error is an outage."""
+        if isinstance(error, _OUTAGES) and error is not self._outage:
+            self._outage, self._paused_until = error, time.monotonic() + PAUSE
+
+
+def _report(on_failure: OnFailure, action: str, error: MemoryBankError) -> None:
+    """Call `on_failure`, whose own failure must not stop the application either."""
+    try:
+        on_failure(action, error)
+    except Exception:  # a callback of the application may raise any exception
+        _logger.exception("on_failure raised an error while it was called for %r", action)
+
+
+def _report_lost(lost: _Waiting, reason: str) -> None:
+    users = sorted({user_id for user_id, _ in lost})
+    if lost:
+        _logger.error("%d turns of the users %s were not stored: %s", len(lost), users, reason)
+
+
+def _ignore(action: str, error: MemoryBankError) -> None:
+    """Do nothing: `close` reports what is lost."""
