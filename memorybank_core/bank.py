@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from .concurrency import in_thread
@@ -98,7 +98,8 @@ class MemoryBank:
 
     Open one with `MemoryBank.open`. Every method that takes a `user_id` reads or changes that
     user's memories only. Each method has an async twin (`aadd`, `asearch`, …) with the same
-    arguments. Threads may share a bank.
+    arguments. Threads may share a bank, and so do copies: `copy.deepcopy(bank)` is `bank`. A bank
+    cannot be pickled.
 
     Args:
         store: The store of the memories.
@@ -222,6 +223,18 @@ class MemoryBank:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __copy__(self) -> MemoryBank:
+        return self
+
+    def __deepcopy__(self, copied: dict[int, Any]) -> MemoryBank:
+        return self  # a copy of a chain, an agent or a memory shares the bank
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a MemoryBank cannot be pickled: it holds open files and connections. Pass the path or "
+            "URL that it was opened with, and call MemoryBank.open(...) again in the other process"
+        )
 
     def day_of(self, moment: datetime) -> date:
         """Return the calendar day of `moment` in the bank's time zone."""

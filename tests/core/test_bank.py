@@ -1,6 +1,8 @@
 """The methods of a bank, end to end on a real file."""
 
+import copy
 import inspect
+import pickle
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -297,3 +299,10 @@ def test_methods_are_named_after_the_class_that_help_shows():
     assert names == {name: f"MemoryBank.{name}" for name in names}
     assert MemoryBank.asearch.__module__ == MemoryBank.search.__module__ == "memorybank_core.bank"
     assert MemoryBank.__mro__ == (MemoryBank, object)
+
+
+def test_copies_share_the_bank_and_a_pickle_says_how_to_open_it_again(bank):
+    assert copy.copy(bank) is bank
+    assert copy.deepcopy({"bank": bank})["bank"] is bank
+    with pytest.raises(TypeError, match=r"MemoryBank\.open"):
+        pickle.dumps(bank)
