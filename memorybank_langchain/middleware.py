@@ -31,7 +31,7 @@ from memorybank_core.context import (
     token_counter,
 )
 from memorybank_core.metadata import require_metadata
-from memorybank_core.validation import require_count, require_relevance, require_user
+from memorybank_core.validation import require_count, require_relevance
 
 from .agent_state import (
     AgentTurn,
@@ -43,7 +43,7 @@ from .agent_state import (
     with_answer,
     with_block,
 )
-from .run_config import resolve_session
+from .run_config import USER_ID_KEY, find_user, resolve_session, resolve_user, to_user_id
 
 ERROR_EVENT = "memorybank_error"
 """Custom event sent to callbacks when the memory fails and the chat continues."""
@@ -102,7 +102,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         max_tokens: int = CONTEXT_TOKENS,
         min_relevance: float = MIN_RELEVANCE,
         tokenizer: Tokenizer | None = None,
-        user_id_key: str = "user_id",
+        user_id_key: str = USER_ID_KEY,
         metadata: Mapping[str, Any] | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> None:
@@ -175,28 +175,14 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         """Async `after_agent`."""
         return await asyncio.to_thread(self.after_agent, state, runtime, config)
 
-    def _find_user(self, runtime: Runtime[Any], config: RunnableConfig) -> Any:
-        """Return the user id in the run's context or config; None if both lack it."""
-        context, key = runtime.context, self.user_id_key
-        user_id = context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
-        return config.get("configurable", {}).get(key) if user_id is None else user_id
-
     def _require_user(self, runtime: Runtime[Any], config: RunnableConfig) -> str:
-        user_id = self._find_user(runtime, config)
-        if user_id is None:
-            raise InvalidInputError(
-                f"the run has no {self.user_id_key}: pass "
-                f"context={{{self.user_id_key!r}: ...}} to the agent, or an instance of your "
-                f"context_schema, or config={{'configurable': {{{self.user_id_key!r}: ...}}}}"
-            )
-        require_user(user_id)
-        return str(user_id)
+        return resolve_user(None, config, key=self.user_id_key, context=runtime.context)
 
     def _require_same_user(
         self, turn: AgentTurn, runtime: Runtime[Any], config: RunnableConfig
     ) -> None:
-        user_id = self._find_user(runtime, config)
-        if user_id not in (None, turn["user_id"]):
+        user_id = find_user(config, key=self.user_id_key, context=runtime.context)
+        if user_id is not None and to_user_id(user_id) != turn["user_id"]:
             raise InvalidInputError(
                 f"the turn in progress does not belong to the user {user_id!r}: resume it for the "
                 f"user who began it, or without a {self.user_id_key}"

@@ -16,7 +16,7 @@ from memorybank_core.integration import result_metadata
 from memorybank_core.records import Kind
 from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
 
-from .run_config import resolve_user
+from .run_config import USER_ID_KEY, UserId, resolve_user
 
 _SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived", "where")
 
@@ -32,8 +32,10 @@ class MemoryBankRetriever(BaseRetriever):
 
     Attributes:
         bank: Bank that holds the memories.
-        user_id: User whose memories are searched; None reads
-            `config["configurable"]["user_id"]` of each call.
+        user_id: User whose memories are searched; None reads it from the context of the run in
+            progress, or without it from `config["configurable"]` of each call.
+        user_id_key: Key of the user's id there; "langgraph_auth_user_id" on a LangGraph server
+            with authentication.
         k: Maximum number of documents, 1 or more.
         min_relevance: Relevance below which memories are left out, in [0, 1]. By default small talk
             finds nothing; 0 always returns the k best.
@@ -51,7 +53,8 @@ class MemoryBankRetriever(BaseRetriever):
     """
 
     bank: MemoryBank = Field(repr=False, exclude=True)
-    user_id: str | None = None
+    user_id: UserId | None = None
+    user_id_key: str = USER_ID_KEY
     k: int = 5
     min_relevance: float = MIN_RELEVANCE
     since: date | None = None
@@ -66,15 +69,21 @@ class MemoryBankRetriever(BaseRetriever):
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
         """Return the documents most relevant to `input`; `kwargs` override the attributes."""
-        kwargs["user_id"] = resolve_user(kwargs.get("user_id", self.user_id), config)
+        kwargs["user_id"] = self._resolve_user(config, **kwargs)
         return super().invoke(input, config, **kwargs)
 
     async def ainvoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
         """Async `invoke`."""
-        kwargs["user_id"] = resolve_user(kwargs.get("user_id", self.user_id), config)
+        kwargs["user_id"] = self._resolve_user(config, **kwargs)
         return await super().ainvoke(input, config, **kwargs)
+
+    def _resolve_user(
+        self, config: RunnableConfig | None, user_id: UserId | None = None, **others: Any
+    ) -> str:
+        user_id = self.user_id if user_id is None else user_id
+        return resolve_user(user_id, config, key=self.user_id_key)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: Any, reinforce: bool | None = None, **overrides: Any

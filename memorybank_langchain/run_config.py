@@ -1,6 +1,11 @@
-"""User and conversation of a LangChain run, read from its config."""
+"""User and conversation of a LangChain run: one rule for every class and function."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
@@ -8,22 +13,66 @@ from langchain_core.runnables.config import ensure_config
 from memorybank_core import InvalidInputError
 from memorybank_core.validation import require_user
 
+UserId = str | int | UUID
+"""A user's id; integers and UUIDs stand for their text."""
+USER_ID_KEY = "user_id"
+"""Default key of the user's id in the context or config of a run."""
+AUTHENTICATED_PREFIX = "langgraph_auth_"
+"""Prefix of the keys that a LangGraph server sets from the authenticated request.
 
-def resolve_user(user_id: str | None, config: RunnableConfig | None) -> str:
-    """Return `user_id`; if it is None, the `user_id` in the config of the call.
+The server overwrites them in the config. A context comes from the client, so it is not read.
+"""
+
+
+def resolve_user(
+    user_id: Any,
+    config: RunnableConfig | None,
+    *,
+    key: str = USER_ID_KEY,
+    context: Any = None,
+) -> str:
+    """Return the user of a run: `user_id`, else the run's context, else its configurable values.
+
+    Args:
+        user_id: The user if it is fixed; None reads it from the run.
+        config: Config of the call; None takes the one of the run in progress.
+        key: Key or attribute of the user's id. With "langgraph_auth_user_id", a LangGraph server
+            with authentication names the user, and a client cannot name another.
+        context: Context of the run; None takes the one of the run in progress.
 
     Raises:
-        InvalidInputError: If both are missing, or the user id is invalid.
+        InvalidInputError: If no user is named, or the id is not a non-empty string, an integer or
+            a UUID.
     """
     if user_id is None:
-        user_id = ensure_config(config)["configurable"].get("user_id")
+        user_id = find_user(config, key=key, context=context)
     if user_id is None:
         raise InvalidInputError(
-            "user_id is missing: pass user_id=... when you create the memory, or "
-            'config={"configurable": {"user_id": ...}} with each call'
+            f"{key} is missing: pass user_id=... when you create the memory, or with each run "
+            f"context={{{key!r}: ...}} or config={{'configurable': {{{key!r}: ...}}}}"
         )
-    require_user(user_id)
-    return user_id
+    return to_user_id(user_id)
+
+
+def find_user(config: RunnableConfig | None, *, key: str = USER_ID_KEY, context: Any = None) -> Any:
+    """Return the value of `key` in a run's context, else in its config; None without either."""
+    configurable = ensure_config(config).get("configurable", {})
+    user_id = None
+    if not key.startswith(AUTHENTICATED_PREFIX):
+        user_id = _read(_find_context(configurable) if context is None else context, key)
+    return configurable.get(key) if user_id is None else user_id
+
+
+def to_user_id(value: Any) -> str:
+    """Return a user's id as text; integers and UUIDs are accepted.
+
+    Raises:
+        InvalidInputError: If it is neither, nor a non-empty string.
+    """
+    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+        value = str(value)
+    require_user(value)
+    return str(value)
 
 
 def resolve_session(session: str | None, config: RunnableConfig | None) -> str | None:
@@ -31,3 +80,22 @@ def resolve_session(session: str | None, config: RunnableConfig | None) -> str |
     options = ensure_config(config)["configurable"]
     name = session or options.get("thread_id") or options.get("session_id")
     return None if name is None else str(name)
+
+
+def _find_context(configurable: Mapping[str, Any]) -> Any:
+    """Return the context of the graph in progress; None outside a graph."""
+    if "langgraph" not in sys.modules:  # then there is no graph
+        return None
+    from langgraph.runtime import get_runtime
+
+    try:
+        runtime: Any = get_runtime()
+    except (RuntimeError, KeyError):
+        runtime = configurable.get("__pregel_runtime")  # Python 3.10 loses the context of tasks
+    return getattr(runtime, "context", None)
+
+
+def _read(context: Any, key: str) -> Any:
+    if isinstance(context, Mapping):
+        return context.get(key)
+    return getattr(context, key, None)

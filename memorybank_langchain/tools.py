@@ -7,15 +7,13 @@ from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
-from langgraph.runtime import get_runtime
 from pydantic import Field, StringConstraints, create_model
 
 from memorybank_core import MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
-from memorybank_core.validation import require_user
 
-from .run_config import resolve_session, resolve_user
+from .run_config import USER_ID_KEY, UserId, resolve_session, resolve_user, to_user_id
 
 _NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -23,7 +21,8 @@ _NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_leng
 def memory_tools(
     bank: MemoryBank,
     *,
-    user_id: str | None = None,
+    user_id: UserId | None = None,
+    user_id_key: str = USER_ID_KEY,
     k: int | None = None,
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
@@ -40,8 +39,10 @@ def memory_tools(
 
     Args:
         bank: Bank that holds the memories.
-        user_id: User the memories belong to; None reads `user_id` from the run's context (a
-            dictionary or an object), or without it `config["configurable"]["user_id"]`.
+        user_id: User the memories belong to; None reads it from the run's context (a dictionary
+            or an object), or without it from `config["configurable"]`.
+        user_id_key: Key of the user's id there; "langgraph_auth_user_id" on a LangGraph server
+            with authentication.
         k: Maximum number of memories that `recall` returns, 1 or more; None takes as
             many as fit.
         max_tokens: Maximum length of the memories that `recall` returns, in tokens.
@@ -54,7 +55,7 @@ def memory_tools(
         InvalidInputError: If an argument is invalid; from a tool, if the user is missing.
     """
     if user_id is not None:
-        require_user(user_id)
+        user_id = to_user_id(user_id)
     memory = MemoryTools(
         bank,
         k=k,
@@ -63,7 +64,7 @@ def memory_tools(
         metadata=metadata,
         where=where,
     )
-    tools = _Tools(memory, user_id)
+    tools = _Tools(memory, user_id, user_id_key)
     wording = WORDING[bank.language]
     return [
         _make_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)
@@ -86,8 +87,8 @@ def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> Base
 class _Tools:
     """The tools for the user of a run. Async agents call them in a thread."""
 
-    def __init__(self, tools: MemoryTools, user_id: str | None) -> None:
-        self._tools, self._user_id = tools, user_id
+    def __init__(self, tools: MemoryTools, user_id: str | None, user_id_key: str) -> None:
+        self._tools, self._user_id, self._user_id_key = tools, user_id, user_id_key
 
     def remember(self, text: str, config: RunnableConfig) -> str:
         """Store a text as a message that the user sends now."""
@@ -103,16 +104,4 @@ class _Tools:
         return self._tools.forget(id, user_id=self._resolve_user(config)).text
 
     def _resolve_user(self, config: RunnableConfig) -> str:
-        return resolve_user(self._user_id or _find_context_user(), config)
-
-
-def _find_context_user() -> Any:
-    """Return `user_id` of the run's context; None outside a graph or without a context."""
-    try:
-        runtime: Any = get_runtime()
-    except (RuntimeError, KeyError):
-        return None
-    context = getattr(runtime, "context", None)
-    if isinstance(context, Mapping):
-        return context.get("user_id")
-    return getattr(context, "user_id", None)
+        return resolve_user(self._user_id, config, key=self._user_id_key)

@@ -511,7 +511,7 @@ def test_the_result_of_a_tool_can_be_the_answer(bank, kind):
 
 
 @pytest.mark.parametrize(
-    "run", [{}, {"context": User()}, {"context": User("  ")}, {"context": User(7)}]
+    "run", [{}, {"context": User()}, {"context": User("  ")}, {"context": User(7.5)}]
 )
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_run_without_a_user_is_refused(bank, run, is_async):

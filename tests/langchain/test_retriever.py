@@ -124,7 +124,7 @@ def test_langchains_configurable_fields_work_too(bank):
     assert len(retriever.with_config(configurable={"k": 3}).invoke(CELLO)) == 3
 
 
-@pytest.mark.parametrize("user_id", [None, "", "  ", 7])
+@pytest.mark.parametrize("user_id", [None, "", "  ", 7.5])
 def test_without_a_user_nothing_is_found(bank, user_id):
     retriever = MemoryBankRetriever(bank=bank)
     with pytest.raises(InvalidInputError, match="user_id"):

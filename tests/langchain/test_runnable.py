@@ -352,7 +352,7 @@ def test_no_more_is_recalled_than_there_is_room_for(bank):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("config", [{}, of(None), of(""), of(7)])
+@pytest.mark.parametrize("config", [{}, of(None), of(""), of(7.5)])
 def test_without_a_user_nothing_is_asked(bank, way, config):
     calls = []
     chain = with_memory(RunnableLambda(calls.append), bank)
