@@ -1,21 +1,63 @@
-"""Recall of the memories relevant to a chain's input."""
+"""Recall of the memories relevant to a chain's input, visible to tracing callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import get_callback_manager_for_config
 
-from memorybank_core import Context, InvalidInputError, Memory, MemoryBank
+from memorybank_core import (
+    Context,
+    InvalidInputError,
+    Memory,
+    MemoryBank,
+    PendingTurn,
+    SearchResult,
+)
 from memorybank_core.conditions import require_where
+from memorybank_core.integration import result_metadata
 from memorybank_core.validation import require_relevance, require_user
 
 from .messages import extract_text, to_messages
 from .run_config import resolve_user
+
+
+def trace_recall(
+    begin: Callable[[], PendingTurn], query: str, config: RunnableConfig
+) -> PendingTurn:
+    """Return the turn that `begin` returns, and show its recall to the callbacks of the run.
+
+    They receive a retriever run named "memorybank" whose documents are the recalled memories. Also
+    call this with the config of an async run, in a thread.
+
+    Args:
+        begin: Begins a turn, with `MemoryBank.begin_turn`.
+        query: The user's message.
+        config: Config of the run that the recall belongs to.
+    """
+    callbacks = get_callback_manager_for_config(config)
+    if not callbacks.handlers:
+        return begin()
+    run = callbacks.on_retriever_start(None, query, name="memorybank")
+    try:
+        turn = begin()
+    except BaseException as error:
+        run.on_retriever_error(error)
+        raise
+    run.on_retriever_end([to_document(result) for result in turn.context.results])
+    return turn
+
+
+def to_document(result: SearchResult) -> Document:
+    """Return a memory as a document, with plain JSON values as its metadata."""
+    memory = result.memory
+    return Document(id=memory.id, page_content=memory.text, metadata=result_metadata(result))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 from pydantic import Field
 
-from memorybank_core import MemoryBank, SearchResult
-from memorybank_core.integration import result_metadata
+from memorybank_core import MemoryBank
 from memorybank_core.records import Kind
 from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
 
+from .recall import to_document
 from .run_config import USER_ID_KEY, UserId, resolve_user
 
 _SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived", "where")
@@ -94,15 +94,10 @@ class MemoryBankRetriever(BaseRetriever):
             self.bank.reinforce(
                 select_reinforced(results), user_id=options["user_id"], now=options.get("now")
             )
-        return [_to_document(result) for result in results]
+        return [to_document(result) for result in results]
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: Any, **overrides: Any
     ) -> list[Document]:
         search = self._get_relevant_documents
         return await asyncio.to_thread(search, query, run_manager=run_manager, **overrides)
-
-
-def _to_document(result: SearchResult) -> Document:
-    memory = result.memory
-    return Document(id=memory.id, page_content=memory.text, metadata=result_metadata(result))
