@@ -37,6 +37,7 @@ from .digests.runner import load_digest_state, make_digests
 from .embedders import resolve_embedder
 from .embedders.query_cache import QueryCache
 from .errors import ConfigurationError, InvalidInputError
+from .fingerprint import check_fingerprint
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
@@ -58,6 +59,7 @@ from .rerankers import resolve_reranker
 from .search.dates import DayRange, choose_date_order
 from .search.pipeline import DEPTH, search_memories
 from .search.ranking import Weights
+from .stores.rules import ExpectedEmbedder
 from .text_caches import clear_text_caches
 from .turns import pending_turn
 from .turns.backlog import OnFailure, TurnBacklog
@@ -137,7 +139,8 @@ class MemoryBank:
             language, timezone, law or Ebbinghaus(), date_order
         )
         self.date_order = date_order or choose_date_order(language, timezone)
-        self.store, self.embedder = store, embedder
+        self.store = store
+        self.embedder = embedder
         self._query_cache = QueryCache(embed_query)
         self.backlog = TurnBacklog()
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
@@ -195,18 +198,42 @@ class MemoryBank:
         llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         reranker = resolve_reranker(reranker)
         loaded_embedder = resolve_embedder(embedder, path)
-        return cls(
-            open_store(path, loaded_embedder, **store_options),
-            loaded_embedder,
-            llm=llm,
-            language=language,
-            timezone=timezone,
-            date_order=date_order,
-            law=law,
-            weights=weights,
-            prompts=prompts,
-            reranker=reranker,
-        )
+        store = open_store(path, loaded_embedder, **store_options)
+        try:
+            return cls(
+                store,
+                loaded_embedder,
+                llm=llm,
+                language=language,
+                timezone=timezone,
+                date_order=date_order,
+                law=law,
+                weights=weights,
+                prompts=prompts,
+                reranker=reranker,
+            )
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder; only one that returns the same vectors can replace it.
+
+        Raises:
+            EmbedderMismatchError: On assignment, if its name, its dimension or its vectors differ
+                from those of the embedder that wrote the bank. Use `reembed` to change it.
+        """
+        return self._embedder
+
+    @embedder.setter
+    def embedder(self, embedder: Embedder) -> None:
+        location = str(getattr(self.store, "path", "the bank"))
+        if known := getattr(self, "_embedder", None):
+            expected = ExpectedEmbedder(location, embedder.name, embedder.dimension)
+            expected.require(known.name, known.dimension)
+        check_fingerprint(self.store, embedder, location)
+        self._embedder = embedder
 
     def close(self) -> None:
         """Close the store, after writing turns of an outage. A second call does nothing."""

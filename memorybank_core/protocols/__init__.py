@@ -1,9 +1,11 @@
 """Protocols: the interfaces of embedders, rerankers, language models and stores."""
 
+from .backends import StoreBackend
 from .items import Item, ItemStore, Namespace
 from .models import LLM, Array, Completion, Embedder, Matrix, Reranker, Vector
 from .search import Candidates, Filter, Probe
-from .stores import MemoryStore, StateChange, StoreBackend, Stored
+from .settings import SettingStore
+from .stores import MemoryStore, StateChange, Stored
 
 __all__ = [
     "LLM",
@@ -19,6 +21,7 @@ __all__ = [
     "Namespace",
     "Probe",
     "Reranker",
+    "SettingStore",
     "StateChange",
     "StoreBackend",
     "Stored",

@@ -1,8 +1,8 @@
-"""Interfaces of stores of memories, and of the modules that open them."""
+"""Interface of a store of memories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -12,8 +12,9 @@ from memorybank_core.records import Change, Digest, Memory
 from memorybank_core.reports import DeletionReceipt, Stats
 
 from .items import ItemStore
-from .models import Embedder, Matrix
+from .models import Matrix
 from .search import Candidates, Filter, Probe
+from .settings import SettingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class MemoryStore(Protocol):
     @property
     def items(self) -> ItemStore:
         """The items of the same bank."""
+        ...
+
+    @property
+    def settings(self) -> SettingStore:
+        """The settings of the bank."""
         ...
 
     def known(self, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
@@ -248,53 +254,4 @@ class MemoryStore(Protocol):
 
     def close(self) -> None:
         """Release the store's resources; a second call does nothing."""
-        ...
-
-
-class StoreBackend(Protocol):
-    """Functions of a module that opens one kind of store.
-
-    An entry point of the group "memorybank.stores" refers to the module. Its name is the scheme of
-    the URLs that the module opens, or "file" for paths.
-    """
-
-    def open_store(
-        self, location: str, /, *, embedder: str, dimension: int, **options: Any
-    ) -> MemoryStore:
-        """Open the bank at `location`, or create it.
-
-        Raises:
-            EmbedderMismatchError: If another embedder wrote its vectors.
-            StoreError: If it cannot be opened.
-        """
-        ...
-
-    def stored_embedder(self, location: str, /) -> tuple[str, int] | None:
-        """Return name and dimension of the embedder that wrote a bank; None if there is no bank.
-
-        Raises:
-            StoreError: If a server cannot be reached, or what is stored there is not a bank.
-        """
-        ...
-
-    def reembed(
-        self,
-        location: str,
-        embedder: Embedder,
-        progress: Callable[[int], None] | None,
-        timeout: float,
-        /,
-    ) -> int:
-        """Embed every memory of a bank with another embedder; return how many.
-
-        Args:
-            location: The path or URL.
-            embedder: The new embedder.
-            progress: Called with the number of memories just embedded.
-            timeout: Seconds to wait for other writers or for a server.
-
-        Raises:
-            ConfigurationError: If there is no bank.
-            EmbedderError: If the embedder returned unusable vectors; the bank is unchanged.
-        """
         ...

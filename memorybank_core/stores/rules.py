@@ -18,6 +18,10 @@ POOL_DIVISOR = 4
 """Each signal contributes one memory in four, within the limits of the probe."""
 
 
+SETTING_PREFIX = "setting."
+"""Prefix of the names of settings, among the other properties of a bank."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExpectedEmbedder:
     """The embedder that a store was opened with.

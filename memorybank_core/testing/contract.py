@@ -49,9 +49,10 @@ from .examples import (
 )
 from .items import ItemContract
 from .metadata import MetadataContract
+from .settings import SettingsContract
 
 
-class StoreContract(ItemContract, MetadataContract, ChangesContract):
+class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsContract):
     """Tests of a store. Each begins with an empty location and opens it with `open_store`.
 
     Attributes:

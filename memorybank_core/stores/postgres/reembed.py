@@ -41,7 +41,9 @@ _DROP_ITEM_VECTORS = Statement(
     "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
 )
 _INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_paths SET version = version + {KEPT + 1}")
-_FORGET_NEXT = Statement("DELETE FROM memorybank.meta WHERE name = 'next_embedder'")
+_FORGET_NEXT = Statement(
+    "DELETE FROM memorybank.meta WHERE name IN ('next_embedder', 'setting.fingerprint')"
+)
 
 
 @dataclass(frozen=True, slots=True)

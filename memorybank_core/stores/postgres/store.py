@@ -30,6 +30,7 @@ from .items import PostgresItems
 from .metadata import set_metadata as replace_metadata
 from .row_security import ALL_ROWS, user_scope
 from .schema import create, read_layout
+from .settings import PostgresSettings
 from .tables import Layout
 
 R = TypeVar("R")
@@ -94,6 +95,7 @@ class PostgresStore(DeprecatedStateCalls):
             self._layout = read_layout(db, address)
         self._embedder.require(self._layout.embedder, self._layout.dimension)
         self._connections = Connections(address, options, self._layout)
+        self.settings = PostgresSettings(self._connections)
         self._items = PostgresItems(self._connections, self._embedder, self._cache)
 
     @property
@@ -277,8 +279,7 @@ class PostgresStore(DeprecatedStateCalls):
     def compact(self) -> bool:
         """Run VACUUM on the tables, so that the space of deleted rows can be reused.
 
-        It blocks no other calls. To return the space to the disk, run VACUUM (FULL), which locks
-        the tables.
+        It blocks no other calls. VACUUM (FULL) also returns the space to the disk, and locks them.
 
         Returns:
             False if an open transaction still sees deleted rows.

@@ -120,7 +120,7 @@ def _replace_vectors(db: sqlite3.Connection, embedder: Embedder) -> None:
     db.execute("DROP TABLE vectors")
     db.execute("ALTER TABLE vectors_next RENAME TO vectors")
     db.execute("UPDATE items SET vectors = NULL WHERE vectors IS NOT NULL")
-    db.execute("DELETE FROM meta WHERE name = 'next_embedder'")
+    db.execute("DELETE FROM meta WHERE name IN ('next_embedder', 'setting.fingerprint')")
     db.executemany(
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
         (("embedder", embedder.name), ("dimension", str(embedder.dimension))),

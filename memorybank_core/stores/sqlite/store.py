@@ -27,6 +27,7 @@ from .connections import open_file
 from .erasure import compact, erase
 from .items import LocalItems
 from .rows import entries
+from .settings import LocalSettings
 
 CACHE_BYTES = 256 * 2**20
 
@@ -69,6 +70,7 @@ class LocalStore(DeprecatedStateCalls):
         except BaseException:
             self._connections.close()
             raise
+        self.settings = LocalSettings(self._connections)
         self._items = LocalItems(self._connections, self._embedder, self._cache, self._erase)
 
     @property
