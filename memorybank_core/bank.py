@@ -294,7 +294,7 @@ class MemoryBank:
                 and its metadata, even if it has none.
             pending: Whether the last turn awaits its response, if it has none. Until the whole
                 turn replaces it, it has the vector of its text as a query, which the search of
-                the same turn uses too: the message is embedded once, not twice.
+                the same turn uses too: the message, long or short, is embedded once, not twice.
             expected: Texts that stored turns must still have when the call writes, by id. If
                 another process has changed or deleted one of them, nothing is stored.
 
@@ -566,7 +566,7 @@ class MemoryBank:
             metadata: Metadata of the turn.
             where: Conditions on the metadata of recalled memories, as in `search`.
             remember: Whether to store the turn and strengthen memories; False writes nothing.
-            pending: Whether to store the message now; if False, `complete` stores it too.
+            pending: Whether to store the message now; else `store_message` or `complete` does.
             on_failure: Called with what could not be done and the error if the bank fails. The turn
                 then waits in memory until the store is back. None raises the errors.
 

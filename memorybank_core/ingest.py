@@ -156,9 +156,8 @@ def _embed_texts(
 
 
 def _is_pending(memory: Memory) -> bool:
-    """Return whether a memory is only the user's message, in one window."""
-    is_message = memory.turn is not None and memory.turn.query == memory.text
-    return is_message and len(split_windows(memory.text)) == 1
+    """Return whether a memory is only the user's message."""
+    return memory.turn is not None and memory.turn.query == memory.text
 
 
 def embed_windows(texts: Sequence[str], embedder: Embedder) -> list[Matrix]:

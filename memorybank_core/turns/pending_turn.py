@@ -68,6 +68,25 @@ class PendingTurn:
     remember: bool = True
     on_failure: OnFailure | None = field(default=None, repr=False, compare=False)
 
+    def store_message(self) -> PendingTurn:
+        """Store the message of a turn that was begun with `pending=False`, unless it is stored.
+
+        Returns:
+            The turn as it is then.
+
+        Raises:
+            EmbedderError: If the embedder failed or returned vectors that cannot be used.
+            StoreError: If the store failed. With `on_failure`, the message waits in memory instead.
+        """
+        if self.is_stored or not self.remember or not self.query.strip():
+            return self
+        write = partial(_store_message, self)
+        action = "store the user's message"
+        turn = self.bank.backlog.attempt(action, write, self, self.on_failure)
+        if not turn.is_stored:
+            turn._wait(write, len(self.query))
+        return turn
+
     def complete(
         self, answer: str, *, query: str | None = None, now: datetime | None = None
     ) -> AddReceipt:
@@ -197,13 +216,7 @@ def begin_turn(
         bank.backlog.flush(on_failure)
     recall = partial(_recall, turn, shown, recall_options)
     turn = bank.backlog.attempt("recall", recall, turn, on_failure)
-    if not (remember and pending and query.strip()):
-        return turn
-    write = partial(_store_message, turn)
-    turn = bank.backlog.attempt("store the user's message", write, turn, on_failure)
-    if not turn.is_stored:
-        turn._wait(write, len(query))
-    return turn
+    return turn.store_message() if pending else turn
 
 
 def resume_turn(
@@ -262,8 +275,6 @@ def _find_retried(turn: PendingTurn) -> PendingTurn | None:
 
 def _store_message(turn: PendingTurn) -> PendingTurn:
     """Store the message of a turn; an edited message replaces the stored one and its answer."""
-    if turn.is_stored:
-        return turn
     new = Turn(turn.query, "", turn.at, turn.id, turn.session, metadata=turn.metadata)
     options: dict[str, Any] = {"user_id": turn.user_id, "pending": True}
     try:

@@ -9,6 +9,8 @@ from embedding_log import EmbeddingLog
 
 from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Turn
 from memorybank_core.embedders.query_cache import MAX_AGE, MAX_BYTES, MAX_ENTRIES, QueryCache
+from memorybank_core.search.long_queries import select_windows
+from memorybank_core.text import split_windows
 
 EMBEDDER = HashingEmbedder()
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -192,12 +194,22 @@ def test_a_pending_turn_has_the_vector_of_its_query_until_it_is_complete(bank, l
     [
         Turn("Hello", user_name="Alice", id="named"),
         Turn("", "Welcome!", id="greeting"),
-        Turn("long " * 2000, id="long"),
     ],
 )
-def test_only_a_message_without_name_in_one_window_can_be_pending(bank, log, turn):
+def test_only_a_message_without_name_can_be_pending(bank, log, turn):
     kinds = {kind for kind, _ in log.of(lambda: bank.add([turn], user_id=ALICE, pending=True))}
     assert kinds == {"document"}
+
+
+def test_a_long_message_is_embedded_as_a_query_and_with_its_answer(bank, log):
+    article = "The cello has four strings. " * 300
+
+    def turn():
+        bank.begin_turn(article, user_id=ALICE, id="long").complete("I see.")
+
+    queries = [("query", window) for window in select_windows(article)]
+    documents = [("document", window) for window in split_windows(f"{article}\nI see.")]
+    assert log.of(turn) == queries + documents
 
 
 def test_only_the_last_turn_can_be_pending(bank, log):

@@ -191,6 +191,20 @@ def test_the_message_can_be_stored_with_its_answer(bank):
     assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
 
 
+def test_the_message_can_be_stored_after_the_recall(bank):
+    fact(bank)
+    turn = bank.begin_turn(QUESTION, user_id=ADA, now=NOW, pending=False)
+    for _ in range(2):
+        stored = turn.store_message()
+    assert turns(bank)[1:] == [(QUESTION, "")]
+    assert (stored.context.ids, stored.is_stored) == (("fact",), True)
+    stored.complete("The cello.")
+    assert turns(bank)[1:] == [(QUESTION, "The cello.")]
+    asked_only = bank.begin_turn(QUESTION, user_id=ADA, remember=False).store_message()
+    assert not asked_only.is_stored
+    assert len(turns(bank)) == 2
+
+
 def test_a_message_without_text_stores_only_its_answer(bank):
     turn = bank.begin_turn("", user_id=ADA, now=NOW)
     assert turns(bank) == []
