@@ -26,7 +26,7 @@ _NAME = "fingerprint"
 
 
 def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> None:
-    """Compare the fingerprint in a store with the embedder; write it if there is none.
+    """Compare the fingerprint in a store with the embedder; write it into a new bank.
 
     An embedder that fails now is not checked: it will raise its error when it is used.
 
