@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from memorybank_core.errors import ConfigurationError, ContextOverflowError, LLMError
+from memorybank_core.forked_processes import (
+    abandon,
+    call_in_child,
+    limit_threads,
+    set_torch_threads,
+)
 
 from .generation_request import (
     GenerationRequest,
@@ -59,6 +65,8 @@ class ModelRunner:
         self._stop_ids = find_stop_ids(model, prompt_format.stop_ids(tokenizer))
         self._cache = ReusableCache()
         self._lock = threading.Lock()
+        limit_threads(set_torch_threads)
+        call_in_child(self._renew_lock)
 
     def prepare(
         self, messages: Sequence[Mapping[str, str]], stop: str | Sequence[str] | None
@@ -159,6 +167,12 @@ class ModelRunner:
 
                 torch.cuda.empty_cache()
 
+    def _renew_lock(self) -> None:
+        """In a forked child: give up the model if a thread of the parent was using it."""
+        if self._lock.locked():
+            abandon((self._model, self._cache))
+            self._model, self._lock = None, threading.Lock()
+
     @contextmanager
     def _acquire(self, cancelled: threading.Event) -> Iterator[bool]:
         """Wait until the model is free, and yield False if the request was cancelled meanwhile."""
@@ -187,7 +201,9 @@ class ModelRunner:
 
     def _require_open(self) -> Model:
         if self._model is None:
-            raise LLMError(f"{self._name} was closed. Load it again.")
+            raise LLMError(
+                f"{self._name} was closed, or in use while the process was forked. Load it again."
+            )
         return self._model
 
     def _require_room(self, prompt: Sequence[int], room: int) -> None:

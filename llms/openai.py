@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from memorybank_core.concurrency import in_thread
 from memorybank_core.errors import ConfigurationError, MissingDependencyError
+from memorybank_core.forked_processes import abandon, call_in_child
 from memorybank_core.protocols import Completion
 from memorybank_core.text import without_surrogates
 
@@ -83,6 +84,7 @@ class OpenAIChat:
         self._lock = threading.Lock()
         self._external_client = _validate_client(client, api_key, base_url)
         self._own_client: Any = None
+        call_in_child(self._abandon_client)
         self._base_url = resolve_base_url(base_url)
         self._timeout, self._max_retries = timeout, max_retries
         self._own_endpoint = (
@@ -214,6 +216,13 @@ class OpenAIChat:
     def _endpoint(self) -> Endpoint:
         """The endpoint; read from an external client each time, because its key may change."""
         return self._own_endpoint or endpoint_of_client(self.model, self._external_client)
+
+    def _abandon_client(self) -> None:
+        """In a forked child: give up the connections that the parent uses."""
+        self._lock = threading.Lock()
+        if self._own_client is not None:
+            abandon(self._own_client)
+        self._own_client = None
 
     def _get_client(self) -> Any:
         """Return the client, created on first use."""

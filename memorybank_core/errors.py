@@ -12,6 +12,7 @@ MemoryBankError
 ├── EmbedderError            the embedder failed, or returned vectors that cannot be used
 │   └── EmbedderMismatchError    another embedder wrote the bank
 ├── RerankerError            the reranker failed, or returned scores that cannot be used
+├── ForkedProcessError       the process was forked while what it needs was in use
 └── StoreError               the store failed; nothing of the call was stored
     ├── NotABankError        the file is not a memory bank, or is damaged
     ├── SchemaTooNewError    a newer version of the package wrote it
@@ -77,6 +78,10 @@ class RerankerError(MemoryBankError):
 
     A search logs it and returns its results in the order without the reranker.
     """
+
+
+class ForkedProcessError(MemoryBankError):
+    """The process was forked while a bank or a model was in use, and cannot use it."""
 
 
 class StoreError(MemoryBankError):

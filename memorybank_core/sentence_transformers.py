@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError, MissingDependencyError
+from .forked_processes import limit_threads, set_torch_threads
 
 
 def load_model(class_name: str, kind: str, model: str, device: str | None) -> Any:
@@ -25,6 +26,7 @@ def load_model(class_name: str, kind: str, model: str, device: str | None) -> An
         import sentence_transformers
     except ImportError as error:
         raise MissingDependencyError.of("sentence-transformers", "sentence-transformers") from error
+    limit_threads(set_torch_threads)
     try:
         return getattr(sentence_transformers, class_name)(model, device=device)
     except (OSError, ValueError) as error:

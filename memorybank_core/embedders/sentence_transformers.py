@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 
 from memorybank_core.errors import EmbedderError, MissingDependencyError
+from memorybank_core.forked_processes import ForkLock
 from memorybank_core.protocols import Matrix, Vector
 from memorybank_core.sentence_transformers import load_model, short_name
 from memorybank_core.text import without_surrogates
@@ -31,7 +31,7 @@ class SentenceTransformerEmbedder:
         self._model = load_model("SentenceTransformer", "model", model, device)
         self.name = name or f"sentence-transformers:{short_name(model)}"
         self.dimension = int(self._model.get_embedding_dimension())
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self.name)
 
     def embed_documents(self, texts: list[str]) -> Matrix:
         """Return a unit vector for each text: float32, shape (len(texts), dimension)."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 from memorybank_core.errors import ConfigurationError, RerankerError
+from memorybank_core.forked_processes import ForkLock
 from memorybank_core.protocols import Array
 from memorybank_core.sentence_transformers import load_model, short_name
 from memorybank_core.text import without_surrogates
@@ -40,7 +39,7 @@ class CrossEncoderReranker:
                 f"the model {model!r} has {self._model.num_labels} labels; a reranker has one"
             )
         self.name = name or f"sentence-transformers:{short_name(model)}"
-        self._batch_size, self._lock = batch_size, threading.Lock()
+        self._batch_size, self._lock = batch_size, ForkLock(self.name)
 
     def score(self, query: str, texts: list[str]) -> Array:
         """Return one score for each text: float64, shape (len(texts),).

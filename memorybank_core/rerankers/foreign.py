@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from memorybank_core.errors import RerankerError
+from memorybank_core.forked_processes import limit_threads, set_torch_threads
 from memorybank_core.protocols import Array
 
 
@@ -21,6 +22,7 @@ class ForeignReranker:
 
     def __init__(self, score: Callable[[str, list[str]], Any], name: str) -> None:
         self._score, self.name = score, name
+        limit_threads(set_torch_threads)
 
     def score(self, query: str, texts: list[str]) -> Array:
         """Return one score for each text: float64, shape (len(texts),).

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from memorybank_core.forked_processes import ForkLock, abandon, call_in_child
+
 from .item_index import ItemIndex, Name
 from .user_index import UserIndex
 
@@ -30,7 +32,7 @@ class CachedIndex(Generic[I]):
 
     index: I
     owner: Hashable = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: ForkLock = field(default_factory=lambda: ForkLock("an index"))
     nbytes: int = 0
 
 
@@ -50,6 +52,7 @@ class IndexCache:
         self._indexes: OrderedDict[Hashable, CachedIndex[Any]] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
+        call_in_child(self._drop_orphaned)
 
     @property
     def nbytes(self) -> int:
@@ -81,6 +84,14 @@ class IndexCache:
         """Drop an index."""
         with self._lock:
             if key in self._indexes:
+                self._drop(key)
+
+    def _drop_orphaned(self) -> None:
+        """In a forked child: drop the indexes that another thread was changing at the fork."""
+        self._lock = threading.Lock()  # the same thread may hold the old one
+        for key, cached in list(self._indexes.items()):
+            if cached.lock.is_orphaned:
+                abandon(cached)
                 self._drop(key)
 
     def _find_items(self, path: str) -> list[CachedIndex[ItemIndex]]:

@@ -15,9 +15,12 @@ from typing import Any, Protocol
 import faiss
 import numpy as np
 
+from memorybank_core.forked_processes import limit_threads
 from memorybank_core.protocols import Array, Matrix, Vector
 
 from .arrays import GrowingArray, largest
+
+limit_threads(faiss.omp_set_num_threads)
 
 EXACT_UP_TO = 4_000
 """Number of vectors up to which they are kept as float32."""

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from memorybank_core.concurrency import limit_wait
 from memorybank_core.errors import StoreUnavailableError
+from memorybank_core.forked_processes import ForkLock, abandon, call_in_child
 
 from .address import Address
 from .commit_markers import CommitMarker, read_markers
@@ -23,6 +24,7 @@ from .statements import Row, Rows, Statement, send
 from .tables import Layout
 
 R = TypeVar("R")
+Pool = ConnectionPool[psycopg.Connection[Row]]
 
 _POOL_WAIT = 1.0  # seconds to wait for a connection before asking the pool again
 
@@ -155,15 +157,9 @@ class Connections:
 
     def __init__(self, address: Address, options: Options, layout: Layout) -> None:
         self.address, self.options, self.layout = address, options, layout
-        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
-            address.conninfo,
-            kwargs=_build_options(address),
-            configure=self._configure,
-            open=True,
-            min_size=0,  # connect when needed, disconnect when idle
-            max_size=options.pool_size,
-            reconnect_timeout=0.5,
-        )
+        self._lock = ForkLock(str(address))
+        self._pool: Pool | None = self._open_pool()
+        call_in_child(self._abandon_inherited)
 
     def run(self, call: Callable[[Session], R], scope: Scope, *, writes: bool) -> R:
         """Run a call and return its result.
@@ -181,7 +177,8 @@ class Connections:
         session: Session | None = None
         while True:
             try:
-                with self._pool.connection(timeout=min(retries.seconds_left, _POOL_WAIT)) as db:
+                timeout = min(retries.seconds_left, _POOL_WAIT)
+                with self._get_pool().connection(timeout=timeout) as db:
                     session = Session(
                         db, self.address.schema, scope, self.layout, writes=writes, previous=session
                     )
@@ -197,12 +194,36 @@ class Connections:
                 wait = retries.next_wait(error, in_doubt=in_doubt)
                 if retries.is_lost:
                     with suppress(psycopg.Error, PoolClosed):
-                        self._pool.check()
+                        self._get_pool().check()
                 time.sleep(wait)
 
     def close(self) -> None:
         """Close every connection; a second call does nothing."""
-        self._pool.close()
+        self._get_pool().close()
+
+    def _get_pool(self) -> Pool:
+        """Return the pool; a forked child has its own."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = self._open_pool()
+            return self._pool
+
+    def _open_pool(self) -> Pool:
+        return ConnectionPool(
+            self.address.conninfo,
+            kwargs=_build_options(self.address),
+            configure=self._configure,
+            open=True,
+            min_size=0,  # connect when needed, disconnect when idle
+            max_size=self.options.pool_size,
+            reconnect_timeout=0.5,
+        )
+
+    def _abandon_inherited(self) -> None:
+        """In a forked child: give up the connections and threads of the parent."""
+        if self._pool is not None and not self._pool.closed:
+            abandon(self._pool)
+            self._pool = None
 
     def _was_committed(self, session: Session, scope: Scope) -> bool:
         """Return whether a call whose COMMIT got no answer was committed.

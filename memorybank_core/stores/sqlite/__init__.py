@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from memorybank_core.forked_processes import no_fork
 from memorybank_core.protocols import MemoryStore
 
 from .reembed import reembed as reembed
@@ -38,7 +39,8 @@ def stored_embedder(location: str) -> tuple[str, int] | None:
     try:
         if not path.stat().st_size:
             return None
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with no_fork, closing(sqlite3.connect(uri, uri=True)) as db:
             meta = dict(db.execute("SELECT name, value FROM meta"))
         return meta["embedder"], int(meta["dimension"])
     except (OSError, ValueError, KeyError, sqlite3.Error):

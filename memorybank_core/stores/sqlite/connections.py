@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from memorybank_core.concurrency import limit_wait
 from memorybank_core.errors import (
+    ForkedProcessError,
     InvalidInputError,
     MemoryBankError,
     NotABankError,
@@ -20,25 +20,46 @@ from memorybank_core.errors import (
     StoreError,
     StoreWriteError,
 )
+from memorybank_core.forked_processes import (
+    ForkLock,
+    abandon,
+    call_before_fork,
+    call_in_child,
+    no_fork,
+)
 
 from .derivation import derive_outdated, is_outdated
 from .schema import PAGE_SIZE, check_file, create_private, migrate
 
+_inherited: set[Path] = set()
+"""Files of which this process, a forked child, inherited an open connection.
+
+SQLite would take the locks of that connection, which belong to the parent, for those of the child.
+The parent could then delete the log that the child writes to (sqlite.org/howtocorrupt.html, 2.6).
+"""
+
 
 class Connections:
-    """Lends connections to threads: any number for reading, one at a time for writing."""
+    """Lends connections to threads: any number for reading, one at a time for writing.
+
+    A fork waits for the calls of other threads, and closes all connections: the parent and the
+    child open their own.
+    """
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
         self._path, self.busy_timeout = path, busy_timeout
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
+        self._lent: set[sqlite3.Connection] = set()
+        self._lock = ForkLock(str(path))
         self._closed = False
+        call_before_fork(self._close_idle)
+        call_in_child(self._abandon_inherited)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection whose statements all see one state of the file."""
-        with translate_errors(self._path):
+        with no_fork, translate_errors(self._path):
             connection = self._borrow()
             try:
                 connection.execute("BEGIN")
@@ -66,9 +87,16 @@ class Connections:
             self._require_open()
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
+            writer = self._writer
             timeout = limit_wait(self.busy_timeout)
-            self._writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
-            yield self._writer
+            writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+            is_nested = writer in self._lent
+            self._lent.add(writer)
+            try:
+                yield writer
+            finally:
+                if not is_nested:
+                    self._lent.discard(writer)
 
     def connect(self) -> sqlite3.Connection:
         """Open a new connection, which the caller must close; it has read only the schema."""
@@ -87,15 +115,37 @@ class Connections:
     def _borrow(self) -> sqlite3.Connection:
         self._require_open()
         try:
-            return self._idle.pop()
+            connection = self._idle.pop()
         except IndexError:
-            return connect(self._path, self.busy_timeout)
+            connection = connect(self._path, self.busy_timeout)
+        self._lent.add(connection)
+        return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
+        self._lent.discard(connection)
         if self._closed:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def _close_idle(self) -> None:
+        """Close every connection that is not lent."""
+        with suppress(sqlite3.Error):
+            if self._writer is not None and self._writer not in self._lent:
+                self._writer.close()
+                self._writer = None
+            while self._idle:
+                self._idle.pop().close()
+
+    def _abandon_inherited(self) -> None:
+        """In a forked child: never use or close the connections that were not closed before."""
+        open_connections = {*self._idle, *self._lent, *filter(None, [self._writer])}
+        if open_connections:
+            abandon(open_connections)
+            _inherited.add(self._path)
+        self._idle.clear()
+        self._lent.clear()
+        self._writer = None
 
     def _require_open(self) -> None:
         if self._closed:
@@ -135,7 +185,16 @@ def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
 
 
 def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open a connection without changing or creating the file."""
+    """Open a connection without changing or creating the file.
+
+    Raises:
+        ForkedProcessError: If the process inherited an open connection to the file.
+    """
+    if path in _inherited:
+        raise ForkedProcessError(
+            f"{path} was in use when this process was forked, so it cannot be used here: changes "
+            "could be lost. Fork while no call is running; with uWSGI, set lazy-apps=true."
+        )
     return sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,
@@ -190,7 +249,7 @@ _TRANSLATIONS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
     ("closed", StoreClosedError, "Open the bank again."),
     ("binding parameter", InvalidInputError, "Ids and names must be strings."),
 )
-_OPEN_LOCK = threading.Lock()
+_OPEN_LOCK = ForkLock("the opening of a bank")
 
 
 def open_file(path: Path, busy_timeout: float) -> Connections:
