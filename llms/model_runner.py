@@ -65,6 +65,7 @@ class ModelRunner:
         self._stop_ids = find_stop_ids(model, prompt_format.stop_ids(tokenizer))
         self._cache = ReusableCache()
         self._lock = threading.Lock()
+        self._end = "was closed"  # the reason why there is no model
         limit_threads(set_torch_threads)
         call_in_child(self._renew_lock)
 
@@ -172,6 +173,7 @@ class ModelRunner:
         if self._lock.locked():
             abandon((self._model, self._cache))
             self._model, self._lock = None, threading.Lock()
+            self._end = "was in use when this process was forked"
 
     @contextmanager
     def _acquire(self, cancelled: threading.Event) -> Iterator[bool]:
@@ -201,9 +203,7 @@ class ModelRunner:
 
     def _require_open(self) -> Model:
         if self._model is None:
-            raise LLMError(
-                f"{self._name} was closed, or in use while the process was forked. Load it again."
-            )
+            raise LLMError(f"{self._name} {self._end}. Load it again.")
         return self._model
 
     def _require_room(self, prompt: Sequence[int], room: int) -> None:

