@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import TracebackType
@@ -49,6 +49,7 @@ from .reports import (
     AddReceipt,
     ChangeReport,
     DeletionReceipt,
+    ExpiryReport,
     Fading,
     ForgetReport,
     Stale,
@@ -77,6 +78,7 @@ from .validation import (
     require_relevance,
     require_threshold,
     require_user,
+    resolve_age,
     validate_configuration,
 )
 
@@ -993,6 +995,48 @@ class MemoryBank:
         clear_text_caches()
         return receipt
 
+    def expire(
+        self,
+        older_than: timedelta | datetime,
+        *,
+        user_id: str | None = None,
+        archived: bool = False,
+        now: datetime | None = None,
+        dry_run: bool = False,
+    ) -> list[ExpiryReport]:
+        """Erase memories older than a limit permanently, and make the digests again without them.
+
+        This enforces a retention period, as privacy rules demand; pinned memories are erased too,
+        and profiles are kept. `forget` is different: it archives what is not recalled.
+
+        Args:
+            older_than: The age, or the time, before which a memory was said.
+            user_id: The user; None for all users.
+            archived: Whether to erase only archived memories, by the time of their archiving.
+            now: The time that an age refers to; default the present.
+            dry_run: Whether to report only and erase nothing.
+
+        Returns:
+            A report for each user who has such memories.
+
+        Raises:
+            InvalidInputError: If an argument is not valid.
+            StoreError: If the store failed; call this again.
+        """
+        limit = resolve_age(older_than, require_moment(now))
+        if user_id is not None:
+            require_user(user_id)
+        reports = []
+        for user in self.users() if user_id is None else [user_id]:
+            memories = self.store.memories(user, Filter(archived=True))
+            times = ((m.archived_at if archived else m.created_at, m.id) for m in memories)
+            if ids := tuple(id for time, id in times if time and time < limit):
+                receipt = None if dry_run else self.delete(user_id=user, ids=ids)
+                reports.append(ExpiryReport(user, ids, receipt))
+                if receipt and receipt.digests:
+                    self.summarize(user_id=user)
+        return reports
+
     # Read
 
     def get(self, ids: Collection[str], *, user_id: str) -> dict[str, Memory]:
@@ -1210,6 +1254,7 @@ class MemoryBank:
     apin = in_thread(pin)
     aunpin = in_thread(unpin)
     adelete = in_thread(delete)
+    aexpire = in_thread(expire)
     aget = in_thread(get)
     atimeline = in_thread(timeline)
     arecalls = in_thread(recalls)

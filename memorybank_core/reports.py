@@ -193,6 +193,25 @@ class DeletionReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryReport:
+    """Result of `expire` for one user.
+
+    Attributes:
+        user_id: The user.
+        ids: Ids of the memories that are older than the limit, oldest first.
+        receipt: The counts of what was erased; None if nothing was, as in a dry run.
+    """
+
+    user_id: str
+    ids: tuple[str, ...]
+    receipt: DeletionReceipt | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return plain_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Counts for one user, or for the whole bank.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -156,6 +156,24 @@ def dump_profile(profile: dict[str, Any]) -> str:
 def require_moment(moment: datetime | None, name: str = "now") -> datetime:
     """Return `moment` in UTC, or the present for None; raise InvalidInputError if it is naive."""
     return datetime.now(timezone.utc) if moment is None else require_aware(moment, name)
+
+
+def resolve_age(older_than: timedelta | datetime, now: datetime) -> datetime:
+    """Return the time that `older_than` means: itself, or `now` minus an age.
+
+    Raises:
+        InvalidInputError: If it is neither, is naive, negative or beyond the calendar.
+    """
+    if isinstance(older_than, datetime):
+        return require_aware(older_than, "older_than")
+    if not isinstance(older_than, timedelta) or older_than < timedelta(0):
+        raise InvalidInputError(
+            f"older_than must be a datetime, or a timedelta of 0 or more, not {older_than!r}"
+        )
+    try:
+        return now - older_than
+    except OverflowError as error:
+        raise InvalidInputError(f"older_than={older_than} is beyond the calendar") from error
 
 
 def validate_configuration(

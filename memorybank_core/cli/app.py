@@ -43,6 +43,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "pin": forgetting.pin,
         "unpin": forgetting.unpin,
         "delete": forgetting.delete,
+        "expire": forgetting.expire,
     },
     MAINTENANCE: {
         "users": maintenance.users,

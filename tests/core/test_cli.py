@@ -184,8 +184,8 @@ class TestSearch:
         run("search", path, QUESTION, "-u", USER)
         assert read("stats", path)["recalls"] == 0
         output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
-        assert output.endswith("reinforced: 2\n")
-        assert read("stats", path)["recalls"] == 2
+        assert output.endswith("reinforced: 1\n")  # the other is not relevant enough
+        assert read("stats", path)["recalls"] == 1
 
     def test_timeline_shows_days_and_retention(self, path):
         run("search", path, QUESTION, "-u", USER, "-k", 1, "--reinforce", "--now", "2024-03-25")
@@ -593,3 +593,16 @@ class TestStart:
         assert failed.returncode == 1
         assert failed.stderr.startswith("error: ")
         assert "Traceback" not in failed.stderr
+
+
+def test_expire_erases_what_is_older_than_some_days(tmp_path):
+    path = tmp_path / "bank.db"
+    add = ("add", path, "--user", "Ada", "--embedder", "hashing")
+    run(*add, "I like tea.", "--at", "2024-01-01")
+    run(*add, "I like coffee.", "--at", "2026-01-01")
+    expire = ("expire", path, "--older-than", "365", "--now", "2026-03-01")
+    assert "1 memory of Ada would be erased" in run(*expire, "--dry-run").stdout
+    assert "pass --yes" in run(*expire, code=2).stderr
+    [report] = read(*expire, "--yes")["expired"]
+    assert (report["user_id"], report["receipt"]["remaining"]) == ("Ada", 1)
+    assert run(*expire, "--yes").stdout == "nothing is that old\n"

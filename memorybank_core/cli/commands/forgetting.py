@@ -1,9 +1,10 @@
-"""The commands `forget`, `forecast`, `restore`, `pin`, `unpin` and `delete`."""
+"""The commands `forget`, `forecast`, `restore`, `pin`, `unpin`, `delete` and `expire`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -153,6 +154,48 @@ def delete(
         print_json(receipt)
     else:
         _print_receipt(receipt, path)
+
+
+def expire(
+    path: options.BankPath,
+    *,
+    days: Annotated[int, typer.Option("--older-than", metavar="DAYS", min=0, help="Age in days.")],
+    user: options.OptionalUser = None,
+    archived: Annotated[
+        bool,
+        typer.Option("--archived", help="Only memories that were archived that long ago."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print what would be erased; erase nothing.")
+    ] = False,
+    now: options.Now = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Erase memories older than a number of days permanently, and print receipts."""
+    with open_existing(path) as bank:
+        if not (yes or dry_run):
+            _confirm(
+                f"Erase what is older than {days} days, of {user or 'all users'}, permanently?"
+            )
+        reports = bank.expire(
+            timedelta(days=days),
+            user_id=user,
+            archived=archived,
+            now=resolve_moment(now, bank),
+            dry_run=dry_run,
+        )
+    if as_json:
+        print_json({"expired": reports})
+        return
+    for report in reports:
+        if report.receipt:
+            _print_receipt(report.receipt, path)
+        else:
+            count = plural_memories(len(report.ids))
+            console().print(f"{count} of {clean(report.user_id)} would be erased", soft_wrap=True)
+    if not reports:
+        console().print("nothing is that old")
 
 
 def _print_count(participle: str, count: int, *, as_json: bool) -> None:
