@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from relevance_training import ask_elsewhere, relevance
+from relevance_training import ask_about_wrong_speaker, ask_elsewhere, relevance
 
 from memorybank_core import MemoryBank
 from memorybank_core.evaluation.datasets import read_conversations
@@ -257,7 +257,8 @@ def run(options: argparse.Namespace, embedder: Any) -> None:
         for format, group in conversations:
             groups.setdefault(format, []).extend(group)
         others = [(format, ask_elsewhere(group)) for format, group in groups.items()]
-        relevance(cases, record_all(others, embedder))
+        swapped = ask_about_wrong_speaker(options.locomo, groups.get("locomo", []))
+        relevance(cases, record_all(others, embedder), record_all([("locomo", swapped)], embedder))
     else:
         {"learn": learn, "ablate": ablate}[options.mode](cases)
 

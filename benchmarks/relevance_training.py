@@ -1,28 +1,31 @@
 """Learn the coefficients of relevance (`ranking_weights.py relevance`).
 
 Few public questions have no answer, so such questions are made of those that have one: without the
-memories that answer them, and asked of another person, with the names that occur there.
+memories that answer them, and asked of another person, with the names that occur there. LoCoMo has
+questions about the wrong speaker (category 5), which nothing answers.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memorybank_core.evaluation.questions import Conversation
+from memorybank_core.evaluation.questions import Conversation, Question
 from memorybank_core.search.ranking import Weights
 from memorybank_core.search.relevance import COEFFICIENTS, relevance_features
 
 BEST = 10
 """Number of results of each question to learn from."""
-SHARES = {"answered": 1.0, "removed": 0.5, "elsewhere": 1.0, "unanswered": 0.0}
+SHARES = {"answered": 1.0, "removed": 0.5, "elsewhere": 1.0, "speaker": 0.3, "unanswered": 0.0}
 """How much each kind of question counts; those that people wrote without an answer only test."""
 NAMES = 8
 _NAME = re.compile(r"(?<=[a-z,;:'’] )[A-Z][a-z]{2,}")
@@ -51,6 +54,17 @@ def ask_elsewhere(conversations: Sequence[Conversation]) -> list[Conversation]:
             for question in other.questions
             if question.has_answer
         )
+        result.append(replace(conversation, questions=questions))
+    return result
+
+
+def ask_about_wrong_speaker(folder: Path, conversations: Sequence[Conversation]) -> list[Any]:
+    """Return each conversation of LoCoMo with its questions about the wrong speaker."""
+    result = []
+    for conversation in conversations:
+        data = json.loads((folder / f"{conversation.user_id}.json").read_text(encoding="utf-8"))
+        texts = [q["question"] for q in data["qa"] if q["category"] == 5]
+        questions = tuple(Question(text, ()) for text in texts)
         result.append(replace(conversation, questions=questions))
     return result
 
@@ -129,17 +143,18 @@ def read_features(case: Any) -> tuple[Any, Any]:
     return features[:BEST], [case.ids[row] in evidence for row in ranking.rows[:BEST]]
 
 
-def relevance(cases: Sequence[Any], elsewhere: Sequence[Any]) -> None:
+def relevance(cases: Sequence[Any], elsewhere: Sequence[Any], wrong_speaker: Sequence[Any]) -> None:
     """Print fitted coefficients of relevance and the areas under the ROC curve.
 
     Args:
         cases: The questions of the files.
         elsewhere: The questions of `ask_elsewhere`.
+        wrong_speaker: The questions of `ask_about_wrong_speaker`.
     """
     answered = [case for case in cases if case.question.has_answer]
     unanswered = [case for case in cases if not case.question.has_answer]
     removed = [case for case in map(remove_evidence, answered) if case.ids]
-    groups = (answered, removed, elsewhere, unanswered)
+    groups = (answered, removed, elsewhere, wrong_speaker, unanswered)
     kinds = [kind for kind, group in zip(SHARES, groups, strict=True) for _ in group]
     every = [case for group in groups for case in group]
     read = [read_features(case) for case in every]

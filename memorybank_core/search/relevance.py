@@ -24,24 +24,29 @@ from .traits import MAX_ASKS
 
 FEATURES = (
     "constant",
-    "cosine after centring",
+    "best cosine of a candidate, where 0 is usual among them and 1 is equality",
     "share of the query's words, except names, that it has",
     "share of the query's words, except names, that no memory has",
+    "weight of these words in one candidate that has a name of the query, if it has names",
     "lacks the time, number or name that the query asks for",
+    "the best result is said by another speaker than the query names",
     "distance to the best score",
-    "lead of the best score over the next",
     "lead of the best score over the sixth",
     "named day",
     "question",
 )
-COEFFICIENTS = (-3.0, 2.0, 1.5, -1.0, -0.5, 0.85, 0.45, 0.2, 1.0, -1.0)
+COEFFICIENTS = (-3.3, 1.9, 1.6, -0.7, 1.3, -0.4, -1.4, 0.9, 0.3, 0.8, -1.3)
 """The coefficients of `FEATURES`."""
+_HALF_WEIGHT = 4.0
+"""Weight (idf) of matched words that counts half: about one rare word."""
+_LEAST_SPREAD = 0.05
+"""Minimum of 1 minus the mean cosine of candidates."""
 _OF_DISTANCE = COEFFICIENTS[FEATURES.index("distance to the best score")]
 MIN_RELEVANCE = 0.001
 """Relevance below which a result is not put into a prompt, by default.
 
-It keeps evidence rather than silence: on public data it leaves out one in twelve of the best twenty
-results and with them no more than 0.1 % of the evidence. The best result of a question that nothing
+It keeps evidence rather than silence: on public data it leaves out one in eleven of the best twenty
+results and with them 0.1 to 0.4 % of the evidence. The best result of a question that nothing
 answers still passes (`docs/benchmarks.md`).
 """
 REINFORCED = 5
@@ -77,31 +82,56 @@ def relevance_features(
     features = np.ones((len(rows), len(FEATURES)))
     if rows:
         scores = np.array([part.total for part in parts])
-        features[:, 1] = candidates.centred[rows]
-        features[:, 2], features[:, 3] = _match_words(query, candidates, rows)
-        features[:, 4] = _lacks_answer(query, question, candidates.flags[rows].tolist(), texts)
-        features[:, 5] = scores - scores[0]
-        features[:, 6] = scores[0] - scores[min(1, len(rows) - 1)]
-        features[:, 7] = scores[0] - scores[min(5, len(rows) - 1)]
-        features[:, 8] = [part.date > 0 for part in parts]
-        features[:, 9] = candidates.asks[rows] / MAX_ASKS
+        features[:, 1] = _find_nearness(candidates)
+        features[:, 2], features[:, 3], features[:, 4] = _match_words(query, candidates, rows)
+        features[:, 5] = _lacks_answer(query, question, candidates.flags[rows].tolist(), texts)
+        features[:, 6] = bool(candidates.spoken.any()) and not candidates.spoken[rows[0]]
+        features[:, 7] = scores - scores[0]
+        features[:, 8] = scores[0] - scores[min(5, len(rows) - 1)]
+        features[:, 9] = [part.date > 0 for part in parts]
+        features[:, 10] = candidates.asks[rows] / MAX_ASKS
     return features
 
 
-def _match_words(query: str, candidates: Candidates, rows: Sequence[int]) -> tuple[Array, float]:
-    """Return the share of the query's words that each row has, and the share that no memory has.
+def _find_nearness(candidates: Candidates) -> float:
+    """Return how near the best candidate is to the query, in [0, 1].
+
+    Cosines of unrelated texts differ between embedders (0.1 or 0.8), so the mean cosine of two
+    candidates becomes 0, and 1 stays 1. Smaller cosines count as 0: texts may be nearly equal.
+    """
+    count = len(candidates.vectors)
+    total = candidates.vectors.sum(axis=0)
+    usual = (float(total @ total) - count) / max(count * (count - 1), 1)
+    best = float(candidates.similarity.max())
+    return max((best - usual) / max(1.0 - usual, _LEAST_SPREAD), 0.0)
+
+
+def _match_words(
+    query: str, candidates: Candidates, rows: Sequence[int]
+) -> tuple[Array, float, float]:
+    """Return how much of the query's words each row, no memory, and the best candidate have.
 
     Names do not count: a memory about the same person often says something else. Words are
     weighted by idf. A query of names only counts as half covered.
+
+    Returns:
+        The share of the words that each row has, the share that no memory has, and the weight, in
+        [0, 1), of those in one candidate. If the query has names, that candidate must have one of
+        them: what is said of another person does not answer.
     """
     names = find_names(query)
-    is_topic = [names.isdisjoint(term.forms) for term in candidates.terms]
-    weights = weigh_terms(candidates) * is_topic
+    is_name = np.array([not names.isdisjoint(term.forms) for term in candidates.terms], bool)
+    weights = weigh_terms(candidates) * ~is_name
+    matches = candidates.counts > 0
+    covered = matches @ weights
+    together = covered * matches[:, is_name].any(axis=1) if is_name.any() else covered
+    most = float(together.max(initial=0.0, where=candidates.pooled))
+    most /= most + _HALF_WEIGHT
     total = float(weights.sum())
     if not total:
-        return np.full(len(rows), 0.5), 0.0
-    covered: Array = (candidates.counts[rows] > 0) @ weights / total
-    return covered, float(weights[candidates.frequencies == 0].sum()) / total
+        return np.full(len(rows), 0.5), 0.0, most
+    unknown = float(weights[candidates.frequencies == 0].sum())
+    return covered[rows] / total, unknown / total, most
 
 
 def _lacks_answer(

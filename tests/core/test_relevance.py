@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_core.embedders import embedder_named
 from memorybank_core.search.answer_types import expect_answer, find_names
 from memorybank_core.search.question import read_question
 from memorybank_core.search.relevance import (
@@ -166,3 +168,74 @@ def test_names_are_found_in_both_languages():
 def test_a_question_without_an_answer_is_less_relevant(bank, answered, not_said):
     yes, no = (bank.search(query, user_id=USER)[0].relevance for query in (answered, not_said))
     assert yes > no
+
+
+@pytest.mark.parametrize(
+    ("texts", "said", "not_said"),
+    [
+        (
+            "Nora paints ships. | Nora lives near the harbour. | Emil is allergic to peanuts."
+            " | Emil came late. | The roof leaks. | Soup tonight.",
+            "Which thing is Emil allergic to?",
+            "Which thing is Nora allergic to?",
+        ),
+        (
+            "李娜会画船。 | 李娜住在海港旁边。 | 王强对花生过敏。 | 王强来晚了。"
+            " | 屋顶漏水。 | 今晚喝汤。",
+            "请问王强对什么过敏？",
+            "请问李娜对什么过敏？",
+        ),
+    ],
+)
+def test_what_is_known_of_somebody_else_only_is_less_relevant(folder, texts, said, not_said):
+    with MemoryBank.open(folder / "b.db", embedder="hashing") as bank:
+        turns = [
+            Turn(text, "", MONDAY + timedelta(days=day)) for day, text in enumerate(lines(texts))
+        ]
+        bank.add(turns, user_id=USER)
+        yes, no = (bank.search(query, user_id=USER)[0].relevance for query in (said, not_said))
+        assert yes > 1.8 * no
+
+
+def test_what_another_speaker_said_is_less_relevant(folder):
+    with MemoryBank.open(folder / "b.db", embedder="hashing") as bank:
+        turns = [
+            Turn("I play the cello.", at=MONDAY, user_name="Bo"),
+            Turn("It rains.", at=MONDAY + timedelta(days=2), user_name="Ann"),
+        ]
+        bank.add(turns, user_id=USER)
+        yes, no = (
+            bank.search(f"Does {name} play the cello?", user_id=USER)[0] for name in ("Bo", "Ann")
+        )
+        assert yes.memory.turn.query == no.memory.turn.query == "I play the cello."
+        assert yes.relevance > 2 * no.relevance
+
+
+def test_relevance_does_not_hang_on_the_usual_cosine_of_an_embedder(folder):
+    class Shifted:
+        """Adds a component to all vectors, so that unrelated texts have a cosine of 0.8."""
+
+        def __init__(self):
+            self._embedder = embedder_named("hashing")
+            self.name, self.dimension = "shifted", self._embedder.dimension + 1
+
+        def embed_documents(self, texts):
+            vectors = self._embedder.embed_documents(texts)
+            constant = np.full((len(vectors), 1), 2.0, np.float32)
+            return np.hstack([constant, vectors]) / np.float32(5**0.5)
+
+        def embed_query(self, text):
+            return self.embed_documents([text])[0]
+
+    chances = []
+    for name, embedder in (("plain", "hashing"), ("shifted", Shifted())):
+        with MemoryBank.open(folder / f"{name}.db", embedder=embedder) as bank:
+            turns = [
+                Turn(text, "", MONDAY + timedelta(days=day))
+                for day, text in enumerate(
+                    ("Nora plays the cello.", "The roof leaks.", "Soup tonight.", "Emil came late.")
+                )
+            ]
+            bank.add(turns, user_id=USER)
+            chances.append(bank.search("Nora and the cello?", user_id=USER)[0].relevance)
+    assert chances[0] == pytest.approx(chances[1], rel=0.2)
