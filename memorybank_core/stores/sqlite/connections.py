@@ -29,7 +29,7 @@ from memorybank_core.forked_processes import (
 )
 
 from .derivation import derive_outdated, is_outdated
-from .schema import PAGE_SIZE, check_file, create_private, migrate
+from .schema import PAGE_SIZE, check_file, create_private, migrate, require_known_version
 
 _inherited: set[Path] = set()
 """Files of which this process, a forked child, inherited an open connection.
@@ -50,6 +50,7 @@ class Connections:
         self._path, self.busy_timeout = path, busy_timeout
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._lent: set[sqlite3.Connection] = set()
         self._lock = ForkLock(str(path))
         self._closed = False
@@ -70,15 +71,24 @@ class Connections:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Run a transaction: committed and on disk after the block, or rolled back if it raises."""
+        """Run a transaction: committed and on disk after the block, or rolled back if it raises.
+
+        Raises:
+            SchemaTooNewError: If a newer version of the package has upgraded the open file.
+            StoreWriteError: If the open file no longer has its name: another process deleted,
+                replaced or moved it.
+        """
         with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                require_known_version(connection, self._path)
                 yield connection
+                self._require_name()  # otherwise SQLite would write to a file without a name
                 connection.execute("COMMIT")
             except BaseException:
                 connection.rollback()
                 raise
+            self._require_name()
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
@@ -87,6 +97,7 @@ class Connections:
             self._require_open()
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
+                self._identity = _identify(self._path)
             writer = self._writer
             timeout = limit_wait(self.busy_timeout)
             writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
@@ -147,9 +158,25 @@ class Connections:
         self._lent.clear()
         self._writer = None
 
+    def _require_name(self) -> None:
+        if _identify(self._path) != self._identity:
+            raise StoreWriteError(
+                f"{self._path} was deleted, replaced or moved while it was open; nothing was "
+                "stored. Close this bank, and open the file that should be written"
+            )
+
     def _require_open(self) -> None:
         if self._closed:
             raise StoreClosedError(f"{self._path} was closed. Open the bank again.")
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the file that has this name; None if there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:

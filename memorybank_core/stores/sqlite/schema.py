@@ -223,9 +223,18 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if owner != APPLICATION_ID and tables:
         raise NotABankError(f"{path} is another application's SQLite database. It was not changed.")
+    _require_known(version, path)
+    return version
+
+
+def require_known_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise SchemaTooNewError if a newer version of the package has upgraded the open file."""
+    _require_known(int(connection.execute("PRAGMA user_version").fetchone()[0]), path)
+
+
+def _require_known(version: int, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise SchemaTooNewError(
             f"{path} has schema {version}; this version of memorybank knows up to "
             f"{len(MIGRATIONS)}. Run: pip install --upgrade memorybank"
         )
-    return version
