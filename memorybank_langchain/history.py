@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 from langchain_core.chat_history import BaseChatMessageHistory
@@ -16,7 +15,7 @@ from memorybank_core.conditions import require_where
 from memorybank_core.metadata import Metadata, require_metadata
 from memorybank_core.validation import require_count, require_user
 
-from .messages import extract_text, to_messages
+from .messages import extract_text, id_prefix, to_messages
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
@@ -120,7 +119,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         return {**options, "archived": True, "last": last, "where": self.where}
 
     def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
-        prefix = _id_prefix(self.session)
+        prefix = id_prefix(self.session)
         return [message for memory in memories for message in to_messages(memory, prefix)]
 
 
@@ -191,12 +190,7 @@ def _resolve_turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str)
     if exchange.message is None and stored:
         return next(reversed(stored))
     id = exchange.message and exchange.message.id
-    return id if id and id in stored else f"{_id_prefix(session)}{id or uuid4().hex}"
-
-
-def _id_prefix(session: str) -> str:
-    """Return the prefix of a session's turn ids; other sessions may use the same message ids."""
-    return f"{quote(session, safe='')}:"
+    return id if id and id in stored else f"{id_prefix(session)}{id or uuid4().hex}"
 
 
 def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) -> Turn:

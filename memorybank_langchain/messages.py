@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import quote
+
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from memorybank_core import Memory
@@ -10,6 +13,19 @@ from memorybank_core import Memory
 def extract_text(message: BaseMessage) -> str:
     """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
     return str(message.text)
+
+
+def to_shown(message: BaseMessage) -> dict[str, Any]:
+    """Return a message in the prompt as `MemoryBank.begin_turn(shown=…)` takes it."""
+    return {"role": message.type, "content": message.content}
+
+
+def id_prefix(session: str) -> str:
+    """Return the prefix of the ids of turns that a history of this session stores.
+
+    Other sessions may use the same ids for their messages.
+    """
+    return f"{quote(session, safe='')}:"
 
 
 def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_callback_manager_for_config
 
 from memorybank_core import (
     Context,
-    InvalidInputError,
     Memory,
     MemoryBank,
     PendingTurn,
     SearchResult,
 )
 from memorybank_core.conditions import require_where
+from memorybank_core.context import (
+    CONTEXT_TOKENS,
+    MIN_RELEVANCE,
+    Tokenizer,
+    require_max_tokens,
+    token_counter,
+)
 from memorybank_core.integration import result_metadata
-from memorybank_core.validation import require_relevance, require_user
+from memorybank_core.metadata import NO_METADATA, Metadata
+from memorybank_core.validation import require_count, require_relevance
 
-from .messages import extract_text, to_messages
-from .run_config import resolve_user
+from .failures import Report, call_on_recall, failure_reporter
+from .inputs import ChainInput, parse_input
+from .messages import id_prefix, to_messages, to_shown
+from .run_config import USER_ID_KEY, UserId, resolve_user, to_user_id
 
 
 def trace_recall(
@@ -61,99 +71,119 @@ def to_document(result: SearchResult) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class InputRecall:
-    """The context recalled for one input of a chain.
+class BegunTurn:
+    """A turn begun for one input of a chain.
 
     Attributes:
-        user_id: The user whose memories were searched.
-        query: Text of the user's message.
-        context: The recalled context.
+        turn: The turn, with the recalled context.
         latest: Messages of the latest turns, oldest first; the context does not repeat them.
+        values: Input of the chain as a dictionary, without what histories show of this turn.
     """
 
-    user_id: str
-    query: str
-    context: Context
+    turn: PendingTurn
     latest: list[BaseMessage]
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class InputRecaller:
-    """Recalls memories for inputs; the attributes are the arguments of `with_memory`."""
+    """Begins turns for inputs; the attributes are the arguments of `with_memory`.
+
+    Raises:
+        InvalidInputError: If an argument is invalid.
+    """
 
     bank: MemoryBank
-    user_id: str | None
-    input_key: str
-    k: int | None
-    max_tokens: int
-    min_relevance: float
+    user_id: UserId | None = None
+    user_id_key: str = USER_ID_KEY
+    input_key: str = "input"
+    k: int | None = None
+    max_tokens: int = CONTEXT_TOKENS
+    min_relevance: float = MIN_RELEVANCE
+    tokenizer: Tokenizer | None = None
     recent: int = 0
+    metadata: Metadata = NO_METADATA
     where: Mapping[str, Any] | None = None
+    on_recall: Callable[[Context], object] | None = None
+    remember: bool = True
 
     def __post_init__(self) -> None:
-        require_relevance(self.min_relevance)
-        require_where(self.where)
         if self.user_id is not None:
-            require_user(self.user_id)
+            to_user_id(self.user_id)
+        if self.k is not None:
+            require_count(self.k)
+        require_max_tokens(self.max_tokens)
+        require_relevance(self.min_relevance)
+        token_counter(self.tokenizer)  # raises if it is not a tokenizer
+        require_where(self.where)
 
-    def recall(
-        self, input: Any, config: RunnableConfig | None, session: str | None = None
-    ) -> InputRecall:
-        """Return the context recalled for an input, without writing anything.
+    def begin(self, input: Any, config: RunnableConfig, session: str | None = None) -> BegunTurn:
+        """Begin the turn of an input: recall, and store the user's message.
+
+        If the bank fails, callbacks of the run receive `ERROR_EVENT`, and nothing is recalled.
 
         Args:
             input: Input of the chain.
-            config: Config of the call; names the user if `user_id` is None.
-            session: Conversation of the latest turns; None takes today's turns of the user.
+            config: Config of the run.
+            session: Conversation of the turn; None takes the one of the day.
 
         Raises:
             InvalidInputError: If the user is missing, or the input has no message of the user.
         """
-        user_id, query = resolve_user(self.user_id, config), self._extract_query(input)
-        latest = self._read_latest_turns(user_id, session)
-        context = self.bank.context(
-            query if query.strip() else None,  # an image, for example, has no text
+        user_id = resolve_user(self.user_id, config, key=self.user_id_key)
+        report = failure_reporter(config, user_id=user_id)
+        parsed = self._parse(input, user_id, session, report)
+        latest = self._read_latest_turns(parsed.query, user_id, session, report)
+        begin = partial(
+            self.bank.begin_turn,
+            parsed.query,
             user_id=user_id,
+            session=session,
+            shown=[*(memory.id for memory in latest), *map(to_shown, parsed.shown)],
             k=self.k,
             max_tokens=self.max_tokens,
             min_relevance=self.min_relevance,
-            without={memory.id for memory in latest},
+            tokenizer=self.tokenizer,
+            metadata=self.metadata,
             where=self.where,
+            remember=self.remember,
+            on_failure=report,
         )
+        turn = trace_recall(begin, parsed.query, config)
+        call_on_recall(self.on_recall, turn.context, report)
         messages = [message for memory in latest for message in to_messages(memory)]
-        return InputRecall(user_id, query, context, messages)
+        return BegunTurn(turn, messages, parsed.without_turn(turn))
 
-    def _read_latest_turns(self, user_id: str, session: str | None) -> list[Memory]:
+    def _parse(self, input: Any, user_id: str, session: str | None, report: Report) -> ChainInput:
+        """Return the parts of an input; messages that are stored already are not new."""
+        parsed = parse_input(input, self.input_key)
+        first = {message.id for message in parsed.new[:-1] if message.id}
+        if not first:
+            return parsed
+        prefix = id_prefix(session or "")
+        ids = [*first, *(f"{prefix}{id}" for id in first)]
+        read = partial(self.bank.get, ids, user_id=user_id)
+        none: dict[str, Memory] = {}
+        stored = self.bank.backlog.attempt("look up earlier messages", read, none, report)
+        return parsed.without_stored({id.removeprefix(prefix) for id in stored})
+
+    def _read_latest_turns(
+        self, query: str, user_id: str, session: str | None, report: Report
+    ) -> list[Memory]:
+        """Return the latest turns without the one that this input retries, if it does."""
         if not self.recent:
             return []
-        since = None if session else self.bank.day_of(datetime.now(timezone.utc))
-        return self.bank.timeline(
+        read = partial(
+            self.bank.timeline,
             user_id=user_id,
             kind="turn",
-            session=session,
-            since=since,
-            last=self.recent,
+            session=session or self.bank.day_of(datetime.now(timezone.utc)).isoformat(),
+            last=self.recent + 1,
             where=self.where,
         )
-
-    def _extract_query(self, input: Any) -> str:
-        """Return the text of the user's message in an input."""
-        value = input
-        if isinstance(input, Mapping):
-            if self.input_key not in input:
-                raise InvalidInputError(
-                    f"the input has no {self.input_key!r}, only {sorted(map(str, input))}; "
-                    "set input_key to the key of the user's message"
-                )
-            value = input[self.input_key]
-        if isinstance(value, str):
-            return value
-        messages = [value] if isinstance(value, BaseMessage) else value
-        if not isinstance(messages, Sequence):
-            raise InvalidInputError(
-                f"the user's message must be a string or messages, not {value!r:.200}"
-            )
-        for message in reversed(convert_to_messages(messages)):
-            if isinstance(message, HumanMessage):
-                return extract_text(message)
-        return ""
+        none: list[Memory] = []
+        latest = self.bank.backlog.attempt("read the latest turns", read, none, report)
+        turn = latest[-1].turn if latest else None
+        if turn and turn.query == query and not turn.response:
+            return latest[:-1]
+        return latest[-self.recent :]

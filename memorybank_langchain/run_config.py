@@ -17,6 +17,8 @@ UserId = str | int | UUID
 """A user's id; integers and UUIDs stand for their text."""
 USER_ID_KEY = "user_id"
 """Default key of the user's id in the context or config of a run."""
+TURN_KEY = "__memorybank_turn"
+"""Configurable value of the id of the turn in progress, which a history does not show yet."""
 AUTHENTICATED_PREFIX = "langgraph_auth_"
 """Prefix of the keys that a LangGraph server sets from the authenticated request.
 

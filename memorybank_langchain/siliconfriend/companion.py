@@ -55,7 +55,6 @@ class Companion:
         self._patience = patience
         self._model, self._options = model, options
         self._stop = threading.Event()
-        self._erased: set[str] = set()
 
     def say(self, text: str, **settings: Any) -> Iterator[str]:
         """Stream the answer to `text`.
@@ -74,7 +73,7 @@ class Companion:
         """
         require_query(text)
         self._stop = stop = threading.Event()
-        session, answer = self.session, ""
+        answer = ""
         stream: Any = self._build_chain(settings, stop).stream({"input": text})
         try:
             with closing(stream):
@@ -83,8 +82,6 @@ class Companion:
                     yield piece
         except Stopped:
             return
-        finally:
-            self._erase_restored(session)
         if not answer.strip():
             raise AnswerError("the model returned an empty answer")
 
@@ -121,12 +118,11 @@ class Companion:
         return turns[0]
 
     def erase(self, ids: Collection[str]) -> DeletionReceipt:
-        """Permanently erase memories; a turn in progress is erased when its answer ends.
+        """Permanently erase memories; a turn in progress is not stored again when its answer ends.
 
         Args:
             ids: Ids of memories of this user.
         """
-        self._erased.update(ids)
         return self.bank.delete(ids=ids, user_id=self.user_id)
 
     def history(self, last: int | None = None) -> list[Memory]:
@@ -166,14 +162,6 @@ class Companion:
 
     def _save_context(self, context: Context) -> None:
         self.recalled = context
-
-    def _erase_restored(self, session: str) -> None:
-        """Erase turns again that were erased during their answer: its end stored them again."""
-        if not self._erased:
-            return
-        turns = self.bank.timeline(user_id=self.user_id, kind="turn", session=session)
-        if restored := [memory.id for memory in turns if memory.id in self._erased]:
-            self.bank.delete(ids=restored, user_id=self.user_id)
 
 
 def _warn_renamed(old: str, new: str) -> None:
