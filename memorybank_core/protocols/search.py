@@ -63,14 +63,15 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidates for a probe: columns of length n, in no particular order, and statistics.
+    """The candidates for a probe: columns of length n, and statistics.
+
+    Their order is that of their sessions, and within a session that of their places.
 
     Attributes:
         key: int64; the argument of `MemoryStore.fetch`, in the order of writing.
         similarity: float64; cosine to the query, the best of the memory's windows.
         centred: float64; the same after the mean vector of their script has been subtracted from
             the query and from the memory.
-        lexical: float64; BM25 with this user's term statistics.
         counts: float32 (n, g); how often each memory has a term of `terms`.
         length: float64; number of terms of the memory.
         pooled: bool; whether a signal found it; otherwise it is a neighbour of such a memory.
@@ -95,7 +96,6 @@ class Candidates:
     key: Array
     similarity: Array
     centred: Array
-    lexical: Array
     counts: Array
     length: Array
     pooled: Array

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from memorybank_core.protocols import Array, Candidates
 
 
-class Neighbours(NamedTuple):
-    """Pairs of rows that are near in one conversation: int (m,) each.
+def find_distances(candidates: Candidates, reach: int) -> list[Array]:
+    """Return how far each candidate is from those that follow it in its conversation.
 
-    Attributes:
-        earlier: The row that comes first.
-        later: The other row.
-        distance: Their distance in utterances.
-        adjacent: Whether no candidate is between them, bool.
+    Args:
+        candidates: The candidates, n rows in the order of their conversations.
+        reach: Maximum distance of a neighbour, in utterances.
+
+    Returns:
+        For step 1, 2 and so on, as long as there are neighbours, int (n - step,): the distance
+        between each row and the row `step` later, or 0 if they are no neighbours.
     """
-
-    earlier: Array
-    later: Array
-    distance: Array
-    adjacent: Array
-
-
-def find_neighbours(candidates: Candidates, reach: int) -> Neighbours:
-    """Return the pairs of rows of one conversation at most `reach` utterances apart."""
-    order = np.lexsort((candidates.place, candidates.session))
-    session, place = candidates.session[order], candidates.place[order]
-    first = int(session.searchsorted(0))  # event summaries have no neighbours
-    order, session, place = order[first:], session[first:], place[first:]
-    # Those within reach of a row are among the `reach` rows that follow it in this order.
-    following = np.arange(len(order)) + np.arange(1, reach + 1)[:, None]
-    distances = place.take(following, mode="clip") - place
-    near = (session.take(following, mode="clip") == session) & (distances <= reach)
-    near &= following < len(order)
-    step, row = near.nonzero()
-    later = order.take(row + step + 1)
-    return Neighbours(order.take(row), later, distances[step, row], step == 0)
+    session, place = candidates.session, candidates.place
+    distances = []
+    for step in range(1, reach + 1):
+        distance = place[step:] - place[:-step]
+        # Event summaries, whose session is negative, have no neighbours.
+        near = (session[step:] == session[:-step]) & (distance <= reach) & (session[step:] >= 0)
+        if not near.any():
+            break
+        distances.append(distance * near)
+    return distances

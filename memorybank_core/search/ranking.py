@@ -27,6 +27,7 @@ The weights were learned on public data and rounded (`benchmarks/ranking_weights
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,7 @@ import numpy as np
 from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Parts
 
-from .neighbours import Neighbours, find_neighbours
+from .neighbours import find_distances
 from .question import QueryProfile
 from .terms import K1, B
 from .traits import ALL_SCRIPTS, ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, TELLS_TIME
@@ -43,9 +44,9 @@ _LOWEST = -2.0
 """Minimum of a standardised score."""
 _LEAST_DEVIATION = 0.02
 """Deviation of cosines below which candidates count as equally similar to the query, nearly."""
-_WINDOW = ((1, 0.5, 0.2), (2, 0.2, 0.1))
-"""Share of the counts of a neighbour in those of a memory: distance in utterances, then the share
-of the utterance before it and of the one after it."""
+_BEFORE, _AFTER = np.array((0.0, 0.5, 0.2, 0.0)), np.array((0.0, 0.2, 0.1, 0.0))
+"""Share of the counts of a neighbour in those of a memory, by their distance in utterances: of the
+one before it, and of the one after it; of those further away, the last."""
 _WINDOW_LENGTH = 2.0
 """Mean length of a memory with these shares, in mean lengths of a memory."""
 
@@ -135,13 +136,13 @@ def rank(
         k: Maximum number of results.
         weights: The weights of the signals.
     """
-    neighbours = find_neighbours(candidates, weights.reach)
+    distances = find_distances(candidates, weights.reach)
     similarity = _standardise(candidates.centred, candidates.pooled, _LEAST_DEVIATION)
-    lexical = _lexical_score(question, candidates, neighbours, similarity, weights)
+    lexical = _lexical_score(question, candidates, distances, similarity, weights)
     match = weights.message if question.is_message else 1.0
     similarity *= match * weights.similarity
     lexical *= match * weights.lexical
-    context = _neighbour_share(similarity + lexical, candidates, neighbours, weights)
+    context = _neighbour_share(similarity + lexical, candidates, distances, weights)
     context -= weights.event * (candidates.session < 0)
     columns = np.array(
         (
@@ -197,13 +198,13 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
 def _lexical_score(
     question: QueryProfile,
     candidates: Candidates,
-    neighbours: Neighbours,
+    distances: Sequence[Array],
     similarity: Array,
     weights: Weights,
 ) -> Array:
     """Return the standardised lexical score of each row."""
     idf = weigh_terms(candidates)
-    counts, length = _window_counts(candidates, neighbours)
+    counts, length = _window_counts(candidates, distances)
     mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length
     score = _standardise((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
@@ -218,17 +219,14 @@ def _lexical_score(
     return result
 
 
-def _window_counts(candidates: Candidates, neighbours: Neighbours) -> tuple[Array, Array]:
+def _window_counts(candidates: Candidates, distances: Sequence[Array]) -> tuple[Array, Array]:
     """Return counts (n, g) and lengths (n,), each with shares of those of the neighbours."""
     own = np.empty((len(candidates.length), candidates.counts.shape[1] + 1))
     own[:, :-1], own[:, -1] = candidates.counts, candidates.length
     total = own.copy()
-    for distance, before, after in _WINDOW:
-        pairs = (neighbours.distance == distance).nonzero()[0]
-        earlier, later = neighbours.earlier.take(pairs), neighbours.later.take(pairs)
-        # Each row has at most one neighbour before it and one after it at this distance.
-        total[later] += before * own.take(earlier, 0)
-        total[earlier] += after * own.take(later, 0)
+    for step, distance in enumerate(distances[: len(_BEFORE) - 2], 1):
+        total[step:] += _BEFORE.take(distance, mode="clip")[:, None] * own[:-step]
+        total[:-step] += _AFTER.take(distance, mode="clip")[:, None] * own[step:]
     return total[:, :-1], total[:, -1]
 
 
@@ -266,17 +264,18 @@ def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weig
 
 
 def _neighbour_share(
-    score: Array, candidates: Candidates, neighbours: Neighbours, weights: Weights
+    score: Array, candidates: Candidates, distances: Sequence[Array], weights: Weights
 ) -> Array:
     """Return the sum that the neighbours of each row add to its score; negative scores add 0."""
-    earlier, later, distance, adjacent = neighbours
-    positive = np.maximum(score, 0.0)
-    shares = weights.fade ** np.arange(max(weights.reach, 1), dtype=float)
-    share = shares.take(np.maximum(distance - 1, 0))
-    asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
-    before = weights.before * share + weights.answer * np.sqrt(asks[earlier]) * adjacent
-    added = np.zeros(len(score))
-    if len(earlier):  # of nothing, bincount returns integers
-        added += np.bincount(later, before * positive[earlier], len(score))
-        added += np.bincount(earlier, weights.after * share * positive[later], len(score))
+    positive, added = np.maximum(score, 0.0), np.zeros(len(score))
+    shares = weights.fade ** np.arange(-1.0, weights.reach)
+    shares[0] = 0.0
+    for step, distance in enumerate(distances, 1):
+        share = shares.take(distance)
+        added[step:] += weights.before * share * positive[:-step]
+        added[:-step] += weights.after * share * positive[step:]
+    if distances:  # the next utterance answers a question
+        asks = candidates.asks / MAX_ASKS * (candidates.flags & ENDS_ASKING > 0)
+        answered = np.sqrt(asks[:-1]) * (distances[0] > 0)
+        added[1:] += weights.answer * answered * positive[:-1]
     return added

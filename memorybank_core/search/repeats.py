@@ -85,6 +85,7 @@ def add_part(result: SearchResult, name: str, value: float) -> SearchResult:
     return replace(result, parts=parts, score=parts.total)
 
 
+@cache_by_text(4_096)
 def _may_ask(text: str) -> bool:
     """Return whether a text has a mark of a question, or a word of one and no mark at its end."""
     if "?" in text or "？" in text or "吗" in text or "呢" in text:

@@ -120,11 +120,10 @@ def fetch_preceding(
 
 def _find_preceding(candidates: Candidates) -> Array:
     """Return the row of the candidate before each in its conversation, or -1: int64 (n,)."""
-    order = np.lexsort((candidates.place, candidates.session))
-    session = candidates.session[order]
-    before = np.full(len(order), -1)
+    session = candidates.session
+    before = np.full(len(session), -1)
     follows = np.flatnonzero((session[1:] == session[:-1]) & (session[1:] >= 0)) + 1
-    before[order[follows]] = order[follows - 1]
+    before[follows] = follows - 1
     return before
 
 

@@ -249,7 +249,6 @@ class Reference:
             self.memories[i]["key"]: {
                 "similarity": max(self.memories[i]["vectors"] @ probe.vector),
                 "centred": self.centred_cosine(self.memories[i], centred),
-                "lexical": lexical[i],
                 "counts": counts[i].tolist(),
                 "length": lengths[i],
                 "pooled": i in pooled,
@@ -322,6 +321,7 @@ def check_statistics(found, reference, probe):
 def check(index, reference, probe):
     found, expected = index.candidates(probe), reference.candidates(probe)
     assert sorted(found.key.tolist()) == sorted(expected)
+    assert np.lexsort((found.place, found.session)).tolist() == list(range(len(found.key)))
     for number, key in enumerate(found.key.tolist()):
         for name, value in expected[key].items():
             assert getattr(found, name)[number] == pytest.approx(value, abs=1e-6), (key, name)

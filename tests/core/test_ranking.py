@@ -32,7 +32,6 @@ def candidates(similarity, words=(), **columns):
     defaults = {
         "key": np.arange(1, n + 1),
         "similarity": np.array(similarity, float),
-        "lexical": np.zeros(n),
         "pooled": np.ones(n, bool),
         "named": np.zeros(n, int),
         "spoken": np.zeros(n, bool),
@@ -225,23 +224,25 @@ def test_results_are_sorted_by_the_sum_of_their_parts(rows, k):
 
 
 @given(rows)
-def test_the_order_of_the_candidates_does_not_matter(rows):
+def test_the_order_of_the_conversations_does_not_matter(rows):
+    rows = sorted(rows, key=lambda row: row[4])
     similarity, counts, named, spoken, session, retention, pooled = map(
         np.array, zip(*rows, strict=True)
     )
     columns = candidates(
         similarity, [counts], named=named, spoken=spoken, session=session, pooled=pooled
     )
+    order = np.argsort(-session, kind="stable")
     flipped = replace(
         columns,
         **{
-            name: value[::-1]
+            name: value[order]
             for name in Candidates.__slots__
             if isinstance(value := getattr(columns, name), np.ndarray) and name != "frequencies"
         },
     )
     original, reversed_ = (
         rank(QUESTION, columns, retention, 5, WEIGHTS),
-        rank(QUESTION, flipped, retention[::-1], 5, WEIGHTS),
+        rank(QUESTION, flipped, retention[order], 5, WEIGHTS),
     )
     assert [p.total for p in original.parts] == pytest.approx([p.total for p in reversed_.parts])

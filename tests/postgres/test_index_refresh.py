@@ -34,7 +34,7 @@ def candidates(store):
     """Return all columns of a search that finds every memory, by key."""
     found = store.candidates(ADA, probe("tea cello", pool=9999, least=9999))
     order = np.argsort(found.key)
-    columns = ("key", "similarity", "lexical", "created", "refreshed", "strength", "place")
+    columns = ("key", "similarity", "length", "created", "refreshed", "strength", "place")
     return {name: getattr(found, name)[order].tolist() for name in columns}
 
 

@@ -55,25 +55,25 @@ class ConversationOrder:
             self._order.extend(new)
         self._number(utterances)
 
-    def around(self, positions: Array, reach: int, session: Array) -> Array:
-        """Return the neighbours of these positions, at most `reach` utterances away.
+    def with_neighbours(self, positions: Array, reach: int, session: Array) -> Array:
+        """Return positions and their neighbours, int (m,), by conversation, then by place.
 
         Args:
             positions: int (n,).
-            reach: Maximum distance, in utterances.
+            reach: Maximum distance of a neighbour, in utterances.
             session: The session of every memory; those without one have no neighbours.
         """
-        if not len(positions):
-            return positions
-        ranks = self._rank.values[positions][:, None]
-        nearby = np.maximum(ranks + np.arange(-reach, reach + 1), 0)
-        nearby = np.minimum(nearby, len(self._order) - 1)  # np.clip takes far longer
-        near, place = self._order.values.take(nearby), self._place.values
-        sessions = session[positions][:, None]
-        same = (session.take(near) == sessions) & (sessions >= 0)
-        same &= np.abs(place.take(nearby) - place[ranks]) <= reach
-        neighbours: Array = near[same]
-        return neighbours
+        chosen = np.zeros(len(self._order), bool)
+        if len(positions):
+            ranks = self._rank.values.take(positions)[:, None]
+            nearby = np.maximum(ranks + np.arange(-reach, reach + 1), 0)
+            nearby = np.minimum(nearby, len(self._order) - 1)  # np.clip takes far longer
+            sessions, place = session.take(positions)[:, None], self._place.values
+            same = (session.take(self._order.values.take(nearby)) == sessions) & (sessions >= 0)
+            same &= np.abs(place.take(nearby) - place.take(ranks)) <= reach
+            chosen[nearby[same]] = True
+            chosen[ranks] = True
+        return self._order.values.take(chosen.nonzero()[0]).astype(np.intp)
 
     def places(self, positions: Array) -> Array:
         """Return the place of each position in its conversation, counted in utterances."""

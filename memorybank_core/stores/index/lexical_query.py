@@ -90,30 +90,23 @@ class LexicalQuery:
 
     def counts(self, positions: Array) -> Array:
         """Return the count of each term in the memories at these positions, float32 (p, g)."""
+        size = len(self._norms)
         result = np.zeros((len(positions), len(self._postings)), np.float32)
-        rows = np.full(len(self._norms), -1, np.int32)
-        rows[positions] = np.arange(len(positions))
-        rare = []
+        columns = []
         for column, term in enumerate(self._postings):
             if len(term.docs) > _LOOKUPS * len(positions):
-                result[:, column] = term.counts_at(positions, len(self._norms))
+                result[:, column] = term.counts_at(positions, size)
             elif len(term.docs):
-                rare.append(column)
-        if rare:  # they take one computation
-            terms = [self._postings[column] for column in rare]
-            row = rows.take(np.concatenate([term.docs for term in terms], dtype=np.intp))
-            columns = np.repeat(rare, [len(term.docs) for term in terms])
-            counts = np.concatenate([term.counts for term in terms])
-            is_asked = np.flatnonzero(row >= 0)
-            result[row[is_asked], columns[is_asked]] = counts[is_asked]
+                columns.append(column)
+        if columns:  # they take one computation
+            docs, counts, sizes = _concatenate([self._postings[column] for column in columns])
+            is_asked, row = np.zeros(size, bool), np.empty(size, np.intp)
+            is_asked[positions], row[positions] = True, np.arange(len(positions))
+            found = is_asked.take(docs).nonzero()[0]
+            per_term = np.diff(found.searchsorted(np.cumsum(sizes)), prepend=0)
+            places = row.take(docs.take(found)) * result.shape[1] + np.repeat(columns, per_term)
+            result.reshape(-1)[places] = counts.take(found)
         return result
-
-    def scores(self, positions: Array) -> Array:
-        """Return the scores of the memories at these positions, float64."""
-        scores: Array = self._sums[positions]
-        for term in self._terms[self._summed :]:
-            scores += term.at(positions, self._norms)
-        return scores
 
     def best(self, count: int, allowed: Array | None) -> Array:
         """Return the positions with the best scores above zero; ties go to the first.
@@ -152,19 +145,25 @@ class LexicalQuery:
     def _sum(self, stop: int) -> None:
         """Add the scores of the terms before number `stop` to the sums."""
         terms, self._summed = self._terms[self._summed : stop], max(stop, self._summed)
-        rare = sum(len(term.docs) < _FREQUENT for term in terms)  # they take one computation
+        rare = sum(len(term.docs) < PRUNE_FROM for term in terms)  # they take one computation
         for part in (terms[:rare], *([term] for term in terms[rare:])):
             if part:
-                docs = np.concatenate([term.docs for term in part], dtype=np.intp)
-                counts = np.concatenate([term.counts for term in part], dtype=np.float64)
-                factors = [term.weight * (K1 + 1) for term in part]
-                scores = np.repeat(factors, [len(term.docs) for term in part]) * counts
-                scores /= counts + self._norms.take(docs)
+                docs, counts, sizes = _concatenate(part)
+                scores = np.repeat([term.weight * (K1 + 1) for term in part], sizes)
+                scores *= counts
+                scores /= self._norms.take(docs) + counts
                 self._sums += np.bincount(docs, scores, len(self._sums))
 
     def _allowed_sums(self, allowed: Array | None) -> Array:
         """Return the sums, which are 0 for memories that are not allowed."""
         return self._sums if allowed is None else self._sums * allowed
+
+
+def _concatenate(terms: Sequence[TermPostings]) -> tuple[Array, Array, list[int]]:
+    """Return the memories, term by term, the counts, and the number of memories of each term."""
+    docs = np.concatenate([term.docs for term in terms], dtype=np.intp)
+    counts = np.concatenate([term.counts for term in terms])
+    return docs, counts, [len(term.docs) for term in terms]
 
 
 def join_postings(forms: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:

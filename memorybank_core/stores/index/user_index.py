@@ -183,7 +183,6 @@ class UserIndex:
             key=self._values("key").take(chosen),
             similarity=similarity,
             centred=largest_of_groups(cosines, counts)[0],
-            lexical=lexical.scores(chosen),
             counts=lexical.counts(chosen),
             length=self._lexical.lengths.take(chosen).astype(np.float64),
             pooled=is_pooled,
@@ -276,11 +275,10 @@ class UserIndex:
             count *= 2
 
     def _add_neighbours(self, pooled: Array, reach: int, allowed: Array | None) -> Array:
-        """Return the pooled positions and their neighbours, at most `reach` utterances away."""
-        chosen = pooled.copy()
+        """Return the pooled positions and their neighbours, conversation by conversation."""
         session = self._values("session")
-        chosen[self._conversations.around(np.flatnonzero(pooled), reach, session)] = True
-        return np.flatnonzero(chosen if allowed is None else chosen & allowed)
+        chosen = self._conversations.with_neighbours(np.flatnonzero(pooled), reach, session)
+        return chosen if allowed is None else chosen[allowed.take(chosen)]
 
     def _windows(self, chosen: Array) -> tuple[Array, Array | None]:
         """Return the vectors of the chosen memories in their order, and the number of each.
