@@ -142,14 +142,16 @@ def _to_results(
     return [
         SearchResult(
             memory=memory,
-            score=parts.total,
+            score=score,
             parts=parts,
             cosine=cosine,
             retention=kept,
             relevance=chance,
             last_said=memory.created_at,
         )
-        for (key, cosine, kept), parts, chance in zip(rows, ranking.parts, relevance, strict=True)
+        for (key, cosine, kept), score, parts, chance in zip(
+            rows, ranking.scores, ranking.parts, relevance, strict=True
+        )
         if (memory := memories.get(key))
     ]
 

@@ -118,10 +118,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best candidates in order: rows of the `Candidates`, and the parts of their scores."""
+    """The best candidates in order.
+
+    Attributes:
+        rows: Their rows of the `Candidates`.
+        parts: The parts of their scores.
+        scores: Their scores.
+    """
 
     rows: list[int]
     parts: list[Parts]
+    scores: list[float]
 
 
 def rank(
@@ -158,7 +165,7 @@ def rank(
     )
     order = _best(columns.sum(axis=0), candidates, k)
     parts = [Parts(*column) for column in columns[:, order].T.tolist()]
-    return Ranking(rows=order.tolist(), parts=parts)
+    return Ranking(order.tolist(), parts, [part.total for part in parts])
 
 
 def weigh_terms(candidates: Candidates) -> Array:
@@ -186,7 +193,7 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
     Values below `_LOWEST` are raised to it: among nearly equal candidates, one outlier must not
     outweigh the other signals.
     """
-    pool = values[pooled]
+    pool = values.compress(pooled)
     size = max(len(pool), 1)
     mean = float(pool.sum()) / size
     pool -= mean
@@ -208,7 +215,7 @@ def _lexical_score(
     mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length
     score = _standardise((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
-    covered = (candidates.counts[candidates.pooled] > 0).astype(float) @ idf
+    covered = (candidates.counts.compress(candidates.pooled, 0) > 0) @ idf
     share = float(covered.max(initial=0.0)) / (float(idf.sum()) or 1.0)
     score *= share**weights.coverage
     if weights.saturation:

@@ -81,7 +81,7 @@ def relevance_features(
     rows, parts = ranking.rows, ranking.parts
     features = np.ones((len(rows), len(FEATURES)))
     if rows:
-        scores = np.array([part.total for part in parts])
+        scores = np.array(ranking.scores)
         features[:, 1] = _find_nearness(candidates)
         features[:, 2], features[:, 3], features[:, 4] = _match_words(query, candidates, rows)
         features[:, 5] = _lacks_answer(query, question, candidates.flags[rows].tolist(), texts)

@@ -97,14 +97,16 @@ def compare_results(candidates: Candidates, rows: Sequence[int]) -> Array:
     From each vector, the mean of the candidates in the same script is subtracted: what all texts of
     a language have in common would outweigh what they say.
     """
-    chosen = np.array(rows[:_BEST], int)
-    place = (np.cumsum(candidates.pooled) - 1)[chosen]
-    group = (candidates.flags & HAN > 0).astype(int)
-    members = np.equal.outer((0, 1), group[candidates.pooled]).astype(np.float32)
+    chosen, pooled = np.array(rows[:_BEST], int), candidates.pooled
+    place = (np.cumsum(pooled) - 1).take(chosen)
+    group = (candidates.flags & HAN > 0).astype(np.intp)
+    members = np.equal.outer((0, 1), group.compress(pooled)).astype(np.float32)
     means = (members @ candidates.vectors) / (members.sum(axis=1, keepdims=True) + _PRIOR)
-    vectors = (candidates.vectors[place] - means[group[chosen]]) * candidates.pooled[chosen, None]
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    vectors = candidates.vectors.take(place, 0) - means.take(group.take(chosen), 0)
+    vectors *= pooled.take(chosen)[:, None]
     similarity: Array = vectors @ vectors.T
+    lengths = np.maximum(np.sqrt(similarity.diagonal()), 1e-9)
+    similarity /= np.multiply.outer(lengths, lengths)
     return similarity
 
 
@@ -113,9 +115,9 @@ def _find_newer(
 ) -> dict[int, int]:
     """Return the row of the next newer statement of each result that has one."""
     following: dict[int, int] = {}
-    near = np.triu(similarity >= SIMILAR, 1)
-    for first, second in np.argwhere(near).tolist():
-        older, newer = first, second
+    for older, newer in np.argwhere(similarity >= SIMILAR).tolist():
+        if older >= newer:
+            continue
         if results[older].memory.created_at > results[newer].memory.created_at:
             older, newer = newer, older
         if _replaces(results[older].memory, results[newer].memory, only_corrections) and (
@@ -128,8 +130,10 @@ def _find_newer(
 
 def _find_recorded(results: Sequence[SearchResult]) -> dict[int, int]:
     """Return the row of the next newer statement of each result for which one is recorded."""
-    rows = {result.memory.id: row for row, result in enumerate(results)}
     following: dict[int, int] = {}
+    if not any(result.memory.replaced_by for result in results):  # the usual case
+        return following
+    rows = {result.memory.id: row for row, result in enumerate(results)}
     for row, result in enumerate(results):
         newer = [
             (results[rows[id]].memory.created_at, rows[id])

@@ -229,10 +229,12 @@ class _QuantizedVectors:
 
     def take(self, rows: Array) -> Matrix:
         """Return these vectors, float32 (n, d)."""
-        vectors: Matrix = self._fine.values.take(rows, 0).astype(np.float32)
-        vectors /= np.float32(_FINE_LEVELS)
-        vectors += (self._codes.take(rows, 0) ^ _ZERO_CODE).view(np.int8)
-        vectors *= np.float32(self._step)
+        codes = self._codes.take(rows, 0)
+        codes ^= _ZERO_CODE
+        vectors: Matrix = codes.view(np.int8).astype(np.float32)
+        vectors *= np.float32(_FINE_LEVELS)  # integers of 24 bits, which float32 has exactly
+        vectors += self._fine.values.take(rows, 0).astype(np.float32)
+        vectors *= np.float32(self._step / _FINE_LEVELS)
         return vectors
 
     @property
