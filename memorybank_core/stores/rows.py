@@ -26,7 +26,8 @@ _METADATA = CONTENT_COLUMNS.split(", ").index("metadata")
 _CONTENT = len(CONTENT_COLUMNS.split(", "))
 _QUERY = CONTENT_COLUMNS.split(", ").index("query")
 _RECENT = 2_048  # memories
-_SHORT = 2_000  # characters
+LONGEST_KEPT = 2_000
+"""Length in characters of the longest memory that is kept after a search."""
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -101,7 +102,7 @@ def to_result(user_id: str, row: Row) -> Memory:
     Searches find the same memories again and again, so the last ones are kept, without long texts.
     """
     size = len(row[_QUERY]) + len(row[_QUERY + 1])
-    return _to_recent(user_id, row) if size <= _SHORT else to_memory(user_id, row)
+    return _to_recent(user_id, row) if size <= LONGEST_KEPT else to_memory(user_id, row)
 
 
 def select_matching(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -19,7 +19,6 @@ from memorybank_core.stores.rows import (
     select_matching,
     to_digest,
     to_memory,
-    to_result,
     to_stats,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder
@@ -98,15 +97,15 @@ def known(db: sqlite3.Connection, user_id: str, ids: Collection[str]) -> dict[st
     return {row[0]: to_memory(user_id, row) for row in rows}
 
 
-def fetch(db: sqlite3.Connection, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
-    """See `MemoryStore.fetch`."""
-    select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE {OF_USER}"
-    rows = select_in(db, select, (user_id,), "seq", keys)
-    memories = {row[0]: to_result(user_id, row[1:]) for row in rows}
-    for seq, newer in _find_newer(db, user_id, memories):
-        memory = memories[seq]
-        memories[seq] = replace(memory, replaced_by=(*memory.replaced_by, newer))
-    return memories
+def add_replacements(
+    db: sqlite3.Connection, user_id: str, memories: Mapping[int, Memory]
+) -> dict[int, Memory]:
+    """Return memories by key, each with the ids of the newer ones that replaced it."""
+    found = dict(memories)
+    for seq, newer in _find_newer(db, user_id, found):
+        memory = found[seq]
+        found[seq] = replace(memory, replaced_by=(*memory.replaced_by, newer))
+    return found
 
 
 def _find_newer(

@@ -26,6 +26,7 @@ from .changes import forget_change, read_changes, record_changes
 from .connections import open_file
 from .erasure import compact, erase
 from .items import LocalItems
+from .recent import RecentMemories
 from .rows import entries
 from .settings import LocalSettings
 
@@ -64,6 +65,7 @@ class LocalStore(DeprecatedStateCalls):
         self.path = Path(path).absolute()  # the working directory may change
         self._embedder = ExpectedEmbedder(str(self.path), embedder, dimension)
         self._cache = IndexCache(cache_bytes, dimension)
+        self._recent = RecentMemories()
         self._connections = open_file(self.path, busy_timeout)
         try:
             self._record_embedder()
@@ -121,7 +123,7 @@ class LocalStore(DeprecatedStateCalls):
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
         """Return the memories of candidates by key, without those deleted since."""
         with self._connections.read() as db:
-            return reading.fetch(db, user_id, keys)
+            return reading.add_replacements(db, user_id, self._recent.read(db, user_id, keys))
 
     def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
         """Return memories in the order of their time, all or the last `last`."""
@@ -169,6 +171,7 @@ class LocalStore(DeprecatedStateCalls):
             counts = deleting.delete(db, user_id, ids=ids, day=day, dimension=dimension)
             remaining = reading.count_memories(db, user_id)
         self._cache.drop(user_id)
+        self._recent.clear()
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=self._erase())
 
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
