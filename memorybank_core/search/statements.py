@@ -104,6 +104,13 @@ def read_statement(text: str) -> Statement | None:
     )
 
 
+@cache_by_text(4_096)
+def may_replace(text: str) -> bool:
+    """Return False for a text whose statement replaces no other: it has no cue and no value."""
+    stated = " ".join(split_sentences(text))
+    return any(pattern.search(stated) for pattern in (VALUE, CORRECTION, CHANGE, END, NOW, NAMED))
+
+
 def replaces(older: Statement, newer: Statement) -> bool:
     """Return whether `newer` says the same of the same subject with another value."""
     if older.relatives and newer.relatives and older.relatives.isdisjoint(newer.relatives):

@@ -17,7 +17,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Memory, SearchResult, SupersededBy
 
 from .repeats import add_part
-from .statements import Statement, read_statement, replaces
+from .statements import Statement, may_replace, read_statement, replaces
 from .traits import HAN
 
 SIMILAR = 0.25
@@ -149,6 +149,9 @@ def _replaces(older: Memory, newer: Memory, only_corrections: bool) -> bool:
     if older.turn is None or newer.turn is None or older.created_at == newer.created_at:
         return False
     if older.turn.user_name != newer.turn.user_name:
+        return False
+    text = newer.turn.query
+    if len(text) > _LONGEST or not may_replace(text):  # few may: this spares reading both
         return False
     second = _read(newer, _LONGEST)
     if second is None or (only_corrections and not second.corrects):
