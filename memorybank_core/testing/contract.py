@@ -114,7 +114,7 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsCon
             assert store.memories(ADA, ALL) == [turn("a fresh"), turn("b")]
             rows = candidates_by_id(store, ADA, probe("fresh old"))
             assert rows["a"]["similarity"] == 0.0
-            assert rows["a"]["lexical"] > 0.0
+            assert rows["a"]["counts"] == [1.0, 0.0]
             assert not candidates_by_id(store, ADA, probe("old", pool=1)).keys() - {"b"}
 
     def test_expected_texts_must_be_stored(self) -> None:
@@ -199,16 +199,14 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsCon
             }
             assert cosines == {"a": float(np.float32(0.6)), "b": 0.0, "c": -1.0}
 
-    def test_lexical_is_zero_without_a_common_term_and_grows_with_rarity(self) -> None:
-        with self.stored(turn("a tea cello"), turn("b tea"), turn("c milk")) as store:
-            scores = {
-                id: row["lexical"]
-                for id, row in candidates_by_id(store, ADA, probe("cello")).items()
+    def test_rare_words_of_the_query_count_more(self) -> None:
+        with self.stored(turn("a tea"), turn("b tea"), turn("c milk"), vector=UP) as store:
+            store.add(ADA, [turn("near"), turn("d")], [EAST, UP])
+            rows = candidates_by_id(store, ADA, probe("tea milk silk", pool=1))
+            assert {id: row["counts"] for id, row in rows.items()} == {
+                "near": [0.0, 0.0, 0.0],
+                "c": [0.0, 1.0, 0.0],
             }
-            assert scores["a"] > 0.0
-            assert scores["b"] == scores["c"] == 0.0
-            common = candidates_by_id(store, ADA, probe("tea"))
-            assert 0.0 < common["a"]["lexical"] < scores["a"]
 
     def test_each_signal_contributes_its_best_candidates(self) -> None:
         with self.stored(turn("near"), turn("word cello"), turn("far")) as store:
