@@ -13,8 +13,8 @@ def find_distances(candidates: Candidates, reach: int) -> list[Array]:
         reach: Maximum distance of a neighbour, in utterances.
 
     Returns:
-        For step 1, 2 and so on, as long as there are neighbours, int (n - step,): the distance
-        between each row and the row `step` later, or 0 if they are no neighbours.
+        For step 1, 2 and so on, as long as any rows are neighbours, int (n - step,): the distance
+        between each row and the row `step` later, or 0 if these two are not neighbours.
     """
     session, place = candidates.session, candidates.place
     distances = []

@@ -102,10 +102,10 @@ class LexicalQuery:
             docs, counts, sizes = _concatenate([self._postings[column] for column in columns])
             is_asked, row = np.zeros(size, bool), np.empty(size, np.intp)
             is_asked[positions], row[positions] = True, np.arange(len(positions))
-            found = is_asked.take(docs).nonzero()[0]
-            per_term = np.diff(found.searchsorted(np.cumsum(sizes)), prepend=0)
-            places = row.take(docs.take(found)) * result.shape[1] + np.repeat(columns, per_term)
-            result.reshape(-1)[places] = counts.take(found)
+            entries = is_asked.take(docs).nonzero()[0]
+            per_term = np.diff(entries.searchsorted(np.cumsum(sizes)), prepend=0)
+            places = row.take(docs.take(entries)) * result.shape[1] + np.repeat(columns, per_term)
+            result.reshape(-1)[places] = counts.take(entries)
         return result
 
     def best(self, count: int, allowed: Array | None) -> Array:

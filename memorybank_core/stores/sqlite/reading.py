@@ -101,11 +101,11 @@ def add_replacements(
     db: sqlite3.Connection, user_id: str, memories: Mapping[int, Memory]
 ) -> dict[int, Memory]:
     """Return memories by key, each with the ids of the newer ones that replaced it."""
-    found = dict(memories)
-    for seq, newer in _find_newer(db, user_id, found):
-        memory = found[seq]
-        found[seq] = replace(memory, replaced_by=(*memory.replaced_by, newer))
-    return found
+    replaced = dict(memories)
+    for seq, newer in _find_newer(db, user_id, replaced):
+        memory = replaced[seq]
+        replaced[seq] = replace(memory, replaced_by=(*memory.replaced_by, newer))
+    return replaced
 
 
 def _find_newer(

@@ -50,15 +50,15 @@ class RecentMemories:
         user_key, version, rewritten = user
         with self._lock:
             kept = self._refresh(db, user_key, version, rewritten)
-            found = {seq: kept[seq] for seq in seqs if seq in kept}
-        if len(found) < len(seqs):
-            missing = [seq for seq in seqs if seq not in found]
+            memories = {seq: kept[seq] for seq in seqs if seq in kept}
+        missing = [seq for seq in seqs if seq not in memories]
+        if missing:
             select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE user_key = ?"
             rows = select_in(db, select, (user_key,), "seq", missing)
-            read = {row[0]: to_memory(user_id, row[1:]) for row in rows}
-            self._keep(user_key, version, read)
-            found.update(read)
-        return found
+            new = {row[0]: to_memory(user_id, row[1:]) for row in rows}
+            self._keep(user_key, version, new)
+            memories.update(new)
+        return memories
 
     def clear(self) -> None:
         """Forget all memories."""
