@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from memorybank_core.concurrency import limited_wait
 from memorybank_core.errors import MemoryBankError, StoreBusyError, StoreUnavailableError
+from memorybank_core.forked_processes import call_in_child
 
 R = TypeVar("R")
 
@@ -64,6 +65,7 @@ class TurnBacklog:
         self._lock, self._flushing = threading.RLock(), threading.Lock()
         self._paused_until = 0.0
         self._outage: MemoryBankError = StoreUnavailableError("the store was not asked yet")
+        call_in_child(self._leave_to_parent)
         weakref.finalize(self, _report_lost, self._waiting, "the process ended, or the bank closed")
 
     def attempt(
@@ -148,6 +150,11 @@ class TurnBacklog:
         """Write what waits, if the store can be reached."""
         self._paused_until = 0.0
         self.flush(_ignore)
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: forget the turns that wait, because the parent writes them."""
+        self._lock, self._flushing = threading.RLock(), threading.Lock()
+        self._waiting.clear()
 
     def _failed_again(
         self,

@@ -291,6 +291,22 @@ def interpreter_exit(path, name="hashing"):
     bank.close()
 
 
+def waiting_turns(path):
+    """Fork while turns of an outage wait in memory: only the parent writes them."""
+    bank = MemoryBank.open(path, embedder="hashing")
+
+    def write():
+        bank.add([Turn("kept")], user_id="ada")
+
+    bank.backlog.keep("ada", "1", write=write, day=START.date(), length=4)
+    with held(lambda: bank.backlog._flushing):
+        run(lambda: bank.backlog.close())
+    assert bank.timeline(user_id="ada") == []
+    bank.close()
+    with MemoryBank.open(path, embedder="hashing") as bank:
+        assert [memory.turn.query for memory in bank.timeline(user_id="ada")] == ["kept"]
+
+
 def waiting_for_each_other(path):
     """Fork in one thread while the other waits for a fork inside a block: nothing hangs."""
     bank = MemoryBank.open(path, embedder="hashing")

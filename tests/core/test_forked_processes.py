@@ -58,6 +58,10 @@ def test_a_fork_without_pythons_hooks_gives_an_error_or_works(tmp_path):
     run_forks("without_hooks", tmp_path / "a.db")
 
 
+def test_turns_of_an_outage_are_written_by_the_parent_only(tmp_path):
+    run_forks("waiting_turns", tmp_path / "a.db")
+
+
 def test_a_fork_inside_a_call_does_not_wait_forever(tmp_path):
     run_forks("waiting_for_each_other", tmp_path / "a.db")
 
