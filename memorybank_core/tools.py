@@ -211,7 +211,7 @@ def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = N
         names = [turn.user_name or wording["user"], turn.companion_name or wording["companion"]]
     own = texts_of(memory) if texts is None else texts
     lines = [
-        wording["line"].format(name=name, text=text)
+        without_markers(wording["line"].format(name=name, text=text))  # before its line breaks go
         for name, text in zip(names, own, strict=True)
         if text
     ]
