@@ -9,7 +9,7 @@ INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks clean
+.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks stress clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -50,6 +50,9 @@ notebooks: $(VENV)/.all  # runs the notebooks and saves their output
 benchmarks: $(VENV)/.all
 	$(PIP) --group bench
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
+
+stress: $(VENV)/.all  # kills processes that use a file and a database for two minutes; nothing may be lost
+	cd benchmarks && ../$(BIN)/python stress.py
 
 clean:
 	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

@@ -7,6 +7,7 @@ import platform
 import random
 import statistics
 import time
+import zlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,7 +31,9 @@ class FreeEmbedder:
 
     def embed_documents(self, texts: list[str]) -> np.ndarray:
         """Return a vector for each text."""
-        return self._vectors[[hash(text) % 4096 for text in texts]] + self._noise(len(texts))
+        return self._vectors[[zlib.crc32(text.encode()) % 4096 for text in texts]] + self._noise(
+            len(texts)
+        )
 
     def embed_query(self, text: str) -> np.ndarray:
         """Return the vector of a query."""
