@@ -39,9 +39,12 @@ _CLAUSE = re.compile(
     r"[,;:，；：。.!！()（）]+(?:\s+|$|(?=[^\d\s]))|\s(?:and|but|so|because|since|while)\s"
 )
 _HAN = re.compile(f"[{CJK}]")
+_HAN_PAIR = re.compile(f"[{CJK}]{{2}}")
 _WORD = re.compile(rf"[^\W{CJK}]+(?:[-:.][^\W{CJK}]+)*")
 _SHARE = 0.15
 """Share of the terms of the shorter text that two statements about the same have in common."""
+_MORE = 3
+"""Number of further words from which on a replaced statement says more than what was replaced."""
 SELF_SUBJECT = frozenset(("i",))
 """The subject of clauses about the speaker."""
 
@@ -134,6 +137,13 @@ def replaces(older: Statement, newer: Statement) -> bool:
         same = older.subjects & newer.subjects - {SELF_SUBJECT}
         return shared >= enough or bool(same) or (older.moves and newer.moves)
     return shared >= min(2 * enough, _count(older.terms) / 2, _count(newer.cue_terms) / 2)
+
+
+def has_more(older: Statement, newer: Statement) -> bool:
+    """Return whether a statement says something else than the newer one and what that replaces."""
+    further = older.terms - newer.terms - _terms(" ".join(older.values))
+    words = sum(0.5 if _HAN.match(term) else 1.0 for term in further if not _HAN_PAIR.match(term))
+    return words + max(len(older.values) - len(newer.values), 0) >= _MORE
 
 
 def _count(terms: frozenset[str]) -> float:

@@ -17,7 +17,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Memory, SearchResult, SupersededBy
 
 from .repeats import add_part
-from .statements import Statement, may_replace, read_statement, replaces
+from .statements import Statement, has_more, may_replace, read_statement, replaces
 from .traits import HAN
 
 SIMILAR = 0.25
@@ -47,15 +47,19 @@ def asks_past(query: str) -> bool:
 def keep_current(results: Sequence[SearchResult]) -> list[SearchResult]:
     """Return the results that belong into a prompt.
 
-    A statement whose newer one is there too is left out, and so is a question that was not
-    answered: they cost tokens and mislead a model.
+    A statement whose newer one is there too is left out, unless it says more than what the newer
+    one replaces, and so is a question that was not answered: they cost tokens and mislead a model.
     """
-    ids = {result.memory.id for result in results}
+    memories = {result.memory.id: result.memory for result in results}
     return [
         result
         for result in results
         if result.parts.answer >= 0
-        and (result.superseded_by is None or result.superseded_by.id not in ids)
+        and (
+            result.superseded_by is None
+            or result.superseded_by.id not in memories
+            or _says_more(result.memory, memories[result.superseded_by.id])
+        )
     ]
 
 
@@ -161,6 +165,11 @@ def _replaces(older: Memory, newer: Memory, only_corrections: bool) -> bool:
     if first is None:
         return False
     return replaces(first, second)
+
+
+def _says_more(older: Memory, newer: Memory) -> bool:
+    first, second = _read(older, _LONGEST_CORRECTED), _read(newer, _LONGEST_CORRECTED)
+    return first is not None and second is not None and has_more(first, second)
 
 
 def _read(memory: Memory, longest: int) -> Statement | None:

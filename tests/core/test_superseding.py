@@ -85,6 +85,36 @@ def test_the_context_has_the_newer_statement_only(bank, language):
     assert older in bank.context(past, user_id=USER).text
 
 
+@pytest.mark.parametrize(
+    ("older", "newer", "question"),
+    [
+        (
+            "My dentist appointment with Dr. Okafor is on 22 May at 14:30, bring the X-rays"
+            " and insurance.",
+            "My dentist appointment with Dr. Okafor was pushed back to 29 May.",
+            "When is my dentist appointment?",
+        ),
+        (
+            "我的牙医预约是5月22日下午两点半，在人民医院，要带医保卡。",
+            "我的牙医预约推迟到5月29日了。",
+            "我的牙医预约是什么时候？",
+        ),
+    ],
+)
+def test_an_older_statement_that_says_more_stays_in_the_context(bank, older, newer, question):
+    bank.add([Turn(older, "", FIRST, id="old")], user_id=USER)
+    bank.add([Turn(newer, "", FIRST + 9 * DAY, id="new")], user_id=USER)
+    results = bank.search(question, user_id=USER, k=2, now=FIRST + 10 * DAY)
+    assert [(r.memory.id, bool(r.superseded_by)) for r in results] == [
+        ("new", False),
+        ("old", True),
+    ]
+    block = bank.context(question, user_id=USER).text
+    assert older in block
+    assert newer in block
+    assert "(true until 2025-03-12)" in block
+
+
 def test_the_tool_recall_gives_the_newer_statement_only(bank):
     now = datetime.now(timezone.utc)
     bank.add([Turn("My locker code is 4711.", "", now - 9 * DAY)], user_id=USER)
