@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -24,7 +23,7 @@ from langgraph.store.base import (
 from memorybank_core import InvalidInputError, MemoryBank, protocols
 from memorybank_core.ingest import embed_windows
 
-from .store_filters import matches_condition, matches_filter, require_condition, require_filter
+from .store_filters import matches_condition, require_condition, require_filter
 from .store_items import (
     encode_value,
     extract_indexed_texts,
@@ -108,13 +107,13 @@ class Batch:
         return None if item is None else Item(**to_item_arguments(item))
 
     def _run_search(self, op: SearchOp) -> list[SearchItem]:
-        prefix, filter = require_namespace(op.namespace_prefix), require_filter(op.filter)
+        prefix = require_namespace(op.namespace_prefix)
         require_page(op.limit, op.offset)
         results = self._items.search(
             prefix,
             self._now,
             vector=self._embed_query(op.query, prefix) if op.query else None,
-            accepts=(lambda value: matches_filter(json.loads(value), filter)) if filter else None,
+            accepts=require_filter(op.filter),
             limit=op.limit,
             offset=op.offset,
         )

@@ -13,12 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from memorybank_core.item_filter import ItemFilter
 from memorybank_core.protocols import Item, ItemStore, Matrix, MemoryStore, Namespace, Vector
 
 from .examples import EAST, NOON, NORTH, UP
 
 LATER = NOON + timedelta(minutes=1)
 VECTORS: list[Matrix | None] = [None, EAST[:0], EAST, NORTH, UP, np.concatenate([UP, -EAST])]
+VALUES = ['{"n": 1}', '{"n": 2, "deep": {"t": "x"}}', f'{{"n": [1], "deep": "{"x" * 300}"}}', "3"]
+FILTERS: list[Callable[[str], bool] | None] = [
+    None,
+    None,
+    VALUES[0].__ne__,
+    ItemFilter({"n": 1}),
+    ItemFilter({"n": {"$gt": 1}}),
+    ItemFilter({"n": {"$ne": [1]}, "deep.t": None}),
+    ItemFilter({"deep": "x" * 300}),
+]
 PREFIXES: list[Namespace] = [(), ("a",), ("a", "x"), ("a", "y"), ("b",), ("c", "z")]
 
 
@@ -84,7 +95,7 @@ def write_and_search(open_store: Callable[[], MemoryStore], seed: int, steps: in
             now += timedelta(seconds=rng.choice([0, 1, 20]))
             items = rng.choice([first, second]).items
             new = [
-                item(f"{' '.join(prefix)} {key}", value=rng.choice("123"), ttl=ttl, updated_at=now)
+                item(f"{' '.join(prefix)} {key}", value=rng.choice(VALUES), ttl=ttl, updated_at=now)
                 for prefix in rng.sample(PREFIXES[1:], 2)
                 for key in rng.sample("klmn", 2)
                 for ttl in rng.choices([None, 0.5], [3, 1])
@@ -100,7 +111,7 @@ def write_and_search(open_store: Callable[[], MemoryStore], seed: int, steps: in
                 expected.write([], [], now)
                 expected.remove(gone)
             for store in (first, second):
-                prefix, accepts = rng.choice(PREFIXES), rng.choice([None, None, "1".__ne__])
+                prefix, accepts = rng.choice(PREFIXES), rng.choice(FILTERS)
                 vector = rng.choice([None, EAST[0], np.array([0.6, 0.8, 0.0], np.float32)])
                 every = expected.search(prefix, now, vector, accepts)
                 limit, offset = rng.choice([(3, 0), (3, 2), (99, 0)])

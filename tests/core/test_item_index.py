@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from memorybank_core.item_filter import ItemFilter
 from memorybank_core.protocols import Item
 from memorybank_core.stores import LocalStore
 from memorybank_core.stores.index import item_index, item_search, vectors
@@ -21,6 +22,12 @@ LIMITS = {
     "few changes kept": ((item_source, "KEPT", 2),),
     "space reused": ((item_index, "_FEWEST_REMOVED", 0), (item_index, "_MARGIN", 1)),
     "few rows": ((item_search, "_FIRST_ROWS", 1), (item_search, "_MOST_ROWS", 4)),
+    "columns at once": (
+        (item_search, "_FIRST_ROWS", 1),
+        (item_search, "_MOST_ROWS", 6),
+        (item_search, "_LOADED_AFTER", 0),
+        (item_index, "_FEWEST_REMOVED", 4),
+    ),
     "no attempts": ((item_search, "_ATTEMPTS", 1),),
 }
 
@@ -133,6 +140,70 @@ def test_an_item_deleted_while_a_filter_reads_is_left_out(store, monkeypatch):
 
     found = store.items.search((), NOON, vector=VECTORS[7], accepts=accepts, limit=100)
     assert {item.key for item, _ in found} == {f"{n:04}" for n in range(70)} - {"0007"}
+
+
+@pytest.fixture
+def read_rows(monkeypatch):
+    """Return a list that collects how many rows of values each read of the source has."""
+    sizes, source = [], item_source.LocalItemSource
+    read, filter = source.read, source.filter
+    monkeypatch.setattr(source, "read", lambda self, n: sizes.append(len(n)) or read(self, n))
+    monkeypatch.setattr(source, "filter", lambda self, f: sizes.append("all") or filter(self, f))
+    return sizes
+
+
+def test_the_fields_of_a_rare_filter_are_read_once(store, read_rows):
+    for number in range(390):
+        write(store, "a", 1, value=f'{{"n": {number}, "t": "{number % 2}"}}', start=number)
+    found = lambda **where: [  # noqa: E731
+        item.key
+        for item, _ in store.items.search((), NOON, vector=VECTORS[9], accepts=ItemFilter(where))
+    ]
+    assert found(n=7) == ["0007"]
+    assert read_rows[-2:] == ["all", 1]
+    read_rows.clear()
+    assert [found(n=9), found(n=-1), found(n={"$lt": 2})] == [["0009"], [], ["0001", "0000"]]
+    assert read_rows == [1, 0, 2]
+    write(store, "a", 1, value='{"n": 9000, "t": "x"}', start=9)
+    store.items.write([], [], [(("a", "x"), "0007")], NOON)
+    read_rows.clear()
+    assert [found(n=7), found(n=9), found(n=9000)] == [[], [], ["0009"]]
+    assert "all" not in read_rows
+
+
+def test_the_fields_of_a_frequent_filter_are_read_once_it_has_read_many_rows(store, read_rows):
+    for number in range(390):
+        write(store, "a", 1, value=f'{{"t": {number % 2}}}', start=number)
+    for _ in range(9):
+        store.items.search((), NOON, vector=VECTORS[9], accepts=ItemFilter({"t": 1}))
+    assert read_rows.count("all") == 1
+    assert read_rows[-1] == 10
+
+
+def test_deleted_values_leave_the_columns(store):
+    for number in range(300):
+        write(store, "a", 1, value=f'{{"n": "canary {number}"}}', start=number)
+    rare = ItemFilter({"n": "canary 7"})
+    assert len(store.items.search((), NOON, accepts=rare)) == 1
+    for _ in range(9):
+        store.items.search((), NOON, accepts=ItemFilter({"n": {"$gt": "canary"}}))
+    index = store._cache.get_items("/").index
+    assert index.columns
+    assert "'canary 7'" in str(vars(index.columns._columns["n"]._distinct))
+    before = index.nbytes
+    store.items.write([], [], [(("a", "x"), "0007")], NOON)
+    assert "'canary 7'" not in str(vars(index.columns._columns["n"]._distinct))
+    assert index.nbytes < before
+    assert store.items.search((), NOON, accepts=rare) == []
+
+
+def test_only_the_last_fields_are_kept(store):
+    write(store, "a", 300)
+    for number in range(40):
+        store.items.search((), NOON, accepts=ItemFilter({f"f{number}": 1}))
+    kept = store._cache.get_items("/").index.columns
+    assert len(kept._columns) <= 16
+    assert not kept.lack(["f39"])
 
 
 def test_any_writer_of_the_file_is_noticed(tmp_path, monkeypatch):

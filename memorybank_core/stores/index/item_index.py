@@ -1,7 +1,7 @@
 """Search index of the items under one prefix: their names, versions, times and vectors.
 
-It is a cache, built from the store's rows, and can be dropped at any time. Values are not in it: a
-search reads the rows of the items that it ranks first.
+It is a cache, built from the store's rows, and can be dropped at any time. Of the values it has
+only the fields by which searches filter: a search reads the rows of the items that it ranks first.
 
 Each change of an item's value or vectors gives it a new version, so that a version identifies one
 state of one item. Stores number the changes of a namespace (PostgreSQL) or of a file (SQLite) in
@@ -11,7 +11,7 @@ the order of their commits, and keep the versions of removed states for the last
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from memorybank_core.protocols import Array, Vector
 from memorybank_core.stores.rows import Row
 
 from .arrays import GrowingArray
+from .field_columns import FieldColumns
 from .vectors import VectorIndex
 
 KEPT = 10_000
@@ -67,11 +68,14 @@ class ItemIndex:
 
     Attributes:
         seen: The last change that it holds, by path; None before the first load.
+        columns: The fields by which searches filter.
+        rows_read: Number of rows that filters have read because a column was missing.
     """
 
     def __init__(self, dimension: int, *, embedded: bool = False) -> None:
         self.embedded = embedded
         self.seen: dict[str, int] | None = None
+        self.columns, self.rows_read = FieldColumns(), 0
         self._names: list[Name] = []
         self._positions: dict[Name, int] = {}
         self._name_bytes = 0
@@ -87,14 +91,19 @@ class ItemIndex:
     def nbytes(self) -> int:
         """Size of the index in bytes; that of names is estimated."""
         arrays = self._vectors.nbytes + self._owners.nbytes + self._items.nbytes
-        return arrays + self._name_bytes
+        return arrays + self._name_bytes + self.columns.nbytes
+
+    @property
+    def row_columns(self) -> str:
+        """The columns of the rows that `apply` needs."""
+        columns = "version, path, key, updated_at" + (", value" if self.columns else "")
+        return columns + (", vectors" if self.embedded else "")
 
     def apply(self, rows: Sequence[Row], removed: Collection[Removal] = ()) -> None:
         """Add or replace items, and remove others.
 
         Args:
-            rows: Version, path, key, time of the last update, and the vectors (bytes or None) if
-                the index is `embedded`.
+            rows: The `row_columns` of items; the vectors are bytes or None.
             removed: States to remove, if they are in the index.
         """
         if removed:
@@ -112,12 +121,32 @@ class ItemIndex:
         if paths:
             self.erase([name for name in self._positions if name[0] in paths])
 
-    def rank(self, vector: Vector | None, count: int) -> list[RankedItem]:
-        """Return the first `count` items in the order of a search; see `ItemStore.search`."""
+    def load_columns(self, names: Sequence[Name], values: Mapping[str, Sequence[object]]) -> None:
+        """Add columns: the values of each new field, for each of these items."""
+        known = [n for n, name in enumerate(names) if name in self._positions]
+        positions = np.array([self._positions[names[n]] for n in known], np.int64)
+        known_values = {field: [column[n] for n in known] for field, column in values.items()}
+        self.columns.load(known_values, positions, len(self._names))
+        self.rows_read = 0
+
+    def select(self, conditions: Mapping[str, object]) -> Array:
+        """Return which positions may satisfy conditions on fields that have columns, bool."""
+        return self.columns.select(conditions, len(self._names))
+
+    def rank(
+        self, vector: Vector | None, count: int, selected: Array | None = None
+    ) -> list[RankedItem]:
+        """Return the first `count` items in the order of a search; see `ItemStore.search`.
+
+        Args:
+            vector: The vector to compare with.
+            count: Maximum number of items.
+            selected: The positions to rank, bool, or None for all.
+        """
         results: list[RankedItem] = []
-        rest = self._rows["alive"]
+        rest = self._rows["alive"] if selected is None else self._rows["alive"] & selected
         if vector is not None and count > 0:
-            results = self._rank_nearest(vector, count)
+            results = self._rank_nearest(vector, count, None if selected is None else rest)
             if len(results) < count:
                 rest = rest & (self._rows["windows"] == 0)
         return results + self._rank_by_time(rest, count - len(results))
@@ -136,16 +165,18 @@ class ItemIndex:
             results = self._sort_scored(near, self._compute_cosines(near, vector), count)
         return results + self._sort_unscored(positions[~has_score], count - len(results))
 
-    def _rank_nearest(self, vector: Vector, count: int) -> list[RankedItem]:
-        """Return the nearest of items with vectors; of equally near ones, the last updated."""
+    def _rank_nearest(self, vector: Vector, count: int, selected: Array | None) -> list[RankedItem]:
+        """Return the nearest items with vectors; of equally near ones, the last updated."""
         products, size = self._vectors.products(vector), _MARGIN * count
+        allowed = None if selected is None else selected[self._owners.values]
         while True:
-            windows = products.nearest(size, None)
+            windows = products.nearest(size, allowed)
             owners, cosines = self._owners.values[windows], products.at(windows)
             is_alive = self._rows["alive"][owners]
             positions, first = np.unique(owners[is_alive], return_index=True)
             best = cosines[is_alive][first]  # the largest of each item comes first
-            if size >= len(self._vectors) or np.count_nonzero(best > cosines[-1]) >= count:
+            is_all = len(windows) < size or size >= len(self._vectors)
+            if is_all or np.count_nonzero(best > cosines[-1]) >= count:
                 return self._sort_scored(positions, best, count)
             size *= _GROWTH
 
@@ -219,9 +250,11 @@ class ItemIndex:
         new["version"] = [row[0] for row in rows]
         new["updated"] = [row[3] for row in rows]
         new["alive"] = True
+        if self.columns:
+            self.columns.extend([row[4] for row in rows])
         if self.embedded:
-            vectors = np.frombuffer(b"".join(row[4] or b"" for row in rows), np.float32)
-            new["windows"] = [len(row[4] or b"") // (4 * self._dimension) for row in rows]
+            vectors = np.frombuffer(b"".join(row[-1] or b"" for row in rows), np.float32)
+            new["windows"] = [len(row[-1] or b"") // (4 * self._dimension) for row in rows]
             new["first"] = len(self._vectors) + np.cumsum(new["windows"]) - new["windows"]
             self._vectors.extend(vectors.reshape(-1, self._dimension))
             self._owners.extend(np.repeat(np.arange(start, start + len(rows)), new["windows"]))
@@ -236,6 +269,7 @@ class ItemIndex:
             self._name_bytes -= _NAME_BYTES + len(name[1])
             self._names[position] = _NO_NAME
         self._rows["alive"][positions] = False
+        self.columns.remove(positions)
         self._vectors.erase(_list_vectors(self._rows[positions]))
         removed = len(self._names) - len(self)
         if removed > max(_FEWEST_REMOVED, _REMOVED * len(self._names)):
@@ -246,6 +280,7 @@ class ItemIndex:
         kept = self._rows["alive"].copy()
         self._vectors.compress(np.repeat(kept, self._rows["windows"]))
         self._items.compress(kept)
+        self.columns.compress(kept)
         windows = self._rows["windows"]
         self._rows["first"] = np.cumsum(windows) - windows
         self._owners = GrowingArray(np.int32)

@@ -94,11 +94,11 @@ class PostgresItemSource:
         last_change, rows = self._execute(self._statement(_LAST_CHANGE), read)
         return dict(last_change), rows
 
-    def filter(self, accepts: Callable[[str], bool] | None) -> tuple[dict[str, int], list[Row]]:
-        """Return the last change of each namespace, and the rows of all accepted items."""
+    def filter(self, accepts: Callable[[Row], bool]) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change of each namespace, and the accepted rows of all items."""
         read = self._statement(_READ_ALL.replace("{columns}", f"version, {ITEM_COLUMNS}"))
         last_change, rows = self._execute(self._statement(_LAST_CHANGE), read)
-        accepted = [row for row in rows if accepts is None or accepts(row[3])]
+        accepted = [row for row in rows if accepts(row)]
         return dict(last_change), accepted
 
     def read_all(self) -> Iterator[Row]:
@@ -109,7 +109,6 @@ class PostgresItemSource:
 
     def refresh(self, index: ItemIndex) -> ItemIndex:
         """Load what changed; see `ItemSource`."""
-        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
         [rows] = self._execute(self._statement(_LAST_CHANGE))
         last_change: dict[str, int] = dict(rows)
         seen = index.seen or {}
@@ -125,28 +124,28 @@ class PostgresItemSource:
                 for path, version in last_change.items()
                 if known.get(path) != version
             }
-            self._load_changes(index, columns, changed)
+            self._load_changes(index, changed)
         else:
             index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
-            self._load(index, columns, last_change)
+            self._load(index, last_change)
         index.seen = last_change
         return index
 
-    def _load_changes(self, index: ItemIndex, columns: str, changed: dict[str, int]) -> None:
+    def _load_changes(self, index: ItemIndex, changed: dict[str, int]) -> None:
         """Load what changed in these namespaces since the versions that the index has seen."""
         values = {"paths": list(changed), "versions": list(changed.values())}
         rows, removed = self._execute(
-            self._statement(_CHANGED.replace("{columns}", columns), **values),
+            self._statement(_CHANGED.replace("{columns}", index.row_columns), **values),
             self._statement(_REMOVED, **values),
         )
         index.apply(rows, removed)
 
-    def _load(self, index: ItemIndex, columns: str, paths: Container[str]) -> None:
+    def _load(self, index: ItemIndex, paths: Container[str]) -> None:
         """Load all items of these namespaces.
 
         What others change in the meantime is loaded again afterwards.
         """
-        text, last = _LOAD.replace("{columns}", columns), ("", "")
+        text, last = _LOAD.replace("{columns}", index.row_columns), ("", "")
         while True:
             select = self._statement(text, path=last[0], key=last[1], limit=_BATCH)
             [rows] = self._execute(select)

@@ -51,12 +51,12 @@ class LocalItemSource:
             rows = list(select_in(db, select, (self._now,), "version", versions))
             return _read_last_change(db), rows
 
-    def filter(self, accepts: Callable[[str], bool] | None) -> tuple[dict[str, int], list[Row]]:
-        """Return the last change, and the rows of all accepted items; see `ItemSource`."""
+    def filter(self, accepts: Callable[[Row], bool]) -> tuple[dict[str, int], list[Row]]:
+        """Return the last change, and the accepted rows of all items; see `ItemSource`."""
         select = f"SELECT version, {ITEM_COLUMNS} FROM items WHERE {UNDER}"
         with self._read() as db:
             rows = db.execute(select, (*self._range, self._now))
-            accepted = [row for row in rows if accepts is None or accepts(row[3])]
+            accepted = [row for row in rows if accepts(row)]
             return _read_last_change(db), accepted
 
     def read_all(self) -> Iterator[Row]:
@@ -68,20 +68,20 @@ class LocalItemSource:
 
     def refresh(self, index: ItemIndex) -> ItemIndex:
         """Load what changed; see `ItemSource`."""
-        columns = "version, path, key, updated_at" + (", vectors" if index.embedded else "")
         under = "path >= ? AND path < ?"
         with self._read() as db:
             last_change = _read_last_change(db)
             seen = -KEPT - 1 if index.seen is None else index.seen[""]
             if 0 <= last_change[""] - seen <= KEPT:
-                changed = f"SELECT {columns} FROM items INDEXED BY items_by_version"
+                changed = f"SELECT {index.row_columns} FROM items INDEXED BY items_by_version"
                 values = seen, *self._range
                 rows = db.execute(f"{changed} WHERE version > ? AND {under}", values).fetchall()
                 removed = db.execute(_REMOVED, (seen,))
                 index.apply(rows, [(None, version) for (version,) in removed])
             else:
                 index = ItemIndex(self._embedder.dimension, embedded=index.embedded)
-                cursor = db.execute(f"SELECT {columns} FROM items WHERE {under}", self._range)
+                select = f"SELECT {index.row_columns} FROM items WHERE {under}"
+                cursor = db.execute(select, self._range)
                 while rows := cursor.fetchmany(_BATCH):
                     index.apply(rows)
         index.seen = last_change
