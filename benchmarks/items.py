@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ SIZES = {"small": 1_000, "middle": 10_000, "large": 100_000}
 """The first label of each prefix, and the number of items under it."""
 
 BATCH = 1_000
-CALLS = 9
+CALLS = 25
 
 
 def make_items(root: str, count: int) -> Iterator[list[Item]]:
@@ -74,18 +75,22 @@ def time_once(call: Callable[[], object]) -> float:
 def measure(store: MemoryBankStore, prefix: tuple[str, ...]) -> dict[str, float]:
     """Return the milliseconds of each kind of search under a prefix."""
     questions = make_questions(CALLS)
-    options: dict[str, dict[str, Any]] = {
-        "query": {},
-        "query and filter, 1 in 10": {"filter": {"topic": 3}},
-        "query and filter, 1 item": {"filter": {"number": 77}},
-    }
     before = resident_mb()
     results = {"first": time_once(lambda: store.search(prefix, query="first"))}
     results["first_mb"] = resident_mb() - before
-    for name, option in options.items():
-        results[name] = median_ms(
-            [lambda q=q, o=option: store.search(prefix, query=q, **o) for q in questions]
+    results["query"] = median_ms([lambda q=q: store.search(prefix, query=q) for q in questions])
+    for name, field in (("1 in 10", "topic"), ("1 item", "number")):
+        results[f"first query and filter, {name}"] = time_once(
+            lambda field=field: store.search(prefix, query="first", filter={field: 3})
         )
+        searches = [
+            lambda q=q, value=value, field=field: store.search(
+                prefix, query=q, filter={field: value}
+            )
+            for value, q in zip(cycle(range(10)), questions, strict=False)
+        ]
+        results[f"query and filter, {name}"] = median_ms(searches)
+        results[f"query and filter, {name}, later"] = median_ms(searches)
     results["filter, 1 in 10"] = median_ms(
         [lambda: store.search(prefix, filter={"topic": 3})] * CALLS
     )

@@ -64,7 +64,8 @@ class ItemStore(Protocol):
             now: The time at which items may have expired.
             vector: Sort by nearness to this vector: the score is the best cosine of the item's
                 vectors. Items without vectors follow, with None.
-            accepts: Called with a value; only items for which it returns True are returned.
+            accepts: Called with a value; only items for which it returns True are returned. If it
+                is an `ItemFilter`, a store may find the items without reading every value.
             limit: Maximum number of items.
             offset: Number of items to skip.
         """

@@ -206,6 +206,15 @@ def test_only_the_last_fields_are_kept(store):
     assert not kept.lack(["f39"])
 
 
+def test_a_closed_store_keeps_no_index(tmp_path):
+    with closing(LocalStore(tmp_path / "bank.db", embedder="a", dimension=64)) as store:
+        write(store, "a", 300)
+        best(store, ("a",), 7)
+        assert store._cache.nbytes > 300 * 64 * 4
+    assert store._cache.nbytes == 0
+    assert not store._cache._indexes
+
+
 def test_any_writer_of_the_file_is_noticed(tmp_path, monkeypatch):
     path = tmp_path / "old.db"
     insert = "INSERT INTO items VALUES (?, ?, '1', 0, ?, NULL, NULL, NULL, ?)"

@@ -80,6 +80,12 @@ class IndexCache:
             if key in self._indexes:
                 self._resize(key, nbytes)
 
+    def clear(self) -> None:
+        """Drop all indexes."""
+        with self._lock:
+            self._indexes.clear()
+            self._nbytes = 0
+
     def drop(self, key: Hashable) -> None:
         """Drop an index."""
         with self._lock:

@@ -24,7 +24,7 @@ from memorybank_core.stores.rows import Row
 from .cache import IndexCache, item_key
 from .item_index import ItemIndex, Name, RankedItem
 
-_FIRST_ROWS, _GROWTH = 64, 4
+_FIRST_ROWS, _GROWTH = 64, 2
 """Number of rows to read first if a filter must accept each, and how many times more then."""
 _MOST_ROWS, _LARGEST_PART = 256, 1 / 16
 """Beyond both this number and this part of the items, it is faster to read all of them."""

@@ -291,6 +291,7 @@ class PostgresStore(DeprecatedStateCalls):
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
         self._connections.close()
+        self._cache.clear()
 
     def _read(self, user_id: str, call: Callable[[Session], R]) -> R:
         return self._connections.run(call, user_scope(user_id), writes=False)

@@ -263,6 +263,7 @@ class LocalStore(DeprecatedStateCalls):
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._connections.close()
+        self._cache.clear()
 
     def _erase(self) -> bool:
         """Overwrite the remains of deleted rows; return False if that is not possible now."""
