@@ -150,7 +150,7 @@ class _Search:
         return self._accepts is not None and not is_known
 
     def _should_load(self) -> bool:
-        """Return whether filters have read so many rows that columns would have cost less."""
+        """Return whether filters have read more rows than columns would have cost."""
         index = self._cached.index
         is_worth_it = index.rows_read > max(len(index) * _LOADED_AFTER, _MOST_ROWS)
         return is_worth_it and bool(self._missing_fields())
