@@ -28,7 +28,7 @@ class FieldColumns:
     """Columns of fields; the positions are those of the index."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, _FieldColumn] = {}
 
     def __bool__(self) -> bool:
         return bool(self._columns)
@@ -51,7 +51,7 @@ class FieldColumns:
             size: Number of positions of the index.
         """
         for name, column_values in values.items():
-            column = self._columns[name] = _Column()
+            column = self._columns[name] = _FieldColumn()
             column.codes.extend(np.full(size, _UNKNOWN, np.int32))
             column.codes.values[positions] = [column.encode(value) for value in column_values]
         for name in list(self._columns)[: -_MOST_FIELDS or None]:
@@ -84,7 +84,7 @@ class FieldColumns:
         return selected
 
 
-class _Column:
+class _FieldColumn:
     """The values of one field, as codes of its distinct values.
 
     Attributes:

@@ -284,9 +284,8 @@ class PostgresStore(DeprecatedStateCalls):
         Returns:
             False if an open transaction still sees deleted rows.
         """
-        address = self._connections.address
-        with connect(address, self._connections.options) as db:
-            return vacuum(db, self._layout, address.schema)
+        with connect(self._connections.address, self._connections.options) as db:
+            return vacuum(db, self._layout, self._connections.address.schema)
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
