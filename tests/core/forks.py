@@ -16,11 +16,19 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from memorybank_core import ForkedProcessError, MemoryBank, Turn, embedder_named, forked_processes
+from memorybank_core import (
+    ForkedProcessError,
+    MemoryBank,
+    StoreWriteError,
+    Turn,
+    embedder_named,
+    forked_processes,
+)
 
 LIMIT = 30
 MANY = 10_000
@@ -273,6 +281,21 @@ def without_hooks(path):
     assert finds(bank, "cello")
     bank.close()
     run(use_own_bank, path, "hashing", "soup", fork=libc.fork)
+
+
+def replaced_file(path):
+    """Replace the file before a fork: neither process takes the new one for the old."""
+    bank = MemoryBank.open(path, embedder="hashing")
+    remember(bank, "cello")
+    Path(path).rename(f"{path}-old")
+    MemoryBank.open(path, embedder="hashing").close()
+
+    def write():
+        with pytest.raises(StoreWriteError, match="replaced"):
+            bank.add([Turn("My sister likes soup.")], user_id="ada")
+
+    run(write)
+    write()
 
 
 def interpreter_exit(path, name="hashing"):

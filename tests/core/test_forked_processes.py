@@ -58,6 +58,10 @@ def test_a_fork_without_pythons_hooks_gives_an_error_or_works(tmp_path):
     run_forks("without_hooks", tmp_path / "a.db")
 
 
+def test_a_file_that_was_replaced_before_the_fork_is_not_mistaken(tmp_path):
+    run_forks("replaced_file", tmp_path / "a.db")
+
+
 def test_turns_of_an_outage_are_written_by_the_parent_only(tmp_path):
     run_forks("waiting_turns", tmp_path / "a.db")
 

@@ -97,7 +97,7 @@ class Connections:
             self._require_open()
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
-                self._identity = _identify(self._path)
+                self._identity = self._identity or _identify(self._path)  # the first connection's
             writer = self._writer
             timeout = limit_wait(self.busy_timeout)
             writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from memorybank_core.forked_processes import call_in_child
 from memorybank_core.records import Memory
 from memorybank_core.stores.rows import LONGEST_KEPT, MEMORY_COLUMNS, to_memory
 
@@ -39,6 +40,7 @@ class RecentMemories:
         self._users: OrderedDict[int, _Kept] = OrderedDict()
         self._size = 0  # number of memories
         self._lock = threading.Lock()
+        call_in_child(self._start_again)
 
     def read(self, db: sqlite3.Connection, user_id: str, seqs: Sequence[int]) -> dict[int, Memory]:
         """Return those of a user's memories that exist, by number."""
@@ -65,6 +67,11 @@ class RecentMemories:
         with self._lock:
             self._users.clear()
             self._size = 0
+
+    def _start_again(self) -> None:
+        """In a forked child: forget all memories, which another thread may have been changing."""
+        self._lock = threading.Lock()
+        self.clear()
 
     def _refresh(
         self, db: sqlite3.Connection, user_key: int, version: int, rewritten: int
