@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 RETRY_WINDOW = timedelta(minutes=5)
 """Time within which an equal message after one without an answer is a retry of the same turn."""
+_ATTEMPTS = 5
+"""Maximum number of attempts to store an answer while other writers change the turn."""
 _NO_CONTEXT = Context("", 0)
 _NOTHING_STORED = AddReceipt(ids=(), added=0, unchanged=0, replaced=0)
 
@@ -136,20 +139,21 @@ class PendingTurn:
         self.bank.backlog.keep(self.user_id, self.id, write=write, day=day, length=length)
 
     def _store(self, query: str, answer: str) -> AddReceipt:
-        """Store the turn with its answer; start again if another writer changes it meanwhile."""
-        while True:
-            stored = self.bank.get([self.id], user_id=self.user_id).get(self.id)
-            if stored is None and self.is_stored:
-                return _NOTHING_STORED  # deleted in the meantime
-            id = self.id if self._may_replace(stored, answer) else _derive_id(self.id, answer)
-            turn = Turn(query, answer, self.at, id, self.session, metadata=self.metadata)
-            expected = {self.id: stored.text} if stored and id == self.id else {}
-            try:
-                return self.bank.add(
-                    [turn], user_id=self.user_id, replace=bool(expected), expected=expected
-                )
-            except ConflictError:
-                continue
+        """Store the turn with its answer; try again if another writer changes it meanwhile."""
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(ConflictError):
+                return self._store_once(query, answer)
+        return self._store_once(query, answer)
+
+    def _store_once(self, query: str, answer: str) -> AddReceipt:
+        stored = self.bank.get([self.id], user_id=self.user_id).get(self.id)
+        if stored is None and self.is_stored:
+            return _NOTHING_STORED  # deleted in the meantime
+        id = self.id if self._may_replace(stored, answer) else _derive_id(self.id, answer)
+        turn = Turn(query, answer, self.at, id, self.session, metadata=self.metadata)
+        expected = {self.id: stored.text} if stored and id == self.id else {}
+        options: dict[str, Any] = {"replace": bool(expected), "expected": expected}
+        return self.bank.add([turn], user_id=self.user_id, **options)
 
     def _may_replace(self, stored: Memory | None, answer: str) -> bool:
         """Return whether the answer belongs to the stored turn."""

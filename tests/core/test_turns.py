@@ -4,11 +4,12 @@ import asyncio
 import json
 import sqlite3
 from datetime import datetime, timedelta, timezone
-from itertools import product
+from itertools import count, product
 
 import pytest
 
 from memorybank_core import (
+    ConflictError,
     HashingEmbedder,
     InvalidInputError,
     MemoryBank,
@@ -140,6 +141,22 @@ def test_an_answer_that_another_process_stores_meanwhile_is_not_overwritten(bank
     assert turns(bank) == [(QUESTION, "The cello."), (QUESTION, "A violin?")]
 
 
+def test_a_turn_that_others_change_all_the_time_raises_in_the_end(bank, monkeypatch):
+    turn = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    add, answers = bank.store.add, count()
+
+    def add_after_another(*args, **kwargs):
+        monkeypatch.setattr(bank.store, "add", add)
+        other = Turn(f"{QUESTION} {next(answers)}", "", NOW, turn.id)
+        bank.add([other], user_id=ADA, replace=True)
+        monkeypatch.setattr(bank.store, "add", add_after_another)
+        add(*args, **kwargs)
+
+    monkeypatch.setattr(bank.store, "add", add_after_another)
+    with pytest.raises(ConflictError):
+        turn.complete("The cello.")
+
+
 def test_what_the_prompt_shows_is_not_recalled(bank):
     fact(bank)
     fact(bank, "Nora bought a new bow for her cello.", days=3, id="bow")
@@ -248,17 +265,17 @@ GREETINGS = ["Hello!", "Good morning", "How are you?", "你好！", "谢谢", "�
 
 
 def test_talk_that_asks_nothing_strengthens_little_so_that_it_fades(bank):
-    start, step, count = NOW - timedelta(days=60), timedelta(hours=4), 300
+    start, step, number_of_turns = NOW - timedelta(days=60), timedelta(hours=4), 300
     words = map("".join, product(*["bdfgklmnprst", "aeiou"] * 2))
-    for number in range(count):
+    for number in range(number_of_turns):
         query = GREETINGS[number % len(GREETINGS)]
         if number % 3 == 0:
             query = f"Today I saw the {next(words)} and a {next(words)}."
         at = start + number * step
         bank.begin_turn(query, user_id=ADA, now=at).complete("I see.", now=at)
-    assert bank.stats(user_id=ADA).recalls < count
-    faded = bank.forget(user_id=ADA, now=start + count * step, dry_run=True).forgotten
-    never_recalled = count - int(timedelta(days=15) / step)
+    assert bank.stats(user_id=ADA).recalls < number_of_turns
+    faded = bank.forget(user_id=ADA, now=start + number_of_turns * step, dry_run=True).forgotten
+    never_recalled = number_of_turns - int(timedelta(days=15) / step)
     assert len(faded) > 0.6 * never_recalled
 
 
