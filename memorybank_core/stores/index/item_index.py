@@ -138,10 +138,7 @@ class ItemIndex:
     ) -> list[RankedItem]:
         """Return the first `count` items in the order of a search; see `ItemStore.search`.
 
-        Args:
-            vector: The vector to compare with.
-            count: Maximum number of items.
-            selected: The positions to rank, bool, or None for all.
+        Only those of the positions that are `selected`, bool, if it is not None.
         """
         results: list[RankedItem] = []
         rest = self._rows["alive"] if selected is None else self._rows["alive"] & selected
