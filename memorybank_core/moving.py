@@ -11,12 +11,14 @@ from datetime import datetime, timezone
 from itertools import chain
 from operator import attrgetter
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from .bulk import BATCH, add_advice, overlap
 from .embedders.placeholder import EmbedderPlaceholder
 from .errors import ConfigurationError, MemoryBankError, StoreError
-from .locations import without_password
+from .locations import is_url, without_password
+from .output_files import is_same_file
 from .protocols import Item, ItemStore, MemoryStore, Stored
 from .records import Change, Memory, Portrait, Summary, Turn
 from .registry import open_store, stored_embedder
@@ -74,7 +76,7 @@ def move(
         batch: Number of memories copied in one transaction.
 
     Raises:
-        ConfigurationError: If there is no bank at `source`.
+        ConfigurationError: If there is no bank at `source`, or `target` is the same file.
         EmbedderMismatchError: If another embedder wrote the bank at `target`.
         StoreError: If a bank cannot be read or written, or the two differ after the copy, because
             the target held other data or a bank was written to during the move.
@@ -82,6 +84,8 @@ def move(
     embedder = stored_embedder(source)
     if embedder is None:
         raise ConfigurationError(f"there is no bank at {without_password(source)}")
+    if not (is_url(source) or is_url(target)) and is_same_file(Path(source), target):
+        raise ConfigurationError(f"{target} is the bank itself; name another location")
     placeholder, on_progress = EmbedderPlaceholder(*embedder), progress or (lambda _: None)
     with (
         closing(open_store(source, placeholder)) as old,
@@ -147,11 +151,12 @@ def _copy(
 def _read_batches(store: MemoryStore, batch: int) -> Iterator[tuple[str, list[Stored]]]:
     """Yield the memories of each user, in batches."""
     for user_id in store.users():
-        for stored in _read_memories(store, user_id, batch):
+        for stored in read_memories(store, user_id, batch):
             yield user_id, stored
 
 
-def _read_memories(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
+def read_memories(store: MemoryStore, user_id: str, batch: int) -> Iterator[list[Stored]]:
+    """Yield all data of a user's memories, in batches, in the order of writing."""
     after = 0
     while stored := store.scan(user_id, after=after, limit=batch):
         yield stored
@@ -221,7 +226,7 @@ def _read_sections(store: MemoryStore, now: datetime, batch: int) -> Iterator[_S
     """Yield all contents of a store in an order that is the same for equal contents."""
     for user_id in store.users():
         yield _Section(_to_json("user", user_id, store.profile(user_id)), {"users": 1})
-        for stored in _read_memories(store, user_id, batch):
+        for stored in read_memories(store, user_id, batch):
             yield _to_section(stored)
         digests = store.digests(user_id)
         yield _Section(_to_json(*digests), {"digests": len(digests)})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -47,8 +48,13 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document. Records become objects, times become ISO 8601 strings."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_json_value))
+    """Print one JSON document. Records become objects, times become ISO 8601 strings.
+
+    If the output is not Unicode, other characters than ASCII are escaped, as JSON escapes them.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    escaped = not encoding.lower().startswith("utf")
+    typer.echo(json.dumps(value, ensure_ascii=escaped, indent=2, default=_json_value))
 
 
 def _json_value(value: Any) -> Any:

@@ -1,19 +1,23 @@
 """The command `memorybank`, which manages banks in a terminal. It needs the extra `cli`.
 
 Every command prints text for people or, with --json, exactly one JSON document for programs. An
-error is printed as one line on stderr; the exit status is then 1, or 2 if the command line is
-invalid.
+error is printed as one line on stderr; the exit status is then 1, 2 if the command line is invalid,
+or 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from memorybank_core.errors import MissingDependencyError
 
-__all__ = ["main", "require_extra"]
+__all__ = ["INTERRUPTED", "exit_on_interrupt", "main", "require_extra"]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of SIGINT."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -23,9 +27,20 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Command-line arguments; None for those of the process.
     """
     require_extra()
-    from .app import app
+    with exit_on_interrupt():
+        from .app import app
 
-    app(args)
+        app(args)
+
+
+@contextmanager
+def exit_on_interrupt() -> Iterator[None]:
+    """Exit with status 130 and one line on stderr after Ctrl-C, also while modules are imported."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("error: stopped\n")
+        sys.exit(INTERRUPTED)
 
 
 def require_extra() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timezone
@@ -11,7 +12,7 @@ from typing import Any
 from memorybank_core.bank import MemoryBank
 from memorybank_core.embedders.placeholder import EmbedderPlaceholder
 from memorybank_core.errors import ConfigurationError
-from memorybank_core.locations import without_password
+from memorybank_core.locations import is_url, without_password
 from memorybank_core.registry import bank_exists, stored_embedder
 
 NOON = time(12)
@@ -46,6 +47,29 @@ def open_existing(
                 f"{location} has no user {user!r}. Run: memorybank users {location}"
             )
         yield bank
+
+
+@contextmanager
+def open_or_create(path: str, **options: Any) -> Iterator[MemoryBank]:
+    """Open a bank, and close it afterwards. If the block raises, a new and empty bank is removed.
+
+    Args:
+        path: File or URL of the bank.
+        options: Passed to `MemoryBank.open`.
+
+    Raises:
+        StoreError: If the bank cannot be opened.
+    """
+    is_new = not is_url(path) and not os.path.lexists(path)
+    try:
+        with MemoryBank.open(path, **options) as bank:
+            yield bank
+    except BaseException:
+        if is_new:
+            from memorybank_core.stores.sqlite.file_lock import remove_if_empty
+
+            remove_if_empty(Path(path).absolute())
+        raise
 
 
 def _is_known(bank: MemoryBank, user: str) -> bool:

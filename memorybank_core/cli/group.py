@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -13,28 +15,61 @@ from typer.core import TyperGroup
 from memorybank_core import __version__
 from memorybank_core.errors import MemoryBankError
 
+from . import INTERRUPTED
+from .streams import accept_any_text, discard_output, flush_output
+
 UsageError: Any
 ClickException: Any
 UsageError, ClickException = typer.BadParameter.__mro__[1:3]
 """Classes of click, or of the copy of click inside Typer, depending on Typer's version."""
 
 
+TRACEBACK = "MEMORYBANK_TRACEBACK"
+"""Environment variable; if set, an unexpected error is shown with its traceback."""
+
+
+class _InterruptedError(Exception):
+    """The user pressed Ctrl-C."""
+
+
 class OneLineErrorGroup(TyperGroup):
     """Command group that prints errors without tracebacks.
 
-    The exit status is 0, 1 after an error, or 2 if the command line is invalid.
+    The exit status is 0, 1 after an error, 2 if the command line is invalid, or 130 after Ctrl-C.
     """
+
+    def invoke(self, context: Any) -> Any:
+        """Run a command and write out what it printed."""
+        try:
+            result = super().invoke(context)
+            flush_output()
+        except KeyboardInterrupt as error:
+            raise _InterruptedError from error  # typer has its own message for it
+        return result
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run a command and exit with its status."""
+        accept_any_text()
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except MemoryBankError as error:
             _fail(str(error), 1)
-        except typer.Abort:
-            _fail("stopped", 1)
+        except (_InterruptedError, KeyboardInterrupt):
+            _stop(INTERRUPTED)
+        except typer.Abort as error:
+            _stop(INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else 1)
         except ClickException as error:
             _fail(error.format_message(), error.exit_code)
+        except OSError as error:
+            discard_output()
+            _fail(_describe(error), 1)
+        except SystemExit:  # the reader of the output has closed it
+            discard_output()
+            raise
+        except Exception as error:  # the outermost caller is a terminal
+            if os.environ.get(TRACEBACK):
+                raise
+            _fail(f"unexpected {type(error).__name__}: {error} (set {TRACEBACK}=1 for more)", 1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -69,7 +104,22 @@ def create_app(command: str, description: str) -> typer.Typer:
     return app
 
 
+def _describe(error: OSError) -> str:
+    """Return the message of an error of the operating system, with the file if it is known."""
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"cannot read or write: {reason}"
+    return f"{os.fsdecode(error.filename)}: {reason}"
+
+
+def _stop(code: int) -> NoReturn:
+    if sys.stderr is not None and sys.stderr.isatty():
+        typer.echo(err=True)  # the terminal shows ^C at the start of the line
+    _fail("stopped", code)
+
+
 def _fail(message: str, code: int) -> NoReturn:
     line = " ".join(message.split())
-    Console(stderr=True).print(Text(f"error: {line}", style="red"), soft_wrap=True)
+    with suppress(OSError):  # stderr cannot be written either
+        Console(stderr=True).print(Text(f"error: {line}", style="red"), soft_wrap=True)
     sys.exit(code)

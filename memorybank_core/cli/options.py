@@ -65,6 +65,12 @@ Users = Annotated[
 ]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of memories.")]
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Overwrite a file that this command did not write, without asking."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 EmbedderName = Annotated[
     str | None,

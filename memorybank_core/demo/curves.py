@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from memorybank_core.errors import MissingDependencyError
+from memorybank_core.errors import MissingDependencyError, StoreWriteError
 from memorybank_core.forgetting import THRESHOLD
+from memorybank_core.output_files import replaced
 from memorybank_core.plots import History, can_write, plot_forgetting
 from memorybank_core.records import Memory
 
@@ -23,6 +24,9 @@ from .scene import (
     Scene,
     after_noon,
 )
+
+PICTURE_TITLE = "memorybank demo"
+"""Title in the metadata of the picture, by which a later run knows that it may replace it."""
 
 _STYLES = ("yellow", "blue", "green")
 _LABEL_COLUMNS = 30
@@ -45,11 +49,20 @@ def show_curves(scene: Scene, png: Path) -> None:
         if not can_write("".join(quotes)):  # no Chinese font: label in English, with the ids
             figure_scene = replace(scene, language="en")
             histories = _histories(figure_scene, memories, [memory.id for memory in memories])
-        _draw_figure(figure_scene, histories).savefig(png)
-    except (MissingDependencyError, OSError, ValueError) as error:
+        figure = _draw_figure(figure_scene, histories)
+        with replaced(png) as new:
+            format = png.suffix.removeprefix(".") or "png"
+            figure.savefig(new, format=format, metadata={"Title": PICTURE_TITLE})
+    except (MissingDependencyError, StoreWriteError, ValueError) as error:
         scene.print(scene.phrase("no_png", error=error), "yellow")
     else:
         scene.print(scene.phrase("drawn", path=png))
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is empty or the picture of an earlier demo."""
+    content = path.read_bytes()
+    return not content or PICTURE_TITLE.encode() in content
 
 
 def _draw_in_terminal(scene: Scene, memories: list[Memory], histories: list[History]) -> None:

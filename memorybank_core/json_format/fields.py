@@ -18,6 +18,8 @@ FIRST_TURN = time(9)
 """Default time of a day's first turn; each following turn is one minute later."""
 DAY_END = time(23, 59)
 """Default time of a day's summary."""
+ITEMS = "items"
+"""Key of the items of a bank, in the entry that belongs to no user."""
 
 _LAST_MINUTE = 898  # minutes from FIRST_TURN to 23:58
 _MAX_SHOWN = 80  # characters of a value in a message
@@ -91,7 +93,21 @@ def parse_kind(value: Any) -> DigestKind:
     return kinds[value]
 
 
-def parse_strength(value: Any) -> float:
+def parse_strings(value: Any) -> list[str]:
+    """Parse a list of strings."""
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [parse_text(item) for item in value]
+
+
+def parse_turn_ids(value: Any) -> list[str | None]:
+    """Parse a list of the ids of turns, in which null is for none."""
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [None if item is None else parse_text(item) for item in value]
+
+
+def parse_positive(value: Any) -> float:
     """Parse a positive finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(value)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from memorybank_core.errors import FormatError, StoreWriteError
+from memorybank_core.errors import FormatError
+from memorybank_core.output_files import replaced
 from memorybank_core.text import without_surrogates
 
-from .fields import short_repr
+from .fields import ITEMS, short_repr
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:
@@ -38,22 +37,41 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     return data
 
 
-def dump(data: Mapping[str, Any], path: str | PathLike[str]) -> None:
+def dump(
+    data: Mapping[str, Any],
+    path: str | PathLike[str],
+    *,
+    source: str | PathLike[str] | None = None,
+) -> None:
     """Write `data` as JSON in UTF-8, atomically; the file is readable by its owner only.
+
+    Args:
+        data: The JSON.
+        path: The file; an existing one is replaced, unless it is a memory bank or another database.
+        source: The bank that `data` is from, which `path` must not be.
 
     Raises:
         StoreWriteError: If the file cannot be written; an existing file is left unchanged.
     """
     text = without_surrogates(json.dumps(data, ensure_ascii=False, indent=1)) + "\n"
+    with replaced(path, source=source) as new:
+        new.write_bytes(text.encode())
+
+
+def is_export(path: str | PathLike[str]) -> bool:
+    """Return whether a file is empty or was written by `export_json` and `dump`."""
+    if not Path(path).stat().st_size:
+        return True
     try:
-        target = Path(path).resolve()  # replace the target of a link, not the link
-        if target.exists() and not target.is_file():
-            raise StoreWriteError(f"cannot write {path}: not a regular file. Choose another path.")
-        _replace(target, text.encode())
-    except OSError as error:
-        raise StoreWriteError(
-            f"cannot write {path}: {error.strerror}. Choose an existing, writable folder."
-        ) from error
+        data = load(path)
+    except FormatError:
+        return False
+    return all(isinstance(entry, Mapping) and _is_ours(entry) for entry in data.values())
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    """Return whether a user's entry has what only our exports have."""
+    return any(isinstance(entry.get(name), list) for name in ("digests", ITEMS))
 
 
 def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -64,17 +82,3 @@ def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         duplicate = next(key for key in data if keys.count(key) > 1)
         raise ValueError(f"the key {duplicate!r} appears twice in one object")
     return data
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Replace `target` atomically by a file with `content`."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".memorybank-", suffix=".json")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink()
-        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any
 
@@ -12,11 +12,12 @@ from memorybank_core.bank import MemoryBank
 from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap, split
 from memorybank_core.errors import ConflictError, MemoryBankError
 from memorybank_core.ingest import embed_windows
-from memorybank_core.protocols import Matrix
+from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Memory, Portrait
 from memorybank_core.validation import require_count, require_moment
 
 from .fields import resolve_user_id, short_repr
+from .items import parse_items, store_items
 from .parser import UserEntry, parse_entries
 
 
@@ -31,6 +32,7 @@ class ImportReport:
         events: Daily summaries added.
         digests: Portraits and overall summaries stored, whether new or changed.
         empty: Turns skipped because they contain no text.
+        items: Items of the bank, such as those of a LangGraph store, that were stored.
     """
 
     users: int = 0
@@ -39,6 +41,7 @@ class ImportReport:
     events: int = 0
     digests: int = 0
     empty: int = 0
+    items: int = 0
 
 
 def count_turns(data: Mapping[str, Any], *, users: Collection[str] | None = None) -> int:
@@ -71,8 +74,9 @@ def import_json(
 ) -> ImportReport:
     """Import the original MemoryBank's JSON; turns that the bank already has are not changed.
 
-    Summaries and portraits replace those in the bank. Everything is checked before anything is
-    stored. An interrupted import can be repeated.
+    Summaries and portraits replace those in the bank. Items replace older ones with the same key;
+    they are imported only if `users` is None. Everything is checked before anything is stored. An
+    interrupted import can be repeated.
 
     Args:
         bank: The bank; days are in its time zone.
@@ -94,6 +98,7 @@ def import_json(
     moment = require_moment(now)
     require_count(batch, "batch")
     entries = parse_entries(data, bank.timezone, users)
+    items = parse_items(data, bank.timezone) if users is None else []
     new = [memory for entry in entries for memory in _select_new(bank, entry)]
     for entry in entries:
         _store_profile(bank, entry)
@@ -113,6 +118,7 @@ def import_json(
         events=len(new) - new_turns,
         digests=sum(_store_digests(bank, entry, moment) for entry in entries),
         empty=sum(entry.empty for entry in entries),
+        items=store_items(bank.store.items, items, datetime.now(timezone.utc)),
     )
 
 
@@ -149,7 +155,7 @@ def _store_profile(bank: MemoryBank, entry: UserEntry) -> None:
 def _store_memories(
     bank: MemoryBank,
     new: Sequence[Memory],
-    recalls: Mapping[str, Mapping[str, Sequence[datetime]]],
+    recalls: Mapping[str, Mapping[str, Sequence[tuple[datetime, str | None]]]],
     batch: int,
     on_progress: Callable[[int], None],
 ) -> None:
@@ -158,7 +164,7 @@ def _store_memories(
     Args:
         bank: The bank.
         new: The memories, user by user.
-        recalls: Times of their recalls, by user and id.
+        recalls: Time and turn of each of their recalls, by user and id.
         batch: Maximum number of memories in a transaction.
         on_progress: Called with the number of turns in each batch that was stored.
     """
@@ -170,8 +176,7 @@ def _store_memories(
 
     def write(pairs: list[tuple[Memory, Matrix]]) -> list[Memory]:
         for user_id, group in groupby(pairs, key=lambda pair: pair[0].user_id):
-            memories, vectors = zip(*group, strict=True)
-            bank.store.add(user_id, memories, vectors, replace=True, recalled=recalls.get(user_id))
+            _write(bank, user_id, list(group), recalls[user_id])
         return [memory for memory, _ in pairs]
 
     def count(memories: list[Memory]) -> None:
@@ -192,15 +197,36 @@ def _store_memories(
         raise
 
 
+def _write(
+    bank: MemoryBank,
+    user_id: str,
+    pairs: Sequence[tuple[Memory, Matrix]],
+    recalls: Mapping[str, Sequence[tuple[datetime, str | None]]],
+) -> None:
+    """Store memories of a user: new ones with their state, event summaries with the stored one."""
+    known = bank.get([memory.id for memory, _ in pairs], user_id=user_id)
+    new = [
+        Stored(0, memory, vectors, recalls[memory.id])
+        for memory, vectors in pairs
+        if memory.id not in known
+    ]
+    if new:
+        bank.store.put(user_id, new)
+    changed = [pair for pair in pairs if pair[0].id in known]
+    if changed:
+        memories, vectors = zip(*changed, strict=True)
+        bank.store.add(user_id, memories, vectors, replace=True)
+
+
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
     """Store new and changed digests; return how many of them are not daily summaries."""
-    stored = bank.digests(user_id=entry.user_id)
-    known = {(type(digest), digest.day, digest.text) for digest in stored}
-    new = [
-        digest
-        for digest in entry.make_digests(now)
-        if (type(digest), digest.day, digest.text) not in known
-    ]
+    known = {(type(digest), digest.day): digest for digest in bank.digests(user_id=entry.user_id)}
+    new = []
+    for digest in entry.make_digests(now):
+        stored = known.get((type(digest), digest.day))
+        is_equal = stored is not None and stored.text == digest.text
+        if stored != digest and (not is_equal or entry.has_provenance(digest)):
+            new.append(digest)
     if new:
         bank.store.set_digests(entry.user_id, new)
     return sum(isinstance(digest, Portrait) or digest.day is None for digest in new)

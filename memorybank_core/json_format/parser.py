@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from memorybank_core.digests.state import DIGEST_TYPES, DigestState, hash_source
+from memorybank_core.digests.state import DIGEST_TYPES, DigestState, digest_kind, hash_source
 from memorybank_core.errors import FormatError, InvalidInputError
 from memorybank_core.ingest import to_memories
 from memorybank_core.metadata import NO_METADATA, require_metadata
@@ -23,16 +23,17 @@ from .fields import (
     parse_count,
     parse_flag,
     parse_kind,
-    parse_strength,
+    parse_positive,
     parse_text,
+    parse_turn_ids,
     resolve_user_id,
     select_users,
     short_repr,
     to_utc,
 )
-from .reader import EntryReader
+from .items import users_of
+from .reader import EntryReader, require_no_faults
 
-_MAX_FAULTS = 10  # maximum number of faults in a message
 _OVERALL: dict[str, DigestKind] = {"overall_history": "summary", "overall_personality": "portrait"}
 
 
@@ -47,7 +48,7 @@ class UserEntry(EntryReader):
         faults: A message for each malformed value.
         profile: The user's profile.
         memories: Turns and daily summaries by id.
-        recalls: Times of the recalls of each memory, by its id.
+        recalls: Time and turn of each recall of each memory, by its id.
         changes: The recorded changes.
         turns: Number of turns.
         empty: Number of turns skipped because they contain no text.
@@ -57,7 +58,7 @@ class UserEntry(EntryReader):
         super().__init__(user_id, zone)
         self.profile: dict[str, Any] = {}
         self.memories: dict[str, Memory] = {}
-        self.recalls: dict[str, list[datetime]] = {}
+        self.recalls: dict[str, list[tuple[datetime, str | None]]] = {}
         self.changes: list[Change] = []
         self.turns = self.empty = 0
         self._digests: dict[tuple[DigestKind, date | None], str] = {}
@@ -94,6 +95,10 @@ class UserEntry(EntryReader):
             for key in list(self._digests):
                 if key[0] == "summary" and key not in self._provenance:
                     del self._digests[key]
+
+    def has_provenance(self, digest: Digest) -> bool:
+        """Return whether the entry tells author, time and source of a digest."""
+        return (digest_kind(digest), digest.day) in self._provenance
 
     def make_digests(self, now: datetime) -> list[Digest]:
         """Return the digests with their author, time and source.
@@ -181,19 +186,29 @@ class UserEntry(EntryReader):
         """Add a memory with its strength and recalls; a duplicate id is a fault."""
         memory = replace(
             memory,
-            strength=self.read_field(where, entry, "memory_strength", parse_strength) or 1.0,
+            strength=self.read_field(where, entry, "memory_strength", parse_positive) or 1.0,
             recalls=self.read_field(where, entry, "recalls", parse_count) or 0,
             archived_at=self.read_field(where, entry, "archived_at", self.parse_moment),
             pinned=self.read_field(where, entry, "pinned", parse_flag) or False,
         )
         memory = replace(memory, last_recalled_at=self._parse_last_recall(where, entry, memory))
-        recalls = self.read_field(where, entry, "recalled_at", self.parse_moments)
-        self.recalls[memory.id] = recalls or []
+        self.recalls[memory.id] = self._parse_recalls(where, entry)
         other: Memory = self.memories.setdefault(memory.id, memory)
         first_use = self._first_uses.setdefault(memory.id, where)
         if (other.text, other.day, other.kind) != (memory.text, memory.day, memory.kind):
             expected = f"a unique id (also used by {first_use})"
             self.add_fault(f"{where}, memory_id", memory.id, expected)
+
+    def _parse_recalls(
+        self, where: str, entry: Mapping[str, Any]
+    ) -> list[tuple[datetime, str | None]]:
+        """Return time and turn of each recall."""
+        times = self.read_field(where, entry, "recalled_at", self.parse_moments) or []
+        turns = self.read_field(where, entry, "recalled_by", parse_turn_ids) or [None] * len(times)
+        if len(turns) != len(times):
+            expected = f"one id or null for each of the {len(times)} times of recalled_at"
+            self.add_fault(f"{where}, recalled_by", turns, expected)
+        return list(zip(times, turns, strict=False))
 
     def _parse_last_recall(
         self, where: str, entry: Mapping[str, Any], memory: Memory
@@ -221,8 +236,11 @@ class UserEntry(EntryReader):
         made_at = self.read_field(where, entry, "made_at", self.parse_time)
         made_by = self.read_field(where, entry, "made_by", parse_text)
         source = self.read_field(where, entry, "source", parse_text)
+        text = self.read_field(where, entry, "text", parse_text)
         if kind and made_at:
             self._provenance[kind, day] = made_by, made_at, source
+            if text:  # that of a summary which is not the event of its day
+                self._digests[kind, day] = text
 
     def _parse_change(self, where: str, entry: Any) -> None:
         if not isinstance(entry, Mapping):
@@ -253,11 +271,12 @@ def parse_entries(
     """
     if not isinstance(data, Mapping):
         raise FormatError(f"got {short_repr(data)}, expected an object with a key per user")
-    ids = [resolve_user_id(key, value) for key, value in data.items()]
+    users_data = users_of(data)
+    ids = [resolve_user_id(key, value) for key, value in users_data.items()]
     selected = set(select_users(ids, users))
     entries: dict[str, UserEntry] = {}
     faults: list[str] = []
-    for user_id, (key, value) in zip(ids, data.items(), strict=True):
+    for user_id, (key, value) in zip(ids, users_data.items(), strict=True):
         if user_id in entries:
             duplicate = f"got {short_repr(key)} as well, expected each user once"
             faults.append(f"user {short_repr(user_id)}: {duplicate}")
@@ -265,9 +284,5 @@ def parse_entries(
             entries[user_id] = UserEntry(user_id, zone)
             entries[user_id].parse(value)
             faults += entries[user_id].faults
-    if faults:
-        more = len(faults) - _MAX_FAULTS
-        lines = [*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else [])]
-        heading = "nothing was imported because entries are malformed:"
-        raise FormatError("\n- ".join([heading, *lines]))
+    require_no_faults(faults)
     return list(entries.values())

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timezone
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from memorybank_core.errors import FormatError
 from memorybank_core.text import without_surrogates
 
 from .fields import DAY_END, FIRST_TURN, parse_datetime, parse_text, short_repr, to_utc
@@ -22,12 +23,31 @@ _EXPECTED = {
     "archived_at": "a date and time in ISO 8601",
     "pinned": "true or false",
     "recalled_at": "a list of dates and times in ISO 8601",
+    "recalled_by": "a list of the ids of turns, or null, one for each of recalled_at",
+    "namespace": "a list of strings",
+    "created_at": "a date and time in ISO 8601 with its offset from UTC",
+    "updated_at": "a date and time in ISO 8601 with its offset from UTC",
+    "ttl": "a positive finite number",
+    "fields": "a list of strings",
     "kind": "summary or portrait",
     "day": "a calendar day written YYYY-MM-DD",
     "metadata": "an object of JSON values with non-empty keys, of at most 16 KB",
     "made_at": "a date and time in ISO 8601 with its offset from UTC",
 }
 """Expected values of the fields that are not strings, for messages."""
+
+
+_MAX_FAULTS = 10  # maximum number of faults in a message
+
+
+def require_no_faults(faults: Sequence[str]) -> None:
+    """Raise FormatError if there are faults; the message names up to ten."""
+    if not faults:
+        return
+    more = len(faults) - _MAX_FAULTS
+    lines = [*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else [])]
+    heading = "nothing was imported because entries are malformed:"
+    raise FormatError("\n- ".join([heading, *lines]))
 
 
 class EntryReader:
@@ -48,7 +68,12 @@ class EntryReader:
     def add_fault(self, where: str, value: Any, expected: str) -> None:
         """Record that the value at `where` is not as expected."""
         place = ", ".join(filter(None, (f"user {short_repr(self.user_id)}", where)))
-        self.faults.append(f"{place}: got {short_repr(value)}, expected {expected}")
+        self.faults.append(self.describe(place, value, expected))
+
+    @staticmethod
+    def describe(place: str, value: Any, expected: str) -> str:
+        """Return the message of a fault."""
+        return f"{place}: got {short_repr(value)}, expected {expected}"
 
     def read_object(self, where: str, value: Any) -> Mapping[str, Any]:
         """Return an object; {} if the value is empty or malformed."""

@@ -1,14 +1,15 @@
 """Entry point of the command `siliconfriend` and of `python -m` with this package."""
 
-from memorybank_core.cli import require_extra
+from memorybank_core.cli import exit_on_interrupt, require_extra
 
 
 def main() -> None:
     """Run the command `siliconfriend`."""
     require_extra()
-    from .cli import app
+    with exit_on_interrupt():
+        from .cli import app
 
-    app()
+        app()
 
 
 if __name__ == "__main__":

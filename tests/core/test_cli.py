@@ -143,7 +143,8 @@ class TestTurns:
     def test_export_returns_the_imported_turns(self, path, tmp_path):
         file = tmp_path / "out.json"
         assert run("export", path, file).stdout == f"exported 1 user, 81 turns to {file}\n"
-        assert read("export", path, file) == {"file": str(file), "users": 1, "turns": 81}
+        counts = {"users": 1, "turns": 81, "items": 0}
+        assert read("export", path, file) == {"file": str(file), **counts}
         exported = json.loads(file.read_text())
         assert json.loads(run("export", path, "-", "--user", USER).stdout) == exported
         original = json.loads((DATA / "dialogues_en.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -14,6 +13,8 @@ from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import open_existing, resolve_moment
 from memorybank_core.cli.group import UsageError
+from memorybank_core.cli.outputs import confirm
+from memorybank_core.errors import InvalidInputError
 from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.locations import is_url
 from memorybank_core.reports import DeletionReceipt, Fading
@@ -26,6 +27,8 @@ from memorybank_core.terminal import (
     print_json,
     table,
 )
+
+_NO_TERMINAL = "no terminal to ask for confirmation: pass --yes to erase permanently"
 
 
 def forget(
@@ -93,6 +96,7 @@ def restore(
 ) -> None:
     """Restore forgotten memories; they start to fade again from now."""
     with open_existing(path, user=user, timezone=timezone) as bank:
+        _require_known(bank, ids, user)
         count = bank.restore(ids, user_id=user, now=resolve_moment(now, bank))
     _print_count("restored", count, as_json=as_json)
 
@@ -106,6 +110,7 @@ def pin(
 ) -> None:
     """Keep memories from fading; forgotten ones are restored."""
     with open_existing(path, user=user) as bank:
+        _require_known(bank, ids, user)
         count = bank.pin(ids, user_id=user)
     _print_count("pinned", count, as_json=as_json)
 
@@ -121,6 +126,7 @@ def unpin(
 ) -> None:
     """Let pinned memories fade again, starting from now."""
     with open_existing(path, user=user, timezone=timezone) as bank:
+        _require_known(bank, ids, user)
         count = bank.unpin(ids, user_id=user, now=resolve_moment(now, bank))
     _print_count("unpinned", count, as_json=as_json)
 
@@ -139,7 +145,10 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Erase memories permanently, and print a receipt."""
+    """Erase memories permanently, and print a receipt.
+
+    It is an error if nothing, or not every --id, was there to erase.
+    """
     if [bool(ids), day is not None, everything].count(True) != 1:
         raise UsageError("pass what to delete: one of --id, --day, --all")
     if ids:
@@ -148,12 +157,19 @@ def delete(
         selection = f"everything of {day}" if day else "everything, the profile included"
     with open_existing(path) as bank:
         if not yes:
-            _confirm(f"Erase {selection}, of {user}, permanently?")
+            confirm(f"Erase {selection}, of {user}, permanently?", _NO_TERMINAL)
+        missing = _find_missing(bank, ids or (), user)
+        is_known = user in bank.users()
         receipt = bank.delete(user_id=user, ids=ids or None, day=day)
     if as_json:
         print_json(receipt)
-    else:
+    elif receipt.memories or (everything and is_known):
         _print_receipt(receipt, path)
+    if missing:
+        raise _not_found(missing, user)
+    if not (receipt.memories or (is_known and everything)):
+        what = f"no memory of {day}" if day and is_known else "nothing"
+        raise InvalidInputError(f"{what} is stored of the user {user!r}; nothing was erased")
 
 
 def expire(
@@ -175,8 +191,9 @@ def expire(
     """Erase memories older than a number of days permanently, and print receipts."""
     with open_existing(path) as bank:
         if not (yes or dry_run):
-            _confirm(
-                f"Erase what is older than {days} days, of {user or 'all users'}, permanently?"
+            confirm(
+                f"Erase what is older than {days} days, of {user or 'all users'}, permanently?",
+                _NO_TERMINAL,
             )
         reports = bank.expire(
             timedelta(days=days),
@@ -205,10 +222,20 @@ def _print_count(participle: str, count: int, *, as_json: bool) -> None:
         console().print(f"{plural_memories(count)} {participle}")
 
 
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("no terminal to ask for confirmation: pass --yes to erase permanently")
-    typer.confirm(clean(question), abort=True, err=True)
+def _find_missing(bank: MemoryBank, ids: Sequence[str], user: str) -> list[str]:
+    """Return the ids that no memory of the user has."""
+    known = bank.get(ids, user_id=user) if ids else {}
+    return [id for id in dict.fromkeys(ids) if id not in known]
+
+
+def _require_known(bank: MemoryBank, ids: Sequence[str], user: str) -> None:
+    """Raise InvalidInputError if an id is that of no memory; nothing was changed yet."""
+    if missing := _find_missing(bank, ids, user):
+        raise _not_found(missing, user)
+
+
+def _not_found(ids: Sequence[str], user: str) -> InvalidInputError:
+    return InvalidInputError(f"no memory of the user {user!r} has the id {', '.join(ids)}")
 
 
 def _print_fading(fading: Sequence[Fading], bank: MemoryBank) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import open_existing, resolve_moment
+from memorybank_core.cli.banks import open_existing, open_or_create, require_bank, resolve_moment
+from memorybank_core.cli.outputs import require_writable
 from memorybank_core.records import Turn
 from memorybank_core.terminal import console, plural, print_json, progress_bar
 
@@ -37,7 +37,7 @@ def add(
     as_json: options.AsJson = False,
 ) -> None:
     """Add one turn; creates the bank if it does not exist."""
-    with MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank:
+    with open_or_create(path, embedder=embedder, timezone=timezone) as bank:
         moment, values = resolve_moment(at, bank), options.merge(metadata)
         turn = Turn(query, response, moment, id, session, metadata=values)
         receipt = bank.add([turn], user_id=user)
@@ -69,7 +69,7 @@ def import_(
 
     data = load(file)
     with (
-        MemoryBank.open(path, embedder=embedder, timezone=timezone) as bank,
+        open_or_create(path, embedder=embedder, timezone=timezone) as bank,
         progress_bar("Importing", count_turns(data, users=users or None), "turns") as advance,
     ):
         report = import_json(bank, data, users=users or None, progress=advance)
@@ -81,6 +81,7 @@ def import_(
         for count, label in (
             (report.events, "daily summaries"),
             (report.digests, "portraits and overall summaries"),
+            (report.items, "stored items"),
             (report.unchanged, "already known"),
             (report.empty, "empty and skipped"),
         )
@@ -96,20 +97,33 @@ def export(
     users: options.Users = None,
     where: options.Where = None,
     timezone: options.Timezone = "UTC",
+    force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Export memories, archived ones included, as JSON of the original MemoryBank."""
-    from memorybank_core.json_format import count_turns, dump, export_json
+    """Export everything except vectors as JSON of the original MemoryBank.
 
+    An earlier export is replaced. With --user or --where, items of a LangGraph store are left out.
+    """
+    from memorybank_core.json_format import count_items, count_turns, dump, export_json, is_export
+
+    to_stdout = str(file) == "-"
+    if not to_stdout:
+        require_bank(path)
+        require_writable(file, is_ours=is_export, force=force, source=path)
     with open_existing(path, timezone=timezone) as bank:
         data = export_json(bank, users=users or None, where=options.merge(where))
-    if str(file) == "-":
+    if to_stdout:
         print_json(data)
         return
-    dump(data, file)
-    turns = count_turns(data)
+    dump(data, file, source=path)
+    turns, items = count_turns(data), count_items(data)
+    people = len(data) - bool(items)
     if as_json:
-        print_json({"file": str(file), "users": len(data), "turns": turns})
+        print_json({"file": str(file), "users": people, "turns": turns, "items": items})
         return
-    counts = f"{plural(len(data), 'user')}, {plural(turns, 'turn')}"
-    console().print(f"exported {counts} to {file}", soft_wrap=True)
+    counts = [
+        plural(people, "user"),
+        plural(turns, "turn"),
+        *([plural(items, "item")] * bool(items)),
+    ]
+    console().print(f"exported {', '.join(counts)} to {file}", soft_wrap=True)

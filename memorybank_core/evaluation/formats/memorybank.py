@@ -24,6 +24,8 @@ def parse_memorybank(data: Mapping[str, Any], gold: Mapping[str, Any]) -> Iterat
     """
     questions_of = {user.strip(): questions for user, questions in gold.items()}
     for user, record in data.items():
+        if not user.strip():  # the entry of the bank, not of a user, in our exports
+            continue
         turns = [
             Turn(
                 entry.get("query") or "",
