@@ -14,10 +14,9 @@ from importlib.util import find_spec
 
 from memorybank_core.errors import MissingDependencyError
 
-__all__ = ["INTERRUPTED", "exit_on_interrupt", "main", "require_extra"]
+from .streams import INTERRUPTED
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the number of SIGINT."""
+__all__ = ["exit_on_interrupt", "main", "require_extra"]
 
 
 def main(args: Sequence[str] | None = None) -> None:

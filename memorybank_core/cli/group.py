@@ -15,8 +15,7 @@ from typer.core import TyperGroup
 from memorybank_core import __version__
 from memorybank_core.errors import MemoryBankError
 
-from . import INTERRUPTED
-from .streams import accept_any_text, discard_output, flush_output
+from .streams import INTERRUPTED, accept_any_text, discard_output, flush_output
 
 UsageError: Any
 ClickException: Any

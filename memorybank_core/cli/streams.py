@@ -8,6 +8,9 @@ import os
 import sys
 from contextlib import suppress
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of SIGINT."""
+
 _ERRORS = "memorybank.ascii"
 _TWINS = str.maketrans(
     {

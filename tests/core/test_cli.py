@@ -184,7 +184,8 @@ class TestSearch:
     def test_search_writes_only_with_reinforce(self, path):
         run("search", path, QUESTION, "-u", USER)
         assert read("stats", path)["recalls"] == 0
-        output = run("search", path, QUESTION, "-u", USER, "-k", 2, "--reinforce").stdout
+        question = "How did I cook the smoked haddock?"
+        output = run("search", path, question, "-u", USER, "-k", 2, "--reinforce").stdout
         assert output.endswith("reinforced: 1\n")  # the other is not relevant enough
         assert read("stats", path)["recalls"] == 1
 
