@@ -72,6 +72,7 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 """Asks for more than yes or no."""
+_ASKS_WHO = re.compile(r"\b(?:who|whom|whose)\b|谁", re.IGNORECASE)
 _CHOICE_OR_OPINION = re.compile(
     r"\bor\b|\bhow(?:[’']s| is| are| was| were| did| does| do| has| have| about)\b"
     r"|\bwhat do you (?:think|say)\b|\bwhat about\b"
@@ -140,4 +141,5 @@ def _adds_to(question: str, response: str) -> bool:
         for term in terms - known - _FILLER - GENERIC_WORDS
         if not (CJK_CHARACTER.match(term) and characters.issuperset(term))
     }
-    return bool(new) or (not terms and any(map(str.isalnum, rest)))  # the latter: "You did."
+    names_person = not terms and any(map(str.isalnum, rest))  # "You did."
+    return bool(new) or (names_person and _ASKS_WHO.search(question) is not None)

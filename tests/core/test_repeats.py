@@ -83,6 +83,8 @@ def test_a_fact_stays_first_after_askings_whose_responses_say_nothing(bank, lang
         ("In the tin.", "Where is my key?", True),
         ("Sure, it is in the tin.", "Where is my key?", True),
         ("You did.", "Who took my key?", True),
+        ("Sure.", "Who took my key?", False),
+        ("I'm on it.", "Where is my key?", False),
         ("Great!", "How was my talk?", True),
         ("42", "What is my number?", True),
         ("好的。", "我的钥匙在哪里？", False),
