@@ -534,6 +534,7 @@ class MemoryBank:
         session: str | None = None,
         shown: Shown = (),
         id: str | None = None,
+        id_is_stable: bool = True,
         now: datetime | None = None,
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
@@ -560,6 +561,8 @@ class MemoryBank:
             session: The conversation; None means one conversation per day.
             shown: What the prompt holds already: ids of memories or messages, as in `context`.
             id: Id of the turn; another text under the same id is an edited message.
+            id_is_stable: False if another attempt may have another id. A message under an id that
+                is not stored may then be a retry, as without an id.
             now: Time of the message; default the present.
             k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
             max_tokens: Maximum length of the context.
@@ -585,6 +588,7 @@ class MemoryBank:
             session=session,
             shown=shown,
             id=id,
+            id_is_stable=id_is_stable,
             now=require_moment(now),
             metadata=require_metadata(metadata),
             remember=remember,

@@ -191,6 +191,7 @@ def begin_turn(
     session: str | None,
     shown: Shown,
     id: str | None,
+    id_is_stable: bool,
     now: datetime,
     metadata: Mapping[str, Any],
     remember: bool,
@@ -212,13 +213,13 @@ def begin_turn(
         query,
         now,
         metadata=metadata,
-        is_identified=id is not None,
+        is_identified=id is not None and id_is_stable,
         remember=remember,
         on_failure=on_failure,
     )
     if on_failure is not None:
         bank.backlog.flush(on_failure)
-    recall = partial(_recall, turn, shown, recall_options)
+    recall = partial(_recall, turn, shown, recall_options, is_new=id is None)
     turn = bank.backlog.attempt("recall", recall, turn, on_failure)
     return turn.store_message() if pending else turn
 
@@ -246,10 +247,22 @@ def _require_string(text: Any, name: str) -> None:
         raise InvalidInputError(f"the {name} of a turn must be a string, not {kind}")
 
 
-def _recall(turn: PendingTurn, shown: Shown, options: Mapping[str, Any]) -> PendingTurn:
-    """Return the turn with its context and, if it is a retry, the id of the stored one."""
+def _recall(
+    turn: PendingTurn, shown: Shown, options: Mapping[str, Any], *, is_new: bool
+) -> PendingTurn:
+    """Return the turn with its context and, if it is a retry, the id of the stored one.
+
+    Args:
+        turn: The turn.
+        shown: What the prompt holds already.
+        options: Options of `MemoryBank.context`.
+        is_new: Whether the id was made for this turn, so that nothing is stored under it.
+    """
     if turn.remember and not turn.is_identified:
-        turn = _find_retried(turn) or turn
+        if not is_new and turn.bank.get([turn.id], user_id=turn.user_id):
+            turn = replace(turn, is_identified=True)
+        else:
+            turn = _find_retried(turn) or turn
     context = turn.bank.context(
         turn.query if turn.query.strip() else None,
         user_id=turn.user_id,

@@ -113,6 +113,19 @@ def test_the_callers_id_replaces_edited_messages_and_other_answers(bank):
     assert turns(bank) == [("Where is Nora?", "In Oslo.")]
 
 
+def test_an_id_that_changes_with_each_attempt_does_not_store_a_message_twice(bank):
+    options = {"user_id": ADA, "session": "s", "id_is_stable": False}
+    first = bank.begin_turn("Where is Nroa?", id="a", now=NOW, **options)
+    retry = bank.begin_turn("Where is Nroa?", id="b", now=NOW + timedelta(minutes=1), **options)
+    assert (first.id, retry.id, retry.at) == ("a", "a", NOW)
+    retry.complete("Who?")
+    edited = bank.begin_turn("Where is Nora?", id="a", now=NOW + timedelta(days=1), **options)
+    assert (edited.id, edited.at, edited.is_identified) == ("a", NOW, True)
+    edited.complete("In Oslo.")
+    assert bank.begin_turn("Where is Nora?", id="c", now=NOW, **options).id == "c"
+    assert turns(bank) == [("Where is Nora?", "In Oslo."), ("Where is Nora?", "")]
+
+
 def test_an_edit_before_the_answer_is_kept(bank):
     turn = bank.begin_turn("My PIN is 1234.", user_id=ADA, now=NOW)
     turn.complete("Noted.", query="My PIN is [removed].")
