@@ -26,6 +26,11 @@ def cache_by_text(size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def clear_on_deletion(clear: Callable[[], None]) -> None:
+    """Call `clear` after each deletion, to empty a cache that can contain texts of users."""
+    _CLEARS.append(clear)
+
+
 def clear_text_caches() -> None:
     """Forget the texts that this process kept, of all users and banks."""
     for clear in _CLEARS:

@@ -82,11 +82,13 @@ class ToolReply(NamedTuple):
         text: The text for the model.
         ids: Ids of the memories that were found, stored or erased.
         reinforced: Ids of the memories that were strengthened.
+        results: The memories that were found.
     """
 
     text: str
     ids: tuple[str, ...] = ()
     reinforced: tuple[str, ...] = ()
+    results: tuple[SearchResult, ...] = ()
 
 
 class MemoryTools:
@@ -154,9 +156,11 @@ class MemoryTools:
         if len(fitting) < len(results):
             omitted = len(results) - len(fitting)
             lines.append(self._wording["left_out"].format(count=omitted))
-        ids = tuple(result.memory.id for result, _ in fitting)
+        found = tuple(result for result, _ in fitting)
+        ids = tuple(result.memory.id for result in found)
         reinforced = tuple(result.memory.id for result in best)
-        return ToolReply("\n".join(lines) or self._wording["unknown"], ids, reinforced)
+        text = "\n".join(lines) or self._wording["unknown"]
+        return ToolReply(text, ids, reinforced, found)
 
     def forget(self, id: str, *, user_id: str) -> ToolReply:
         """Erase one memory permanently."""

@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, cast
 
 from langchain.agents.middleware import AgentState
 from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from typing_extensions import NotRequired, TypedDict
 
-from memorybank_core import Turn
 from memorybank_core.context import without_recalled
+from memorybank_core.record_values import plain_value
 
 from .messages import extract_text
+
+STATE_KEY = "memorybank"
+"""Key of the current turn in the agent's state."""
 
 
 class AgentTurn(TypedDict):
     """The turn in progress as plain JSON, so that checkpoints preserve it.
 
+    It has no recalled text, so that streams and checkpoints do not show it.
+
     Attributes:
-        id: Id of the turn in the bank.
-        user_id: User the turn belongs to.
-        session: Id of the thread; None outside a thread.
-        message: Id of the human message.
-        query: Text of the human message.
-        response: The agent's answer; "" until the turn is complete.
-        at: Time of the human message, ISO 8601.
-        block: The recalled context as it is inserted into the prompt.
-        ids: Ids of the memories in `block` that the turn strengthens.
+        turn: The turn as `PendingTurn.to_dict` returns it.
+        messages: Ids of the human messages of the turn.
+        is_answered: Whether the turn has its answer.
     """
 
-    id: str
-    user_id: str
-    session: str | None
-    message: str | None
-    query: str
-    response: str
-    at: str
-    block: str
-    ids: list[str]
+    turn: dict[str, Any]
+    messages: list[str | None]
+    is_answered: bool
 
 
 class MemoryBankState(AgentState[Any]):
@@ -51,90 +43,94 @@ class MemoryBankState(AgentState[Any]):
     memorybank: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]
 
 
-def begin_turn(
-    message: HumanMessage,
-    user_id: str,
-    session: str | None,
-    *,
-    after: AgentTurn | None,
-    at: datetime,
-) -> AgentTurn:
-    """Create the turn that `message` begins, with an id that is the same on every replay.
+def state_schema_of(key: str) -> type[MemoryBankState]:
+    """Return the schema of a state that has the turn in progress under `key`."""
+    if key == STATE_KEY:
+        return MemoryBankState
+    fields: dict[str, Any] = {key: NotRequired[Annotated[AgentTurn | None, PrivateStateAttr]]}
+    schema = TypedDict(key, fields)  # type: ignore[misc]  # the key is an argument
+    return cast(type[MemoryBankState], schema)
 
-    The id is a hash of the message's text and the id of the previous turn in the graph's state.
-    The first turn of a thread uses the message's id instead. That is less reliable: on each replay
-    of an input, LangGraph gives a message without an id a new random id.
+
+def read_turn(value: Any, metadata: Mapping[str, Any]) -> AgentTurn | None:
+    """Return the turn in a state's value, which may be that of an earlier version.
+
+    Earlier versions stored a flat dictionary with the recalled text under "block".
 
     Args:
-        message: The user's message.
-        user_id: User the turn belongs to.
-        session: Id of the thread; None outside a thread.
-        after: The previous turn; None for the first turn of a thread.
-        at: Time of the message.
+        value: The value; None without a turn.
+        metadata: Metadata of a turn of an earlier version.
     """
-    query = extract_query(message)
-    position = ["after", after["id"]] if after else ["first", session, message.id]
-    id_hash = hashlib.sha256(json.dumps([*position, query]).encode()).hexdigest()
-    return {
-        "id": id_hash[:32],
-        "user_id": user_id,
-        "session": session,
-        "message": message.id,
-        "query": query,
-        "response": "",
-        "at": at.isoformat(),
-        "block": "",
-        "ids": [],
-    }
+    if not value:
+        return None
+    if "turn" in value:
+        return cast(AgentTurn, value)
+    fields = {name: value[name] for name in ("id", "user_id", "session", "query", "at")}
+    flags = {"is_stored": True, "is_identified": True, "remember": True}
+    turn = {**fields, "reinforced": value["ids"], "metadata": plain_value(metadata), **flags}
+    messages, is_answered = [value["message"]], bool(value["response"])
+    return AgentTurn(turn=turn, messages=messages, is_answered=is_answered)
 
 
-def find_last_human_message(messages: Sequence[AnyMessage]) -> HumanMessage | None:
-    """Return the user's last message; None if there is no such message.
+def find_question(messages: Sequence[AnyMessage]) -> list[HumanMessage]:
+    """Return the last human messages that no message of the agent separates, oldest first.
 
     Human messages written by a summarizing middleware carry "lc_source" and are skipped.
     """
+    question: list[HumanMessage] = []
     for message in reversed(messages):
-        if isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs:
-            return message
-    return None
+        if isinstance(message, HumanMessage):
+            if "lc_source" not in message.additional_kwargs:
+                question.append(message)
+        elif question and isinstance(message, (AIMessage, ToolMessage)):
+            break
+    return question[::-1]
 
 
-def extract_query(message: HumanMessage) -> str:
-    """Return the text of a human message without recalled context."""
-    return without_recalled(extract_text(message))
+def ends_with_answer(messages: Sequence[AnyMessage]) -> bool:
+    """Return whether the last message is the agent's and calls no tool."""
+    last = messages[-1]
+    return isinstance(last, AIMessage) and not last.tool_calls
 
 
-def is_turn_of(turn: AgentTurn, user_id: str, message: HumanMessage) -> bool:
-    """Return whether `message` began this turn of this user and is unchanged."""
-    key = (turn["user_id"], turn["message"], turn["query"])
-    return key == (user_id, message.id, extract_query(message))
+def join_texts(messages: Iterable[HumanMessage]) -> str:
+    """Return the texts of human messages, each once, joined by newlines, without recalled text."""
+    texts = (without_recalled(extract_text(message)) for message in messages)
+    return "\n".join(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def to_turn(turn: AgentTurn, metadata: Mapping[str, Any]) -> Turn:
-    """Return the turn as the bank stores it."""
-    at = datetime.fromisoformat(turn["at"])
-    texts = turn["query"], turn["response"]
-    return Turn(*texts, at, turn["id"], turn["session"], metadata=metadata)
+def derive_id(session: str | None, message_id: str | None) -> str:
+    """Return the id of the turn that a message begins."""
+    return hashlib.sha256(json.dumps([session, message_id]).encode()).hexdigest()[:32]
 
 
-def with_answer(turn: AgentTurn, messages: Sequence[AnyMessage]) -> AgentTurn:
-    """Return the turn with its answer, and with the current text of its human message.
+def to_shown(
+    messages: Iterable[AnyMessage], question: Iterable[AnyMessage]
+) -> list[dict[str, Any]]:
+    """Return the messages of the prompt, except the question, as roles and contents."""
+    ids = {message.id for message in question}
+    return [
+        {"role": message.type, "content": extract_text(message)}
+        for message in messages
+        if message.id not in ids
+    ]
 
-    The answer is the last text after the human message, from the agent or from a tool that returns
-    its result directly.
-    """
+
+def current_query(turn: AgentTurn, messages: Sequence[AnyMessage]) -> str:
+    """Return the user's message as the state has it now, such as with redactions."""
+    ids = set(turn["messages"])
+    question = [item for item in messages if isinstance(item, HumanMessage) and item.id in ids]
+    has_all = {message.id for message in question} == ids
+    return join_texts(question) if has_all else str(turn["turn"]["query"])
+
+
+def following(turn: AgentTurn, messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+    """Return the messages after the user's, or all if the user's were trimmed."""
     position = _find_position(turn, messages)
-    message = None if position is None else messages[position]
-    query = extract_query(message) if isinstance(message, HumanMessage) else turn["query"]
-    following = messages[0 if position is None else position + 1 :]
-    answers: list[AnyMessage] = [item for item in following if isinstance(item, AIMessage)]
-    answers += [item for item in following[-1:] if isinstance(item, ToolMessage)]
-    texts = (extract_text(answer) for answer in reversed(answers))
-    response = next((text for text in texts if text.strip()), "")
-    return {**turn, "query": query, "response": response}
+    return messages[0 if position is None else position + 1 :]
 
 
-def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+def with_block(turn: AgentTurn, messages: Sequence[AnyMessage], block: str) -> list[AnyMessage]:
     """Return the messages with the recalled context appended to a copy of the human message.
 
     If that message was trimmed, the context is appended to the last human message. Without human
@@ -146,7 +142,7 @@ def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessa
         position = positions[-1] if positions else None
     extended = list(messages)
     if position is not None:
-        content, addition = extended[position].content, f"\n\n{turn['block']}"
+        content, addition = extended[position].content, f"\n\n{block}"
         new_content = (
             f"{content}{addition}"
             if isinstance(content, str)
@@ -157,5 +153,6 @@ def with_block(turn: AgentTurn, messages: Sequence[AnyMessage]) -> list[AnyMessa
 
 
 def _find_position(turn: AgentTurn, messages: Sequence[AnyMessage]) -> int | None:
-    positions = (i for i, message in enumerate(messages) if message.id == turn["message"])
-    return next(positions, None)
+    """Return the position of the last human message of the turn."""
+    positions = [i for i, message in enumerate(messages) if message.id in turn["messages"]]
+    return positions[-1] if positions else None

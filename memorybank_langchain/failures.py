@@ -17,28 +17,37 @@ ERROR_EVENT = "memorybank_error"
 Report = Callable[[str, Exception], None]
 """Called with what the memory could not do and the error: `on_failure` of `begin_turn`."""
 
+OnRecall = Callable[[Context], object]
+"""Called with the recalled context, for example to display it."""
+
 _logger = logging.getLogger("memorybank_langchain")
 
 
-def failure_reporter(config: RunnableConfig | None, **details: Any) -> Report:
+def failure_reporter(
+    config: RunnableConfig | None, logger: logging.Logger = _logger, **details: Any
+) -> Report:
     """Return a function that reports failures: it logs them and sends `ERROR_EVENT` to callbacks.
+
+    A handler that fails does not stop the chat.
 
     Args:
         config: Config of the run.
+        logger: Logger of the failures.
         details: Further values of the event, such as the user and the turn.
     """
 
     def report(action: str, error: Exception) -> None:
-        _logger.warning("The memory could not %s; the chat continues: %s", action, error)
+        logger.warning("The memory could not %s; the chat continues: %s", action, error)
         failure = {"doing": action, "kind": type(error).__name__, "error": str(error)}
-        dispatch_custom_event(ERROR_EVENT, {**failure, **details}, config=config)
+        try:
+            dispatch_custom_event(ERROR_EVENT, {**failure, **details}, config=config)
+        except Exception:  # a handler of the application may raise any exception
+            logger.exception("A callback raised an error; the chat continues")
 
     return report
 
 
-def call_on_recall(
-    on_recall: Callable[[Context], object] | None, context: Context, report: Report
-) -> None:
+def call_on_recall(on_recall: OnRecall | None, context: Context, report: Report) -> None:
     """Call the application's `on_recall`; its errors are reported and do not stop the chat."""
     if on_recall is None:
         return

@@ -8,17 +8,14 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import get_callback_manager_for_config
 
 from memorybank_core import (
     Context,
     Memory,
     MemoryBank,
     PendingTurn,
-    SearchResult,
 )
 from memorybank_core.conditions import require_where
 from memorybank_core.context import (
@@ -28,7 +25,6 @@ from memorybank_core.context import (
     require_max_tokens,
     token_counter,
 )
-from memorybank_core.integration import result_metadata
 from memorybank_core.metadata import NO_METADATA, Metadata
 from memorybank_core.validation import require_count, require_relevance
 
@@ -36,6 +32,7 @@ from .failures import Report, call_on_recall, failure_reporter
 from .inputs import ChainInput, parse_input
 from .messages import id_prefix, to_messages, to_shown
 from .run_config import USER_ID_KEY, UserId, resolve_user, to_user_id
+from .traces import recall_run
 
 
 def trace_recall(
@@ -51,23 +48,10 @@ def trace_recall(
         query: The user's message.
         config: Config of the run that the recall belongs to.
     """
-    callbacks = get_callback_manager_for_config(config)
-    if not callbacks.handlers:
-        return begin()
-    run = callbacks.on_retriever_start(None, query, name="memorybank")
-    try:
+    with recall_run(query, config) as run:
         turn = begin()
-    except BaseException as error:
-        run.on_retriever_error(error)
-        raise
-    run.on_retriever_end([to_document(result) for result in turn.context.results])
+        run.results = turn.context.results
     return turn
-
-
-def to_document(result: SearchResult) -> Document:
-    """Return a memory as a document, with plain JSON values as its metadata."""
-    memory = result.memory
-    return Document(id=memory.id, page_content=memory.text, metadata=result_metadata(result))
 
 
 @dataclass(frozen=True, slots=True)

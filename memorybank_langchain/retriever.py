@@ -9,14 +9,15 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from memorybank_core import MemoryBank
 from memorybank_core.records import Kind
 from memorybank_core.search.relevance import MIN_RELEVANCE, select_reinforced
 
-from .recall import to_document
+from .failures import OnRecall, call_on_recall, failure_reporter
 from .run_config import USER_ID_KEY, UserId, resolve_user
+from .traces import to_context, to_document
 
 _SEARCH_OPTIONS = ("k", "min_relevance", "since", "until", "kind", "session", "archived", "where")
 
@@ -47,10 +48,13 @@ class MemoryBankRetriever(BaseRetriever):
         where: Conditions on the metadata of turns, as in `bank.search`.
         reinforce: Strengthen the relevant memories found, at most five; otherwise nothing is
             written.
+        on_recall: Called with the memories found as a `Context`, for example to display them.
 
     Raises:
         InvalidInputError: From a call, if the user is missing or an argument is invalid.
     """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     bank: MemoryBank = Field(repr=False, exclude=True)
     user_id: UserId | None = None
@@ -64,6 +68,7 @@ class MemoryBankRetriever(BaseRetriever):
     archived: bool = False
     where: dict[str, Any] | None = None
     reinforce: bool = False
+    on_recall: OnRecall | None = Field(None, repr=False, exclude=True)
 
     def invoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
@@ -80,7 +85,7 @@ class MemoryBankRetriever(BaseRetriever):
         return await super().ainvoke(input, config, **kwargs)
 
     def _resolve_user(
-        self, config: RunnableConfig | None, user_id: UserId | None = None, **others: Any
+        self, config: RunnableConfig | None, user_id: UserId | None = None, **options: Any
     ) -> str:
         user_id = self.user_id if user_id is None else user_id
         return resolve_user(user_id, config, key=self.user_id_key)
@@ -94,7 +99,13 @@ class MemoryBankRetriever(BaseRetriever):
             self.bank.reinforce(
                 select_reinforced(results), user_id=options["user_id"], now=options.get("now")
             )
-        return [to_document(result) for result in results]
+        documents = [to_document(result) for result in results]
+        text = "\n\n".join(document.page_content for document in documents)
+        report = failure_reporter(
+            {"callbacks": run_manager.get_child()}, user_id=options["user_id"]
+        )
+        call_on_recall(self.on_recall, to_context(text, results), report)
+        return documents
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: Any, **overrides: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
@@ -13,7 +13,9 @@ from memorybank_core import MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
 
+from .failures import OnRecall, call_on_recall, failure_reporter
 from .run_config import USER_ID_KEY, UserId, resolve_session, resolve_user, to_user_id
+from .traces import recall_run, to_context
 
 _NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -28,6 +30,7 @@ def memory_tools(
     min_relevance: float = MIN_RELEVANCE,
     metadata: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
+    on_recall: OnRecall | None = None,
 ) -> list[BaseTool]:
     """Return the tools `remember`, `recall` and `forget`, described in the language of the bank.
 
@@ -50,6 +53,7 @@ def memory_tools(
         metadata: Metadata of what `remember` stores, such as {"agent": "coder"}.
         where: Conditions on the metadata of the memories that `recall` returns and `forget` may
             erase, as in `bank.search`; None for all.
+        on_recall: Called with what `recall` returns, for example to display it.
 
     Raises:
         InvalidInputError: If an argument is invalid; from a tool, if the user is missing.
@@ -64,7 +68,7 @@ def memory_tools(
         metadata=metadata,
         where=where,
     )
-    tools = _Tools(memory, user_id, user_id_key)
+    tools = _Tools(memory, user_id, user_id_key, on_recall)
     wording = WORDING[bank.language]
     return [
         _make_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)
@@ -76,7 +80,7 @@ def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> Base
     name = function.__name__
     argument = ARGUMENTS[name]
     fields: dict[str, Any] = {argument: (_NonEmptyText, Field(description=wording[argument]))}
-    return StructuredTool.from_function(
+    return _MemoryTool.from_function(
         function,
         name=name,
         description=wording[name],
@@ -84,11 +88,28 @@ def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> Base
     )
 
 
+class _MemoryTool(StructuredTool):
+    """A tool with a bank, which copies share."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the tool {self.name!r} cannot be pickled, because it holds an open bank: call "
+            "memory_tools with MemoryBank.open(...) in the other process"
+        )
+
+
 class _Tools:
     """The tools for the user of a run. Async agents call them in a thread."""
 
-    def __init__(self, tools: MemoryTools, user_id: str | None, user_id_key: str) -> None:
-        self._tools, self._user_id, self._user_id_key = tools, user_id, user_id_key
+    def __init__(
+        self,
+        tools: MemoryTools,
+        user_id: str | None,
+        user_id_key: str,
+        on_recall: OnRecall | None,
+    ) -> None:
+        self._tools, self._on_recall = tools, on_recall
+        self._user_id, self._user_id_key = user_id, user_id_key
 
     def remember(self, text: str, config: RunnableConfig) -> str:
         """Store a text as a message that the user sends now."""
@@ -97,7 +118,13 @@ class _Tools:
 
     def recall(self, query: str, config: RunnableConfig) -> str:
         """Return the memories relevant to a query, as text marked as data."""
-        return self._tools.recall(query, user_id=self._resolve_user(config)).text
+        user_id = self._resolve_user(config)
+        with recall_run(query, config) as run:
+            reply = self._tools.recall(query, user_id=user_id)
+            run.results = reply.results
+        report = failure_reporter(config, user_id=user_id)
+        call_on_recall(self._on_recall, to_context(reply.text, reply.results), report)
+        return reply.text
 
     def forget(self, id: str, config: RunnableConfig) -> str:
         """Permanently delete one memory."""

@@ -120,6 +120,8 @@ class PendingTurn:
         query = self.query if query is None else without_recalled(query)
         write = partial(self._complete, query, answer, require_moment(now))
         if self.on_failure is not None:
+            if answer.strip():  # stored with its message, which may wait
+                self.bank.backlog.discard(self.user_id, {self.id})
             self.bank.backlog.flush(self.on_failure)
         receipt = self.bank.backlog.attempt("store the turn", write, None, self.on_failure)
         if receipt is None:

@@ -356,6 +356,13 @@ def test_an_outage_costs_one_call_and_loses_nothing(bank, outage, failures, tole
     assert len(failures) == 5
 
 
+def test_a_message_that_waits_is_tried_once_more_with_its_answer(bank, failures, tolerant):
+    bank.close()
+    bank.begin_turn("I moved to Oslo.", now=NOW, **tolerant).complete("Welcome!")
+    actions = [action for action, _ in failures]
+    assert actions == ["recall", "store the user's message", "store the turn"]
+
+
 def test_closing_the_bank_stores_what_waits(tmp_path, monkeypatch, tolerant):
     with MemoryBank.open(tmp_path / "bank.db", embedder=HashingEmbedder()) as bank:
         outage = Outage(monkeypatch, bank.store)
