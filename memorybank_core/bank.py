@@ -550,10 +550,9 @@ class MemoryBank:
 
         Put `turn.context` into the prompt, and call `turn.complete(answer)` when the model has
         answered: it stores the answer and strengthens the relevant memories. The message is on
-        disk when this returns, so that it survives a failure of the model.
-
-        A turn that is begun twice is stored once: with the same `id`, or without an id if the last
-        turn of the session is the same message, not yet answered, and at most five minutes old.
+        disk when this returns, so that it survives a failure of the model. A turn that is begun
+        twice is stored once: with the same `id`, or without an id if the last turn of the session
+        is the same message, not yet answered, and at most five minutes old.
 
         Args:
             query: The user's message; "" if it has no text, such as an image.
@@ -561,8 +560,7 @@ class MemoryBank:
             session: The conversation; None means one conversation per day.
             shown: What the prompt holds already: ids of memories or messages, as in `context`.
             id: Id of the turn; another text under the same id is an edited message.
-            id_is_stable: False if another attempt may have another id. A message under an id that
-                is not stored may then be a retry, as without an id.
+            id_is_stable: False if a retry may have another id; an unknown id is then as none.
             now: Time of the message; default the present.
             k: Maximum number of recalled memories, 1 or more; None takes as many as fit.
             max_tokens: Maximum length of the context.
@@ -572,8 +570,7 @@ class MemoryBank:
             where: Conditions on the metadata of recalled memories, as in `search`.
             remember: Whether to store the turn and strengthen memories; False writes nothing.
             pending: Whether to store the message now; else `store_message` or `complete` does.
-            on_failure: Called with what could not be done and the error if the bank fails. The turn
-                then waits in memory until the store is back. None raises the errors.
+            on_failure: Called with what failed and the error; the turn then waits in memory.
 
         Raises:
             InvalidInputError: If an argument is not valid.

@@ -156,11 +156,11 @@ class MemoryTools:
         if len(fitting) < len(results):
             omitted = len(results) - len(fitting)
             lines.append(self._wording["left_out"].format(count=omitted))
-        found = tuple(result for result, _ in fitting)
-        ids = tuple(result.memory.id for result in found)
+        shown = tuple(result for result, _ in fitting)
+        ids = tuple(result.memory.id for result in shown)
         reinforced = tuple(result.memory.id for result in best)
         text = "\n".join(lines) or self._wording["unknown"]
-        return ToolReply(text, ids, reinforced, found)
+        return ToolReply(text, ids, reinforced, shown)
 
     def forget(self, id: str, *, user_id: str) -> ToolReply:
         """Erase one memory permanently."""
