@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -31,6 +32,18 @@ def require_user(user_id: str) -> None:
         raise InvalidInputError(f"user_id must be a non-empty string, not {user_id!r}")
     if "\0" in user_id or without_surrogates(user_id) != user_id:
         raise InvalidInputError(f"user_id {user_id!r} contains a character that cannot be stored")
+
+
+def to_user_id(value: Any) -> str:
+    """Return a user's id as text; integers and UUIDs stand for their text.
+
+    Raises:
+        InvalidInputError: If it is neither, nor a non-empty string.
+    """
+    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+        value = str(value)
+    require_user(value)
+    return str(value)
 
 
 def require_query(query: str, name: str = "query") -> None:

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
 from memorybank_core import InvalidInputError
-from memorybank_core.validation import require_user
+from memorybank_core.validation import to_user_id as to_user_id  # also for other modules
 
 UserId = str | int | UUID
 """A user's id; integers and UUIDs stand for their text."""
@@ -63,18 +63,6 @@ def find_user(config: RunnableConfig | None, *, key: str = USER_ID_KEY, context:
     if not key.startswith(AUTHENTICATED_PREFIX):
         user_id = _read(_find_context(configurable) if context is None else context, key)
     return configurable.get(key) if user_id is None else user_id
-
-
-def to_user_id(value: Any) -> str:
-    """Return a user's id as text; integers and UUIDs are accepted.
-
-    Raises:
-        InvalidInputError: If it is neither, nor a non-empty string.
-    """
-    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
-        value = str(value)
-    require_user(value)
-    return str(value)
 
 
 def resolve_session(session: str | None, config: RunnableConfig | None) -> str | None:

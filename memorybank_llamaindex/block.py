@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import BaseMemoryBlock, InsertMethod, Memory
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from memorybank_core import Memory as StoredMemory
 from memorybank_core import MemoryBank
 from memorybank_core.concurrency import in_thread
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, without_recalled
-from memorybank_core.integration import recall_id
+from memorybank_core.validation import to_user_id
 
-from .conversation import build_conversation, resume_conversation
-from .fields import MetadataField, WhereField
-from .messages import copy_messages, extract_text, is_user_message
+from .conversation import ConversationState, split_turns
+from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
+from .messages import copy_messages, extract_text, is_answered, is_user_message, to_plain
+from .open_turn import OpenTurn, Phase
+from .synchronization import end_conversation, find_open
+from .turn_writer import TurnWriter
+from .write_through import TURN_KEY, WriteThroughMemory
 
 _LOOKBACK = 20
-"""Number of a session's latest turns that are compared with the messages in the prompt."""
+"""Number of latest messages in the prompt that are compared with what is recalled, if they have no
+id of a stored turn."""
+_MAX_OPEN_TURNS = 1000
+"""Maximum number of sessions whose open turn is kept."""
 
 
 class MemoryBankBlock(BaseMemoryBlock[str]):
@@ -30,7 +38,8 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     `Memory.from_defaults(memory_blocks=[MemoryBankBlock(bank=bank, user_id=...)])`. LlamaIndex
     passes a block only the messages that exceed the token limit of the `Memory`, so that only they
     are stored; with `memory_with_bank` every turn is stored immediately. The conversation is the
-    session of the `Memory`. A block keeps no state, and any number of sessions may share it.
+    session of the `Memory`, and any number of sessions may share a block. Memories are recalled
+    once a turn, and strengthened when the block sees the answer.
 
     Attributes:
         name: Name of the block within the memory.
@@ -51,13 +60,14 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
     name: str = "MemoryBank"
     bank: MemoryBank = Field(exclude=True)
-    user_id: str = Field(min_length=1)
+    user_id: UserField
     k: int | None = Field(default=None, ge=1)
     max_tokens: int = Field(default=CONTEXT_TOKENS, ge=1)
     min_relevance: float = Field(default=MIN_RELEVANCE, ge=0, le=1)
-    tokenizer: Any = Field(default=None, exclude=True)
+    tokenizer: TokenizerField = Field(default=None, exclude=True)
     metadata: MetadataField = Field(default_factory=dict)
     where: WhereField = None
+    _open_turns: OrderedDict[str | None, OpenTurn] = PrivateAttr(default_factory=OrderedDict)
 
     async def aput(
         self,
@@ -68,7 +78,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         """Store the text of a session's messages, which is on disk when the call returns.
 
         A user message begins a turn; the answers that follow, in this call or a later one,
-        complete it.
+        complete it. An answer to nothing is a turn of its own.
 
         Args:
             messages: The messages.
@@ -78,24 +88,43 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written; no message of this call is stored then.
+            StoreError: If the store cannot be read or written.
         """
-        if self.accept_short_term_memory or not from_short_term_memory:
-            await self._astore(messages, session_id)
+        if not from_short_term_memory:
+            await self.astore(messages, session_id)
+        elif self.accept_short_term_memory:
+            await self._astore_overflow(messages, session_id)
 
     async def aopen(self, messages: list[ChatMessage], session_id: str | None = None) -> None:
         """Store the user message at the end of these messages if it has no answer yet.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written.
+            StoreError: If the store cannot be read or written.
         """
-        last = build_conversation(messages).turns[-1:]
+        last = split_turns(messages)[1][-1:]
         if last and last[0].is_open:
-            await self._astore(last[0].messages, session_id)
+            await self.astore(last[0].messages, session_id)
+
+    def store(self, messages: Sequence[ChatMessage], session: str | None) -> list[str | None]:
+        """Store messages as `aput` does; return the id of the stored turn of each, or None."""
+        turn = self._find_open(session)
+        state = self._store(messages, session, turn)
+        self._keep(session, state.open_turn)
+        ids = {id(m): turn.id for turn in state.turns if turn.is_stored for m in turn.messages}
+        return [ids.get(id(message)) for message in messages]
+
+    def end(self, session: str | None) -> None:
+        """End the conversation of a session: what is put next does not answer its last turn."""
+        self._keep(session, None)
+        if metadata := end_conversation(self._read_latest(session, 1)):
+            self.bank.store.set_metadata(self.user_id, metadata)
+
+    astore = in_thread(store)
+    aend = in_thread(end)
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
-        await self._astore(messages, None)
+        await self.astore(messages, None)
 
     async def _aget(
         self,
@@ -105,36 +134,53 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     ) -> str:
         return await self._arecall(messages or [], session_id)
 
-    def _store(self, messages: Sequence[ChatMessage], session: str | None) -> None:
-        before = resume_conversation(self._read_latest(session, 1))
-        after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
-        turns = [turn.to_turn(session, self.metadata) for turn in after.changes_since(before)]
-        if turns:
-            self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
+    def _store_overflow(self, messages: Sequence[ChatMessage], session: str | None) -> None:
+        self._store(
+            copy_messages(messages), session, find_open(self._read_latest(session, 1), self)
+        )
+
+    def _store(
+        self, messages: Sequence[ChatMessage], session: str | None, turn: OpenTurn | None
+    ) -> ConversationState:
+        state = ConversationState(open_turn=turn)
+        if turn and turn.awaits_answer:
+            state = state.with_begun(turn, [])
+        return TurnWriter(self, session, datetime.now(timezone.utc)).store(state, messages)
 
     def _recall(self, messages: Sequence[ChatMessage], session: str | None) -> str:
-        queries = [
-            without_recalled(extract_text(message)).strip()
-            for message in messages
-            if is_user_message(message)
-        ]
-        query, latest = queries[-1] if queries else "", self._read_latest(session, _LOOKBACK)
-        in_prompt = [
-            memory.id for memory in latest if memory.turn and memory.turn.query.strip() in queries
-        ]
-        context = self.bank.context(
-            query or None,
-            user_id=self.user_id,
-            k=self.k,
-            max_tokens=self.max_tokens,
-            tokenizer=self.tokenizer,
-            min_relevance=self.min_relevance,
-            without=in_prompt,
-            where=self.where,
-        )
-        turn = _find_turn_id(query, session, latest)
-        self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=turn)
-        return context.text
+        users = [i for i, message in enumerate(messages) if is_user_message(message)]
+        last = users[-1] if users else len(messages)
+        query = without_recalled(extract_text(messages[last])) if users else ""
+        shown = _list_shown([*messages[:last], *messages[last + 1 :]])
+        turn = self._find_open(session)
+        if turn and turn.phase == "upcoming" and is_answered(messages, turn.query):
+            turn, _ = turn.complete(self, "")  # the answer is stored when the message is
+        has_answer = bool(users) and is_answered(messages[last:], query)
+        if turn and turn.is_of(query) and (turn.phase == "answered") == has_answer:
+            turn = turn.refreshed(self, session, shown)
+            self._keep(session, turn)
+            return turn.block or ""
+        awaits_answer = turn is not None and turn.awaits_answer
+        is_new = bool(query.strip()) and not has_answer and not awaits_answer
+        phase: Phase = "upcoming" if is_new else "answered"
+        turn = OpenTurn.begin(self, session, query, shown, phase=phase, remember=is_new)
+        if not awaits_answer:
+            self._keep(session, turn)
+        return turn.block or ""
+
+    def _find_open(self, session: str | None) -> OpenTurn | None:
+        """Return the open turn of a session, else the one that was answered last."""
+        turn = self._open_turns.get(session)
+        if turn and turn.phase != "answered":
+            return turn
+        return find_open(self._read_latest(session, 1), self) or turn
+
+    def _keep(self, session: str | None, turn: OpenTurn | None) -> None:
+        self._open_turns.pop(session, None)
+        if turn is not None:
+            self._open_turns[session] = turn
+        if len(self._open_turns) > _MAX_OPEN_TURNS:
+            self._open_turns.popitem(last=False)
 
     def _read_latest(self, session: str | None, last: int) -> list[StoredMemory]:
         return self.bank.timeline(
@@ -146,36 +192,13 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             where=self.where,
         )
 
-    _astore = in_thread(_store)
+    _astore_overflow = in_thread(_store_overflow)
     _arecall = in_thread(_recall)
-
-
-class WriteThroughMemory(Memory):
-    """LlamaIndex's `Memory` that stores every turn immediately; see `memory_with_bank`."""
-
-    async def aput(self, message: ChatMessage) -> None:
-        """Add one message and store its text."""
-        await self._block.aput([message], session_id=self.session_id)
-        await super().aput(message)
-
-    async def aput_messages(self, messages: list[ChatMessage]) -> None:
-        """Add messages and store their text."""
-        await self._block.aput(messages, session_id=self.session_id)
-        await super().aput_messages(messages)
-
-    async def aset(self, messages: list[ChatMessage]) -> None:
-        """Replace the messages, and store a user message at their end that has no answer yet."""
-        await self._block.aopen(messages, session_id=self.session_id)
-        await super().aset(messages)
-
-    @property
-    def _block(self) -> MemoryBankBlock:
-        return next(block for block in self.memory_blocks if isinstance(block, MemoryBankBlock))
 
 
 def memory_with_bank(
     bank: MemoryBank,
-    user_id: str,
+    user_id: UserId,
     session: str | None = None,
     *,
     k: int | None = None,
@@ -208,7 +231,7 @@ def memory_with_bank(
     """
     block = MemoryBankBlock(
         bank=bank,
-        user_id=user_id,
+        user_id=to_user_id(user_id),
         k=k,
         max_tokens=max_tokens,
         min_relevance=min_relevance,
@@ -221,9 +244,8 @@ def memory_with_bank(
     return WriteThroughMemory.from_defaults(session_id=session, memory_blocks=blocks, **options)
 
 
-def _find_turn_id(query: str, session: str | None, latest: Sequence[StoredMemory]) -> str:
-    """Return the id of a query's turn: the session's last turn, or the turn that follows it."""
-    last = latest[-1] if latest else None
-    if last and last.turn and last.turn.query.strip() == query:
-        return last.id
-    return recall_id(session, last.id if last else None, query)
+def _list_shown(messages: Sequence[ChatMessage]) -> list[Any]:
+    """Return what messages in a prompt show: ids of stored turns, and messages without an id."""
+    ids: list[Any] = [id for message in messages if (id := message.additional_kwargs.get(TURN_KEY))]
+    unmarked = [message for message in messages if TURN_KEY not in message.additional_kwargs]
+    return [*dict.fromkeys(ids), *to_plain(unmarked[-_LOOKBACK:])]

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory.types import BaseMemory
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from memorybank_core import Memory, MemoryBank
-from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, token_counter
+from memorybank_core.context import (
+    CONTEXT_TOKENS,
+    MIN_RELEVANCE,
+    Shown,
+    Tokenizer,
+    token_counter,
+)
+from memorybank_core.validation import to_user_id
 
 from .bank_registry import find_bank, register_bank
-from .conversation import (
-    BufferedTurn,
-    ConversationState,
-    TurnRecall,
-    build_conversation,
-    collect_messages,
-    create_conversation,
-    match_stored_turns,
-    resume_conversation,
-    select_conversation,
-)
-from .fields import MetadataField, WhereField
+from .conversation import ConversationState, collect_messages, list_shown
+from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
+from .former_state import upgrade_memory
 from .messages import copy_messages, to_messages, with_block
+from .recall import recall
+from .synchronization import (
+    RESUME_TURNS,
+    end_conversation,
+    load,
+    match_stored,
+    select_conversation,
+    synchronize,
+)
+from .turn_writer import TurnWriter
 
 TOKEN_LIMIT = 3000
 """Default for the maximum length of the latest messages, in tokens."""
-_RESUME_TURNS = 100
-"""Number of latest turns that are read to resume a conversation."""
 
 
 class MemoryBankMemory(BaseMemory):
@@ -41,21 +47,19 @@ class MemoryBankMemory(BaseMemory):
     `memory=MemoryBankMemory.from_defaults(bank=bank, user_id="alice@example.com")` replaces a
     `ChatMemoryBuffer` or `Memory` in chat engines, agents and agent workflows, sync or async.
 
-    Every turn is stored immediately: the user's message when it is put, and the answer, under the
-    same id, when it is put. Only text is stored; tool calls, their results and images are returned
-    while they are recent.
+    The user's message is stored when it is put, and its answer completes the turn when it is put.
+    Only text is stored; tool calls, their results and images are returned while they are recent.
 
     `get` returns the latest turns complete and verbatim, together with memories recalled from all
-    conversations of the user. Recall happens once per turn and strengthens the memories once,
-    however often an agent calls `get`. The recalled text is appended to the user's message, after
-    all earlier messages, so that the cached prefix of the prompt stays valid. If the engine has
-    not put that message yet, the text is appended to the first system message. Turns deleted from
-    the bank are no longer returned.
+    conversations of the user. Recall happens once per turn, however often an agent calls `get`, and
+    strengthens the relevant memories when the answer is put. The recalled text is appended to the
+    user's message, after all earlier messages, so that the cached prefix of the prompt stays valid.
+    If the engine has not put that message yet, the text is appended to the first system message.
 
-    As with every LlamaIndex memory, one instance serves one conversation, one turn at a time. It
-    serializes to plain JSON (`to_dict`, a workflow's `Context`). A deserialized memory finds its
-    bank by file or URL among the open banks of the process, or opens it on first use with the
-    embedder that wrote it. Errors of the bank are raised.
+    An instance serves one conversation, one turn at a time. Several instances of a session see each
+    other's turns, deletions and resets. A memory serializes to plain JSON (`to_dict`, a workflow's
+    `Context`). A deserialized memory finds its bank by file or URL among the open banks of the
+    process, or opens it on first use with the embedder that wrote it.
 
     Attributes:
         user_id: User the memory belongs to.
@@ -77,13 +81,15 @@ class MemoryBankMemory(BaseMemory):
         ValidationError: If an argument is invalid (also a ValueError).
     """
 
-    user_id: str = Field(min_length=1)
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UserField
     session: str | None = Field(None, min_length=1)
     k: int | None = Field(None, ge=1)
     max_tokens: int = Field(CONTEXT_TOKENS, ge=1)
     min_relevance: float = Field(MIN_RELEVANCE, ge=0, le=1)
     token_limit: int = Field(TOKEN_LIMIT, ge=1)
-    tokenizer: Any = Field(None, exclude=True)
+    tokenizer: TokenizerField = Field(None, exclude=True)
     metadata: MetadataField = Field(default_factory=dict)
     where: WhereField = None
     path: str | None = None
@@ -91,6 +97,12 @@ class MemoryBankMemory(BaseMemory):
     timezone: str = "UTC"
     conversation: ConversationState | None = None
     _bank: MemoryBank | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Accept what `model_dump` returns, also of a former version."""
+        return upgrade_memory({name: data[name] for name in data if name != "class_name"})
 
     @classmethod
     def class_name(cls) -> str:
@@ -101,7 +113,7 @@ class MemoryBankMemory(BaseMemory):
     def from_defaults(  # type: ignore[override]  # subclasses in LlamaIndex change it too
         cls,
         bank: MemoryBank,
-        user_id: str,
+        user_id: UserId,
         session: str | None = None,
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
@@ -131,7 +143,7 @@ class MemoryBankMemory(BaseMemory):
             ValidationError: If an argument is invalid (also a ValueError).
         """
         memory = cls(
-            user_id=user_id,
+            user_id=to_user_id(user_id),
             session=session,
             k=k,
             max_tokens=max_tokens,
@@ -174,48 +186,52 @@ class MemoryBankMemory(BaseMemory):
 
         Raises:
             EmbedderError: If the embedder returns an unusable vector.
-            StoreError: If the store cannot be read, or the recall cannot be recorded.
+            InvalidInputError: If the tokenizer fails.
+            StoreError: If the store cannot be read.
         """
-        conversation = self._load_conversation()
-        id, query, turn = conversation.find_current_query(input)
-        latest = conversation.latest_within(self.token_limit, token_counter(self.tokenizer))
-        recall = conversation.recall
-        if recall is None or (recall.turn, recall.query) != (id, query):
-            recall = self._recall(id, query, latest)
-        self.conversation = conversation.model_copy(update={"recall": recall})
-        messages = copy_messages([*conversation.opening, *collect_messages(latest)])
-        return with_block(messages, recall.block, in_last=turn is not None)
+        state, count = self._load(), token_counter(self.tokenizer)
+        latest = state.latest_within(self.token_limit, count)
+        query, is_last = state.find_query(input)
+        self.conversation, block = recall(
+            state, query, self, self.session, list_shown(state, latest), is_last=is_last
+        )
+        messages = copy_messages([*state.opening, *collect_messages(latest)])
+        return with_block(messages, block, in_last=is_last)
 
     def get_all(self) -> list[ChatMessage]:
         """Return the whole conversation verbatim; older turns have only their text."""
-        conversation = self._load_conversation()
-        buffered = {turn.id for turn in conversation.turns}
-        memories = select_conversation(self._read_latest(None), conversation.name)
+        memories = self._read_latest(None)
+        self.conversation = state = synchronize(self._load(), memories)
+        buffered = {turn.id for turn in state.turns}
         earlier = [
             message
-            for memory in memories
-            if memory.id not in buffered
+            for memory in select_conversation(memories)
+            if memory.id not in buffered and state.is_part(memory)
             for message in to_messages(memory)
         ]
-        return copy_messages(
-            [*conversation.opening, *earlier, *collect_messages(conversation.turns)]
-        )
+        callers = [turn for turn in state.turns if state.is_callers(turn)]
+        first = [*state.opening, *collect_messages(callers), *earlier]
+        return copy_messages([*first, *collect_messages(state.turns[len(callers) :])])
 
     def put(self, message: ChatMessage) -> None:
         """Add one message; see `put_messages`."""
         self.put_messages([message])
 
     def put_messages(self, messages: list[ChatMessage]) -> None:
-        """Add messages; their text is on disk when the call returns, in one transaction.
+        """Add messages; their text is on disk when the call returns.
+
+        A user's message without an answer is stored after the recall for it, and its answer
+        completes that turn. An answer to nothing is a turn of its own. Equal messages are different
+        turns, unless one repeats the message before it, not yet answered, within five minutes.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be written; no message of this call is stored then.
+            InvalidInputError: If the tokenizer fails.
+            StoreError: If the store cannot be read or written.
         """
-        before = self._load_conversation(last=1)
-        after = before.with_messages(copy_messages(messages), datetime.now(timezone.utc))
-        self._store(after.changes_since(before))
-        self.conversation = after.truncated(self.token_limit, token_counter(self.tokenizer))
+        state = self._load(only_end=True)
+        state = self._make_writer().store(state, copy_messages(messages))
+        self.conversation = state.truncated(self.token_limit, token_counter(self.tokenizer))
 
     def set(self, messages: list[ChatMessage]) -> None:
         """Replace the messages of the conversation; nothing is deleted from the bank.
@@ -226,16 +242,22 @@ class MemoryBankMemory(BaseMemory):
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be read or written.
         """
-        conversation = build_conversation(copy_messages(messages))
-        latest = self._read_latest(_RESUME_TURNS) if conversation.turns else []
-        conversation = match_stored_turns(conversation, latest, datetime.now(timezone.utc))
-        last = conversation.turns[-1:]
-        self._store([turn for turn in last if turn.is_open and turn.is_stored])
-        self.conversation = conversation
+        state = ConversationState.of_caller(copy_messages(messages), datetime.now(timezone.utc))
+        last = state.turns.pop() if state.turns and state.turns[-1].is_open else None
+        state = match_stored(state, self._read_latest(RESUME_TURNS) if state.turns else [])
+        self.conversation = state if last is None else self._make_writer().begin(state, last)
 
     def reset(self) -> None:
-        """Begin a new conversation; nothing is deleted from the bank."""
-        self.conversation = create_conversation()
+        """Begin a new conversation, in every memory of the session; nothing is deleted.
+
+        The stored turns of the conversation get a mark in their metadata.
+
+        Raises:
+            StoreError: If the store cannot be read or written.
+        """
+        if metadata := end_conversation(self._read_latest(RESUME_TURNS)):
+            self.bank.store.set_metadata(self.user_id, metadata)
+        self.conversation = ConversationState(since=datetime.now(timezone.utc))
 
     def clear(self) -> None:
         """Permanently delete the turns of `session` and `where`; without both, all the user's data.
@@ -249,25 +271,14 @@ class MemoryBankMemory(BaseMemory):
             self.bank.delete(user_id=self.user_id)
         elif memories := self._read_latest(None):
             self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
-        self.reset()
+        self.conversation = ConversationState(since=datetime.now(timezone.utc))
 
     async def aclear(self) -> None:
         """Async `clear`."""
         await asyncio.to_thread(self.clear)
 
-    def _load_conversation(self, last: int = 0) -> ConversationState:
-        """Return the conversation without the turns that were deleted from the bank.
-
-        Args:
-            last: Number of latest turns to check; 0 checks all.
-        """
-        conversation = self.conversation or resume_conversation(self._read_latest(_RESUME_TURNS))
-        stored = {turn.id for turn in conversation.turns[-last:] if turn.id and turn.is_stored}
-        used = stored.union(conversation.recall.ids if conversation.recall else ())
-        deleted = used - self.bank.get(used, user_id=self.user_id).keys() if used else set()
-        if not deleted:
-            return conversation
-        return conversation.without(deleted).model_copy(update={"recall": None})
+    def _load(self, *, only_end: bool = False) -> ConversationState:
+        return load(self.conversation, self._read_latest, self, only_end=only_end)
 
     def _read_latest(self, last: int | None) -> list[Memory]:
         return self.bank.timeline(
@@ -279,22 +290,10 @@ class MemoryBankMemory(BaseMemory):
             where=self.where,
         )
 
-    def _store(self, turns: Sequence[BufferedTurn]) -> None:
-        if turns:
-            stored = [turn.to_turn(self.session, self.metadata) for turn in turns]
-            self.bank.add(stored, user_id=self.user_id, replace=True, pending=True)
+    def _make_writer(self) -> TurnWriter:
+        count = token_counter(self.tokenizer)
 
-    def _recall(self, id: str, query: str, latest: Sequence[BufferedTurn]) -> TurnRecall:
-        """Recall memories for a turn, except the turns shown verbatim, and strengthen them."""
-        context = self.bank.context(
-            query or None,
-            user_id=self.user_id,
-            k=self.k,
-            max_tokens=self.max_tokens,
-            tokenizer=self.tokenizer,
-            min_relevance=self.min_relevance,
-            without={turn.id for turn in latest if turn.id},
-            where=self.where,
-        )
-        self.bank.reinforce(context.best_ids, user_id=self.user_id, turn=id)
-        return TurnRecall(turn=id, query=query, block=context.text, ids=list(context.ids))
+        def list_latest(state: ConversationState) -> Shown:
+            return list_shown(state, state.latest_within(self.token_limit, count))
+
+        return TurnWriter(self, self.session, datetime.now(timezone.utc), list_latest)

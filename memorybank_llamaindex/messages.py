@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 from llama_index.core.base.llms.types import (
+    CachePoint,
     ChatMessage,
+    CitableBlock,
+    CitationBlock,
     ContentBlock,
+    DocumentBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
@@ -16,9 +20,10 @@ from llama_index.core.base.llms.types import (
 )
 
 from memorybank_core import Memory
+from memorybank_core.context import without_recalled
 
-MEDIA_TOKENS = 256
-"""Estimated tokens of an image or a recording, as in LlamaIndex's own `Memory`."""
+MEDIA_TOKENS, DOCUMENT_TOKENS = 256, 2048
+"""Estimated tokens of an image, a recording or a video, and of a document, as in LlamaIndex."""
 _ASSISTANT_ROLES = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
 _CALL_KEYS = ("tool_calls", "function_call")
 _REASONING_PATTERN = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOTALL)
@@ -26,8 +31,11 @@ _REASONING_PATTERN = re.compile(r"\A\s*(?:.*\n)?Thought: .*?\nAnswer: ?", re.DOT
 
 
 def extract_text(message: ChatMessage) -> str:
-    """Return the joined text blocks of a message; "" if it has none (an image, a tool call)."""
-    return message.content or ""
+    """Return the joined text of a message; "" if it has none (an image, a tool call).
+
+    Citable documents count as text. Citations do not: they repeat a document.
+    """
+    return "\n".join(text for block in message.blocks for text in _find_texts(block))
 
 
 def extract_answer(message: ChatMessage) -> str:
@@ -39,6 +47,30 @@ def extract_answer(message: ChatMessage) -> str:
         return ""
     text = extract_text(message)
     return _REASONING_PATTERN.sub("", text) if text.lstrip().startswith("Thought: ") else text
+
+
+def join_answers(messages: Sequence[ChatMessage]) -> str:
+    """Return the assistant's answers in these messages, without recalled text."""
+    answers = (without_recalled(extract_answer(message)) for message in messages)
+    return "\n".join(answer for answer in answers if answer.strip())
+
+
+def is_answered(messages: Sequence[ChatMessage], query: str) -> bool:
+    """Return whether an answer follows the last user message of this text."""
+    answered = False
+    for message in reversed(messages):
+        if is_user_message(message):
+            if without_recalled(extract_text(message)).strip() == query.strip():
+                return answered
+            answered = False
+        elif extract_answer(message).strip():
+            answered = True
+    return False
+
+
+def to_plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+    """Return messages with their role and text, as `MemoryBank.context` takes them."""
+    return [{"role": m.role.value, "content": extract_text(m)} for m in messages]
 
 
 def is_user_message(message: ChatMessage) -> bool:
@@ -110,14 +142,28 @@ def _append_text(message: ChatMessage, addition: str) -> ChatMessage:
     return message.model_copy(update={"blocks": [*blocks, TextBlock(text=addition)]})
 
 
+def _find_texts(block: ContentBlock) -> list[str]:
+    if isinstance(block, TextBlock):
+        return [block.text]
+    if isinstance(block, CitableBlock):
+        return [text for inner in block.content for text in _find_texts(inner)]
+    return []
+
+
 def _count_block(block: ContentBlock, count: Callable[[str], int]) -> int:
     if isinstance(block, TextBlock):
         return count(block.text)
     if isinstance(block, ToolCallBlock):
         return count(f"{block.tool_name} {block.tool_kwargs}")
     if isinstance(block, ThinkingBlock):
-        return count(block.content or "")
-    return MEDIA_TOKENS
+        return block.num_tokens or count(block.content or "")
+    if isinstance(block, (CitableBlock, CitationBlock)):
+        inner = block.content if isinstance(block, CitableBlock) else [block.cited_content]
+        names = count(f"{block.title} {block.source}")
+        return names + sum(_count_block(nested, count) for nested in inner)
+    if isinstance(block, CachePoint):
+        return 0
+    return DOCUMENT_TOKENS if isinstance(block, DocumentBlock) else MEDIA_TOKENS
 
 
 def _calls_tools(message: ChatMessage) -> bool:

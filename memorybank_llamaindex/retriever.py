@@ -20,10 +20,11 @@ from memorybank_core.validation import (
     build_filter,
     require_count,
     require_relevance,
-    require_user,
+    to_user_id,
 )
 
 from . import events
+from .fields import UserId
 
 _LLM_METADATA = "day"
 """Metadata that a language model sees with the text; embedding models see only the text."""
@@ -63,7 +64,7 @@ class MemoryBankRetriever(BaseRetriever):
         self,
         bank: MemoryBank,
         *,
-        user_id: str,
+        user_id: UserId,
         k: int = 5,
         min_relevance: float = MIN_RELEVANCE,
         since: date | None = None,
@@ -75,11 +76,10 @@ class MemoryBankRetriever(BaseRetriever):
         reinforce: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        require_user(user_id)
         require_count(k)
         require_relevance(min_relevance)
         build_filter(since, until, kind, session, archived, where)  # raises on an invalid argument
-        self._bank, self._user_id, self._reinforce = bank, user_id, reinforce
+        self._bank, self._user_id, self._reinforce = bank, to_user_id(user_id), reinforce
         self._search_options: dict[str, Any] = {
             "k": k,
             "min_relevance": min_relevance,

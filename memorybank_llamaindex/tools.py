@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field, StringConstraints, create_model
 from memorybank_core import InvalidInputError, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
 from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
-from memorybank_core.validation import require_user
+from memorybank_core.validation import to_user_id
 
 from . import events
+from .fields import UserId
 
 _NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -55,7 +56,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         self,
         bank: MemoryBank,
         *,
-        user_id: str | None = None,
+        user_id: UserId | None = None,
         session: str | None = None,
         k: int | None = None,
         max_tokens: int = CONTEXT_TOKENS,
@@ -63,8 +64,7 @@ class MemoryBankToolSpec(BaseToolSpec):
         metadata: Mapping[str, Any] | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> None:
-        if user_id is not None:
-            require_user(user_id)
+        user_id = None if user_id is None else to_user_id(user_id)
         self.spec_functions = list(ARGUMENTS)
         self._tools = MemoryTools(
             bank,
@@ -154,5 +154,4 @@ async def _find_context_user(ctx: object) -> str:
             "user_id is missing: pass user_id=... to MemoryBankToolSpec, or set it in the context "
             'of the run: await ctx.store.set("user_id", ...)'
         )
-    require_user(user_id)
-    return str(user_id)
+    return to_user_id(user_id)

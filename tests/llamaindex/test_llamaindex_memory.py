@@ -188,9 +188,8 @@ def test_a_user_message_is_stored_when_it_is_put_and_the_answer_with_it(bank):
     [second] = bank.timeline(user_id=ALICE)
     assert (first.id, first.created_at) == (second.id, second.created_at)
     assert stored_turns(bank) == [(FACT, "How lovely!")]
-    memory.put(ai("Really."))
-    asyncio.run(memory.aput_messages([user("ok"), ai("ok"), user("ok"), ai("ok")]))
-    assert stored_turns(bank) == [(FACT, "How lovely!\nReally."), ("ok", "ok"), ("ok", "ok")]
+    asyncio.run(memory.aput_messages([user("ok"), ai("ok"), ai("Right."), user("ok"), ai("ok")]))
+    assert stored_turns(bank) == [(FACT, "How lovely!"), ("ok", "ok\nRight."), ("ok", "ok")]
 
 
 def test_many_gets_in_a_turn_are_one_recall(talked, monkeypatch):
@@ -200,11 +199,13 @@ def test_many_gets_in_a_turn_are_one_recall(talked, monkeypatch):
     memory.put(user(QUESTION))
     first = memory.get()
     assert words(asyncio.run(memory.aget())) == words(memory.get(input=QUESTION)) == words(first)
+    assert (len(searches), recalls(talked)[FACT]) == (1, 0)
     memory.put(ai("The cello."))
     assert words(memory.get())[:1] == words(first)
     assert (len(searches), recalls(talked)[FACT]) == (1, 1)
     memory.put(user(QUESTION))
     memory.get()
+    memory.put(ai("The cello."))
     assert (len(searches), recalls(talked)[FACT]) == (2, 2)
 
 

@@ -24,6 +24,7 @@ from memorybank_llamaindex import (
 
 pytestmark = IGNORED_WARNINGS
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
+ANSWER = ChatMessage("Hi.", role="assistant")
 SMALL_TALK = ["Hello!", "Thanks a lot!", "ok", "How are you today?", "你好！", "好的，谢谢", "👍"]
 
 
@@ -51,7 +52,9 @@ def memory(bank, text, **options):
 
 def block(bank, text, **options):
     recall = MemoryBankBlock(bank=bank, user_id=ALICE, **options)
-    return asyncio.run(recall.aget([ChatMessage(text)], session_id="new"))
+    recalled = asyncio.run(recall.aget([ChatMessage(text)], session_id="new"))
+    asyncio.run(recall.aget([ChatMessage(text), ANSWER], session_id="new"))
+    return recalled
 
 
 def own_memory(bank, text, **options):
@@ -62,6 +65,7 @@ def own_memory(bank, text, **options):
         memory = memory_with_bank(bank, ALICE, "new", async_engine=engine, **options)
         await memory.aput(ChatMessage(text))
         messages = await memory.aget()
+        await memory.aput(ANSWER)
         await engine.dispose()
         return "".join(message.content for message in messages).replace(text, "", 1)
 

@@ -205,7 +205,7 @@ def test_the_models_own_arguments_say_nothing_of_the_user(bank):
         assert "user_id is missing" in str(answer)
 
 
-@pytest.mark.parametrize("user_id", [None, "", 7])
+@pytest.mark.parametrize("user_id", [None, "", 7.5])
 @pytest.mark.parametrize("call", EXAMPLES.items())
 def test_without_a_user_the_tools_refuse(bank, user_id, call):
     graph = agent(MemoryBankToolSpec(bank).to_tool_list(), call)
