@@ -75,6 +75,10 @@ WORDING = {
 """The texts for the model, by language: descriptions and replies of the tools."""
 
 
+_LINE_BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
+"""Line breaks that JSON does not escape, by their code points."""
+
+
 class ToolReply(NamedTuple):
     """Reply of a tool.
 
@@ -220,4 +224,4 @@ def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = N
         if text
     ]
     fields = {"id": memory.id, "day": memory.day.isoformat(), "said": lines}
-    return without_markers(json.dumps(fields, ensure_ascii=False))
+    return without_markers(json.dumps(fields, ensure_ascii=False).translate(_LINE_BREAKS))
