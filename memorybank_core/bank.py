@@ -58,7 +58,7 @@ from .reports import (
 )
 from .rerankers import resolve_reranker
 from .search.dates import DayRange, choose_date_order
-from .search.pipeline import DEPTH, search_memories
+from .search.pipeline import search_memories
 from .search.ranking import Weights
 from .stores.rules import ExpectedEmbedder
 from .text_caches import clear_text_caches
@@ -90,6 +90,8 @@ __all__ = ["CONTEXT_TOKENS", "THRESHOLD", "MemoryBank"]
 CONCURRENCY = 4
 """Default number of digests made at the same time."""
 
+_MAX_OLDER = 30
+"""Maximum number of turns that a language model compares with one turn."""
 _MOST_SHOWN = 200
 """Maximum number of memories that are searched in place of those that the prompt shows."""
 
@@ -817,7 +819,7 @@ class MemoryBank:
             self.embed_query,
             memory.turn.query if memory.turn else memory.text,
             user_id=memory.user_id,
-            k=DEPTH,
+            k=_MAX_OLDER,
             now=memory.created_at,
             today=memory.day,
             date_order=self.date_order,

@@ -36,8 +36,9 @@ Between these limits, the number is a quarter of the memories: in a small bank, 
 otherwise be candidates for every query.
 """
 
-DEPTH = 30
-"""Number of results that are compared with each other."""
+SPARE, CROWDED = 10, 60
+"""Number of results besides k that are compared with each other, and number of all results that
+are if fewer than k of them say something new: a question may have been asked on fifty days."""
 
 
 def search_memories(
@@ -90,20 +91,27 @@ def search_memories(
     probe = _to_probe(question, embed_query(whole), filter, k, weights)
     candidates = store.candidates(user_id, probe)
     retention = _compute_retention(candidates, law, now)
-    depth = max(k, DEPTH, RERANKED if reranker else 0)
-    ranking = rank(question, candidates, retention, depth, weights)
-    keys = candidates.key[ranking.rows].tolist()
-    memories = store.fetch(user_id, keys)
-    texts = [memories[key].text if key in memories else "" for key in keys]
-    relevance = [0.0] * len(keys)
-    if not small_talk:
-        relevance = estimate_relevance(query, question, candidates, ranking, texts)
-    results = _to_results(ranking, candidates, retention, relevance, memories)
-    if reranker is not None:
-        preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
-        results = rerank(reranker, query, results, preceding, weights.reranker)
-    if not history:
-        results = _revise(results, query, candidates, ranking, memories)
+
+    def compare(depth: int) -> list[SearchResult]:
+        """Return the `depth` best results in the order that comparing them gives."""
+        ranking = rank(question, candidates, retention, depth, weights)
+        keys = candidates.key[ranking.rows].tolist()
+        memories = store.fetch(user_id, keys)
+        texts = [memories[key].text if key in memories else "" for key in keys]
+        relevance = [0.0] * len(keys)
+        if not small_talk:
+            relevance = estimate_relevance(query, question, candidates, ranking, texts)
+        results = _to_results(ranking, candidates, retention, relevance, memories)
+        if reranker is not None:
+            preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
+            results = rerank(reranker, query, results, preceding, weights.reranker)
+        return results if history else _revise(results, query, candidates, ranking, memories)
+
+    depth = max(k + SPARE, RERANKED if reranker else 0)
+    results = compare(depth)
+    informative = sum(result.parts.answer >= 0.0 for result in results)
+    if informative < k and depth < min(len(candidates.key), CROWDED) and not history:
+        results = compare(CROWDED)
     return [result for result in results if result.relevance >= min_relevance][:k]
 
 

@@ -57,6 +57,17 @@ def test_a_fact_stays_first_after_eight_askings_without_an_answer(bank, language
     assert texts(kept)[0] == question
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_fact_stays_first_after_forty_askings_without_an_answer(bank, language):
+    fact, reply, question = FACTS[language]
+    other = [Turn(f"Walk {day} was long. 散步{day}很长。", "", FIRST) for day in range(200)]
+    asked = [Turn(question, UNSURE[language], FIRST + day * DAY) for day in range(1, 41)]
+    bank.add([Turn(fact, reply, FIRST), *other, *asked], user_id=USER)
+    results = bank.search(question, user_id=USER, now=FIRST + 41 * DAY)
+    assert texts(results)[0] == fact
+    assert len(results) == 5
+
+
 @pytest.mark.parametrize("mark", ["?", ""])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_fact_stays_first_after_askings_whose_responses_say_nothing(bank, language, mark):
