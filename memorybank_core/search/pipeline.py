@@ -80,8 +80,7 @@ def search_memories(
         EmbedderError: If the embedder failed or returned a vector that cannot be used.
         StoreError: If the store cannot be read.
     """
-    if not weights.reranker:
-        reranker = None
+    reranker = reranker if weights.reranker else None
     whole = without_surrogates(query)
     query = "\n".join(select_windows(whole))
     small_talk = is_small_talk(query)
@@ -109,10 +108,14 @@ def search_memories(
 
     depth = max(k + SPARE, RERANKED if reranker else 0)
     results = compare(depth)
-    informative = sum(result.parts.answer >= 0.0 for result in results)
-    if informative < k and depth < min(len(candidates.key), CROWDED) and not history:
+    if depth < min(len(candidates.key), CROWDED) and not history and _is_crowded(results, k):
         results = compare(CROWDED)
     return [result for result in results if result.relevance >= min_relevance][:k]
+
+
+def _is_crowded(results: Sequence[SearchResult], k: int) -> bool:
+    """Return whether fewer than k results say something new."""
+    return sum(result.parts.answer >= 0.0 for result in results) < k
 
 
 def _to_probe(
