@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 from langchain_core.chat_history import BaseChatMessageHistory
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables.config import ensure_config
 
-from memorybank_core import InvalidInputError, Memory, MemoryBank, Turn
+from memorybank_core import InvalidInputError, Memory, MemoryBank
 from memorybank_core.conditions import require_where
-from memorybank_core.metadata import Metadata, require_metadata
-from memorybank_core.validation import require_count, require_user
+from memorybank_core.metadata import require_metadata
+from memorybank_core.validation import require_count, require_moment
 
-from .messages import extract_text, id_prefix, to_messages
+from .exchanges import Conversation, choose_lookback, pair_messages
+from .messages import id_prefix, to_messages
+from .run_config import TURN_KEY, UserId, to_user_id
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
@@ -25,10 +28,15 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
     calls, system messages and tool messages are dropped. Several answers to one message are joined
     with newlines. Archived (forgotten) turns are included; deleted turns are not.
 
+    A history and a chain with memory (`with_memory`, `MemoryBankMemory`) may store the same
+    conversation: an exchange that the other has stored within the last five minutes, or the message
+    of it, is kept once. Errors of the bank are raised.
+
     Args:
         bank: Bank that stores the turns.
         user_id: User the conversation belongs to.
-        session: Name of the conversation.
+        session: Name of the conversation; None for all turns of the user, in which new ones are
+            stored as conversations of a day.
         limit: Maximum number of turns returned, the latest ones; None returns all.
         metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
         where: Conditions on the metadata of the turns that belong to the conversation, as in
@@ -42,19 +50,19 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         self,
         *,
         bank: MemoryBank,
-        user_id: str,
-        session: str,
+        user_id: UserId,
+        session: str | int | UUID | None,
         limit: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        require_user(user_id)
-        if not isinstance(session, str) or not session:
-            raise InvalidInputError(f"session must be a non-empty string, not {session!r}")
+        if session is not None:
+            session = _to_session(session)
         if limit is not None:
             require_count(limit, "limit")
-        self.bank, self.user_id, self.session, self.limit = bank, user_id, session, limit
+        self.bank, self.user_id = bank, to_user_id(user_id)
+        self.session, self.limit = session, limit
         self.metadata, self.where = require_metadata(metadata), require_where(where)
 
     @property
@@ -68,34 +76,30 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Async `messages`."""
-        return self._to_messages(await self.bank.atimeline(**self._timeline_options(self.limit)))
+        return await asyncio.to_thread(lambda: self.messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Store messages in one transaction; they are on disk when the call returns.
 
         A human message begins a turn, which is stored immediately. The answers that follow, in
-        this call or a later one, complete it. A human message with an id that is already stored is
-        not stored again, and neither are its answers. Messages without an id are always new.
+        this call or a later one, complete it. A message with an id that is already stored is not
+        stored again; with another text it is an edited message, which replaces the stored one and,
+        if it is a human message, its answers. Messages without an id are new, unless another
+        writer has just stored them.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be written; no message of this call is stored then.
         """
-        exchanges = _pair_messages(messages)
-        if exchanges:
-            stored = self.bank.timeline(**self._timeline_options(_choose_lookback(exchanges)))
-            turns = _to_turns(exchanges, stored, self.session, self.metadata)
+        if exchanges := pair_messages(messages):
+            stored = self.bank.timeline(**self._timeline_options(choose_lookback(exchanges)))
+            conversation = Conversation(stored, self.session, self.metadata, require_moment(None))
+            turns = conversation.add(exchanges)
             self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async `add_messages`."""
-        exchanges = _pair_messages(messages)
-        if exchanges:
-            stored = await self.bank.atimeline(
-                **self._timeline_options(_choose_lookback(exchanges))
-            )
-            turns = _to_turns(exchanges, stored, self.session, self.metadata)
-            await self.bank.aadd(turns, user_id=self.user_id, replace=True, pending=True)
+        await asyncio.to_thread(self.add_messages, messages)
 
     def clear(self) -> None:
         """Permanently delete this conversation and the digests of its days.
@@ -109,9 +113,7 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     async def aclear(self) -> None:
         """Async `clear`."""
-        memories = await self.bank.atimeline(**self._timeline_options(None))
-        if memories:
-            await self.bank.adelete(user_id=self.user_id, ids=[memory.id for memory in memories])
+        await asyncio.to_thread(self.clear)
 
     def _timeline_options(self, last: int | None) -> dict[str, Any]:
         """Return the timeline options for the `last` turns of this conversation, or for all."""
@@ -119,99 +121,21 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         return {**options, "archived": True, "last": last, "where": self.where}
 
     def _to_messages(self, memories: Sequence[Memory]) -> list[BaseMessage]:
-        prefix = id_prefix(self.session)
-        return [message for memory in memories for message in to_messages(memory, prefix)]
+        """Return the messages of turns, without the message that a chain is answering now."""
+        prefix = id_prefix(self.session or "")
+        in_progress = ensure_config()["configurable"].get(TURN_KEY)
+        return [
+            message
+            for memory in memories
+            if memory.id != in_progress or (memory.turn and memory.turn.response)
+            for message in to_messages(memory, prefix)
+        ]
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """A human message and its answers.
-
-    Attributes:
-        message: The human message; None if the answers belong to an earlier one.
-        answers: The answers that follow it.
-    """
-
-    message: HumanMessage | None
-    answers: list[AIMessage] = field(default_factory=list)
-
-    @property
-    def id(self) -> str | None:
-        """Id of the first message; None if it has no id."""
-        return (self.message or self.answers[0]).id
-
-
-def _pair_messages(messages: Sequence[BaseMessage]) -> list[_Exchange]:
-    """Pair each human message with the answers that follow it."""
-    exchanges: list[_Exchange] = []
-    for message in messages:
-        if isinstance(message, HumanMessage):
-            exchanges.append(_Exchange(message))
-        elif isinstance(message, AIMessage) and extract_text(message).strip():
-            if not exchanges:
-                exchanges.append(_Exchange(None))
-            exchanges[-1].answers.append(message)
-    return exchanges
-
-
-def _choose_lookback(exchanges: Sequence[_Exchange]) -> int | None:
-    """Return the number of latest stored turns to compare with; None for all.
-
-    Messages with an id may repeat any earlier turn; messages without one only continue the last.
-    """
-    return None if any(exchange.id for exchange in exchanges) else 1
-
-
-def _to_turns(
-    exchanges: Sequence[_Exchange],
-    memories: Sequence[Memory],
-    session: str,
-    metadata: Metadata,
-) -> list[Turn]:
-    """Convert exchanges to the turns to write: new turns, and stored turns with new answers."""
-    stored = {memory.id: memory.turn for memory in memories if memory.turn}
-    turns: dict[str, Turn] = {}
-    for exchange in exchanges:
-        id = _resolve_turn_id(exchange, stored, session)
-        if id in stored:
-            turn = _add_answers(stored[id], exchange, stored)
-        else:
-            query = extract_text(exchange.message) if exchange.message else ""
-            response = "\n".join(extract_text(answer) for answer in exchange.answers)
-            if not (query + response).strip():
-                continue
-            turn = Turn(query, response, id=id, session=session, metadata=metadata)
-        turns[id] = stored[id] = turn
-    return list(turns.values())
-
-
-def _resolve_turn_id(exchange: _Exchange, stored: dict[str, Turn], session: str) -> str:
-    """Return the id of the turn that an exchange begins, repeats or continues."""
-    if exchange.message is None and stored:
-        return next(reversed(stored))
-    id = exchange.message and exchange.message.id
-    return id if id and id in stored else f"{id_prefix(session)}{id or uuid4().hex}"
-
-
-def _add_answers(turn: Turn, exchange: _Exchange, stored: Mapping[str, Turn]) -> Turn:
-    """Return `turn` with the answers of the exchange that are not stored yet.
-
-    If the exchange has no human message, an answer with an id may repeat an answer of any stored
-    turn. Such an answer is omitted, unless the last turn has no answer yet.
-    """
-    responses = [turn.response]
-    if exchange.message is None:
-        responses = [item.response for item in stored.values()] if turn.response else []
-    new = [
-        extract_text(answer)
-        for answer in exchange.answers
-        if not (
-            (exchange.message or answer.id) and _contains_answer(extract_text(answer), responses)
-        )
-    ]
-    return replace(turn, response="\n".join([turn.response, *new] if turn.response else new))
-
-
-def _contains_answer(text: str, responses: Sequence[str]) -> bool:
-    """Return whether `text` is one of the answers joined in `responses`."""
-    return any(f"\n{text}\n" in f"\n{response}\n" for response in responses)
+def _to_session(value: Any) -> str:
+    """Return the name of a conversation as text; integers and UUIDs are accepted."""
+    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        raise InvalidInputError(f"session must be a non-empty string, not {value!r}")
+    return value

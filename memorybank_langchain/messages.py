@@ -28,6 +28,11 @@ def id_prefix(session: str) -> str:
     return f"{quote(session, safe='')}:"
 
 
+def answer_id(id: str) -> str:
+    """Return the id of the answer to the message `id`."""
+    return f"{id}:answer"
+
+
 def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:
     """Convert a stored turn to messages, with ids derived from the turn's id.
 
@@ -39,5 +44,5 @@ def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:
     query, response = (turn.query, turn.response) if turn else ("", "")
     messages: list[BaseMessage] = [HumanMessage(query, id=id)] if query.strip() else []
     if response.strip():
-        messages.append(AIMessage(response, id=f"{id}:answer"))
+        messages.append(AIMessage(response, id=answer_id(id)))
     return messages

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,12 +25,11 @@ from memorybank_core.reports import AddReceipt
 from memorybank_core.validation import require_moment, require_user
 
 from .backlog import OnFailure
+from .same_turn import find_other, find_retried
 
 if TYPE_CHECKING:
     from memorybank_core.bank import MemoryBank
 
-RETRY_WINDOW = timedelta(minutes=5)
-"""Time within which an equal message after one without an answer is a retry of the same turn."""
 _ATTEMPTS = 5
 """Maximum number of attempts to store an answer while other writers change the turn."""
 _NO_CONTEXT = Context("", 0)
@@ -97,8 +96,9 @@ class PendingTurn:
 
         A repeated call with the same answer changes nothing. If another writer has completed the
         turn with another answer in the meantime, as two browser tabs do that ask the same, this
-        answer is stored as a turn of its own, unless the caller chose the id. If the message was
-        deleted in the meantime, nothing is stored.
+        answer is stored as a turn of its own, unless it continues the stored one or the caller
+        chose the id. If another writer has stored the same turn, it is not stored again. If the
+        message was deleted in the meantime, nothing is stored.
 
         Args:
             answer: The answer; "" leaves the stored message without one.
@@ -151,6 +151,8 @@ class PendingTurn:
         stored = self.bank.get([self.id], user_id=self.user_id).get(self.id)
         if stored is None and self.is_stored:
             return _NOTHING_STORED  # deleted in the meantime
+        if stored is None and (other := find_other(self, query, answer)):
+            return AddReceipt(ids=(other.id,), added=0, unchanged=1, replaced=0)
         id = self.id if self._may_replace(stored, answer) else _derive_id(self.id, answer)
         turn = Turn(query, answer, self.at, id, self.session, metadata=self.metadata)
         expected = {self.id: stored.text} if stored and id == self.id else {}
@@ -160,7 +162,7 @@ class PendingTurn:
     def _may_replace(self, stored: Memory | None, answer: str) -> bool:
         """Return whether the answer belongs to the stored turn."""
         response = stored.turn.response if stored and stored.turn else ""
-        return self.is_identified or not response or response == without_recalled(answer)
+        return self.is_identified or without_recalled(answer).startswith(response)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the turn as plain JSON values, without the text of the context."""
@@ -178,11 +180,8 @@ class PendingTurn:
         }
 
 
-_FIELDS = tuple(
-    name
-    for name in PendingTurn.__dataclass_fields__
-    if name not in ("bank", "context", "on_failure")
-)
+_TRANSIENT = ("bank", "context", "on_failure")
+_FIELDS = tuple(name for name in PendingTurn.__dataclass_fields__ if name not in _TRANSIENT)
 
 
 def begin_turn(
@@ -245,8 +244,7 @@ def resume_turn(
 
 def _require_string(text: Any, name: str) -> None:
     if not isinstance(text, str):
-        kind = type(text).__name__
-        raise InvalidInputError(f"the {name} of a turn must be a string, not {kind}")
+        raise InvalidInputError(f"the {name} of a turn must be a string, not {type(text).__name__}")
 
 
 def _recall(
@@ -264,7 +262,7 @@ def _recall(
         if not is_new and turn.bank.get([turn.id], user_id=turn.user_id):
             turn = replace(turn, is_identified=True)
         else:
-            turn = _find_retried(turn) or turn
+            turn = find_retried(turn) or turn
     context = turn.bank.context(
         turn.query if turn.query.strip() else None,
         user_id=turn.user_id,
@@ -273,23 +271,6 @@ def _recall(
         **options,
     )
     return replace(turn, context=context, reinforced=context.best_ids)
-
-
-def _find_retried(turn: PendingTurn) -> PendingTurn | None:
-    """Return the stored turn that this turn repeats: the last of its session, without an answer."""
-    last = turn.bank.timeline(
-        user_id=turn.user_id,
-        session=turn.session or turn.bank.day_of(turn.at).isoformat(),
-        kind="turn",
-        last=1,
-    )
-    if not last or not last[0].turn or last[0].metadata != turn.metadata:
-        return None
-    memory, stored = last[0], last[0].turn
-    is_recent = timedelta(0) <= turn.at - memory.created_at <= RETRY_WINDOW
-    if stored.response or stored.query != turn.query or not is_recent:
-        return None
-    return replace(turn, id=memory.id, at=memory.created_at, is_stored=True)
 
 
 def _store_message(turn: PendingTurn) -> PendingTurn:

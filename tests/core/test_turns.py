@@ -18,7 +18,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.turns import backlog
-from memorybank_core.turns.pending_turn import RETRY_WINDOW
+from memorybank_core.turns.same_turn import RETRY_WINDOW
 
 ADA = "ada@example.com"
 NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
@@ -233,6 +233,23 @@ def test_the_message_can_be_stored_after_the_recall(bank):
     asked_only = bank.begin_turn(QUESTION, user_id=ADA, remember=False).store_message()
     assert not asked_only.is_stored
     assert len(turns(bank)) == 2
+
+
+def test_a_turn_that_another_writer_stored_meanwhile_is_kept_once(bank):
+    fact(bank)
+    for at in (NOW, NOW + timedelta(minutes=1)):  # asked twice, each time by two writers
+        turn = bank.begin_turn(QUESTION, user_id=ADA, pending=False, now=at)
+        bank.add([Turn(QUESTION, "The cello.", at + timedelta(seconds=1))], user_id=ADA)
+        assert turn.complete("The cello.", now=at).unchanged == 1
+    assert turns(bank)[1:] == [(QUESTION, "The cello.")] * 2
+    assert bank.recalls("fact", user_id=ADA)
+
+
+def test_an_answer_that_goes_on_replaces_its_beginning(bank):
+    turn = bank.begin_turn(QUESTION, user_id=ADA, now=NOW)
+    turn.complete("The")
+    turn.complete("The cello.")
+    assert turns(bank) == [(QUESTION, "The cello.")]
 
 
 def test_a_message_without_text_stores_only_its_answer(bank):

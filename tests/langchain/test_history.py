@@ -3,19 +3,22 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 
 pytest.importorskip("langchain_core", reason="langchain-core is not installed")
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
-from langchain_core.runnables import ConfigurableFieldSpec
+from langchain_core.runnables import ConfigurableFieldSpec, RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_langchain.history import MemoryBankChatMessageHistory
+from memorybank_langchain.runnable import with_memory
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::langchain_core._api.deprecation.LangChainDeprecationWarning"  # LangChain's wrapper's
@@ -203,8 +206,120 @@ def test_a_known_message_may_get_further_answers(bank):
 def test_words_without_ids_are_said_as_often_as_they_are_said(bank):
     for _ in range(2):
         history_of(bank).add_messages([HumanMessage("ok"), AIMessage("ok", id="cached")])
-    history_of(bank).add_messages([AIMessage("ok")])
-    assert words(bank) == [("ok", "ok"), ("ok", "ok\nok")]
+    history_of(bank).add_messages([AIMessage("Yes.")])
+    history_of(bank).add_messages([AIMessage("ok\nYes.")])  # another writer stored it
+    assert words(bank) == [("ok", "ok"), ("ok", "ok\nYes.")]
+
+
+def test_an_edited_message_takes_the_place_of_the_kept_one(bank):
+    history = history_of(bank)
+    for text, answer in (("Where is Nroa?", "Who?"), ("Where is Nora?", "In Oslo.")):
+        history.add_messages([HumanMessage(text, id="h1"), AIMessage(answer)])
+        history.add_messages([HumanMessage("Thanks.", id="h2"), AIMessage("My pleasure.")])
+        assert words(bank) == [(text, answer), ("Thanks.", "My pleasure.")]
+    question, answer, *_ = history.messages
+    history.add_messages([question, answer.model_copy(update={"content": "In Bergen."})])
+    assert words(bank)[0] == ("Where is Nora?", "In Bergen.")
+    history.add_messages([answer])
+    history.add_messages([question.model_copy(update={"content": "Where is she?"})])
+    assert words(bank)[0] == ("Where is she?", "")
+
+
+def test_ids_of_users_and_conversations_may_be_integers_and_uuids(bank):
+    for number in (7, UUID(int=7)):
+        history_of(bank, number, number).add_user_message("Hi")
+        assert plain(history_of(bank, str(number), str(number)).messages) == [("human", "Hi")]
+
+
+def test_all_turns_of_a_user_are_one_conversation_without_a_session(bank):
+    history_of(bank, "monday").add_messages([HumanMessage(FACT[0]), AIMessage(FACT[1])])
+    history = history_of(bank, None)
+    history.add_messages([HumanMessage("Hi"), AIMessage("Hello!")])
+    assert plain(history.messages) == pairs([FACT, ("Hi", "Hello!")])
+    history.add_messages(history.messages)
+    assert words(bank) == [FACT, ("Hi", "Hello!")]
+
+
+# Two writers of one conversation.
+
+
+WITH_MEMORY = ChatPromptTemplate(
+    [("system", "{memory}"), ("placeholder", "{history}"), ("human", "{input}")]
+)
+KEYS = {"input_messages_key": "input", "history_messages_key": "history"}
+MESSAGES = RunnableLambda(lambda values: [*values["history"], HumanMessage(values["input"])])
+
+
+def inner(bank, chain):
+    """A history around a chain with memory."""
+    return remembering(with_memory(WITH_MEMORY | chain, bank, user_id=ALICE), bank, **KEYS)
+
+
+def outer(bank, chain):
+    """A chain with memory around a history."""
+    return with_memory(remembering(WITH_MEMORY | chain, bank, **KEYS), bank, user_id=ALICE)
+
+
+def inner_messages(bank, chain):
+    """A history that gives all messages to a chain with memory."""
+    chain = RunnableLambda(lambda values: values["input"]) | chain
+    return remembering(with_memory(chain, bank, user_id=ALICE), bank)
+
+
+def outer_messages(bank, chain):
+    """A chain with memory around a history that gives all messages to a model."""
+    pick = RunnableLambda(lambda values: [HumanMessage(values["input"])])
+    return with_memory(pick | remembering(chain, bank), bank, user_id=ALICE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("combine", [inner, outer, inner_messages, outer_messages])
+@pytest.mark.parametrize("parser", [None, StrOutputParser()])
+def test_a_history_and_a_chain_with_memory_keep_each_turn_once(bank, way, combine, parser):
+    talk = [FACT, ("ok", "ok"), ("ok", "ok"), ("What does Nora play?", "The cello.")]
+    prompts = []
+    model = model_of(answer for _, answer in talk)
+    see = RunnableLambda(lambda prompt: prompts.append(prompt) or prompt)
+    chain = combine(bank, see | model | parser if parser else see | model)
+    for query, _ in talk:
+        value = [HumanMessage(query)] if combine is inner_messages else {"input": query}
+        WAYS[way](chain, value, CONFIG)
+    assert words(bank) == talk
+    last = prompts[-1] if isinstance(prompts[-1], list) else prompts[-1].to_messages()
+    assert [message.text for message in last if message.type != "system"] == [
+        *(text for pair in talk[:-1] for text in pair),
+        talk[-1][0],
+    ]
+
+
+@pytest.mark.parametrize("combine", [inner, outer])
+def test_a_retried_turn_stands_in_the_prompt_once(bank, combine):
+    prompts = []
+    see = RunnableLambda(lambda prompt: prompts.append(prompt) or prompt)
+    chain = combine(bank, see | FailsOnce(responses=["Hi!"]))
+    with pytest.raises(ConnectionError):
+        chain.invoke({"input": "Hello?"}, CONFIG)
+    chain.invoke({"input": "Hello?"}, CONFIG)
+    assert words(bank) == [("Hello?", "Hi!")]
+    assert [prompt.to_string().count("Hello?") for prompt in prompts] == [1, 1]
+
+
+def test_a_broken_off_stream_is_one_turn(bank):
+    chain = inner(bank, model_of(["One two three."]) | StrOutputParser())
+    stream = chain.stream({"input": "Count!"}, CONFIG)
+    heard = "".join(next(stream) for _ in range(3))
+    stream.close()
+    assert heard == "One"
+    assert words(bank) == [("Count!", "One")]
+
+
+def test_an_application_that_stores_the_messages_itself(bank):
+    history = history_of(bank)
+    chain = with_memory(MESSAGES | model_of(["Hi!"]), bank, user_id=ALICE, session="monday")
+    history.add_user_message("Hello?")
+    answer = chain.invoke({"input": "Hello?", "history": history.messages})
+    history.add_ai_message(answer.text)
+    assert words(bank) == [("Hello?", "Hi!")]
 
 
 def test_what_the_application_added_is_part_of_the_conversation(bank):
@@ -273,7 +388,9 @@ def test_the_async_side(bank):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"user_id": " "}, {"session": ""}, {"session": 7}, {"limit": 0}], ids=str
+    "wrong",
+    [{"user_id": " "}, {"session": ""}, {"session": 0.5}, {"session": True}, {"limit": 0}],
+    ids=str,
 )
 def test_an_argument_that_cannot_be_is_refused(bank, wrong):
     with pytest.raises(InvalidInputError, match=next(iter(wrong))):
