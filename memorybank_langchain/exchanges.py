@@ -69,7 +69,7 @@ def choose_lookback(exchanges: Sequence[Exchange]) -> int | None:
     return None if any(exchange.id for exchange in exchanges) else _LOOKBACK
 
 
-class Conversation:
+class StoredConversation:
     """Turns of a conversation, to which messages are added.
 
     Args:

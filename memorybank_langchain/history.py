@@ -16,7 +16,7 @@ from memorybank_core.conditions import require_where
 from memorybank_core.metadata import require_metadata
 from memorybank_core.validation import require_count, require_moment
 
-from .exchanges import Conversation, choose_lookback, pair_messages
+from .exchanges import StoredConversation, choose_lookback, pair_messages
 from .messages import id_prefix, to_messages
 from .run_config import TURN_KEY, UserId, to_user_id
 
@@ -93,7 +93,9 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         """
         if exchanges := pair_messages(messages):
             stored = self.bank.timeline(**self._timeline_options(choose_lookback(exchanges)))
-            conversation = Conversation(stored, self.session, self.metadata, require_moment(None))
+            conversation = StoredConversation(
+                stored, self.session, self.metadata, require_moment(None)
+            )
             turns = conversation.add(exchanges)
             self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
 

@@ -41,30 +41,23 @@ def with_memory(
     """Add memory to `chain`: it receives recalled memories, and each turn is stored.
 
     The chain receives its input as a dictionary, with the recalled text at `memory_key` ("" if
-    nothing is recalled). The user's message is on disk before the chain is called. The complete
-    answer is stored afterwards, and the recalled memories are strengthened once. If the chain
-    fails, the stored turn has no answer; if a stream is closed early, it has the part that was
-    read. Streaming works if the chain streams. A retry, of the chain or of the returned one, does
-    not store a second turn: a message that repeats the unanswered last one of its conversation
-    within five minutes continues that turn.
+    nothing is recalled); messages in the input, such as a history, are not recalled too. The user's
+    message is on disk before the chain is called, the answer and the strengthening of memories
+    afterwards. If the chain fails, the turn has no answer; of a stream closed early, it has the
+    part that was read. A retry, inside or outside, does not store a second turn: the unanswered
+    last message of a conversation, repeated within five minutes, is continued.
 
-    If the bank, the tokenizer or `on_recall` fails, the chat continues: the error is logged, and
-    callbacks receive the custom event "memorybank_error". Turns of an outage of the store are
-    stored when it is back, as `on_failure` of `MemoryBank.begin_turn` explains. Tracing callbacks
-    see the recall as a retriever run.
-
-    Messages in the input, such as a history, are not recalled too. An answer of another type, such
-    as that of a JSON parser, is stored as JSON.
+    If the bank, the tokenizer or `on_recall` fails, the chat continues, and callbacks receive the
+    event "memorybank_error"; turns of an outage are stored after it, as for `on_failure` of
+    `MemoryBank.begin_turn`. Tracing callbacks see the recall as a retriever run.
 
     Args:
-        chain: A runnable such as `prompt | model`.
+        chain: A runnable such as `prompt | model`. An answer other than text is stored as JSON.
         bank: Bank that stores the memories.
-        user_id: User the memory belongs to; None reads `user_id_key` from the context or the
-            config of each run.
-        user_id_key: Key of the user's id, as in `MemoryBankMiddleware`.
+        user_id: User the memory belongs to; None reads `user_id_key` of the run.
+        user_id_key: Key of the user in the run's context, else in its configurable values.
         input_key: Key of the user's message in the input: a string, a message, or messages, of
-            which the last human message is used, with human messages directly before it. The
-            input may also be such a value itself.
+            which the last human ones count. The input may also be such a value itself.
         memory_key: Prompt variable for the recalled text.
         history_key: Prompt variable for the latest turns of the conversation as messages, which
             are excluded from recall; None passes no history.
@@ -78,39 +71,17 @@ def with_memory(
         recent: Number of latest turns at `history_key`, 1 or more.
         metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
         where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
-        on_recall: Called with the recalled context before the chain is called, for example to
-            display it.
+        on_recall: Called with the recalled context, for example to display it.
 
     Raises:
-        ConfigurationError: If the chain begins with a prompt that lacks the variable `memory_key`
-            or `history_key`.
-        InvalidInputError: If an argument is invalid; from a call, if its user is missing, or its
-            input has no message of the user.
+        ConfigurationError: If a prompt at the start of the chain lacks a variable.
+        InvalidInputError: If an argument, or the user or message of a call, is missing or invalid.
     """
     require_count(recent, "recent")
-    first = chain.first if isinstance(chain, RunnableSequence) else chain
-    if isinstance(first, BasePromptTemplate):
-        variables = {*first.input_variables, *first.optional_variables}
-        for name, key in (("memory_key", memory_key), ("history_key", history_key)):
-            if key is not None and key not in variables:
-                raise ConfigurationError(
-                    f"the prompt has no variable {{{key}}}, only {sorted(variables)}; add it, or "
-                    f"set {name} to one of these"
-                )
-    recaller = InputRecaller(
-        bank,
-        user_id,
-        user_id_key,
-        input_key,
-        k,
-        max_tokens,
-        min_relevance,
-        tokenizer,
-        recent if history_key else 0,
-        require_metadata(metadata),
-        where,
-        on_recall,
-    )
+    _require_variables(chain, memory_key=memory_key, history_key=history_key)
+    scope = (bank, user_id, user_id_key, input_key, k, max_tokens, min_relevance, tokenizer)
+    latest = recent if history_key else 0
+    recaller = InputRecaller(*scope, latest, require_metadata(metadata), where, on_recall)
     return ChainWithMemory(chain, recaller, (memory_key, history_key, output_key), session)
 
 
@@ -137,21 +108,24 @@ def recalled(
         InvalidInputError: If an argument is invalid; from a call, if its user is missing, or its
             input has no message of the user.
     """
-    recaller = InputRecaller(
-        bank,
-        user_id,
-        user_id_key,
-        input_key,
-        k,
-        max_tokens,
-        min_relevance,
-        tokenizer,
-        where=where,
-        on_recall=on_recall,
-        remember=False,
-    )
+    scope = (bank, user_id, user_id_key, input_key, k, max_tokens, min_relevance, tokenizer)
+    recaller = InputRecaller(*scope, where=where, on_recall=on_recall, remember=False)
 
     def recall_text(input: Any, config: RunnableConfig) -> str:
         return recaller.begin(input, config).turn.context.text
 
     return RunnableLambda(recall_text, name="recalled")
+
+
+def _require_variables(chain: Runnable[Any, Any], **keys: str | None) -> None:
+    """Raise ConfigurationError if the chain begins with a prompt without these variables."""
+    first = chain.first if isinstance(chain, RunnableSequence) else chain
+    if not isinstance(first, BasePromptTemplate):
+        return
+    variables = {*first.input_variables, *first.optional_variables}
+    for name, key in keys.items():
+        if key is not None and key not in variables:
+            raise ConfigurationError(
+                f"the prompt has no variable {{{key}}}, only {sorted(variables)}; add it, or "
+                f"set {name} to one of these"
+            )
