@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_seri
 from memorybank_core import Memory, MemoryBank
 from memorybank_core.context import Shown
 from memorybank_core.record_values import plain_value
-from memorybank_core.turns.same_turn import RETRY_WINDOW, PendingTurn
+from memorybank_core.turns.pending_turn import PendingTurn
+from memorybank_core.turns.same_turn import RETRY_WINDOW
 
 Phase = Literal["upcoming", "begun", "answered"]
 """Progress of a turn: before the user's message is put, before the answer, and after it."""
