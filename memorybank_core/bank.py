@@ -552,9 +552,8 @@ class MemoryBank:
 
         Put `turn.context` into the prompt, and call `turn.complete(answer)` when the model has
         answered: it stores the answer and strengthens the relevant memories. The message is on
-        disk when this returns, so that it survives a failure of the model. A turn that is begun
-        twice is stored once: with the same `id`, or without an id if the last turn of the session
-        is the same message, not yet answered, and at most five minutes old.
+        disk when this returns. A turn that is begun twice is stored once: with the same `id`, or
+        without one if the session ends with the same message, unanswered, of the last five minutes.
 
         Args:
             query: The user's message; "" if it has no text, such as an image.
