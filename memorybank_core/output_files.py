@@ -7,6 +7,8 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime, timezone
+from itertools import count
 from os import PathLike
 from pathlib import Path
 
@@ -103,6 +105,49 @@ def synchronize(path: Path) -> None:
         os.close(descriptor)
 
 
+def synchronize_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where the platform can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace_bank(new: Path, target: Path, *, keep: bool) -> str | None:
+    """Give a new file the name of a bank that is locked or missing.
+
+    Args:
+        new: The new file, in the same folder.
+        target: The bank.
+        keep: Whether the replaced file gets another name.
+
+    Returns:
+        The new name of the replaced file, if it is kept.
+
+    Raises:
+        OSError: If that is not possible; the bank is left as it was.
+    """
+    other = _free_name(target)
+    has_old, kept = target.exists(), None
+    if has_old:
+        new.chmod(target.stat().st_mode & 0o777)
+    for suffix in LOG_SUFFIXES:  # SQLite would apply a log that was left there to the copy
+        log = log_of(target, suffix)
+        if log.exists():
+            log.rename(log_of(other, suffix)) if keep else log.unlink()
+    if has_old and keep:
+        kept = _add_name(target, other)
+    try:
+        new.replace(target)
+    except OSError:
+        if kept is not None:
+            kept.unlink() if target.exists() else kept.rename(target)
+        raise
+    return None if kept is None else str(kept)
+
+
 def resolve(path: str | PathLike[str]) -> Path:
     """Return the absolute path of a file, with every link followed."""
     return Path(os.path.realpath(path))
@@ -156,3 +201,23 @@ def _database_of_log(path: Path) -> Path | None:
         if path.name.endswith(suffix) and database.name and is_database(database):
             return database
     return None
+
+
+def _add_name(target: Path, other: Path) -> Path:
+    """Give a file another name, besides its own where the file system has hard links."""
+    try:
+        other.hardlink_to(target)
+    except OSError:
+        target.rename(other)
+    return other
+
+
+def _free_name(target: Path) -> Path:
+    """Return a name for the replaced bank, such as friends.replaced-20240309T120000Z.db."""
+    stamp = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+    for number in count(1):
+        label = f"{stamp}-{number}" if number > 1 else stamp
+        name = target.with_name(f"{target.stem}.replaced-{label}{target.suffix}")
+        if not os.path.lexists(name):
+            break
+    return name

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 import typer
 
 from .commands import changes, database, digests, evaluation, forgetting, maintenance, search, turns
+from .commands.backup import backup
 from .commands.demo import demo
 from .group import create_app
 
@@ -50,6 +51,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "stats": maintenance.stats,
         "reembed": maintenance.reembed,
         "compact": maintenance.compact,
+        "backup": backup,
         "move": database.move,
     },
     TRIALS: {"demo": demo},

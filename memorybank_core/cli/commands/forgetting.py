@@ -28,6 +28,8 @@ from memorybank_core.terminal import (
     table,
 )
 
+from .backup import restore_backup
+
 _NO_TERMINAL = "no terminal to ask for confirmation: pass --yes to erase permanently"
 
 
@@ -86,15 +88,31 @@ def forecast(
 
 
 def restore(
-    path: options.BankPath,
-    ids: options.Ids,
+    path: Annotated[
+        str, typer.Argument(metavar="BANK", help="File or URL of the bank; or FILE, a backup.")
+    ],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids of memories; or BANK, for a backup.")
+    ],
     *,
-    user: options.User,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="Id of the user; not for a backup.")
+    ] = None,
     now: options.Now = None,
     timezone: options.Timezone = "UTC",
+    force: Annotated[
+        bool, typer.Option("--force", help="Delete the bank that a backup replaces.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Restore forgotten memories; they start to fade again from now."""
+    """Restore forgotten memories (BANK ID... --user USER), or a backup (FILE BANK).
+
+    Restored memories start to fade again from now. A backup replaces a bank that is not open
+    anywhere; the replaced file gets another name, unless --force is passed.
+    """
+    if user is None:
+        restore_backup(path, ids, force=force, as_json=as_json)
+        return
     with open_existing(path, user=user, timezone=timezone) as bank:
         _require_known(bank, ids, user)
         count = bank.restore(ids, user_id=user, now=resolve_moment(now, bank))

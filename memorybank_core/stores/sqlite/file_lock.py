@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from memorybank_core.errors import StoreBusyError, StoreError
-from memorybank_core.output_files import LOG_SUFFIXES, log_of
+from memorybank_core.errors import ConfigurationError, NotABankError, StoreBusyError, StoreError
+from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of
 
 from .connections import translate_errors
+from .schema import APPLICATION_ID
 
 
 @contextmanager
@@ -30,24 +31,43 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
         NotABankError: If it is not a SQLite database.
         StoreError: If it cannot be locked.
     """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with translate_errors(path):
-        connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
-        with closing(connection) as db:
-            try:
+    with closing(_connect(path)) as db:
+        try:
+            with translate_errors(path):
                 db.execute("PRAGMA locking_mode=EXCLUSIVE")
                 db.execute("BEGIN IMMEDIATE")
                 db.execute("ROLLBACK")
                 db.execute("PRAGMA journal_mode=DELETE")
                 db.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                raise StoreBusyError(
-                    f"{path} is open in another process, or elsewhere in this one; nothing was "
-                    "changed. Close it there and try again."
+        except StoreBusyError as error:
+            raise StoreBusyError(
+                f"{path} is open in another process, or elsewhere in this one; nothing was "
+                "changed. Close it there and try again."
+            ) from error
+        log_of(path, "-journal").unlink(missing_ok=True)  # that of leaving WAL mode, now empty
+        yield db
+
+
+@contextmanager
+def locked_for_replacement(target: Path, *, force: bool) -> Iterator[None]:
+    """Hold the lock of the bank to be replaced, if there is one.
+
+    Raises:
+        ConfigurationError: If the file is another application's database.
+        NotABankError: If it is not a database, or damaged, and not `force`.
+        StoreBusyError: If it is open.
+    """
+    with ExitStack() as stack:
+        try:
+            if _is_bank(target):
+                stack.enter_context(locked(target))
+        except NotABankError as error:
+            if not force:
+                raise NotABankError(
+                    f"{target} is not a memory bank, or too damaged to be one; it was not changed. "
+                    "Move it away first, or pass force (--force) to replace it."
                 ) from error
-            yield db
+        yield
 
 
 def remove_if_empty(path: Path) -> None:
@@ -68,3 +88,23 @@ def _is_empty(db: sqlite3.Connection) -> bool:
         for table in ("users", "items")
         if table in tables
     )
+
+
+def _is_bank(target: Path) -> bool:
+    """Return False if there is no file or an empty one; raise if the file is not a bank."""
+    if not is_database(target):
+        if target.exists() and target.stat().st_size:
+            raise NotABankError(f"{target} is not a memory bank")
+        return False
+    with translate_errors(target), closing(_connect(target)) as db:
+        owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+        if owner != APPLICATION_ID and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise ConfigurationError(
+                f"{target} is another application's SQLite database; it was not changed"
+            )
+    return True
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
