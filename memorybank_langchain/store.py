@@ -30,10 +30,12 @@ from memorybank_core import MemoryBank
 from memorybank_core.concurrency import in_thread
 
 from .bridges import MemoryBankEmbeddings
+from .run_config import USER_ID_KEY, UserId, resolve_user, to_user_id
 from .store_batch import Batch
 from .store_context import StoreContext
 from .store_items import require_fields, require_unreserved
 from .store_sweeper import Sweeper, finished
+from .store_user import below_user, without_user
 
 
 class MemoryBankStore(BaseStore):
@@ -59,6 +61,10 @@ class MemoryBankStore(BaseStore):
 
     If a call raises an error, its batch has changed nothing.
 
+    With `user_id` or `user_id_key`, the store shows the items of one user: each namespace is below
+    the user's, and `("likes",)` stands for `("carol@example.com", "likes")`. Without both, it shows
+    all items, and the namespaces in your code keep users apart.
+
     As a context manager, the store stops its sweeper at the end; who opened the bank closes it.
 
     Args:
@@ -67,13 +73,16 @@ class MemoryBankStore(BaseStore):
             has no `index`; "$" is the whole value. An empty sequence indexes nothing.
         ttl: Default time to live in minutes, whether a read restarts it, and the interval of
             `start_ttl_sweeper`. Expired items are never visible, whatever `omit_expired` is.
+        user_id: The user whose items the store shows.
+        user_id_key: Key of the user's id in the context or config of the run in progress;
+            "langgraph_auth_user_id" on a LangGraph server with authentication.
 
     Attributes:
         index_config: LangGraph's index options, as they are in use.
 
     Raises:
         InvalidInputError: From a call, if a namespace, value or option is invalid; for a namespace
-            it is LangGraph's `InvalidNamespaceError` too.
+            it is LangGraph's `InvalidNamespaceError` too. Also if the run does not name its user.
         EmbedderError: From a call, if the embedder fails, or the bank has since been
             written with another embedder.
         StoreError: From a call, if the store cannot be read or written.
@@ -87,8 +96,12 @@ class MemoryBankStore(BaseStore):
         *,
         index_fields: Sequence[str] = ("$",),
         ttl: TTLConfig | None = None,
+        user_id: UserId | None = None,
+        user_id_key: str | None = None,
     ) -> None:
         self.bank, self.ttl_config = bank, ttl
+        self._user_id = None if user_id is None else to_user_id(user_id)
+        self._user_id_key = user_id_key
         self._fields = require_fields(index_fields)
         self.index_config: IndexConfig = {
             "dims": bank.embedder.dimension,
@@ -153,7 +166,13 @@ class MemoryBankStore(BaseStore):
         All reads see the state before the writes. Of several writes to one key, the last is used.
         All changes, including those of times to live by reads, are made in one transaction.
         """
-        return Batch(self.bank, self._fields).execute(ops)
+        batch = Batch(self.bank, self._fields)
+        if self._user_id is None and self._user_id_key is None:
+            return batch.execute(ops)
+        user_id = resolve_user(self._user_id, None, key=self._user_id_key or USER_ID_KEY)
+        return [
+            without_user(result) for result in batch.execute(below_user(op, user_id) for op in ops)
+        ]
 
     def get(
         self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None

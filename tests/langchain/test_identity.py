@@ -19,6 +19,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_langchain.middleware import MemoryBankMiddleware
 from memorybank_langchain.retriever import MemoryBankRetriever
+from memorybank_langchain.store import MemoryBankStore
 from memorybank_langchain.tools import memory_tools
 
 ALICE, BOB, CELLO = "alice@example.com", "bob@example.com", "Who plays the cello?"
@@ -80,7 +81,24 @@ def through_retriever(bank, run, **options):
     return in_node(retriever | join, run)
 
 
-SURFACES = [through_middleware, through_tools, through_retriever]
+class StoreStep:
+    """Reads the facts of the run's user in a store."""
+
+    def __init__(self, bank, **options):
+        shared = MemoryBankStore(bank)
+        for user_id, fact in FACTS.items():
+            shared.put((user_id, "facts"), "fact", {"text": fact})
+        self.store = MemoryBankStore(bank, **{"user_id_key": "user_id", **options})
+
+    def invoke(self, query):
+        return "".join(item.value["text"] for item in self.store.search(("facts",), query=query))
+
+
+def through_store(bank, run, **options):
+    return in_node(StoreStep(bank, **options), run)
+
+
+SURFACES = [through_middleware, through_tools, through_retriever, through_store]
 RUNS = [
     lambda graph, config, **options: graph.invoke(INPUT, config, **options),
     lambda graph, config, **options: asyncio.run(graph.ainvoke(INPUT, config, **options)),
@@ -132,7 +150,7 @@ def test_other_values_are_refused(found, user_id):
         found({"user_id": user_id})
 
 
-@pytest.mark.parametrize("surface", [through_tools, through_retriever])
+@pytest.mark.parametrize("surface", [through_tools, through_retriever, through_store])
 def test_a_fixed_user_comes_first(bank, surface):
     def run(graph):
         return graph.invoke(INPUT, {"configurable": {"user_id": BOB}}, context=Context(BOB))
@@ -168,3 +186,20 @@ def test_an_authenticated_key_is_not_read_from_a_context(found):
             context=Context(langgraph_auth_user_id=BOB),
             user_id_key="langgraph_auth_user_id",
         )
+
+
+def test_a_store_of_one_user_has_only_its_namespaces(bank):
+    shared, own = MemoryBankStore(bank), MemoryBankStore(bank, user_id=7)
+    shared.put(("70", "likes"), "tea", {"text": "black"})
+    own.put(("likes", "drinks"), "tea", {"text": "green"})
+    assert own.get(("likes", "drinks"), "tea").namespace == ("likes", "drinks")
+    assert shared.get(("7", "likes", "drinks"), "tea").value == {"text": "green"}
+    assert [item.namespace for item in own.search(())] == [("likes", "drinks")]
+    assert own.list_namespaces() == own.list_namespaces(suffix=("drinks",)) == [("likes", "drinks")]
+    assert own.list_namespaces(prefix=("likes",), max_depth=1) == [("likes",)]
+    assert own.list_namespaces(prefix=("70",)) == []
+    own.delete(("likes", "drinks"), "tea")
+    assert own.search(()) == []
+    assert len(shared.search(())) == 1
+    with pytest.raises(InvalidInputError, match="user_id is missing"):
+        MemoryBankStore(bank, user_id_key="user_id").search(())
