@@ -60,16 +60,30 @@ class AnswerText:
         return not is_input and not is_retrieved
 
 
+def extract_answer(value: Any) -> str:
+    """Return the text of an input or output of a classic chain; "" for None."""
+    answer = AnswerText("output", {})
+    answer.add(value)
+    return answer.text
+
+
 def _find_text(value: Any) -> str | None:
-    """Return the text of a string, a message or the last answer in a list; None for others."""
+    """Return the text of a string, content, a message or the last answer in a list, else None."""
     if isinstance(value, str):
         return value
     if isinstance(value, BaseMessage):
         return extract_text(value)
+    if isinstance(value, list) and value and all(_is_block(item) for item in value):
+        return extract_text(AIMessage(value))
     if isinstance(value, list) and value and all(isinstance(i, BaseMessage) for i in value):
         answers = (extract_text(item) for item in reversed(value) if isinstance(item, AIMessage))
         return next((text for text in answers if text.strip()), "")
     return None
+
+
+def _is_block(value: Any) -> bool:
+    """Return whether a value is a block of a message's content."""
+    return isinstance(value, dict) and value.get("type") in ("text", "image", "image_url")
 
 
 def _merge(value: Any, chunk: Any) -> Any:

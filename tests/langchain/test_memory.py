@@ -1,11 +1,14 @@
 """The memory for classic chains, in real chains, on a real file."""
 
 import asyncio
+import copy
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -13,12 +16,15 @@ pytest.importorskip("langchain_classic", reason="langchain-classic is not instal
 
 from langchain_classic.chains import ConversationChain, LLMChain
 from langchain_classic.memory import CombinedMemory, ConversationBufferMemory
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
 
 from memorybank_core import MemoryBank, StoreClosedError, Turn
 from memorybank_core.context import CLOSING, OPENING
+from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.memory import MemoryBankMemory
 
 pytestmark = pytest.mark.filterwarnings(
@@ -134,19 +140,157 @@ def test_beside_another_memory(talked):
     assert stored_turns(talked) == []
 
 
-def test_what_is_recalled_grows_stronger_once_a_turn(talked):
-    memory, fact = memory_of(talked, k=1), TALK[0][0]
+def test_what_is_recalled_grows_stronger_once_a_turn_when_it_is_answered(talked):
+    fact = TALK[0][0]
     for _ in range(3):
-        loaded(memory, input=QUESTION)
+        loaded(memory_of(talked, k=1), input=QUESTION)
     asyncio.run(memory_of(talked, k=1).aload_memory_variables({"input": QUESTION}))
-    assert recalls(talked) == {query: int(query == fact) for query, _ in TALK}
-    memory.save_context({"input": QUESTION}, {"response": "The cello."})
-    chain = ConversationChain(llm=model_of(["The cello!"]), memory=memory_of(talked, k=1, recent=1))
+    assert set(recalls(talked).values()) == {0}  # loading writes nothing
+    for _ in range(2):  # another instance may save; what was not loaded was not recalled
+        memory_of(talked).save_context({"input": QUESTION}, {"response": "The cello."})
+    assert recalls(talked)[fact] == 1
+    assert stored_turns(talked)[10:] == [(QUESTION, "The cello.")] * 2
+    chain = ConversationChain(llm=model_of(["The cello!"]), memory=memory_of(talked, k=1, recent=2))
     chain.invoke({"input": QUESTION})
     assert recalls(talked)[fact] == 2
-    loaded(memory_of(talked, k=1), input="Where does my sister Nora play the cello?")
-    loaded(memory_of(talked, k=1), input="Who of us plays the cello? My sister Nora?")
-    assert recalls(talked)[fact] == 4
+
+
+def test_what_was_recalled_for_another_turn_is_not_strengthened(talked):
+    memory = memory_of(talked, k=1)
+    loaded(memory, input=QUESTION)
+    for other in ({"user_id": BOB}, {"session": "other"}):
+        memory_of(talked, **other).save_context({"input": QUESTION}, {"output": "The cello."})
+    memory.save_context({"input": "Another question?"}, {"output": "Yes."})
+    assert set(recalls(talked).values()) == {0}
+
+
+def test_a_turn_that_is_saved_days_later_has_its_own_time(talked, monkeypatch):
+    loaded(memory_of(talked), input=QUESTION)
+    monkeypatch.setattr("memorybank_langchain.open_turns.MAX_AGE", timedelta(0))
+    before = datetime.now(timezone.utc)
+    memory_of(talked).save_context({"input": QUESTION}, {"output": "The cello."})
+    assert talked.timeline(user_id=ALICE)[-1].created_at >= before
+    assert set(recalls(talked).values()) == {0}
+
+
+def test_open_turns_are_bounded(talked, monkeypatch):
+    monkeypatch.setattr("memorybank_langchain.open_turns.MAX_TURNS", 2)
+    memory = memory_of(talked, k=1)
+    questions = [QUESTION, "What am I allergic to?", "Where is my office?"]
+    for question in questions:
+        loaded(memory, input=question)
+    for question in questions:
+        memory.save_context({"input": question}, {"output": "Hm."})
+    counts = recalls(talked)
+    assert counts["My sister Nora plays the cello."] == 0
+    assert counts["I am allergic to walnuts."] == counts["My office is on the fourth floor."] == 1
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_a_history_and_a_memory_of_one_session_keep_each_turn_once(bank, ours_first):
+    history = MemoryBankChatMessageHistory(bank=bank, user_id=ALICE, session="s")
+    ours = memory_of(bank, session="s", input_key="input")
+    theirs = ConversationBufferMemory(memory_key="today", input_key="input", chat_memory=history)
+    both = CombinedMemory(memories=[ours, theirs] if ours_first else [theirs, ours])
+    prompt = PromptTemplate.from_template("{history}\n{today}\n{input}")
+    chain = LLMChain(llm=model_of(["Yes.", "ok", "ok"]), prompt=prompt, memory=both)
+    for text in ("Are you there?", "ok", "ok"):
+        chain.invoke({"input": text})
+    assert stored_turns(bank) == [("Are you there?", "Yes."), ("ok", "ok"), ("ok", "ok")]
+
+
+# As users of LangChain's memories expect.
+
+
+def test_the_buffer_is_the_conversation(talked):
+    memory = MemoryBankMemory(bank=talked, user_id=ALICE)
+    lines = "\n".join(f"Human: {query}\nAI: {answer}" for query, answer in TALK)
+    assert memory.buffer == memory.buffer_as_str == lines
+    assert memory.buffer_as_messages == memory.chat_memory.messages
+    assert memory_of(talked, return_messages=True).buffer == memory.chat_memory.messages[-4:]
+    assert memory_of(talked).buffer == LAST_TWO
+    assert memory_of(talked, recent=0).buffer == ""
+
+    async def read():
+        return [await memory.abuffer(), await memory.abuffer_as_str()]
+
+    assert asyncio.run(read()) == [lines, lines]
+    assert asyncio.run(memory.abuffer_as_messages()) == memory.chat_memory.messages
+
+
+@pytest.mark.parametrize("session", [None, "work"])
+def test_chat_memory_is_the_history_of_the_conversation(talked, session):
+    memory = memory_of(talked, session=session)
+    memory.chat_memory.add_user_message("The budget is due.")
+    memory.chat_memory.add_ai_message("Noted.")
+    expected = [*([] if session else TALK), ("The budget is due.", "Noted.")]
+    assert [m.text for m in memory.chat_memory.messages] == [text for it in expected for text in it]
+    assert loaded(memory, input="Hello").endswith("Human: The budget is due.\nAI: Noted.")
+    memory.chat_memory.clear()
+    assert memory.buffer == ""
+    assert stored_turns(talked) == (list(TALK) if session else [])
+
+
+def test_a_limit_of_tokens_takes_the_last_messages_that_fit(talked):
+    count = {"tokenizer": str.split, "bank": talked, "user_id": ALICE}
+    memory = MemoryBankMemory(max_token_limit=13, **count)
+    last = "AI: In oil?\nHuman: In water colours.\nAI: Fitting."
+    assert memory.buffer == last
+    assert loaded(memory, input=QUESTION).endswith(f"{CLOSING}\n\n{last}")
+    question = "Do I paint small boats?"  # half of its turn is shown: the other half is recalled
+    assert "small boats" in loaded(memory, input=question)
+    many = MemoryBankMemory(max_token_limit=10_000, **count)
+    assert len(many.buffer_as_messages) == 20
+    assert "Nora" not in loaded(many, input=QUESTION).partition(CLOSING)[0]
+    both = MemoryBankMemory(max_token_limit=10_000, recent=1, **count)
+    assert both.buffer == LAST_TWO.partition("oil?\n")[2]
+
+
+def test_an_answer_that_is_no_text_is_kept_as_json(bank):
+    memory_of(bank).save_context({"input": "Where?"}, {"output": {"city": "Bergen", "at": 7}})
+    assert stored_turns(bank) == [("Where?", '{"city": "Bergen", "at": 7}')]
+
+
+def test_copies_share_the_bank(talked):
+    memory = copy.deepcopy(memory_of(talked))
+    assert memory.bank is memory.model_copy(deep=True).bank is talked
+    assert copy.deepcopy(memory.chat_memory).bank is talked
+    for keeper in (memory, memory.chat_memory):
+        with pytest.raises(TypeError, match=r"MemoryBank\.open"):
+            pickle.dumps(keeper)
+
+
+# The user of a run.
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_user_is_the_one_of_the_run(bank, way):
+    memory = MemoryBankMemory(bank=bank)
+    conversation = ConversationChain(llm=model_of(["Noted."]), memory=memory)
+    chain = RunnableLambda(conversation.invoke, conversation.ainvoke)
+    for user in (ALICE, 7, UUID(int=7)):
+        WAYS[way](chain, {"input": f"I am {user}."}, {"configurable": {"user_id": user}})
+        assert stored_turns(bank, str(user)) == [(f"I am {user}.", "Noted.")]
+    with pytest.raises(ValueError, match="user_id is missing"):
+        WAYS[way](chain, {"input": "Hello"})
+    assert memory_of(bank, user_id=7).user_id == "7"
+    by_key = MemoryBankMemory(bank=bank, user_id_key="member")
+    chain = RunnablePassthrough() | RunnableLambda(lambda _: by_key.buffer)
+    assert "I am 7." in chain.invoke({}, {"configurable": {"member": 7, "user_id": BOB}})
+
+
+def test_recall_is_visible(talked):
+    contexts, documents = [], []
+
+    class Recalls(BaseCallbackHandler):
+        def on_retriever_end(self, found, **kwargs):
+            documents.extend(found)
+
+    memory = memory_of(talked, on_recall=contexts.append)
+    chain = ConversationChain(llm=model_of(["The cello."]), memory=memory)
+    (RunnablePassthrough() | chain).invoke({"input": QUESTION}, {"callbacks": [Recalls()]})
+    assert [document.id for document in documents] == list(contexts[0].ids)
+    assert "cello" in documents[0].page_content
 
 
 def test_a_model_that_fails_leaves_no_turn_and_the_retry_is_the_same_turn(talked):
@@ -224,7 +368,18 @@ def test_which_input_and_output_is_meant(bank):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"user_id": ""}, {"session": ""}, {"k": 0}, {"recent": -1}, {"max_tokens": 0}, {"user": "a"}],
+    [
+        {"user_id": ""},
+        {"session": ""},
+        {"k": 0},
+        {"recent": -1},
+        {"max_tokens": 0},
+        {"user": "a"},
+        {"search_kwargs": {"k": 3}},
+        {"chat_memory": 7},
+        {"llm": 7},
+        {"max_token_limit": 0},
+    ],
     ids=str,
 )
 def test_an_argument_that_cannot_be_is_refused(bank, wrong):
@@ -304,6 +459,7 @@ def test_neither_importing_nor_using_it_warns(tmp_path):
     code = f"""
 import warnings
 from memorybank_core import MemoryBank
+from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.memory import MemoryBankMemory
 warnings.simplefilter("error")  # again: LangChain sets filters of its own when it is imported

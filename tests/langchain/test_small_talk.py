@@ -64,7 +64,9 @@ def classic_memory(bank, text, **options):
 
 def classic_messages(bank, text, **options):
     options = {"bank": bank, "user_id": ALICE, "recent": 0, "return_messages": True, **options}
-    messages = asyncio.run(MemoryBankMemory(**options).aload_memory_variables({"input": text}))
+    memory = MemoryBankMemory(**options)
+    messages = asyncio.run(memory.aload_memory_variables({"input": text}))
+    asyncio.run(memory.asave_context({"input": text}, {"output": "Hi."}))
     return "".join(message.text for message in messages["history"])
 
 
