@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from memorybank_core import MemoryBank, MemoryBankError
 from memorybank_core.context import Tokenizer
 from memorybank_core.metadata import Metadata
 from memorybank_core.turns.pending_turn import PendingTurn
+from memorybank_core.turns.same_turn import RETRY_WINDOW
 
 from .agent_answers import find_answer
 from .agent_state import (
@@ -67,22 +68,16 @@ class AgentMemory:
             config: Config of the run.
         """
         session = resolve_session(None, config)
-        id = derive_id(session, question[0].id)
+        id = derive_id(session, question[0].id, self.metadata)
         question = self._without_answered(question, user_id, id, config)
-        replayed, id = None, derive_id(session, question[0].id)
+        id, is_stable = derive_id(session, question[0].id, self.metadata), False
         if previous and session:
-            find = partial(self._find_replayed, previous, session, join_texts(question))
+            find = partial(self._find_repeated, previous, session, join_texts(question))
             on_failure = self._on_failure(config, user_id, id)
-            replayed = self.bank.backlog.attempt("find the turn", find, None, on_failure)
-        return self._begin(
-            question,
-            messages,
-            config,
-            user_id=user_id,
-            session=session,
-            id=replayed or id,
-            id_is_stable=replayed is not None,
-        )
+            id = self.bank.backlog.attempt("find the turn", find, None, on_failure) or id
+            is_stable = True
+        identity = {"user_id": user_id, "session": session, "id": id, "id_is_stable": is_stable}
+        return self._begin(question, messages, config, **identity)
 
     def go_on(
         self,
@@ -226,21 +221,32 @@ class AgentMemory:
         on_failure = self._on_failure(config, user_id, id)
         return question[self.bank.backlog.attempt("find the turn", count_answered, 0, on_failure) :]
 
-    def _find_replayed(self, previous: AgentTurn, session: str, query: str) -> str | None:
-        """Return the id of the stored turn that a replayed message began; None for a new message.
+    def _find_repeated(self, previous: AgentTurn, session: str, query: str) -> str | None:
+        """Return the id of the stored turn that a message repeats; None for a new message.
 
-        LangGraph gives a message without an id another one at each replay. It is recognized by its
-        text and its place after the previous turn of the thread.
+        LangGraph gives a message without an id another one at each replay and retry. A replay is
+        recognized by its text and its place after the previous turn of the thread, a retry by the
+        text of the previous turn, if that has no answer and is recent.
         """
         data = previous["turn"]
         after = datetime.fromisoformat(data["at"])
-        options = {"user_id": data["user_id"], "session": session, "kind": "turn"}
-        last = self.bank.timeline(**options, last=1)
-        if not query or not last or last[0].created_at <= after:
+        read = partial(self.bank.timeline, user_id=data["user_id"], session=session, kind="turn")
+        last = next(iter(read(last=1)), None)
+        if not query or last is None:
             return None
-        later = self.bank.timeline(**options, since=self.bank.day_of(after))
-        turns = ((item.id, item.turn) for item in later if item.created_at > after)
-        return next((id for id, turn in turns if turn and turn.query == query), None)
+        if last.created_at <= after:
+            is_recent = datetime.now(timezone.utc) - last.created_at <= RETRY_WINDOW
+            is_open = last.turn is not None and not last.turn.response
+            candidates = [last] if is_recent and is_open else []
+        else:
+            later = read(since=self.bank.day_of(after))
+            candidates = [item for item in later if item.created_at > after]
+        same = (
+            item.id
+            for item in candidates
+            if item.turn and item.turn.query == query and item.metadata == self.metadata
+        )
+        return next(same, None)
 
     def _on_failure(self, config: RunnableConfig, user_id: str, turn_id: str) -> Report:
         """Return a function that reports a failure of the bank during a turn."""

@@ -99,9 +99,10 @@ def join_texts(messages: Iterable[HumanMessage]) -> str:
     return "\n".join(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def derive_id(session: str | None, message_id: str | None) -> str:
-    """Return the id of the turn that a message begins."""
-    return hashlib.sha256(json.dumps([session, message_id]).encode()).hexdigest()[:32]
+def derive_id(session: str | None, message_id: str | None, metadata: Mapping[str, Any]) -> str:
+    """Return the id of the turn that a message begins; each scope has its own turn."""
+    position = json.dumps([session, message_id, plain_value(metadata)], sort_keys=True)
+    return hashlib.sha256(position.encode()).hexdigest()[:32]
 
 
 def to_shown(

@@ -39,7 +39,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import BaseModel
 
-from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_core import InvalidInputError, MemoryBank, StoreUnavailableError, Turn
 from memorybank_core.context import OPENING
 from memorybank_langchain.middleware import MemoryBankMiddleware
 from memorybank_langchain.retriever import MemoryBankRetriever
@@ -119,6 +119,20 @@ def test_retries_of_the_whole_agent_keep_one_turn(bank, config, saver, is_async)
     assert len(bank.recalls("cello", user_id=ALICE)) == 1
 
 
+def test_a_retry_after_a_tool_that_failed_keeps_one_turn(bank):
+    @tool
+    def weather(city: str) -> str:
+        """The weather in a city."""
+        raise OSError("no signal")
+
+    model = Scripted(script=["Hello.", looks_up("Oslo"), "It rains."])
+    agent = agent_of(bank, model, tools=[weather], checkpointer=InMemorySaver())
+    agent.invoke(says("Hi there!"), thread(), context=A)
+    retrying = agent.with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
+    retrying.invoke({"messages": [("user", "How is the weather?")]}, thread(), context=A)
+    assert new_turns(bank) == [("Hi there!", "Hello."), ("How is the weather?", "It rains.")]
+
+
 def test_a_message_edited_by_its_id_replaces_the_stored_one(bank):
     agent = agent_of(bank)
     agent.invoke(says("Call me Anna.", id="m1"), context=A)
@@ -181,6 +195,20 @@ def test_two_users_of_one_bank(bank):
     )
     with pytest.raises(InvalidInputError, match="name"):
         MemoryBankMiddleware(bank, name=" ")
+
+
+def test_two_scopes_of_one_user_have_their_own_turns(bank):
+    scopes = [{"agent": "coder"}, {"agent": "friend"}]
+    memories = [
+        MemoryBankMiddleware(bank, name=scope["agent"], metadata=scope, where=scope)
+        for scope in scopes
+    ]
+    agent = create_agent(Scripted(), middleware=memories, checkpointer=InMemorySaver())
+    for words in ("We meet on Friday.", "ok"):
+        agent.invoke(says(words), thread(), context={"user_id": ALICE})
+    for scope in scopes:
+        stored = [memory.turn.query for memory in bank.timeline(user_id=ALICE, where=scope)]
+        assert stored == ["We meet on Friday.", "ok"]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -454,6 +482,34 @@ def test_a_tokenizer_that_fails_does_not_stop_the_chat(bank):
     assert new_turns(bank) == [(ASKS, f"I heard: {ASKS}")]
     assert [data["doing"] for _, data in recorder.events] == ["recall"]
     assert "no vocabulary" in recorder.events[0][1]["error"]
+
+
+class Away:
+    """A store that cannot be reached."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __getattr__(self, name):
+        def call(*args, **options):
+            self.calls += 1
+            raise StoreUnavailableError("the server is down")
+
+        return call
+
+
+def test_what_is_said_in_an_outage_is_stored_after_it(bank):
+    agent = agent_of(bank, checkpointer=InMemorySaver())
+    store, bank.store = bank.store, Away()
+    for words in ("I moved to Oslo.", "My cat is called Pepper."):
+        output = agent.invoke(says(words), thread(), context=A)
+        assert output["messages"][-1].text == f"I heard: {words}"
+    assert bank.store.calls == 1
+    bank.store = store
+    bank.backlog._paused_until = 0.0
+    agent.invoke(says(ASKS), thread(), context=A)
+    said = ["I moved to Oslo.", "My cat is called Pepper.", ASKS]
+    assert new_turns(bank) == [(words, f"I heard: {words}") for words in said]
 
 
 def test_an_agent_does_not_block_the_event_loop(bank):

@@ -1,0 +1,21 @@
+"""The extras refuse the next major versions of the hosts, which may break the adapters."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+HOSTS = {
+    "langchain": "<2",
+    "langchain-classic": "<2",
+    "langchain-core": "<2",
+    "langgraph": "<2",
+    "llama-index-core": "<0.15",
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_next_major_version_is_refused(host):
+    [bounds] = re.findall(rf'"{host}(>=[^"]*)"', PROJECT.partition("[dependency-groups]")[0])
+    assert bounds.split(",")[1:] == [HOSTS[host]]
