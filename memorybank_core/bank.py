@@ -69,6 +69,7 @@ from .validation import (
     build_filter,
     collect_ids,
     dump_profile,
+    limit_until,
     require_count,
     require_day,
     require_language,
@@ -79,6 +80,7 @@ from .validation import (
     require_threshold,
     require_user,
     resolve_age,
+    resolve_day,
     validate_configuration,
 )
 
@@ -269,7 +271,7 @@ class MemoryBank:
 
     def day_of(self, moment: datetime) -> date:
         """Return the calendar day of `moment` in the bank's time zone."""
-        return moment.astimezone(self.timezone).date()
+        return resolve_day(moment, self.timezone)
 
     # Add
 
@@ -387,7 +389,8 @@ class MemoryBank:
                 memories of those days rank higher.
             user_id: The user.
             k: Maximum number of results, 1 or more.
-            now: The time that relative days and forgetting refer to; default the present.
+            now: The time that relative days and forgetting refer to; default the present. If its
+                day is in the past, memories of later days are not found.
             since: The first day to search.
             until: The last day to search.
             kind: "turn" or "event", to search only memories of that kind.
@@ -410,6 +413,7 @@ class MemoryBank:
         require_count(k)
         require_relevance(min_relevance)
         moment = require_moment(now)
+        until = limit_until(until, self.day_of(moment), self.day_of(require_moment(None)))
         return search_memories(
             self.store,
             self.embed_query,

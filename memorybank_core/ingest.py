@@ -21,7 +21,7 @@ from .records import Memory, Turn
 from .reports import AddReceipt
 from .search.long_queries import select_windows
 from .text import split_windows, without_surrogates
-from .validation import normalize_vectors, require_memories
+from .validation import normalize_vectors, require_memories, resolve_day
 
 _TEXT_FIELDS = ("query", "response", "user_name", "companion_name")
 
@@ -223,10 +223,7 @@ def _to_memory(
     turn: Turn, user_id: str, now: datetime, zone: ZoneInfo, counts: Counter[str]
 ) -> Memory:
     created_at = (turn.at or now).astimezone(timezone.utc)
-    try:
-        day = created_at.astimezone(zone).date()
-    except OverflowError as error:
-        raise InvalidInputError(f"{created_at} is beyond the calendar in {zone}") from error
+    day = resolve_day(created_at, zone)
     texts = {name: getattr(turn, name) for name in _TEXT_FIELDS}
     clean: dict[str, Any] = {name: without_surrogates(text) for name, text in texts.items() if text}
     turn = replace_fields(turn, **clean, at=created_at)

@@ -87,6 +87,14 @@ def build_filter(
     return Filter(*days, require_kind(kind), session, archived, require_where(where))
 
 
+def limit_until(until: date | None, day: date, today: date) -> date | None:
+    """Return the last day to search at a day; one in the past does not know what came later."""
+    require_day(until, "until")
+    if day >= today:
+        return until
+    return day if until is None else min(day, until)
+
+
 def collect_ids(memories: Iterable[SearchResult | Memory | str], user_id: str) -> list[str]:
     """Return the distinct ids of search results, memories or ids, in their order.
 
@@ -169,6 +177,18 @@ def dump_profile(profile: dict[str, Any]) -> str:
 def require_moment(moment: datetime | None, name: str = "now") -> datetime:
     """Return `moment` in UTC, or the present for None; raise InvalidInputError if it is naive."""
     return datetime.now(timezone.utc) if moment is None else require_aware(moment, name)
+
+
+def resolve_day(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the calendar day of a moment in a time zone.
+
+    Raises:
+        InvalidInputError: If the day is beyond the calendar there.
+    """
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError as error:
+        raise InvalidInputError(f"{moment} is beyond the calendar in {zone}") from error
 
 
 def resolve_age(older_than: timedelta | datetime, now: datetime) -> datetime:

@@ -44,7 +44,7 @@ def find_missing_days(
     query = "\n".join(select_windows(query))
     if is_small_talk(query):
         return ()
-    read_span = partial(store.span, user_id)
+    read_span = partial(store.span, user_id, today)
     named = find_named_days(query, today=today, span=read_span, date_order=date_order)
     recalled = {result.memory.day for result in results}
     spans = [

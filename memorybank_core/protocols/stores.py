@@ -110,8 +110,8 @@ class MemoryStore(Protocol):
         """
         ...
 
-    def span(self, user_id: str) -> tuple[date, date] | None:
-        """Return the days of the first and the last memory, or None if there are no memories.
+    def span(self, user_id: str, until: date | None = None) -> tuple[date, date] | None:
+        """Return the days of the first and last memory up to a day; None if there are no such.
 
         A search calls this: it must not read every memory, as `stats` may.
         """

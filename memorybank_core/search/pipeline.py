@@ -86,7 +86,7 @@ def search_memories(
     small_talk = is_small_talk(query)
     if small_talk and min_relevance > 0.0:
         return []
-    question = read_question(query, today, lambda: store.span(user_id), date_order)
+    question = read_question(query, today, lambda: store.span(user_id, today), date_order)
     probe = _to_probe(question, embed_query(whole), filter, k, weights)
     candidates = store.candidates(user_id, probe)
     retention = _compute_retention(candidates, law, now)

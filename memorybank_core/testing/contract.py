@@ -163,6 +163,8 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsCon
     def test_span(self) -> None:
         with self.stored(turn("b", hours=48), turn("a"), turn("c", user=BOB, hours=96)) as store:
             assert store.span(ADA) == (day(4), day(6))
+            assert store.span(ADA, day(5)) == (day(4), day(4))
+            assert store.span(ADA, day(3)) is None
             assert store.span("unknown") is None
 
     # Searching

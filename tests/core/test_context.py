@@ -876,13 +876,13 @@ def talkative(bank):
 
 @pytest.mark.parametrize("budget", [250, 500, 1500])
 def test_the_best_memories_fill_the_budget(talkative, budget):
-    context = talkative.context("cello", user_id=USER, max_tokens=budget, now=MONDAY)
+    context = talkative.context("cello", user_id=USER, max_tokens=budget, now=MONDAY + 60 * DAY)
     assert budget - 40 < context.tokens <= budget
     assert len(talkative.context("cello", user_id=USER, k=3, max_tokens=budget).ids) == 3
 
 
 def test_a_turn_strengthens_only_the_best_memories_of_a_full_prompt(talkative):
-    context = talkative.context("cello", user_id=USER, now=MONDAY)
+    context = talkative.context("cello", user_id=USER, now=MONDAY + 60 * DAY)
     assert len(context.ids) > REINFORCED == len(context.best_ids)
     assert context.best_ids == context.ids[:REINFORCED]
 

@@ -163,7 +163,7 @@ def call(method, **arguments):
     return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
-ARGUMENTS = {"query": "q", "id": "t0", "by": LATER, "profile": {}}
+ARGUMENTS = {"query": "q", "id": "t0", "by": LATER, "profile": {}, "older_than": LATER}
 """Required arguments of the methods besides the user; others get an empty list."""
 
 

@@ -59,8 +59,9 @@ _METADATA = (
     f"SELECT m.metadata, m.seq {FROM_MEMORIES} {{condition}} ORDER BY m.created_at DESC, m.seq DESC"
 )
 _SPAN = (
-    "SELECT (SELECT min(day) FROM memorybank.memories WHERE user_id = %(user)s), "
-    "(SELECT max(day) FROM memorybank.memories WHERE user_id = %(user)s)"
+    "SELECT (SELECT min(day) FROM memorybank.memories "
+    "WHERE user_id = %(user)s AND day <= %(until)s), "
+    "(SELECT max(day) FROM memorybank.memories WHERE user_id = %(user)s AND day <= %(until)s)"
 )
 _RECALLS = (
     "SELECT at FROM memorybank.recalls WHERE user_id = %(user)s AND seq = (SELECT seq FROM "
@@ -154,9 +155,10 @@ def memories(session: Session, user_id: str, filter: Filter, *, last: int | None
     return [to_memory(user_id, row) for row in rows][::-1]
 
 
-def span(session: Session, user_id: str) -> tuple[date, date] | None:
+def span(session: Session, user_id: str, until: date | None) -> tuple[date, date] | None:
     """See `MemoryStore.span`."""
-    [[(first, last)]] = session.execute(Statement(_SPAN, {"user": user_id}))
+    values = {"user": user_id, "until": str(until or date.max)}
+    [[(first, last)]] = session.execute(Statement(_SPAN, values))
     return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
 
 

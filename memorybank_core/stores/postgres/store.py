@@ -154,9 +154,9 @@ class PostgresStore(DeprecatedStateCalls):
             user_id, lambda session: reading.memories(session, user_id, filter, last=last)
         )
 
-    def span(self, user_id: str) -> tuple[date, date] | None:
-        """Return the days of the first and the last memory, or None if there are no memories."""
-        return self._read(user_id, lambda session: reading.span(session, user_id))
+    def span(self, user_id: str, until: date | None = None) -> tuple[date, date] | None:
+        """Return the days of the first and last memory up to a day; None if there are no such."""
+        return self._read(user_id, lambda session: reading.span(session, user_id, until))
 
     def strengthen(
         self,

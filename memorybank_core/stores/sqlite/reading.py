@@ -131,13 +131,13 @@ def memories(
     return [to_memory(user_id, row) for row in rows][::-1]
 
 
-def span(db: sqlite3.Connection, user_id: str) -> tuple[date, date] | None:
+def span(db: sqlite3.Connection, user_id: str, until: date | None) -> tuple[date, date] | None:
     """See `MemoryStore.span`."""
-    user_key = find_user(db, user_id)
+    values = (find_user(db, user_id), str(until or date.max))
     first, last = db.execute(
-        "SELECT (SELECT min(day) FROM memories WHERE user_key = ?), "
-        "(SELECT max(day) FROM memories WHERE user_key = ?)",
-        (user_key, user_key),
+        "SELECT (SELECT min(day) FROM memories WHERE user_key = ? AND day <= ?), "
+        "(SELECT max(day) FROM memories WHERE user_key = ? AND day <= ?)",
+        (*values, *values),
     ).fetchone()
     return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
 

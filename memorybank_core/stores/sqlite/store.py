@@ -130,10 +130,10 @@ class LocalStore(DeprecatedStateCalls):
         with self._connections.read() as db:
             return reading.memories(db, user_id, filter, last=last)
 
-    def span(self, user_id: str) -> tuple[date, date] | None:
-        """Return the days of the first and the last memory, or None if there are no memories."""
+    def span(self, user_id: str, until: date | None = None) -> tuple[date, date] | None:
+        """Return the days of the first and last memory up to a day; None if there are no such."""
         with self._connections.read() as db:
-            return reading.span(db, user_id)
+            return reading.span(db, user_id, until)
 
     def strengthen(
         self,
