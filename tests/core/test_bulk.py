@@ -249,6 +249,12 @@ def test_a_failed_store_keeps_the_batches_before_it_and_says_how_to_go_on(tmp_pa
                 raise StoreError("the disk is full.")
             super().add(*args, **kwargs)
 
+        def put(self, *args, **kwargs):
+            self.writes += 1
+            if self.writes == 2:
+                raise StoreError("the disk is full.")
+            super().put(*args, **kwargs)
+
     store = FailingStore(tmp_path / "a.db", embedder="hashing", dimension=256)
     with MemoryBank(store, HashingEmbedder()) as bank:
         with pytest.raises(StoreError, match=r"full\. 4 of 10 new memories .* import the same"):
