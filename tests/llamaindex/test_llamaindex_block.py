@@ -1,12 +1,15 @@
 """The block of LlamaIndex's own `Memory`, in real engines and agents, on a real file."""
 
 import asyncio
+import copy
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
 
+from embedding_log import EmbeddingLog
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.memory import Memory, StaticMemoryBlock
@@ -28,6 +31,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from memorybank_core import MemoryBank, Turn
 from memorybank_core.context import OPENING
+from memorybank_core.text import split_windows
+from memorybank_llamaindex import block as block_module
 from memorybank_llamaindex.block import MemoryBankBlock, memory_with_bank
 
 pytestmark = IGNORED_WARNINGS
@@ -223,3 +228,108 @@ def test_without_messages_there_is_what_is_known(bank):
 def test_an_argument_that_cannot_be_is_refused(bank, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemoryBankBlock(**{"bank": bank, "user_id": ALICE, **wrong})
+
+
+def test_what_is_deleted_leaves_the_buffer_and_its_archive(bank, memory_of):
+    memory = memory_of("s", token_limit=60, token_flush_size=10)
+    for query, answer in TALK:
+        memory.put_messages([user(query), ai(answer)])
+    assert len(memory.get_all()) == 20
+    ids = [stored.id for stored in bank.timeline(user_id=ALICE)]
+    bank.delete(user_id=ALICE, ids=[ids[0], ids[-1]])
+    remaining = [text for turn in TALK[1:-1] for text in turn]
+    assert TALK[-1][0] not in str(words(memory.get()))
+    assert words(memory.get_all()) == remaining
+    assert words(Memory.get_all(memory)) == remaining  # in LlamaIndex's own store, too
+    assert all(not message.additional_kwargs for message in memory.get_all())
+
+
+def test_a_portrait_of_what_was_deleted_is_not_shown_within_the_turn(bank, memory_of):
+    bank.add([Turn(FACT, "How lovely!", id="fact", session="earlier")], user_id=ALICE)
+    bank.summarize(user_id=ALICE)
+    memory = memory_of("s")
+    memory.put(user("Hello!"))
+    assert "cello" in memory.get()[0].content
+    bank.delete(user_id=ALICE, ids=["fact"])
+    assert words(memory.get()) == ["Hello!"]
+
+
+def test_recall_happens_once_a_turn_and_strengthens_after_the_answer(bank, memory_of, monkeypatch):
+    bank.add([Turn(FACT, session="earlier")], user_id=ALICE)
+    searches, search = [], bank.search
+    monkeypatch.setattr(bank, "search", lambda *a, **b: searches.append(a) or search(*a, **b))
+    memory = memory_of("s")
+    memory.put(user(QUESTION))
+    assert words(memory.get()) == words(memory.get())
+    assert (len(searches), strength_of_fact(bank)) == (1, 1)
+    memory.put(ai("The cello."))
+    assert FACT in str(words(memory.get()))
+    assert (len(searches), strength_of_fact(bank)) == (1, 2)
+
+
+def test_a_block_alone_strengthens_when_it_sees_the_answer(bank, memory_of):
+    bank.add([Turn(FACT, session="earlier")], user_id=ALICE)
+    block = MemoryBankBlock(bank=bank, user_id=ALICE)
+    memory = memory_of("s", Memory.from_defaults, memory_blocks=[block], session_id="s")
+    memory.put(user(QUESTION))
+    assert FACT in memory.get()[0].content
+    assert strength_of_fact(bank) == 1
+    memory.put_messages([ai("The cello."), user("Thanks!")])
+    memory.get()
+    assert strength_of_fact(bank) == 2
+    assert stored_turns(bank, session="s") == []
+
+
+def test_equal_messages_are_turns_of_their_own(bank, memory_of):
+    old = datetime.now(timezone.utc) - timedelta(hours=1)
+    bank.add([Turn(QUESTION, "", old, session="s")], user_id=ALICE)
+    memory = memory_of("s")
+    memory.put(ai("Good morning!"))
+    memory.put_messages([user(QUESTION), ai("The cello."), user(QUESTION)])
+    memory.reset()
+    memory.put(ai("Hello again!"))
+    turns = [("", "Good morning!"), (QUESTION, "The cello."), (QUESTION, ""), ("", "Hello again!")]
+    assert stored_turns(bank) == [(QUESTION, ""), *turns]
+
+
+def test_two_tabs_that_ask_the_same_keep_both_answers(bank, memory_of):
+    one, two = memory_of("s"), memory_of("s")
+    one.put(user(QUESTION))
+    two.put(user(QUESTION))
+    one.put(ai("The cello."))
+    two.put(ai("Nora plays the cello."))
+    answers = [(QUESTION, "The cello."), (QUESTION, "Nora plays the cello.")]
+    assert stored_turns(bank) == answers
+
+
+def test_a_long_message_is_embedded_as_a_query_and_with_its_answer(tmp_path):
+    article = "The cello has four strings. " * 300
+    with MemoryBank.open(tmp_path / "long.db", embedder=EmbeddingLog()) as bank:
+        block = MemoryBankBlock(bank=bank, user_id=ALICE)
+
+        async def turn():
+            await block.aput([user(article)], session_id="s")
+            await block.aget([user(article)], session_id="s")
+            await block.aput([ai("I see.")], session_id="s")
+
+        kinds = [kind for kind, _ in bank.embedder.of(lambda: asyncio.run(turn()))]
+    assert kinds.count("query") <= 3
+    assert kinds.count("document") == len(split_windows(f"{article}\nI see."))
+
+
+def test_a_deep_copy_shares_the_bank(bank):
+    block = MemoryBankBlock(bank=bank, user_id=7)
+    for copied in (copy.deepcopy(block), block.model_copy(deep=True)):
+        assert (copied.bank, copied.user_id) == (bank, "7")
+        asyncio.run(copied.aput([user(FACT)]))
+    assert bank.users() == ["7"]
+
+
+def test_open_turns_of_many_sessions_are_bounded(bank, monkeypatch):
+    monkeypatch.setattr(block_module, "_MAX_OPEN_TURNS", 2)
+    block = MemoryBankBlock(bank=bank, user_id=ALICE)
+    for number in range(4):
+        asyncio.run(block.aput([user(f"Question {number}")], session_id=str(number)))
+    assert list(block._open_turns) == ["2", "3"]
+    asyncio.run(block.aput([ai("Answer")], session_id="0"))
+    assert stored_turns(bank, session="0") == [("Question 0", "Answer")]
