@@ -204,18 +204,17 @@ def _write(
     recalls: Mapping[str, Sequence[tuple[datetime, str | None]]],
 ) -> None:
     """Store memories of a user: new ones with their state, event summaries with the stored one."""
-    known = bank.get([memory.id for memory, _ in pairs], user_id=user_id)
-    new = [
-        Stored(0, memory, vectors, recalls[memory.id])
-        for memory, vectors in pairs
-        if memory.id not in known
-    ]
-    if new:
-        bank.store.put(user_id, new)
-    changed = [pair for pair in pairs if pair[0].id in known]
-    if changed:
-        memories, vectors = zip(*changed, strict=True)
-        bank.store.add(user_id, memories, vectors, replace=True)
+    with_turns = {memory.id for memory, _ in pairs if any(turn for _, turn in recalls[memory.id])}
+    known = bank.get(with_turns, user_id=user_id) if with_turns else {}
+    copied = with_turns.difference(known)  # `add` knows the times of recalls, but not their turns
+    for is_copy, group in groupby(pairs, key=lambda pair: pair[0].id in copied):
+        if is_copy:
+            stored = [Stored(0, memory, matrix, recalls[memory.id]) for memory, matrix in group]
+            bank.store.put(user_id, stored)
+            continue
+        memories, vectors = zip(*group, strict=True)
+        times = {memory.id: [at for at, _ in recalls[memory.id]] for memory in memories}
+        bank.store.add(user_id, memories, vectors, replace=True, recalled=times)
 
 
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
