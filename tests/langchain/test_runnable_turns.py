@@ -262,19 +262,20 @@ def test_messages_sent_in_a_row_are_all_kept(bank):
     assert stored_turns(bank) == [("I moved to Oslo.\nToday.", "Noted.")]
 
 
-def test_a_question_asked_on_eight_days_does_not_push_out_its_answer(bank, monkeypatch):
+@pytest.mark.parametrize("k", [1, None])
+@pytest.mark.parametrize(
+    "answer", ["I am not sure.", "Hm, good question.", "Sure, I will look it up.", "我不确定。"]
+)
+def test_a_question_asked_on_eight_days_does_not_push_out_its_answer(bank, monkeypatch, answer, k):
     prompts = []
-
-    def answer(values):
-        prompts.append(values["memory"])
-        return "I am not sure."
-
-    chain = with_memory(RunnableLambda(answer), bank, user_id=ALICE)
+    model = RunnableLambda(lambda values: prompts.append(values["memory"]) or answer)
+    chain = with_memory(model, bank, user_id=ALICE, k=k)
     for day in range(9):
         clock = MONDAY + timedelta(days=20 + day)
         monkeypatch.setattr("memorybank_core.bank.require_moment", lambda *_, clock=clock: clock)
         chain.invoke(QUESTION)
-    assert len(stored_turns(bank)) == 9
+    assert len({memory.day for memory in bank.timeline(user_id=ALICE)}) == 10
+    assert stored_turns(bank) == [(QUESTION, answer)] * 9
     assert all("My sister Nora plays the cello." in prompt for prompt in prompts)
 
 
