@@ -14,6 +14,7 @@ import numpy as np
 from .errors import EmbedderError, EmbedderMismatchError, StoreError
 from .ingest import embed_windows
 from .protocols import Embedder, MemoryStore, Vector
+from .stores.rules import FINGERPRINT
 
 SENTENCE = "Nora moved to Lisbon in spring. 诺拉春天搬到了里斯本。"
 """The sentence that is embedded as a document."""
@@ -22,7 +23,6 @@ MIN_SIMILARITY = 0.99
 
 Other processors and libraries change a model's vectors by less.
 """
-_NAME = "fingerprint"
 
 
 def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> None:
@@ -42,10 +42,10 @@ def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> 
         vector = embed_windows([SENTENCE], embedder)[0][0]
     except EmbedderError:
         return
-    stored = store.settings.read().get(_NAME)
+    stored = store.settings.read().get(FINGERPRINT)
     if stored is None:
         with suppress(StoreError):  # a reader without the right to write
-            store.settings.write({_NAME: _to_text(vector)})
+            store.settings.write({FINGERPRINT: _to_text(vector)})
         return
     similarity = float(_from_text(stored) @ vector)
     if not similarity >= MIN_SIMILARITY:

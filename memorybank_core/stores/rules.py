@@ -18,8 +18,10 @@ POOL_DIVISOR = 4
 """Each signal contributes one memory in four, within the limits of the probe."""
 
 
-SETTING_PREFIX = "setting."
+_SETTING_PREFIX = "setting."
 """Prefix of the names of settings, among the other properties of a bank."""
+FINGERPRINT = "fingerprint"
+"""Name of the setting that belongs to the embedder; see `memorybank_core.fingerprint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,20 @@ class ExpectedEmbedder:
                 f"embed its memories again: memorybank reembed {self.location} "
                 f"--embedder {self.name}"
             )
+
+
+def property_name(setting: str) -> str:
+    """Return the name under which a store keeps a setting among the properties of a bank."""
+    return f"{_SETTING_PREFIX}{setting}"
+
+
+def select_settings(properties: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return the settings among the properties of a bank, pairs of name and value."""
+    return {
+        name.removeprefix(_SETTING_PREFIX): value
+        for name, value in properties
+        if name.startswith(_SETTING_PREFIX)
+    }
 
 
 def require_unchanged(

@@ -18,6 +18,7 @@ from memorybank_core.errors import StoreError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
 from memorybank_core.stores.index.item_index import KEPT
+from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
@@ -42,7 +43,7 @@ _DROP_ITEM_VECTORS = Statement(
 )
 _INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_paths SET version = version + {KEPT + 1}")
 _FORGET_NEXT = Statement(
-    "DELETE FROM memorybank.meta WHERE name IN ('next_embedder', 'setting.fingerprint')"
+    f"DELETE FROM memorybank.meta WHERE name IN ('next_embedder', '{property_name(FINGERPRINT)}')"
 )
 
 

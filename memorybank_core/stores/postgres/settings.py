@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from memorybank_core.stores.rules import SETTING_PREFIX
+from memorybank_core.stores.rules import property_name, select_settings
 
 from .connections import Connections
 from .row_security import ALL_ROWS
@@ -25,12 +25,11 @@ class PostgresSettings:
         [rows] = self._connections.run(
             lambda session: session.execute(_SELECT), ALL_ROWS, writes=False
         )
-        names = ((name, value) for name, value in rows if name.startswith(SETTING_PREFIX))
-        return {name.removeprefix(SETTING_PREFIX): value for name, value in names}
+        return select_settings(rows)
 
     def write(self, values: Mapping[str, str]) -> None:
         """Add settings, or replace those of the same names, in one transaction."""
-        rows = [{"name": SETTING_PREFIX + name, "value": value} for name, value in values.items()]
+        rows = [{"name": property_name(name), "value": value} for name, value in values.items()]
         if rows:
             set_meta = Statement(SET_META, rows)
             self._connections.run(lambda session: session.execute(set_meta), ALL_ROWS, writes=True)

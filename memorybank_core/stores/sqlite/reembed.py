@@ -15,6 +15,7 @@ from memorybank_core.errors import ConfigurationError
 from memorybank_core.ingest import embed_windows
 from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
+from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .connections import Connections, open_file
 
@@ -120,7 +121,8 @@ def _replace_vectors(db: sqlite3.Connection, embedder: Embedder) -> None:
     db.execute("DROP TABLE vectors")
     db.execute("ALTER TABLE vectors_next RENAME TO vectors")
     db.execute("UPDATE items SET vectors = NULL WHERE vectors IS NOT NULL")
-    db.execute("DELETE FROM meta WHERE name IN ('next_embedder', 'setting.fingerprint')")
+    names = ("next_embedder", property_name(FINGERPRINT))
+    db.execute("DELETE FROM meta WHERE name IN (?, ?)", names)
     db.executemany(
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
         (("embedder", embedder.name), ("dimension", str(embedder.dimension))),

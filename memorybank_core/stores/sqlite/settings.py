@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from memorybank_core.stores.rules import SETTING_PREFIX
+from memorybank_core.stores.rules import property_name, select_settings
 
 from .connections import Connections
 
@@ -18,12 +18,10 @@ class LocalSettings:
     def read(self) -> dict[str, str]:
         """Return all settings."""
         with self._connections.read() as db:
-            rows = db.execute("SELECT name, value FROM meta").fetchall()
-        names = ((name, value) for name, value in rows if name.startswith(SETTING_PREFIX))
-        return {name.removeprefix(SETTING_PREFIX): value for name, value in names}
+            return select_settings(db.execute("SELECT name, value FROM meta"))
 
     def write(self, values: Mapping[str, str]) -> None:
         """Add settings, or replace those of the same names, in one transaction."""
-        rows = [(SETTING_PREFIX + name, value) for name, value in values.items()]
+        rows = [(property_name(name), value) for name, value in values.items()]
         with self._connections.write() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
