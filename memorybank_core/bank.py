@@ -413,7 +413,8 @@ class MemoryBank:
         require_count(k)
         require_relevance(min_relevance)
         moment = require_moment(now)
-        until = limit_until(until, self.day_of(moment), self.day_of(require_moment(None)))
+        today = self.day_of(moment)
+        until = limit_until(until, today, self.day_of(require_moment(None)))
         return search_memories(
             self.store,
             self.embed_query,
@@ -421,7 +422,7 @@ class MemoryBank:
             user_id=user_id,
             k=k,
             now=moment,
-            today=self.day_of(moment),
+            today=today,
             date_order=self.date_order,
             filter=build_filter(since, until, kind, session, archived, where),
             law=self.law,
