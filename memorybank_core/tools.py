@@ -17,7 +17,7 @@ from .context import (
     MIN_RELEVANCE,
     OPENING,
     memories_within,
-    require_max_tokens,
+    require_options,
     token_counter,
 )
 from .context.markers import without_markers
@@ -33,7 +33,6 @@ from .metadata import require_metadata
 from .records import Memory, SearchResult, Turn
 from .search.relevance import select_reinforced
 from .search.superseding import keep_current
-from .validation import require_count, require_relevance
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
 """Name of the only argument of each tool."""
@@ -121,10 +120,7 @@ class MemoryTools:
         metadata: Mapping[str, Any] | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> None:
-        require_max_tokens(max_tokens)
-        require_relevance(min_relevance)
-        if k is not None:
-            require_count(k)
+        require_options(k, max_tokens, min_relevance)
         self._metadata, self._where = require_metadata(metadata), require_where(where)
         self._bank, self._k, self._max_tokens = bank, k, max_tokens
         self._min_relevance, self._wording = min_relevance, WORDING[bank.language]

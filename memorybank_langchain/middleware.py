@@ -16,15 +16,8 @@ from langgraph.types import Command
 
 from memorybank_core import InvalidInputError, MemoryBank
 from memorybank_core.conditions import require_where
-from memorybank_core.context import (
-    CONTEXT_TOKENS,
-    MIN_RELEVANCE,
-    Tokenizer,
-    require_max_tokens,
-    token_counter,
-)
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, require_options
 from memorybank_core.metadata import require_metadata
-from memorybank_core.validation import require_count, require_relevance
 
 from .agent_memory import AgentMemory
 from .agent_state import (
@@ -117,11 +110,7 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         super().__init__()
         if name is not None and not (isinstance(name, str) and name.strip()):
             raise InvalidInputError(f"name must be a non-empty string, not {name!r}")
-        if k is not None:
-            require_count(k)
-        require_max_tokens(max_tokens)
-        require_relevance(min_relevance)
-        token_counter(tokenizer)  # raises if it is not a tokenizer
+        require_options(k, max_tokens, min_relevance, tokenizer)
         self.bank, self.user_id_key = bank, user_id_key
         self._memory = AgentMemory(
             bank,

@@ -18,15 +18,8 @@ from memorybank_core import (
     PendingTurn,
 )
 from memorybank_core.conditions import require_where
-from memorybank_core.context import (
-    CONTEXT_TOKENS,
-    MIN_RELEVANCE,
-    Tokenizer,
-    require_max_tokens,
-    token_counter,
-)
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, require_options
 from memorybank_core.metadata import NO_METADATA, Metadata
-from memorybank_core.validation import require_count, require_relevance
 
 from .failures import Report, call_on_recall, failure_reporter
 from .inputs import ChainInput, parse_input
@@ -94,11 +87,7 @@ class InputRecaller:
     def __post_init__(self) -> None:
         if self.user_id is not None:
             to_user_id(self.user_id)
-        if self.k is not None:
-            require_count(self.k)
-        require_max_tokens(self.max_tokens)
-        require_relevance(self.min_relevance)
-        token_counter(self.tokenizer)  # raises if it is not a tokenizer
+        require_options(self.k, self.max_tokens, self.min_relevance, self.tokenizer)
         require_where(self.where)
 
     def begin(self, input: Any, config: RunnableConfig, session: str | None = None) -> BegunTurn:

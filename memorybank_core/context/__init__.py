@@ -9,6 +9,7 @@ from memorybank_core.search.relevance import MIN_RELEVANCE, REINFORCED
 from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
+from .options import require_options
 from .passages import Clues, find_clues
 from .shown import Shown, ShownMemories
 from .tokens import (
@@ -35,6 +36,7 @@ __all__ = [
     "find_missing_days",
     "memories_within",
     "require_max_tokens",
+    "require_options",
     "token_counter",
     "without_recalled",
 ]
