@@ -163,7 +163,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         awaits_answer = turn is not None and turn.awaits_answer
         is_new = bool(query.strip()) and not has_answer and not awaits_answer
         phase: Phase = "upcoming" if is_new else "answered"
-        turn = OpenTurn.begin(self, session, query, shown, phase=phase, remember=is_new)
+        turn = OpenTurn.begin(self, session, query, shown, phase=phase)
         if not awaits_answer:
             self._keep(session, turn)
         return turn.block or ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from memorybank_core import Memory, MemoryBank
 from memorybank_core.context import Shown
 from memorybank_core.record_values import plain_value
 from memorybank_core.turns.pending_turn import PendingTurn
-from memorybank_core.turns.same_turn import RETRY_WINDOW
+from memorybank_core.turns.same_turn import is_recent
 
 Phase = Literal["upcoming", "begun", "answered"]
 """Progress of a turn: before the user's message is put, before the answer, and after it."""
@@ -84,9 +84,10 @@ class OpenTurn(BaseModel):
         shown: Shown,
         *,
         phase: Phase,
-        remember: bool = True,
     ) -> OpenTurn:
         """Recall memories for a message and, if `phase` is "begun", store the message.
+
+        An "answered" turn only recalls: nothing is stored or strengthened for it.
 
         Args:
             options: The bank and the options of the recall.
@@ -94,7 +95,6 @@ class OpenTurn(BaseModel):
             query: The user's message.
             shown: What the prompt contains already.
             phase: The phase of the new turn.
-            remember: Whether the turn may be stored and strengthen what it recalls.
         """
         digests = _hash_digests(options)  # read first: a later change then shows
         turn = options.bank.begin_turn(
@@ -108,7 +108,7 @@ class OpenTurn(BaseModel):
             min_relevance=options.min_relevance,
             metadata=options.metadata,
             where=options.where,
-            remember=remember,
+            remember=phase != "answered",
             pending=phase == "begun",
         )
         return cls(
@@ -186,7 +186,7 @@ class OpenTurn(BaseModel):
         if self.block is not None and self._shows_only_stored(options):
             return self
         shown = [*shown, self.id]
-        new = OpenTurn.begin(options, session, self.query, shown, phase="upcoming", remember=False)
+        new = OpenTurn.begin(options, session, self.query, shown, phase="answered")
         pending = self.pending | {"reinforced": new.pending["reinforced"]}
         return new.model_copy(update={"pending": pending, "phase": self.phase})
 
@@ -195,11 +195,6 @@ class OpenTurn(BaseModel):
         if self.ids and len(options.bank.get(self.ids, user_id=options.user_id)) < len(self.ids):
             return False
         return self.digests == _hash_digests(options)
-
-
-def is_recent(moment: datetime | None, now: datetime) -> bool:
-    """Return whether a message of this time may be repeated, or answered by another writer."""
-    return moment is not None and timedelta(0) <= now - moment <= RETRY_WINDOW
 
 
 def _hash_digests(options: TurnOptions) -> str:

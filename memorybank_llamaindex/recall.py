@@ -35,7 +35,7 @@ def recall(
     awaits_answer = turn is not None and turn.awaits_answer
     is_new = last is None and bool(query.strip()) and not awaits_answer
     phase: Phase = "upcoming" if is_new else "answered"
-    new = OpenTurn.begin(options, session, query, shown, phase=phase, remember=is_new)
+    new = OpenTurn.begin(options, session, query, shown, phase=phase)
     if last:
         new = new.model_copy(update={"pending": new.pending | {"id": last.id}})
     state = state if awaits_answer else state.changed(open_turn=new)

@@ -13,9 +13,10 @@ from typing import Any
 
 from memorybank_core import Memory
 from memorybank_core.record_values import plain_value
+from memorybank_core.turns.same_turn import is_recent
 
 from .conversation import BufferedTurn, ConversationState, to_buffered
-from .open_turn import OpenTurn, TurnOptions, is_recent
+from .open_turn import OpenTurn, TurnOptions
 
 ENDED_KEY = "memorybank_conversation_ended"
 """Key in the metadata of turns before a reset."""
@@ -164,7 +165,7 @@ def _reopen_last(state: ConversationState, options: TurnOptions) -> Conversation
     is_other_open = state.open_turn is not None and state.open_turn.phase != "answered"
     if last is None or last.id is None or is_other_open or not (last.is_stored and last.is_open):
         return state
-    if not is_recent(last.at, datetime.now(timezone.utc)):
+    if last.at is None or not is_recent(last.at, datetime.now(timezone.utc)):
         return state
     stored = options.bank.get([last.id], user_id=options.user_id)
     return state.changed(open_turn=find_open(list(stored.values()), options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from memorybank_core.context import without_recalled
@@ -16,13 +16,19 @@ RETRY_WINDOW = timedelta(minutes=5)
 """Time within which an equal message after one without an answer is a retry of the same turn."""
 
 
+def is_recent(moment: datetime, now: datetime) -> bool:
+    """Return whether a message of this time may still be retried."""
+    return timedelta(0) <= now - moment <= RETRY_WINDOW
+
+
 def find_retried(turn: PendingTurn) -> PendingTurn | None:
     """Return the stored turn that this turn repeats: the last of its session, without an answer."""
     last = _find_last(turn)
     if last is None or last.turn is None or last.metadata != turn.metadata:
         return None
-    is_recent = timedelta(0) <= turn.at - last.created_at <= RETRY_WINDOW
-    if last.turn.response or last.turn.query != turn.query or not is_recent:
+    if last.turn.response or last.turn.query != turn.query:
+        return None
+    if not is_recent(last.created_at, turn.at):
         return None
     return replace(turn, id=last.id, at=last.created_at, is_stored=True)
 
