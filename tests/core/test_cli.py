@@ -17,6 +17,7 @@ pytest.importorskip("rich", reason="rich is not installed")
 
 from rich.console import Console
 from rich.progress import Progress
+from terminals import answer_command
 from typer.testing import CliRunner
 
 from memorybank_core import MemoryBank, Turn, __version__
@@ -339,16 +340,8 @@ class TestForget:
 
     @pytest.mark.parametrize(("answer", "left", "code"), [("n", 81, 1), ("y", 0, 0)])
     def test_delete_asks_for_confirmation_on_a_terminal(self, path, answer, left, code):
-        controller, terminal = pty.openpty()
-        words = [sys.executable, "-m", "memorybank_core.cli", "delete", path, "-u", USER, "--all"]
-        with subprocess.Popen(
-            words, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            os.write(controller, f"{answer}\n".encode())
-            out, err = process.communicate(timeout=60)
-        os.close(controller)
-        os.close(terminal)
-        assert process.returncode == code
+        exit_code, out, err = answer_command(["delete", path, "-u", USER, "--all"], answer)
+        assert exit_code == code
         assert "Erase everything, the profile included, of Imogen, permanently?" in err
         assert ("erased for Imogen" in out) == (answer == "y")
         assert read("stats", path)["memories"] == left

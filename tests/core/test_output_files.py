@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import sqlite3
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 pytest.importorskip("typer", reason="typer is not installed")
 pytest.importorskip("rich", reason="rich is not installed")
 
+from terminals import answer_command
 from typer.testing import CliRunner
 
 from memorybank_core import MemoryBank, StoreWriteError, Turn
@@ -175,16 +175,8 @@ class TestForeignFiles:
     def test_a_terminal_is_asked(self, path, tmp_path, answer, code):
         file = tmp_path / "notes.txt"
         file.write_text("my notes")
-        controller, terminal = pty.openpty()
-        words = [sys.executable, "-m", "memorybank_core.cli", "export", path, file]
-        with subprocess.Popen(
-            words, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            os.write(controller, f"{answer}\n".encode())
-            _, err = process.communicate(timeout=60)
-        os.close(controller)
-        os.close(terminal)
-        assert process.returncode == code
+        exit_code, _, err = answer_command(["export", path, file], answer)
+        assert exit_code == code
         assert "Overwrite it?" in err
         assert (file.read_text() == "my notes") == (answer == "n")
 

@@ -22,7 +22,7 @@ from llamaindex_examples import (
 from memorybank_core import MemoryBank, Turn, validation
 from memorybank_llamaindex import MemoryBankMemory, memory, open_turn, synchronization
 
-pytestmark = IGNORED_WARNINGS
+pytestmark = [*IGNORED_WARNINGS, pytest.mark.usefixtures("own_loop")]
 QUESTIONS = {"en": (QUESTION, FACT), "zh": ("我的猫叫什么名字？", "我的猫叫花椒。")}
 
 
@@ -34,16 +34,6 @@ class Clock(datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime.now(tz) + timedelta(days=cls.days)
-
-
-@pytest.fixture(autouse=True)
-def _loop():
-    """Provide the event loop for LlamaIndex's sync methods, which would leave theirs open."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture

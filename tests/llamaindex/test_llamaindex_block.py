@@ -35,17 +35,7 @@ from memorybank_core.text import split_windows
 from memorybank_llamaindex import block as block_module
 from memorybank_llamaindex.block import MemoryBankBlock, memory_with_bank
 
-pytestmark = IGNORED_WARNINGS
-
-
-@pytest.fixture(autouse=True)
-def _loop():
-    """Provide the event loop for LlamaIndex's sync methods, which would leave theirs open."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
+pytestmark = [*IGNORED_WARNINGS, pytest.mark.usefixtures("own_loop")]
 
 
 @pytest.fixture
