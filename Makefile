@@ -8,8 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
+AUDIT := .venv-audit
 
-.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks stress clean
+.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks stress audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -54,8 +55,12 @@ benchmarks: $(VENV)/.all
 stress: $(VENV)/.all  # kills processes that use a file and a database for two minutes; nothing may be lost
 	cd benchmarks && ../$(BIN)/python stress.py
 
+# Fails if a pinned version has a known vulnerability, or cannot be looked up; needs the network.
+audit: $(AUDIT)/.audit
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
 clean:
-	rm -rf $(VENV) $(BASE) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
+	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -92,4 +97,9 @@ $(LOWEST)/.lowest: pyproject.toml constraints-lowest.txt
 	$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
 		--constraint constraints-lowest.txt --editable ".[cli,langchain,llamaindex]" \
 		--group test --group langchain-tests
+	touch $@
+
+$(AUDIT)/.audit:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check install --quiet "pip-audit>=2.7"
 	touch $@

@@ -167,6 +167,13 @@ def test_the_walks_in_contributing_name_functions_that_exist():
         assert f"def {function}(" in source, f"{file} has no {function}"
 
 
+def test_the_tests_and_pages_named_in_security_exist():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    files = re.findall(r"`(tests/[\w/]+\.py)`", text) + re.findall(r"\]\((docs/[^)#]+)", text)
+    assert len(files) > 12
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
 LONG_MODULES = {
     "llms/families.py",  # a table
     "memorybank_core/bank.py",  # every verb with its documentation
