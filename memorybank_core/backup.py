@@ -23,7 +23,7 @@ from .output_files import (
     synchronize,
     synchronize_folder,
 )
-from .stores.sqlite.connections import translate_errors
+from .stores.sqlite.errors import translate_errors
 from .stores.sqlite.file_lock import locked_for_replacement
 from .stores.sqlite.schema import check_file
 

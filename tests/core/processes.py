@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import zlib
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
@@ -169,6 +169,33 @@ def disk_full(path, room):
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
         bank.add([turn_of(id) for id in ids], user_id="ada")
+
+
+def delete_on_full_disk(path, room):
+    """Fill a disk, then delete a memory, a day and a user, and add a turn.
+
+    The size of files is limited, to `room` bytes more than the file has, or the disk becomes full:
+    with -1 by the bank, with -2 by another file.
+    """
+    with open_bank(path) as bank:
+        bank.add([turn_of(f"0-{call}-0") for call in range(200)], user_id="ada")
+        bank.delete(user_id="ada", ids=["0-7-0"])
+        if room >= 0:
+            limit = Path(path).stat().st_size + room
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        elif room == -2:
+            with suppress(OSError), Path(f"{path}.other").open("wb", buffering=0) as other:
+                while other.write(bytes(4096)):
+                    pass
+        with suppress(StoreWriteError):
+            for call in count(200):
+                bank.add([turn_of(f"0-{call}-0")], user_id="ada")
+        one = bank.delete(user_id="ada", ids=["0-8-0"])
+        day = bank.delete(user_id="ada", day=NOON.date())
+        rest = bank.delete(user_id="ada")
+        bank.add([Turn("after", id="after")], user_id="ada")
+        gone = [one.memories == 1, day.memories > 100, one.erased and rest.erased]
+        os.write(1, (" ".join(map(str, gone)) + "\n").encode())
 
 
 def canary_turn(id):

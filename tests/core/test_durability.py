@@ -1,7 +1,9 @@
 """Durability: acknowledged writes survive killed writers, concurrent processes and threads."""
 
 import os
+import shutil
 import sqlite3
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -101,6 +103,29 @@ def test_a_second_handle_does_not_endanger_the_first(tmp_path):
             ]
     with open_bank(path) as bank:
         assert bank.stats().memories == 4
+
+
+@pytest.mark.parametrize("room", [100_000, 1_000_000])
+def test_memories_can_be_deleted_where_files_can_grow_no_more(tmp_path, room):
+    path = tmp_path / "bank.db"
+    assert run("delete_on_full_disk", path, room) == ["True True True"]
+    with open_bank(path) as bank:
+        assert [memory.id for memory in bank.timeline(user_id="ada")] == ["after"]
+    assert_sound(path)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_memories_can_be_deleted_on_a_full_disk(tmp_path, others):
+    """`others` is whether other files fill the disk."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        lines = run("delete_on_full_disk", tmp_path / "bank.db", -1 - others)
+        assert lines == ["True True True"]
+        assert_sound(tmp_path / "bank.db")
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_threads_share_a_bank(tmp_path):

@@ -10,16 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from memorybank_core.concurrency import limit_wait
-from memorybank_core.errors import (
-    ForkedProcessError,
-    InvalidInputError,
-    MemoryBankError,
-    NotABankError,
-    StoreBusyError,
-    StoreClosedError,
-    StoreError,
-    StoreWriteError,
-)
+from memorybank_core.errors import ForkedProcessError, StoreClosedError, StoreWriteError
 from memorybank_core.forked_processes import (
     ForkLock,
     abandon,
@@ -29,6 +20,8 @@ from memorybank_core.forked_processes import (
 )
 
 from .derivation import derive_outdated, is_outdated
+from .disk_space import reserve_file, reserve_log
+from .errors import translate_errors
 from .schema import PAGE_SIZE, check_file, create_private, migrate, require_known_version
 
 _inherited: set[Path] = set()
@@ -84,6 +77,7 @@ class Connections:
                 require_known_version(connection, self._path)
                 yield connection
                 self._require_name()  # otherwise SQLite would write to a file without a name
+                reserve_file(connection, self._path)
                 connection.execute("COMMIT")
             except BaseException:
                 connection.rollback()
@@ -98,6 +92,7 @@ class Connections:
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout)
                 self._identity = self._identity or _identify(self._path)  # the first connection's
+                reserve_log(self._path)
             writer = self._writer
             timeout = limit_wait(self.busy_timeout)
             writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
@@ -108,6 +103,15 @@ class Connections:
             finally:
                 if not is_nested:
                     self._lent.discard(writer)
+
+    def restart_log(self) -> bool:
+        """Write the log into the file, so that the next write uses the log's space again.
+
+        Returns:
+            False if readers or a writer prevented it.
+        """
+        with self.exclusive() as db:
+            return not db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
 
     def connect(self) -> sqlite3.Connection:
         """Open a new connection, which the caller must close; it has read only the schema."""
@@ -231,51 +235,6 @@ def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
     )
 
 
-@contextmanager
-def translate_errors(path: Path) -> Iterator[None]:
-    """Raise MemoryBank's errors in place of SQLite's, with the cause chained."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translate(str(error), path) from error
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"{error.object!r} has a character that cannot be stored (half a surrogate pair)"
-        ) from error
-
-
-def _translate(message: str, path: Path) -> MemoryBankError:
-    for part, error_type, advice in _TRANSLATIONS:
-        if part in message:
-            return error_type(f"{path}: {message}. {advice}")
-    return StoreError(f"{path}: {message}")
-
-
-_TRANSLATIONS: tuple[tuple[str, type[MemoryBankError], str], ...] = (
-    (
-        "locked",
-        StoreBusyError,
-        "Another process is writing; nothing was changed. Try again, or open the bank with a "
-        "longer busy_timeout.",
-    ),
-    (
-        "full",
-        StoreWriteError,
-        "Nothing was changed. Free some space and call again.",
-    ),
-    (
-        "disk I/O error",
-        StoreWriteError,
-        "Nothing was changed. The disk is full, over a limit, or failing: free some space and "
-        "call again.",
-    ),
-    ("readonly", StoreWriteError, "This user may not write to the file or its folder."),
-    ("unable to open", StoreWriteError, "This user may not read and write the file or its folder."),
-    ("not a database", NotABankError, "The file was not changed."),
-    ("malformed", NotABankError, "The file is damaged; restore it from a backup."),
-    ("closed", StoreClosedError, "Open the bank again."),
-    ("binding parameter", InvalidInputError, "Ids and names must be strings."),
-)
 _OPEN_LOCK = ForkLock("the opening of a bank")
 
 

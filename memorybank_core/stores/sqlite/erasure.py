@@ -32,6 +32,7 @@ from pathlib import Path
 from memorybank_core.errors import StoreWriteError
 
 from .connections import Connections
+from .disk_space import reserve_log
 from .pages import HEADER, find_gaps, is_plain, page_size
 
 _ATTEMPTS = 20
@@ -92,6 +93,7 @@ def erase(connections: Connections) -> bool:
                     if not is_plain(header, os.fstat(descriptor.number).st_size):
                         return compact(connections)
                     if _overwrite_gaps(new_connection, descriptor, path):
+                        reserve_log(path)  # emptying the log gave up its space
                         return True
         except OSError as error:
             raise StoreWriteError(

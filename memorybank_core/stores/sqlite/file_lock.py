@@ -10,7 +10,7 @@ from pathlib import Path
 from memorybank_core.errors import ConfigurationError, NotABankError, StoreBusyError, StoreError
 from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of
 
-from .connections import translate_errors
+from .errors import translate_errors
 from .schema import APPLICATION_ID
 
 

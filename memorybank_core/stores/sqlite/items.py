@@ -25,6 +25,7 @@ from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
+from .full_disk import call_with_space
 from .item_source import ALIVE, UNDER, LocalItemSource
 from .reading import check_embedder
 
@@ -126,13 +127,17 @@ class LocalItems:
         """
         rows = [to_row(item, matrix) for item, matrix in zip(items, vectors, strict=True)]
         keys = [(path_of(namespace), key) for namespace, key in deleted]
-        with self._connections.write() as db:
-            if any(matrix is not None for matrix in vectors):
-                check_embedder(self._embedder, db)
-            db.executemany(_REFRESH, _refresh_values(refreshed, now))
-            db.execute(_DELETE_EXPIRED, (to_micros(now),))
-            db.executemany(_INSERT, rows)
-            db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
+
+        def write() -> None:
+            with self._connections.write() as db:
+                if any(matrix is not None for matrix in vectors):
+                    check_embedder(self._embedder, db)
+                db.executemany(_REFRESH, _refresh_values(refreshed, now))
+                db.execute(_DELETE_EXPIRED, (to_micros(now),))
+                db.executemany(_INSERT, rows)
+                db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
+
+        call_with_space(self._connections, write)
         self._cache.erase_items(keys)
         return self._erase() if keys else True
 

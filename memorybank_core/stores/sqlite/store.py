@@ -21,10 +21,11 @@ from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
-from . import deleting, reading, searching, state, writing
+from . import reading, searching, state, writing
 from .changes import forget_change, read_changes, record_changes
 from .connections import open_file
 from .erasure import compact, erase
+from .full_disk import delete_durably
 from .items import LocalItems
 from .recent import RecentMemories
 from .rows import entries
@@ -164,14 +165,18 @@ class LocalStore(DeprecatedStateCalls):
     ) -> DeletionReceipt:
         """Delete memories for good: these ids, this day, or everything of the user.
 
-        Also overwrites the copies of them that SQLite left in unused parts of the file.
+        This is one transaction, or on a full disk as many as the space needs. Also overwrites the
+        copies of them that SQLite left in unused parts of the file.
         """
-        with self._connections.write() as db:
-            dimension = self._embedder.dimension
-            counts = deleting.delete(db, user_id, ids=ids, day=day, dimension=dimension)
+        try:
+            counts = delete_durably(
+                self._connections, user_id, ids, day, dimension=self._embedder.dimension
+            )
+        finally:  # also after an error, part of them may be deleted
+            self._cache.drop(user_id)
+            self._recent.clear()
+        with self._connections.read() as db:
             remaining = reading.count_memories(db, user_id)
-        self._cache.drop(user_id)
-        self._recent.clear()
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=self._erase())
 
     def vectors(self, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
