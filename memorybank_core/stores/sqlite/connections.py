@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memorybank_core.concurrency import limit_wait
@@ -85,12 +85,16 @@ class Connections:
             self._require_name()
 
     @contextmanager
-    def exclusive(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for writing, outside any transaction."""
+    def exclusive(self, *, check: bool = False) -> Iterator[sqlite3.Connection]:
+        """Lend the connection for writing, outside any transaction.
+
+        Args:
+            check: Whether to check a file that is opened, before anything is changed.
+        """
         with self._lock, translate_errors(self._path):
             self._require_open()
             if self._writer is None:
-                self._writer = connect(self._path, self.busy_timeout)
+                self._writer = connect(self._path, self.busy_timeout, check=check)
                 self._identity = self._identity or _identify(self._path)  # the first connection's
                 reserve_log(self._path)
             writer = self._writer
@@ -183,14 +187,21 @@ def _identify(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+def connect(path: Path, busy_timeout: float, *, check: bool = False) -> sqlite3.Connection:
     """Open a connection in autocommit mode: transactions are begun explicitly.
 
     WAL lets readers continue during a write; FULL makes a commit durable; secure_delete
     overwrites deleted rows.
+
+    Args:
+        path: The file.
+        busy_timeout: Seconds to wait for locks.
+        check: Whether to check the file, before anything is changed.
     """
     connection = _open(path, busy_timeout)
     try:
+        if check:
+            check_file(connection, path)
         connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
         _enter_wal(connection, busy_timeout)
         connection.execute("PRAGMA synchronous=FULL")
@@ -242,11 +253,9 @@ def open_file(path: Path, busy_timeout: float) -> Connections:
     """Open the bank at `path`; create or migrate the file if necessary."""
     connections = Connections(path, busy_timeout)
     try:
-        with _OPEN_LOCK, translate_errors(path):
+        with _OPEN_LOCK:
             create_private(path)
-            with closing(_open(path, busy_timeout)) as db:
-                check_file(db, path)
-        with connections.exclusive() as db:
+        with connections.exclusive(check=True) as db:
             migrate(db, path)
             outdated = is_outdated(db)
         if outdated:

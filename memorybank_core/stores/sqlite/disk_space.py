@@ -8,7 +8,9 @@ written into the file and used again from its start. Two things make that possib
 - The log has blocks for one small transaction, even if it is empty.
 
 Blocks are allocated beyond the end of a file (FALLOC_FL_KEEP_SIZE), which changes neither its size
-nor its contents. Elsewhere than on Linux, and on file systems without this call, nothing is kept.
+nor its contents. SQLite returns those of the file whenever it has written the log into it, and
+deletes the log when the last connection is closed: a closed bank keeps no space. Elsewhere than on
+Linux, and on file systems without this call, nothing is kept.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ STEP = 256 * 2**10
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _BLOCK = 512  # bytes of a unit of st_blocks
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_unsupported: set[int] = set()
+"""Devices whose file system cannot allocate, or compresses: trying again is a waste of time."""
 
 
 def reserve_log(path: Path) -> None:
@@ -73,10 +77,14 @@ def reserve_file(db: sqlite3.Connection, path: Path) -> None:
     ).fetchone()
     try:
         _require_below_limit(size)
-        if path.stat().st_blocks * _BLOCK < size:
-            descriptor = _find_descriptor(path)
-            if descriptor is not None:
-                _allocate(descriptor, size + STEP)
+        status = path.stat()
+        if status.st_blocks * _BLOCK >= size or status.st_dev in _unsupported:
+            return
+        descriptor = _find_descriptor(status)
+        if descriptor is not None:
+            _allocate(descriptor, size + STEP)
+            if os.fstat(descriptor).st_blocks * _BLOCK < size:
+                _unsupported.add(status.st_dev)
     except OSError as error:
         raise DiskFullError(
             f"{path}: {error}. Nothing was changed. Free some space and call again."
@@ -90,12 +98,11 @@ def _require_below_limit(size: int) -> None:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
-def _find_descriptor(path: Path) -> int | None:
-    """Return a descriptor that SQLite has open for writing to a file.
+def _find_descriptor(status: os.stat_result) -> int | None:
+    """Return a descriptor that SQLite has open for writing to the file of this status.
 
     Opening another one would drop SQLite's locks when it is closed (howtocorrupt.html, 2.2).
     """
-    status = path.stat()
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             number = int(entry.name)

@@ -165,9 +165,12 @@ def check_file(connection: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size == 1:  # SQLite treats such a file as empty
         raise NotABankError(f"{path} is not a memory bank: it has 1 byte. It was not changed.")
     connection.execute("BEGIN")
-    _version(connection, path)
-    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
-    expected = pages * int(connection.execute("PRAGMA page_size").fetchone()[0])
+    try:
+        _version(connection, path)
+        pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+        expected = pages * int(connection.execute("PRAGMA page_size").fetchone()[0])
+    finally:
+        connection.rollback()
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         return  # the log may hold pages that the file lacks

@@ -280,13 +280,13 @@ class LocalStore(DeprecatedStateCalls):
     def _record_embedder(self) -> None:
         """Record the embedder in a new file; refuse a file of another embedder."""
         with self._connections.read() as db:
-            is_new = not reading.stored_embedder(db)[0]
-        if is_new:
+            name, dimension = reading.stored_embedder(db)
+        if not name:
             meta = (
                 ("embedder", self._embedder.name),
                 ("dimension", str(self._embedder.dimension)),
             )
             with self._connections.write() as db:
                 db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta)
-        with self._connections.read() as db:
-            reading.check_embedder(self._embedder, db)
+                name, dimension = reading.stored_embedder(db)
+        self._embedder.require(name, dimension)
