@@ -8,6 +8,7 @@ from .context import Context
 from .embedders import HashingEmbedder, embedder_named
 from .errors import (
     AnswerError,
+    ArgumentError,
     ConfigurationError,
     ConflictError,
     ContextOverflowError,
@@ -68,6 +69,7 @@ __all__ = [
     "PROMPTS",
     "AddReceipt",
     "AnswerError",
+    "ArgumentError",
     "Change",
     "ChangeReport",
     "Completion",

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
+from .arguments import explain_arguments, explained_options
 from .concurrency import in_thread
 from .conditions import require_where
 from .context import (
@@ -41,9 +42,10 @@ from .fingerprint import check_fingerprint
 from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
+from .messages import TurnInput, to_turns
 from .metadata import require_metadata
 from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
-from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary, Turn
+from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary
 from .registry import load_llm, open_store
 from .reports import (
     AddReceipt,
@@ -101,6 +103,7 @@ Progress = Callable[[int], None]
 """Called with the number of digests just made."""
 
 
+@explain_arguments
 class MemoryBank:
     """Long-term memory for any number of users: stores, searches, digests and forgets.
 
@@ -204,7 +207,8 @@ class MemoryBank:
         llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         reranker = resolve_reranker(reranker)
         loaded_embedder = resolve_embedder(embedder, path)
-        store = open_store(path, loaded_embedder, **store_options)
+        with explained_options(cls.open, store_options):
+            store = open_store(path, loaded_embedder, **store_options)
         try:
             return cls(
                 store,
@@ -277,9 +281,11 @@ class MemoryBank:
 
     def add(
         self,
-        turns: Sequence[Turn],
+        turns: Sequence[TurnInput] | TurnInput,
         *,
         user_id: str,
+        session: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         now: datetime | None = None,
         replace: bool = False,
         pending: bool = False,
@@ -293,8 +299,14 @@ class MemoryBank:
         else is skipped.
 
         Args:
-            turns: The turns. A turn without an id gets one made from its content and time.
+            turns: The turns: `Turn` records; messages, which are mappings with "role" and
+                "content" or message objects of LangChain or LlamaIndex; pairs (question, answer);
+                or strings that the user said. A user's message and the answers that follow it are
+                one turn; messages of a system or a tool, and parts of a content that are not
+                text, are skipped. A turn without an id gets one made from its content and time.
             user_id: The user.
+            session: The conversation, for turns that do not name one.
+            metadata: Metadata of turns that have none.
             now: Time of turns that have none; default the present.
             replace: Whether a turn replaces a stored turn with the same id and another text,
                 and its metadata, even if it has none.
@@ -315,7 +327,8 @@ class MemoryBank:
             StoreError: If the store failed; no turn of this call is stored then.
         """
         require_user(user_id)
-        memories = to_memories(turns, user_id, require_moment(now), self.timezone)
+        records = to_turns(turns, session=session, metadata=metadata)
+        memories = to_memories(records, user_id, require_moment(now), self.timezone)
         return store_memories(
             self.store,
             self.embedder,

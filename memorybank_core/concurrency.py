@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from .arguments import explained
+
 S = TypeVar("S")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,7 +26,7 @@ def in_thread(
 
     @functools.wraps(method)
     async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.to_thread(method, self, *args, **kwargs)
+        return await asyncio.to_thread(explained(method), self, *args, **kwargs)
 
     twin.__name__ = f"a{method.__name__}"
     twin.__qualname__ = ".".join((*method.__qualname__.split(".")[:-1], twin.__name__))

@@ -2,6 +2,7 @@
 
 MemoryBankError
 ├── InvalidInputError        an argument is not valid (also a ValueError)
+│   └── ArgumentError            a call has an unknown argument, or lacks one (also a TypeError)
 ├── ConfigurationError       a name, path or option cannot be used
 │   └── MissingDependencyError   an optional package is not installed (also an ImportError)
 ├── ConflictError            a turn id is taken by another text
@@ -30,6 +31,10 @@ class MemoryBankError(Exception):
 
 class InvalidInputError(MemoryBankError, ValueError):
     """An argument is not valid; nothing was read or written."""
+
+
+class ArgumentError(InvalidInputError, TypeError):
+    """A method has no argument of this name, or lacks a required one; nothing was done."""
 
 
 class ConfigurationError(MemoryBankError):

