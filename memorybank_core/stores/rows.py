@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
@@ -14,6 +15,8 @@ from memorybank_core.metadata import Metadata, from_text, to_text
 from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
 from memorybank_core.reports import Stats
 from memorybank_core.text_caches import cache_by_text
+
+from .damage import convert_intact
 
 Row = tuple[Any, ...]
 
@@ -31,6 +34,7 @@ LONGEST_KEPT = 2_000
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
+_INFINITE = float("inf")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -66,14 +70,29 @@ def from_memory(memory: Memory) -> Row:
     )
 
 
+def require_strength(strength: float) -> float:
+    """Return a stored strength; raise ValueError or TypeError if it is damaged."""
+    if 0.0 <= strength < _INFINITE:
+        return strength
+    raise ValueError(f"the strength {strength!r}")
+
+
 def to_memory(user_id: str, row: Row) -> Memory:
-    """Return the memory of a row of `MEMORY_COLUMNS`."""
+    """Return the memory of a row of `MEMORY_COLUMNS`.
+
+    Raises:
+        ValueError: If the row is damaged, or another of `damage.READ_ERRORS`.
+    """
     id, kind, session, day, created, query, response, user, companion, metadata = row[:_CONTENT]
     strength, recalls, recalled, archived, pinned = row[_CONTENT:]
     created_at = from_micros(created)
     turn = None
     if kind == "turn":
         turn = Turn(query, response, created_at, id, session, user, companion, from_text(metadata))
+    elif kind != "event" or not (isinstance(id, str) and isinstance(query, str)):
+        raise ValueError(f"not a memory: kind {kind!r}")
+    if not recalls >= 0:
+        raise ValueError(f"not a memory: {recalls!r} recalls")
     return Memory(
         id=id,
         user_id=user_id,
@@ -82,7 +101,7 @@ def to_memory(user_id: str, row: Row) -> Memory:
         created_at=created_at,
         day=date.fromisoformat(day),
         session=session or day,
-        strength=strength,
+        strength=require_strength(strength),
         recalls=recalls,
         last_recalled_at=None if recalled is None else from_micros(recalled),
         archived_at=None if archived is None else from_micros(archived),
@@ -132,11 +151,28 @@ def from_digest(digest: Digest) -> Row:
 
 
 def to_digest(user_id: str, row: Row) -> Digest:
-    """Return the digest of a row of `DIGEST_COLUMNS`."""
+    """Return the digest of a row of `DIGEST_COLUMNS`.
+
+    Raises:
+        ValueError: If the row is damaged, or another of `damage.READ_ERRORS`.
+    """
     kind, day, text, made_by, made_at, source = row
+    if kind not in ("portrait", "summary"):
+        raise ValueError(f"not a digest: kind {kind!r}")
     record = Portrait if kind == "portrait" else Summary
     of = date.fromisoformat(day) if day else None
     return record(user_id, text, of, made_by, from_micros(made_at), source)
+
+
+def to_profile(text: str) -> str:
+    """Return the text of a profile.
+
+    Raises:
+        ValueError: If it is not a JSON object.
+    """
+    if not isinstance(json.loads(text), dict):
+        raise ValueError("not a JSON object")
+    return text
 
 
 def changed_ids(changes: Iterable[Change]) -> set[str]:
@@ -169,6 +205,12 @@ def to_change(row: Row) -> Change:
     return Change(newer, older, made_by, from_micros(made_at))
 
 
+def to_span(days: Iterable[Any]) -> tuple[date, date] | None:
+    """Return the first and the last of these days, without those that are damaged."""
+    intact = sorted(convert_intact(days, date.fromisoformat, lambda day: None))
+    return (intact[0], intact[-1]) if intact else None
+
+
 def to_stats(row: Row, file_bytes: int) -> Stats:
     """Return the counts of a row: users, memories, archived, recalls, first and last day."""
     users, memories, archived, recalls, first, last = row
@@ -177,7 +219,7 @@ def to_stats(row: Row, file_bytes: int) -> Stats:
         memories=memories,
         archived=archived,
         recalls=int(recalls),
-        first_day=date.fromisoformat(first) if first else None,
-        last_day=date.fromisoformat(last) if last else None,
+        first_day=None if first is None else date.fromisoformat(first),
+        last_day=None if last is None else date.fromisoformat(last),
         file_bytes=file_bytes,
     )

@@ -76,6 +76,14 @@ class IndexBatch:
     def __len__(self) -> int:
         return len(self.key)
 
+    def require_intact(self) -> None:
+        """Raise ValueError if a vector is missing or not finite."""
+        vectors = self.vectors.reshape(-1)
+        if not self.windows.all() or len(self.vectors) != self.windows.sum():
+            raise ValueError("a memory has no vector")
+        if not np.isfinite(np.dot(vectors, vectors)):  # faster than looking at each value
+            raise ValueError("a vector is not finite")
+
     def select(self, mask: Array) -> IndexBatch:
         """Return the batch of the memories where `mask`, bool (n,), is true."""
         columns = {name: getattr(self, name)[mask] for name in _BY_MEMORY}
@@ -106,6 +114,11 @@ class StateBatch:
 
     def __len__(self) -> int:
         return len(self.key)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a strength is not a finite number."""
+        if not np.isfinite(self.strength).all():
+            raise ValueError("a strength is not finite")
 
 
 def to_batch(

@@ -39,8 +39,10 @@ class MetadataIndex:
             start: The position of the first memory.
         """
         tables: dict[str, Array] = {}
-        for code in np.unique(codes[codes >= 0]).tolist():
-            for key, value in json.loads(texts[code]).items():
+        used = np.unique(codes[codes >= 0]).tolist()
+        parsed = [(code, json.loads(texts[code]).items()) for code in used]  # before any change
+        for code, values in parsed:
+            for key, value in values:
                 if key not in tables:
                     tables[key] = np.full(len(texts) + 1, -1, np.int32)  # the last: no metadata
                 tables[key][code] = self._keys.setdefault(key, _KeyIndex()).add_value(value)

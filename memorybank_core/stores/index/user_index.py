@@ -89,9 +89,14 @@ class UserIndex:
             array.reserve(size)
 
     def extend(self, batch: IndexBatch) -> None:
-        """Add memories, in the order of their keys, in the state of new ones."""
+        """Add memories, in the order of their keys, in the state of new ones.
+
+        Raises:
+            ValueError: If some are damaged (or another of `damage.READ_ERRORS`); none was added.
+        """
         if not len(batch):
             return
+        batch.require_intact()
         ends = np.cumsum(batch.windows)
         created = batch.created / 1e6
         values = {

@@ -7,9 +7,11 @@ from collections.abc import Collection, Sequence
 
 from memorybank_core.change_records import Change
 from memorybank_core.records import Memory
+from memorybank_core.stores.damage import memory_name
 from memorybank_core.stores.rows import changed_ids, from_changes, to_change
 from memorybank_core.stores.rules import require_unchanged
 
+from .intact_rows import convert_rows
 from .reading import OF_USER, find_seqs, find_user, known
 
 _SELECT = (
@@ -40,7 +42,12 @@ def record_changes(
 
 def read_changes(db: sqlite3.Connection, user_id: str) -> list[Change]:
     """See `MemoryStore.changes`."""
-    return [to_change(row) for row in db.execute(_SELECT, (user_id,))]
+    return convert_rows(
+        db,
+        lambda: db.execute(_SELECT, (user_id,)),
+        to_change,
+        lambda row: f"the change to {memory_name(user_id, row[0])}",
+    )
 
 
 def forget_change(db: sqlite3.Connection, user_id: str, older: str, newer: str) -> bool:

@@ -10,6 +10,7 @@ from memorybank_core.stores.rows import Row
 from memorybank_core.stores.rules import digests_to_delete
 
 from .changes import delete_changes
+from .intact_rows import undecoded_texts
 from .reading import BY_ID, find_user, select_in
 from .writing import delete_unfinished_vectors, next_version
 
@@ -35,7 +36,11 @@ def delete(
         return dict.fromkeys((*_PER_MEMORY, "digests"), 0)
     if ids is None and day is None:
         return _delete_user(db, user_key, dimension)
-    to_delete = _select_memories(db, user_key, ids, day)
+    with undecoded_texts(db):  # the rows to delete may be damaged
+        to_delete = _select_memories(db, user_key, ids, day)
+        stored = db.execute(
+            "SELECT kind, day FROM digests WHERE user_key = ?", (user_key,)
+        ).fetchall()
     seqs = [row[0] for row in to_delete]
     delete_unfinished_vectors(db, user_key, seqs)
     delete_changes(db, user_key, seqs)
@@ -50,7 +55,6 @@ def delete(
         )
         for table in _PER_MEMORY
     }
-    stored = db.execute("SELECT kind, day FROM digests WHERE user_key = ?", (user_key,))
     derived = digests_to_delete(
         {(kind, memory_day) for _, memory_day, kind in to_delete}, day, stored
     )
@@ -87,6 +91,6 @@ def _select_memories(
         selected = list(select_in(db, by_id, (user_key,), "id", set(ids)))
     else:
         selected = list(select_in(db, select, (user_key,), "day", [day and day.isoformat()]))
-    days = {row[1] for row in selected if row[2] == "turn"}
+    days = {row[1] for row in selected if row[2] == "turn" and isinstance(row[1], str)}
     events = select_in(db, f"{select} AND kind = 'event'", (user_key,), "day", days)
     return {*selected, *events}

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 
+from .intact_rows import convert_rows
 from .rows import derive
 
 Write = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -29,11 +30,14 @@ _INDEX = f"{_PREFIX}{TERMS_VERSION}"
 _OUTDATED = f"terms_version < {TERMS_VERSION}"
 _CREATE = f"CREATE INDEX {_INDEX} ON memories (user_key, seq) WHERE {_OUTDATED}"
 _FROM = f"FROM memories INDEXED BY {_INDEX} WHERE {_OUTDATED}"
-_SELECT = f"SELECT user_key, seq, {MEMORY_COLUMNS} {_FROM} ORDER BY user_key, seq LIMIT {_BATCH}"
+_BATCH_OF = f"{_FROM} ORDER BY user_key, seq LIMIT {_BATCH}"
+_SELECT_KEYS = f"SELECT user_key, seq {_BATCH_OF}"
+_SELECT = f"SELECT user_key, seq, {MEMORY_COLUMNS} {_BATCH_OF}"
 _UPDATE = (
     "UPDATE memories SET terms = ?, asks = ?, flags = ?, terms_version = ? "
     "WHERE user_key = ? AND seq = ?"
 )
+_LEAVE = f"UPDATE memories SET terms_version = {TERMS_VERSION} WHERE user_key = ? AND seq = ?"
 _REBUILD_INDEXES = (
     f"UPDATE users SET version = version + 1, rewritten = version + 1 "
     f"WHERE user_key = ? AND NOT EXISTS (SELECT 1 {_FROM} AND user_key = users.user_key)"
@@ -58,9 +62,9 @@ def derive_outdated(write: Write) -> None:
         _logger.warning("Upgrading the search terms of %d memories; this happens once", left)
     while left > 0:
         with write() as db:
-            rows = db.execute(_SELECT).fetchall()
-            _update(db, rows)
-        left = left - len(rows) if rows else 0
+            keys = db.execute(_SELECT_KEYS).fetchall()
+            _update(db, keys)
+        left = left - len(keys) if keys else 0
     if reported:
         _logger.warning("The search terms are upgraded")
 
@@ -94,11 +98,17 @@ def _version(index: str) -> int:
     return int(index.removeprefix(_PREFIX))
 
 
-def _update(db: sqlite3.Connection, rows: list[Row]) -> None:
-    """Derive the terms and traits of rows of `_SELECT`."""
-    values = []
-    for user_key, seq, *row in rows:
-        text = to_memory("", tuple(row)).text
-        values.append((*derive(text), user_key, seq))
+def _update(db: sqlite3.Connection, keys: Sequence[Row]) -> None:
+    """Derive the terms and traits of the rows of `_SELECT`, which have these keys.
+
+    Damaged ones keep theirs, and are not tried again.
+    """
+    values = convert_rows(
+        db,
+        lambda: db.execute(_SELECT),
+        lambda row: (*derive(to_memory("", row[2:]).text), *row[:2]),
+        lambda row: f"memory number {row[1]} of user number {row[0]}",
+    )
     db.executemany(_UPDATE, values)
-    db.executemany(_REBUILD_INDEXES, {(row[0],) for row in rows})
+    db.executemany(_LEAVE, {*keys} - {row[-2:] for row in values})
+    db.executemany(_REBUILD_INDEXES, {(row[0],) for row in keys})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
+from memorybank_core.conditions import matches
+from memorybank_core.metadata import NO_METADATA
 from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
+from memorybank_core.stores.damage import memory_name
 from memorybank_core.stores.rows import (
     DIGEST_COLUMNS,
     MEMORY_COLUMNS,
@@ -19,11 +23,14 @@ from memorybank_core.stores.rows import (
     select_matching,
     to_digest,
     to_memory,
+    to_profile,
+    to_span,
     to_stats,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder
 
-from .rows import filter_conditions, to_vectors
+from .intact_rows import convert_rows, read_memories, recover, select_intact
+from .rows import filter_conditions, has_vectors, to_vectors
 
 OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
 """The condition that limits a statement to the rows of one user."""
@@ -93,8 +100,8 @@ def count_memories(db: sqlite3.Connection, user_id: str) -> int:
 def known(db: sqlite3.Connection, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
     """See `MemoryStore.known`."""
     select = f"SELECT {MEMORY_COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
-    rows = select_in(db, select, (user_id,), "id", ids)
-    return {row[0]: to_memory(user_id, row) for row in rows}
+    memories = read_memories(db, user_id, lambda: select_in(db, select, (user_id,), "id", ids))
+    return {memory.id: memory for memory in memories}
 
 
 def add_replacements(
@@ -125,31 +132,61 @@ def memories(
     select = f"SELECT {MEMORY_COLUMNS} FROM memories WHERE {OF_USER} {condition}"
     newest_first = f"{select} ORDER BY created_at DESC, seq DESC LIMIT ?"
     limit = -1 if last is None or filter.where else last
-    rows: Iterable[Row] = db.execute(newest_first, (user_id, *values, limit))
-    if filter.where:
-        rows = select_matching(rows, filter.where, last)
-    return [to_memory(user_id, row) for row in rows][::-1]
+
+    def read() -> list[Memory]:
+        rows: Iterable[Row] = db.execute(newest_first, (user_id, *values, limit))
+        if filter.where:
+            rows = select_matching(rows, filter.where, last)
+        return [to_memory(user_id, row) for row in rows]
+
+    def read_carefully() -> list[Memory]:
+        intact = select_intact(
+            db,
+            db.execute(newest_first, (user_id, *values, -1)),
+            lambda row: to_memory(user_id, row),
+            lambda row: memory_name(user_id, row[0]),
+        )
+        where = filter.where or NO_METADATA
+        return list(islice((memory for memory in intact if matches(memory.metadata, where)), last))
+
+    return recover(db, read, read_carefully)[::-1]
 
 
 def span(db: sqlite3.Connection, user_id: str, until: date | None) -> tuple[date, date] | None:
     """See `MemoryStore.span`."""
     values = (find_user(db, user_id), str(until or date.max))
-    first, last = db.execute(
-        "SELECT (SELECT min(day) FROM memories WHERE user_key = ? AND day <= ?), "
-        "(SELECT max(day) FROM memories WHERE user_key = ? AND day <= ?)",
-        (*values, *values),
-    ).fetchone()
-    return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+
+    def read() -> tuple[date, date] | None:
+        first, last = db.execute(
+            "SELECT (SELECT min(day) FROM memories WHERE user_key = ? AND day <= ?), "
+            "(SELECT max(day) FROM memories WHERE user_key = ? AND day <= ?)",
+            (*values, *values),
+        ).fetchone()
+        if first is None:
+            return None
+        return date.fromisoformat(first), date.fromisoformat(last)
+
+    def read_carefully() -> tuple[date, date] | None:
+        days = db.execute(
+            "SELECT DISTINCT day FROM memories WHERE user_key = ? AND day <= ?", values
+        )
+        return to_span(day for (day,) in days)
+
+    return recover(db, read, read_carefully)
 
 
 def recalls(db: sqlite3.Connection, user_id: str, id: str) -> list[datetime]:
     """See `MemoryStore.recalls`."""
-    rows = db.execute(
+    select = (
         f"SELECT at FROM recalls JOIN memories USING (user_key, seq) "
-        f"WHERE {OF_USER} AND id = ? ORDER BY at, number",
-        (user_id, id),
+        f"WHERE {OF_USER} AND id = ? ORDER BY at, number"
     )
-    return [from_micros(at) for (at,) in rows]
+    return convert_rows(
+        db,
+        lambda: db.execute(select, (user_id, id)),
+        lambda row: from_micros(row[0]),
+        lambda row: f"a recall of {memory_name(user_id, id)}",
+    )
 
 
 def vectors(
@@ -161,60 +198,120 @@ def vectors(
         f"WHERE memories.{OF_USER}"
     )
     rows = select_in(db, select, (user_id,), "id", ids)
-    return {id: to_vectors(blob, dimension) for id, blob in rows}
+    return {id: to_vectors(blob, dimension) for id, blob in rows if has_vectors(blob, dimension)}
 
 
 def scan(
     db: sqlite3.Connection, user_id: str, *, after: int, limit: int, dimension: int
 ) -> list[Stored]:
     """See `MemoryStore.scan`."""
-    select = (
-        f"SELECT seq, vector, {MEMORY_COLUMNS} FROM memories JOIN vectors USING (user_key, seq) "
-        f"WHERE memories.{OF_USER} AND seq > ? ORDER BY seq LIMIT ?"
+    select_last = (
+        "SELECT max(seq) FROM (SELECT seq FROM memories "
+        f"WHERE {OF_USER} AND seq > ? ORDER BY seq LIMIT ?)"
     )
-    rows = db.execute(select, (user_id, after, limit)).fetchall()
-    select_recalls = f"SELECT seq, at, number, turn FROM recalls WHERE {OF_USER}"
-    recalls = select_in(db, select_recalls, (user_id,), "seq", [row[0] for row in rows])
-    history: dict[int, list[tuple[datetime, str | None]]] = {}
-    for seq, at, _, turn in sorted(recalls):
-        history.setdefault(seq, []).append((from_micros(at), turn))
+    stored: list[Stored] = []
+    last: int | None = after
+    while last is not None and not stored:  # again only if all were damaged
+        values = (user_id, last, limit)
+        stored = _scan(db, user_id, values, dimension)
+        last = None if stored else db.execute(select_last, values).fetchone()[0]
+    return stored
+
+
+def _scan(db: sqlite3.Connection, user_id: str, values: Row, dimension: int) -> list[Stored]:
+    """Return all data of a user's intact memories among the next ones after a key.
+
+    Args:
+        db: The connection.
+        user_id: The user.
+        values: The user, the key, and the number of memories.
+        dimension: Length of the vectors.
+    """
+    select = (
+        f"SELECT seq, vector, {MEMORY_COLUMNS} FROM memories "
+        f"LEFT JOIN vectors USING (user_key, seq) WHERE memories.{OF_USER} AND seq > ? "
+        "ORDER BY seq LIMIT ?"
+    )
+    rows = convert_rows(
+        db,
+        lambda: db.execute(select, values),
+        lambda row: (row[0], to_memory(user_id, row[2:]), to_vectors(row[1], dimension)),
+        lambda row: memory_name(user_id, row[2]),
+    )
+    history = _read_histories(db, user_id, [seq for seq, _, _ in rows])
     return [
-        Stored(
-            seq,
-            to_memory(user_id, tuple(row)),
-            to_vectors(blob, dimension),
-            tuple(history.get(seq, ())),
-        )
-        for seq, blob, *row in rows
+        Stored(seq, memory, vectors, tuple(history.get(seq, ()))) for seq, memory, vectors in rows
     ]
+
+
+def _read_histories(
+    db: sqlite3.Connection, user_id: str, seqs: Sequence[int]
+) -> dict[int, list[tuple[datetime, str | None]]]:
+    """Return time and turn of the recalls of memories, oldest first, by number."""
+    select = f"SELECT seq, at, number, turn FROM recalls WHERE {OF_USER}"
+    recalls = convert_rows(
+        db,
+        lambda: select_in(db, select, (user_id,), "seq", seqs),
+        lambda row: (row[0], from_micros(row[1]), row[2], row[3]),
+        lambda row: f"a recall of memory number {row[0]} of user {user_id!r}",
+    )
+    history: dict[int, list[tuple[datetime, str | None]]] = {}
+    for seq, at, _, turn in sorted(recalls, key=lambda recall: recall[:3]):
+        history.setdefault(seq, []).append((at, turn))
+    return history
 
 
 def digests(db: sqlite3.Connection, user_id: str, *, days: bool) -> list[Digest]:
     """See `MemoryStore.digests`."""
     condition = OF_USER if days else f"{OF_USER} AND day = ''"
     select = f"SELECT {DIGEST_COLUMNS} FROM digests WHERE {condition} ORDER BY kind, day"
-    return [to_digest(user_id, row) for row in db.execute(select, (user_id,))]
+    return convert_rows(
+        db,
+        lambda: db.execute(select, (user_id,)),
+        lambda row: to_digest(user_id, row),
+        lambda row: f"the {row[0]!r} of {row[1]!r} of user {user_id!r}",
+    )
 
 
 def profile(db: sqlite3.Connection, user_id: str) -> str:
     """See `MemoryStore.profile`."""
-    row = db.execute("SELECT profile FROM users WHERE user_id = ?", (user_id,)).fetchone()
-    return "{}" if row is None else str(row[0])
+    select = "SELECT profile FROM users WHERE user_id = ?"
+    profiles = convert_rows(
+        db,
+        lambda: db.execute(select, (user_id,)),
+        lambda row: to_profile(row[0]),
+        lambda row: f"the profile of user {user_id!r}",
+    )
+    return profiles[0] if profiles else "{}"
 
 
 def users(db: sqlite3.Connection) -> list[str]:
     """Return every user id, sorted."""
-    return [user_id for (user_id,) in db.execute("SELECT user_id FROM users ORDER BY user_id")]
+    return convert_rows(
+        db,
+        lambda: db.execute("SELECT user_id FROM users ORDER BY user_id"),
+        lambda row: str(row[0]),
+        lambda row: f"the user {row[0]!r}",
+    )
 
 
 def stats(db: sqlite3.Connection, user_id: str | None) -> Stats:
     """See `MemoryStore.stats`."""
     condition, values = ("TRUE", ()) if user_id is None else (OF_USER, (user_id,))
-    counts = db.execute(
-        "SELECT count(DISTINCT user_key), count(*), count(archived_at), total(recalls), "
-        f"min(day), max(day) FROM memories WHERE {condition}",
-        values,
-    ).fetchone()
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     page_size = db.execute("PRAGMA page_size").fetchone()[0]
-    return to_stats(counts, pages * page_size)
+
+    def read(days: str = "min(day), max(day)") -> Stats:
+        counts = db.execute(
+            "SELECT count(DISTINCT user_key), count(*), count(archived_at), total(recalls), "
+            f"{days} FROM memories WHERE {condition}",
+            values,
+        ).fetchone()
+        return to_stats(counts, pages * page_size)
+
+    def read_carefully() -> Stats:
+        days = db.execute(f"SELECT DISTINCT day FROM memories WHERE {condition}", values)
+        first, last = to_span(day for (day,) in days) or (None, None)
+        return replace(read("NULL, NULL"), first_day=first, last_day=last)
+
+    return recover(db, read, read_carefully)

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from memorybank_core.forked_processes import call_in_child
 from memorybank_core.records import Memory
+from memorybank_core.stores.damage import memory_name
 from memorybank_core.stores.rows import LONGEST_KEPT, MEMORY_COLUMNS, to_memory
 
+from .intact_rows import convert_rows
 from .reading import select_in
 
 _MOST = 2_048  # memories, and users
@@ -56,8 +58,14 @@ class RecentMemories:
         missing = [seq for seq in seqs if seq not in memories]
         if missing:
             select = f"SELECT seq, {MEMORY_COLUMNS} FROM memories WHERE user_key = ?"
-            rows = select_in(db, select, (user_key,), "seq", missing)
-            new = {row[0]: to_memory(user_id, row[1:]) for row in rows}
+            new = dict(
+                convert_rows(
+                    db,
+                    lambda: select_in(db, select, (user_key,), "seq", missing),
+                    lambda row: (row[0], to_memory(user_id, row[1:])),
+                    lambda row: memory_name(user_id, row[1]),
+                )
+            )
             self._keep(user_key, version, new)
             memories.update(new)
         return memories

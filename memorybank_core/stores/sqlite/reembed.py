@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from memorybank_core.bulk import BATCH, batch_size, write_vectors
@@ -18,9 +19,11 @@ from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .connections import Connections, open_file
+from .intact_rows import convert_rows
 
+_COLUMNS = f"user_key, seq, version, {MEMORY_COLUMNS}"
 _MISSING = (
-    f"SELECT user_key, seq, version, {MEMORY_COLUMNS} FROM memories WHERE NOT EXISTS "
+    "SELECT {columns} FROM memories WHERE NOT EXISTS "
     "(SELECT 1 FROM vectors_next AS v WHERE (v.user_key, v.seq) = "
     "(memories.user_key, memories.seq)) AND (user_key, seq) > (?, ?) "
     "ORDER BY user_key, seq LIMIT ?"
@@ -51,7 +54,7 @@ def reembed(
             _prepare(db, embedder)
         done = _embed_missing(connections, embedder, progress or (lambda _: None))
         with connections.write() as db:  # locks out other writers
-            while batch := db.execute(_MISSING, (0, 0, BATCH)).fetchall():
+            for batch in _read_batches(lambda: nullcontext(db), BATCH):
                 done += _insert(db, _embed(batch, embedder))
             _replace_vectors(db, embedder)
         with connections.exclusive() as db:
@@ -80,14 +83,8 @@ def _embed_missing(
     limit = batch_size(embedder, BATCH)
 
     def embedded() -> Iterator[list[Row]]:
-        after: Row = (0, 0)
-        while True:
-            with connections.read() as db:
-                batch = db.execute(_MISSING, (*after, limit)).fetchall()
-            if not batch:
-                return
+        for batch in _read_batches(connections.read, limit):
             yield _embed(batch, embedder)
-            after = batch[-1][:2]
 
     def write(entries: list[Row]) -> int:
         with connections.write() as db:
@@ -96,9 +93,29 @@ def _embed_missing(
     return write_vectors(embedded(), write, progress)
 
 
+def _read_batches(
+    read: Callable[[], AbstractContextManager[sqlite3.Connection]], limit: int
+) -> Iterator[list[Row]]:
+    """Yield user, number, version and text of the intact memories without new vectors."""
+    after: Row = (0, 0)
+    while True:
+        values = (*after, limit)
+        with read() as db:
+            keys = db.execute(_MISSING.format(columns="user_key, seq"), values).fetchall()
+            batch = convert_rows(
+                db,
+                lambda: db.execute(_MISSING.format(columns=_COLUMNS), values),  # noqa: B023
+                lambda row: (*row[:3], to_memory("", row[3:]).text),
+                lambda row: f"memory number {row[1]} of user number {row[0]}",
+            )
+        if not keys:
+            return
+        yield batch
+        after = keys[-1]
+
+
 def _embed(batch: list[Row], embedder: Embedder) -> list[Row]:
-    texts = [to_memory("", row[3:]).text for row in batch]
-    matrices = embed_windows(texts, embedder)
+    matrices = embed_windows([text for *_, text in batch], embedder)
     pairs = zip(batch, matrices, strict=True)
     return [(matrix.tobytes(), *row[:3]) for row, matrix in pairs]
 

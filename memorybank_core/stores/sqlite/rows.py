@@ -63,8 +63,18 @@ def derive(text: str) -> Row:
     return (postings(tokenize(text)), *find_traits(text), TERMS_VERSION)
 
 
-def to_vectors(blob: bytes, dimension: int) -> Matrix:
-    """Return the vectors of a memory's windows, float32 (windows, dimension)."""
+def has_vectors(blob: object, dimension: int) -> bool:
+    """Return whether a value of the column `vector` is that of at least one window."""
+    return isinstance(blob, bytes) and len(blob) > 0 and len(blob) % (4 * dimension) == 0
+
+
+def to_vectors(blob: bytes | None, dimension: int) -> Matrix:
+    """Return the vectors of a memory's windows, float32 (windows, dimension).
+
+    Missing vectors and those of a wrong length are none: (0, dimension).
+    """
+    if blob is None or not has_vectors(blob, dimension):
+        return np.zeros((0, dimension), np.float32)
     return np.frombuffer(blob, np.float32).reshape(-1, dimension)
 
 

@@ -9,12 +9,14 @@ version than the index are new or changed. If the text of an indexed memory was 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import numpy as np
 
+from memorybank_core.protocols import Array
 from memorybank_core.records import KINDS
+from memorybank_core.stores.damage import convert_intact, convert_parts
 from memorybank_core.stores.index.batch import IndexBatch, StateBatch, encode
 from memorybank_core.stores.index.bm25 import POSTING
 from memorybank_core.stores.index.cache import CachedIndex
@@ -22,6 +24,7 @@ from memorybank_core.stores.index.user_index import UserIndex
 from memorybank_core.stores.rows import Row
 from memorybank_core.stores.rules import ExpectedEmbedder
 
+from .intact_rows import is_undecodable, reporter, require_decoded, undecoded_texts
 from .reading import check_embedder
 
 _ORDINAL_1970 = date(1970, 1, 1).toordinal()
@@ -38,7 +41,7 @@ _CONTENT = f"""
         CASE WHEN query <> '' AND response <> '' THEN NULL
             WHEN query <> '' THEN user_name ELSE companion_name END,
         asks, flags, metadata, length(vector), length(terms), terms, vector
-    FROM memories JOIN vectors USING (user_key, seq)
+    FROM memories LEFT JOIN vectors USING (user_key, seq)
     WHERE memories.user_key = ? AND seq > ? ORDER BY seq
 """
 
@@ -75,15 +78,41 @@ def _load(db: sqlite3.Connection, user_key: int | None, index: UserIndex) -> Non
         "WHERE user_key = ? AND version > ? AND seq <= ?",
         (user_key, index.version, last),
     )
+    report = reporter(db, lambda row: f"memory number {row[0]} of user number {user_key}")
     for rows in _chunks(changed):
-        index.update(_to_states(list(zip(*rows, strict=True))))
+        convert_parts(rows, lambda part: index.update(_to_states(_transpose(part))), report)
     if not last:
         select = "SELECT count(*) FROM memories WHERE user_key = ?"
         index.reserve(*db.execute(select, (user_key,)).fetchone())
-    for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
-        columns = list(zip(*rows, strict=True))
+
+    def add(rows: Sequence[Row]) -> None:
+        columns = _transpose(rows)
+        states = _to_states(columns[:_STATE_COLUMNS])  # before anything is changed
         index.extend(_to_batch(columns, index.dimension))
-        index.update(_to_states(columns[:_STATE_COLUMNS]))
+        index.update(states)
+
+    for rows in _read_contents(db, user_key, last, report):
+        convert_parts(rows, add, report)
+
+
+def _read_contents(
+    db: sqlite3.Connection, user_key: int | None, last: int, report: Callable[[Row], None]
+) -> Iterator[list[Row]]:
+    """Yield the rows of `_CONTENT` after a memory, some thousand at a time."""
+    try:
+        for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
+            yield rows
+            last = rows[-1][0]
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+        with undecoded_texts(db):
+            for rows in _chunks(db.execute(_CONTENT, (user_key, last))):
+                yield list(convert_intact(rows, require_decoded, report))
+
+
+def _transpose(rows: Sequence[Row]) -> list[Row]:
+    return list(zip(*rows, strict=True))
 
 
 def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
@@ -111,8 +140,8 @@ def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
         asks=np.array(asks, np.uint8),
         flags=np.array(flags, np.uint16),
         metadata=metadata,
-        windows=np.array(vectors, np.int32) // (4 * dimension),
-        terms=np.array(terms, np.int32) // POSTING.itemsize,
+        windows=_count(vectors, 4 * dimension),
+        terms=_count(terms, POSTING.itemsize),
         postings=np.frombuffer(b"".join(posting_blobs), POSTING),
         vectors=np.frombuffer(b"".join(vector_blobs), np.float32).reshape(-1, dimension),
         sessions=session_names,
@@ -121,12 +150,24 @@ def _to_batch(columns: list[Row], dimension: int) -> IndexBatch:
     )
 
 
+def _count(sizes: Row, unit: int) -> Array:
+    """Return how many units of some bytes fit into each of these sizes.
+
+    Raises:
+        ValueError: If one of them is not a multiple.
+    """
+    counts, rest = np.divmod(np.array(sizes, np.int32), unit)
+    if rest.any():
+        raise ValueError(f"a size is not a multiple of {unit} bytes")
+    return counts
+
+
 def _to_states(columns: list[Row]) -> StateBatch:
     """Return the states of columns of `_STATE`."""
     key, refreshed, pinned, strength, archived = map(np.array, columns)
     return StateBatch(
         key=key,
         refreshed=np.where(pinned, np.inf, refreshed / 1e6),
-        strength=strength,
+        strength=strength.astype(np.float64),
         archived=archived.astype(bool),
     )

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import StateChange
-from memorybank_core.stores.rows import from_micros, to_micros
+from memorybank_core.stores.damage import convert_intact
+from memorybank_core.stores.rows import from_micros, require_strength, to_micros
 
+from .intact_rows import reporter
 from .reading import BY_ID, find_user, select_in
 from .writing import next_version
 
@@ -44,8 +46,14 @@ def strengthen(
         recalled = select_in(db, select, (user_key, turn), "seq", [row[0] for row in rows])
         seqs = {seq for (seq,) in recalled}
         rows = [row for row in rows if row[0] not in seqs]
-    for seq, strength, refreshed in rows:
-        stronger = law.strengthened(strength, days_between(from_micros(refreshed), now))
+    intact = convert_intact(
+        rows,
+        lambda row: (row[0], require_strength(row[1]), from_micros(row[2])),
+        reporter(db, lambda row: f"memory number {row[0]} of user {user_id!r}"),
+    )
+    count = 0
+    for seq, strength, refreshed in intact:
+        stronger = law.strengthened(strength, days_between(refreshed, now))
         db.execute(
             "UPDATE memories SET strength = ?, recalls = recalls + 1, version = ?, "
             "last_recalled_at = max(?3, coalesce(last_recalled_at, ?3)) "
@@ -57,7 +65,8 @@ def strengthen(
             "FROM recalls WHERE user_key = ? AND seq = ?",
             (user_key, seq, to_micros(now), turn, user_key, seq),
         )
-    return len(rows)
+        count += 1
+    return count
 
 
 def change_state(

@@ -16,12 +16,12 @@ from memorybank_core.stores.rows import (
     MEMORY_COLUMNS,
     from_digest,
     from_memory,
-    to_memory,
     to_micros,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder, require_expected, require_unchanged
 
 from .changes import delete_changes
+from .intact_rows import read_memories
 from .reading import (
     BY_ID,
     OF_USER,
@@ -156,15 +156,21 @@ def _insert(
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
 ) -> None:
-    """Insert memories, and the past recalls of those that are new.
+    """Insert memories, and the past recalls of those that are new; replace damaged ones.
 
     Raises:
         ConflictError: If an id is taken and `replace` is False.
     """
     user_key, version = next_version(db, user_id)
     seqs = find_seqs(db, user_key, [entry.id for entry in new])
-    if seqs and not replace:
-        raise ConflictError(f"user {user_id!r} already has memories with the ids {sorted(seqs)}")
+    if seqs:
+        intact = known(db, user_id, seqs)
+        if intact and not replace:
+            raise ConflictError(
+                f"user {user_id!r} already has memories with the ids {sorted(intact)}"
+            )
+        damaged = ((user_key, seq) for id, seq in seqs.items() if id not in intact)
+        db.executemany("DELETE FROM memories WHERE user_key = ? AND seq = ?", damaged)
     replaced = list(seqs.values())
     added = [entry.id for entry in new if entry.id not in seqs]
     select = "SELECT next_seq FROM users WHERE user_key = ?"  # numbers are never reused
@@ -197,7 +203,6 @@ def _require_sources(
     """Check that the sources of new digests are still stored; see `require_unchanged`."""
     ids = [source.id for source in made_from if isinstance(source, Memory)]
     select = f"SELECT {MEMORY_COLUMNS} FROM {BY_ID} WHERE {OF_USER}"
-    rows = select_in(db, select, (user_id,), "id", ids)
-    memories = [to_memory(user_id, row) for row in rows]
+    memories = read_memories(db, user_id, lambda: select_in(db, select, (user_id,), "id", ids))
     stored_digests = digests(db, user_id, days=True) if len(ids) < len(made_from) else []
     require_unchanged(user_id, made_from, memories, stored_digests)
