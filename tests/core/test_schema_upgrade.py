@@ -70,7 +70,7 @@ def test_an_old_file_gets_the_terms_and_traits_of_a_new_one(old):
 
 @pytest.mark.parametrize("batch_number", [1, 2, 3])
 def test_an_interrupted_upgrade_continues(old, monkeypatch, batch_number):
-    monkeypatch.setattr(derivation, "_SELECT", derivation._SELECT.replace("1024", "3"))
+    monkeypatch.setattr(derivation, "_BATCH", 3)
     left, update = [batch_number], derivation._update
 
     def fail(db, batch):
@@ -146,7 +146,7 @@ def test_an_upgraded_file_keeps_no_copy_of_what_is_deleted(old):
 def raise_version(patch):
     """Let the package have a newer version of terms."""
     version = rows.TERMS_VERSION + 1
-    names = ("_INDEX", "_OUTDATED", "_CREATE", "_FROM", "_SELECT", "_REBUILD_INDEXES")
+    names = ("_INDEX", "_OUTDATED", "_CREATE", "_FROM", "_SELECT", "_SELECT_KEYS", "_REBUILD_INDEXES")
     old, new = derivation._INDEX, f"memories_outdated_{version}"
     for name in names:
         text = getattr(derivation, name).replace(old, new)

@@ -30,7 +30,7 @@ _INDEX = f"{_PREFIX}{TERMS_VERSION}"
 _OUTDATED = f"terms_version < {TERMS_VERSION}"
 _CREATE = f"CREATE INDEX {_INDEX} ON memories (user_key, seq) WHERE {_OUTDATED}"
 _FROM = f"FROM memories INDEXED BY {_INDEX} WHERE {_OUTDATED}"
-_BATCH_OF = f"{_FROM} ORDER BY user_key, seq LIMIT {_BATCH}"
+_BATCH_OF = f"{_FROM} ORDER BY user_key, seq LIMIT ?"
 _SELECT_KEYS = f"SELECT user_key, seq {_BATCH_OF}"
 _SELECT = f"SELECT user_key, seq, {MEMORY_COLUMNS} {_BATCH_OF}"
 _UPDATE = (
@@ -62,7 +62,7 @@ def derive_outdated(write: Write) -> None:
         _logger.warning("Upgrading the search terms of %d memories; this happens once", left)
     while left > 0:
         with write() as db:
-            keys = db.execute(_SELECT_KEYS).fetchall()
+            keys = db.execute(_SELECT_KEYS, (_BATCH,)).fetchall()
             _update(db, keys)
         left = left - len(keys) if keys else 0
     if reported:
@@ -105,7 +105,7 @@ def _update(db: sqlite3.Connection, keys: Sequence[Row]) -> None:
     """
     values = convert_rows(
         db,
-        lambda: db.execute(_SELECT),
+        lambda: db.execute(_SELECT, (len(keys),)),
         lambda row: (*derive(to_memory("", row[2:]).text), *row[:2]),
         lambda row: f"memory number {row[1]} of user number {row[0]}",
     )
