@@ -146,7 +146,15 @@ def test_an_upgraded_file_keeps_no_copy_of_what_is_deleted(old):
 def raise_version(patch):
     """Let the package have a newer version of terms."""
     version = rows.TERMS_VERSION + 1
-    names = ("_INDEX", "_OUTDATED", "_CREATE", "_FROM", "_SELECT", "_SELECT_KEYS", "_REBUILD_INDEXES")
+    names = (
+        "_INDEX",
+        "_OUTDATED",
+        "_CREATE",
+        "_FROM",
+        "_SELECT",
+        "_SELECT_KEYS",
+        "_REBUILD_INDEXES",
+    )
     old, new = derivation._INDEX, f"memories_outdated_{version}"
     for name in names:
         text = getattr(derivation, name).replace(old, new)
