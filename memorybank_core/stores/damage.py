@@ -24,7 +24,7 @@ READ_ERRORS = (
     RecursionError,
     struct.error,
 )
-"""What converting a damaged row raises."""
+"""The errors of converting a damaged row."""
 
 _MOST_REPORTED = 10_000
 _reported: set[tuple[str, str]] = set()

@@ -71,7 +71,7 @@ def has_vectors(blob: object, dimension: int) -> bool:
 def to_vectors(blob: bytes | None, dimension: int) -> Matrix:
     """Return the vectors of a memory's windows, float32 (windows, dimension).
 
-    Missing vectors and those of a wrong length are none: (0, dimension).
+    Without vectors of the right length, this is (0, dimension).
     """
     if blob is None or not has_vectors(blob, dimension):
         return np.zeros((0, dimension), np.float32)

@@ -29,6 +29,7 @@ from .full_disk import delete_durably
 from .items import LocalItems
 from .recent import RecentMemories
 from .rows import entries
+from .scan import scan
 from .settings import LocalSettings
 
 CACHE_BYTES = 256 * 2**20
@@ -188,7 +189,7 @@ class LocalStore(DeprecatedStateCalls):
         """Return all data of the next `limit` memories written after a key."""
         with self._connections.read() as db:
             dimension = self._embedder.dimension
-            return reading.scan(db, user_id, after=after, limit=limit, dimension=dimension)
+            return scan(db, user_id, after=after, limit=limit, dimension=dimension)
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
         """Store memories copied from another store with all their data; see `MemoryStore`."""
