@@ -4,6 +4,7 @@ from memorybank_core import MemoryBank, Turn
 """
 
 from .bank import MemoryBank
+from .check_reports import CheckReport, Finding
 from .context import Context
 from .embedders import HashingEmbedder, embedder_named
 from .errors import (
@@ -72,6 +73,7 @@ __all__ = [
     "ArgumentError",
     "Change",
     "ChangeReport",
+    "CheckReport",
     "Completion",
     "ConfigurationError",
     "ConflictError",
@@ -88,6 +90,7 @@ __all__ = [
     "Fading",
     "FailedDigest",
     "FailedReading",
+    "Finding",
     "ForgetReport",
     "ForgettingLaw",
     "ForkedProcessError",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from .arguments import explain_arguments, explained_options
+from .check_reports import CheckReport
 from .concurrency import in_thread
 from .conditions import require_where
 from .context import (
@@ -35,6 +36,7 @@ from .context import (
 )
 from .digests import changes as change_finder
 from .digests.runner import load_digest_state, make_digests
+from .doctor.checkup import check_bank
 from .embedders import resolve_embedder
 from .embedders.query_cache import QueryCache
 from .errors import ConfigurationError, InvalidInputError
@@ -1141,6 +1143,33 @@ class MemoryBank:
         """
         return self.store.compact()
 
+    def check(self, *, repair: bool = False, now: datetime | None = None) -> CheckReport:
+        """Check whether the bank is whole: its file or database, its rows, and what is searched.
+
+        It reads every memory and derives its terms again, which takes some 2 s for 10,000. Other
+        processes can read and write meanwhile. What was said is never changed or deleted. Of a
+        PostgreSQL database, only the embedder, the user ids and the digests are checked so far.
+
+        Args:
+            repair: Whether to rebuild first what can be rebuilt from the rows: damaged vectors
+                (the embedder is called), terms, search indexes and indexes of the database, and
+                to delete recalls and changes of memories that do not exist.
+            now: Time after which memories are dated in the future; default the present.
+
+        Returns:
+            The findings, at least one of each check, and what was repaired.
+
+        Raises:
+            StoreError: If the store fails during a repair; call this again.
+        """
+        return check_bank(
+            self.store,
+            self.embedder,
+            now=require_moment(now),
+            has_model=self.llm is not None,
+            repair=repair,
+        )
+
     # Plot
 
     def plot_forgetting(
@@ -1283,6 +1312,7 @@ class MemoryBank:
     aprofile = in_thread(profile)
     aset_profile = in_thread(set_profile)
     acompact = in_thread(compact)
+    acheck = in_thread(check)
     aplot_forgetting = in_thread(plot_forgetting)
     aplot_timeline = in_thread(plot_timeline)
     aplot_days = in_thread(plot_days)

@@ -57,6 +57,18 @@ def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> 
         )
 
 
+def compare_fingerprint(store: MemoryStore, embedder: Embedder) -> float | None:
+    """Return the cosine of the fingerprint in a store and that of an embedder; None without one.
+
+    Raises:
+        EmbedderError: If the embedder failed or returned vectors that cannot be used.
+    """
+    stored = store.settings.read().get(FINGERPRINT)
+    if stored is None:
+        return None
+    return float(_from_text(stored) @ embed_windows([SENTENCE], embedder)[0][0])
+
+
 def _to_text(vector: Vector) -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
 

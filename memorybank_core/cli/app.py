@@ -13,6 +13,7 @@ import typer
 from .commands import changes, database, digests, evaluation, forgetting, maintenance, search, turns
 from .commands.backup import backup
 from .commands.demo import demo
+from .commands.doctor import doctor
 from .group import create_app
 
 ENTRY_POINTS = "memorybank.commands"
@@ -51,6 +52,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "stats": maintenance.stats,
         "reembed": maintenance.reembed,
         "compact": maintenance.compact,
+        "doctor": doctor,
         "backup": backup,
         "move": database.move,
     },

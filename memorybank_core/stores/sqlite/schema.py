@@ -199,7 +199,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(_version(connection, path), len(MIGRATIONS)):
-            for statement in _split(MIGRATIONS[number]):
+            for statement in split_statements(MIGRATIONS[number]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
@@ -209,7 +209,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _split(script: str) -> Iterator[str]:
+def split_statements(script: str) -> Iterator[str]:
     """Yield the statements of a script; the body of a trigger is part of its statement."""
     statement = ""
     for part in script.split(";"):

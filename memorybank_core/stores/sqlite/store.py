@@ -26,6 +26,7 @@ from .changes import forget_change, read_changes, record_changes
 from .connections import open_file
 from .erasure import compact, erase
 from .full_disk import delete_durably
+from .inspection import FileInspector
 from .items import LocalItems
 from .recent import RecentMemories
 from .rows import entries
@@ -75,6 +76,7 @@ class LocalStore(DeprecatedStateCalls):
             self._connections.close()
             raise
         self.settings = LocalSettings(self._connections)
+        self.inspector = FileInspector(self.path, self._connections)
         self._items = LocalItems(self._connections, self._embedder, self._cache, self._erase)
 
     @property

@@ -1,0 +1,267 @@
+"""Inspection of a file: read its rows as they are, and check the file as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from memorybank_core.check_reports import Finding
+from memorybank_core.errors import StoreBusyError, StoreError
+from memorybank_core.forked_processes import no_fork
+from memorybank_core.protocols.inspection import RawMemory, RebuiltMemory
+from memorybank_core.search.terms import TERMS_VERSION
+from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
+
+from .connections import Connections
+from .errors import translate_errors
+from .reading import OF_USER, find_user
+from .rows import derive
+from .schema import APPLICATION_ID, MIGRATIONS, split_statements
+
+_ROWS = (
+    f"SELECT seq, vector, terms, asks, flags, terms_version, {MEMORY_COLUMNS} "
+    f"FROM memories LEFT JOIN vectors USING (user_key, seq) WHERE memories.{OF_USER} ORDER BY seq"
+)
+_UPDATE_TERMS = (
+    "UPDATE memories SET terms = ?, asks = ?, flags = ?, terms_version = ? "
+    "WHERE user_key = ? AND seq = ?"
+)
+_REINDEX = "UPDATE users SET version = version + 1, rewritten = version + 1 WHERE user_key = ?"
+_OF_NO_MEMORY = (
+    "NOT EXISTS (SELECT 1 FROM memories AS m WHERE (m.user_key, m.seq) = ({table}.user_key, "
+    "{table}.{seq}))"
+)
+_ORPHANS = {
+    "vectors": _OF_NO_MEMORY.format(table="vectors", seq="seq"),
+    "recalls": _OF_NO_MEMORY.format(table="recalls", seq="seq"),
+    "replacements": f"({_OF_NO_MEMORY.format(table='replacements', seq='newer')} OR (older > 0 "
+    f"AND {_OF_NO_MEMORY.format(table='replacements', seq='older')}))",
+}
+"""The condition of the rows of each table that belong to no memory."""
+
+
+class _UndoneError(Exception):
+    """Raised to roll back a write that was only a test."""
+
+
+class FileInspector:
+    """Reads a file as it is; see `StoreInspector`."""
+
+    def __init__(self, path: Path, connections: Connections) -> None:
+        self._path, self._connections = path, connections
+
+    def examine(self) -> list[Finding]:
+        """Check the file as a whole, without the rows of each user."""
+        findings = [
+            *self._guarded("integrity", _check_integrity),
+            *self._guarded("schema", _check_schema),
+            *self._guarded("leftovers", _check_orphans),
+        ]
+        return [
+            *findings,
+            check_disk(self._path),
+            *check_permissions(self._path),
+            _check_write(self._connections),
+        ]
+
+    def repair(self) -> list[str]:
+        """Delete rows that belong to no memory, and create missing indexes."""
+        repaired = []
+        with self._connections.write() as db:
+            for table, condition in _ORPHANS.items():
+                if count := db.execute(f"DELETE FROM {table} WHERE {condition}").rowcount:
+                    repaired.append(f"{count:,} rows of the table {table} without a memory")
+            for name, statement in _find_missing(db):
+                if statement.lstrip().startswith(("CREATE INDEX", "CREATE UNIQUE INDEX")):
+                    db.execute(statement)
+                    repaired.append(f"the index {name}")
+        return repaired
+
+    def rows(self, user_id: str) -> Iterator[RawMemory]:
+        """Yield all memories of a user, in the order of writing."""
+        with self._open() as db:
+            for seq, vector, terms, asks, flags, version, *values in db.execute(_ROWS, (user_id,)):
+                is_current = version == TERMS_VERSION
+                derived = (_as_bytes(terms), asks, flags) if is_current else None
+                yield RawMemory(seq, tuple(values), vector, derived)
+
+    def rebuild(self, user_id: str, memories: Sequence[RebuiltMemory]) -> int:
+        """Store vectors and terms of the changed memories again; return of how many."""
+        changed = [memory for memory in memories if memory.is_changed]
+        select = f"SELECT {MEMORY_COLUMNS} FROM memories WHERE user_key = ? AND seq = ?"
+        count = 0
+        with self._connections.write() as db:
+            user_key = find_user(db, user_id)
+            for item in changed:
+                key = (user_key, item.key)
+                row = db.execute(select, key).fetchone()
+                if row is None or to_memory(user_id, row).text != item.memory.text:
+                    continue
+                vectors = np.ascontiguousarray(item.vectors, np.float32).tobytes()
+                db.execute(_UPDATE_TERMS, (*derive(item.memory.text), *key))
+                db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (*key, vectors))
+                count += 1
+            db.execute(_REINDEX, (user_key,))
+        return count
+
+    def reindex(self, user_ids: Iterable[str]) -> None:
+        """Make every process build the search indexes of these users again."""
+        with self._connections.write() as db:
+            db.executemany(_REINDEX, ((find_user(db, user_id),) for user_id in user_ids))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for reading; texts that are not UTF-8 are returned as bytes."""
+        uri = f"{self._path.as_uri()}?mode=ro"
+        with (
+            no_fork,
+            translate_errors(self._path),
+            closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db,
+        ):
+            db.text_factory = _decode
+            yield db
+
+    def _guarded(
+        self, check: str, run: Callable[[sqlite3.Connection], Iterable[Finding]]
+    ) -> list[Finding]:
+        """Return the findings of a check, or that the file cannot be read."""
+        try:
+            with self._open() as db:
+                return list(run(db))
+        except StoreError as error:
+            advice = "Restore the file from a backup. A copy of it may help to save the rest."
+            return [Finding(check, "error", str(error), advice)]
+
+
+def _decode(text: bytes) -> str | bytes:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
+
+
+def _as_bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _check_integrity(db: sqlite3.Connection) -> Iterator[Finding]:
+    """Check the pages and indexes of the file with SQLite's own check."""
+    faults = [str(fault) for (fault,) in db.execute("PRAGMA integrity_check(20)")]
+    if faults == ["ok"]:
+        yield Finding("integrity", "ok", "SQLite finds no damage")
+        return
+    lines = [line for fault in faults for line in fault.splitlines()]
+    yield Finding(
+        "integrity",
+        "error",
+        f"SQLite finds the file damaged: {'; '.join(lines[:3])}",
+        "Copy the file away, then restore it from a backup. An export may save what is readable.",
+    )
+
+
+def _check_schema(db: sqlite3.Connection) -> Iterator[Finding]:
+    """Compare the version of the schema, its tables and indexes with those of this package."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (owner,) = db.execute("PRAGMA application_id").fetchone()
+    if owner != APPLICATION_ID:
+        message = "the file does not have the application id of a bank"
+        yield Finding("schema", "error", message, "Restore the file from a backup.")
+    elif version > len(MIGRATIONS):
+        message = f"the file has schema {version}; this version knows up to {len(MIGRATIONS)}"
+        yield Finding("schema", "error", message, "Run: pip install --upgrade memorybank")
+    elif version < len(MIGRATIONS):
+        message = f"the file has schema {version}, and this version has {len(MIGRATIONS)}"
+        yield Finding("schema", "warning", message, "Open the bank: that upgrades it.")
+    elif missing := dict(_find_missing(db)):
+        are_indexes = all("INDEX" in statement.split("(")[0] for statement in missing.values())
+        yield Finding(
+            "schema",
+            "error",
+            f"the file lacks {', '.join(missing)}",
+            "Run the check with repair: indexes are built from the rows."
+            if are_indexes
+            else "Restore the file from a backup.",
+            are_indexes,
+        )
+    else:
+        yield Finding("schema", "ok", f"schema {version}, with all tables and indexes")
+
+
+def _find_missing(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return names and SQL of the tables, indexes and triggers that the file lacks."""
+    select = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    with closing(sqlite3.connect(":memory:")) as model:
+        for script in MIGRATIONS:
+            for statement in split_statements(script):
+                model.execute(statement)
+        expected = model.execute(select).fetchall()
+    names = {name for name, _ in db.execute(select)}
+    return [(name, statement) for name, statement in expected if name not in names]
+
+
+def _check_orphans(db: sqlite3.Connection) -> Iterator[Finding]:
+    """Count the rows that belong to no memory."""
+    orphans = []
+    for table, condition in _ORPHANS.items():
+        (count,) = db.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
+        if count:
+            orphans.append(f"{count:,} of {table}")
+    if orphans:
+        message = f"rows without a memory: {', '.join(orphans)}"
+        advice = "Run the check with repair: these rows are deleted. No memory is."
+        yield Finding("leftovers", "warning", message, advice, True)
+    else:
+        yield Finding("leftovers", "ok", "every row belongs to a memory")
+
+
+def check_disk(path: Path) -> Finding:
+    """Check whether the disk has room for a second copy of a file, which `compact` needs."""
+    try:
+        size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    except OSError as error:
+        return Finding("disk", "warning", f"the free space is unknown: {error}")
+    sizes = f"{free / 1e6:,.0f} MB free, and the file has {size / 1e6:,.1f} MB"
+    if free < size:
+        advice = "Free some space: compact fails, and writing may soon fail too."
+        return Finding("disk", "warning", sizes, advice)
+    return Finding("disk", "ok", sizes)
+
+
+def check_permissions(path: Path) -> Iterator[Finding]:
+    """Check whether others may read the file or its log."""
+    if os.name != "posix":
+        return
+    files = (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")))
+    readable = []
+    for file in files:
+        with suppress(OSError):
+            if file.stat().st_mode & 0o077:
+                readable.append(file)
+    if readable:
+        names = ", ".join(file.name for file in readable)
+        advice = f"Run: chmod 600 {' '.join(map(str, readable))}"
+        message = f"other users of this machine may open {names}"
+        yield Finding("permissions", "warning", message, advice)
+    else:
+        yield Finding("permissions", "ok", "only the owner may open the file")
+
+
+def _check_write(connections: Connections) -> Finding:
+    """Write a row and roll it back."""
+    try:
+        with connections.write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('check', '')")
+            raise _UndoneError
+    except _UndoneError:
+        return Finding("write", "ok", "a test write succeeded, and was undone")
+    except StoreBusyError as error:
+        return Finding("write", "warning", str(error), "Check again later.")
+    except StoreError as error:
+        advice = "The bank can be read only: check the disk and the rights of its file and folder."
+        return Finding("write", "error", str(error), advice)
