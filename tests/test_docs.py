@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pages import ROOT, blocks, run_commands, run_python
 
+from memorybank_core import MemoryBank
+
 DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md"))
 ENGLISH = [page for page in PAGES if "/zh/" not in page]  # a test holds that Chinese has the same
@@ -75,9 +77,9 @@ def modules_with_public_names():
 
 
 def directives():
-    """Each `::: module` of the API pages, with the members that it picks, or None for all."""
+    """Each `::: module` or `::: module.name` of the API pages, with its picked members, or None."""
     found = {}
-    for page in sorted((DOCS / "api").glob("*.md")):
+    for page in sorted((DOCS / "api").rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         for name, rest in re.findall(r"^::: (\S+)\n((?: +.*\n)*)", text, re.MULTILINE):
             picked = re.search(r"members: \[(.*)\]", rest)
@@ -115,9 +117,12 @@ def test_every_public_name_has_a_docstring(api, module):
 
 def test_every_public_name_stands_on_an_api_page(api):
     shown = set()
-    for module, picked in directives().items():
-        names = picked or public_names(api, module)
-        shown |= {public_object(api, module, name).canonical_path for name in names}
+    for path, picked in directives().items():
+        if api[path].is_module:
+            names = picked or public_names(api, path)
+            shown |= {public_object(api, path, name).canonical_path for name in names}
+        else:
+            shown.add(api[path].canonical_path)
     missing = [
         f"{module}.{name}"
         for module in modules_with_public_names()
@@ -128,8 +133,23 @@ def test_every_public_name_stands_on_an_api_page(api):
 
 
 def test_every_picked_member_is_there(api):
-    for module, picked in directives().items():
-        assert [name for name in picked or () if name not in api[module].members] == []
+    for path, picked in directives().items():
+        assert [name for name in picked or () if name not in api[path].members] == []
+
+
+def test_the_bank_s_page_lists_every_twin_and_describes_every_option(monkeypatch):
+    pytest.importorskip("griffe", reason="griffe is not installed")
+    monkeypatch.syspath_prepend(DOCS)
+    from api_tables import on_page_markdown
+
+    page = (DOCS / "api" / "core" / "memory-bank.md").read_text(encoding="utf-8")
+    if not is_there("psycopg"):
+        page = re.sub(r"<!-- options of \S+PostgresStore -->", "", page)
+    shown = on_page_markdown(page)
+    twins = [name for name in vars(MemoryBank) if name[0] == "a" and name[1:] in vars(MemoryBank)]
+    assert [name for name in twins if f"| `{name}` |" not in shown] == []
+    assert "| `cache_bytes` | 256 MiB |" in shown
+    assert "|  |\n" not in shown
 
 
 def test_no_page_loads_anything_from_elsewhere():
