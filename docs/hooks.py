@@ -1,11 +1,13 @@
-"""Hooks for MkDocs: insert tables of commands and options, and set the language of a page."""
+"""Hooks for MkDocs: tables of commands and options, the language of a page, Chinese search."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import jieba
 import typer
 
 COMMANDS = "<!-- commands of {} -->"
@@ -14,6 +16,35 @@ COMMANDS = "<!-- commands of {} -->"
 _WIDE = "\u3000-\u303f\u3400-\u9fff\uff00-\uffef“”"
 _BREAK = re.compile(rf"(?<=[{_WIDE}])\n *(?=[{_WIDE}])")
 _FENCED = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
+
+
+def on_config(config: Any) -> Any:
+    """Read the address of the repository, and split Chinese compounds for the search."""
+    config.repo_url = _read_repository()
+    config.repo_name = "/".join(config.repo_url.split("/")[-2:])
+    jieba.cut = _splitting_compounds(jieba.cut)
+    return config
+
+
+def _read_repository() -> str:
+    """Return the address of the repository, whose one source is pyproject.toml."""
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^Repository = "(.+?)"', project, re.MULTILINE)
+    if found is None:
+        raise ValueError("pyproject.toml does not name the repository")
+    return found[1]
+
+
+def _splitting_compounds(cut: Callable[[bytes], Iterator[str]]) -> Callable[[bytes], Iterator[str]]:
+    """Return `cut` with compounds split, so that 曲线 finds 遗忘曲线: a search matches prefixes."""
+
+    def cut_compounds(text: bytes) -> Iterator[str]:
+        for word in cut(text):
+            halves = word[:2], word[2:]
+            is_compound = len(word) == 4 and all(half in jieba.dt.FREQ for half in halves)
+            yield from halves if is_compound else (word,)
+
+    return cut_compounds
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:

@@ -152,6 +152,25 @@ def test_the_bank_s_page_lists_every_twin_and_describes_every_option(monkeypatch
     assert "|  |\n" not in shown
 
 
+@pytest.mark.parametrize("page", ["index.md", "zh/index.md"])
+def test_the_home_page_links_to_the_repository_and_shows_a_picture(page):
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    repository = re.search(r'^Repository = "(.+?)"', project, re.MULTILINE)[1]
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert f"]({repository})" in text
+    assert re.search(r"^!\[.+\]\(.*images/", text, re.MULTILINE)
+
+
+def test_chinese_is_searched_by_words(monkeypatch):
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+    jieba = pytest.importorskip("jieba", reason="jieba-py is not installed")
+    monkeypatch.syspath_prepend(DOCS)
+    from hooks import _splitting_compounds
+
+    words = list(_splitting_compounds(jieba.cut)("遗忘曲线与数据库".encode()))
+    assert words == ["遗忘", "曲线", "与", "数据库"]
+
+
 def test_no_page_loads_anything_from_elsewhere():
     for page in [*DOCS.rglob("*.md"), *DOCS.rglob("*.css"), Path(ROOT / "mkdocs.yml")]:
         text = page.read_text(encoding="utf-8")
