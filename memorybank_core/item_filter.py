@@ -30,7 +30,10 @@ class ItemFilter:
         Raises:
             InvalidInputError: If a condition has an unknown operator.
         """
-        fields = json.loads(value)
+        try:
+            fields = json.loads(value)
+        except ValueError:  # damaged: whatever returns such an item reports it
+            return False
         return all(
             matches_value(find_field(fields, name), condition)
             for name, condition in self.conditions.items()

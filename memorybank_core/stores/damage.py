@@ -70,6 +70,16 @@ def convert_intact(
             yield converted
 
 
+def convert_all(
+    rows: Sequence[R], convert: Callable[[R], S], report: Callable[[R], None]
+) -> list[S]:
+    """Return the converted rows, without those that are damaged; see `convert_intact`."""
+    try:
+        return [convert(row) for row in rows]
+    except READ_ERRORS:
+        return list(convert_intact(rows, convert, report))
+
+
 def convert_parts(
     rows: Sequence[R], convert: Callable[[Sequence[R]], None], report: Callable[[R], None]
 ) -> None:

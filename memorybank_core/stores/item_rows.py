@@ -15,6 +15,7 @@ import numpy as np
 
 from memorybank_core.protocols import Array, Item, Matrix, Namespace, Vector
 
+from .damage import convert_all, report_damage
 from .rows import Row, from_micros, to_micros
 
 ITEM_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
@@ -51,6 +52,14 @@ def to_blob(matrix: Matrix) -> bytes:
     return np.ascontiguousarray(matrix, np.float32).tobytes()
 
 
+def has_finite_vectors(blob: object, dimension: int) -> bool:
+    """Return whether stored bytes are the finite vectors of at least one window."""
+    if not isinstance(blob, bytes) or not blob or len(blob) % (4 * dimension):
+        return False
+    vectors = np.frombuffer(blob, np.float32)
+    return bool(np.isfinite(np.dot(vectors, vectors)))
+
+
 def to_row(item: Item, matrix: Matrix | None) -> Row:
     """Return the values of `ITEM_COLUMNS`, the time of expiry_time and the vectors."""
     return (
@@ -67,16 +76,27 @@ def to_row(item: Item, matrix: Matrix | None) -> Row:
 
 
 def to_item(row: Row) -> Item:
-    """Return the item of a row of `ITEM_COLUMNS`."""
+    """Return the item of a row of `ITEM_COLUMNS`.
+
+    Raises:
+        ValueError: If the row is damaged, or another of `damage.READ_ERRORS`.
+    """
     path, key, value, created, updated, ttl, fields = row
+    json.loads(value)  # whoever gets the item relies on that
     embedded = tuple(json.loads(fields)) if fields else ()
     return Item(
         namespace_of(path), key, value, from_micros(created), from_micros(updated), ttl, embedded
     )
 
 
+def item_name(row: Row) -> str:
+    """Return how a report names the item of a row that begins with path and key."""
+    return f"the item {row[1]!r} of {row[0]!r}"
+
+
 def select_page(
     rows: Iterable[Row],
+    location: str,
     *,
     vector: Vector | None,
     accepts: Callable[[str], bool] | None,
@@ -88,6 +108,7 @@ def select_page(
     Args:
         rows: `ITEM_COLUMNS`, followed by the item's vectors if there is a `vector`; sorted by key,
             or by the time of the last update, latest first.
+        location: The path or URL of the bank, for reports.
         vector: The vector to compare with.
         accepts: Returns whether an item with this value may be returned.
         limit: Maximum number of items.
@@ -96,7 +117,11 @@ def select_page(
     accepted = [row for row in rows if accepts is None or accepts(row[2])]
     accepted.sort(key=lambda row: -row[4])
     scored = [(row, None) for row in accepted] if vector is None else _rank(accepted, vector)
-    return [(to_item(row[:7]), score) for row, score in scored[offset : offset + limit]]
+    return convert_all(
+        scored[offset : offset + limit],
+        lambda result: (to_item(result[0][:7]), result[1]),
+        lambda result: report_damage(location, item_name(result[0])),
+    )
 
 
 def best_cosines(vectors: Matrix, windows: Array, vector: Vector) -> Array:
@@ -116,7 +141,7 @@ def best_cosines(vectors: Matrix, windows: Array, vector: Vector) -> Array:
 
 def _rank(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]:
     """Sort rows by the best cosine of their vectors; rows without vectors come last."""
-    near = [row for row in rows if row[7]]
+    near = [row for row in rows if has_finite_vectors(row[7], len(vector))]
     best = [np.zeros(0, np.float32)]
     for start in range(0, len(near), _BATCH):
         blobs = [row[7] for row in near[start : start + _BATCH]]
@@ -125,5 +150,7 @@ def _rank(rows: Sequence[Row], vector: Vector) -> list[tuple[Row, float | None]]
         best.append(best_cosines(vectors, windows, vector))
     cosines = np.concatenate(best)
     order = np.argsort(-cosines, kind="stable").tolist()
-    rest: list[tuple[Row, float | None]] = [(row, None) for row in rows if not row[7]]
+    rest: list[tuple[Row, float | None]] = [
+        (row, None) for row in rows if not has_finite_vectors(row[7], len(vector))
+    ]
     return [*((near[index], float(cosines[index])) for index in order), *rest]

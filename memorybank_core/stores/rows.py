@@ -16,7 +16,7 @@ from memorybank_core.records import Digest, Memory, Portrait, Summary, Turn
 from memorybank_core.reports import Stats
 from memorybank_core.text_caches import cache_by_text
 
-from .damage import convert_intact
+from .damage import READ_ERRORS, convert_intact
 
 Row = tuple[Any, ...]
 
@@ -35,17 +35,17 @@ DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
 _INFINITE = float("inf")
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def to_micros(moment: datetime) -> int:
     """Return the microseconds since 1970, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def from_micros(micros: int) -> datetime:
     """Return the time of microseconds since 1970 (inverts `to_micros`)."""
-    return _EPOCH + timedelta(0, 0, micros)
+    return EPOCH + timedelta(0, 0, micros)
 
 
 def from_memory(memory: Memory) -> Row:
@@ -138,7 +138,11 @@ def select_matching(
 
     @lru_cache(maxsize=1024)
     def accepts(text: str | None) -> bool:
-        return matches(from_text(text), where)
+        try:
+            metadata = from_text(text)
+        except READ_ERRORS:  # whatever lists such a memory reports it
+            return False
+        return matches(metadata, where)
 
     return list(islice((row for row in rows if accepts(row[column])), first))
 

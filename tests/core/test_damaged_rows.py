@@ -8,12 +8,16 @@ import struct
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
+from memorybank_core.item_filter import ItemFilter
 from memorybank_core.json_format import export_json
 from memorybank_core.moving import move
+from memorybank_core.protocols import Item
 from memorybank_core.stores.reembed import reembed
+from memorybank_core.stores.sqlite.store import LocalStore
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 NOON = datetime(2023, 5, 4, 12, tzinfo=timezone.utc)
@@ -255,3 +259,34 @@ def test_a_batch_of_only_damaged_memories_does_not_end_a_copy(path, tmp_path):
     move(path, tmp_path / "moved.db", batch=2)
     with open_bank(tmp_path / "moved.db") as bank:
         assert turn_ids(bank) == {"猫", "cello"}
+
+
+ITEM_DAMAGES = {
+    "value not UTF-8": f"value = {NOT_UTF8}",
+    "broken value": "value = '{'",
+    "broken fields": "fields = '['",
+    "bad time": "updated_at = 1 << 62",
+    "a value of another type": "value = x'00'",
+}
+ITEM_VECTOR_DAMAGES = {"short vector": "vectors = x'00'", "NaN": "vectors = x'0000c07f0000c07f'"}
+
+
+@pytest.mark.parametrize("name", ITEM_DAMAGES | ITEM_VECTOR_DAMAGES)
+def test_a_damaged_item_hides_no_other(tmp_path, name):
+    keys, vectors = ["a", "b", "c"], [np.eye(2, dtype=np.float32)[[n % 2]] for n in range(3)]
+    items = [Item(("u", "x"), key, f'{{"n": {n}}}', NOON, NOON) for n, key in enumerate(keys)]
+    left = ["a", "b", "c"] if name in ITEM_VECTOR_DAMAGES else ["a", "c"]
+    with closing(LocalStore(tmp_path / "b.db", embedder="two", dimension=2)) as store:
+        store.items.write(items, vectors, [], NOON)
+        values = (ITEM_DAMAGES | ITEM_VECTOR_DAMAGES)[name]
+        damage(tmp_path / "b.db", f"UPDATE items SET {values} WHERE key = 'b'")
+        for vector in (None, np.array([1, 0], np.float32)):
+            for accepts in (None, ItemFilter({"n": {"$gte": 0}}), lambda value: True):
+                found = store.items.search((), LATER, vector=vector, accepts=accepts)
+                assert sorted(item.key for item, _ in found) == left
+        assert (store.items.get(("u", "x"), "b", NOON) is None) == ("b" not in left)
+        assert len(store.items.namespaces((), NOON)) == 1
+        store.items.write(items[1:2], vectors[1:2], [], NOON)
+        assert len(store.items.search((), NOON, vector=vector)) == 3
+        store.items.write([], [], [(("u", "x"), "b")], NOON)
+        assert [item.key for item, _ in store.items.search((), NOON, vector=vector)] == ["a", "c"]

@@ -61,7 +61,7 @@ class FieldColumns:
         """Add the values of new items, as JSON."""
         if not self._columns:
             return
-        values = [json.loads(text) for text in texts]
+        values = [_parse(text) for text in texts]
         for name, column in self._columns.items():
             codes = [column.encode(find_field(value, name)) for value in values]
             column.codes.extend(np.array(codes, np.int32))
@@ -138,3 +138,11 @@ def _is_long(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) > _LONGEST
     return isinstance(value, (dict, list)) and len(json.dumps(value)) > _LONGEST
+
+
+def _parse(text: str) -> Any:
+    """Return a JSON value, or None if the text is damaged."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 
 from memorybank_core.item_filter import ItemFilter, find_field
 from memorybank_core.protocols import Item, Vector
-from memorybank_core.stores.item_rows import select_page, to_item
+from memorybank_core.stores.damage import convert_all, report_damage
+from memorybank_core.stores.item_rows import item_name, select_page, to_item
 from memorybank_core.stores.rows import Row
 
 from .cache import IndexCache, item_key
@@ -38,7 +39,13 @@ Ranked = list[tuple[Row, float | None]]
 
 
 class ItemSource(Protocol):
-    """The rows of the items under one prefix, and when they change."""
+    """The rows of the items under one prefix, and when they change.
+
+    Attributes:
+        location: The path or URL of the bank, for reports.
+    """
+
+    location: str
 
     def read(self, items: Sequence[RankedItem]) -> tuple[dict[str, int], list[Row]]:
         """Return the last change, by path, and the rows of items, both of one moment.
@@ -87,9 +94,15 @@ def search_items(
     if results is None:
         results = search.filter_all(last)
     if results is not None:
-        return [(to_item(row[1:]), score) for row, score in results[offset:last]]
+        return convert_all(
+            results[offset:last],
+            lambda result: (to_item(result[0][1:]), result[1]),
+            lambda result: report_damage(source.location, item_name(result[0][1:])),
+        )
     rows = source.read_all()
-    return select_page(rows, vector=vector, accepts=accepts, limit=limit, offset=offset)
+    return select_page(
+        rows, source.location, vector=vector, accepts=accepts, limit=limit, offset=offset
+    )
 
 
 class _ChangedError(Exception):
@@ -163,7 +176,10 @@ class _Search:
         values: dict[str, list[Any]] = {field: [] for field in fields}
 
         def collect(row: Row) -> bool:
-            value = json.loads(row[3])
+            try:
+                value = json.loads(row[3])
+            except ValueError:  # damaged
+                value = None
             names.append((row[1], row[2]))
             for field, column in values.items():
                 column.append(find_field(value, field))

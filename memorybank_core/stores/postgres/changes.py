@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 
 from memorybank_core.change_records import Change
 from memorybank_core.records import Memory
-from memorybank_core.stores.rows import changed_ids, from_changes, to_change, to_memory
+from memorybank_core.stores.damage import memory_name
+from memorybank_core.stores.rows import changed_ids, from_changes, to_change
 from memorybank_core.stores.rules import require_unchanged
 
 from .connections import Session
+from .intact_rows import convert_rows, read_memories
 from .reading import SELECT_BY_ID, SELECT_SEQS
 from .rows import insert_rows, to_columns
 from .statements import Statement
@@ -45,7 +47,7 @@ def record_changes(
         Statement(SELECT_BY_ID, {**user, "ids": [memory.id for memory in made_from]}),
         Statement(SELECT_SEQS, {**user, "ids": list(changed_ids(changes))}),
     )
-    require_unchanged(user_id, made_from, [to_memory(user_id, row) for row in stored], [])
+    require_unchanged(user_id, made_from, read_memories(session, user_id, stored), [])
     rows = from_changes(changes, {id: seq for seq, id in taken})
     if locked and rows:
         session.execute(Statement(_INSERT, {**user, **to_columns(_TYPES, rows)}))
@@ -54,7 +56,12 @@ def record_changes(
 def read_changes(session: Session, user_id: str) -> list[Change]:
     """See `MemoryStore.changes`."""
     [rows] = session.execute(Statement(_SELECT, {"user": user_id}))
-    return [to_change(row) for row in rows]
+    return convert_rows(
+        session,
+        rows,
+        to_change,
+        lambda row: f"the change to {memory_name(user_id, row[0])}",
+    )
 
 
 def forget_change(session: Session, user_id: str, older: str, newer: str) -> bool:

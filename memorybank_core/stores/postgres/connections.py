@@ -87,6 +87,11 @@ class Session:
         self.lost_marker: int | None = previous.lost_marker if previous else None
         self.can_write_alone = not (layout.citus or self._scope)
 
+    @property
+    def location(self) -> str:
+        """The database, as reports name it."""
+        return f"postgresql://{self._db.info.host}/{self._db.info.dbname}"
+
     def execute(self, *statements: Statement) -> list[Rows]:
         """Execute a batch of statements in one round trip; return the rows of each.
 

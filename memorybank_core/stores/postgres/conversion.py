@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from memorybank_core.protocols import Matrix
+from memorybank_core.stores.damage import convert_all, report_damage
 from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
@@ -176,9 +177,9 @@ def _pack(session: Session, chunks: Sequence[Chunk]) -> None:
         *(Statement(_MEMORIES, bounds) for bounds in values),
     )
     pages = [
-        {"user": user, **_to_page(rows)}
+        {"user": user, **page}
         for (user, _), rows in zip(chunks, results, strict=True)
-        if rows
+        if (page := _to_page(rows))
     ]
     if pages:
         session.execute(Statement(_INSERT_PAGE, pages))
@@ -205,10 +206,17 @@ def _bounds(chunk: Chunk) -> dict[str, Any]:
 
 
 def _to_page(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the columns of the page of a chunk."""
-    keys = [row[1] for row in rows]
-    memories = [to_memory("", row[2:-1]) for row in rows]
-    batch = to_batch(memories, _to_matrices([row[-1] for row in rows]), keys)
+    """Return the columns of the page of a chunk; {} if it has no intact memory with a vector."""
+    intact = convert_all(
+        [row for row in rows if row[-1]],
+        lambda row: (row[1], to_memory("", row[2:-1]), row[-1]),
+        lambda row: report_damage("postgresql", f"memory number {row[1]}"),
+    )
+    if not intact:
+        return {}
+    keys = [key for key, _, _ in intact]
+    matrices = _to_matrices([blob for _, _, blob in intact])
+    batch = to_batch([memory for _, memory, _ in intact], matrices, keys)
     page = pack(batch, keys[0], keys[-1])
     return {**asdict(page), "source": reduce(xor, (row[0] for row in rows))}
 

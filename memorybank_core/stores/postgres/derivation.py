@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memorybank_core.errors import StoreBusyError
+from memorybank_core.records import Memory
+from memorybank_core.stores.damage import convert_intact
 from memorybank_core.stores.index.batch import to_batch
+from memorybank_core.stores.rows import EPOCH
 
 from .address import Address
 from .connections import Session
@@ -57,6 +60,8 @@ _SELECT_MEMORIES = (
     f"SELECT seq, {', '.join(CONTENT)} FROM memorybank.memories "
     "WHERE user_id = %(user)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s"
 )
+_DAMAGED = Memory("", "", "event", "", EPOCH, EPOCH.date(), "")
+"""Takes the place of a damaged memory, which no search can then find by its words."""
 _UPDATE_PAGE = (
     f"UPDATE memorybank.pages SET columns = %(columns)s, version = %(version)s {_OF_PAGE}"
 )
@@ -167,7 +172,7 @@ def _derive_columns(row: Row, contents: Rows) -> bytes:
     first_seq, last_seq, columns = row
     page = Page(first_seq, last_seq, columns, vectors=b"")
     keys = read_keys(page).tolist()
-    records = {content[0]: to_record(content) for content in contents}
+    records = dict(convert_intact(contents, lambda row: (row[0], to_record(row)), lambda row: None))
     vectors = [np.zeros((count, 1), np.float32) for count in read_windows(page).tolist()]
-    batch = to_batch([records[key] for key in keys], vectors, keys)
+    batch = to_batch([records.get(key, _DAMAGED) for key in keys], vectors, keys)
     return pack(batch, page.first_seq, page.last_seq).columns

@@ -16,6 +16,7 @@ from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import to_memory
 
 from .connections import Session
+from .intact_rows import convert_rows
 from .pages import KEYS_NBYTES, PAGE_SIZE, Page, pack, read_keys
 from .rows import CONTENT, DEFAULT_STATE, group
 from .statements import Row, Rows, Statement
@@ -115,6 +116,19 @@ def read_memories(session: Session, parts: Sequence[Part]) -> list[Rows]:
     return session.execute(
         *(Statement(_SELECT_MEMORIES, {"user": part.user_id, "seqs": part.seqs}) for part in parts)
     )
+
+
+def read_intact(session: Session, parts: Sequence[Part]) -> list[Rows]:
+    """Return the rows of the memories of each part, without those that are damaged."""
+
+    def require_intact(row: Row) -> Row:
+        to_record(row)
+        return row
+
+    return [
+        convert_rows(session, rows, require_intact, lambda row: f"the memory {row[1]!r}")
+        for rows in read_memories(session, parts)
+    ]
 
 
 def to_record(row: Row) -> Memory:

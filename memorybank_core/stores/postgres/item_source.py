@@ -81,6 +81,7 @@ class PostgresItemSource:
         embedded: bool,
     ) -> None:
         self._connections, self._embedder, self._embedded = connections, embedder, embedded
+        self.location = embedder.location
         self._scope, self._root = items_scope([prefix]), condition_of(prefix)
         self._values = {**values_of(prefix), "now": to_micros(now)}
 

@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from memorybank_core.protocols import Item, Matrix, Namespace, Vector
+from memorybank_core.stores.damage import convert_all, report_damage
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
     expiry_time,
+    item_name,
     namespace_of,
     path_of,
     to_blob,
@@ -98,7 +100,8 @@ class PostgresItems:
         """Return the item of a key."""
         select = Statement(_GET, {**_build_key(namespace, key), "now": to_micros(now)})
         rows = self._read(select, namespace)
-        return to_item(rows[0]) if rows else None
+        items = self._convert(rows)
+        return items[0] if items else None
 
     def search(
         self,
@@ -210,7 +213,12 @@ class PostgresItems:
         text += f" AND {UNDER} AND {ALIVE}"
         text += " AND fields IS NOT NULL AND vectors IS NULL ORDER BY path, key"
         rows = self._read(Statement(text, {**values_of(prefix), "now": to_micros(now)}), prefix)
-        return [to_item(row) for row in rows]
+        return self._convert(rows)
+
+    def _convert(self, rows: Rows) -> list[Item]:
+        """Return the items of rows, without those that are damaged."""
+        location = self._embedder.location
+        return convert_all(rows, to_item, lambda row: report_damage(location, item_name(row)))
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
         """Store vectors of items, except for items that were written in the meantime.

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from memorybank_core.protocols import Array
+from memorybank_core.stores.damage import READ_ERRORS
 from memorybank_core.stores.index.batch import IndexBatch, encode
 
 from .connections import Session
+from .intact_rows import unpack_intact
 from .pages import SMALL, Page, find_mergeable, pack, replace, to_pages, unpack
 from .rows import insert_rows, to_columns
 from .statements import Rows, Statement
@@ -110,7 +112,12 @@ def rewrite(
     for offset, rows in zip(offsets, results, strict=True):
         changed, old = [], []
         for page in read_pages(rows):
-            batch = unpack([page])
+            try:
+                batch = unpack([page])
+            except READ_ERRORS:  # what is deleted must not stay in a damaged page
+                old.append(page.first_seq)
+                dropped = True
+                continue
             hit = np.isin(batch.key, seqs)
             if not hit.any():
                 continue
@@ -132,11 +139,11 @@ def set_metadata(session: Session, user_id: str, texts: Mapping[int, str]) -> No
     """Replace the metadata of memories, given by key as JSON, in the pages that searches read."""
     seqs = np.array(sorted(texts), np.int64)
     [rows] = session.execute(_select_pages(user_id, 0, seqs))
-    batch = unpack(read_pages(rows))
-    batch = batch.select(np.isin(batch.key, seqs))
-    codes, names = encode(texts[key] for key in batch.key.tolist())
-    new = replace_fields(batch, metadata=codes, metadata_texts=names)
-    rewrite(session, user_id, seqs.tolist(), new)
+    for batch in unpack_intact(session, user_id, read_pages(rows)):
+        changed = batch.select(np.isin(batch.key, seqs))
+        codes, names = encode(texts[key] for key in changed.key.tolist())
+        new = replace_fields(changed, metadata=codes, metadata_texts=names)
+        rewrite(session, user_id, changed.key.tolist(), new)
 
 
 def should_merge(next_seq: int, added: int) -> bool:
@@ -155,8 +162,11 @@ def merge(session: Session, user_id: str) -> None:
     if first_seqs:
         [rows] = session.execute(Statement(_SELECT, {**user, "first_seqs": first_seqs}))
         pages = read_pages(rows)
+        batches = unpack_intact(session, user_id, pages)
+        if len(batches) != 1:  # one is damaged: leave all as they are
+            return
         version = min(page.terms_version for page in pages)
-        merged = list(to_pages(unpack(pages), min(first_seqs), version))
+        merged = list(to_pages(batches[0], min(first_seqs), version))
         session.execute(*_replace_rows(user_id, 0, first_seqs, merged))
 
 

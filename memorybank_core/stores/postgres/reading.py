@@ -11,21 +11,24 @@ import numpy as np
 from memorybank_core.protocols import Filter, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
+from memorybank_core.stores.damage import memory_name
 from memorybank_core.stores.rows import (
     DIGEST_COLUMNS,
     from_micros,
     select_matching,
     to_digest,
     to_memory,
+    to_profile,
     to_result,
+    to_span,
     to_stats,
 )
 from memorybank_core.stores.rules import ExpectedEmbedder, require_expected
 
 from .characters import unescape
 from .connections import Session
+from .intact_rows import convert_rows, read_memories, unpack_intact
 from .page_rows import COVERING, PAGE_COLUMNS, read_pages
-from .pages import unpack
 from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions, group
 from .statements import Rows, Statement
 from .tables import GENERATION
@@ -63,6 +66,7 @@ _SPAN = (
     "WHERE user_id = %(user)s AND day <= %(until)s), "
     "(SELECT max(day) FROM memorybank.memories WHERE user_id = %(user)s AND day <= %(until)s)"
 )
+_DAYS = "SELECT DISTINCT day FROM memorybank.memories WHERE user_id = %(user)s AND day <= %(until)s"
 _RECALLS = (
     "SELECT at FROM memorybank.recalls WHERE user_id = %(user)s AND seq = (SELECT seq FROM "
     "memorybank.memories WHERE user_id = %(user)s AND id = %(id)s) ORDER BY at, number"
@@ -95,6 +99,7 @@ _STATS = (
     "coalesce(sum(s.recalls), 0), min(m.day), max(m.day) FROM memorybank.memories AS m "
     "LEFT JOIN memorybank.states AS s ON s.user_id = m.user_id AND s.seq = m.seq"
 )
+_ALL_DAYS = "SELECT DISTINCT day FROM memorybank.memories"
 _USERS = (
     "SELECT user_id FROM memorybank.users WHERE user_id > %(after)s ORDER BY user_id LIMIT 1000"
 )
@@ -118,7 +123,7 @@ def values_of_embedder(embedder: ExpectedEmbedder) -> dict[str, str]:
 def known(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Memory]:
     """See `MemoryStore.known`."""
     [rows] = session.execute(Statement(SELECT_BY_ID, {"user": user_id, "ids": list(ids)}))
-    return {row[0]: to_memory(user_id, row) for row in rows}
+    return {memory.id: memory for memory in read_memories(session, user_id, rows)}
 
 
 def require_texts(session: Session, user_id: str, expected: Mapping[str, str]) -> None:
@@ -128,15 +133,23 @@ def require_texts(session: Session, user_id: str, expected: Mapping[str, str]) -
         Statement("SELECT 1 FROM memorybank.users WHERE user_id = %(user)s FOR UPDATE", user),
         Statement(SELECT_BY_ID, {**user, "ids": list(expected)}),
     )
-    require_expected(user_id, expected, {row[0]: to_memory(user_id, row) for row in rows})
+    stored = {memory.id: memory for memory in read_memories(session, user_id, rows)}
+    require_expected(user_id, expected, stored)
 
 
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
     [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
-    memories = {row[0]: to_result(user_id, row[2:]) for row in rows}
+    memories = dict(
+        convert_rows(
+            session,
+            rows,
+            lambda row: (row[0], to_result(user_id, row[2:])),
+            lambda row: memory_name(user_id, row[2]),
+        )
+    )
     for seq, newer, *_ in rows:
-        if newer:
+        if newer and seq in memories:
             memories[seq] = replace(memories[seq], replaced_by=tuple(map(unescape, newer)))
     return memories
 
@@ -149,23 +162,46 @@ def memories(session: Session, user_id: str, filter: Filter, *, last: int | None
         [rows] = session.execute(Statement(_METADATA.format(condition=condition), values))
         seqs = [seq for _, seq in select_matching(rows, filter.where, last, column=0)]
         [rows] = session.execute(Statement(_BY_SEQ, {"user": user_id, "keys": seqs}))
-        memories_by_seq = {row[0]: to_memory(user_id, row[1:]) for row in rows}
+        memories_by_seq = dict(
+            convert_rows(
+                session,
+                rows,
+                lambda row: (row[0], to_memory(user_id, row[1:])),
+                lambda row: memory_name(user_id, row[1]),
+            )
+        )
         return [memories_by_seq[seq] for seq in reversed(seqs) if seq in memories_by_seq]
-    [rows] = session.execute(Statement(_MEMORIES.format(condition=condition), values))
-    return [to_memory(user_id, row) for row in rows][::-1]
+    select = _MEMORIES.format(condition=condition)
+    [rows] = session.execute(Statement(select, values))
+    intact = read_memories(session, user_id, rows)
+    if len(intact) < len(rows) and last is not None:  # others take the places of damaged ones
+        [rows] = session.execute(Statement(select, {**values, "last": None}))
+        intact = read_memories(session, user_id, rows)[:last]
+    return intact[::-1]
 
 
 def span(session: Session, user_id: str, until: date | None) -> tuple[date, date] | None:
     """See `MemoryStore.span`."""
     values = {"user": user_id, "until": str(until or date.max)}
     [[(first, last)]] = session.execute(Statement(_SPAN, values))
-    return (date.fromisoformat(first), date.fromisoformat(last)) if first else None
+    if first is None:
+        return None
+    try:
+        return date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError:
+        [days] = session.execute(Statement(_DAYS, values))
+        return to_span(day for (day,) in days)
 
 
 def recalls(session: Session, user_id: str, id: str) -> list[datetime]:
     """See `MemoryStore.recalls`."""
     [rows] = session.execute(Statement(_RECALLS, {"user": user_id, "id": id}))
-    return [from_micros(at) for (at,) in rows]
+    return convert_rows(
+        session,
+        rows,
+        lambda row: from_micros(row[0]),
+        lambda row: f"a recall of {memory_name(user_id, id)}",
+    )
 
 
 def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, Matrix]:
@@ -174,8 +210,8 @@ def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, M
     seqs, pages = session.execute(
         Statement(SELECT_SEQS, values), Statement(_PAGES_OF_NAMED, values)
     )
-    matrices = _to_matrices(pages)
-    return {id: matrices[seq] for seq, id in seqs}
+    matrices = _to_matrices(session, user_id, pages)
+    return {id: matrices[seq] for seq, id in seqs if seq in matrices}
 
 
 def digests(session: Session, user_id: str, *, days: bool) -> list[Digest]:
@@ -183,30 +219,57 @@ def digests(session: Session, user_id: str, *, days: bool) -> list[Digest]:
     condition = "" if days else " AND day = ''"
     select = f"{SELECT_DIGESTS}{condition} ORDER BY kind, day"
     [rows] = session.execute(Statement(select, {"user": user_id}))
-    return [to_digest(user_id, row) for row in rows]
+    return read_digests(session, user_id, rows)
+
+
+def read_digests(session: Session, user_id: str, rows: Rows) -> list[Digest]:
+    """Return the digests of rows of `SELECT_DIGESTS`, without those that are damaged."""
+    return convert_rows(
+        session,
+        rows,
+        lambda row: to_digest(user_id, row),
+        lambda row: f"the {row[0]!r} of {row[1]!r} of user {user_id!r}",
+    )
 
 
 def profile(session: Session, user_id: str) -> str:
     """See `MemoryStore.profile`."""
     [rows] = session.execute(Statement(_PROFILE, {"user": user_id}))
-    return str(rows[0][0]) if rows else "{}"
+    profiles = convert_rows(
+        session,
+        rows,
+        lambda row: to_profile(row[0]),
+        lambda row: f"the profile of user {user_id!r}",
+    )
+    return profiles[0] if profiles else "{}"
 
 
-def scan(session: Session, user_id: str, *, after: int, limit: int) -> list[Stored]:
+def scan(session: Session, user_id: str, *, after: int, limit: int, dimension: int) -> list[Stored]:
     """See `MemoryStore.scan`."""
     values = {"user": user_id, "after": after, "limit": limit}
     selects = (_SCAN, _SCAN_PAGES, _SCAN_RECALLS)
     rows, pages, recalls = session.execute(*(Statement(select, values) for select in selects))
-    matrices = _to_matrices(pages)
-    history = group((seq, (from_micros(at), turn)) for seq, at, turn in recalls)
-    return [
-        Stored(
-            key=seq,
-            memory=to_memory(user_id, tuple(row)),
-            vectors=matrices[seq],
-            recalls=tuple(history.get(seq, ())),
+    intact = convert_rows(
+        session,
+        rows,
+        lambda row: (row[0], to_memory(user_id, row[1:])),
+        lambda row: memory_name(user_id, row[1]),
+    )
+    if rows and not intact:
+        return scan(session, user_id, after=rows[-1][0], limit=limit, dimension=dimension)
+    matrices = _to_matrices(session, user_id, pages)
+    history = group(
+        convert_rows(
+            session,
+            recalls,
+            lambda row: (row[0], (from_micros(row[1]), row[2])),
+            lambda row: f"a recall of memory number {row[0]} of user {user_id!r}",
         )
-        for seq, *row in rows
+    )
+    no_vectors = np.zeros((0, dimension), np.float32)
+    return [
+        Stored(seq, memory, matrices.get(seq, no_vectors), tuple(history.get(seq, ())))
+        for seq, memory in intact
     ]
 
 
@@ -223,13 +286,19 @@ def stats(session: Session, select_bytes: Statement, user_id: str | None) -> Sta
         Statement(_STATS + condition, {"user": user_id}),
         select_bytes,
     )
-    return to_stats(counts, size)
+    try:
+        return to_stats(counts, size)
+    except ValueError:  # a damaged day
+        select = _ALL_DAYS if user_id is None else f"{_ALL_DAYS} WHERE user_id = %(user)s"
+        [days] = session.execute(Statement(select, {"user": user_id}))
+        first, last = to_span(day for (day,) in days) or (None, None)
+        return replace(to_stats((*counts[:4], None, None), size), first_day=first, last_day=last)
 
 
-def _to_matrices(rows: Rows) -> dict[int, Matrix]:
+def _to_matrices(session: Session, user_id: str, rows: Rows) -> dict[int, Matrix]:
     """Return the vectors of each memory of these pages, float32 (windows, d), by its key."""
-    if not rows:
-        return {}
-    batch = unpack(read_pages(rows))
-    matrices = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
-    return dict(zip(batch.key.tolist(), matrices, strict=True))
+    matrices: dict[int, Matrix] = {}
+    for batch in unpack_intact(session, user_id, read_pages(rows)):
+        parts = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
+        matrices.update(zip(batch.key.tolist(), parts, strict=True))
+    return matrices

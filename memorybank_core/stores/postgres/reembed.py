@@ -22,7 +22,7 @@ from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
-from .generations import Embedded, Run, find_missing, read_memories, to_record, write_pages
+from .generations import Embedded, Run, find_missing, read_intact, to_record, write_pages
 from .pages import PAGE_SIZE
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, read_layout
@@ -122,7 +122,7 @@ def _embed_missing(
 
     def embedded() -> Iterator[Embedded]:
         for parts in find_missing(run, target.generation):
-            memories = run(partial(read_memories, parts=parts))
+            memories = run(partial(read_intact, parts=parts))
             texts = [to_record(row).text for rows in memories for row in rows]
             pieces = split(texts, batch_size(target.embedder, len(texts) or 1))
             vectors = [

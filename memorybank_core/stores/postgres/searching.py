@@ -9,13 +9,14 @@ after that (`rewritten`), for a user who was deleted and created again (`birth`)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 
+from memorybank_core.stores.damage import READ_ERRORS, convert_parts, report_damage
 from memorybank_core.stores.index.batch import StateBatch
 from memorybank_core.stores.index.cache import CachedIndex
 from memorybank_core.stores.index.user_index import UserIndex
@@ -23,6 +24,7 @@ from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Session
+from .intact_rows import page_name
 from .pages import Page, unpack
 from .reading import EMBEDDER_FITS, STORED_EMBEDDER, check_embedder, values_of_embedder
 from .statements import Rows, Statement
@@ -107,7 +109,7 @@ def refresh(
     pages = changes.pages
     while pages:
         index.truncate(pages[0].first_seq)
-        index.extend(unpack(pages))
+        _extend(index, pages, embedder.location, user_id)
         if len(pages) < _PAGES_AT_ONCE:
             break
         more = _load(read, embedder, user_id, cached, loaded=pages[-1].last_seq)
@@ -119,6 +121,24 @@ def refresh(
     index.version = changes.version
     cached.index, cached.owner = index, changes.owner
     return True
+
+
+def _extend(index: UserIndex, pages: Sequence[Page], location: str, user_id: str) -> None:
+    """Add the memories of pages to an index, without those that are damaged."""
+
+    def add_rows(page: Page) -> None:
+        try:
+            batch = unpack([page])
+        except READ_ERRORS:
+            report_damage(location, page_name(user_id, page))
+            return
+        convert_parts(
+            batch.key.tolist(),
+            lambda keys: index.extend(batch.select(np.isin(batch.key, keys))),
+            lambda key: report_damage(location, f"the vector of memory {key} of user {user_id!r}"),
+        )
+
+    convert_parts(pages, lambda part: index.extend(unpack(part)), add_rows)
 
 
 def _load(
@@ -160,6 +180,7 @@ def _load(
 def _to_states(blob: bytes | None) -> StateBatch:
     """Return the states that `_LOAD` packed."""
     rows: Any = np.frombuffer(blob or b"", _STATE)
+    rows = rows[np.isfinite(rows["strength"])]  # whoever reads such a memory reports it
     return StateBatch(
         key=rows["key"].astype(np.int64),
         refreshed=np.where(rows["pinned"], np.inf, rows["recalled"] / 1e6),

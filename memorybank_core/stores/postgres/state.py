@@ -8,9 +8,10 @@ from typing import Any
 
 from memorybank_core.forgetting import ForgettingLaw, days_between
 from memorybank_core.protocols import StateChange
-from memorybank_core.stores.rows import from_micros, to_micros
+from memorybank_core.stores.rows import from_micros, require_strength, to_micros
 
 from .connections import Session
+from .intact_rows import convert_rows
 from .rows import FROM_MEMORIES, SELECT_STATE, STATE, insert_rows, to_columns
 from .statements import Statement
 
@@ -63,10 +64,20 @@ def strengthen(
         return 0
     at = to_micros(now)
     states, recalls = [], []
-    for seq, created, strength, count, last, archived, pinned, number, was_recalled in rows:
+    times = convert_rows(
+        session,
+        rows,
+        lambda row: (
+            from_micros(row[1] if row[4] is None else max(row[1], row[4])),
+            require_strength(row[2]),
+            row,
+        ),
+        lambda row: f"memory number {row[0]} of user {user_id!r}",
+    )
+    for refreshed, strength, row in times:
+        seq, _, _, count, last, archived, pinned, number, was_recalled = row
         if was_recalled:
             continue
-        refreshed = from_micros(created if last is None else max(created, last))
         strengthened = law.strengthened(strength, days_between(refreshed, now))
         states.append(
             (seq, strengthened, count + 1, at if last is None else max(at, last), archived, pinned)

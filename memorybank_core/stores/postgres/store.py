@@ -205,7 +205,10 @@ class PostgresStore(DeprecatedStateCalls):
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
         """Return all data of the next `limit` memories written after a key."""
         return self._read(
-            user_id, lambda session: reading.scan(session, user_id, after=after, limit=limit)
+            user_id,
+            lambda session: reading.scan(
+                session, user_id, after=after, limit=limit, dimension=self._embedder.dimension
+            ),
         )
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:

@@ -14,13 +14,14 @@ from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Array, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.index.batch import IndexBatch, concatenate, to_batch
-from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_digest, to_memory, to_micros
+from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
 
 from . import page_rows
 from .changes import delete_changes
 from .commit_markers import MARK
 from .connections import Session
+from .intact_rows import read_memories
 from .pages import PAGE_SIZE, to_pages
 from .reading import (
     EMBEDDER_FITS,
@@ -28,6 +29,8 @@ from .reading import (
     SELECT_DIGESTS,
     STORED_EMBEDDER,
     check_embedder,
+    known,
+    read_digests,
     require_texts,
     values_of_embedder,
 )
@@ -148,8 +151,8 @@ def set_digests(
         Statement(SELECT_BY_ID, {**user, "ids": ids}),
         Statement(SELECT_DIGESTS, user),
     )
-    stored = [to_memory(user_id, row) for row in memory_rows]
-    stored_digests = [to_digest(user_id, row) for row in digest_rows]
+    stored = read_memories(session, user_id, memory_rows)
+    stored_digests = read_digests(session, user_id, digest_rows)
     require_unchanged(user_id, made_from, stored, stored_digests)
     if events:
         new = _Memories(user_id, events, vectors)
@@ -167,7 +170,7 @@ class _Memories:
         ids: Their ids.
         contents: Their values of `CONTENT`.
         states: Their values of `STATE`, by position, if not those of new memories.
-        batch: Their batch, with their positions for keys.
+        batch: The batch of those that have vectors, with their positions for keys.
     """
 
     def __init__(self, user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> None:
@@ -177,7 +180,8 @@ class _Memories:
         self.contents = [content for content, _ in rows]
         states = enumerate(state for _, state in rows)
         self.states = {number: state for number, state in states if state != DEFAULT_STATE}
-        self.batch = to_batch(memories, vectors, range(len(memories)))
+        batch = to_batch(memories, vectors, range(len(memories)))
+        self.batch = batch if batch.windows.all() else batch.select(batch.windows > 0)
 
     def columns(self, positions: Sequence[int]) -> dict[str, list[Any]]:
         """Return the values of the rows of those at these positions."""
@@ -187,7 +191,7 @@ class _Memories:
         """Return statements that insert those at these positions as the user's newest memories."""
         values = {"user": self.user_id, "marker": marker, "new": len(positions)}
         batch = self.batch.select(np.isin(self.batch.key, positions))
-        batch = replace_fields(batch, key=np.arange(len(batch)))
+        batch = replace_fields(batch, key=np.searchsorted(positions, batch.key))
         return [
             Statement(_INSERT, {**values, **self.columns(positions.tolist())}),
             *page_rows.insert(list(to_pages(batch)), values),
@@ -195,7 +199,9 @@ class _Memories:
 
     def keyed(self, seqs: Mapping[int, int]) -> IndexBatch:
         """Return the batch of those at some positions with their keys, in the order of these."""
-        ordered = sorted(seqs, key=lambda position: seqs[position])
+        ordered = sorted(seqs.keys() & set(self.batch.key.tolist()), key=lambda place: seqs[place])
+        if not ordered:
+            return self.batch.select(np.zeros(len(self.batch), bool))
         batch = concatenate([self.batch.select(self.batch.key == place) for place in ordered])
         return replace_fields(batch, key=np.array([seqs[place] for place in ordered], np.int64))
 
@@ -249,7 +255,7 @@ def _insert(
     replace: bool,
     recalled: Mapping[str, Sequence[datetime]],
 ) -> dict[str, int]:
-    """Insert or replace memories, and the past recalls of those that are new.
+    """Insert memories, replace others or damaged ones, and insert the past recalls of new ones.
 
     Returns:
         The key of each memory, by its id.
@@ -266,9 +272,12 @@ def _insert(
     check_embedder(embedder, stored_embedder)
     seqs: dict[str, int] = dict(taken)
     if seqs and not replace:
-        raise ConflictError(
-            f"user {new.user_id!r} already has memories with the ids {sorted(seqs)}"
-        )
+        if intact := known(session, new.user_id, seqs):
+            raise ConflictError(
+                f"user {new.user_id!r} already has memories with the ids {sorted(intact)}"
+            )
+        damaged = {**user, "seqs": list(seqs.values())}
+        session.execute(Statement(DELETE_ROWS.format(table="states"), damaged))
     replaced = {i: seqs[id] for i, id in enumerate(new.ids) if id in seqs}
     added = np.array([i for i, id in enumerate(new.ids) if id not in seqs], np.int64)
     seqs |= {new.ids[i]: seq for seq, i in enumerate(added.tolist(), next_seq)}

@@ -14,6 +14,7 @@ from memorybank_core.stores.index.item_search import search_items
 from memorybank_core.stores.item_rows import (
     ITEM_COLUMNS,
     expiry_time,
+    item_name,
     namespace_of,
     path_of,
     path_range,
@@ -26,6 +27,7 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
 from .full_disk import call_with_space
+from .intact_rows import convert_rows
 from .item_source import ALIVE, UNDER, LocalItemSource
 from .reading import check_embedder
 
@@ -74,8 +76,9 @@ class LocalItems:
         """Return the item of a key."""
         select = f"SELECT {ITEM_COLUMNS} FROM items WHERE path = ? AND key = ? AND {ALIVE}"
         with self._connections.read() as db:
-            row = db.execute(select, (path_of(namespace), key, to_micros(now))).fetchone()
-        return None if row is None else to_item(row)
+            values = (path_of(namespace), key, to_micros(now))
+            items = convert_rows(db, lambda: db.execute(select, values), to_item, item_name)
+        return items[0] if items else None
 
     def search(
         self,
@@ -105,8 +108,13 @@ class LocalItems:
         """Return every namespace that has an item."""
         start, end = path_range(prefix)
         with self._connections.read() as db:
-            rows = db.execute(_NAMESPACES, (start, end, end, to_micros(now)))
-            return [namespace_of(path) for (path,) in rows]
+            values = (start, end, end, to_micros(now))
+            return convert_rows(
+                db,
+                lambda: db.execute(_NAMESPACES, values),
+                lambda row: namespace_of(row[0]),
+                lambda row: f"an item of {row[0]!r}",
+            )
 
     def write(
         self,
@@ -159,9 +167,8 @@ class LocalItems:
         """Return items with `fields` but without vectors, as after a change of the embedder."""
         select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {_UNEMBEDDED}"
         with self._connections.read() as db:
-            return [
-                to_item(row) for row in db.execute(select, (*path_range(prefix), to_micros(now)))
-            ]
+            values = (*path_range(prefix), to_micros(now))
+            return convert_rows(db, lambda: db.execute(select, values), to_item, item_name)
 
     def set_vectors(self, items: Sequence[Item], vectors: Sequence[Matrix]) -> None:
         """Store vectors of items, except for items that were written in the meantime.
