@@ -94,6 +94,12 @@ def require_unchanged(
         )
 
 
+def require_free(user_id: str, taken: Collection[str]) -> None:
+    """Raise ConflictError if the user has memories with some of the ids of new ones."""
+    if taken:
+        raise ConflictError(f"user {user_id!r} already has memories with the ids {sorted(taken)}")
+
+
 def require_expected(
     user_id: str, expected: Mapping[str, str], stored: Mapping[str, Memory]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memorybank_core.protocols import Array
+from memorybank_core.protocols import Array, Matrix
 from memorybank_core.stores.damage import READ_ERRORS
 from memorybank_core.stores.index.batch import IndexBatch, encode
 
@@ -78,6 +78,15 @@ class Removal:
 def read_pages(rows: Rows) -> list[Page]:
     """Return the pages of rows of `PAGE_COLUMNS`."""
     return [Page(*row) for row in rows]
+
+
+def read_matrices(session: Session, user_id: str, rows: Rows) -> dict[int, Matrix]:
+    """Return the vectors of each memory of these pages, float32 (windows, d), by its key."""
+    matrices: dict[int, Matrix] = {}
+    for batch in unpack_intact(session, user_id, read_pages(rows)):
+        parts = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
+        matrices.update(zip(batch.key.tolist(), parts, strict=True))
+    return matrices
 
 
 def to_values(pages: Sequence[Page]) -> dict[str, Any]:

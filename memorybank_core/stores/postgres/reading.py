@@ -6,9 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-import numpy as np
-
-from memorybank_core.protocols import Filter, Matrix, Stored
+from memorybank_core.protocols import Filter, Matrix
 from memorybank_core.records import Digest, Memory
 from memorybank_core.reports import Stats
 from memorybank_core.stores.damage import memory_name
@@ -27,9 +25,9 @@ from memorybank_core.stores.rules import ExpectedEmbedder, require_expected
 
 from .characters import unescape
 from .connections import Session
-from .intact_rows import convert_rows, read_memories, unpack_intact
-from .page_rows import COVERING, PAGE_COLUMNS, read_pages
-from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions, group
+from .intact_rows import convert_rows, read_memories
+from .page_rows import COVERING, read_matrices
+from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions
 from .statements import Rows, Statement
 from .tables import GENERATION
 
@@ -77,23 +75,6 @@ SELECT_SEQS = f"SELECT n.seq, n.id {_NAMED}"
 _PAGES_OF_NAMED = COVERING.format(generation=GENERATION, memories=_NAMED.removeprefix("FROM "))
 SELECT_DIGESTS = f"SELECT {DIGEST_COLUMNS} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
-_SCAN = (
-    f"SELECT m.seq, {SELECT_MEMORY} {FROM_MEMORIES} AND m.seq > %(after)s "
-    "ORDER BY m.seq LIMIT %(limit)s"
-)
-_LAST_SCANNED = (
-    "(SELECT max(seq) FROM (SELECT seq FROM memorybank.memories WHERE user_id = %(user)s "
-    "AND seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS these)"
-)
-_SCAN_PAGES = (
-    f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %(user)s "
-    f"AND generation = {GENERATION} AND last_seq > %(after)s AND first_seq <= {_LAST_SCANNED} "
-    "ORDER BY first_seq"
-)
-_SCAN_RECALLS = (
-    "SELECT seq, at, turn FROM memorybank.recalls WHERE user_id = %(user)s "
-    f"AND seq > %(after)s AND seq <= {_LAST_SCANNED} ORDER BY seq, at, number"
-)
 _STATS = (
     "SELECT count(DISTINCT m.user_id), count(*), count(s.archived_at), "
     "coalesce(sum(s.recalls), 0), min(m.day), max(m.day) FROM memorybank.memories AS m "
@@ -210,7 +191,7 @@ def vectors(session: Session, user_id: str, ids: Collection[str]) -> dict[str, M
     seqs, pages = session.execute(
         Statement(SELECT_SEQS, values), Statement(_PAGES_OF_NAMED, values)
     )
-    matrices = _to_matrices(session, user_id, pages)
+    matrices = read_matrices(session, user_id, pages)
     return {id: matrices[seq] for seq, id in seqs if seq in matrices}
 
 
@@ -244,35 +225,6 @@ def profile(session: Session, user_id: str) -> str:
     return profiles[0] if profiles else "{}"
 
 
-def scan(session: Session, user_id: str, *, after: int, limit: int, dimension: int) -> list[Stored]:
-    """See `MemoryStore.scan`."""
-    values = {"user": user_id, "after": after, "limit": limit}
-    selects = (_SCAN, _SCAN_PAGES, _SCAN_RECALLS)
-    rows, pages, recalls = session.execute(*(Statement(select, values) for select in selects))
-    intact = convert_rows(
-        session,
-        rows,
-        lambda row: (row[0], to_memory(user_id, row[1:])),
-        lambda row: memory_name(user_id, row[1]),
-    )
-    if rows and not intact:
-        return scan(session, user_id, after=rows[-1][0], limit=limit, dimension=dimension)
-    matrices = _to_matrices(session, user_id, pages)
-    history = group(
-        convert_rows(
-            session,
-            recalls,
-            lambda row: (row[0], (from_micros(row[1]), row[2])),
-            lambda row: f"a recall of memory number {row[0]} of user {user_id!r}",
-        )
-    )
-    no_vectors = np.zeros((0, dimension), np.float32)
-    return [
-        Stored(seq, memory, matrices.get(seq, no_vectors), tuple(history.get(seq, ())))
-        for seq, memory in intact
-    ]
-
-
 def users(session: Session, after: str) -> list[str]:
     """Return the next 1,000 user ids after one, sorted."""
     [rows] = session.execute(Statement(_USERS, {"after": after}))
@@ -293,12 +245,3 @@ def stats(session: Session, select_bytes: Statement, user_id: str | None) -> Sta
         [days] = session.execute(Statement(select, {"user": user_id}))
         first, last = to_span(day for (day,) in days) or (None, None)
         return replace(to_stats((*counts[:4], None, None), size), first_day=first, last_day=last)
-
-
-def _to_matrices(session: Session, user_id: str, rows: Rows) -> dict[int, Matrix]:
-    """Return the vectors of each memory of these pages, float32 (windows, d), by its key."""
-    matrices: dict[int, Matrix] = {}
-    for batch in unpack_intact(session, user_id, read_pages(rows)):
-        parts = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
-        matrices.update(zip(batch.key.tolist(), parts, strict=True))
-    return matrices

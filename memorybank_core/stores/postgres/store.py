@@ -29,6 +29,7 @@ from .disk_space import select_bytes, vacuum
 from .items import PostgresItems
 from .metadata import set_metadata as replace_metadata
 from .row_security import ALL_ROWS, user_scope
+from .scan import scan
 from .schema import create, read_layout
 from .settings import PostgresSettings
 from .tables import Layout
@@ -204,12 +205,8 @@ class PostgresStore(DeprecatedStateCalls):
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
         """Return all data of the next `limit` memories written after a key."""
-        return self._read(
-            user_id,
-            lambda session: reading.scan(
-                session, user_id, after=after, limit=limit, dimension=self._embedder.dimension
-            ),
-        )
+        dimension = self._embedder.dimension
+        return self._read(user_id, lambda db: scan(db, user_id, after, limit, dimension))
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
         """Store memories copied from another store with all their data; see `MemoryStore`."""

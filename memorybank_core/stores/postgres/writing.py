@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from psycopg.errors import UniqueViolation
 
-from memorybank_core.errors import ConflictError
 from memorybank_core.protocols import Array, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.index.batch import IndexBatch, concatenate, to_batch
 from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_micros
-from memorybank_core.stores.rules import ExpectedEmbedder, require_unchanged
+from memorybank_core.stores.rules import ExpectedEmbedder, require_free, require_unchanged
 
 from . import page_rows
 from .changes import delete_changes
@@ -272,10 +271,7 @@ def _insert(
     check_embedder(embedder, stored_embedder)
     seqs: dict[str, int] = dict(taken)
     if seqs and not replace:
-        if intact := known(session, new.user_id, seqs):
-            raise ConflictError(
-                f"user {new.user_id!r} already has memories with the ids {sorted(intact)}"
-            )
+        require_free(new.user_id, known(session, new.user_id, seqs))
         damaged = {**user, "seqs": list(seqs.values())}
         session.execute(Statement(DELETE_ROWS.format(table="states"), damaged))
     replaced = {i: seqs[id] for i, id in enumerate(new.ids) if id in seqs}

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from memorybank_core.errors import ConflictError
 from memorybank_core.metadata import to_text
 from memorybank_core.protocols import Stored
 from memorybank_core.records import Digest, Memory
@@ -18,7 +17,12 @@ from memorybank_core.stores.rows import (
     from_memory,
     to_micros,
 )
-from memorybank_core.stores.rules import ExpectedEmbedder, require_expected, require_unchanged
+from memorybank_core.stores.rules import (
+    ExpectedEmbedder,
+    require_expected,
+    require_free,
+    require_unchanged,
+)
 
 from .changes import delete_changes
 from .intact_rows import read_memories
@@ -165,10 +169,8 @@ def _insert(
     seqs = find_seqs(db, user_key, [entry.id for entry in new])
     if seqs:
         intact = known(db, user_id, seqs)
-        if intact and not replace:
-            raise ConflictError(
-                f"user {user_id!r} already has memories with the ids {sorted(intact)}"
-            )
+        if not replace:
+            require_free(user_id, intact)
         damaged = ((user_key, seq) for id, seq in seqs.items() if id not in intact)
         db.executemany("DELETE FROM memories WHERE user_key = ? AND seq = ?", damaged)
     replaced = list(seqs.values())
