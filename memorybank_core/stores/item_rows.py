@@ -21,6 +21,7 @@ from .rows import Row, from_micros, to_micros
 ITEM_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
 """The columns of an item."""
 
+_ENDS = {"{": "}", "[": "]", '"': '"'}
 _BATCH = 4_096  # items of which the vectors are compared at a time
 
 
@@ -60,6 +61,17 @@ def has_finite_vectors(blob: object, dimension: int) -> bool:
     return bool(np.isfinite(np.dot(vectors, vectors)))
 
 
+def join_vectors(blobs: Sequence[bytes | None], dimension: int) -> tuple[Matrix, Array]:
+    """Return the vectors of items, and their number for each; damaged ones count as missing."""
+    sizes = np.array([len(blob or b"") for blob in blobs], np.int64)
+    if not (sizes % (4 * dimension)).any():
+        vectors = np.frombuffer(b"".join(blob or b"" for blob in blobs), np.float32)
+        if np.isfinite(np.dot(vectors, vectors)):
+            return vectors.reshape(-1, dimension), sizes // (4 * dimension)
+    intact = [blob if has_finite_vectors(blob, dimension) else None for blob in blobs]
+    return join_vectors(intact, dimension)
+
+
 def to_row(item: Item, matrix: Matrix | None) -> Row:
     """Return the values of `ITEM_COLUMNS`, the time of expiry_time and the vectors."""
     return (
@@ -82,7 +94,8 @@ def to_item(row: Row) -> Item:
         ValueError: If the row is damaged, or another of `damage.READ_ERRORS`.
     """
     path, key, value, created, updated, ttl, fields = row
-    json.loads(value)  # whoever gets the item relies on that
+    if not value or value[-1] != _ENDS.get(value[0], value[-1]):
+        raise ValueError("the value is not JSON: its end is missing")
     embedded = tuple(json.loads(fields)) if fields else ()
     return Item(
         namespace_of(path), key, value, from_micros(created), from_micros(updated), ttl, embedded

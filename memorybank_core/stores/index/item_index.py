@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memorybank_core.protocols import Array, Matrix, Vector
-from memorybank_core.stores.item_rows import has_finite_vectors
+from memorybank_core.protocols import Array, Vector
+from memorybank_core.stores.item_rows import join_vectors
 from memorybank_core.stores.rows import Row
 
 from .arrays import GrowingArray
@@ -251,7 +251,7 @@ class ItemIndex:
         if self.columns:
             self.columns.extend([row[4] for row in rows])
         if self.embedded:
-            vectors, new["windows"] = _join_vectors([row[-1] for row in rows], self._dimension)
+            vectors, new["windows"] = join_vectors([row[-1] for row in rows], self._dimension)
             new["first"] = len(self._vectors) + np.cumsum(new["windows"]) - new["windows"]
             self._vectors.extend(vectors)
             self._owners.extend(np.repeat(np.arange(start, start + len(rows)), new["windows"]))
@@ -288,17 +288,6 @@ class ItemIndex:
     def _to_ranked(self, positions: Array, scores: Sequence[float | None]) -> list[RankedItem]:
         names = [self._names[position] for position in positions.tolist()]
         return list(map(RankedItem, names, self._rows["version"][positions].tolist(), scores))
-
-
-def _join_vectors(blobs: Sequence[bytes | None], dimension: int) -> tuple[Matrix, Array]:
-    """Return the vectors of items, and their number for each; damaged ones count as missing."""
-    sizes = np.array([len(blob or b"") for blob in blobs], np.int64)
-    if not (sizes % (4 * dimension)).any():
-        vectors = np.frombuffer(b"".join(blob or b"" for blob in blobs), np.float32)
-        if np.isfinite(np.dot(vectors, vectors)):
-            return vectors.reshape(-1, dimension), sizes // (4 * dimension)
-    intact = [blob if has_finite_vectors(blob, dimension) else None for blob in blobs]
-    return _join_vectors(intact, dimension)
 
 
 def _list_vectors(items: Array) -> Array:
