@@ -94,7 +94,7 @@ def to_item(row: Row) -> Item:
         ValueError: If the row is damaged, or another of `damage.READ_ERRORS`.
     """
     path, key, value, created, updated, ttl, fields = row
-    if not value or value[-1] != _ENDS.get(value[0], value[-1]):
+    if not isinstance(value, str) or value[-1:] != _ENDS.get(value[:1], value[-1:] or None):
         raise ValueError("the value is not JSON: its end is missing")
     embedded = tuple(json.loads(fields)) if fields else ()
     return Item(
