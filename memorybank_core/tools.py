@@ -181,7 +181,7 @@ class MemoryTools:
         """
         count = token_counter(getattr(self._bank.llm, "count_tokens", None))
         language = self._language
-        lines = [_to_json_line(result.memory, language) for result in results]
+        lines = [to_json_line(result.memory, language) for result in results]
         sizes = [count(line) for line in lines]
         if sum(sizes) > self._max_tokens:
             limit = length_limit(self._max_tokens, self._max_tokens)
@@ -189,7 +189,7 @@ class MemoryTools:
             clues = find_clues(bank.store, bank.embed_query, query, results, user_id=user_id)
             for i in [i for i, size in enumerate(sizes) if size > limit][:MOST_SHORTENED]:
                 memory = results[i].memory
-                render = partial(_to_json_line, memory, language)
+                render = partial(to_json_line, memory, language)
                 shortened = shorten_to(memory, clues, limit, render, language, count)
                 lines[i] = shortened or lines[i]
                 sizes[i] = count(lines[i])
@@ -201,8 +201,10 @@ class MemoryTools:
         return fitting
 
 
-def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:
-    """Return a memory as one line of JSON; its text cannot end the line or the block.
+def describe_memory(
+    memory: Memory, language: str, texts: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return the id, the day and what was said as plain JSON, without markers of blocks.
 
     Args:
         memory: The memory.
@@ -219,5 +221,10 @@ def _to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = N
         for name, text in zip(names, own, strict=True)
         if text
     ]
-    fields = {"id": memory.id, "day": memory.day.isoformat(), "said": lines}
+    return {"id": without_markers(memory.id), "day": memory.day.isoformat(), "said": lines}
+
+
+def to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:
+    """Return a memory as one line of JSON; its text cannot end the line or the block."""
+    fields = describe_memory(memory, language, texts)
     return without_markers(json.dumps(fields, ensure_ascii=False).translate(_LINE_BREAKS))

