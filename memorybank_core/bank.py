@@ -14,12 +14,12 @@ from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
-from zoneinfo import ZoneInfo
 
 from .arguments import explain_arguments, explained_options
 from .check_reports import CheckReport
 from .concurrency import in_thread
 from .conditions import require_where
+from .configuration import Settings, apply_settings, change_settings, validate_settings
 from .context import (
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
@@ -34,6 +34,7 @@ from .context import (
     require_max_tokens,
     token_counter,
 )
+from .days import move_turns
 from .digests import changes as change_finder
 from .digests.runner import load_digest_state, make_digests
 from .doctor.checkup import check_bank
@@ -41,7 +42,7 @@ from .embedders import resolve_embedder
 from .embedders.query_cache import QueryCache
 from .errors import ConfigurationError, InvalidInputError
 from .fingerprint import check_fingerprint
-from .forgetting import THRESHOLD, Ebbinghaus, ForgettingLaw, forecast_fading, select_forgotten
+from .forgetting import THRESHOLD, ForgettingLaw, forecast_fading, select_forgotten
 from .ingest import embed_query, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .messages import TurnInput, to_turns
@@ -52,6 +53,7 @@ from .registry import load_llm, open_store
 from .reports import (
     AddReceipt,
     ChangeReport,
+    ConfigurationReport,
     DeletionReceipt,
     ExpiryReport,
     Fading,
@@ -85,7 +87,6 @@ from .validation import (
     require_user,
     resolve_age,
     resolve_day,
-    validate_configuration,
 )
 
 if TYPE_CHECKING:
@@ -118,11 +119,12 @@ class MemoryBank:
         store: The store of the memories.
         embedder: The embedder that wrote the store's vectors.
         llm: A language model or its name. Only digests and `find_changes` use it.
-        language: "en" or "zh", the language of prompts and wording. Search works in both.
-        timezone: IANA name of the time zone; a day is a calendar day there.
+        language: "en" or "zh", the language of prompts and wording. Search works in both. Default
+            the kept one; see `configure`.
+        timezone: IANA name of the time zone; a day is a calendar day there. Default the kept one.
         date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; default by
             language and time zone.
-        law: The law of forgetting or its name; default `Ebbinghaus()`.
+        law: The law of forgetting or its name; default the kept one.
         weights: The weights of the search signals.
         prompts: The prompts of digests; default `PROMPTS[language]`.
         reranker: A model that scores the best results of each search again, or its name.
@@ -137,25 +139,22 @@ class MemoryBank:
         embedder: Embedder,
         *,
         llm: LLM | str | None = None,
-        language: str = "en",
-        timezone: str = "UTC",
+        language: str | None = None,
+        timezone: str | None = None,
         date_order: str | None = None,
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
         prompts: Prompts | None = None,
         reranker: Reranker | str | None = None,
     ) -> None:
-        self.timezone: ZoneInfo
-        self.timezone, self.law = validate_configuration(
-            language, timezone, law or Ebbinghaus(), date_order
-        )
-        self.date_order = date_order or choose_date_order(language, timezone)
+        validate_settings(language, timezone, law, date_order)
         self.store = store
         self.embedder = embedder
+        self._date_order = date_order
+        self._use(apply_settings(store, language=language, timezone=timezone, law=law))
         self._query_cache = QueryCache(embed_query)
         self.backlog = TurnBacklog()
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
-        self.language = language
         self.weights = weights or Weights()
         self.prompts = prompts
         self.reranker = resolve_reranker(reranker)
@@ -167,8 +166,8 @@ class MemoryBank:
         *,
         embedder: str | Embedder | None = None,
         llm: LLM | str | None = None,
-        language: str = "en",
-        timezone: str = "UTC",
+        language: str | None = None,
+        timezone: str | None = None,
         date_order: str | None = None,
         law: ForgettingLaw | str | None = None,
         weights: Weights | None = None,
@@ -185,12 +184,16 @@ class MemoryBank:
                 embedder that wrote the bank; for a new bank, the best one installed.
             llm: A language model, or its name such as "openai:gpt-4o-mini" (see `llms`). Only
                 digests and `find_changes` use it.
-            language: "en" or "zh".
-            timezone: IANA name of the time zone; a day is a calendar day there.
+            language: "en" or "zh". The bank keeps language, time zone and law: the first opening
+                chooses them, by default "en", "UTC" and `Ebbinghaus()`, and every later one takes
+                the kept ones if it names no others. `configure` changes them.
+            timezone: IANA name of the time zone; a day is a calendar day there. A bank that keeps
+                another one uses its own, with a `SettingsWarning`.
             date_order: "day-first" or "month-first", the reading of 3/4/2025 in a question; by
                 default the month is first if `language` is "zh", in UTC, and in the time zones of
                 the United States, the Philippines and East Asia.
-            law: The law of forgetting or its name.
+            law: The law of forgetting or its name. If the bank keeps another law or language, the
+                named one is used until the bank is closed, with a `SettingsWarning`.
             weights: The weights of the search signals.
             prompts: The prompts of digests; default `PROMPTS[language]`.
             reranker: A model that scores the best results of each search again, or its name, such
@@ -205,7 +208,7 @@ class MemoryBank:
             StoreError: If the file or database cannot be opened, or is not a memory bank.
             EmbedderMismatchError: If another embedder wrote the bank.
         """
-        validate_configuration(language, timezone, law or Ebbinghaus(), date_order)
+        validate_settings(language, timezone, law, date_order)
         llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         reranker = resolve_reranker(reranker)
         loaded_embedder = resolve_embedder(embedder, path)
@@ -246,6 +249,46 @@ class MemoryBank:
             expected.require(known.name, known.dimension)
         check_fingerprint(self.store, embedder, location)
         self._embedder = embedder
+
+    def configure(
+        self,
+        *,
+        timezone: str | None = None,
+        law: ForgettingLaw | str | None = None,
+        language: str | None = None,
+    ) -> ConfigurationReport:
+        """Change settings that the bank keeps; those that are None stay as they are.
+
+        With `timezone`, every turn is stored again on its day there, also if the bank keeps this
+        time zone already. The digests of days that gained or lost turns become stale, and the next
+        `summarize` makes them again. The strengths of memories stay as they are under another law.
+        Other processes that have the bank open use its former settings until they open it again.
+
+        Args:
+            timezone: IANA name of the time zone; a day is a calendar day there.
+            law: The law of forgetting or its name.
+            language: "en" or "zh", the language of prompts and wording.
+
+        Returns:
+            The number of turns that are on another day now, and of stale digests.
+
+        Raises:
+            ConfigurationError: If a setting is not valid; nothing is changed then.
+            ConflictError: If another process changed turns meanwhile; call this again.
+            StoreError: If the store failed; call this again.
+        """
+        kept = change_settings(self.store, language=language, timezone=timezone, law=law)
+        current_law, current_language = kept.law if law else self.law, language or self.language
+        self._use(Settings(kept.timezone, current_law, current_language))
+        users = self.users() if timezone else []
+        has_model = self.llm is not None
+        moved = sum(move_turns(self.store, u, self.timezone, has_model=has_model) for u in users)
+        return ConfigurationReport(moved, stale=len(self.verify()))
+
+    def _use(self, settings: Settings) -> None:
+        self.timezone, self.law, self.language = settings.timezone, settings.law, settings.language
+        order = choose_date_order(self.language, self.timezone.key)
+        self.date_order = self._date_order or order
 
     def close(self) -> None:
         """Close the store, after writing turns of an outage. A second call does nothing."""
@@ -1279,6 +1322,7 @@ class MemoryBank:
 
     # Async twins
 
+    aconfigure = in_thread(configure)
     aclose = in_thread(close)
     aadd = in_thread(add)
     aadd_memories = in_thread(add_memories)

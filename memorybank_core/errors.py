@@ -22,6 +22,8 @@ MemoryBankError
     ├── StoreUnavailableError    the database server cannot be reached
     ├── StoreWriteError      the disk is full, failing or read-only
     └── StoreClosedError     the store was closed
+
+`SettingsWarning` is a warning: a bank is opened with other settings than it keeps.
 """
 
 
@@ -119,3 +121,7 @@ class StoreWriteError(StoreError):
 
 class StoreClosedError(StoreError):
     """The bank or its store was closed before the call."""
+
+
+class SettingsWarning(UserWarning):
+    """A bank is opened with other settings than it keeps, or does not know its settings."""

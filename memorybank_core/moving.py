@@ -140,6 +140,7 @@ def _copy(
             if (changes := old.changes(user_id)) != new.changes(user_id):
                 new.record_changes(user_id, changes)
         _copy_items(old.items, new.items, now)
+        new.settings.write(old.settings.read())
     except MemoryBankError as error:
         add_advice(
             error, f"{moved:,} memories were moved; move to the same target again to continue."

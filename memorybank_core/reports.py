@@ -193,6 +193,19 @@ class DeletionReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationReport:
+    """Result of `configure`.
+
+    Attributes:
+        moved: Number of turns that are on another day now.
+        stale: Number of stale digests of the bank, which the next `summarize` makes again.
+    """
+
+    moved: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExpiryReport:
     """Result of `expire` for one user.
 

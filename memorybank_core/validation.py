@@ -14,12 +14,9 @@ import numpy as np
 
 from .conditions import require_where
 from .errors import ConfigurationError, EmbedderError, InvalidInputError
-from .forgetting import ForgettingLaw
 from .protocols import LLM, Filter, Matrix
 from .record_values import require_aware
 from .records import KINDS, Kind, Memory, SearchResult
-from .registry import LAWS, load_law, plugin_names
-from .search.dates import DATE_ORDERS
 from .text import without_surrogates
 
 LANGUAGES = ("en", "zh")
@@ -209,41 +206,14 @@ def resolve_age(older_than: timedelta | datetime, now: datetime) -> datetime:
         raise InvalidInputError(f"older_than={older_than} is beyond the calendar") from error
 
 
-def validate_configuration(
-    language: str,
-    timezone_name: str,
-    law: ForgettingLaw | str,
-    date_order: str | None = None,
-) -> tuple[ZoneInfo, ForgettingLaw]:
-    """Return the time zone and the law; raise ConfigurationError with every fault."""
-    faults = []
-    if language not in LANGUAGES:
-        faults.append(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
-    if date_order is not None and date_order not in DATE_ORDERS:
-        orders = " or ".join(map(repr, DATE_ORDERS))
-        faults.append(f"date_order must be {orders}, not {date_order!r}")
+def find_zone(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name; raise ConfigurationError if it is unknown."""
     try:
-        zone = ZoneInfo(timezone_name)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        faults.append(
-            f"timezone must be an IANA name such as 'Asia/Shanghai', not {timezone_name!r}"
-        )
-    try:
-        resolved_law = _resolve_law(law)
-    except ConfigurationError as error:
-        faults.append(str(error))
-    if faults:
-        raise ConfigurationError("; ".join(faults))
-    return zone, resolved_law
-
-
-def _resolve_law(law: ForgettingLaw | str) -> ForgettingLaw:
-    if isinstance(law, str):
-        return load_law(law)
-    if not hasattr(law, "retention"):
-        names = ", ".join(plugin_names(LAWS))
-        raise ConfigurationError(f"law must be one of {names} or a ForgettingLaw, not {law!r}")
-    return law
+        raise ConfigurationError(
+            f"timezone must be an IANA name such as 'Asia/Shanghai', not {name!r}"
+        ) from None
 
 
 def normalize_vectors(vectors: Matrix, count: int, dimension: int) -> Matrix:

@@ -68,6 +68,7 @@ class Databases:
         else:
             url = self.new()
             MemoryBank.open(url, embedder="hashing").close()
+            emptied(url)
         yield url
         if emptied(url):
             self._spare.append(url)
@@ -211,12 +212,13 @@ def running(install: str, settings: str = "") -> Iterator[Databases]:
 
 
 def emptied(url: str) -> bool:
-    """Delete all rows of a bank; return whether it still belongs to the hashing embedder."""
+    """Delete all rows and settings of a bank; return whether the hashing embedder's is left."""
     from memorybank_core.stores.postgres.tables import TABLES
 
     with connect(url) as db:
         for table in TABLES:
             db.execute(f"DELETE FROM memorybank.{table}")
+        db.execute("DELETE FROM memorybank.meta WHERE name LIKE 'setting.%'")
         row = db.execute("SELECT value FROM memorybank.meta WHERE name = 'embedder'").fetchone()
     return row == ("hashing",)
 

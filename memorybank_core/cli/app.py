@@ -10,7 +10,17 @@ from importlib.metadata import entry_points
 
 import typer
 
-from .commands import changes, database, digests, evaluation, forgetting, maintenance, search, turns
+from .commands import (
+    changes,
+    configuration,
+    database,
+    digests,
+    evaluation,
+    forgetting,
+    maintenance,
+    search,
+    turns,
+)
 from .commands.backup import backup
 from .commands.demo import demo
 from .commands.doctor import doctor
@@ -51,6 +61,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     MAINTENANCE: {
         "users": maintenance.users,
         "stats": maintenance.stats,
+        "configure": configuration.configure,
         "reembed": maintenance.reembed,
         "compact": maintenance.compact,
         "doctor": doctor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timezone
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
+from memorybank_core.configuration import UNTIL_CLOSED
 from memorybank_core.embedders.placeholder import EmbedderPlaceholder
-from memorybank_core.errors import ConfigurationError
+from memorybank_core.errors import ConfigurationError, SettingsWarning
 from memorybank_core.locations import is_url, without_password
 from memorybank_core.registry import bank_exists, stored_embedder
 
@@ -30,7 +32,7 @@ def open_existing(
         path: File or URL of the bank.
         user: A user that must exist in the bank; None to skip the check.
         embeds: Whether the command embeds text; without it, no embedder is loaded.
-        options: Passed to `MemoryBank.open`.
+        options: Passed to `MemoryBank.open`. A law or a language is that of this command only.
 
     Raises:
         ConfigurationError: If the bank or the user does not exist.
@@ -40,7 +42,10 @@ def open_existing(
         require_bank(path)
     else:
         options["embedder"] = load_placeholder(path)
-    with MemoryBank.open(path, **options) as bank:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".*{UNTIL_CLOSED}", SettingsWarning)
+        bank = MemoryBank.open(path, **options)
+    with bank:
         if user is not None and not _is_known(bank, user):
             location = without_password(path)
             raise ConfigurationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from memorybank_core import __version__
-from memorybank_core.errors import MemoryBankError
+from memorybank_core.errors import MemoryBankError, SettingsWarning
 
 from .streams import INTERRUPTED, accept_any_text, discard_output, flush_output
 
@@ -25,6 +26,9 @@ UsageError, ClickException = typer.BadParameter.__mro__[1:3]
 
 TRACEBACK = "MEMORYBANK_TRACEBACK"
 """Environment variable; if set, an unexpected error is shown with its traceback."""
+
+
+_PYTHONS_SHOWWARNING = warnings.showwarning
 
 
 class _InterruptedError(Exception):
@@ -49,6 +53,7 @@ class OneLineErrorGroup(TyperGroup):
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run a command and exit with its status."""
         accept_any_text()
+        warnings.showwarning = _show_warning
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except MemoryBankError as error:
@@ -101,6 +106,18 @@ def create_app(command: str, description: str) -> typer.Typer:
             typer.echo(context.get_help())
 
     return app
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *place: Any, **more: Any
+) -> None:
+    """Print a warning of ours as one line on stderr, others as Python does."""
+    if issubclass(category, SettingsWarning):
+        with suppress(OSError):
+            line = Text(f"warning: {message}", style="yellow")
+            Console(stderr=True).print(line, soft_wrap=True)
+    else:
+        _PYTHONS_SHOWWARNING(message, category, *place, **more)
 
 
 def _describe(error: OSError) -> str:

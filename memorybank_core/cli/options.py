@@ -92,19 +92,26 @@ MinRelevance = Annotated[
     float,
     typer.Option("--min-relevance", help="Relevance, 0 to 1, below which memories are left out."),
 ]
-Language = Annotated[str, typer.Option("--language", help="Language of the output: en or zh.")]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", metavar="en|zh", help="Language of the output; default the bank's."),
+]
 LawName = Annotated[
     str | None,
     typer.Option(
         "--law",
         envvar="MEMORYBANK_LAW",
-        help="Law of forgetting: ebbinghaus (default), power or fsrs.",
+        metavar="NAME",
+        help="Law of forgetting: ebbinghaus, power or fsrs; default the bank's.",
     ),
 ]
 Timezone = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--timezone", envvar="MEMORYBANK_TIMEZONE", help="Time zone of the days, an IANA name."
+        "--timezone",
+        envvar="MEMORYBANK_TIMEZONE",
+        metavar="ZONE",
+        help="Time zone of the days of a new bank, an IANA name; a bank keeps its own.",
     ),
 ]
 DateOrder = Annotated[

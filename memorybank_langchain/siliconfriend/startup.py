@@ -53,7 +53,7 @@ def open_bank_and_model(
         ConfigurationError: If the model or the bank does not exist or cannot be used.
         StoreError: If the bank cannot be opened.
     """
-    messages = STRINGS[require_language(bank_options["language"])]
+    messages = STRINGS[require_language(bank_options["language"] or "en")]
     with explain_missing_package():
         from .models import BUILT_IN, choose_digest_llm, default_model_name
 

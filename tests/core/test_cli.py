@@ -601,3 +601,23 @@ def test_expire_erases_what_is_older_than_some_days(tmp_path):
     [report] = read(*expire, "--yes")["expired"]
     assert (report["user_id"], report["receipt"]["remaining"]) == ("Ada", 1)
     assert run(*expire, "--yes").stdout == "nothing is that old\n"
+
+
+def test_configure_changes_the_settings_that_stats_prints(path):
+    settings = read("configure", path, "--timezone", "Asia/Shanghai", "--scale-days", 2)
+    assert settings["law"] == "ebbinghaus (scale_days 2)"
+    assert read("stats", path)["timezone"] == settings["timezone"] == "Asia/Shanghai"
+    assert "moved to another day" in run("configure", path, "--timezone", "UTC").stdout
+    assert "law power (scale_days 5" in run("configure", path, "--law", "power").stdout
+    assert "has no parameter exponent" in failure(
+        "configure", path, "--law", "fsrs", "--exponent", 2
+    )
+    assert "pass what to change" in failure("configure", path, code=2)
+
+
+@pytest.mark.filterwarnings("default::memorybank_core.SettingsWarning")
+def test_another_time_zone_is_one_line_on_stderr(path):
+    result = run("timeline", path, "--user", USER, "--timezone", "Asia/Tokyo")
+    assert result.stderr.startswith("warning: ")
+    assert result.stderr.count("\n") == 1
+    assert run("timeline", path, "--user", USER, "--law", "fsrs").stderr == ""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -472,7 +473,8 @@ def test_a_bank_once_opened_in_another_zone_can_be_imported(tmp_path):
     late = datetime(2023, 4, 27, 23, 30, tzinfo=timezone.utc)
     with open_bank(tmp_path) as bank:
         bank.add([Turn("hi", at=late)], user_id="Ann")
-    with open_bank(tmp_path, timezone="Asia/Shanghai") as bank, two_banks("Asia/Shanghai") as two:
+    with open_bank(tmp_path) as bank, two_banks("Asia/Shanghai") as two:
+        bank.timezone = ZoneInfo("Asia/Shanghai")  # as if an older version had opened it there
         import_json(two[0], export_json(bank))
         assert two[0].timeline(user_id="Ann")[0].created_at == late
 

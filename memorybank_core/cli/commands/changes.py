@@ -29,8 +29,8 @@ def changes(
     *,
     user: options.User,
     llm: Llm = None,
-    language: options.Language = "en",
-    timezone: options.Timezone = "UTC",
+    language: options.Language = None,
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List which statements replaced which; with a language model, read the new turns first."""

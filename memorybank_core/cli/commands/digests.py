@@ -41,9 +41,9 @@ def summarize(
     path: options.BankPath,
     user: options.OptionalUser = None,
     llm: Llm = None,
-    language: options.Language = "en",
+    language: options.Language = None,
     concurrency: Concurrency = 4,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Digest new turns into event summaries and portraits; can be stopped and repeated."""
@@ -54,9 +54,9 @@ def rebuild(
     path: options.BankPath,
     user: options.OptionalUser = None,
     llm: Llm = None,
-    language: options.Language = "en",
+    language: options.Language = None,
     concurrency: Concurrency = 4,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write all digests again from the turns, with this model and in this language."""
@@ -108,9 +108,9 @@ def _digest(
     method: Callable[..., SummarizeReport],
     user: str | None,
     llm: str | None,
-    language: str,
+    language: str | None,
     concurrency: int,
-    timezone: str,
+    timezone: str | None,
     as_json: bool,
 ) -> None:
     settings = {"llm": llm, "language": language, "timezone": timezone}

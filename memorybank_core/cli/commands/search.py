@@ -50,9 +50,9 @@ def search(
         bool, typer.Option("--history", help="Give each repeated and outdated memory its own rank.")
     ] = False,
     now: options.Now = None,
-    language: options.Language = "en",
+    language: options.Language = None,
     law: options.LawName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
@@ -73,7 +73,7 @@ def search(
             question, user_id=user, k=k, now=moment, min_relevance=min_relevance, **filters
         )
         best = select_reinforced(results) if reinforce else []
-        count = bank.reinforce(best, user_id=user, now=moment)
+        count, language = bank.reinforce(best, user_id=user, now=moment), bank.language
     if as_json:
         documents = [{**result.to_dict(), "why": result.why(language)} for result in results]
         print_json({"results": documents, "reinforced": count})
@@ -99,8 +99,8 @@ def context(
     where: options.Where = None,
     now: options.Now = None,
     law: options.LawName = None,
-    language: options.Language = "en",
-    timezone: options.Timezone = "UTC",
+    language: options.Language = None,
+    timezone: options.Timezone = None,
     date_order: options.DateOrder = None,
     embedder: options.EmbedderName = None,
     reranker: options.RerankerName = None,
@@ -143,7 +143,7 @@ def timeline(
     where: options.Where = None,
     now: options.Now = None,
     law: options.LawName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List memories day by day, with the retention of each."""

@@ -33,7 +33,7 @@ def add(
     ] = None,
     metadata: options.TurnMetadata = None,
     embedder: options.EmbedderName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Add one turn; creates the bank if it does not exist."""
@@ -58,7 +58,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON of the original MemoryBank.")],
     users: options.Users = None,
     embedder: options.EmbedderName = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Import a JSON file of the original MemoryBank; creates the bank if it does not exist.
@@ -96,7 +96,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Output file; - for stdout.")],
     users: options.Users = None,
     where: options.Where = None,
-    timezone: options.Timezone = "UTC",
+    timezone: options.Timezone = None,
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:

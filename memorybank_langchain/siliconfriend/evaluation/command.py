@@ -38,7 +38,7 @@ def evaluate_command(
             "--judge", help="human: you judge, in this terminal; or a model, as for --llm."
         ),
     ] = HUMAN,
-    language: options.Language = "en",
+    language: options.Language = None,
     embedder: Annotated[
         str | None,
         typer.Option("--embedder", envvar="MEMORYBANK_EMBEDDER", help="Name of the embedder."),
@@ -69,7 +69,7 @@ def evaluate_command(
 
     conversations = read_conversations("memorybank", bank, gold)
     hosts = {name: load_chat_model(name) for name in _resolve_host_names(llm or ())}
-    answer_judge = _create_judge(judge, hosts, language)
+    answer_judge = _create_judge(judge, hosts, language or "en")
     bar = (
         nullcontext() if judge == HUMAN else progress_bar("Evaluating", None, "answers and scores")
     )
@@ -78,7 +78,7 @@ def evaluate_command(
             hosts,
             conversations,
             answer_judge,
-            language=language,
+            language=language or "en",
             embedder=embedder,
             k=k,
             digest=digest,
