@@ -18,6 +18,7 @@ from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, without_recal
 from memorybank_core.validation import to_user_id
 
 from .conversation import ConversationState, split_turns
+from .failures import attempt, failure_reporter
 from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
 from .messages import copy_messages, extract_text, is_answered, is_user_message, to_plain
 from .open_turn import OpenTurn, Phase
@@ -39,7 +40,8 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     passes a block only the messages that exceed the token limit of the `Memory`, so that only they
     are stored; with `memory_with_bank` every turn is stored immediately. The conversation is the
     session of the `Memory`, and any number of sessions may share a block. Memories are recalled
-    once a turn, and strengthened when the block sees the answer.
+    once a turn, and strengthened when the block sees the answer. If the bank fails, the chat
+    continues, as with `MemoryBankMemory`; only `reset` of the `Memory` raises its errors.
 
     Attributes:
         name: Name of the block within the memory.
@@ -85,10 +87,6 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             from_short_term_memory: Whether the messages were moved out of the short-term memory;
                 such messages are ignored if `accept_short_term_memory` is False.
             session_id: Session of the messages.
-
-        Raises:
-            EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be read or written.
         """
         if not from_short_term_memory:
             await self.astore(messages, session_id)
@@ -96,12 +94,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             await self._astore_overflow(messages, session_id)
 
     async def aopen(self, messages: list[ChatMessage], session_id: str | None = None) -> None:
-        """Store the user message at the end of these messages if it has no answer yet.
-
-        Raises:
-            EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be read or written.
-        """
+        """Store the user message at the end of these messages if it has no answer yet."""
         last = split_turns(messages)[1][-1:]
         if last and last[0].is_open:
             await self.astore(last[0].messages, session_id)
@@ -115,7 +108,11 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         return [ids.get(id(message)) for message in messages]
 
     def end(self, session: str | None) -> None:
-        """End the conversation of a session: what is put next does not answer its last turn."""
+        """End the conversation of a session: what is put next does not answer its last turn.
+
+        Raises:
+            StoreError: If the store cannot be read or written.
+        """
         self._keep(session, None)
         if metadata := end_conversation(self._read_latest(session, 1)):
             self.bank.store.set_metadata(self.user_id, metadata)
@@ -135,9 +132,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
         return await self._arecall(messages or [], session_id)
 
     def _store_overflow(self, messages: Sequence[ChatMessage], session: str | None) -> None:
-        self._store(
-            copy_messages(messages), session, find_open(self._read_latest(session, 1), self)
-        )
+        self._store(copy_messages(messages), session, self._find_stored(session))
 
     def _store(
         self, messages: Sequence[ChatMessage], session: str | None, turn: OpenTurn | None
@@ -170,10 +165,19 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
 
     def _find_open(self, session: str | None) -> OpenTurn | None:
         """Return the open turn of a session, else the one that was answered last."""
+        self.bank.backlog.flush(failure_reporter(self.user_id))
         turn = self._open_turns.get(session)
         if turn and turn.phase != "answered":
             return turn
-        return find_open(self._read_latest(session, 1), self) or turn
+        return self._find_stored(session) or turn
+
+    def _find_stored(self, session: str | None) -> OpenTurn | None:
+        """Return the last stored turn of a session if it is open."""
+
+        def find() -> OpenTurn | None:
+            return find_open(self._read_latest(session, 1), self)
+
+        return attempt(self.bank, self.user_id, "find the open turn", find, None)
 
     def _keep(self, session: str | None, turn: OpenTurn | None) -> None:
         self._open_turns.pop(session, None)

@@ -49,6 +49,20 @@ class MemoryErased(MemoryEvent):
     """Event sent when memories were permanently deleted."""
 
 
+class MemoryFailed(MemoryEvent):
+    """Event sent when the memory fails and the chat continues.
+
+    Attributes:
+        action: What could not be done, such as "recall".
+        kind: Name of the class of the error.
+        error: Message of the error.
+    """
+
+    action: str
+    kind: str
+    error: str
+
+
 def emit_recalled(user_id: str, query: str, ids: Iterable[str]) -> None:
     """Send a `MemoryRecalled` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryRecalled(user_id=user_id, query=query, ids=tuple(ids)))
@@ -67,3 +81,11 @@ def emit_reinforced(user_id: str, ids: Iterable[str]) -> None:
 def emit_erased(user_id: str, ids: Iterable[str]) -> None:
     """Send a `MemoryErased` event to LlamaIndex's dispatcher."""
     _dispatcher.event(MemoryErased(user_id=user_id, ids=tuple(ids)))
+
+
+def emit_failed(user_id: str, action: str, error: Exception) -> None:
+    """Send a `MemoryFailed` event to LlamaIndex's dispatcher."""
+    kind = type(error).__name__
+    _dispatcher.event(
+        MemoryFailed(user_id=user_id, ids=(), action=action, kind=kind, error=str(error))
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -17,12 +18,12 @@ from memorybank_core.context import (
     MIN_RELEVANCE,
     Shown,
     Tokenizer,
-    token_counter,
 )
 from memorybank_core.validation import to_user_id
 
 from .bank_registry import find_bank, register_bank
 from .conversation import ConversationState, collect_messages, list_shown
+from .failures import attempt, tolerant_counter
 from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
 from .former_state import upgrade_memory
 from .messages import copy_messages, to_messages, with_block
@@ -33,7 +34,6 @@ from .synchronization import (
     load,
     match_stored,
     select_conversation,
-    synchronize,
 )
 from .turn_writer import TurnWriter
 
@@ -47,14 +47,18 @@ class MemoryBankMemory(BaseMemory):
     `memory=MemoryBankMemory.from_defaults(bank=bank, user_id="alice@example.com")` replaces a
     `ChatMemoryBuffer` or `Memory` in chat engines, agents and agent workflows, sync or async.
 
-    The user's message is stored when it is put, and its answer completes the turn when it is put.
-    Only text is stored; tool calls, their results and images are returned while they are recent.
+    The user's message is stored when it is put, and its answer completes the turn. Only text is
+    stored; tool calls, their results and images are returned while they are recent.
 
     `get` returns the latest turns complete and verbatim, together with memories recalled from all
     conversations of the user. Recall happens once per turn, however often an agent calls `get`, and
     strengthens the relevant memories when the answer is put. The recalled text is appended to the
     user's message, after all earlier messages, so that the cached prefix of the prompt stays valid.
     If the engine has not put that message yet, the text is appended to the first system message.
+
+    If the bank fails, the chat continues without it: the error is logged, `events.MemoryFailed` is
+    emitted, and what is said is stored when the store is back, as with `on_failure` of
+    `MemoryBank.begin_turn`. Only `reset`, `clear` and reopening a bank raise its errors.
 
     An instance serves one conversation, one turn at a time. Several instances of a session see each
     other's turns, deletions and resets. A memory serializes to plain JSON (`to_dict`, a workflow's
@@ -183,14 +187,9 @@ class MemoryBankMemory(BaseMemory):
         Args:
             input: Text of the user's message; None uses the last message.
             **kwargs: Arguments that LlamaIndex's engines pass to its own memories; ignored.
-
-        Raises:
-            EmbedderError: If the embedder returns an unusable vector.
-            InvalidInputError: If the tokenizer fails.
-            StoreError: If the store cannot be read.
         """
-        state, count = self._load(), token_counter(self.tokenizer)
-        latest = state.latest_within(self.token_limit, count)
+        state = self._load()
+        latest = state.latest_within(self.token_limit, self._make_counter())
         query, is_last = state.find_query(input)
         self.conversation, block = recall(
             state, query, self, self.session, list_shown(state, latest), is_last=is_last
@@ -200,8 +199,8 @@ class MemoryBankMemory(BaseMemory):
 
     def get_all(self) -> list[ChatMessage]:
         """Return the whole conversation verbatim; older turns have only their text."""
-        memories = self._read_latest(None)
-        self.conversation = state = synchronize(self._load(), memories)
+        self.conversation = state = self._load()
+        memories = self._try_read(None)
         buffered = {turn.id for turn in state.turns}
         earlier = [
             message
@@ -223,28 +222,19 @@ class MemoryBankMemory(BaseMemory):
         A user's message without an answer is stored after the recall for it, and its answer
         completes that turn. An answer to nothing is a turn of its own. Equal messages are different
         turns, unless one repeats the message before it, not yet answered, within five minutes.
-
-        Raises:
-            EmbedderError: If the embedder returns unusable vectors.
-            InvalidInputError: If the tokenizer fails.
-            StoreError: If the store cannot be read or written.
         """
         state = self._load(only_end=True)
         state = self._make_writer().store(state, copy_messages(messages))
-        self.conversation = state.truncated(self.token_limit, token_counter(self.tokenizer))
+        self.conversation = state.truncated(self.token_limit, self._make_counter())
 
     def set(self, messages: list[ChatMessage]) -> None:
         """Replace the messages of the conversation; nothing is deleted from the bank.
 
         The messages are not stored, except a user message at their end that has no answer yet.
-
-        Raises:
-            EmbedderError: If the embedder returns unusable vectors.
-            StoreError: If the store cannot be read or written.
         """
         state = ConversationState.of_caller(copy_messages(messages), datetime.now(timezone.utc))
         last = state.turns.pop() if state.turns and state.turns[-1].is_open else None
-        state = match_stored(state, self._read_latest(RESUME_TURNS) if state.turns else [])
+        state = match_stored(state, self._try_read(RESUME_TURNS) if state.turns else [])
         self.conversation = state if last is None else self._make_writer().begin(state, last)
 
     def reset(self) -> None:
@@ -290,8 +280,16 @@ class MemoryBankMemory(BaseMemory):
             where=self.where,
         )
 
+    def _try_read(self, last: int | None) -> list[Memory]:
+        """Read latest turns; none if the bank fails."""
+        read = partial(self._read_latest, last)
+        return attempt(self.bank, self.user_id, "read the conversation", read, [])
+
+    def _make_counter(self) -> Callable[[str], int]:
+        return tolerant_counter(self.tokenizer, self.user_id)
+
     def _make_writer(self) -> TurnWriter:
-        count = token_counter(self.tokenizer)
+        count = self._make_counter()
 
         def list_latest(state: ConversationState) -> Shown:
             return list_shown(state, state.latest_within(self.token_limit, count))

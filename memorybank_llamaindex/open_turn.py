@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ from memorybank_core.context import Shown
 from memorybank_core.record_values import plain_value
 from memorybank_core.turns.pending_turn import PendingTurn
 from memorybank_core.turns.same_turn import is_recent
+
+from .failures import attempt, failure_reporter
 
 Phase = Literal["upcoming", "begun", "answered"]
 """Progress of a turn: before the user's message is put, before the answer, and after it."""
@@ -96,7 +99,8 @@ class OpenTurn(BaseModel):
             shown: What the prompt contains already.
             phase: The phase of the new turn.
         """
-        digests = _hash_digests(options)  # read first: a later change then shows
+        read = partial(_hash_digests, options)  # read first: a later change then shows
+        digests = attempt(options.bank, options.user_id, "read the digests", read, "")
         turn = options.bank.begin_turn(
             query,
             user_id=options.user_id,
@@ -110,6 +114,7 @@ class OpenTurn(BaseModel):
             where=options.where,
             remember=phase != "answered",
             pending=phase == "begun",
+            on_failure=failure_reporter(options.user_id),
         )
         return cls(
             pending=turn.to_dict(),
@@ -122,9 +127,15 @@ class OpenTurn(BaseModel):
     @classmethod
     def store(cls, options: TurnOptions, session: str | None, query: str) -> OpenTurn:
         """Store a user's message without recalling anything yet."""
-        now, metadata = datetime.now(timezone.utc), options.metadata
         turn = PendingTurn(
-            options.bank, uuid4().hex, options.user_id, session, query, now, metadata=metadata
+            options.bank,
+            uuid4().hex,
+            options.user_id,
+            session,
+            query,
+            datetime.now(timezone.utc),
+            metadata=options.metadata,
+            on_failure=failure_reporter(options.user_id),
         )
         return cls(pending=turn.store_message().to_dict())
 
@@ -160,7 +171,7 @@ class OpenTurn(BaseModel):
 
     def store_message(self, options: TurnOptions) -> OpenTurn:
         """Store the user's message if it is not stored, and return the begun turn."""
-        turn = options.bank.resume_turn(self.pending).store_message()
+        turn = self._resume(options).store_message()
         return self.model_copy(update={"pending": turn.to_dict(), "phase": "begun"})
 
     def complete(self, options: TurnOptions, answer: str) -> tuple[OpenTurn, str | None]:
@@ -170,8 +181,10 @@ class OpenTurn(BaseModel):
             The answered turn, and the id under which it is stored: another one if another writer
             stored another answer meanwhile, and None if the message was deleted meanwhile.
         """
-        receipt = options.bank.resume_turn(self.pending).complete(answer)
+        receipt = self._resume(options).complete(answer)
         id = receipt.ids[0] if receipt.ids else None
+        if id is None and self.id in options.bank.backlog.waiting(options.user_id):
+            id = self.id
         update = {"phase": "answered", "pending": self.pending | {"id": id or self.id}}
         return self.model_copy(update=update), id
 
@@ -183,12 +196,18 @@ class OpenTurn(BaseModel):
 
     def refreshed(self, options: TurnOptions, session: str | None, shown: Shown = ()) -> OpenTurn:
         """Return the turn; recall again if what it recalled is not stored any more."""
-        if self.block is not None and self._shows_only_stored(options):
+        check = partial(self._shows_only_stored, options)
+        action = "look up recalled memories"
+        if self.block is not None and attempt(options.bank, options.user_id, action, check, True):
             return self
         shown = [*shown, self.id]
         new = OpenTurn.begin(options, session, self.query, shown, phase="answered")
         pending = self.pending | {"reinforced": new.pending["reinforced"]}
         return new.model_copy(update={"pending": pending, "phase": self.phase})
+
+    def _resume(self, options: TurnOptions) -> PendingTurn:
+        on_failure = failure_reporter(options.user_id)
+        return options.bank.resume_turn(self.pending, on_failure=on_failure)
 
     def _shows_only_stored(self, options: TurnOptions) -> bool:
         """Return whether the bank still has the memories and the digests in the block."""

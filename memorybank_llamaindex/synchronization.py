@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from memorybank_core import Memory
@@ -16,6 +17,7 @@ from memorybank_core.record_values import plain_value
 from memorybank_core.turns.same_turn import is_recent
 
 from .conversation import BufferedTurn, ConversationState, to_buffered
+from .failures import attempt, failure_reporter
 from .open_turn import OpenTurn, TurnOptions
 
 ENDED_KEY = "memorybank_conversation_ended"
@@ -35,9 +37,10 @@ def load(
     *,
     only_end: bool = False,
 ) -> ConversationState:
-    """Return the conversation as the bank has it.
+    """Return the conversation as the bank has it; if the bank fails, as it was.
 
     A message of the last minutes without an answer, of another memory of the session, is open.
+    Turns that wait to be written are part of it.
 
     Args:
         state: The conversation; None resumes it from the bank.
@@ -45,6 +48,20 @@ def load(
         options: The bank.
         only_end: Read only the last turn, if the conversation ends with it.
     """
+    bank, user_id = options.bank, options.user_id
+    bank.backlog.flush(failure_reporter(user_id))
+    read = partial(_load, state, read_latest, options, only_end=only_end)
+    return attempt(bank, user_id, "read the conversation", read, state or ConversationState())
+
+
+def _load(
+    state: ConversationState | None,
+    read_latest: Callable[[int], Sequence[Memory]],
+    options: TurnOptions,
+    *,
+    only_end: bool,
+) -> ConversationState:
+    waiting = options.bank.backlog.waiting(options.user_id)  # before the bank is read
     if state is None:
         state = synchronize(ConversationState(), read_latest(RESUME_TURNS))
     elif not only_end or not ends_with(state, read_latest(1)):
@@ -54,8 +71,8 @@ def load(
             limit += RESUME_TURNS
             memories = read_latest(limit)
         unreached = find_unreached(state, memories, limit)
-        older = options.bank.get(unreached, user_id=options.user_id) if unreached else ()
-        state = synchronize(state, memories, older)
+        older = options.bank.get(unreached, user_id=options.user_id) if unreached else {}
+        state = synchronize(state, memories, waiting | older.keys())
     return _reopen_last(state, options)
 
 
@@ -115,7 +132,8 @@ def synchronize(
     Args:
         state: The conversation.
         memories: The latest stored turns of the session, oldest first.
-        older: Ids of stored turns that are not among `memories`, because they are older.
+        older: Ids of turns that are not among `memories`, because they are older, or wait to be
+            written.
     """
     open_turn = state.open_turn
     open_id = open_turn.id if open_turn and open_turn.awaits_answer else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -13,6 +14,7 @@ from memorybank_core import Turn
 from memorybank_core.context import Shown
 
 from .conversation import BufferedTurn, ConversationState, split_turns
+from .failures import attempt
 from .messages import join_answers
 from .open_turn import OpenTurn, TurnOptions
 
@@ -84,5 +86,20 @@ class TurnWriter:
             if t.is_stored
         ]
         if stored:
-            self.options.bank.add(stored, user_id=self.options.user_id)
+            self._add(stored)
         return state.changed(turns=[*state.turns, *new], open_turn=None)
+
+    def _add(self, turns: Sequence[Turn]) -> None:
+        """Store turns; if the bank fails, they wait in memory."""
+        bank, user_id = self.options.bank, self.options.user_id
+        add = partial(bank.add, user_id=user_id)
+        if attempt(bank, user_id, "store turns", partial(add, turns), None) is not None:
+            return
+        for turn in turns:
+            bank.backlog.keep(
+                user_id,
+                str(turn.id),
+                write=partial(add, [turn]),
+                day=bank.day_of(self.now),
+                length=len(turn.query) + len(turn.response),
+            )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence, Set
+from functools import partial
 from typing import Any, Protocol, cast
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -11,6 +13,7 @@ from llama_index.core.storage.chat_store.base_db import MessageStatus
 
 from memorybank_core import MemoryBank
 
+from .failures import attempt
 from .messages import extract_text, is_answered
 
 TURN_KEY = "memorybank_turn"
@@ -88,8 +91,7 @@ class WriteThroughMemory(Memory):
             messages: Messages of the buffer.
         """
         ids = {id for message in messages if (id := message.additional_kwargs.get(TURN_KEY))}
-        block = self._block
-        deleted = ids - (await block.bank.aget(ids, user_id=block.user_id)).keys() if ids else set()
+        deleted = await asyncio.to_thread(_find_deleted, self._block, ids) if ids else set()
         if not deleted:
             return False
         kept = {}
@@ -106,6 +108,14 @@ class WriteThroughMemory(Memory):
         if isinstance(message_or_blocks, ChatMessage):
             [message_or_blocks] = _without_ids([message_or_blocks])
         return super()._estimate_token_count(message_or_blocks)
+
+
+def _find_deleted(block: _Block, ids: Set[str]) -> set[str]:
+    """Return those of the ids whose turns the bank does not have; none if it fails."""
+    waiting = block.bank.backlog.waiting(block.user_id)  # before the bank is read
+    read = partial(block.bank.get, ids, user_id=block.user_id)
+    stored = attempt(block.bank, block.user_id, "look up turns", read, None)
+    return set() if stored is None else ids - stored.keys() - waiting
 
 
 def _with_id(message: ChatMessage, id: str | None) -> ChatMessage:

@@ -117,6 +117,11 @@ class TurnBacklog:
                 total -= lost[oldest].length
         _report_lost(lost, "too many turns wait to be stored")
 
+    def waiting(self, user_id: str) -> set[str]:
+        """Return the ids of a user's turns that wait to be written."""
+        with self._lock:
+            return {id for user, id in self._waiting if user == user_id}
+
     def flush(self, on_failure: OnFailure) -> None:
         """Write the turns that wait, unless another thread does, or the store is not asked."""
         if not self._waiting or time.monotonic() < self._paused_until:

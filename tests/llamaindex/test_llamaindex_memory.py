@@ -37,7 +37,6 @@ from memorybank_core import (
     ConfigurationError,
     HashingEmbedder,
     MemoryBank,
-    StoreClosedError,
     Turn,
 )
 from memorybank_core.context import CLOSING, OPENING
@@ -552,14 +551,6 @@ def test_blocks_of_text_are_joined(bank):
 def test_an_argument_that_cannot_be_is_refused(bank, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         memory_of(bank, **wrong)
-
-
-def test_an_error_of_the_bank_reaches_the_caller(tmp_path):
-    bank = MemoryBank.open(tmp_path / "friend.db", embedder="hashing")
-    engine = SimpleChatEngine.from_defaults(llm=Scripted(answers=["Hi!"]), memory=memory_of(bank))
-    bank.close()
-    with pytest.raises(StoreClosedError):
-        engine.chat("Hello")
 
 
 def test_pickled_it_finds_its_bank_again(bank):

@@ -26,7 +26,7 @@ from llama_index.core.base.llms.types import (
 )
 from llamaindex_examples import ALICE, FACT, IGNORED_WARNINGS, QUESTION
 
-from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
+from memorybank_core import HashingEmbedder, MemoryBank, Turn
 from memorybank_core.text import split_windows
 from memorybank_llamaindex import MemoryBankMemory, MemoryBankRetriever, MemoryBankToolSpec
 
@@ -256,7 +256,7 @@ def test_unknown_arguments_are_refused(bank):
         memory_of(bank, chat_history=[])
 
 
-def test_a_failing_tokenizer_is_named_and_loses_nothing(bank):
+def test_a_failing_tokenizer_is_named_and_loses_nothing(bank, caplog):
     class Broken:
         def encode(self, text):
             raise RuntimeError("no vocabulary")
@@ -264,9 +264,8 @@ def test_a_failing_tokenizer_is_named_and_loses_nothing(bank):
     with pytest.raises(ValueError, match="tokenizer must be a callable"):
         memory_of(bank, tokenizer="gpt-4")
     memory = memory_of(bank, tokenizer=Broken())
-    with pytest.raises(InvalidInputError, match="no vocabulary"):
-        memory.put_messages([user(FACT), ai("How lovely!"), user(QUESTION)])
-    memory = memory_of(bank)
+    memory.put_messages([user(FACT), ai("How lovely!"), user(QUESTION)])
+    assert "no vocabulary" in caplog.text
     assert words(memory.get_all())[:2] == [FACT, "How lovely!"]
 
 
