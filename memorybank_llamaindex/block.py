@@ -10,6 +10,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import BaseMemoryBlock, InsertMethod, Memory
 from pydantic import ConfigDict, Field, PrivateAttr
+from typing_extensions import Self
 
 from memorybank_core import Memory as StoredMemory
 from memorybank_core import MemoryBank
@@ -19,7 +20,7 @@ from memorybank_core.validation import to_user_id
 
 from .conversation import ConversationState, split_turns
 from .failures import attempt, failure_reporter
-from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
+from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField, share
 from .messages import copy_messages, extract_text, is_answered, is_user_message, to_plain
 from .open_turn import OpenTurn, Phase
 from .synchronization import end_conversation, find_open
@@ -70,6 +71,10 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
     metadata: MetadataField = Field(default_factory=dict)
     where: WhereField = None
     _open_turns: OrderedDict[str | None, OpenTurn] = PrivateAttr(default_factory=OrderedDict)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that shares the bank and the tokenizer."""
+        return super().__deepcopy__(share(memo, self.tokenizer))
 
     async def aput(
         self,

@@ -29,3 +29,10 @@ def _require_tokenizer(tokenizer: Any) -> Any:
 
 TokenizerField = Annotated[Any, AfterValidator(_require_tokenizer)]
 """A tokenizer as `MemoryBank.context` takes it."""
+
+
+def share(memo: dict[int, Any] | None, value: Any) -> dict[int, Any]:
+    """Return the memo of a deep copy in which `value` is not copied."""
+    memo = {} if memo is None else memo
+    memo[id(value)] = value
+    return memo

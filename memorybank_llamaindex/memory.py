@@ -11,20 +11,16 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory.types import BaseMemory
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from typing_extensions import Self
 
 from memorybank_core import Memory, MemoryBank
-from memorybank_core.context import (
-    CONTEXT_TOKENS,
-    MIN_RELEVANCE,
-    Shown,
-    Tokenizer,
-)
+from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Shown, Tokenizer
 from memorybank_core.validation import to_user_id
 
 from .bank_registry import find_bank, register_bank
 from .conversation import ConversationState, collect_messages, list_shown
 from .failures import attempt, tolerant_counter
-from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField
+from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField, share
 from .former_state import upgrade_memory
 from .messages import copy_messages, to_messages, with_block
 from .recall import recall
@@ -162,6 +158,9 @@ class MemoryBankMemory(BaseMemory):
         )
         memory._bank = bank
         return memory
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return super().__deepcopy__(share(memo, self.tokenizer))
 
     @property
     def bank(self) -> MemoryBank:

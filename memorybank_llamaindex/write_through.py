@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence, Set
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import Memory
 from llama_index.core.storage.chat_store.base_db import MessageStatus
+from typing_extensions import Self
 
 from memorybank_core import MemoryBank
 
@@ -35,6 +36,17 @@ class WriteThroughMemory(Memory):
     Messages in its buffer have the ids of their turns, so that what is deleted from the bank leaves
     the buffer too.
     """
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that shares the bank and the database with the messages."""
+        return self.model_copy(update={"memory_blocks": list(self.memory_blocks)})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Memory of memory_with_bank cannot be pickled, because it holds an open bank: call "
+            "memory_with_bank(bank, user_id, session) again in the other process, or use a "
+            "MemoryBankMemory, which can be serialized"
+        )
 
     async def aput(self, message: ChatMessage) -> None:
         """Add one message and store its text."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
@@ -32,6 +33,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from memorybank_core import MemoryBank, Turn
 from memorybank_core.context import OPENING
 from memorybank_core.text import split_windows
+from memorybank_llamaindex import MemoryBankMemory
 from memorybank_llamaindex import block as block_module
 from memorybank_llamaindex.block import MemoryBankBlock, memory_with_bank
 
@@ -323,3 +325,38 @@ def test_open_turns_of_many_sessions_are_bounded(bank, monkeypatch):
     assert list(block._open_turns) == ["2", "3"]
     asyncio.run(block.aput([ai("Answer")], session_id="0"))
     assert stored_turns(bank, session="0") == [("Question 0", "Answer")]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda memory: memory.model_copy(deep=True)])
+def test_a_copy_shares_the_bank_and_the_messages(bank, memory_of, copied):
+    memory = memory_of("monday")
+    memory.put_messages([user(FACT), ai("How lovely!")])
+    twin = copied(memory)
+    twin.put(user("And I paint."))
+    assert twin.memory_blocks[0].bank is bank
+    assert words(memory.get_all()) == words(twin.get_all()) == [FACT, "How lovely!", "And I paint."]
+    memory.put(ai("What do you paint?"))
+    assert stored_turns(bank)[1:] == [("And I paint.", "What do you paint?")]
+
+
+def test_a_copy_of_a_block_or_memory_shares_its_tokenizer(bank):
+    class Unpicklable:
+        def __call__(self, text):
+            return len(text)
+
+        def __reduce__(self):
+            raise TypeError("this tokenizer cannot be copied")
+
+    tokenizer = Unpicklable()
+    block = MemoryBankBlock(bank=bank, user_id=ALICE, tokenizer=tokenizer)
+    memory = MemoryBankMemory.from_defaults(bank, ALICE, tokenizer=tokenizer)
+    for surface in (block, memory):
+        for twin in (copy.deepcopy(surface), surface.model_copy(deep=True)):
+            assert (twin.bank, twin.tokenizer) == (bank, tokenizer)
+
+
+def test_pickling_says_what_to_do_instead(bank, memory_of):
+    with pytest.raises(TypeError, match="call memory_with_bank"):
+        pickle.dumps(memory_of("monday"))
+    with pytest.raises(TypeError, match=r"call MemoryBank\.open"):
+        pickle.dumps(MemoryBankBlock(bank=bank, user_id=ALICE))
