@@ -43,7 +43,7 @@ from .embedders.query_cache import QueryCache
 from .errors import ConfigurationError, InvalidInputError
 from .fingerprint import check_fingerprint
 from .forgetting import THRESHOLD, ForgettingLaw, forecast_fading, select_forgotten
-from .ingest import embed_query, store_memories, to_memories
+from .ingest import embed_query, start_fading, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .messages import TurnInput, to_turns
 from .metadata import require_metadata
@@ -332,6 +332,7 @@ class MemoryBank:
         session: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         now: datetime | None = None,
+        fresh: bool = False,
         replace: bool = False,
         pending: bool = False,
         expected: Mapping[str, str] | None = None,
@@ -353,6 +354,8 @@ class MemoryBank:
             session: The conversation, for turns that do not name one.
             metadata: Metadata of turns that have none.
             now: Time of turns that have none; default the present.
+            fresh: Whether the forgetting of older turns starts at `now`, as if just recalled; else
+                at the time of each turn, so that `forget` may archive an old log at once.
             replace: Whether a turn replaces a stored turn with the same id and another text,
                 and its metadata, even if it has none.
             pending: Whether the last turn awaits its response, if it has none. Until the whole
@@ -373,7 +376,10 @@ class MemoryBank:
         """
         require_user(user_id)
         records = to_turns(turns, session=session, metadata=metadata)
-        memories = to_memories(records, user_id, require_moment(now), self.timezone)
+        moment = require_moment(now)
+        memories = to_memories(records, user_id, moment, self.timezone)
+        if fresh:
+            memories = start_fading(memories, moment)
         return store_memories(
             self.store,
             self.embedder,

@@ -37,6 +37,14 @@ def to_memories(turns: Sequence[Turn], user_id: str, now: datetime, zone: ZoneIn
     return [_to_memory(turn, user_id, now, zone, counts) for turn in stripped if turn is not None]
 
 
+def start_fading(memories: Sequence[Memory], now: datetime) -> list[Memory]:
+    """Return memories whose forgetting starts at `now`, unless they are newer or were recalled."""
+    return [
+        replace_fields(memory, last_recalled_at=now) if memory.refreshed_at < now else memory
+        for memory in memories
+    ]
+
+
 def store_memories(
     store: MemoryStore,
     embedder: Embedder,

@@ -14,6 +14,7 @@ from .commands import (
     changes,
     configuration,
     database,
+    deletion,
     digests,
     evaluation,
     forgetting,
@@ -55,8 +56,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "restore": forgetting.restore,
         "pin": forgetting.pin,
         "unpin": forgetting.unpin,
-        "delete": forgetting.delete,
-        "expire": forgetting.expire,
+        "delete": deletion.delete,
+        "expire": deletion.expire,
     },
     MAINTENANCE: {
         "users": maintenance.users,

@@ -11,7 +11,7 @@ from typing import Any
 from memorybank_core.bank import MemoryBank
 from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap, split
 from memorybank_core.errors import ConflictError, MemoryBankError
-from memorybank_core.ingest import embed_windows
+from memorybank_core.ingest import embed_windows, start_fading
 from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Memory, Portrait
 from memorybank_core.validation import require_count, require_moment
@@ -69,6 +69,7 @@ def import_json(
     *,
     users: Collection[str] | None = None,
     now: datetime | None = None,
+    fresh: bool = False,
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
 ) -> ImportReport:
@@ -83,7 +84,9 @@ def import_json(
         data: The JSON, as `load` returns it.
         users: Ids of the users to import, without spaces around them; None for all. Other users'
             entries are ignored.
-        now: Creation time of digests without one; default the present.
+        now: Creation time of digests without one, and start of `fresh`; default the present.
+        fresh: Whether the forgetting of new memories starts at `now`, as if just recalled; else at
+            their own times, so that `forget` may archive an old log at once.
         progress: Called with a number of turns that were stored or that the bank already had.
         batch: Maximum number of memories stored in one transaction; fewer if the embedder
             prefers smaller batches.
@@ -100,6 +103,8 @@ def import_json(
     entries = parse_entries(data, bank.timezone, users)
     items = parse_items(data, bank.timezone) if users is None else []
     new = [memory for entry in entries for memory in _select_new(bank, entry)]
+    if fresh:
+        new = start_fading(new, moment)
     for entry in entries:
         _store_profile(bank, entry)
     turns, new_turns = sum(entry.turns for entry in entries), _count_turns(new)

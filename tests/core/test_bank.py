@@ -306,3 +306,16 @@ def test_copies_share_the_bank_and_a_pickle_says_how_to_open_it_again(bank):
     assert copy.deepcopy({"bank": bank})["bank"] is bank
     with pytest.raises(TypeError, match=r"MemoryBank\.open"):
         pickle.dumps(bank)
+
+
+def test_fresh_turns_keep_their_time_and_start_to_fade_now(tmp_path):
+    now = datetime(2024, 3, 9, tzinfo=timezone.utc)
+    old, later = now - timedelta(days=900), now + timedelta(days=1)
+    turns = [Turn("I moved.", at=old, id="a"), Turn("I sing.", at=later, id="b")]
+    with MemoryBank.open(tmp_path / "fresh.db", embedder="hashing") as bank:
+        bank.add(turns, user_id="ada", now=now, fresh=True)
+        a, b = bank.timeline(user_id="ada")
+        assert (a.created_at, a.refreshed_at, a.recalls, a.strength) == (old, now, 0, 1.0)
+        assert (b.refreshed_at, b.last_recalled_at) == (later, None)
+        assert bank.recalls("a", user_id="ada") == []
+        assert bank.forget(user_id="ada", now=later).forgotten == ()

@@ -128,7 +128,7 @@ class TestTurns:
     def test_import_prints_counts_and_can_be_repeated(self, tmp_path):
         path, file = tmp_path / "new.db", DATA / "dialogues_zh.json"
         output = run("import", path, file, "--embedder", "hashing").stdout
-        assert output == "imported 1 user: 84 turns\n"
+        assert output.startswith("imported 1 user: 84 turns\n84 memories faded long ago: ")
         report = read("import", path, file)
         assert (report["turns"], report["unchanged"], report["users"]) == (0, 84, 1)
         assert "84 already known" in run("import", path, file).stdout
@@ -278,7 +278,7 @@ class TestForget:
         dry = run("forget", path, "-u", USER, "--now", LATER, "--dry-run").stdout
         assert dry.endswith("67 memories would be forgotten, 14 kept\n")
         assert read("stats", path)["archived"] == 0
-        report = read("forget", path, "-u", USER, "--now", LATER)
+        report = read("forget", path, "-u", USER, "--now", LATER, "--yes")
         assert (len(report["forgotten"]), report["kept"], report["dry_run"]) == (67, 14, False)
         assert run("forget", path, "-u", USER, "--now", LATER).stdout == (
             "0 memories forgotten, 14 kept\n"
@@ -295,7 +295,7 @@ class TestForget:
     def test_pinned_memories_are_kept(self, path):
         assert run("pin", path, ANSWER, "-u", USER).stdout == "1 memory pinned\n"
         assert read("pin", path, ANSWER, "-u", USER) == {"pinned": 0}
-        report = read("forget", path, "-u", USER, "--now", LATER)
+        report = read("forget", path, "-u", USER, "--now", LATER, "--yes")
         assert ANSWER not in {fading["memory"]["id"] for fading in report["forgotten"]}
         assert "pinned" in run("timeline", path, "-u", USER, "--now", LATER).stdout
         assert run("unpin", path, ANSWER, "-u", USER).stdout == "1 memory unpinned\n"
@@ -621,3 +621,21 @@ def test_another_time_zone_is_one_line_on_stderr(path):
     assert result.stderr.startswith("warning: ")
     assert result.stderr.count("\n") == 1
     assert run("timeline", path, "--user", USER, "--law", "fsrs").stderr == ""
+
+
+def test_an_old_log_is_not_forgotten_at_once(tmp_path):
+    log = {
+        USER: {
+            "history": {"2021-05-04": [{"query": f"Song {n}", "response": ""} for n in range(12)]}
+        }
+    }
+    (tmp_path / "log.json").write_text(json.dumps(log))
+    old, fresh = tmp_path / "old.db", tmp_path / "fresh.db"
+    hint = run("import", old, tmp_path / "log.json", "--embedder", "hashing").stdout
+    assert "12 memories faded long ago" in " ".join(hint.split())
+    assert "Archive 12 of 12 memories?" in failure("forget", old, "-u", USER, code=2)
+    assert read("stats", old)["archived"] == 0
+    assert len(read("forget", old, "-u", USER, "--yes")["forgotten"]) == 12
+    run("import", fresh, tmp_path / "log.json", "--embedder", "hashing", "--fresh")
+    assert read("forget", fresh, "-u", USER)["forgotten"] == []
+    assert read("timeline", fresh, "-u", USER)["memories"][0]["created_at"].startswith("2021-05-04")

@@ -225,6 +225,7 @@ def test_the_command_shows_the_result(url):
     assert "up to date" in CliRunner().invoke(app, ["db", "upgrade", url]).output
 
 
+@pytest.mark.filterwarnings("ignore:.*days of another time zone:memorybank_core.SettingsWarning")
 def test_writes_in_the_meantime_are_kept(url, monkeypatch):
     """In each gap between transactions every user is written to, by the statements of schema 1."""
     expected = {}

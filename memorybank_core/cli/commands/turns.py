@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
 from memorybank_core.cli.banks import open_existing, open_or_create, require_bank, resolve_moment
 from memorybank_core.cli.outputs import require_writable
 from memorybank_core.records import Turn
-from memorybank_core.terminal import console, plural, print_json, progress_bar
+from memorybank_core.terminal import console, plural, plural_memories, print_json, progress_bar
 
 
 def add(
@@ -57,13 +59,18 @@ def import_(
     path: options.BankPath,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON of the original MemoryBank.")],
     users: options.Users = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Start forgetting now, not at the time of each turn."),
+    ] = False,
     embedder: options.EmbedderName = None,
     timezone: options.Timezone = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Import a JSON file of the original MemoryBank; creates the bank if it does not exist.
 
-    Importing the same file again changes nothing.
+    Importing the same file again changes nothing. The next `forget` archives old memories unless
+    --fresh is passed; it asks first.
     """
     from memorybank_core.json_format import count_turns, import_json, load
 
@@ -72,7 +79,8 @@ def import_(
         open_or_create(path, embedder=embedder, timezone=timezone) as bank,
         progress_bar("Importing", count_turns(data, users=users or None), "turns") as advance,
     ):
-        report = import_json(bank, data, users=users or None, progress=advance)
+        report = import_json(bank, data, users=users or None, fresh=fresh, progress=advance)
+        faded = 0 if as_json or not report.turns else _count_faded(bank, data, users)
     if as_json:
         print_json(report)
         return
@@ -88,7 +96,26 @@ def import_(
         if count
     ]
     counts = ", ".join([plural(report.turns, "turn"), *extras])
-    console().print(f"imported {plural(report.users, 'user')}: {counts}")
+    out = console()
+    out.print(f"imported {plural(report.users, 'user')}: {counts}")
+    if faded:
+        out.print(
+            f"{plural_memories(faded)} faded long ago: the next forget would archive them, or "
+            "import into a new bank with --fresh"
+        )
+
+
+def _count_faded(bank: MemoryBank, data: Mapping[str, Any], users: Collection[str] | None) -> int:
+    """Return how many memories of the imported users `forget` would archive now."""
+    from memorybank_core.json_format.fields import resolve_user_id
+    from memorybank_core.json_format.items import users_of
+
+    imported = {resolve_user_id(key, entry) for key, entry in users_of(data).items()}
+    chosen = imported if not users else imported & set(users)
+    return sum(
+        len(bank.forget(user_id=user_id, dry_run=True).forgotten)
+        for user_id in sorted(chosen & set(bank.users()))
+    )
 
 
 def export(
