@@ -35,6 +35,7 @@ from .errors import (
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore, Reranker
+from .quotation import Quotation, QuotingLLM
 from .records import (
     Change,
     Digest,
@@ -112,6 +113,8 @@ __all__ = [
     "Portrait",
     "PowerLaw",
     "Prompts",
+    "Quotation",
+    "QuotingLLM",
     "Reranker",
     "RerankerError",
     "SchemaTooNewError",

@@ -12,6 +12,8 @@ from .text import without_surrogates
 
 MAX_BYTES = 16_384
 """Maximum size of a turn's metadata, as JSON in UTF-8."""
+UNREMEMBERED_ANSWER = "unremembered_answer"
+"""Key of an answer that the user saw and that is not part of the memory (`Turn.answer`)."""
 
 
 def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:

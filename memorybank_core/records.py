@@ -14,7 +14,7 @@ from .digest_records import DigestKind as DigestKind
 from .digest_records import Portrait as Portrait
 from .digest_records import Summary as Summary
 from .errors import InvalidInputError
-from .metadata import NO_METADATA, Metadata, require_metadata
+from .metadata import NO_METADATA, UNREMEMBERED_ANSWER, Metadata, require_metadata
 from .record_values import plain_fields, require_aware
 from .search.score_strings import SCORE_STRINGS
 
@@ -78,6 +78,14 @@ class Turn:
         if response and self.companion_name:
             response = f"{self.companion_name}: {response}"
         return f"{query}\n{response}" if query and response else query or response
+
+    @property
+    def answer(self) -> str:
+        """The answer that the user saw: the response, or one that is not part of the memory.
+
+        The latter is kept for the history only (`remember_answer` of `PendingTurn.complete`).
+        """
+        return self.response or str(self.metadata.get(UNREMEMBERED_ANSWER, ""))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

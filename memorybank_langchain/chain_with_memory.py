@@ -14,7 +14,7 @@ from langchain_core.runnables.utils import get_unique_config_specs
 
 from .answers import AnswerText
 from .recall import BegunTurn, InputRecaller
-from .run_config import TURN_KEY, resolve_session
+from .run_config import CONTEXT_KEY, TURN_KEY, resolve_session
 
 
 class ChainWithMemory(Runnable[Any, Any]):
@@ -26,9 +26,11 @@ class ChainWithMemory(Runnable[Any, Any]):
         recaller: InputRecaller,
         keys: tuple[str, str | None, str],
         session: str | None,
+        remember_answers: bool = True,
     ) -> None:
         self.name = "with_memory"
         self._chain, self._recaller, self._session = chain, recaller, session
+        self._answer_options: dict[str, Any] = {"remember_answer": remember_answers}
         self._memory_key, self._history_key, self._output_key = keys
 
     @property
@@ -68,13 +70,14 @@ class ChainWithMemory(Runnable[Any, Any]):
     def _invoke(self, input: Any, config: RunnableConfig, **kwargs: Any) -> Any:
         begun, values, config = self._begin(input, config)
         answer = self._chain.invoke(values, config, **kwargs)
-        begun.turn.complete(self._extract_text(values, [answer]))
+        begun.turn.complete(self._extract_text(values, [answer]), **self._answer_options)
         return answer
 
     async def _ainvoke(self, input: Any, config: RunnableConfig, **kwargs: Any) -> Any:
         begun, values, config = await asyncio.to_thread(self._begin, input, config)
         answer = await self._chain.ainvoke(values, config, **kwargs)
-        await begun.turn.acomplete(self._extract_text(values, [answer]))
+        text = self._extract_text(values, [answer])
+        await begun.turn.acomplete(text, **self._answer_options)
         return answer
 
     def _stream(
@@ -92,7 +95,7 @@ class ChainWithMemory(Runnable[Any, Any]):
         except BaseException:  # the reader stopped
             self._complete_early(begun, values, chunks)
             raise
-        begun.turn.complete(self._extract_text(values, chunks))
+        begun.turn.complete(self._extract_text(values, chunks), **self._answer_options)
 
     async def _astream(
         self, inputs: AsyncIterator[Any], config: RunnableConfig, **kwargs: Any
@@ -109,7 +112,8 @@ class ChainWithMemory(Runnable[Any, Any]):
         except BaseException:  # the reader stopped, or the task was cancelled
             await _run_to_its_end(partial(self._complete_early, begun, values, chunks))
             raise
-        await begun.turn.acomplete(self._extract_text(values, chunks))
+        text = self._extract_text(values, chunks)
+        await begun.turn.acomplete(text, **self._answer_options)
 
     def _begin(
         self, input: Any, config: RunnableConfig
@@ -119,7 +123,7 @@ class ChainWithMemory(Runnable[Any, Any]):
         values = {**begun.values, self._memory_key: begun.turn.context.text}
         if self._history_key:
             values[self._history_key] = begun.latest
-        turn = {TURN_KEY: begun.turn.id}
+        turn = {TURN_KEY: begun.turn.id, CONTEXT_KEY: begun.turn.context}
         configurable = {**config.get("configurable", {}), **turn}
         return begun, values, patch_config(config, configurable=configurable)
 
@@ -127,7 +131,7 @@ class ChainWithMemory(Runnable[Any, Any]):
         self, begun: BegunTurn, values: dict[str, Any], chunks: Sequence[Any]
     ) -> None:
         if text := self._extract_text(values, chunks):
-            begun.turn.complete(text)
+            begun.turn.complete(text, **self._answer_options)
 
     def _extract_text(self, values: dict[str, Any], chunks: Sequence[Any]) -> str:
         answer = AnswerText(self._output_key, values)

@@ -41,7 +41,7 @@ def to_messages(memory: Memory, prefix: str = "") -> list[BaseMessage]:
         prefix: Removed from the start of the turn's id.
     """
     turn, id = memory.turn, memory.id.removeprefix(prefix)
-    query, response = (turn.query, turn.response) if turn else ("", "")
+    query, response = (turn.query, turn.answer) if turn else ("", "")
     messages: list[BaseMessage] = [HumanMessage(query, id=id)] if query.strip() else []
     if response.strip():
         messages.append(AIMessage(response, id=answer_id(id)))

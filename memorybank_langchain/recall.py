@@ -157,6 +157,6 @@ class InputRecaller:
         none: list[Memory] = []
         latest = self.bank.backlog.attempt("read the latest turns", read, none, report)
         turn = latest[-1].turn if latest else None
-        if turn and turn.query == query and not turn.response:
+        if turn and turn.query == query and not turn.answer:
             return latest[:-1]
         return latest[-self.recent :]

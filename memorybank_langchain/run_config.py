@@ -19,6 +19,8 @@ USER_ID_KEY = "user_id"
 """Default key of the user's id in the context or config of a run."""
 TURN_KEY = "__memorybank_turn"
 """Configurable value of the id of the turn in progress, which a history does not show yet."""
+CONTEXT_KEY = "__memorybank_context"
+"""Configurable value of the context recalled for the turn in progress."""
 AUTHENTICATED_PREFIX = "langgraph_auth_"
 """Prefix of the keys that a LangGraph server sets from the authenticated request.
 

@@ -37,6 +37,7 @@ def with_memory(
     metadata: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     on_recall: Callable[[Context], object] | None = None,
+    remember_answers: bool = True,
 ) -> Runnable[Any, Any]:
     """Add memory to `chain`: it receives recalled memories, and each turn is stored.
 
@@ -72,6 +73,8 @@ def with_memory(
         metadata: Metadata of the turns that are stored, such as {"agent": "coder"}.
         where: Conditions on the metadata of recalled memories and latest turns, as in `search`.
         on_recall: Called with the recalled context, for example to display it.
+        remember_answers: Whether answers become part of the memory; False keeps them for
+            `history_key` only, as `remember_answer` of `PendingTurn.complete`.
 
     Raises:
         ConfigurationError: If a prompt at the start of the chain lacks a variable.
@@ -81,8 +84,9 @@ def with_memory(
     _require_variables(chain, memory_key=memory_key, history_key=history_key)
     scope = (bank, user_id, user_id_key, input_key, k, max_tokens, min_relevance, tokenizer)
     latest = recent if history_key else 0
+    keys = (memory_key, history_key, output_key)
     recaller = InputRecaller(*scope, latest, require_metadata(metadata), where, on_recall)
-    return ChainWithMemory(chain, recaller, (memory_key, history_key, output_key), session)
+    return ChainWithMemory(chain, recaller, keys, session, remember_answers)
 
 
 def recalled(

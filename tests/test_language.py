@@ -46,6 +46,8 @@ DEPRECATED = {
 }
 """Old public names that are kept for one version."""
 PROMPTS = {
+    ("memorybank_core/quotation/message_kinds.py", "told"),
+    ("memorybank_core/quotation/strings.py", "told"),
     ("memorybank_core/search/answers.py", "told"),
     ("memorybank_core/search/question.py", "shall"),
     ("memorybank_core/search/question.py", "told"),
@@ -55,7 +57,7 @@ PROMPTS = {
     ("memorybank_langchain/siliconfriend/evaluation/strings.py", "is no"),
     ("memorybank_langchain/siliconfriend/personas.py", "are no"),
 }
-"""Words of prompts for models and of patterns for users' texts, which change what is measured."""
+"""Words of prompts for models, of patterns for users' texts, and of the companion's answers."""
 
 
 def docstrings(tree):

