@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrou
 
 from memorybank_core import Context, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
-from memorybank_core.quotation import RECALLED
+from memorybank_core.quotation.quoting_llm import RECALLED
 from memorybank_langchain.runnable import with_memory
 
 from .personas import persona

@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import MemoryBank
-from memorybank_core.quotation import quote_answer
+from memorybank_core.quotation.answer import quote_answer
 from memorybank_langchain.messages import extract_text
 from memorybank_langchain.run_config import CONTEXT_KEY
 
