@@ -71,22 +71,13 @@ def siliconfriend(
     Raises:
         InvalidInputError: If an argument is invalid; some are checked only by a call.
     """
+    quotes = isinstance(model, QuotingModel)
+    if quotes:
+        remember_answers, k, max_tokens = False, k or RECALLED, _QUOTED_TOKENS
     instructions = persona(
         bank.language, user=user_name or user_id, name=name, care=care, brief=brief
     )
-    inputs = RunnablePassthrough.assign(
-        persona=lambda _: instructions, message=_message_with_memory
-    )
-    if brief:
-        inputs = RunnablePassthrough.assign(
-            persona=lambda values: f"{instructions}\n\n{values['memory']}".strip(),
-            message=itemgetter("input"),
-        )
-    chain = inputs | PROMPT | fit_to_window(model) | StrOutputParser()
-    quotes = isinstance(model, QuotingModel)
-    if quotes:
-        chain = RunnableLambda(partial(recalled_messages, bank)) | model | StrOutputParser()
-        remember_answers, k, max_tokens = False, k or RECALLED, _QUOTED_TOKENS
+    chain = _quote(model, bank) if quotes else _prompt(model, instructions, brief)
     return with_memory(
         chain,
         bank,
@@ -100,6 +91,24 @@ def siliconfriend(
         on_recall=on_recall,
         remember_answers=remember_answers,
     )
+
+
+def _quote(model: Runnable[Any, Any], bank: MemoryBank) -> Runnable[Any, Any]:
+    """Return the chain that passes the recalled memories to a quoting model."""
+    return RunnableLambda(partial(recalled_messages, bank)) | model | StrOutputParser()
+
+
+def _prompt(model: Runnable[Any, Any], instructions: str, brief: bool) -> Runnable[Any, Any]:
+    """Return the chain that passes the recalled text to a language model, in a prompt."""
+    inputs = RunnablePassthrough.assign(
+        persona=lambda _: instructions, message=_message_with_memory
+    )
+    if brief:
+        inputs = RunnablePassthrough.assign(
+            persona=lambda values: f"{instructions}\n\n{values['memory']}".strip(),
+            message=itemgetter("input"),
+        )
+    return inputs | PROMPT | fit_to_window(model) | StrOutputParser()
 
 
 def _message_with_memory(values: Mapping[str, Any]) -> str:
