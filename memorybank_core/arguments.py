@@ -18,6 +18,7 @@ C = TypeVar("C", bound=type)
 STORE_OPTIONS = (
     "cache_bytes",
     "busy_timeout",
+    "readonly",
     "pool_size",
     "timeout",
     "statement_timeout",

@@ -25,6 +25,7 @@ from .output_files import (
 )
 from .stores.sqlite.errors import translate_errors
 from .stores.sqlite.file_lock import locked_for_replacement
+from .stores.sqlite.read_only import is_writable, to_uri
 from .stores.sqlite.schema import check_file
 
 __all__ = ["BackupReceipt", "back_up", "restore"]
@@ -189,7 +190,8 @@ def _require_bank(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None)
+    uri = to_uri(path, readonly=not is_writable(path))
+    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
 
 
 def _count_rows(db: sqlite3.Connection) -> dict[str, int]:

@@ -200,7 +200,10 @@ class MemoryBank:
                 as "sentence-transformers:BAAI/bge-reranker-v2-m3". If it fails, the search
                 continues without it.
             **store_options: Options of the store: `cache_bytes` and `busy_timeout` of a
-                `LocalStore`; `pool_size`, `timeout` and others of a `PostgresStore`.
+                `LocalStore`; `pool_size`, `timeout` and others of a `PostgresStore`. Of both,
+                `readonly`: whether to open the bank for reading only. What cannot be written is
+                opened so in any case, with a warning in the log. Every write then raises
+                StoreWriteError, except that recalls do not strengthen.
 
         Raises:
             ConfigurationError: If an option is not valid.
@@ -289,6 +292,11 @@ class MemoryBank:
         self.timezone, self.law, self.language = settings.timezone, settings.law, settings.language
         order = choose_date_order(self.language, self.timezone.key)
         self.date_order = self._date_order or order
+
+    @property
+    def readonly(self) -> bool:
+        """True if the bank is only read: opened with `readonly=True`, or impossible to write."""
+        return bool(getattr(self.store, "readonly", False))
 
     def close(self) -> None:
         """Close the store, after writing turns of an outage. A second call does nothing."""
@@ -514,7 +522,8 @@ class MemoryBank:
                 per turn, however often this is called.
 
         Returns:
-            The number of memories that gained strength.
+            The number of memories that gained strength: 0 in a bank that is only read, whose
+            memories can be recalled all the same.
 
         Raises:
             InvalidInputError: If an argument is not valid, or a memory belongs to another user.
@@ -522,7 +531,9 @@ class MemoryBank:
         require_user(user_id)
         moment = require_moment(now)
         ids = collect_ids(found, user_id)
-        return self.store.strengthen(user_id, ids, moment, turn, self.law) if ids else 0
+        if not ids or self.readonly:
+            return 0
+        return self.store.strengthen(user_id, ids, moment, turn, self.law)
 
     def context(
         self,

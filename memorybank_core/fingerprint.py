@@ -44,6 +44,8 @@ def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> 
         return
     stored = store.settings.read().get(FINGERPRINT)
     if stored is None:
+        if getattr(store, "readonly", False):
+            return
         with suppress(StoreError):  # a reader without the right to write
             store.settings.write({FINGERPRINT: _to_text(vector)})
         return

@@ -124,7 +124,7 @@ def load_placeholder(path: str) -> EmbedderPlaceholder:
 def _read_stored_embedder(path: str) -> tuple[str, int]:
     """Return the stored embedder of a file; raise StoreError if the file is not a bank."""
     from memorybank_core.stores.sqlite import reading
-    from memorybank_core.stores.sqlite.connections import open_file
+    from memorybank_core.stores.sqlite.startup import open_file
 
     with closing(open_file(Path(path).absolute(), BUSY_TIMEOUT)) as file, file.read() as db:
         return reading.stored_embedder(db)

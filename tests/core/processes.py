@@ -5,6 +5,7 @@ prints one line to stdout for each acknowledged call. `os.write` is atomic: a ki
 part of a line.
 """
 
+import logging
 import multiprocessing
 import os
 import random
@@ -142,14 +143,20 @@ def write_and_search(path, turns, me, other):
 
 
 def read_only(path, user):
-    """Open a new bank and an existing bank in a read-only folder."""
+    """Open a new bank, and read an existing one, in a read-only folder; try to write to it."""
     if os.getuid() == 0:
         os.setuid(user)
-    for name in ("new.db", "old.db"):
+    logging.disable()  # the warning that the bank is only read
+    with suppress(StoreWriteError):
+        open_bank(f"{path}/new.db").close()
+        os.write(1, b"new.db was opened\n")
+    with open_bank(f"{path}/old.db") as bank:
+        found = bank.search("tea", user_id="ada")
+        read = [bank.readonly, len(found), bank.reinforce(found, user_id="ada")]
         try:
-            open_bank(f"{path}/{name}").close()
+            bank.add([Turn("I like rain.")], user_id="ada")
         except StoreWriteError as error:
-            os.write(1, f"{name}: {error}\n".encode())
+            os.write(1, f"{read} {error}\n".encode())
 
 
 def disk_full(path, room):

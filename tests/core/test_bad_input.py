@@ -458,11 +458,14 @@ def test_odd_file_names(tmp_path, name):
 def test_a_folder_that_may_only_be_read():
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
-        open_bank(folder / "old.db").close()
+        with open_bank(folder / "old.db") as bank:
+            bank.add([Turn("I like tea.")], user_id="ada")
         (folder / "old.db").chmod(0o444)
         folder.chmod(0o555)
         lines = run("read_only", folder, 65_534)
-        assert [line.split(":")[0] for line in lines] == ["new.db", "old.db"]
+        [line] = lines  # it was opened for reading
+        assert line.startswith("[True, 1, 0]")
+        assert "old.db was opened for reading only; nothing was changed" in line
         assert [file.name for file in folder.iterdir()] == ["old.db"]
     finally:
         folder.chmod(0o755)

@@ -10,7 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memorybank_core.concurrency import limit_wait
-from memorybank_core.errors import ForkedProcessError, StoreClosedError, StoreWriteError
+from memorybank_core.errors import (
+    ForkedProcessError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreWriteError,
+)
 from memorybank_core.forked_processes import (
     ForkLock,
     abandon,
@@ -19,10 +24,14 @@ from memorybank_core.forked_processes import (
     no_fork,
 )
 
-from .derivation import derive_outdated, is_outdated
 from .disk_space import reserve_file, reserve_log
 from .errors import translate_errors
-from .schema import PAGE_SIZE, check_file, create_private, migrate, require_known_version
+from .read_only import State, read_state, to_uri
+from .schema import (
+    PAGE_SIZE,
+    check_file,
+    require_known_version,
+)
 
 _inherited: set[Path] = set()
 """Files of which this process, a forked child, inherited an open connection.
@@ -39,8 +48,9 @@ class Connections:
     child open their own.
     """
 
-    def __init__(self, path: Path, busy_timeout: float) -> None:
-        self._path, self.busy_timeout = path, busy_timeout
+    def __init__(self, path: Path, busy_timeout: float, *, readonly: bool = False) -> None:
+        self._path, self.busy_timeout, self.readonly = path, busy_timeout, readonly
+        self._state: State | None = None  # of a file that is only read
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -52,15 +62,21 @@ class Connections:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection whose statements all see one state of the file."""
+        """Lend a connection whose statements all see one state of the file.
+
+        Raises:
+            StoreBusyError: If it is only read here, without locks, and another process wrote to it.
+        """
         with no_fork, translate_errors(self._path):
-            connection = self._borrow()
+            connection, state = self._borrow(), self._state
             try:
                 connection.execute("BEGIN")
                 yield connection
             finally:
                 connection.rollback()
                 self._give_back(connection)
+                if state is not None and read_state(self._path) != state:
+                    raise StoreBusyError(f"{self._path} was written to meanwhile. Call again.")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -93,6 +109,11 @@ class Connections:
         """
         with self._lock, translate_errors(self._path):
             self._require_open()
+            if self.readonly:
+                raise StoreWriteError(
+                    f"{self._path} was opened for reading only; nothing was changed. Open it "
+                    "without readonly, where this process may write to the file and its folder."
+                )
             if self._writer is None:
                 self._writer = connect(self._path, self.busy_timeout, check=check)
                 self._identity = self._identity or _identify(self._path)  # the first connection's
@@ -133,10 +154,13 @@ class Connections:
 
     def _borrow(self) -> sqlite3.Connection:
         self._require_open()
+        if self.readonly and (state := read_state(self._path)) != self._state:
+            self._close_idle()
+            self._state = state
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = connect(self._path, self.busy_timeout)
+            connection = connect(self._path, self.busy_timeout, readonly=self.readonly)
         self._lent.add(connection)
         return connection
 
@@ -187,7 +211,9 @@ def _identify(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def connect(path: Path, busy_timeout: float, *, check: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, busy_timeout: float, *, check: bool = False, readonly: bool = False
+) -> sqlite3.Connection:
     """Open a connection in autocommit mode: transactions are begun explicitly.
 
     WAL lets readers continue during a write; FULL makes a commit durable; secure_delete
@@ -197,16 +223,19 @@ def connect(path: Path, busy_timeout: float, *, check: bool = False) -> sqlite3.
         path: The file.
         busy_timeout: Seconds to wait for locks.
         check: Whether to check the file, before anything is changed.
+        readonly: Whether to open it for reading only.
     """
-    connection = _open(path, busy_timeout)
+    connection = _open(path, busy_timeout, readonly=readonly)
     try:
         if check:
             check_file(connection, path)
+        connection.execute("PRAGMA temp_store=MEMORY")
+        if readonly:
+            return connection
         connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
         _enter_wal(connection, busy_timeout)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
-        connection.execute("PRAGMA temp_store=MEMORY")
     except BaseException:
         connection.close()
         raise
@@ -226,7 +255,7 @@ def _enter_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
             time.sleep(0.005)
 
 
-def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
+def _open(path: Path, busy_timeout: float, *, readonly: bool) -> sqlite3.Connection:
     """Open a connection without changing or creating the file.
 
     Raises:
@@ -238,29 +267,9 @@ def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
             "could be lost. Fork while no call is running; with uWSGI, set lazy-apps=true."
         )
     return sqlite3.connect(
-        f"{path.as_uri()}?mode=rw",
+        to_uri(path, readonly=readonly),
         uri=True,
         timeout=busy_timeout,
         isolation_level=None,
         check_same_thread=False,
     )
-
-
-_OPEN_LOCK = ForkLock("the opening of a bank")
-
-
-def open_file(path: Path, busy_timeout: float) -> Connections:
-    """Open the bank at `path`; create or migrate the file if necessary."""
-    connections = Connections(path, busy_timeout)
-    try:
-        with _OPEN_LOCK:
-            create_private(path)
-        with connections.exclusive(check=True) as db:
-            migrate(db, path)
-            outdated = is_outdated(db)
-        if outdated:
-            derive_outdated(connections.write)
-    except BaseException:
-        connections.close()
-        raise
-    return connections

@@ -20,6 +20,7 @@ from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
 from .connections import Connections
 from .errors import translate_errors
+from .read_only import to_uri
 from .reading import OF_USER, find_user
 from .rows import derive
 from .schema import APPLICATION_ID, MIGRATIONS, split_statements
@@ -118,7 +119,7 @@ class FileInspector:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the file for reading; texts that are not UTF-8 are returned as bytes."""
-        uri = f"{self._path.as_uri()}?mode=ro"
+        uri = to_uri(self._path, readonly=True)
         with (
             no_fork,
             translate_errors(self._path),

@@ -150,8 +150,9 @@ class LocalItems:
         return self._erase() if keys else True
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Restart the time to live of items; writes only if an item has one."""
-        if changes := _refresh_values(items, now):
+        """Restart the time to live of items that have one, if the file can be written."""
+        changes = _refresh_values(items, now)
+        if changes and not self._connections.readonly:
             with self._connections.write() as db:
                 db.executemany(_REFRESH, changes)
 

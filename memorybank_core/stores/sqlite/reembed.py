@@ -18,8 +18,9 @@ from memorybank_core.protocols import Embedder
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 from memorybank_core.stores.rules import FINGERPRINT, property_name
 
-from .connections import Connections, open_file
+from .connections import Connections
 from .intact_rows import convert_rows
+from .startup import open_file
 
 _COLUMNS = f"user_key, seq, version, {MEMORY_COLUMNS}"
 _MISSING = (

@@ -11,7 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from memorybank_core.errors import NotABankError, SchemaTooNewError, StoreWriteError
+from memorybank_core.errors import (
+    NotABankError,
+    SchemaTooNewError,
+    SchemaTooOldError,
+    StoreWriteError,
+)
 from memorybank_core.stores.index.item_index import KEPT
 
 APPLICATION_ID = 0x4D42414E  # "MBAN"
@@ -228,6 +233,24 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         raise NotABankError(f"{path} is another application's SQLite database. It was not changed.")
     _require_known(version, path)
     return version
+
+
+def require_newest(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that a file that cannot be upgraded has the newest schema.
+
+    Raises:
+        NotABankError: If it is empty.
+        SchemaTooOldError: If an older version of the package wrote it.
+    """
+    version = _version(connection, path)
+    if version == 0:
+        raise NotABankError(f"{path} is empty, and can only be read")
+    if version < len(MIGRATIONS):
+        raise SchemaTooOldError(
+            f"{path} has schema {version}, and this version of memorybank needs {len(MIGRATIONS)}. "
+            "Opening the file upgrades it, but it can only be read here: open it where it can be "
+            "written, or copy it to another folder and open the copy."
+        )
 
 
 def require_known_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -23,7 +23,6 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import reading, searching, state, writing
 from .changes import forget_change, read_changes, record_changes
-from .connections import open_file
 from .erasure import compact, erase
 from .full_disk import delete_durably
 from .inspection import FileInspector
@@ -32,6 +31,7 @@ from .recent import RecentMemories
 from .rows import entries
 from .scan import scan
 from .settings import LocalSettings
+from .startup import open_file
 
 CACHE_BYTES = 256 * 2**20
 
@@ -45,6 +45,10 @@ class LocalStore(DeprecatedStateCalls):
         dimension: Length of its vectors.
         cache_bytes: Maximum size of all indexes, of users and of items, together, in bytes.
         busy_timeout: Seconds to wait for another process's write.
+        readonly: Whether to open the file for reading only; it must exist.
+
+    Attributes:
+        readonly: True if the file is only read, on request or because it cannot be written here.
 
     Raises:
         ConfigurationError: If `path` is ":memory:".
@@ -62,6 +66,7 @@ class LocalStore(DeprecatedStateCalls):
         dimension: int,
         cache_bytes: int = CACHE_BYTES,
         busy_timeout: float = 30.0,
+        readonly: bool = False,
     ) -> None:
         if str(path) == ":memory:":
             raise ConfigurationError("a bank is a file; pass a path instead of ':memory:'")
@@ -69,7 +74,8 @@ class LocalStore(DeprecatedStateCalls):
         self._embedder = ExpectedEmbedder(str(self.path), embedder, dimension)
         self._cache = IndexCache(cache_bytes, dimension)
         self._recent = RecentMemories()
-        self._connections = open_file(self.path, busy_timeout)
+        self._connections = open_file(self.path, busy_timeout, readonly=readonly)
+        self.readonly = self._connections.readonly
         try:
             self._record_embedder()
         except BaseException:
@@ -189,8 +195,8 @@ class LocalStore(DeprecatedStateCalls):
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
         """Return all data of the next `limit` memories written after a key."""
+        dimension = self._embedder.dimension
         with self._connections.read() as db:
-            dimension = self._embedder.dimension
             return scan(db, user_id, after=after, limit=limit, dimension=dimension)
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
@@ -284,11 +290,9 @@ class LocalStore(DeprecatedStateCalls):
         """Record the embedder in a new file; refuse a file of another embedder."""
         with self._connections.read() as db:
             name, dimension = reading.stored_embedder(db)
-        if not name:
-            meta = (
-                ("embedder", self._embedder.name),
-                ("dimension", str(self._embedder.dimension)),
-            )
+        if not name and not self.readonly:
+            expected = self._embedder
+            meta = (("embedder", expected.name), ("dimension", str(expected.dimension)))
             with self._connections.write() as db:
                 db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta)
                 name, dimension = reading.stored_embedder(db)

@@ -1,0 +1,54 @@
+"""Files that are only read: on request, or because this process cannot write to them.
+
+Without a log next to it, such a file is opened as immutable: SQLite then needs no locks and creates
+no files. Should another process write to it after all, its size or time of change differs, or a log
+appears; see `read_state`. With a log, SQLite reads both.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+State = tuple[int, int, int, int]
+"""Device, inode, size and time of change of a file."""
+
+
+def is_writable(path: Path) -> bool:
+    """Return whether this process may write to a file, and to its log or the folder for it.
+
+    True for a file that does not exist: opening it raises the error.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError:  # a null byte
+        return True
+    if not os.access(target, os.F_OK):
+        return True
+    logs = _log_files(target)
+    is_log_writable = all(os.access(log, os.W_OK) for log in logs)
+    return os.access(target, os.W_OK) and (is_log_writable or os.access(target.parent, os.W_OK))
+
+
+def to_uri(path: Path, *, readonly: bool) -> str:
+    """Return the URI with which SQLite opens a file."""
+    if not readonly:
+        return f"{path.as_uri()}?mode=rw"
+    return f"{path.as_uri()}?mode=ro{'' if read_state(path) is None else '&immutable=1'}"
+
+
+def read_state(path: Path) -> State | None:
+    """Return the state of a file that is opened as immutable; None if it has a log or is gone."""
+    target = Path(os.path.realpath(path))
+    log, shared_memory = _log_files(target)
+    if shared_memory.exists() or (log.exists() and log.stat().st_size):
+        return None
+    try:
+        status = target.stat()
+    except OSError:
+        return None  # opening it raises the error
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _log_files(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")
