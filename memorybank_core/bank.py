@@ -199,11 +199,8 @@ class MemoryBank:
             reranker: A model that scores the best results of each search again, or its name, such
                 as "sentence-transformers:BAAI/bge-reranker-v2-m3". If it fails, the search
                 continues without it.
-            **store_options: Options of the store: `cache_bytes` and `busy_timeout` of a
-                `LocalStore`; `pool_size`, `timeout` and others of a `PostgresStore`. Of both,
-                `readonly`: whether to open the bank for reading only. What cannot be written is
-                opened so in any case, with a warning in the log. Every write then raises
-                StoreWriteError, except that recalls do not strengthen.
+            **store_options: `readonly`, to open the bank for reading only; other options of a
+                `LocalStore` (`cache_bytes`, `busy_timeout`) or `PostgresStore`.
 
         Raises:
             ConfigurationError: If an option is not valid.
@@ -295,7 +292,10 @@ class MemoryBank:
 
     @property
     def readonly(self) -> bool:
-        """True if the bank is only read: opened with `readonly=True`, or impossible to write."""
+        """True if the bank is only read: opened with `readonly=True`, or impossible to write.
+
+        Every write then raises StoreWriteError; recalls do not strengthen.
+        """
         return bool(getattr(self.store, "readonly", False))
 
     def close(self) -> None:
