@@ -48,9 +48,7 @@ def _splitting_compounds(cut: Callable[[bytes], Iterator[str]]) -> Callable[[byt
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Replace the placeholders for commands by their descriptions."""
-    if page.file.src_uri.startswith("zh/"):
-        return _join_lines(markdown)
+    """Replace the placeholders for commands by their descriptions, and join lines of Chinese."""
     from memorybank_core.cli.app import app as memorybank
     from memorybank_langchain.siliconfriend.cli import app as siliconfriend
 
@@ -59,7 +57,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         if placeholder in markdown:
             description = "\n".join(_describe(typer.main.get_command(app), name))
             markdown = markdown.replace(placeholder, description)
-    return markdown
+    return _join_lines(markdown) if page.file.src_uri.startswith("zh/") else markdown
 
 
 def on_page_context(context: Any, *, page: Any, config: Any, **_: Any) -> Any:
