@@ -1207,13 +1207,13 @@ class MemoryBank:
         """Check whether the bank is whole: its file or database, its rows, and what is searched.
 
         It reads every memory and derives its terms again, which takes some 2 s for 10,000. Other
-        processes can read and write meanwhile. What was said is never changed or deleted. Of a
-        PostgreSQL database, only the embedder, the user ids and the digests are checked so far.
+        processes can read and write meanwhile; a repair of a PostgreSQL database makes writers
+        wait. What was said is never changed or deleted.
 
         Args:
             repair: Whether to rebuild first what can be rebuilt from the rows: damaged vectors
-                (the embedder is called), terms, search indexes and indexes of the database, and
-                to delete recalls and changes of memories that do not exist.
+                (the embedder is called), terms, search indexes, and indexes and counts of the
+                database, and to delete recalls and changes of memories that do not exist.
             now: Time after which memories are dated in the future; default the present.
 
         Returns:

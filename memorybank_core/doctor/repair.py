@@ -14,7 +14,7 @@ from memorybank_core.protocols.inspection import RebuiltMemory, StoreInspector
 from memorybank_core.protocols.models import Matrix
 from memorybank_core.stores.rows import to_memory
 
-from .rows import VECTOR_FAULTS, find_faults, is_readable
+from .rows import VECTOR_FAULTS, count_memories, find_faults, is_readable
 
 
 def repair_users(
@@ -32,7 +32,7 @@ def repair_users(
     for user_id in sorted(filter(None, of_rows)):
         try:
             if count := _rebuild(inspector, embedder, user_id):
-                repaired.append(f"user {user_id!r}: vectors or terms of {count:,} memories")
+                repaired.append(f"user {user_id!r}: vectors or terms of {count_memories(count)}")
         except EmbedderError as error:
             repaired.append(f"user {user_id!r}: not repaired: {error}")
     of_index = {f.user_id for f in findings if f.repairable and f.check in ("index", "search")}

@@ -159,7 +159,7 @@ def report_rows(users: Sequence[UserRows]) -> Iterator[Finding]:
             yield Finding(
                 "rows",
                 "error",
-                f"user {user.user_id!r}: {_count(ids)} with {fault}: {_list(ids)}",
+                f"user {user.user_id!r}: {count_memories(len(ids))} with {fault}: {_list(ids)}",
                 "Run the check with repair: the text is stored, and the rest is made from it."
                 if repairable
                 else "The check changes no text: restore these memories from a backup, or delete "
@@ -180,7 +180,7 @@ def report_dates(users: Sequence[UserRows]) -> Iterator[Finding]:
             yield Finding(
                 "dates",
                 "warning",
-                f"user {user.user_id!r}: {_count(user.future)} dated in the future: "
+                f"user {user.user_id!r}: {count_memories(len(user.future))} dated in the future: "
                 f"{_list(user.future)}",
                 "Check the clock of the machine that wrote them, or the `at` of imported turns. "
                 "They do not fade until then.",
@@ -191,8 +191,9 @@ def report_dates(users: Sequence[UserRows]) -> Iterator[Finding]:
         yield Finding("dates", "ok", "no memory is dated in the future")
 
 
-def _count(ids: Sequence[str]) -> str:
-    return "1 memory" if len(ids) == 1 else f"{len(ids):,} memories"
+def count_memories(count: int) -> str:
+    """Return a number of memories in words."""
+    return "1 memory" if count == 1 else f"{count:,} memories"
 
 
 def _list(ids: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from memorybank_core.protocols import Array, Matrix
+from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.stores.damage import READ_ERRORS
-from memorybank_core.stores.index.batch import IndexBatch, encode
+from memorybank_core.stores.index.batch import IndexBatch, concatenate, encode
 
 from .connections import Session
 from .intact_rows import unpack_intact
@@ -58,6 +59,12 @@ _SELECT = (
     f"AND generation = {GENERATION} AND first_seq = ANY(%(first_seqs)s::bigint[]) "
     "ORDER BY first_seq"
 )
+_SELECT_ALL = (
+    f"SELECT {PAGE_COLUMNS} FROM memorybank.pages WHERE user_id = %(user)s "
+    f"AND generation = {GENERATION} ORDER BY first_seq"
+)
+_SELECT_SEQS = "SELECT seq FROM memorybank.memories WHERE user_id = %(user)s"
+_BUILD_AGAIN = "UPDATE memorybank.users SET rewritten = writes WHERE user_id = %(user)s"
 PAGES_A_STATEMENT = 32
 """Maximum number of pages that one statement inserts."""
 
@@ -153,6 +160,38 @@ def set_metadata(session: Session, user_id: str, texts: Mapping[int, str]) -> No
         codes, names = encode(texts[key] for key in changed.key.tolist())
         new = replace_fields(changed, metadata=codes, metadata_texts=names)
         rewrite(session, user_id, changed.key.tolist(), new)
+
+
+def replace_all(session: Session, user_id: str, new: IndexBatch | None) -> None:
+    """Write all pages of a user again, and make every process build its index from scratch.
+
+    Entries of deleted memories are left out, and so are damaged pages.
+
+    Args:
+        session: The session.
+        user_id: The user.
+        new: The entries that replace those with the same keys, or are added.
+    """
+    user = {"user": user_id}
+    *_, rows, seqs = session.execute(
+        Statement(_LOCK, user), Statement(_SELECT_ALL, user), Statement(_SELECT_SEQS, user)
+    )
+    pages, stored = read_pages(rows), np.array([seq for (seq,) in seqs], np.int64)
+    kept = [
+        batch.select(np.isin(batch.key, stored)) for batch in unpack_intact(session, user_id, pages)
+    ]
+    merged = concatenate(kept) if any(map(len, kept)) else None
+    if merged and new:
+        merged = replace(merged, new)
+    batch = merged or new
+    version = min([page.terms_version for page in pages], default=TERMS_VERSION)
+    written = list(to_pages(batch, terms_version=version)) if batch else []
+    first_seqs = [page.first_seq for page in pages]
+    session.execute(
+        *_replace_rows(user_id, 0, first_seqs, []),
+        *_build_insertions(_INSERT.format(offset=0), written, user),
+        Statement(_BUILD_AGAIN, user),
+    )
 
 
 def should_merge(next_seq: int, added: int) -> bool:

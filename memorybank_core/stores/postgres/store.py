@@ -26,6 +26,7 @@ from . import deleting, page_rows, reading, searching, state, writing
 from .address import parse_address
 from .connections import Connections, Options, Session, connect
 from .disk_space import select_bytes, vacuum
+from .inspection import DatabaseInspector
 from .items import PostgresItems
 from .metadata import set_metadata as replace_metadata
 from .row_security import ALL_ROWS, user_scope
@@ -97,6 +98,7 @@ class PostgresStore(DeprecatedStateCalls):
         self._embedder.require(self._layout.embedder, self._layout.dimension)
         self._connections = Connections(address, options, self._layout)
         self.settings = PostgresSettings(self._connections)
+        self.inspector = DatabaseInspector(self._connections)
         self._items = PostgresItems(self._connections, self._embedder, self._cache)
 
     @property
@@ -223,12 +225,8 @@ class PostgresStore(DeprecatedStateCalls):
     ) -> None:
         """Store digests with their event summaries; see `MemoryStore`."""
         options: dict[str, Any] = {"made_from": made_from, "events": events, "vectors": vectors}
-        self._write(
-            user_id,
-            lambda session: writing.set_digests(
-                session, self._embedder, user_id, digests, **options
-            ),
-        )
+        write = partial(writing.set_digests, embedder=self._embedder, user_id=user_id)
+        self._write(user_id, partial(write, digests=digests, **options))
 
     def digests(self, user_id: str, *, days: bool = True) -> list[Digest]:
         """Return the user's digests by kind and day; only overall ones if `days` is False."""
