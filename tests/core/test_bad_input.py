@@ -342,13 +342,13 @@ def test_all_faults_of_a_configuration_are_named_together(path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("zone", ["", "Mars", "../etc", "Europe", "/etc/passwd", "\0", 5, None])
+@pytest.mark.parametrize("zone", ["", "Mars", "../etc", "Europe", "/etc/passwd", "\0", 5])
 def test_timezone(path, zone):
     with pytest.raises(ConfigurationError, match="timezone must be an IANA name"):
         MemoryBank.open(path, embedder="hashing", timezone=zone)
 
 
-@pytest.mark.parametrize("option", [{"language": None}, {"language": ["en"]}, {"law": 5}])
+@pytest.mark.parametrize("option", [{"language": "no"}, {"language": ["en"]}, {"law": 5}])
 def test_options(path, option):
     with pytest.raises(ConfigurationError, match=next(iter(option))):
         MemoryBank.open(path, embedder="hashing", **option)
