@@ -51,3 +51,31 @@ def limit_wait(timeout: float) -> float:
     """Return `timeout`, or the limit of the surrounding `limited_wait` if that is shorter."""
     limit = _WAIT_LIMIT.get()
     return timeout if limit is None else min(timeout, limit)
+
+
+_ON_WAIT: ContextVar[Callable[[float], None] | None] = ContextVar("_ON_WAIT", default=None)
+
+
+@contextmanager
+def reported_waits(on_wait: Callable[[float], None]) -> Iterator[None]:
+    """Call `on_wait` about once a second while a call within the block waits for a file's lock.
+
+    Args:
+        on_wait: Called with the seconds after which the call gives up.
+    """
+    token = _ON_WAIT.set(on_wait)
+    try:
+        yield
+    finally:
+        _ON_WAIT.reset(token)
+
+
+def reports_waits() -> bool:
+    """Return whether this call is within `reported_waits`."""
+    return _ON_WAIT.get() is not None
+
+
+def report_wait(left: float) -> None:
+    """Report that a call waits for a lock, for at most `left` seconds more."""
+    if on_wait := _ON_WAIT.get():
+        on_wait(left)

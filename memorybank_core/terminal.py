@@ -128,6 +128,21 @@ def memory_cell(memory: Memory) -> Text:
     return Text.assemble(one_line(memory.text), "\n", (clean(memory.id), "dim"))
 
 
+def spoken_text(memory: Memory) -> Text:
+    """Return the text of a memory with the name of who said each part in front of it."""
+    turn = memory.turn
+    if turn is None:
+        return Text.assemble(("summary: ", "dim"), clean(memory.text))
+    parts = (
+        (turn.user_name or "user", turn.query),
+        (turn.companion_name or "companion", turn.response),
+    )
+    lines = [
+        Text.assemble((f"{one_line(name)}: ", "dim"), clean(text)) for name, text in parts if text
+    ]
+    return Text("\n").join(lines)
+
+
 class SpeedColumn(ProgressColumn):
     """Column of a progress bar with the steps per second in the last half minute.
 

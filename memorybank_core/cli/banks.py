@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from memorybank_core.bank import MemoryBank
-from memorybank_core.configuration import UNTIL_CLOSED
+from memorybank_core.configuration import UNTIL_CLOSED, describe_law
 from memorybank_core.embedders.placeholder import EmbedderPlaceholder
 from memorybank_core.errors import ConfigurationError, SettingsWarning
 from memorybank_core.locations import is_url, without_password
 from memorybank_core.registry import bank_exists, stored_embedder
 
+_logger = logging.getLogger(__name__)
 NOON = time(12)
 BUSY_TIMEOUT = 30.0
 """Time to wait for the lock of a file, in seconds."""
@@ -45,6 +47,7 @@ def open_existing(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", f".*{UNTIL_CLOSED}", SettingsWarning)
         bank = MemoryBank.open(path, **options)
+    log_opened(bank)
     with bank:
         if user is not None and not _is_known(bank, user):
             location = without_password(path)
@@ -68,6 +71,7 @@ def open_or_create(path: str, **options: Any) -> Iterator[MemoryBank]:
     is_new = not is_url(path) and not os.path.lexists(path)
     try:
         with MemoryBank.open(path, **options) as bank:
+            log_opened(bank)
             yield bank
     except BaseException:
         if is_new:
@@ -75,6 +79,13 @@ def open_or_create(path: str, **options: Any) -> Iterator[MemoryBank]:
 
             remove_if_empty(Path(path).absolute())
         raise
+
+
+def log_opened(bank: MemoryBank) -> None:
+    """Log the location, the embedder and the settings of a bank."""
+    law, location = describe_law(bank.law), getattr(bank.store, "path", "a bank")
+    settings = (bank.embedder.name, bank.timezone.key, bank.language, law)
+    _logger.debug("opened %s: embedder %s, time zone %s, language %s, law %s", location, *settings)
 
 
 def _is_known(bank: MemoryBank, user: str) -> bool:

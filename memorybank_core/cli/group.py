@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 import typer
@@ -16,7 +17,9 @@ from typer.core import TyperGroup
 from memorybank_core import __version__
 from memorybank_core.errors import MemoryBankError, SettingsWarning
 
+from .lock_notice import lock_notice
 from .streams import INTERRUPTED, accept_any_text, discard_output, flush_output
+from .verbosity import OPTION, take_option, verbose_log
 
 UsageError: Any
 ClickException: Any
@@ -28,6 +31,16 @@ TRACEBACK = "MEMORYBANK_TRACEBACK"
 """Environment variable; if set, an unexpected error is shown with its traceback."""
 
 
+_VALUES = {
+    "text": "TEXT",
+    "str": "TEXT",
+    "integer": "NUMBER",
+    "int": "NUMBER",
+    "float": "NUMBER",
+    "path": "PATH",
+    "file": "PATH",
+}
+"""Names of values in the help, by the names that versions of click have for their types."""
 _PYTHONS_SHOWWARNING = warnings.showwarning
 
 
@@ -50,13 +63,32 @@ class OneLineErrorGroup(TyperGroup):
             raise _InterruptedError from error  # typer has its own message for it
         return result
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command whose help names values as people do, not as Python types."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _name_values(command, ctx)
+        return command
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options of the application itself, with the same names of values."""
+        params = super().get_params(ctx)
+        _name_options(params, ctx)
+        return params
+
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run a command and exit with its status."""
         accept_any_text()
         warnings.showwarning = _show_warning
+        arguments = args[0] if args else options.pop("args", None)
+        words, is_verbose = take_option(sys.argv[1:] if arguments is None else arguments)
+        options = {**options, "args": words, "standalone_mode": False}
         try:
-            code = super().main(*args, **{**options, "standalone_mode": False})
+            with verbose_log() if is_verbose else nullcontext(), lock_notice():
+                code = super().main(*args[1:], **options)
         except MemoryBankError as error:
+            if is_verbose:
+                traceback.print_exc()
             _fail(str(error), 1)
         except (_InterruptedError, KeyboardInterrupt):
             _stop(INTERRUPTED)
@@ -71,9 +103,9 @@ class OneLineErrorGroup(TyperGroup):
             discard_output()
             raise
         except Exception as error:  # the outermost caller is a terminal
-            if os.environ.get(TRACEBACK):
+            if is_verbose or os.environ.get(TRACEBACK):
                 raise
-            _fail(f"unexpected {type(error).__name__}: {error} (set {TRACEBACK}=1 for more)", 1)
+            _fail(f"unexpected {type(error).__name__}: {error} (--verbose shows more)", 1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -86,7 +118,6 @@ def create_app(command: str, description: str) -> typer.Typer:
     """
     app = typer.Typer(
         cls=OneLineErrorGroup,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -100,12 +131,40 @@ def create_app(command: str, description: str) -> typer.Typer:
         False, "--version", callback=print_version, is_eager=True, help="Print the version."
     )
 
+    verbose_option = typer.Option(
+        False, OPTION, help="Also print the log, the duration and tracebacks; after any command."
+    )
+
     @app.callback(invoke_without_command=True, help=description)
-    def start(context: typer.Context, version: bool = version_option) -> None:
+    def start(
+        context: typer.Context, version: bool = version_option, verbose: bool = verbose_option
+    ) -> None:
         if context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
     return app
+
+
+def _name_values(command: Any, context: Any) -> None:
+    """Name the values of a command's options, and those of the commands in a group."""
+    _name_options(command.get_params(context), context)
+    for nested in getattr(command, "commands", {}).values():
+        _name_values(nested, context)
+
+
+def _name_options(parameters: Any, context: Any) -> None:
+    for parameter in parameters:
+        if parameter.metavar is None and parameter.param_type_name == "option":
+            parameter.metavar = _name_value(parameter, context)
+
+
+def _name_value(option: Any, context: Any) -> str | None:
+    """Return the name of an option's value in the help; "" for an option without a value."""
+    if option.is_flag or option.count:
+        return ""
+    kind = getattr(option, "type", None)  # newer versions of Typer have no types of click
+    name = kind.name if kind else option.display_type(context).strip("<>")
+    return _VALUES.get(str(name))
 
 
 def _show_warning(

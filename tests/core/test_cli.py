@@ -5,8 +5,10 @@ import os
 import pty
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -639,3 +641,54 @@ def test_an_old_log_is_not_forgotten_at_once(tmp_path):
     run("import", fresh, tmp_path / "log.json", "--embedder", "hashing", "--fresh")
     assert read("forget", fresh, "-u", USER)["forgotten"] == []
     assert read("timeline", fresh, "-u", USER)["memories"][0]["created_at"].startswith("2021-05-04")
+
+
+def test_help_names_values_and_completion_is_there(path):
+    for command in ((), ("search",), ("db", "init")):
+        text = run(*command, "--help").stdout
+        assert "<bool>" not in text
+    assert re.search(r"--user +-u +TEXT", run("search", "--help").stdout)
+    assert "--install-completion" in run("--help").stdout
+    complete = {**PLAIN, "_MEMORYBANK_COMPLETE": "complete_bash"}
+    complete |= {"COMP_WORDS": "memorybank sea", "COMP_CWORD": "1"}
+    completed = CliRunner().invoke(app, [], prog_name="memorybank", env=complete)
+    assert completed.stdout.split() == ["search"]
+
+
+def test_results_say_who_said_what(tmp_path):
+    path = tmp_path / "labels.db"
+    turns = [Turn("I sing.", "What do you sing?"), Turn("I dance.", user_name="Ann")]
+    with MemoryBank.open(path, embedder="hashing") as bank:
+        bank.add(turns, user_id=USER)
+    output = run("search", path, "Who sings or dances?", "-u", USER).stdout
+    assert "    user: I sing." in output
+    assert "companion: What do you sing?" in output
+    assert "Ann: I dance." in output
+
+
+def test_verbose_shows_the_log_the_duration_and_the_cause(path):
+    for place in (("--verbose", "stats", path), ("stats", path, "--verbose")):
+        log = run(*place).stderr
+        assert "embedder hashing, time zone UTC, language en, law ebbinghaus" in log
+        assert re.search(r"done in \d+\.\d\d s", log)
+    result = run("stats", path.parent / "none.db", "--verbose", code=1)
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: there is no bank")
+    run("add", path, "--user", USER, "--", "--verbose")
+    assert (
+        read("search", path, "verbose", "-u", USER)["results"][0]["memory"]["text"] == "--verbose"
+    )
+
+
+def test_a_locked_file_is_said_with_the_seconds_left(path, monkeypatch):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        shown = []
+
+        def show(text):  # in place of a wait for another process
+            shown.append(text)
+            other.rollback()
+
+        monkeypatch.setattr("memorybank_core.cli.lock_notice._write", show)
+        run("add", path, "I sing.", "--user", USER)
+    assert shown == ["the bank is locked by another process: waiting, at most 29 s more\n"]

@@ -22,6 +22,7 @@ from memorybank_core.terminal import (
     memory_cell,
     print_json,
     retention_cell,
+    spoken_text,
     table,
 )
 
@@ -181,7 +182,7 @@ def _print_results(results: Sequence[SearchResult], language: str | None) -> Non
                 (_describe_repetition(result), "yellow"),
             )
         )
-        out.print(Padding(Text(clean(memory.text)), (0, 0, 0, INDENT)))
+        out.print(Padding(spoken_text(memory), (0, 0, 0, INDENT)))
         if language:
             out.print(Padding(Text(result.why(language), style="dim"), (0, 0, 0, INDENT)))
         if rank < len(results):

@@ -32,6 +32,7 @@ from .schema import (
     check_file,
     require_known_version,
 )
+from .transactions import begin_immediate
 
 _inherited: set[Path] = set()
 """Files of which this process, a forked child, inherited an open connection.
@@ -89,7 +90,7 @@ class Connections:
         """
         with self.exclusive() as connection:
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                begin_immediate(connection, limit_wait(self.busy_timeout))
                 require_known_version(connection, self._path)
                 yield connection
                 self._require_name()  # otherwise SQLite would write to a file without a name
