@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 STORE_OPTIONS = (
+    "readonly",
     "cache_bytes",
     "busy_timeout",
     "readonly",

@@ -228,8 +228,8 @@ def _keep(
             f"{location} has days of another time zone than UTC, and does not say of which: pass "
             "timezone= once, and the bank keeps it"
         )
-    if new:
-        with suppress(StoreError):  # a reader without the right to write
+    if new and not getattr(store, "readonly", False):
+        with suppress(StoreError):  # a role without the right to write
             store.settings.write(new)
 
 

@@ -14,6 +14,7 @@ from memorybank_core import (
     MemoryBank,
     PowerLaw,
     SettingsWarning,
+    StoreError,
     Summary,
     Turn,
 )
@@ -170,6 +171,21 @@ def test_an_older_file_keeps_what_it_is_opened_with(tmp_path):
     opening().close()
     with opening() as bank:
         assert bank.store.settings.read()["timezone"] == "UTC"
+
+
+def test_reading_only_keeps_nothing(tmp_path):
+    path = tmp_path / "old.db"
+    with MemoryBank.open(path, embedder=HashingEmbedder()) as bank:
+        bank.add([Turn("I moved.", at=NOON)], user_id=ADA)
+        forget_settings(bank)
+    for zone in ("Europe/Oslo", "Asia/Tokyo"):
+        with MemoryBank.open(
+            path, embedder=HashingEmbedder(), readonly=True, timezone=zone
+        ) as bank:
+            assert bank.timezone.key == zone
+            assert "timezone" not in bank.store.settings.read()
+            with pytest.raises(StoreError, match="read"):
+                bank.configure(timezone="UTC")
 
 
 def test_a_move_takes_the_settings_along(tmp_path, place):
