@@ -11,6 +11,7 @@ retention rises with strength in every law.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Iterable
@@ -182,7 +183,8 @@ def is_forgotten(memory: Memory, retention: float, threshold: float, seed: int |
     """
     if seed is None:
         return retention < threshold
-    draw = random.Random(f"{seed}:{memory.user_id}:{memory.id}").random()  # noqa: S311
+    key = json.dumps([seed, memory.user_id, memory.id])
+    draw = random.Random(key).random()  # noqa: S311
     return draw >= retention
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -220,4 +221,4 @@ def _hash_digests(options: TurnOptions) -> str:
     """Return a hash of the overall portrait and summary; "" if a prompt has none."""
     digests = [] if options.where else options.bank.store.digests(options.user_id, days=False)
     texts: Sequence[str] = [digest.text for digest in digests]
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest() if texts else ""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest() if texts else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -113,7 +114,7 @@ class _MemoryNode(TextNode):
     @property
     def hash(self) -> str:
         """Hash of the id and the text, without the metadata."""
-        return hashlib.sha256(f"{self.id_}\n{self.text}".encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.id_, self.text]).encode()).hexdigest()
 
 
 def _to_node(result: SearchResult) -> NodeWithScore:

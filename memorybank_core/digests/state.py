@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain, count
 
 from memorybank_core.records import Digest, DigestKind, Memory, Portrait, Summary
 from memorybank_core.reports import Reason, Stale
@@ -106,15 +107,24 @@ class DigestState:
     def event_memory(self, summary: Digest) -> Memory:
         """Return the searchable memory of a day's summary, dated to the last turn of the day.
 
+        It keeps its id, which is new at first: storing it must replace no turn.
+
         Raises:
             ValueError: If `summary` is the overall summary.
         """
         day = summary.day
         if day is None:
             raise ValueError("only a day's summary has an event memory")
-        id = self.events[day].id if day in self.events else f"{day}#event"
+        id = self.events[day].id if day in self.events else self._find_free_id(f"{day}#event")
         created_at = self.turns[day][-1].created_at
         return Memory(id, self.user_id, "event", summary.text, created_at, day, day.isoformat())
+
+    def _find_free_id(self, id: str) -> str:
+        """Return an id, with a number if a memory has it; ids of turns are the caller's."""
+        memories = chain(self.events.values(), *self.turns.values())
+        taken = {memory.id for memory in memories}
+        numbered = chain([id], (f"{id}-{number}" for number in count(2)))
+        return next(candidate for candidate in numbered if candidate not in taken)
 
     def find_stale(self, *, has_model: bool) -> Iterator[Stale]:
         """Yield every digest that must be made, days before the overall digests."""

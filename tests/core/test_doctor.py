@@ -215,6 +215,14 @@ def test_a_model_that_returns_other_vectors_is_an_error(path):
     assert (finding.check, finding.severity) == ("embedder", "error")
 
 
+def test_a_bank_opened_for_reading_only_is_checked(path):
+    with MemoryBank.open(path, embedder="hashing", readonly=True) as bank:
+        report = bank.check(now=NOW)
+    [finding] = problems(report)
+    assert report.ok
+    assert (finding.check, finding.severity) == ("write", "warning")
+
+
 def test_a_locked_file_is_a_warning(path):
     with (
         MemoryBank.open(path, embedder="hashing", busy_timeout=0.1) as bank,

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import ValidationError
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_langchain.agent_state import derive_id
 from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.memory import MemoryBankMemory
 from memorybank_langchain.middleware import MemoryBankMiddleware
@@ -110,3 +111,8 @@ def test_the_tools(bank):
     assert len(bank.timeline(user_id=ALICE, where=CODER)) == 2
     tools["forget"].invoke({"id": "theirs"})
     assert bank.get(["theirs"], user_id=ALICE)
+
+
+def test_sessions_and_messages_with_delimiters_begin_different_turns():
+    pairs = [("a:b", "c"), ("a", "b:c"), ('a", "b', "c"), ("a", 'b", "c'), (None, "a"), ("a", None)]
+    assert len({derive_id(*pair, {}) for pair in pairs}) == len(pairs)

@@ -286,3 +286,10 @@ def test_its_spans_are_llamaindexs(bank):
         dispatcher.span_handlers = handlers
     names = [span.id_.partition("-")[0] for span in spans.completed_spans]
     assert {"MemoryBankRetriever.retrieve", "MemoryBankRetriever._retrieve"} <= set(names)
+
+
+def test_nodes_of_ids_with_line_breaks_have_different_hashes(bank):
+    turns = [Turn("b\nc", at=MONDAY, id="a"), Turn("c", at=MONDAY, id="a\nb")]
+    bank.add(turns, user_id="eve")
+    nodes = MemoryBankRetriever(bank, user_id="eve", min_relevance=0.0).retrieve("b c")
+    assert len(nodes) == len({node.node.hash for node in nodes}) == 2

@@ -72,6 +72,14 @@ def test_a_sound_bank_has_one_ok_of_each_check(url):
     assert report.repaired == ()
 
 
+def test_near_equal_users_are_listed(url):
+    with open_bank(url) as bank:
+        for user in ("Lin", " lin", "ｌｉｎ"):
+            bank.add([Turn("Hello.", at=NOW)], user_id=user)
+        [finding] = problems(bank.check(now=NOW), "users")
+    assert "' lin', 'Lin', 'lin', 'ｌｉｎ'" in finding.message
+
+
 ROW = "WHERE user_id = 'lin' AND id = 't2'"
 STATE = "INSERT INTO memorybank.states VALUES ('lin', 3, 1, 'NaN', 0, NULL, NULL, false)"
 UNREADABLE = {

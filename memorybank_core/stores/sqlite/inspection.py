@@ -255,6 +255,10 @@ def check_permissions(path: Path) -> Iterator[Finding]:
 
 def _check_write(connections: Connections) -> Finding:
     """Write a row and roll it back."""
+    if connections.readonly:
+        message = "the file was opened for reading only, so no test write was made"
+        advice = "To write, check the disk and the rights of the file and its folder."
+        return Finding("write", "warning", message, advice)
     try:
         with connections.write() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('check', '')")
