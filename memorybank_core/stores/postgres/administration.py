@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
-from .address import parse_address
+from .address import Address, parse_address
 from .connections import Options, connect
 from .derivation import count_outdated, migrate_to_3
 from .migration import count_unpacked, migrate_to_2
-from .schema import create, load_layout, read_layout, read_version
+from .schema import create, load_layout, quote, read_layout, read_version
 from .tables import VERSION, Layout
+
+_logger = logging.getLogger(__name__)
+
+_IS_READ_ONLY = (
+    "SELECT current_setting('transaction_read_only') = 'on' "
+    "OR coalesce(NOT has_table_privilege(to_regclass(%s)::oid, 'INSERT'), false)"
+)
+"""SQL of whether a standby, a setting or the rights of the role do not allow to write a table."""
+
+
+def prepare(address: Address, options: Options, layout: Layout) -> tuple[Layout, Options]:
+    """Create the tables of a bank if there are none.
+
+    Returns:
+        The layout of the tables, and the options: `readonly` if this role, database or server does
+        not allow to write.
+
+    Raises:
+        StoreError: If the server cannot be reached, or the tables are not a bank of this version.
+    """
+    with connect(address, options) as db:
+        table = f"{quote(address.schema)}.memories"
+        row = db.execute(_IS_READ_ONLY, (table,)).fetchone()
+        if row and row[0] and not options.readonly:
+            _logger.warning("%s cannot be written: it was opened for reading only", address)
+            options = replace(options, readonly=True)
+        if not options.readonly:
+            create(db, address, layout)
+        return read_layout(db, address), options
 
 
 def stored_embedder(location: str) -> tuple[str, int] | None:

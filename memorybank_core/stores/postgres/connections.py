@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from memorybank_core.concurrency import limit_wait
-from memorybank_core.errors import StoreUnavailableError
+from memorybank_core.errors import StoreUnavailableError, StoreWriteError
 from memorybank_core.forked_processes import ForkLock, abandon, call_in_child
 
 from .address import Address
 from .commit_markers import CommitMarker, read_markers
 from .errors import is_lost, translate_errors
+from .options import Options as Options
 from .retries import Retries
 from .row_security import Scope
 from .statements import Row, Rows, Statement, send
@@ -32,21 +32,6 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of the connections of a store.
-
-    Attributes:
-        pool_size: Maximum number of connections.
-        timeout: Seconds in which a call must succeed, waiting and retries included.
-        statement_timeout: Maximum seconds of one statement; 0 sets no limit.
-    """
-
-    pool_size: int = 10
-    timeout: float = 10.0
-    statement_timeout: float = 30.0
 
 
 class CommitUnknown(Exception):  # noqa: N818 - not an error: the transaction may be committed
@@ -178,6 +163,8 @@ class Connections:
             StoreUnavailableError: If the server cannot be reached within the timeout.
             StoreError: If the call failed; nothing was changed.
         """
+        if writes:
+            self.require_writable()
         retries = Retries(self.address, limit_wait(self.options.timeout))
         session: Session | None = None
         while True:
@@ -201,6 +188,14 @@ class Connections:
                     with suppress(psycopg.Error, PoolClosed):
                         self._get_pool().check()
                 time.sleep(wait)
+
+    def require_writable(self) -> None:
+        """Raise StoreWriteError if the bank is only read."""
+        if self.options.readonly:
+            raise StoreWriteError(
+                f"{self.address} was opened for reading only; nothing was changed. Open it without "
+                "readonly, as a role that may write, on a server that is not a standby."
+            )
 
     def close(self) -> None:
         """Close every connection; a second call does nothing."""

@@ -9,6 +9,7 @@ import time
 
 import psycopg
 
+from .connections import Connections, connect
 from .schema import in_schema, quote
 from .statements import Row, Statement
 from .tables import TABLES, Layout
@@ -41,8 +42,14 @@ def select_bytes(layout: Layout, schema: str) -> Statement:
     return Statement(text, {"schema": quote(schema)})
 
 
-def vacuum(db: psycopg.Connection[Row], layout: Layout, schema: str) -> bool:
+def vacuum(connections: Connections) -> bool:
     """Run VACUUM on every table; return False if an open transaction still sees deleted rows."""
+    connections.require_writable()
+    with connect(connections.address, connections.options) as db:
+        return _vacuum(db, connections.layout, connections.address.schema)
+
+
+def _vacuum(db: psycopg.Connection[Row], layout: Layout, schema: str) -> bool:
     for table in TABLES:
         db.execute(in_schema(f"VACUUM (ANALYZE) memorybank.{table}", schema))
     if db.info.server_version >= _FLUSH_SINCE:

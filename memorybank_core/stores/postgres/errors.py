@@ -89,6 +89,11 @@ def translate(
         )
     if isinstance(error, PoolClosed):
         return StoreClosedError(f"{address} was closed. Open the bank again.")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StoreWriteError(
+            f"{address} allows reading only: {message}. Nothing was changed; call again when the "
+            "server that allows writing is back."
+        )
     if is_lost(error) or isinstance(error, PoolTimeout):
         within = f" within {timeout:g} s" if timeout else ""
         outcome = (

@@ -188,8 +188,9 @@ class PostgresItems:
         return not keys
 
     def refresh(self, items: Sequence[Item], now: datetime) -> None:
-        """Restart the time to live of items; writes only if an item has one."""
-        if changes := _build_refreshes(items, now):
+        """Restart the time to live of items that have one, if the bank can be written."""
+        changes = [] if self._connections.options.readonly else _build_refreshes(items, now)
+        if changes:
             update = Statement(_REFRESH, changes)
             scope = items_scope([item.namespace for item in items])
             self._connections.run(lambda session: session.execute(update), scope, writes=True)

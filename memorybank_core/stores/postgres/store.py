@@ -24,19 +24,18 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 from . import changes as change_rows
 from . import deleting, page_rows, reading, searching, state, writing
 from .address import parse_address
-from .connections import Connections, Options, Session, connect
+from .administration import prepare
+from .connections import Connections, Options, Session
 from .disk_space import select_bytes, vacuum
 from .inspection import DatabaseInspector
 from .items import PostgresItems
 from .metadata import set_metadata as replace_metadata
 from .row_security import ALL_ROWS, user_scope
 from .scan import scan
-from .schema import create, read_layout
 from .settings import PostgresSettings
 from .tables import Layout
 
 R = TypeVar("R")
-
 CACHE_BYTES = 256 * 2**20
 
 
@@ -59,9 +58,11 @@ class PostgresStore(DeprecatedStateCalls):
             then prepared, or set for longer than a transaction.
         cache_bytes: Maximum size of all indexes, of users and of items, together, in bytes.
         exact_up_to: Ignored: every search is exact. Deprecated.
+        readonly: Whether to open the bank for reading only; it must exist.
 
     Attributes:
         path: The URL without the password: opens the same bank if libpq knows the password.
+        readonly: True if the bank is only read, on request or because it cannot be written.
 
     Raises:
         ConfigurationError: If `url` is not such a URL.
@@ -84,6 +85,7 @@ class PostgresStore(DeprecatedStateCalls):
         pooler: bool = False,
         cache_bytes: int = CACHE_BYTES,
         exact_up_to: int | None = None,
+        readonly: bool = False,
     ) -> None:
         if exact_up_to is not None:
             warnings.warn("exact_up_to has no effect", DeprecationWarning, stacklevel=2)
@@ -91,10 +93,9 @@ class PostgresStore(DeprecatedStateCalls):
         self.path = address.safe_url
         self._embedder = ExpectedEmbedder(self.path, embedder, dimension)
         self._cache = IndexCache(cache_bytes, dimension)
-        options = Options(pool_size, timeout, statement_timeout)
-        with connect(address, options) as db:
-            create(db, address, Layout(embedder, dimension))
-            self._layout = read_layout(db, address)
+        options = Options(pool_size, timeout, statement_timeout, readonly)
+        self._layout, options = prepare(address, options, Layout(embedder, dimension))
+        self.readonly = options.readonly
         self._embedder.require(self._layout.embedder, self._layout.dimension)
         self._connections = Connections(address, options, self._layout)
         self.settings = PostgresSettings(self._connections)
@@ -282,8 +283,7 @@ class PostgresStore(DeprecatedStateCalls):
         Returns:
             False if an open transaction still sees deleted rows.
         """
-        with connect(self._connections.address, self._connections.options) as db:
-            return vacuum(db, self._layout, self._connections.address.schema)
+        return vacuum(self._connections)
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
