@@ -23,7 +23,7 @@ _IS_READ_ONLY = (
 
 
 def prepare(address: Address, options: Options, layout: Layout) -> tuple[Layout, Options]:
-    """Create the tables of a bank if there are none.
+    """Create the tables of a bank if they do not exist.
 
     Returns:
         The layout of the tables, and the options: `readonly` if this role, database or server does
