@@ -71,6 +71,12 @@ def test_both_languages_show_the_same_code(page):
         assert blocks(page, language) == blocks(english, language)
 
 
+def test_every_guide_is_there_in_chinese():
+    guides = [page for page in ENGLISH if re.match(r"docs/(use|how-to)/", page)]
+    assert guides
+    assert [page for page in guides if page.replace("docs/", "docs/zh/") not in PAGES] == []
+
+
 def modules_with_public_names():
     """Every module of the packages that lists its public names."""
     for package in PACKAGES:
