@@ -17,7 +17,8 @@ from memorybank_core.record_values import plain_value
 from memorybank_core.records import Change, Digest, Memory, Portrait, Summary
 
 from .fields import format_time, select_users
-from .items import export_items
+from .items import BANK_KEY, SETTINGS, export_items
+from .settings import export_settings
 
 
 def export_json(
@@ -33,7 +34,7 @@ def export_json(
     Args:
         bank: The bank; times are written in its time zone.
         users: Ids of the users to export; None for all. Items, such as those of a LangGraph store,
-            belong to no user and are exported only with None.
+            and the settings that the bank keeps belong to no user and are exported only with None.
         where: Conditions on the metadata of turns, as in `MemoryBank.search`. Only the turns that
             satisfy them are exported, without summaries, portraits and changes, which are made from
             all, and without items.
@@ -44,7 +45,10 @@ def export_json(
     user_ids, condition = select_users(bank.users(), users), require_where(where)
     data = {user_id: _export_user(bank, user_id, condition) for user_id in user_ids}
     if users is None and not condition:
-        data |= export_items(bank.store.items, bank.timezone, datetime.now(timezone.utc))
+        entry = export_items(bank.store.items, bank.timezone, datetime.now(timezone.utc))
+        if settings := export_settings(bank):
+            entry = {BANK_KEY: {**entry.get(BANK_KEY, {}), SETTINGS: settings}}
+        data |= entry
     return data
 
 

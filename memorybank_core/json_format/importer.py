@@ -10,15 +10,17 @@ from typing import Any
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.bulk import BATCH, add_advice, batch_size, overlap, split
+from memorybank_core.configuration import TIMEZONE
 from memorybank_core.errors import ConflictError, MemoryBankError
 from memorybank_core.ingest import embed_windows, start_fading
 from memorybank_core.protocols import Matrix, Stored
 from memorybank_core.records import Memory, Portrait
-from memorybank_core.validation import require_count, require_moment
+from memorybank_core.validation import find_zone, require_count, require_moment
 
 from .fields import resolve_user_id, short_repr
 from .items import parse_items, store_items
 from .parser import UserEntry, parse_entries
+from .settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,10 @@ def import_json(
 ) -> ImportReport:
     """Import the original MemoryBank's JSON; turns that the bank already has are not changed.
 
-    Summaries and portraits replace those in the bank. Items replace older ones with the same key;
-    they are imported only if `users` is None. Everything is checked before anything is stored. An
-    interrupted import can be repeated.
+    A bank without memories takes the settings of an export, such as the time zone, where it has
+    the defaults. Summaries and portraits replace those in the bank. Items replace older ones with
+    the same key. Settings and items are imported only if `users` is None. Everything is checked
+    before anything is stored. An interrupted import can be repeated.
 
     Args:
         bank: The bank; days are in its time zone.
@@ -100,8 +103,12 @@ def import_json(
     """
     moment = require_moment(now)
     require_count(batch, "batch")
-    entries = parse_entries(data, bank.timezone, users)
-    items = parse_items(data, bank.timezone) if users is None else []
+    settings = read_settings(bank, data) if users is None else {}
+    zone = find_zone(settings.get(TIMEZONE, bank.timezone.key))
+    entries = parse_entries(data, zone, users)
+    items = parse_items(data, zone) if users is None else []
+    if settings:
+        bank.configure(**settings)
     new = [memory for entry in entries for memory in _select_new(bank, entry)]
     if fresh:
         new = start_fading(new, moment)

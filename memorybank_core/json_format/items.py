@@ -1,7 +1,7 @@
 """Export and import of items, such as those of a LangGraph store: values under keys in namespaces.
 
-They are under the key "", which the id of no user is, as {"items": […]}. The original skips every
-entry without a "history".
+They are under the key "", which the id of no user is, as {"items": […]}, next to the "settings" of
+the bank. The original skips every entry without a "history".
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .reader import EntryReader, require_no_faults
 
 BANK_KEY = ""
 """Key of what belongs to the bank and not to a user."""
+SETTINGS = "settings"
+"""Key of the settings in the bank's entry; see `json_format.settings`."""
 
 _NO_LIMIT = 1_000_000_000
 
@@ -28,7 +30,7 @@ def users_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: entry
         for key, entry in data.items()
-        if not (key == BANK_KEY and isinstance(entry, Mapping) and ITEMS in entry)
+        if not (key == BANK_KEY and isinstance(entry, Mapping) and entry.keys() & {ITEMS, SETTINGS})
     }
 
 

@@ -1,5 +1,6 @@
 """The settings that a bank keeps: time zone, law of forgetting and language, in every store."""
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
@@ -10,6 +11,7 @@ from memorybank_core import (
     Change,
     ConfigurationError,
     Ebbinghaus,
+    FormatError,
     HashingEmbedder,
     MemoryBank,
     PowerLaw,
@@ -19,6 +21,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.configuration import law_from_text, law_to_text
+from memorybank_core.json_format import export_json, import_json
 from memorybank_core.moving import move
 
 ADA = "ada@example.com"
@@ -198,6 +201,28 @@ def test_a_move_takes_the_settings_along(tmp_path, place):
     with MemoryBank.open(place, embedder=HashingEmbedder()) as bank:
         assert bank.timezone.key == "Europe/Oslo"
         assert bank.store.settings.read() == settings
+
+
+def test_an_export_takes_the_settings_along(tmp_path):
+    def opening(name, **options):
+        return MemoryBank.open(tmp_path / name, embedder=HashingEmbedder(), **options)
+
+    with opening("old.db", timezone="Europe/Oslo", law=PowerLaw(9)) as bank:
+        bank.add([Turn("I moved.", at=LATE)], user_id=ADA)
+        data = json.loads(json.dumps(export_json(bank)))
+        assert "" not in export_json(bank, users=[ADA])
+    with opening("new.db") as bank:
+        assert import_json(bank, data).users == 1
+        assert settings_of(bank) == ("Europe/Oslo", PowerLaw(9), "en")
+        assert bank.timeline(user_id=ADA)[0].day == date(2024, 3, 10)
+        assert export_json(bank) == data
+    with opening("new.db") as bank:
+        assert settings_of(bank) == ("Europe/Oslo", PowerLaw(9), "en")
+    with opening("tokyo.db", timezone="Asia/Tokyo") as bank:
+        import_json(bank, data)
+        assert settings_of(bank) == ("Asia/Tokyo", PowerLaw(9), "en")
+    with opening("bad.db") as bank, pytest.raises(FormatError, match="timezone must be"):
+        import_json(bank, {**data, "": {"settings": {"timezone": "Mars"}}})
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def export(
     An earlier export is replaced. With --user or --where, items of a LangGraph store are left out.
     """
     from memorybank_core.json_format import count_items, count_turns, dump, export_json, is_export
+    from memorybank_core.json_format.items import users_of
 
     to_stdout = str(file) == "-"
     if not to_stdout:
@@ -144,7 +145,7 @@ def export(
         return
     dump(data, file, source=path)
     turns, items = count_turns(data), count_items(data)
-    people = len(data) - bool(items)
+    people = len(users_of(data))
     if as_json:
         print_json({"file": str(file), "users": people, "turns": turns, "items": items})
         return
