@@ -172,10 +172,10 @@ def _rate(piece: str, start: int) -> StatementSpan:
         weight *= factor if applies else 1.0
     if is_dependent:
         return StatementSpan(start, end, weight, 0, "dependent")
-    return StatementSpan(start, end, weight, _rate_self_level(piece), "standalone")
+    return StatementSpan(start, end, weight, rate_self_level(piece), "standalone")
 
 
-def _rate_self_level(piece: str) -> int:
+def rate_self_level(piece: str) -> int:
     """Return how much `piece` reveals about its speaker, 0 to 3."""
     if statement_patterns.OPINION.search(piece):
         return 1

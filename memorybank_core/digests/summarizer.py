@@ -16,7 +16,7 @@ from memorybank_core.protocols import Matrix
 from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
 from memorybank_core.text import estimate_tokens, split_windows
 
-from . import extraction
+from . import extraction, portrait
 from .llm_client import LLMClient, format_material
 from .state import Source
 
@@ -56,14 +56,17 @@ class Extractor:
         days = [(digest.day, digest.text) for digest in source if digest.day]
         if kind == "summary":
             return extraction.extract_overall_summary(days, self._language)
-        return extraction.extract_overall_portrait(days, self._language)
+        return portrait.extract_overall_portrait(days, self._language)
 
     def _write_day(self, kind: DigestKind, turns: Sequence[Memory]) -> str:
+        if kind == "portrait":
+            return portrait.extract_portrait(turns, self._language)
         vectors = self._load_vectors(turns[0].user_id, [turn.id for turn in turns])
         if len(vectors) < len(turns):
             raise ConflictError("a turn was deleted while its day was digested")
-        extract = extraction.extract_events if kind == "summary" else extraction.extract_portrait
-        return extract(turns, [vectors[turn.id] for turn in turns], self._language)
+        return extraction.extract_events(
+            turns, [vectors[turn.id] for turn in turns], self._language
+        )
 
 
 class Summarizer:

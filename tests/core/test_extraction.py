@@ -12,14 +12,10 @@ from memorybank_core import Memory, Turn
 from memorybank_core.digests.centrality import most_central, select_distinct
 from memorybank_core.digests.extraction import (
     MAX_EVENTS,
-    MAX_LINES,
     MAX_OVERALL_LINES,
-    NOTHING_KNOWN,
     WORDING,
     extract_events,
-    extract_overall_portrait,
     extract_overall_summary,
-    extract_portrait,
 )
 from memorybank_core.digests.statements import clip, find_statements, select_excerpt
 
@@ -48,10 +44,6 @@ def apart(n):
 
 def events_of(*turns, language="en"):
     return extract_events(remembered(*turns), apart(len(turns)), language)
-
-
-def portrait_of(*turns, language="en"):
-    return extract_portrait(remembered(*turns), apart(len(turns)), language)
 
 
 def lines_of(digest):
@@ -132,46 +124,6 @@ def test_a_long_day_has_a_few_short_quotes():
     assert len(text.split()) <= 100
 
 
-def test_the_portrait_keeps_what_the_user_says_of_themself():
-    text = portrait_of(
-        "Hi, I'm back again. My name is Nora.",
-        "I love rowing, but I'm afraid of deep water. Do you like rowing?",
-        "I want you to recommend me a film. I usually get up at five.",
-        "The bus was late. Thank you, I will try it.",
-        "My mother plays the cello, how about you?",
-    )
-    assert text.splitlines() == [
-        "In the user's own words:",
-        "- My name is Nora.",
-        "- I love rowing, but I'm afraid of deep water.",
-        "- I usually get up at five.",
-        "- My mother plays the cello",
-    ]
-
-
-def test_the_portrait_in_chinese():
-    text = portrait_of(
-        "你好，我叫林雪，很高兴认识你。",
-        "我很喜欢划船，你呢？",
-        "最近工作压力很大，总感到焦虑。你有什么建议吗？",
-        "好的，我会试试的，谢谢你。",
-        "我妈妈是小学老师。",
-        language="zh",
-    )
-    assert text.splitlines() == [
-        "用户的原话：",
-        "- 我叫林雪",
-        "- 我很喜欢划船",
-        "- 最近工作压力很大，总感到焦虑。",
-        "- 我妈妈是小学老师。",
-    ]
-
-
-def test_the_text_decides_the_patterns_and_the_language_only_the_frame():
-    text = portrait_of("我最讨厌下雨天。", "I am a nurse in Molde.", language="en")
-    assert text == "In the user's own words:\n- 我最讨厌下雨天。\n- I am a nurse in Molde."
-
-
 @pytest.mark.parametrize(
     ("query", "kept"),
     [
@@ -212,38 +164,6 @@ def test_lasting_traits_come_before_plans_and_plans_before_deeds():
     assert levels == [3, 2, 1]
 
 
-def test_the_portrait_repeats_nothing_and_stays_short():
-    queries = [f"I really love playing chess and drinking tea on day {i}." for i in range(3)]
-    assert len(lines_of(portrait_of(*queries))) == 1
-    words = "rowing chess tea cats jazz snow opera trams maps moss".split()
-    assert (
-        len(lines_of(portrait_of(*(f"I love {word} a great deal." for word in words)))) == MAX_LINES
-    )
-
-
-def test_of_several_speakers_each_line_has_its_name():
-    text = portrait_of(
-        Turn("I am a nurse.", at=NOON, user_name="Kari"),
-        Turn("I hate Mondays.", at=NOON, user_name="Per"),
-    )
-    assert lines_of(text) == ["Kari: “I am a nurse.”", "Per: “I hate Mondays.”"]
-
-
-def test_a_portrait_without_self_statements_has_the_most_central_words():
-    turns = remembered("The ferry was late.", "The ferry from Moss was late today.", "Snow fell.")
-    text = extract_portrait(turns, directions(MIDDLE, MIDDLE, NORTH), "en")
-    assert "- The ferry from Moss was late today." in text.splitlines()
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_user_who_said_nothing(language):
-    text = portrait_of(Turn("", "Good morning!", NOON), language=language)
-    assert text == NOTHING_KNOWN[language]
-    days = [(date(2023, 5, 4), text), (date(2023, 5, 5), portrait_of("I hate coriander."))]
-    assert lines_of(extract_overall_portrait(days, "en")) == ["“I hate coriander.”"]
-    assert extract_overall_portrait(days[:1], language) == text
-
-
 def test_the_overall_summary_has_a_dated_line_a_day_in_order():
     days = [
         (date(2023, 5, 5), "1. Nora moved to Bergen. She likes it. " + "More words follow. " * 20),
@@ -272,28 +192,6 @@ def test_of_many_days_the_latest_is_always_kept():
     assert 2 <= len(lines) <= MAX_OVERALL_LINES
     assert lines == sorted(lines)
     assert lines[-1] == "2023-06-01: Zebra."
-
-
-def test_the_overall_portrait_takes_lists_prose_and_our_own_digests():
-    days = [
-        (date(2023, 5, 4), portrait_of("I hate coriander.", "I love rowing on the fjord.")),
-        (
-            date(2023, 5, 5),
-            "The user is shy. They work as a nurse. They sing. They ski. They cook.",
-        ),
-        (date(2023, 5, 6), "Personality:\n- Generous with friends\n* Afraid of dogs"),
-        (date(2023, 5, 7), portrait_of("I love rowing on the fjord.", "我叫林雪。", language="zh")),
-    ]
-    assert lines_of(extract_overall_portrait(days, "en")) == [
-        "“I hate coriander.”",
-        "The user is shy.",
-        "They work as a nurse.",
-        "They sing.",
-        "Generous with friends",
-        "Afraid of dogs",
-        "“I love rowing on the fjord.”",
-        "“我叫林雪。”",
-    ]
 
 
 def test_a_piece_is_cut_where_a_sentence_a_clause_or_a_word_ends():
@@ -359,16 +257,12 @@ def test_digests_take_any_text_and_invent_nothing(pairs, language):
     turns = remembered(*(Turn(query, response, NOON) for query, response in pairs))
     vectors = apart(len(turns))
     summary = extract_events(turns, vectors, language)
-    portrait = extract_portrait(turns, vectors, language)
     assert summary == extract_events(turns, vectors, language)
-    for line in lines_of(portrait):
-        assert any(line in query or line.removesuffix("…") in query for query, _ in pairs)
     quoted = re.fullmatch("(?s).*?“(.*)”", summary)
     assert quoted
     assert len(summary.splitlines()) == 1
     days = [(NOON.date(), summary)]
     assert extract_overall_summary(days, language).startswith(WORDING[language]["summary"] + "\n- ")
-    assert extract_overall_portrait([(NOON.date(), portrait)], language)
 
 
 quotable = st.text(st.characters(exclude_characters="“”", exclude_categories=["Cs"]), max_size=60)
@@ -384,8 +278,6 @@ def test_every_quote_is_a_piece_of_a_turn(queries, language):
 @given(st.lists(st.tuples(st.dates(), st.text()), min_size=1, max_size=20), languages)
 def test_overall_digests_take_any_text(days, language):
     assert extract_overall_summary(days, language)
-    assert extract_overall_portrait(days, language)
-    assert len(lines_of(extract_overall_portrait(days, language))) <= MAX_OVERALL_LINES
 
 
 @pytest.mark.parametrize(
@@ -393,4 +285,3 @@ def test_overall_digests_take_any_text(days, language):
 )
 def test_huge_turns_are_digested_at_once(text):
     assert len(events_of(text)) < 2_000
-    assert len(portrait_of(text)) < 2_000

@@ -1,0 +1,288 @@
+"""Patterns of statements about the user that stand alone, in English and Chinese."""
+
+from __future__ import annotations
+
+import re
+
+from memorybank_core.text import CJK
+
+from .statement_patterns import KIN, PEOPLE
+from .talk_patterns import compile_lines
+from .verb_forms import FINITE_FORMS, PAST_FORMS
+
+_SELF = r"(?:I|I['’](?:m|ve|ll|d)|my|we|we['’](?:re|ve|ll|d)|our)\b"
+_NOW_AND_THEN = (
+    r"today|yesterday|tomorrow|tonight|recently|lately|now|actually|currently|usually|honestly|"
+    r"nowadays|as of (?:today|now|\w+day|this \w+)|these days|(?:this|last|next|since) \w+|"
+    r"in \w+(?: \d+)?"
+)
+_LEAD = (
+    rf"(?:(?:{_NOW_AND_THEN}|"
+    r"(?:on|besides|apart from|by|at|for|with|as|after|before|from)(?: [\w'’]+){1,4}),? )?"
+)
+_CHINESE_LEAD = (
+    "(?:今[天年]|昨[天晚]|明[天年]|最近|现在|目前|平时|一般|以前|从小|[去前]年|[上下这]个?[周月]|周末|"
+    "[一二三四五六七八九十0-9]+月(?:[一二三四五六七八九十0-9]+[号日])?)*[，,]?"
+)
+_FREQUENCY = r"(?: \w+ly| never| always| only| just| now| still| also| usually| often| no longer)*"
+
+CLAUSE = re.compile(
+    r"(?<=[,;:(])(?=\s)|\s[—–-]+\s|\s+(?=(?:and|but|so|because|since|though|although|while)\s"
+    rf"(?:(?:(?:as of|since|from) [\w ]{{1,12}} |now |today |then )?{_SELF}|"
+    r"(?:you|it|he|she|they|that|this)\b))",
+    re.IGNORECASE,
+)
+"""Boundaries at which an English sentence is divided into clauses."""
+
+CHINESE_CLAUSE = re.compile(r"(?<=[，,；;：:。！!（）()])|——|…+")
+"""Boundaries at which a Chinese sentence is divided into clauses."""
+
+CONJUNCTION = re.compile(
+    r"^\s*(?:(?:and|but|so|because|since|plus|also|though|although|while|then|well|yes|no|oh),? )+"
+    r"|^\s*(?:但是?|不过|所以|而且|然后|因为|另外|其实|可是|可(?=我)|对了|反正)[，,]?",
+    re.IGNORECASE,
+)
+"""Words that join a clause to the one before."""
+
+START = re.compile(
+    rf"(?P<lead>{_LEAD})(?:{_SELF}(?! (?:and|or)\b)|"
+    rf"(?-i:[A-Z]\w+)(?: (?-i:[A-Z]\w+))? (?:is|was) {_SELF})",
+    re.IGNORECASE,
+)
+"""The beginning of an English statement about the speaker."""
+
+CHINESE_START = re.compile(
+    f"(?P<lead>{_CHINESE_LEAD})(?:我(?!说|问|觉得|想[问说]|看[，,。]|知道)|咱)|"
+    f"(?:[{CJK}A-Za-z]{{1,6}})(?:是|叫)我(?:的|{KIN})"
+)
+"""The beginning of a Chinese statement about the speaker."""
+
+EMPTY_LEAD = re.compile(
+    r"(?:actually|honestly|for the record|as you know|by the way|其实)\W*$", re.IGNORECASE
+)
+"""An adverbial that says nothing."""
+
+OWN_SUBJECT = re.compile(
+    r"(?:and |but |so |because |which )?"
+    r"(?:you|it|he|she|they|that|this|there|what|how|why|don['’]t|please|let)\b"
+    r"|so\b|[你您他她它这那请]|所以|结果|但|别",
+    re.IGNORECASE,
+)
+"""The beginning of a clause about something else."""
+
+SUBORDINATE = re.compile(
+    r"\s*(?:because|since|though|although|while|when|after|before|if)\b", re.IGNORECASE
+)
+"""The beginning of a clause that depends on the one before."""
+
+FINITE = re.compile(
+    rf"\b(?:I|we)(?:['’]\w+)?\b(?: \w+)+|^(?:my|our)\b(?: [\w'’-]+)+? (?:{FINITE_FORMS})\b|"
+    r"\b(?:is|was) (?:my|our) \w+|^(?:my|our) [\w ]+['’]s (?!\w+$)\w+ \w+",
+    re.IGNORECASE,
+)
+"""A finite English verb with its subject."""
+
+CHINESE_FINITE = re.compile("[我咱][^，。]{3,}")
+"""The shortest Chinese statement: its subject and three characters."""
+
+UNFIT = compile_lines(
+    r"""
+    [<>{}\[\]\|`“”"=@\\?？]|https?:|\b(?:each other|together|both of us)\b
+    \bthe (?:two|three|four|five) of us\b|\b(?:you|your|yours|you're|you've|you'd|you'll)\b
+    \b(?:instructions?|prompts?|developer mode|jailbreak|system message|language model)\b
+    \b(?:ignore|obey|disregard)\b|^\W*if\b
+    """,
+    "指令|提示词|系统[：:]|[你您]|如果|假如|要是|难道|[吗呢]$|大家",
+)
+"""Content that does not belong into a portrait: quotes, markup, instructions, the second person."""
+
+ROLE = re.compile(
+    r"^\W*(?:(?:user|system|assistant|human|ai)|(?:用户|系统|助手))\s*[:：]", re.IGNORECASE
+)
+"""The label of a role, as in a prompt."""
+
+PRONOUN = re.compile(
+    r"\b(?:it|it['’]s|its|he|she|him|her|his|they|them|their|one|those|these|he['’]s|she['’]s)\b"
+    r"(?! \w+ (?:to|that)\b)|[他她它]们?",
+    re.IGNORECASE,
+)
+"""A pronoun that needs a noun before it."""
+
+ANTECEDENT = re.compile(
+    rf"\b(?:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{PEOPLE}\b|(?:{KIN})|"
+    "[一二两三]?[只条个位本台辆]"
+)
+"""A noun that a pronoun can refer to."""
+
+DEIXIS = compile_lines(
+    r"""
+    \b(?:that|this)(?:'s)?\W*$|\b(?:am|is|are|was|be) (?:that|this)\b
+    \b(?:like|about|for|of|with|to|at|did|do|does|love|hate|want) (?:that|this)\b(?! \w+)
+    \b(?:so|too|either|though|since|first)\W*$|\b(?:there|here)\b(?! (?:is|are|was|were)\b)
+    ^\W*I (?:am|was|do|did|have|can|can't|will|would)(?: not| anymore| any more)?\W*$
+    ^\W*(?:I|we) (?:don't|didn't|could|won't|wouldn't|haven't)\W*$
+    ^\W*I(?:'m| am| was)(?: not)? \w{1,12}\W*$|\bI \w+ \w+\W*$(?<=[a-z]ed)
+    """,
+    r"""
+    ^.{0,3}我也|想不起|^[^，。是]{1,8}的$|^我[^，。]*的[^，。是叫在有会住]{1,4}$|^我[^，。]{0,2}$
+    [这那](?!几|[年天]|个?[周月]|段时间|阵子|学期)
+    """,
+)
+"""A statement that refers to something outside of the statement, or says too little."""
+
+MENTAL = compile_lines(
+    r"""
+    ^\W*(?:I|we)(?:'d|'ve|'m)? (?:\w+ly |just |also |still |do |did |don't |didn't )?\
+    (?:think|thought|guess|mean|meant|suppose|bet|swear|know|knew|see|saw|agree|wonder|wondered|\
+    said|told|say|hear|heard|asked|ask|promise|admit|apologi[sz]e|suspect|hope so|noticed|\
+    reali[sz]ed|understand|remember|forgot|believe|tell)\b
+    ^\W*(?:I|we) (?:\w+ly )?(?:can't|cannot|couldn't) (?:tell|believe|remember|wait|help|say)\b
+    ^\W*(?:I|we) (?:\w+ly )?(?:can't|cannot|couldn't) (?:decide|find|think)\b
+    ^(?:my|our) [\w -]+ (?:says|said|thinks|thought|asks|asked|told|tells)\b
+    ^\W*(?:I|we)(?:'ll| will| shall| would| could| should| might| may| must)\b\
+    (?! (?:love|like) to\b)
+    ^\W*(?:I|we)(?:'d) (?!love|like|been)
+    """,
+    r"""
+    ^[我咱][^，。]{0,4}[说问](?!话|[^，。]{0,2}语)|^我(?:也|就|还|真)?(?:觉得|认为|感觉|想问|知道)
+    ^我(?:也|就|还|真)?(?:看到|听说|怀疑|猜|记得|发誓|承认|明白|会(?!.{1,4}语))
+    """,
+)
+"""Opinions, reports and intentions of the moment."""
+
+LIFE_EVENT = compile_lines(
+    r"""
+    \b(?:I|we)(?:'ve| have| just| finally| now)* (?:moved|married|got married|divorced|graduated|\
+    bought|sold|adopted|quit|started|joined|signed|passed|retired|switched|gave up|given up|\
+    stopped|became|lost|enrolled|resigned|got (?:a|an|my|our|engaged|promoted)|broke my|left my|\
+    been diagnosed)\b
+    \b(?:I|we) was (?:diagnosed|promoted|hired|fired|born)\b
+    \b(?:no longer|used to|(?<!can't )any ?more|from now on|ever since)\b
+    """,
+    r"""
+    我[^，。]{0,6}(?:搬到|搬进|搬家|结婚|离婚|毕业|买了|卖了|领养|养了|辞职|入职|换了|换到|开始)
+    我[^，。]{0,6}(?:考[过上到]|退休|戒|怀孕|确诊|报名|加入|签了|升职|不再)
+    """,
+)
+"""An event that changes how someone lives."""
+
+PRESENT = compile_lines(
+    rf"""
+    \b(?:I|we){_FREQUENCY} (?:am|are|have|own|drive|ride|run|drink|eat|wear|use|take|sleep|play|\
+    swim|read|write|bake|cook|live|work|study|teach|speak|report|keep(?! \w+ing)|grow|collect|\
+    prefer|earn|pay|train|volunteer|lead|manage|build|make|design|sit|sing|paint|do|go|can't|\
+    don't)\b
+    \b(?:I|we)'(?:m|re|ve)\b|\bI(?:'m| am) (?:\d+|\w+ty|\w+ty-\w+|\w+teen)\W*$
+    """,
+    r"""
+    我(?:也|还|都|只|现在|一直|已经)?(?:是|有|住|养|教|叫|姓|不[吃喝能敢会])
+    我[^，。]{0,6}(?:每[天周年月]|常|总|一直|从来)|我在[^，。]{1,12}(?:工作|上班|读|学|住)
+    """,
+)
+"""A state or habit in the present tense."""
+
+MOMENT = compile_lines(
+    rf"""
+    \b(?:I|we)(?:'m| am|'re| are){_FREQUENCY} (?!(?:learn|study|work|train|teach|liv|sav|plan|\
+    writ|rais|retir|go)ing\b)\w+ing\b
+    ^\W*(?:I|we)(?:'ve| have)\b(?! (?:\w+ )?(?:an?|the|to|two|three|four|five|no|\d+)\b)\
+    (?!.*\b(?:since|for \w+ (?:years|months)|never|always)\b)
+    \b(?:I|we){_FREQUENCY} (?:want|need) (?!to\b)
+    \b(?:I|we)(?:'ve)? (?:have|got) to\b|\bI need to\b
+    \b(?:I|we)(?:'m| am) (?:in|on|at|off|about|going|out|up|so)\b\
+    (?!.*\b(?:diet|every|only|now|again)\b)
+    """,
+    "正在|[^，。住有]着|我[^，。]{0,4}一[^直个名只位家]|刚",
+)
+"""An activity at the moment, rather than a state."""
+
+STABLE = compile_lines(
+    r"""
+    \b(?:no longer|any ?more|from now on|now|again|since|always|never(?! been so)|every|each)\b
+    \bused to\b|\bfor a living\b|\bfor (?:\w+ )?(?:years|months)\b
+    \b(?:allerg\w+|diagnosed|married|born)\b|\b(?:am|is|are) (?:an?|the|from|called)\b
+    """,
+    "不再|现在|从此|以后|一直|每|从来|总是|过敏|自从|[是叫]|住在|多年",
+)
+"""Signs of what lasts."""
+
+DIARY = compile_lines(
+    r"""
+    (?:moved|bought|sold|started|quit|stopped|switched|joined|signed|adopted|passed|booked)
+    (?:gave up|got (?:a|an|my|the|rid)|broke my|changed|finished|cancelled|enrolled|applied)
+    """,
+    "(?!)",
+    r"^(?:just |finally )?{} (?-i:[a-z0-9])",
+)
+"""A sentence whose subject "I" is left out, as in a diary."""
+
+ROLE_OF_ONE = compile_lines(
+    r"the (?=(?:new )?(?:boss|manager|landlord|landlady|husband|wife|kids) (?:is|are|has|have)\b)",
+    "(?=(?:新?(?:老板|上司|房东|老公|老婆))(?:是|叫|姓|有))",
+    r"^{}",
+)
+"""Before a noun for a person that a speaker has one of: "the boss is …"."""
+
+PAST_TENSE = compile_lines(
+    rf"""
+    ^(?:\w+,? ){{0,4}}?(?:I|we)(?: (?!am|are|have|do|don't)\w+){{0,2}}? (?:{PAST_FORMS})\b
+    ^(?:my|our)(?: (?!is\b|are\b|has\b|have\b)[\w-]+(?:'s)?){{1,4}}? (?:{PAST_FORMS})\b
+    """,
+    "[^，。]了|^[^，。]*过(?!敏|年|节|生日|得|于)|以前|曾经|当时|那时",
+)
+"""A deed or an event of the past."""
+
+PAST_DAY = compile_lines(
+    r"""
+    \b(?:today|tonight|yesterday|tomorrow|this (?:morning|afternoon|evening|week|weekend))\b
+    \b(?:last (?:night|week|\w+day)|next (?:week|month|\w+day)|at the moment|right now)\b
+    \ban hour ago\b
+    """,
+    "今[天早晚]|昨[天晚]|明[天早晚]|刚|[上下这]周|周末|此刻|待会|后天|前天",
+)
+"""A time that is understood only on its day."""
+
+NO_ANSWER = compile_lines(
+    r"""
+    ^\W*(?:yes|no|yeah|nope|yep|ok|okay|maybe|sure|not|never|nothing|none|thanks?|hi|hello)\b
+    ^\W*(?:hm+|lol|haha|both|neither|i|he|she|it|they|that|this|because|and|but|so)\b|[?？:/\n,;]
+    """,
+    "^(?:是|不|没|好|嗯|对|可以|有|谢|你|我|他|她|它|这|那|都|也)|[吗呢？，]",
+)
+"""Text that is more than a short answer, or less."""
+
+PLACE = re.compile(r"(?:in|at|on|near|with|by|from|for|to)\b", re.IGNORECASE)
+"""The beginning of an answer to "where" and "when"."""
+
+_NOUN = r"(?P<noun>(?:\w+ ){0,2}\w+)"
+_VERB = "(?P<verb>like|love|eat|drink|play|study|teach|collect|hate|enjoy|drive|read|write)"
+QUESTIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE), statement)
+    for pattern, statement in (
+        (rf"what(?:['’]s| is) your {_NOUN}\?$", "My {noun} is {answer}"),
+        (rf"what are your {_NOUN}\?$", "My {noun} are {answer}"),
+        (rf"who(?:['’]s| is) your {_NOUN}\?$", "My {noun} is {answer}"),
+        (
+            r"(?P<place>where|when|how long) do you (?P<verb>[\w ]+)\?$",
+            "I {verb} {answer}",
+        ),
+        (
+            rf"what (?:kind of )?(?:\w+ )?do you {_VERB}(?: (?:most|best|to))?\?$",
+            "I {verb} {answer}",
+        ),
+        (
+            "你(?P<noun>的?[^，。？?你]{1,8}?)(?:是什么|是谁|是哪[天里个位])(?:呢|呀)?[？?]$",
+            "我{noun}是{answer}",
+        ),
+        (
+            "你(?P<noun>的?[^，。？?你]{1,8}?)叫什么(?:名字)?(?:呢|呀)?[？?]$",
+            "我{noun}叫{answer}",
+        ),
+        (
+            "你(?P<verb>[^，。？?你]{0,6}?)(?:什么|哪里|哪儿|谁)"
+            "(?P<rest>工作|上班|上学|读书|)(?:呢|呀)?[？?]$",
+            "我{verb}{answer}{rest}",
+        ),
+    )
+)
+"""Questions, and how a short answer to each becomes a statement."""

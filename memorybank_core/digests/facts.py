@@ -1,0 +1,186 @@
+"""Facts about the user: statements of their turns in the third person, each a sentence of its own.
+
+A statement is cut out of its sentence, a short answer is completed from the question before it,
+and what would not stand alone (a fragment, a pronoun without its noun) is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from memorybank_core.records import Turn
+from memorybank_core.text import CJK, estimate_tokens, split_sentences
+
+from . import fact_patterns as patterns
+from . import statement_patterns, talk_patterns
+from .fact_groups import classify
+from .person import describe_user
+from .statements import find_statements, rate_self_level
+
+MAX_TOKENS = 32
+"""Maximum length of a fact, in estimated tokens."""
+_MIN_TOKENS = 2.5  # length below which a statement says too little
+_MAX_READ = 4_000  # characters of a turn that are read
+_MAX_ANSWER = 8  # words or Chinese characters of an answer that is completed
+_HAN = re.compile(f"[{CJK}]")
+_QUOTE = re.compile(r"[\"“「『]|(?<=[\s(])['‘](?=\w)")
+_END = re.compile(r"[\s,，;；:：、.。!！~～…—–-]+$")
+
+
+class Fact(NamedTuple):
+    """A sentence about the user.
+
+    Attributes:
+        text: The sentence, in the third person.
+        level: How much it reveals: 1 a deed, 2 a state, plan or event of life, 3 a lasting trait.
+        group: One of `fact_patterns.GROUPS`.
+    """
+
+    text: str
+    level: int
+    group: str
+
+
+def find_facts(turn: Turn, question: str = "", name: str | None = None) -> list[Fact]:
+    """Return the facts that a turn states about its user, in order.
+
+    Args:
+        turn: The turn.
+        question: What the companion said before; completes a short answer.
+        name: Name of the user, to use in place of "the user".
+    """
+    query = turn.query[:_MAX_READ]
+    statements = [*_find_statements(query), [_complete(query, question)]]
+    facts = (
+        next(filter(None, (_make_fact(text, name) for text in reversed(lengths))), None)
+        for lengths in statements
+    )
+    return list(dict.fromkeys(fact for fact in facts if fact))
+
+
+def _find_statements(query: str) -> Iterator[list[str]]:
+    """Yield the statements in the first person, each with one clause, with two, and so on."""
+    for span in find_statements(query):
+        if span.role == "talk":
+            continue
+        for sentence in split_sentences(query[span.start : span.end]):
+            sentence = _add_subject(sentence)
+            if statement_patterns.FIRST_PERSON.search(sentence) and not patterns.ROLE.search(
+                sentence
+            ):
+                yield from _cut(sentence)
+
+
+def _add_subject(sentence: str) -> str:
+    """Return a sentence with the "I" or "my" that its speaker left out."""
+    if patterns.DIARY.match(sentence):
+        verb, *rest = sentence.split(" ", 1)
+        return " ".join(("I", verb.lower(), *rest))
+    return patterns.ROLE_OF_ONE.sub("我的" if _HAN.search(sentence) else "my ", sentence)
+
+
+def _cut(sentence: str) -> Iterator[list[str]]:
+    """Yield the statements in a sentence, cut out of it at its clauses."""
+    is_chinese = _HAN.search(sentence) is not None
+    boundary = patterns.CHINESE_CLAUSE if is_chinese else patterns.CLAUSE
+    start = patterns.CHINESE_START if is_chinese else patterns.START
+    sentence, *quoted = _QUOTE.split(sentence, maxsplit=1)
+    parts = [part for part in boundary.split(sentence) if part.strip()]
+    if quoted:  # the clause that the quote belongs to
+        parts = parts[:-1]
+    row = 0
+    while row < len(parts):
+        text = patterns.CONJUNCTION.sub("", parts[row]).lstrip()
+        match = start.match(text)
+        row += 1
+        if not match:
+            continue
+        if patterns.EMPTY_LEAD.match(match["lead"] or ""):
+            text = text[match.end("lead") :]
+        lengths = [_END.sub("", text)]
+        while row < len(parts) and _continues(text, parts[row], start):
+            gap = "" if is_chinese or text.endswith(" ") or parts[row].startswith(" ") else " "
+            text += gap + parts[row]
+            lengths.append(_END.sub("", text))
+            row += 1
+        yield lengths
+
+
+def _continues(text: str, part: str, start: re.Pattern[str]) -> bool:
+    """Return whether a clause belongs to the statement before it."""
+    if estimate_tokens(text + part) > MAX_TOKENS:
+        return False
+    if patterns.SUBORDINATE.match(part):
+        return True
+    rest = patterns.CONJUNCTION.sub("", part).lstrip()
+    return not start.match(rest) and not patterns.OWN_SUBJECT.match(part.lstrip())
+
+
+def _make_fact(statement: str, name: str | None) -> Fact | None:
+    """Return a statement as a fact; None if it does not stand alone or tells nothing."""
+    is_chinese = _HAN.search(statement) is not None
+    if not _MIN_TOKENS <= estimate_tokens(statement) <= MAX_TOKENS:
+        return None
+    if patterns.UNFIT.search(statement) or talk_patterns.TALK.search(statement):
+        return None
+    if _is_dangling(statement):
+        return None
+    finite = patterns.CHINESE_FINITE if is_chinese else patterns.FINITE
+    if not finite.search(statement):
+        return None
+    level = rate(statement)
+    text = describe_user(statement, name)
+    if not level or text is None:
+        return None
+    text = text.replace(",", "，").replace("， ", "，") if is_chinese else text
+    return Fact(f"{text}{'。' if is_chinese else '.'}", level, classify(statement))
+
+
+def rate(statement: str) -> int:
+    """Return the level of a statement, 0 to 3; 0 if it is only an opinion."""
+    if patterns.MENTAL.search(statement):
+        return 0
+    level = rate_self_level(statement)
+    if patterns.LIFE_EVENT.search(statement):
+        return max(level, 2)
+    if patterns.MOMENT.search(statement) or patterns.PAST_TENSE.search(statement):
+        return min(level, 1)
+    return max(level, 2) if patterns.PRESENT.search(statement) else level
+
+
+def _is_dangling(statement: str) -> bool:
+    """Return whether a pronoun has no noun before it in the statement."""
+    for pronoun in patterns.PRONOUN.finditer(statement):
+        if not patterns.ANTECEDENT.search(statement[: pronoun.start()]):
+            return True
+    return patterns.DEIXIS.search(statement) is not None
+
+
+def _complete(query: str, question: str) -> str:
+    """Return a short answer as a sentence, with the words of its question; "" if it cannot."""
+    answer = _END.sub("", query.strip())
+    if not answer or not question or len(answer) > 60 or patterns.NO_ANSWER.search(answer):
+        return ""
+    words = len(_HAN.findall(answer)) or len(answer.split())
+    if words > _MAX_ANSWER or statement_patterns.FIRST_PERSON.search(answer):
+        return ""
+    last_line = question.strip().splitlines()[-1]
+    for pattern, template in patterns.QUESTIONS:
+        if (match := pattern.search(last_line)) and (
+            not match.groupdict().get("place") or patterns.PLACE.match(answer)
+        ):
+            if match.groupdict().get("place"):
+                answer = answer[0].lower() + answer[1:]
+            return template.format(**match.groupdict(), answer=answer)
+    return ""
+
+
+def questions_before(turns: Sequence[Turn]) -> list[str]:
+    """Return what the companion said before each of these turns in the same session, or ""."""
+    before = [""]
+    for earlier, later in pairwise(turns):
+        before.append(earlier.response if earlier.session == later.session else "")
+    return before

@@ -1,0 +1,119 @@
+"""Forms of English verbs: the third person of the present, and back."""
+
+from __future__ import annotations
+
+_MODALS = frozenset(
+    "can could will would shall should may might must cannot can't couldn't won't wouldn't "
+    "shouldn't mustn't mightn't did didn't had hadn't used ought".split()
+)
+_THIRD = {
+    "am": "is",
+    "have": "has",
+    "do": "does",
+    "go": "goes",
+    "was": "was",
+    "wasn't": "wasn't",
+    "haven't": "hasn't",
+    "don't": "doesn't",
+}
+_SECOND = {
+    "is": "are",
+    "was": "were",
+    "wasn't": "weren't",
+    "isn't": "aren't",
+    **{third: base for base, third in _THIRD.items() if base not in ("am", "was", "wasn't")},
+}
+_PAST = frozenset(
+    """
+    ate awoke became began bent bet bit bled blew bore bought bound bred broke brought built burnt
+    came caught chose clung cost crept cut dealt dreamt drank drew drove dug fed fell felt fled flew
+    forgave forgot fought found froze gave got grew ground heard held hid hit hung hurt kept knelt
+    knew laid leant learnt led left lent let lit lost made meant met mistook overslept paid proved
+    put quit ran rang read rode rose said sang sank sat saw sent sewed set shook shot showed shrank
+    shut slept slid sold spent spilt split spoke spread stole stood stuck struck stung swam swept
+    swore taught thought threw told took tore understood upset went wept withdrew woke won wore
+    wove wrote
+    """.split()
+)
+"""Irregular past forms, and forms that are present and past."""
+_NOT_PAST = frozenset("need feed breed bleed speed embed shed wed exceed proceed succeed".split())
+_COMMON = frozenset(
+    """
+    am have do don't go live love like hate enjoy eat drink get take make want need feel think know
+    prefer spend speak teach wear sing keep buy bring become grow learn own write see try use play
+    swim cook bake collect avoid miss visit volunteer earn help read run sleep
+    """.split()
+)
+"""Verbs that are expected after "and" and "but"."""
+_ADVERB = (
+    r"(?:really|also|still|just|even|quite|always|often|never|sometimes|usually|rarely|seldom|now|"
+    r"already|almost|mostly|mainly|actually|currently|recently|finally|regularly|normally|"
+    r"generally|absolutely|definitely|probably|hardly|barely|simply|only|once|again|soon|"
+    r"no longer|kind of|sort of|both|then|ever|once again|secretly|truly|totally|deeply|strongly|"
+    r"typically|occasionally|frequently|basically|partly|fully|slowly|quickly|honestly)"
+)
+ADVERBS = rf"(?: {_ADVERB})*"
+"""Pattern of the adverbs between a subject and its verb, with the space before each."""
+
+
+def is_past(verb: str) -> bool:
+    """Return whether a verb has the form of the past, which all persons share."""
+    verb = verb.lower()
+    return verb in _PAST or (verb.endswith("ed") and verb not in _NOT_PAST)
+
+
+def is_auxiliary(verb: str) -> bool:
+    """Return whether a verb is "be", "have", "do" or a modal verb."""
+    verb = verb.lower()
+    return verb in _MODALS or verb in ("am", "are", "were", "weren't", "aren't", *_THIRD)
+
+
+def is_common(verb: str) -> bool:
+    """Return whether a verb is expected after a conjunction."""
+    return verb.lower() in _COMMON
+
+
+def inflect(verb: str) -> str:
+    """Return the form for "the user" of a verb that follows "I"."""
+    lower = verb.lower().replace("’", "'")
+    if lower in _MODALS or (lower not in _THIRD and is_past(lower)):
+        return verb
+    if lower in _THIRD:
+        return _THIRD[lower]
+    if lower.endswith("y") and lower[-2:-1] not in "aeiou":
+        return f"{lower[:-1]}ies"
+    return f"{lower}es" if lower.endswith(("s", "sh", "ch", "x", "z", "o")) else f"{lower}s"
+
+
+def uninflect(verb: str) -> str:
+    """Return the form for "you" of a verb that follows "the user"."""
+    lower = verb.lower().replace("’", "'")
+    if lower in _SECOND:
+        return _SECOND[lower]
+    if not lower.endswith("s") or lower.endswith("ss"):
+        return verb
+    if lower.endswith("ies") and len(lower) > 4:
+        return f"{lower[:-3]}y"
+    return (
+        lower[:-2] if lower.endswith(("sses", "shes", "ches", "xes", "zzes", "oes")) else lower[:-1]
+    )
+
+
+FINITE_FORMS = "|".join(
+    sorted(
+        {
+            *(inflect(verb) for verb in _COMMON),
+            *(verb for verb in _COMMON if verb not in ("love", "help", "work", "play", "sleep")),
+            *_PAST,
+            *(word for word in _MODALS if word != "used"),
+            *"is are was were has had does comes calls works helps studies teaches wants lives "
+            "sells runs turns weighs costs starts keeps says sounds looks isn't aren't wasn't "
+            "[a-z]{3,}ed".split(),
+        },
+        key=len,
+        reverse=True,
+    )
+)
+"""Pattern of verb forms that complete a sentence about "my …"."""
+PAST_FORMS = "|".join(("was", "were", "had", "did", "didn't", "[a-z]{3,}ed", *sorted(_PAST)))
+"""Pattern of verb forms of the past."""
