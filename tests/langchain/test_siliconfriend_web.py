@@ -25,7 +25,7 @@ from playwright.sync_api import expect, sync_playwright
 from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
-from memorybank_langchain.siliconfriend.web import page, start
+from memorybank_langchain.siliconfriend.web import deletions, page, start
 from memorybank_langchain.siliconfriend.web.handlers import PageHandlers
 from memorybank_langchain.siliconfriend.web.page_layout import build_layout
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
@@ -65,6 +65,8 @@ TALK = {
     ),
 }
 QUESTION = {"en": "Which instrument does Nora play?", "zh": "诺拉会拉什么琴？"}
+MARKDOWN = "A **bold** word.\n\n```python\nprint(1)\n```\n\n"
+MARKDOWN += "[site](https://example.org) [bad](javascript:a)"
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> ${alert(3)} {{value}} **b**"
 EVIL_NAME = "Eve <img src=x onerror=alert(4)>${alert(5)}{{value}}"
 
@@ -89,6 +91,7 @@ class Friend(BaseChatModel):
         if "stall" in message:
             time.sleep(2 * PATIENCE)
         answer = WHOLE if "slow" in message else "" if "empty" in message else f"Heard: {message}"
+        answer = MARKDOWN if "markdown" in message else answer
         for word in re.findall(r"\S+\s*", answer) or [""]:
             if "slow" in message:
                 time.sleep(0.05)
@@ -166,7 +169,8 @@ class Person:
 
     def say(self, text, answer=None):
         self.send(text)
-        expect(self.find(".sf-bubble.assistant").last).to_contain_text(answer or f"Heard: {text}")
+        expected = answer or f"Heard: {text}".replace("**", "")
+        expect(self.find(".sf-bubble.assistant, .sf-failure").last).to_contain_text(expected)
         self.ready()
 
     def ready(self):
@@ -181,12 +185,21 @@ class Person:
     def memory(self, text):
         return self.find("#sf-timeline details", has_text=text)
 
+    def click(self, do):
+        """Click an action of the last turn of the conversation."""
+        self.find(f"#sf-chat .sf-turn >> nth=-1 >> button[data-do={do}]").last.click()
+
     def press(self, text, do):
         self.tab("timeline")
         card = self.memory(text).first
         if card.get_attribute("open") is None:
             card.locator("summary").click()
         card.locator(f"button[data-do={do}]").click()
+
+
+@pytest.fixture(autouse=True)
+def short_undo(monkeypatch):
+    monkeypatch.setattr(deletions, "UNDO_SECONDS", 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +262,7 @@ def test_five_turns_a_question_a_reload_and_somebody_else(visitor, served):
     expect(omar.find("#sf-timeline details")).to_have_count(1)
     assert talk[1] not in omar.page.content()
     assert "Lena" not in omar.page.content()
-    lena.find("#sf-leave").click()
+    lena.find("#sf-head-sign_out").click()
     expect(lena.find("#sf-enter")).to_be_visible()
     assert talk[1] not in lena.page.content()
     lena.page.reload()
@@ -262,7 +275,7 @@ def test_an_answer_can_be_stopped_half_way(visitor, served):
     expect(ann.find(".sf-bubble.assistant").last).to_contain_text("word9 ")
     ann.find("#sf-stop").click()
     ann.ready()
-    shown = ann.find(".sf-bubble.assistant").last.inner_text()
+    shown = ann.find(".sf-bubble.assistant").last.inner_text().partition(":")[2].strip()
     assert shown.startswith("word0 word1")
     assert "word39" not in shown
     ann.say("And now?")
@@ -277,7 +290,7 @@ def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
     failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "empty answer"}
     for text, why in failing.items():
         bob.say(text, why)
-        expect(bob.find(".sf-bubble.user").last).to_have_text(text)
+        expect(bob.find(".sf-bubble.user .sf-plain").last).to_have_text(text)
         bob.say(f"Next after {text.upper()}")
     kept = [memory.turn.query for memory in served.bank.timeline(user_id="Bob")]
     assert [text for text in kept if text in failing] == list(failing)
@@ -287,12 +300,22 @@ def test_markup_in_messages_and_names_is_text(visitor, served):
     eve = visitor().sign_in(EVIL_NAME).inside()
     expect(eve.find("#sf-hello")).to_contain_text(EVIL_NAME)
     eve.say(EVIL)
-    expect(eve.find(".sf-bubble.user").last).to_have_text(EVIL)
+    expect(eve.find(".sf-bubble.user .sf-plain").last).to_have_text(EVIL)
+    assert eve.find("#sf-chat").locator("script, img").count() == 0
+    eve.say("markdown", "bold")
+    answer = eve.find(".sf-bubble.assistant").last
+    expect(answer.locator("strong")).to_have_text("bold")
+    expect(answer.locator(".sf-code code")).to_have_text("print(1)\n")
+    assert [link.get_attribute("href") for link in answer.locator("a").all()] == [
+        "https://example.org"
+    ]
+    answer.get_by_role("button", name=eve.strings["copy"]).click()
+    expect(answer.get_by_role("button")).to_have_text(eve.strings["copied"])
     eve.find("#sf-new-conversation").click()
     eve.say("What was that about value?")
     expect(eve.find("#sf-recalled")).to_contain_text(EVIL)
     eve.press(EVIL, "delete")
-    expect(eve.find("#sf-confirmation")).to_contain_text(EVIL)
+    expect(eve.memory(EVIL).first.locator(".sf-question")).to_be_visible()
     assert eve.page.locator(".gradio-container img[src=x]").count() == 0
     assert list(served.bank.users()).count(EVIL_NAME) == 1
 
@@ -317,12 +340,19 @@ def test_a_memory_is_strengthened_pinned_forgotten_restored_and_deleted(visitor,
     kim.press("boats", "restore")
     kim.noticed(kim.strings["restored"])
     kim.press("boats", "delete")
-    kim.find("#sf-decline").click()
-    expect(kim.find("#sf-confirmation")).to_be_hidden()
+    kim.memory("boats").locator("[data-do=cancel]").click()
+    expect(kim.find(".sf-question")).to_have_count(0)
+    for _ in range(2):
+        kim.press("boats", "delete")
+        kim.memory("boats").locator("[data-do=confirm]").click()
+        expect(kim.memory("boats")).to_have_count(0)
+        assert "boats" not in kim.find("#sf-chat").inner_text()
+        kim.find("#sf-notice [data-do=undo]").click()
+        expect(kim.memory("boats")).to_have_count(1)
+    kim.noticed(kim.strings["undone"])
     kim.press("boats", "delete")
-    kim.find("#sf-confirm").click()
-    expect(kim.memory("boats")).to_have_count(0)
-    assert "boats" not in kim.find("#sf-chat").inner_text()
+    kim.memory("boats").locator("[data-do=confirm]").click()
+    kim.noticed(kim.strings["deleted_one"])
     assert [memory.turn.query for memory in served.bank.timeline(user_id="Kim", archived=True)] == [
         "I am allergic to walnuts."
     ]
@@ -331,26 +361,94 @@ def test_a_memory_is_strengthened_pinned_forgotten_restored_and_deleted(visitor,
 @ENGLISH
 def test_answers_are_repeated_and_turns_taken_back(visitor, served):
     pat = visitor().sign_in("Pat").inside()
-    pat.find("#sf-again").click()
-    pat.noticed(pat.strings["no_turns"])
     pat.say("One.")
     pat.say("Two, slow.", "word39")
+    pat.tab("data")
     pat.find("text=" + pat.strings["settings"]).click()
     pat.page.get_by_label(pat.strings["use_defaults"]).uncheck()
     expect(pat.find("input[type=number]").first).to_be_enabled()
     before = len(served.model.heard)
-    pat.find("#sf-again").click()
+    pat.click("again")
     expect(pat.find("#sf-stop")).to_be_visible()
     pat.ready()
     expect(pat.find(".sf-bubble")).to_have_count(4)
     message, settings = served.model.heard[before]
     assert message == "Two, slow."
     assert settings == {"temperature": 0.95, "top_p": 0.7, "max_tokens": 512}
-    pat.find("#sf-take-back").click()
+    pat.click("edit")
+    expect(pat.find("#sf-box textarea")).to_have_value("Two, slow.")
+    pat.say("Three.")
+    expect(pat.find(".sf-bubble")).to_have_count(4)
+    pat.click("pin")
+    expect(pat.find(".sf-state")).to_have_text(pat.strings["is_pinned"])
+    pat.click("delete")
+    pat.click("confirm")
     expect(pat.find(".sf-bubble")).to_have_count(2)
     pat.find("#sf-new-conversation").click()
     expect(pat.find(".sf-bubble")).to_have_count(0)
-    assert [memory.turn.query for memory in served.bank.timeline(user_id="Pat")] == ["One."]
+    pat.say("And now?")  # the deletion does not wait any longer
+    queries = [memory.turn.query for memory in served.bank.timeline(user_id="Pat")]
+    assert queries == ["One.", "And now?"]
+
+
+def test_conversations_are_listed_searched_and_continued(visitor, served):
+    old, new = TALK[served.language][1:3]
+    lia = visitor().sign_in("Lia").inside()
+    expect(lia.find(".sf-suggestion")).to_have_count(3)
+    lia.say(old)
+    lia.find("#sf-new-conversation").click()
+    expect(lia.find(".sf-suggestion").first).to_contain_text(old.rstrip(".。"))
+    lia.say(new)
+    expect(lia.find(".sf-conversation")).to_have_text([new, old])
+    lia.find("#sf-search").locator("input, textarea").fill(old[3:9].upper())
+    expect(lia.find(".sf-conversation")).to_have_text([old])
+    lia.find(".sf-conversation").click()
+    expect(lia.find(".sf-bubble.user .sf-plain")).to_have_text(old)
+    expect(lia.find("#sf-box textarea")).to_be_focused()
+    lia.say("More")
+    sessions = [memory.session for memory in served.bank.timeline(user_id="Lia")]
+    assert sessions[0] == sessions[2] != sessions[1]
+
+
+@pytest.mark.parametrize(
+    ("served", "size"), [("en", (1280, 800)), ("zh", (390, 844))], indirect=["served"]
+)
+def test_the_page_has_no_serious_fault_of_accessibility(visitor, served, size):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    ada = visitor()
+    ada.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    faults = []
+
+    def check():
+        for scheme in ("light", "dark"):
+            ada.page.evaluate(
+                "dark => document.body.classList.toggle('dark', dark)", scheme == "dark"
+            )
+            ada.page.wait_for_timeout(250)  # colours change gradually
+            ada.page.evaluate(script)
+            found = ada.page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+            faults.extend(
+                (scheme, fault["id"], node["html"][:120], node["failureSummary"])
+                for fault in found
+                if fault["impact"] in ("serious", "critical")
+                for node in fault["nodes"]
+            )
+
+    check()
+    ada.sign_in("Ada").inside()
+    ada.say("markdown", "bold")
+    ada.say("Hello")
+    ada.click("delete")
+    check()
+    ada.click("cancel")
+    if size[0] < 1000:
+        ada.find("#sf-head-memory").press("Enter")
+    ada.tab("timeline")
+    ada.memory("Hello").first.locator("summary").press("Enter")
+    check()
+    ada.page.keyboard.press("Escape")
+    assert faults == [], "\n".join(map(str, faults))
 
 
 @ENGLISH
@@ -367,9 +465,15 @@ def test_digests_export_and_the_deletion_of_everything(visitor, served):
     data = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert list(data) == ["Sam"]
     assert "by the sea" in json.dumps(data)
-    sam.find("#sf-delete-all").click()
-    sam.find("#sf-confirm").click()
-    expect(sam.find("#sf-confirmation")).to_be_hidden()
+    for answer in ("undo", None):
+        sam.find("#sf-delete-all").click()
+        sam.find("#sf-confirm").click()
+        expect(sam.find("#sf-confirmation")).to_be_hidden()
+        expect(sam.find(".sf-bubble")).to_have_count(0)
+        if answer:
+            sam.find("#sf-notice [data-do=undo]").click()
+            expect(sam.find(".sf-bubble")).to_have_count(2)
+    sam.noticed("permanently deleted.")
     sam.tab("timeline")
     expect(sam.find("#sf-timeline")).to_contain_text(sam.strings["timeline_none"])
     assert served.bank.timeline(user_id="Sam", archived=True) == []
@@ -410,8 +514,11 @@ def test_handlers_reveal_nothing_without_a_session(served):
     """Call every handler directly, with an invented session, except those of the sign-in form."""
     names = {id: fn.name for id, fn in served.blocks.fns.items() if fn.name}
     public = {"restore_session", "sign_in", "sign_out", "toggle_settings", "cancel_deletion"}
+    public |= {"ask_to_delete_all", "report_deletion"}
     protected = {id: name for id, name in names.items() if name not in public and id >= 0}
-    assert {"say", "export", "delete", "handle_button", "digest"} <= set(protected.values())
+    assert {"say", "export", "delete_all", "handle_turn", "handle_memory", "digest"} <= set(
+        protected.values()
+    )
     for id, name in protected.items():
         handler = served.blocks.fns[id]
         if handler.fn is None or name == "<lambda>":
@@ -457,6 +564,8 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
             pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"),
         ):
             start(page(bank, Friend()), host="192.0.2.1", port=_free_port())
+        with pytest.raises(ConfigurationError, match="the port must be 0 to 65535, not 99999"):
+            start(page(bank, Friend()), port=99999)
         with pytest.raises(InvalidInputError, match="language"):
             page(bank, Friend(), language="fr")
     gc.collect()  # uvicorn leaves its loop open where it cannot listen
@@ -470,6 +579,21 @@ def test_a_slow_load_event_does_not_sign_out_a_new_visitor(tmp_path):
         assert layout.session not in handlers.restore_session("")
         assert layout.session not in handlers.restore_session(None)
         assert layout.session in handlers.restore_session("Kim")
+
+
+def test_a_deletion_runs_when_the_page_is_closed(tmp_path):
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
+        bank.add(["A secret."], user_id="Kim")
+        blocks = page(bank, Friend())
+        (memory,) = bank.timeline(user_id="Kim")
+        deletion = blocks.deletions.add(
+            "Kim", lambda: str(bank.delete(ids=[memory.id], user_id="Kim")), frozenset({memory.id})
+        )
+        assert deletion.hides(memory.id)
+        assert bank.timeline(user_id="Kim") == [memory]
+        blocks.close(verbose=False)
+        assert bank.timeline(user_id="Kim") == []
+        assert not deletion.undo()
 
 
 def test_texts_of_both_languages_have_the_same_fields():

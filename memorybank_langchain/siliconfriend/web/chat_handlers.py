@@ -1,42 +1,87 @@
-"""Event handlers of the conversation."""
+"""Event handlers of the conversation and the list of conversations."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from . import markup
-from .handlers import Changes, PageHandlers, with_session, with_session_streaming
-from .session import Message, UserSession
+from . import conversation_markup
+from .handlers import Changes, with_session, with_session_streaming
+from .memory_handlers import MemoryHandlers
+from .session import NoAnswerError, UserSession
+
+_PAUSE = 0.05  # seconds between two updates of a growing answer
 
 
-class ChatHandlers(PageHandlers):
-    """Handlers that send and delete messages, and stop answers."""
+class ChatHandlers(MemoryHandlers):
+    """Handlers that send, edit and answer messages, and change the conversation."""
 
     @with_session_streaming
     def say(self, session: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
         """Answer the message in the message box."""
         if text.strip():
-            states = session.say(text, _sampling_options(*settings))
-            yield from self._stream_answer(session, states, {self.layout.message_box: ""})
+            is_edit = bool(session.editing)
+            answers = session.say(text, _sampling_options(*settings))
+            yield from self._stream_answer(session, text, answers, replaces_last=is_edit)
+
+    def handle_turn(
+        self, session: UserSession | None, event: gr.EventData, *settings: Any
+    ) -> Iterator[Changes]:
+        """Handle a click on a button of a turn, or on a suggestion."""
+        action, target = (getattr(event, name, None) for name in ("action", "item"))
+        changes: Iterator[Changes] = self._handle_turn(session, action, target, *settings)
+        yield from changes
 
     @with_session_streaming
-    def again(self, session: UserSession, *settings: Any) -> Iterator[Changes]:
-        """Answer the last message again."""
-        yield from self._stream_answer(session, session.again(_sampling_options(*settings)), {})
+    def _handle_turn(
+        self, session: UserSession, action: object, target: object, *settings: Any
+    ) -> Iterator[Changes]:
+        if action == "suggest":
+            position = int(target) if isinstance(target, str) and target.isdecimal() else -1
+            for text in session.suggestions[position : position + 1]:
+                answers = session.say(text, _sampling_options(*settings))
+                yield from self._stream_answer(session, text, answers, replaces_last=False)
+        elif action == "again":
+            turn = session.require_last().turn
+            answers = session.again(_sampling_options(*settings))
+            query = turn.query if turn else ""
+            yield from self._stream_answer(session, query, answers, replaces_last=True)
+        elif action == "edit":
+            text = session.edit(target)
+            yield {self.layout.message_box: text, **self.show_pending(session)}
+        else:
+            yield self.act(session, "chat", action, target)
 
     def _stream_answer(
-        self, session: UserSession, states: Iterator[list[Message]], changes: Changes
+        self, session: UserSession, query: str, answers: Iterator[str], *, replaces_last: bool
     ) -> Iterator[Changes]:
         """Show a growing answer and a stop button; update the memory at the end."""
-        layout = self.layout
-        changes |= {layout.send: gr.update(visible=False), layout.stop: gr.update(visible=True)}
-        for messages in states:
-            yield {layout.chat: markup.render_conversation(messages, self.strings), **changes}
-            changes = {}
-        yield {**self.show_send_button(), **self.show_memory(session)}
+        layout, strings, conversation = self.layout, self.strings, session.companion.session
+        turns, failure = session.read_turns(), ""
+        render_growing = conversation_markup.render_growing
+        yield {
+            layout.chat: session.render_conversation(
+                turns, answering=True, without_last=replaces_last
+            ),
+            layout.answer: render_growing(query, "", strings),
+            layout.message_box: "",
+            layout.send: gr.update(visible=False),
+            layout.stop: gr.update(visible=True),
+        }
+        try:
+            shown_at = 0.0
+            for answer in answers:
+                if session.companion.session != conversation:
+                    break  # another conversation was opened
+                if time.monotonic() - shown_at >= _PAUSE:
+                    yield {layout.answer: render_growing(query, answer, strings)}
+                    shown_at = time.monotonic()
+        except NoAnswerError as error:
+            failure = conversation_markup.render_failure(str(error), strings)
+        yield {**self.show_page(session), layout.answer: failure, **self.show_send_button()}
 
     def show_send_button(self) -> Changes:
         """Show the send button and hide the stop button."""
@@ -52,17 +97,27 @@ class ChatHandlers(PageHandlers):
         return {}
 
     @with_session
-    def take_back(self, session: UserSession) -> Changes:
-        """Erase the last turn."""
-        session.take_back()
-        notice = self.show_notice(self.strings["taken_back"])
-        return {**self.show_conversation(session), **self.show_memory(session), **notice}
-
-    @with_session
     def new_conversation(self, session: UserSession) -> Changes:
         """Start a new conversation."""
         session.new_conversation()
-        return {**self.show_conversation(session), **self.show_memory(session)}
+        return self.show_page(session)
+
+    def open_conversation(self, session: UserSession | None, event: gr.EventData) -> Changes:
+        """Open the clicked conversation."""
+        changes: Changes = self._open_conversation(session, getattr(event, "item", None))
+        return changes
+
+    @with_session
+    def _open_conversation(self, session: UserSession, name: object) -> Changes:
+        session.open_conversation(name)
+        return self.show_page(session)
+
+    @with_session
+    def search(self, session: UserSession, text: str) -> Changes:
+        """List the conversations that contain the words in the search box."""
+        session.search = text
+        turns = session.read_turns()
+        return {self.layout.conversations: session.render_conversations(turns)}
 
     def toggle_settings(self, use_defaults: bool) -> Changes:
         """Enable the sliders, unless the model's defaults are used."""

@@ -29,7 +29,7 @@ def draw_curve(
         law: Forgetting law.
         now: Present time; the curve after it assumes no further recalls.
         labels: Labels of the points "start", "now" and "until" (the end) and of the "threshold",
-            as escaped HTML.
+            and the "title" of the picture, as escaped HTML.
 
     Returns:
         The SVG element.
@@ -51,7 +51,8 @@ def draw_curve(
     )
     threshold_y = f"{scale.at(start, THRESHOLD)[1]:.1f}"
     return (
-        f'<svg class="curve" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">'
+        f'<svg class="curve" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" '
+        f'aria-label="{labels["title"]}">'
         f'<polygon class="area" points="{bottom_left} {_format_path(past)} {now_x:.1f},{_BOTTOM}"/>'
         f'<line class="axis" x1="{_LEFT}" y1="{_BOTTOM}" x2="{_RIGHT}" y2="{_BOTTOM}"/>'
         f'<line class="low" x1="{_LEFT}" y1="{threshold_y}" x2="{_RIGHT}" y2="{threshold_y}"/>'

@@ -18,6 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from memorybank_core import MemoryBank, MemoryBankError
 
 from . import markup
+from .deletions import PendingDeletions
 from .page_layout import PageLayout
 from .session import UserSession, clean_name
 from .strings import STRINGS
@@ -34,7 +35,8 @@ def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
         if session is None:
             return self.show_sign_in(self.strings["lost"])
         try:
-            return {self.layout.notice: "", **handler(self, session, *args)}
+            changes = handler(self, session, *args)
+            return {**self.show_pending(session), **changes}
         except (LookupError, MemoryBankError) as error:
             return self.show_notice(str(error))
 
@@ -52,7 +54,7 @@ def with_session_streaming(
             yield self.show_sign_in(self.strings["lost"])
             return
         try:
-            yield {self.layout.notice: ""}
+            yield self.show_pending(session)
             yield from handler(self, session, *args)
         except (LookupError, MemoryBankError) as error:
             yield self.show_notice(str(error))
@@ -84,6 +86,7 @@ class PageHandlers:
         self.strings, self.layout = STRINGS[language], layout
         self._bank, self._model, self._language = bank, model, language
         self._password, self._options = password, options
+        self.deletions = PendingDeletions()
 
     def restore_session(self, remembered: object) -> Changes:
         """Sign in a returning browser; with a password, only fill in the name.
@@ -105,7 +108,10 @@ class PageHandlers:
             return self.show_sign_in(self.strings["wrong_password"])
         try:
             user = clean_name(name or "", self.strings)
-            session = UserSession(self._model, self._bank, user, self.strings, **self._options)
+            self.deletions.finish(user)
+            session = UserSession(
+                self._model, self._bank, user, self.strings, self.deletions, **self._options
+            )
         except MemoryBankError as error:
             return self.show_sign_in(str(error))
         layout = self.layout
@@ -116,16 +122,16 @@ class PageHandlers:
             layout.content: gr.update(visible=True),
             layout.name: "",
             layout.password: "",
-            **self.show_conversation(session),
-            **self.show_memory(session),
-            layout.digests: session.render_digests(),
-            **dict.fromkeys((layout.sign_in_error, layout.notice), ""),
+            **self.show_page(session),
+            layout.search_box: "",
+            **dict.fromkeys((layout.sign_in_error, layout.notice, layout.answer), ""),
         }
 
     def sign_out(self, session: UserSession | None) -> Changes:
         """Sign out: forget the name, and show the sign-in form."""
         if session is not None:
             session.stop()
+            self.deletions.finish(session.user_id)
         return {self.layout.remembered: "", **self.show_sign_in("")}
 
     def show_sign_in(self, error: str) -> Changes:
@@ -136,15 +142,15 @@ class PageHandlers:
         """
         layout = self.layout
         content_components = (
-            layout.head, layout.chat, layout.recalled, layout.timeline, layout.digests,
-            layout.notice, layout.quote,
+            layout.head, layout.chat, layout.answer, layout.conversations, layout.recalled,
+            layout.timeline, layout.digests, layout.notice, layout.message_box,
         )  # fmt: skip
         return {
             layout.session: None,
-            layout.to_delete: None,
             layout.sign_in_form: gr.update(visible=True),
             layout.content: gr.update(visible=False),
             layout.confirmation: gr.update(visible=False),
+            layout.delete_all: gr.update(visible=True),
             layout.archived: False,
             layout.sign_in_error: markup.render_notice(error),
             **dict.fromkeys(content_components, ""),
@@ -154,15 +160,27 @@ class PageHandlers:
         """Show a message about the last action."""
         return {self.layout.notice: markup.render_notice(text)}
 
-    def show_conversation(self, session: UserSession) -> Changes:
-        """Show the current conversation."""
-        return {self.layout.chat: session.render_conversation()}
+    def show_pending(self, session: UserSession) -> Changes:
+        """Show what can still be undone or cancelled: a deletion, or the editing of a message."""
+        strings = self.strings
+        notice = ""
+        if session.editing:
+            button = markup.render_button("cancel_edit", "", strings)
+            notice = markup.render_notice(strings["editing"], button)
+        elif session.deletion is not None and session.deletion.is_pending:
+            button = markup.render_button("undo", "", strings)
+            notice = markup.render_notice(strings["deleting"], button)
+        return {self.layout.notice: notice}
 
-    def show_memory(self, session: UserSession) -> Changes:
-        """Show the greeting, the last recall and the timeline."""
-        layout = self.layout
+    def show_page(self, session: UserSession) -> Changes:
+        """Show the conversation, the list of conversations, and the memory."""
+        layout, turns = self.layout, session.read_turns()
         return {
-            layout.head: session.render_head(),
+            layout.head: session.render_head(turns),
+            layout.chat: session.render_conversation(turns),
+            layout.answer: "",
+            layout.conversations: session.render_conversations(turns),
             layout.recalled: session.render_recalled(self._language),
             layout.timeline: session.render_timeline(),
+            layout.digests: session.render_digests(),
         }

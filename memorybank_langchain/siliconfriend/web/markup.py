@@ -1,9 +1,8 @@
-"""HTML of the conversation and the memories. Texts of users and models are escaped."""
+"""HTML of the memories. Texts of users and models are escaped."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date, datetime
 from itertools import groupby
@@ -13,18 +12,10 @@ from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
 from memorybank_core.search.score_strings import SCORE_STRINGS
 
 from .curves import draw_curve
-
-Strings = Mapping[str, str]
+from .escaping import Strings, escape
 
 ACTIONS = ("strengthen", "pin", "unpin", "forget", "restore")
 """Actions that run immediately; a deletion must be confirmed first."""
-
-_TEMPLATE_CHARACTERS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
-
-
-def escape(text: str) -> str:
-    """Escape `text` for HTML and for gradio's templates, which interpret `${…}` and `{{…}}`."""
-    return html.escape(text).translate(_TEMPLATE_CHARACTERS)
 
 
 def format_day(day: date, strings: Strings) -> str:
@@ -38,31 +29,19 @@ def render_empty(text: str) -> str:
     return f'<p class="sf-empty">{escape(text)}</p>'
 
 
-def render_notice(text: str) -> str:
-    """Return a message about the last action; "" for an empty text."""
-    return f'<p class="sf-notice" role="status">{escape(text)}</p>' if text else ""
+def render_notice(text: str, button: str = "") -> str:
+    """Return a message about the last action, with a button; "" for an empty text."""
+    return f'<div class="sf-notice"><span>{escape(text)}</span>{button}</div>' if text else ""
 
 
-def render_head(user: str, bank: MemoryBank, strings: Strings) -> str:
-    """Return a greeting, with the number of the user's memories."""
-    stats = bank.stats(user_id=user)
-    greeting = strings["hello_again" if stats.memories else "hello"].format(name=user)
+def render_head(user: str, turns: int, first_day: date | None, strings: Strings) -> str:
+    """Return a greeting, with the number of turns that are remembered and the day of the first."""
+    greeting = strings["hello_again" if turns else "hello"].format(name=user)
     known = ""
-    if stats.memories and stats.first_day:
-        template = strings["known_one" if stats.memories == 1 else "known"]
-        known = template.format(count=stats.memories, day=format_day(stats.first_day, strings))
+    if turns and first_day:
+        template = strings["known_one" if turns == 1 else "known"]
+        known = template.format(count=turns, day=format_day(first_day, strings))
     return f'<h1 class="sf-hello">{escape(greeting)}</h1><p class="sf-known">{escape(known)}</p>'
-
-
-def render_conversation(messages: Iterable[Mapping[str, str]], strings: Strings) -> str:
-    """Return the messages of a conversation as bubbles; a hint if there are no messages."""
-    bubbles = "".join(
-        f'<div class="sf-bubble {message["role"]}">{escape(message["content"])}</div>'
-        for message in messages
-    )
-    label = escape(strings["chat"])
-    hint = render_empty(strings["chat_none"]) if not bubbles else ""
-    return f'<div class="sf-talk" role="log" aria-label="{label}">{bubbles}{hint}</div>'
 
 
 def render_recalled(context: Context | None, strings: Strings, language: str) -> str:
@@ -100,6 +79,7 @@ def render_timeline(
     *,
     more: bool,
     open_id: str | None = None,
+    confirming: str | None = None,
 ) -> str:
     """Return memories by day, latest first, each with its forgetting curve and buttons.
 
@@ -110,6 +90,7 @@ def render_timeline(
         strings: Texts of the page.
         more: Whether to add a button that shows earlier memories.
         open_id: Id of the memory that is shown expanded.
+        confirming: Id of the memory whose deletion must be confirmed.
     """
     latest = sorted(memories, key=lambda memory: (memory.created_at, memory.id), reverse=True)
     if not latest:
@@ -117,25 +98,39 @@ def render_timeline(
     days = "".join(
         f'<h3 class="sf-day">{escape(format_day(day, strings))}</h3>'
         + "".join(
-            _render_card(memory, bank, now, strings, is_open=memory.id == open_id)
+            _render_card(
+                memory,
+                bank,
+                now,
+                strings,
+                is_open=memory.id in (open_id, confirming),
+                is_confirming=memory.id == confirming,
+            )
             for memory in memories_of_day
         )
         for day, memories_of_day in groupby(latest, key=lambda memory: memory.day)
     )
-    button = _render_button("more", "", strings) if more else ""
+    button = render_button("more", "", strings) if more else ""
     return f'<div class="sf-list">{days}{button}</div>'
 
 
 def _render_card(
-    memory: Memory, bank: MemoryBank, now: datetime, strings: Strings, *, is_open: bool
+    memory: Memory,
+    bank: MemoryBank,
+    now: datetime,
+    strings: Strings,
+    *,
+    is_open: bool,
+    is_confirming: bool,
 ) -> str:
     recalls = {0: "recalls_none", 1: "recalls_one"}.get(memory.recalls, "recalls")
-    buttons = "".join(
-        _render_button(action, memory.id, strings) for action in _list_actions(memory)
-    )
+    buttons = "".join(render_button(action, memory.id, strings) for action in _list_actions(memory))
+    actions = f'<div class="sf-actions">{buttons}</div>'
+    if is_confirming:
+        actions = render_question(memory.id, strings["sure"], strings)
     css_class = " archived" if memory.archived_at else ""
     open_attribute = " open" if is_open else ""
-    pin = '<span class="sf-pin" aria-hidden="true">📌</span>' if memory.pinned else ""
+    pin = f'<span class="sf-pin">{escape(strings["is_pinned"])}</span>' if memory.pinned else ""
     bar = _render_bar(retention_of(memory, bank.law, now), strings)
     return (
         f'<details class="sf-memory{css_class}"{open_attribute}><summary>{pin}'
@@ -143,7 +138,7 @@ def _render_card(
         f"{_render_curve(memory, bank, now, strings)}"
         f'<p class="sf-known">{escape(strings[recalls].format(count=memory.recalls))} · '
         f"{escape(strings['strength'])} {memory.strength:.3g}</p>"
-        f'<div class="sf-actions">{buttons}</div></details>'
+        f"{actions}</details>"
     )
 
 
@@ -162,18 +157,15 @@ def _render_curve(memory: Memory, bank: MemoryBank, now: datetime, strings: Stri
         return f'<p class="sf-known">{escape(strings["no_curve"])}</p>'
     recalls = bank.recalls(memory.id, user_id=memory.user_id) if memory.recalls else []
     fades = fades_at(memory, bank.law, THRESHOLD)
+    share = f"{retention_of(memory, bank.law, now):.0%}"
     labels = {
+        "title": escape(strings["curve"].format(share=share)),
         "start": escape(format_day(bank.day_of(memory.created_at), strings)),
         "until": escape(format_day(bank.day_of(fades), strings)) if fades else "",
         "now": escape(strings["now"]),
         "threshold": escape(strings["threshold"]),
     }
     return draw_curve(memory, recalls, bank.law, now, labels)
-
-
-def render_quote(memory: Memory, strings: Strings) -> str:
-    """Return a memory as shown in the confirmation of its deletion."""
-    return f'<blockquote class="sf-quote">{_render_lines(memory, strings)}</blockquote>'
 
 
 def _render_lines(memory: Memory, strings: Strings) -> str:
@@ -191,16 +183,28 @@ def _render_lines(memory: Memory, strings: Strings) -> str:
 def _render_bar(retention: float, strings: Strings) -> str:
     """Return the retention as a bar."""
     share = min(max(retention, 0.0), 1.0)
+    label = f"{escape(strings['retention'])} {share:.0%}"
     return (
-        f'<div class="sf-left" title="{escape(strings["retention"])} {share:.2f}">'
+        f'<div class="sf-left" role="img" aria-label="{label}" title="{label}">'
         f'<i style="width:{share:.0%}"></i></div>'
     )
 
 
-def _render_button(action: str, memory_id: str, strings: Strings) -> str:
+def render_button(action: str, target: str, strings: Strings) -> str:
+    """Return a button that sends `action` and the id of its target to the server."""
     return (
         f'<button type="button" class="sf-do {action}" data-do="{action}" '
-        f'data-id="{escape(memory_id)}">{escape(strings[action])}</button>'
+        f'data-id="{escape(target)}">{escape(strings[action])}</button>'
+    )
+
+
+def render_question(target: str, question: str, strings: Strings) -> str:
+    """Return the question before a deletion, which stands in place of the buttons."""
+    buttons = "".join(render_button(action, target, strings) for action in ("cancel", "confirm"))
+    label = escape(question)
+    return (
+        f'<div class="sf-question" role="group" aria-label="{label}"><p>{label}</p>'
+        f'<div class="sf-actions">{buttons}</div></div>'
     )
 
 

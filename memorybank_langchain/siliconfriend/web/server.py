@@ -17,9 +17,11 @@ from memorybank_core.terminal import console
 from .page import page
 from .security import SecurityMiddleware
 from .strings import STRINGS
-from .theme import CSS, build_theme
+from .styles import CSS
+from .theme import build_theme
 
 HOST, PORT = "127.0.0.1", 7860
+_MAX_PORT = 65_535
 _LOCAL_HOSTS = ["localhost", "127.0.0.1"]
 _MAX_UPLOAD_BYTES = 1  # the page uploads nothing
 
@@ -46,7 +48,8 @@ def serve(
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
-        ConfigurationError: If the port is in use, or the host is not an address of this machine.
+        ConfigurationError: If the port is in use or is not a port, or the host is not an address
+            of this machine.
         InvalidInputError: If `language` is not supported.
     """
     blocks = page(bank, model, language=language, password=password, **options)
@@ -73,8 +76,11 @@ def start(
         The URL of the page.
 
     Raises:
-        ConfigurationError: If the port is in use, or the host is not an address of this machine.
+        ConfigurationError: If the port is in use or is not a port, or the host is not an address
+            of this machine.
     """
+    if not 0 <= port <= _MAX_PORT:
+        raise ConfigurationError(f"the port must be 0 to {_MAX_PORT}, not {port}")
     is_local = _is_loopback(host)
     if not is_local and not has_password:
         warnings.warn(
