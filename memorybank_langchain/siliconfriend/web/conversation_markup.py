@@ -9,7 +9,7 @@ from itertools import groupby
 from memorybank_core import Memory
 
 from .conversations import Conversation
-from .escaping import Strings, escape
+from .html_text import Strings, escape
 from .markdown import render_markdown
 from .markup import format_day, render_button, render_question
 
@@ -22,7 +22,7 @@ def render_conversation(
     last_id: str | None,
     confirming: str | None,
 ) -> str:
-    """Return the turns of a conversation with their actions; suggestions if there are none.
+    """Return the turns of a conversation with their actions, or suggestions without turns.
 
     Args:
         turns: Turns of the conversation, oldest first.

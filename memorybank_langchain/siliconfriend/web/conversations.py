@@ -42,9 +42,11 @@ def list_conversations(turns: Iterable[Memory], search: str = "") -> list[Conver
         if turn.session:
             by_session.setdefault(turn.session, []).append(turn)
     words = search.casefold().split()
-    found = [turns for turns in by_session.values() if _contains(turns, words)]
-    found.sort(key=lambda turns: turns[-1].created_at, reverse=True)
-    return [Conversation(turns[0].session or "", _title(turns), turns[-1].day) for turns in found]
+    matching = [turns for turns in by_session.values() if _contains(turns, words)]
+    matching.sort(key=lambda turns: turns[-1].created_at, reverse=True)
+    return [
+        Conversation(turns[0].session or "", _title(turns), turns[-1].day) for turns in matching
+    ]
 
 
 def _contains(turns: Sequence[Memory], words: Sequence[str]) -> bool:

@@ -46,7 +46,7 @@ class PendingDeletion:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the deletion has neither run nor been undone."""
+        """True until the deletion runs or is undone."""
         return not self._message and not self._is_undone
 
     def hides(self, memory_id: str) -> bool:
@@ -55,7 +55,7 @@ class PendingDeletion:
 
     @property
     def hides_everything(self) -> bool:
-        """Whether nothing of the user is to be shown because all will be deleted."""
+        """True while the deletion of everything is pending."""
         return self.is_pending and self.ids is None
 
     def undo(self) -> bool:

@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
-from .escaping import Strings, escape, escape_template
+from .html_text import Strings, escape, escape_template
 
 _FORMATTER = HtmlFormatter(nowrap=True)
 

@@ -12,7 +12,7 @@ from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
 from memorybank_core.search.score_strings import SCORE_STRINGS
 
 from .curves import draw_curve
-from .escaping import Strings, escape
+from .html_text import Strings, escape
 
 ACTIONS = ("strengthen", "pin", "unpin", "forget", "restore")
 """Actions that run immediately; a deletion must be confirmed first."""

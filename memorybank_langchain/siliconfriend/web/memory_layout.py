@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from .escaping import escape
+from .html_text import escape
 from .scripts import SEND_CLICKED_BUTTON
 
 _SCROLLABLE: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from . import deletions
-from .escaping import escape
+from .html_text import escape
 from .memory_layout import create_memory
 from .scripts import FOLLOW_ANSWER, SEND_CLICKED_BUTTON, STORAGE_KEY
 

@@ -20,7 +20,7 @@ from memorybank_langchain.siliconfriend.companion import Companion
 from . import conversation_markup, markup
 from .conversations import choose_quotes, list_conversations
 from .deletions import PendingDeletions
-from .escaping import Strings
+from .html_text import Strings
 from .user_memory import UserMemory
 
 MAX_NAME_LENGTH = 100

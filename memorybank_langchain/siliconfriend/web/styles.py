@@ -144,6 +144,7 @@ _MEMORY = """
 #sf-memory { padding-bottom: 10px; }
 #sf-memory > .tabs, #sf-memory .tabs { flex: 1 1 0; min-height: 0; display: flex;
   flex-direction: column; }
+#sf-memory [role=tab] { padding: 8px 9px; font-size: 0.88rem; }
 #sf-memory .tabitem { padding: 10px 2px; flex: 1 1 0; min-height: 0; overflow-y: auto; }
 #sf-memory .block { padding: 0; }
 #sf-memory [role=tab][aria-selected=true] { color: var(--primary-700); }

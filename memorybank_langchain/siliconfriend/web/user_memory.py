@@ -12,7 +12,7 @@ from memorybank_langchain.siliconfriend.companion import Companion
 
 from . import markup
 from .deletions import PendingDeletion, PendingDeletions
-from .escaping import Strings
+from .html_text import Strings
 
 PAGE_SIZE = 30
 """Number of memories shown at first, and added by each click on "more"."""
