@@ -8,7 +8,7 @@ from itertools import groupby
 
 from memorybank_core import Memory
 
-from .conversations import Conversation
+from .conversations import ListedConversation
 from .html_text import Strings, escape
 from .markdown import render_markdown
 from .markup import format_day, render_button, render_question
@@ -121,7 +121,7 @@ def _render_suggestions(suggestions: Sequence[str], strings: Strings) -> str:
 
 
 def render_conversations(
-    conversations: Iterable[Conversation], current: str, today: date, strings: Strings
+    conversations: Iterable[ListedConversation], current: str, today: date, strings: Strings
 ) -> str:
     """Return the list of conversations by day, latest first."""
     days = "".join(
@@ -139,7 +139,7 @@ def _format_day(day: date, today: date, strings: Strings) -> str:
     return strings["yesterday"] if (today - day).days == 1 else format_day(day, strings)
 
 
-def _render_conversation(item: Conversation, current: str) -> str:
+def _render_conversation(item: ListedConversation, current: str) -> str:
     is_current = ' aria-current="true"' if item.session == current else ""
     return (
         f'<li><button type="button" class="sf-conversation" data-do="open" '

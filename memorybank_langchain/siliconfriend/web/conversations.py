@@ -16,7 +16,7 @@ _QUOTE_LENGTHS_CHINESE = range(4, 46)
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ListedConversation:
     """A conversation in the list.
 
     Attributes:
@@ -30,7 +30,7 @@ class Conversation:
     day: date
 
 
-def list_conversations(turns: Iterable[Memory], search: str = "") -> list[Conversation]:
+def list_conversations(turns: Iterable[Memory], search: str = "") -> list[ListedConversation]:
     """Return the conversations with all words of `search` in one turn, latest first.
 
     Args:
@@ -45,7 +45,8 @@ def list_conversations(turns: Iterable[Memory], search: str = "") -> list[Conver
     matching = [turns for turns in by_session.values() if _contains(turns, words)]
     matching.sort(key=lambda turns: turns[-1].created_at, reverse=True)
     return [
-        Conversation(turns[0].session or "", _title(turns), turns[-1].day) for turns in matching
+        ListedConversation(turns[0].session or "", _title(turns), turns[-1].day)
+        for turns in matching
     ]
 
 

@@ -20,7 +20,7 @@ from .strings import STRINGS
 _On = Callable[..., Any]
 
 
-class Page(gr.Blocks):
+class ChatPage(gr.Blocks):
     """SiliconFriend's page; closing it runs the deletions that could still be undone."""
 
     deletions: PendingDeletions
@@ -52,7 +52,7 @@ def page(
         InvalidInputError: If `language` is not supported.
     """
     strings = STRINGS[require_language(language)]
-    blocks = Page(title=strings["title"], analytics_enabled=False, fill_width=True)
+    blocks = ChatPage(title=strings["title"], analytics_enabled=False, fill_width=True)
     with blocks:
         layout = build_layout(strings, asks_password=password is not None)
         handlers = ChatHandlers(bank, model, layout, language, password, options)
