@@ -12,6 +12,7 @@ from rich.text import Text
 from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Portrait
 from memorybank_core.forgetting import retention_of
 from memorybank_core.terminal import clean, one_line, retention_cell, table
+from memorybank_langchain.siliconfriend.digest_text import text_for_user
 
 from .strings import format_day
 
@@ -76,7 +77,7 @@ def print_digests(out: Console, digests: Sequence[Digest], strings: Strings) -> 
         key = "overall_portrait" if isinstance(digest, Portrait) else "overall_summary"
         author = f"  ({clean(digest.made_by or '?')}, {digest.made_at:%Y-%m-%d})"
         out.print(Text.assemble((strings[key], "bold cyan"), (author, "dim")))
-        out.print(Padding(Text(clean(digest.text)), (0, 0, 1, _INDENT)))
+        out.print(Padding(Text(clean(text_for_user(digest))), (0, 0, 1, _INDENT)))
 
 
 def print_faded(out: Console, faded: Sequence[Fading], strings: Strings, language: str) -> None:

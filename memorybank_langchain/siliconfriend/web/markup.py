@@ -10,6 +10,7 @@ from itertools import groupby
 from memorybank_core import Context, Digest, Memory, MemoryBank, Portrait, SearchResult
 from memorybank_core.forgetting import THRESHOLD, fades_at, retention_of
 from memorybank_core.search.score_strings import SCORE_STRINGS
+from memorybank_langchain.siliconfriend.digest_text import text_for_user
 
 from .curves import draw_curve
 from .html_text import Strings, escape
@@ -244,6 +245,6 @@ def _render_digest(digest: Digest, title: str, strings: Strings) -> str:
     source = strings["extractive"] if digest.is_extractive else author
     return (
         f'<article class="sf-memory"><h3>{escape(title)}</h3>'
-        f'<p class="sf-said">{escape(digest.text)}</p><p class="sf-known">{escape(source)}</p>'
-        "</article>"
+        f'<p class="sf-said">{escape(text_for_user(digest))}</p>'
+        f'<p class="sf-known">{escape(source)}</p></article>'
     )

@@ -1,0 +1,13 @@
+"""Text of a digest as the apps show it to the user whom it is about."""
+
+from __future__ import annotations
+
+from memorybank_core import Portrait, Summary
+from memorybank_core.digests.person import address_user
+
+
+def text_for_user(digest: Portrait | Summary) -> str:
+    """Return the text; a portrait that was made without a language model says "you"."""
+    if isinstance(digest, Portrait) and digest.is_extractive:
+        return address_user(digest.text)
+    return digest.text
