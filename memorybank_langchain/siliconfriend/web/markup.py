@@ -53,7 +53,11 @@ def render_recalled(context: Context | None, strings: Strings, language: str) ->
         return render_empty(strings["recalled_nothing"])
     cards = "".join(_render_result(result, strings, language) for result in context.results)
     more = strings["left_out"].format(count=len(context.left_out)) if context.left_out else ""
-    return f'<div class="sf-list">{cards}</div>{render_notice(more)}'
+    label = escape(strings["recalled"])
+    return (
+        f'<div class="sf-list" tabindex="0" role="region" aria-label="{label}">{cards}</div>'
+        f"{render_notice(more)}"
+    )
 
 
 def _render_result(result: SearchResult, strings: Strings, language: str) -> str:

@@ -10,6 +10,7 @@ _COLOURS = {
     "button_primary_background_fill": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
     "button_primary_text_color": "white",
+    "button_secondary_background_fill_hover": "*neutral_200",
     "button_cancel_background_fill": "#b3261e",
     "button_cancel_background_fill_hover": "#8c1d18",
     "button_cancel_text_color": "white",
@@ -22,6 +23,7 @@ _COLOURS = {
 }
 """Colours with a contrast of at least 4.5:1."""
 _DARK_COLOURS = {
+    "button_secondary_background_fill_hover": "*neutral_600",
     "block_info_text_color": "*neutral_200",
     "block_label_text_color": "*neutral_200",
     "block_title_text_color": "*neutral_200",
