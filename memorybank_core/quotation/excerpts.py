@@ -11,9 +11,9 @@ from memorybank_core.search.answers import asks, hedges
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.search.traits import find_traits
-from memorybank_core.text import CJK_CHARACTER, estimate_tokens, split_sentences
+from memorybank_core.text import estimate_tokens, split_sentences
 
-LIMIT = 60
+LIMIT = 80
 """Approximate maximum length of a quote, in estimated tokens."""
 _TYPE_WEIGHT = 1.0  # of a sentence with the number, time or name that the question asks for
 
@@ -73,41 +73,40 @@ def match_terms(text: str, terms: Sequence[TermGroup]) -> float:
 
 
 def _select(text: str, speaker: str, criteria: Criteria) -> Excerpt | None:
-    sentences = [sentence for sentence in split_sentences(text) if not asks(sentence)]
-    sentences = [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
-    if not sentences:
-        return None
-    matched = match_terms(" ".join(sentences), criteria.terms)
+    sentences = split_sentences(text)
     scores = [_score(sentence, criteria) for sentence in sentences]
-    return Excerpt(_join_best(sentences, scores), speaker, matched)
+    stated = [s for s, score in zip(sentences, scores, strict=True) if score is not None]
+    if not stated:
+        return None
+    matched = match_terms(" ".join(stated), criteria.terms)
+    return Excerpt(_cut_best(text, sentences, scores), speaker, matched)
 
 
-def _score(sentence: str, criteria: Criteria) -> float:
+def _score(sentence: str, criteria: Criteria) -> float | None:
+    """Return how much a sentence says about the question; None if it states nothing."""
+    if asks(sentence) or not any(map(str.isalnum, sentence)):
+        return None
     score = match_terms(sentence, criteria.terms)
     if criteria.has_answer and criteria.has_answer(sentence, find_traits(sentence).flags):
         score += _TYPE_WEIGHT
     return score
 
 
-def _join_best(sentences: Sequence[str], scores: Sequence[float]) -> str:
-    """Return the best sentence, with its neighbours, the better one first, while they fit."""
-    first = last = max(range(len(sentences)), key=lambda i: scores[i])
-    text = sentences[first]
+def _cut_best(text: str, sentences: Sequence[str], scores: Sequence[float | None]) -> str:
+    """Return the best sentence with adjacent ones, the better one first, while they fit."""
+    rated = {i: score for i, score in enumerate(scores) if score is not None}
+    starts, end = [], 0
+    for sentence in sentences:
+        starts.append(text.index(sentence, end))
+        end = starts[-1] + len(sentence)
+    first = last = max(rated, key=lambda i: rated[i])
     while True:
-        neighbours = [i for i in (first - 1, last + 1) if 0 <= i < len(sentences)]
-        for i in sorted(neighbours, key=lambda i: (-scores[i], -i)):
-            longer = _join(sentences[min(first, i) : max(last, i) + 1])
-            if estimate_tokens(longer) <= LIMIT:
-                text, first, last = longer, min(first, i), max(last, i)
+        neighbours = [i for i in (first - 1, last + 1) if i in rated]
+        for i in sorted(neighbours, key=lambda i: (-rated[i], -i)):
+            low, high = min(first, i), max(last, i)
+            if estimate_tokens(text[starts[low] : starts[high] + len(sentences[high])]) <= LIMIT:
+                first, last = low, high
                 break
         else:
-            return clip(text, LIMIT)
-
-
-def _join(sentences: Sequence[str]) -> str:
-    """Join sentences, with a space unless Chinese characters or punctuation meet."""
-    text = sentences[0]
-    for sentence in sentences[1:]:
-        is_chinese = not text[-1].isascii() or CJK_CHARACTER.match(sentence)
-        text += ("" if is_chinese and text[-1] not in "”’…" else " ") + sentence
-    return text
+            excerpt = text[starts[first] : starts[last] + len(sentences[last])]
+            return clip(" ".join(excerpt.split()), LIMIT)

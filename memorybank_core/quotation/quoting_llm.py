@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.validation import require_moment, require_user
 
-from .answer import Quotation, quote_answer
+from .answer import quote_answer
+from .phrases import Quotation
 
 if TYPE_CHECKING:
     from memorybank_core.bank import MemoryBank

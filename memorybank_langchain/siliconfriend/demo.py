@@ -1,6 +1,7 @@
-"""Last chapter of the demo: conversations with the companion, answered by the built-in model.
+"""Last chapter of the demo: conversations with the companion, which answers by quoting.
 
-Run it with `python -m memorybank_langchain.siliconfriend.demo`. It needs no key and no network.
+Run it with `python -m memorybank_langchain.siliconfriend.demo`. It needs no model, no key and no
+network; `--llm smollm2` or another model answers instead.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -23,41 +25,58 @@ from memorybank_core import ConfigurationError, MemoryBank
 from memorybank_core.json_format import import_json, load
 from memorybank_core.terminal import clean, console, one_line
 
-from .startup import load_chat_model
+from .models import QUOTATION, is_tiny
+from .startup import STRINGS, load_chat_model
 
 DATA_FOLDER = Path(memorybank_core.demo.__file__).parent / "data"
-ENGLISH_USER, CHINESE_USER = "Imogen", "郭一帆"
-ENGLISH_MESSAGES = (
-    "Hi! I am so tired today.",
-    "What did I cook on March 9th?",
-    "What is my partner's job?",
-)
-CHINESE_QUESTION = "我家的鹦鹉叫什么名字？"
+USERS = {"en": "Imogen", "zh": "郭一帆"}
+MESSAGES = {
+    "en": (
+        "Hi!",
+        "What is my partner's job?",
+        "What did I cook on March 9th?",
+        "When did I finish the scarf?",
+        "What colour is the kitchen now?",
+        "I am so tired today.",
+        "What is my blood group?",
+    ),
+    "zh": (
+        "我家的鹦鹉叫什么名字？",
+        "演出几点开始？",
+        "3月9号我给奶奶修好了什么？",
+        "我的血型是什么？",
+    ),
+}
+"""Messages of the demo's users; the last ones are about something that they never said."""
 _WIDTH = 100
+_TITLE = "9  SiliconFriend: a companion that remembers"
+_INTRODUCTION = {
+    True: "No language model: the companion quotes what it remembers, with the day, and admits\n"
+    "what it does not.",
+    False: "{model} answers on the memories below each message.",
+}
 
 
-def show_chapter(out: Console, model: Any, *, embedder: str | None = None) -> None:
+def show_chapter(
+    out: Console, model: Any, *, name: str = QUOTATION, embedder: str | None = None
+) -> None:
     """Print conversations of the demo's users with the companion.
 
     Args:
         out: Console to print to.
         model: Chat model that answers.
+        name: Name of the model.
         embedder: Name of the embedder; None uses the best one installed.
     """
+    quotes = name == QUOTATION
     out.print()
-    out.rule(Text("9  SiliconFriend: a companion that remembers", "bold cyan"), align="left")
-    out.print(
-        "Only Imogen's messages were written in advance. SmolLM2-135M answers on this machine: it "
-        "is tiny and\neasily confused. Above each answer is the memory recalled for it, and why. "
-        "About a minute."
-    )
-    with _open_bank("en", embedder) as bank:
-        _talk(out, model, bank, ENGLISH_USER, ENGLISH_MESSAGES)
-    out.print()
-    out.print("SmolLM2 does not speak Chinese, but the memory also works in Chinese:")
-    with _open_bank("zh", embedder) as bank:
-        out.print(Text.assemble((f"{CHINESE_USER}  ", "bold cyan"), CHINESE_QUESTION))
-        _show_results(out, bank.context(CHINESE_QUESTION, user_id=CHINESE_USER, k=1).results, "zh")
+    out.rule(Text(_TITLE, "bold cyan"), align="left", style="dim")
+    out.print(_INTRODUCTION[quotes].format(model=name))
+    if is_tiny(model):
+        out.print(STRINGS["en"]["tiny"].format(model=name), style="yellow")
+    for language in MESSAGES if quotes else ("en",):
+        with _open_bank(language, embedder) as bank:
+            _talk(out, model, bank, USERS[language], MESSAGES[language])
     is_installed = shutil.which("siliconfriend") is not None
     command = "siliconfriend" if is_installed else f"{sys.executable} -m {__package__}"
     out.print(f"\nTry it:  {command} chat", soft_wrap=True)
@@ -72,19 +91,20 @@ def _talk(out: Console, model: Any, bank: MemoryBank, user: str, messages: Seque
         started = time.monotonic()
         out.print(Text.assemble("\n", (f"{user}  ", "bold cyan"), text))
         answer = "".join(companion.say(text, temperature=0))
-        _show_results(out, companion.recalled.results[:1] if companion.recalled else (), "en")
-        seconds = f"  ({time.monotonic() - started:.0f} s)"
+        if model.model_name != QUOTATION:
+            _show_results(out, companion.recalled.results[:1] if companion.recalled else ())
+        seconds = f"  ({time.monotonic() - started:.1f} s)"
         speaker = ("SiliconFriend  ", "bold green")
         out.print(Text.assemble(speaker, clean(answer.strip()), (seconds, "dim")))
 
 
-def _show_results(out: Console, results: Sequence[Any], language: str) -> None:
+def _show_results(out: Console, results: Sequence[Any]) -> None:
     """Print recalled memories and their scores."""
     for result in results:
         line = Text.assemble((f"{result.memory.day}  ", "cyan"), one_line(result.memory.text))
         line.truncate(_WIDTH - 4, overflow="ellipsis")
         out.print(Padding(line, (0, 0, 0, 2)), style="dim")
-        out.print(Padding(Text(result.why(language)), (0, 0, 0, 2)), style="dim")
+        out.print(Padding(Text(result.why()), (0, 0, 0, 2)), style="dim")
 
 
 @contextmanager
@@ -98,20 +118,20 @@ def _open_bank(language: str, embedder: str | None) -> Iterator[MemoryBank]:
         yield bank
 
 
-def main() -> None:
+def main(
+    llm: Annotated[str, typer.Option("--llm", help="As of `siliconfriend chat`.")] = QUOTATION,
+) -> None:
     """Print the chapter, or a line with the reason why it is skipped."""
     out = console()
     if not out.is_terminal:
         out = Console(width=_WIDTH, markup=False, highlight=False, emoji=False)
     try:
-        from .models import BUILT_IN
-
-        model = load_chat_model(BUILT_IN)
+        model = load_chat_model(llm)
     except ConfigurationError as error:
         out.print(f"\nThe chapter about the companion is skipped: {error}")
         return
-    show_chapter(out, model)
+    show_chapter(out, model, name=llm)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

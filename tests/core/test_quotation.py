@@ -130,6 +130,16 @@ def test_questions_are_recognised():
     assert not any(map(asks_companion, ["我跟你说过我的生日吗？", "你记得我说的吗？"]))
 
 
+def test_a_quote_is_verbatim(tmp_path):
+    text = "Lorna texted at lunch. She says she is sorry. Coffee? Wednesday at the canal."
+    with MemoryBank.open(tmp_path / "bank.db", embedder="hashing") as bank:
+        bank.add([Turn(text, "Oh!", at=NOW)], user_id="Lena")
+        answer = QuotingLLM(bank, user_id="Lena").ask("When did Lorna say she is sorry?", now=NOW)
+    quote = answer.text.partition("“")[2].partition("”")[0]
+    assert "sorry" in quote
+    assert quote in text
+
+
 def test_it_is_a_language_model_for_plain_python(companion):
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
     with pytest.raises(InvalidInputError):
