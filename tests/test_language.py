@@ -47,6 +47,7 @@ DEPRECATED = {
 """Old public names that are kept for one version."""
 PROMPTS = {
     ("memorybank_core/quotation/message_kinds.py", "told"),
+    ("memorybank_core/quotation/occurrences.py", "told"),
     ("memorybank_core/quotation/strings.py", "told"),
     ("memorybank_core/search/answers.py", "told"),
     ("memorybank_core/search/question.py", "shall"),
