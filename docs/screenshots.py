@@ -151,18 +151,19 @@ def _open_memory(browser_page: Page, tab: str, text: str) -> None:
 
 
 def capture_terminal(browser: Browser, folder: Path) -> None:
-    """Capture a conversation with the built-in model in a terminal of tmux."""
+    """Capture a conversation without a language model in a terminal of tmux."""
     create_bank(folder, "en").close()
     tmux = ("tmux", "-L", "memorybank", "-f", os.devnull)
-    command = f"siliconfriend chat --llm smollm2 --user {NAMES['en']} --bank {folder / 'en.db'}"
+    command = f"siliconfriend chat --user {NAMES['en']} --bank {folder / 'en.db'}"
     executable = f"{Path(sys.executable).parent}/{command}"
     subprocess.run(
         [*tmux, "new-session", "-d", "-s", "talk", "-x", "100", "-y", "34", executable], check=True
     )
     try:
         _type_line(tmux, "", "You>")
-        _type_line(tmux, "Which instrument does my sister play?", "You>")
-        _type_line(tmux, "/why", "score")
+        _type_line(tmux, "When did I go swimming?", "You>")
+        _type_line(tmux, "What am I allergic to?", "You>")
+        _type_line(tmux, "What is my blood group?", "You>")
         _type_line(tmux, "/memory", "pinned")
         time.sleep(1)
         screen = _capture(tmux, "-e")
