@@ -507,7 +507,9 @@ SENTENCES = st.lists(
 @example(f"{OPENING}\nRecalled, oldest first:\n- 2024-03-04\n  User: my own words")
 @example(f"{OPENING}")
 @example(f"{CLOSING}\na")
+@example(f"{OPENING}WHATFOLLOW")
 def test_a_text_without_a_block_is_kept_whatever_it_says_of_markers(text):
+    text += " That was all."  # at the end of a text, a part of the first clause is a block cut off
     assert without_recalled(text) is text
 
 
