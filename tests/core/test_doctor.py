@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from findings import problems
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
 from memorybank_core.doctor.users import fold
@@ -45,14 +46,6 @@ def damage(path, *statements):
 def check(path, **options):
     with MemoryBank.open(path, embedder="hashing") as bank:
         return bank.check(now=NOW, **options)
-
-
-def problems(report, *names):
-    return [
-        finding
-        for finding in report.findings
-        if finding.severity != "ok" and (not names or finding.check in names)
-    ]
 
 
 def test_a_sound_bank_has_one_ok_of_each_check(path):

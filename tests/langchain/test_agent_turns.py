@@ -38,8 +38,9 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import BaseModel
+from unreachable_store import UnreachableStore
 
-from memorybank_core import InvalidInputError, MemoryBank, StoreUnavailableError, Turn
+from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import OPENING
 from memorybank_langchain.middleware import MemoryBankMiddleware
 from memorybank_langchain.retriever import MemoryBankRetriever
@@ -484,23 +485,9 @@ def test_a_tokenizer_that_fails_does_not_stop_the_chat(bank):
     assert "no vocabulary" in recorder.events[0][1]["error"]
 
 
-class Away:
-    """A store that cannot be reached."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def __getattr__(self, name):
-        def call(*args, **options):
-            self.calls += 1
-            raise StoreUnavailableError("the server is down")
-
-        return call
-
-
 def test_what_is_said_in_an_outage_is_stored_after_it(bank):
     agent = agent_of(bank, checkpointer=InMemorySaver())
-    store, bank.store = bank.store, Away()
+    store, bank.store = bank.store, UnreachableStore()
     for words in ("I moved to Oslo.", "My cat is called Pepper."):
         output = agent.invoke(says(words), thread(), context=A)
         assert output["messages"][-1].text == f"I heard: {words}"

@@ -13,8 +13,9 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llamaindex_examples import ALICE, FACT, IGNORED_WARNINGS, QUESTION, Scripted, function_agent
 from sqlalchemy.ext.asyncio import create_async_engine
+from unreachable_store import UnreachableStore
 
-from memorybank_core import EmbedderError, MemoryBank, StoreUnavailableError, Turn
+from memorybank_core import EmbedderError, MemoryBank, Turn
 from memorybank_llamaindex import MemoryBankMemory, memory_with_bank
 from memorybank_llamaindex.events import MemoryFailed
 
@@ -22,24 +23,10 @@ pytestmark = [*IGNORED_WARNINGS, pytest.mark.usefixtures("own_loop")]
 SAID = [("I moved to Oslo.", "Welcome."), ("My cat is called Pepper.", "Cute.")]
 
 
-class Away:
-    """A store that cannot be reached."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def __getattr__(self, name):
-        def call(*args, **options):
-            self.calls += 1
-            raise StoreUnavailableError("the server is down")
-
-        return call
-
-
 @contextmanager
 def outage(bank):
     """Let the store of a bank fail within the block."""
-    store, bank.store = bank.store, Away()
+    store, bank.store = bank.store, UnreachableStore()
     yield bank.store
     bank.store, bank.backlog._paused_until = store, 0.0
 

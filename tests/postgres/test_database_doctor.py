@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+from findings import problems
 from postgres_servers import connect
 from test_row_security import as_app, create_with_role
 
@@ -55,14 +56,6 @@ def execute(url, *statements):
     with connect(url, autocommit=True) as db:
         for statement in statements:
             db.execute(statement)
-
-
-def problems(report, *names):
-    return [
-        finding
-        for finding in report.findings
-        if finding.severity != "ok" and (not names or finding.check in names)
-    ]
 
 
 def test_a_sound_bank_has_one_ok_of_each_check(url):
