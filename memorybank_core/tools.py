@@ -151,8 +151,7 @@ class MemoryTools:
         self._bank.reinforce(best, user_id=user_id)
         lines = [line for _, line in fitting]
         if lines:
-            intro = CONTEXT_STRINGS[self._bank.language]["intro"]
-            lines = [OPENING, intro, *lines, CLOSING]
+            lines = [to_block(lines, self._language)]
         if len(fitting) < len(results):
             omitted = len(results) - len(fitting)
             lines.append(self._wording["left_out"].format(count=omitted))
@@ -222,6 +221,11 @@ def describe_memory(
         if text
     ]
     return {"id": without_markers(memory.id), "day": memory.day.isoformat(), "said": lines}
+
+
+def to_block(lines: Sequence[str], language: str) -> str:
+    """Return lines of recalled text between the markers of a block."""
+    return "\n".join([OPENING, CONTEXT_STRINGS[language]["intro"], *lines, CLOSING])
 
 
 def to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:

@@ -14,7 +14,7 @@ from memorybank_core.context import compose, token_counter
 from memorybank_core.context.markers import without_markers
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import Memory
-from memorybank_core.tools import MemoryTools, to_json_line
+from memorybank_core.tools import MemoryTools, to_block, to_json_line
 
 from .outputs import (
     Changed,
@@ -22,7 +22,6 @@ from .outputs import (
     Recall,
     Recent,
     Remembered,
-    to_block,
     to_recalled,
     to_result,
     to_stored,

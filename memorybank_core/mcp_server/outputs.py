@@ -7,8 +7,6 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from memorybank_core.context import CLOSING, OPENING
-from memorybank_core.context.strings import WORDING as CONTEXT_STRINGS
 from memorybank_core.records import Memory, SearchResult
 from memorybank_core.tools import describe_memory
 
@@ -94,11 +92,6 @@ def to_result(text: str, output: BaseModel) -> CallToolResult:
     """Return a result with a text for the model, and structured output for programs."""
     content = [TextContent(type="text", text=text)]
     return CallToolResult(content=list(content), structuredContent=output.model_dump())
-
-
-def to_block(lines: list[str], language: str) -> str:
-    """Return lines of recalled text in the marked block, as `MemoryTools` does."""
-    return "\n".join([OPENING, CONTEXT_STRINGS[language]["intro"], *lines, CLOSING])
 
 
 def _describe(memory: Memory, language: str) -> dict[str, Any]:
