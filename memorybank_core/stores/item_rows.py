@@ -15,7 +15,7 @@ import numpy as np
 
 from memorybank_core.protocols import Array, Item, Matrix, Namespace, Vector
 
-from .damage import convert_all, report_damage
+from .damage import are_finite, convert_all, report_damage
 from .rows import Row, from_micros, to_micros
 
 ITEM_COLUMNS = "path, key, value, created_at, updated_at, ttl, fields"
@@ -57,8 +57,7 @@ def has_finite_vectors(blob: object, dimension: int) -> bool:
     """Return whether stored bytes are the finite vectors of at least one window."""
     if not isinstance(blob, bytes) or not blob or len(blob) % (4 * dimension):
         return False
-    vectors = np.frombuffer(blob, np.float32)
-    return bool(np.isfinite(np.dot(vectors, vectors)))
+    return are_finite(np.frombuffer(blob, np.float32))
 
 
 def join_vectors(blobs: Sequence[bytes | None], dimension: int) -> tuple[Matrix, Array]:
@@ -66,7 +65,7 @@ def join_vectors(blobs: Sequence[bytes | None], dimension: int) -> tuple[Matrix,
     sizes = np.array([len(blob or b"") for blob in blobs], np.int64)
     if not (sizes % (4 * dimension)).any():
         vectors = np.frombuffer(b"".join(blob or b"" for blob in blobs), np.float32)
-        if np.isfinite(np.dot(vectors, vectors)):
+        if are_finite(vectors):
             return vectors.reshape(-1, dimension), sizes // (4 * dimension)
     intact = [blob if has_finite_vectors(blob, dimension) else None for blob in blobs]
     return join_vectors(intact, dimension)

@@ -17,6 +17,7 @@ from memorybank_core.protocols import Array, Matrix
 from memorybank_core.records import KINDS, Memory
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.search.traits import find_traits
+from memorybank_core.stores.damage import are_finite
 from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import sole_speaker, utterance_count
 
@@ -81,7 +82,7 @@ class IndexBatch:
         vectors = self.vectors.reshape(-1)
         if not self.windows.all() or len(self.vectors) != self.windows.sum():
             raise ValueError("a memory has no vector")
-        if not np.isfinite(np.dot(vectors, vectors)):  # faster than looking at each value
+        if not are_finite(vectors):
             raise ValueError("a vector is not finite")
 
     def select(self, mask: Array) -> IndexBatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -28,7 +28,7 @@ from .connections import Session
 from .intact_rows import convert_rows, read_memories
 from .page_rows import COVERING, read_matrices
 from .rows import FROM_MEMORIES, SELECT_MEMORY, filter_conditions
-from .statements import Rows, Statement
+from .statements import Row, Rows, Statement
 from .tables import GENERATION
 
 STORED_EMBEDDER = Statement(
@@ -121,18 +121,38 @@ def require_texts(session: Session, user_id: str, expected: Mapping[str, str]) -
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
     [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
-    memories = dict(
-        convert_rows(
-            session,
-            rows,
-            lambda row: (row[0], to_result(user_id, row[2:])),
-            lambda row: memory_name(user_id, row[2]),
-        )
-    )
+    memories = _convert_by_seq(session, user_id, rows, to_result, first=2)
     for seq, newer, *_ in rows:
         if newer and seq in memories:
             memories[seq] = replace(memories[seq], replaced_by=tuple(map(unescape, newer)))
     return memories
+
+
+def _convert_by_seq(
+    session: Session,
+    user_id: str,
+    rows: Rows,
+    convert: Callable[[str, Row], Memory],
+    *,
+    first: int,
+) -> dict[int, Memory]:
+    """Return the memories of rows by the number in their first column, without damaged ones.
+
+    Args:
+        session: The session that read them.
+        user_id: The user.
+        rows: The rows; the columns of a memory are the last.
+        convert: Returns the memory of a user and the columns of a memory.
+        first: Index of the first column of a memory, its id.
+    """
+    return dict(
+        convert_rows(
+            session,
+            rows,
+            lambda row: (row[0], convert(user_id, row[first:])),
+            lambda row: memory_name(user_id, row[first]),
+        )
+    )
 
 
 def memories(session: Session, user_id: str, filter: Filter, *, last: int | None) -> list[Memory]:
@@ -143,14 +163,7 @@ def memories(session: Session, user_id: str, filter: Filter, *, last: int | None
         [rows] = session.execute(Statement(_METADATA.format(condition=condition), values))
         seqs = [seq for _, seq in select_matching(rows, filter.where, last, column=0)]
         [rows] = session.execute(Statement(_BY_SEQ, {"user": user_id, "keys": seqs}))
-        memories_by_seq = dict(
-            convert_rows(
-                session,
-                rows,
-                lambda row: (row[0], to_memory(user_id, row[1:])),
-                lambda row: memory_name(user_id, row[1]),
-            )
-        )
+        memories_by_seq = _convert_by_seq(session, user_id, rows, to_memory, first=1)
         return [memories_by_seq[seq] for seq in reversed(seqs) if seq in memories_by_seq]
     select = _MEMORIES.format(condition=condition)
     [rows] = session.execute(Statement(select, values))
