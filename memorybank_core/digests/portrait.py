@@ -119,7 +119,7 @@ def extract_portrait(turns: Sequence[Memory], language: str) -> str:
 
 
 def extract_overall_portrait(days: Sequence[tuple[date, str]], language: str) -> str:
-    """Return the most telling facts of daily portraits by any author, a line for each group.
+    """Return the most important facts of daily portraits by any author, a line for each group.
 
     Args:
         days: Each day with its portrait, at least one.
