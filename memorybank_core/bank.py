@@ -37,7 +37,6 @@ from .context import (
 from .days import move_turns
 from .digests import changes as change_finder
 from .digests.runner import load_digest_state, make_digests
-from .doctor.checkup import check_bank
 from .embedders import resolve_embedder
 from .embedders.query_cache import QueryCache
 from .errors import ConfigurationError, InvalidInputError
@@ -1222,6 +1221,8 @@ class MemoryBank:
         Raises:
             StoreError: If the store fails during a repair; call this again.
         """
+        from .doctor.checkup import check_bank
+
         return check_bank(
             self.store,
             self.embedder,

@@ -16,7 +16,6 @@ from memorybank_core.protocols import Matrix
 from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
 from memorybank_core.text import estimate_tokens, split_windows
 
-from . import extraction, portrait
 from .llm_client import LLMClient, format_material
 from .state import Source
 
@@ -53,12 +52,16 @@ class Extractor:
         """
         if day is not None:
             return self._write_day(kind, [turn for turn in source if isinstance(turn, Memory)])
+        from . import extraction, portrait  # their patterns are slow to compile
+
         days = [(digest.day, digest.text) for digest in source if digest.day]
         if kind == "summary":
             return extraction.extract_overall_summary(days, self._language)
         return portrait.extract_overall_portrait(days, self._language)
 
     def _write_day(self, kind: DigestKind, turns: Sequence[Memory]) -> str:
+        from . import extraction, portrait  # as in `write`
+
         if kind == "portrait":
             return portrait.extract_portrait(turns, self._language)
         vectors = self._load_vectors(turns[0].user_id, [turn.id for turn in turns])
