@@ -6,6 +6,7 @@ No function needs the language as an argument: they look at the script of each c
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 CJK_CHARACTER = re.compile(f"[{CJK}]")
@@ -21,6 +22,12 @@ _TITLE = re.compile(
     r"(?:^|[^\w.])(?:(?i:mrs?|ms|dr|prof|st|sr|jr|vs|approx|e\.g|i\.e)|[A-HJ-Z])\.$"
 )
 _ABBREVIATION = re.compile(r"(?:^|[^\w.])(?:etc|[ap]\.m|u\.s)\.$", re.IGNORECASE)
+_CLAUSE_END = re.compile(rf"(?<=[，；。！？])|(?<=[,;])(?=[\s{CJK}])|(?<=\w\w\w[.!?])(?=\s)")
+_SPACE = re.compile(r"(?<=\s)(?=\S)")
+_SENTENCE_ENDS = (*".!?。！？", "")
+_DANGLING = " ,，;；、:：-—"
+_ZERO_WIDTH_JOINER = "\u200d"
+_COMBINING = re.compile("[\u0300-\u036f\u200d\ufe00-\ufe0f\u20e3\U0001f3fb-\U0001f3ff]")
 
 WINDOW = 220
 """Length of an embedding window, in estimated tokens (MiniLM reads 256, e5 512)."""
@@ -73,6 +80,26 @@ def split_sentences(text: str) -> list[str]:
     return [stripped for sentence in result if (stripped := sentence.strip())]
 
 
+def clip(text: str, limit: float) -> str:
+    """Return the beginning of `text` on one line, at most 1.25 * `limit` estimated tokens.
+
+    It ends after a sentence or, if none is short enough, after a clause or a word and "…".
+    """
+    line = next((line for line in text.splitlines() if line.strip()), "").strip()
+    if estimate_tokens(line) <= limit * 1.25:
+        return line
+    head = line[: int(limit * 6)]
+    for pieces, mark in (
+        (split_sentences(line), ""),
+        (_CLAUSE_END.split(head), "…"),
+        (_SPACE.split(head), "…"),
+    ):
+        kept = _longest_prefix(line, pieces, limit)
+        if estimate_tokens(kept) >= limit / 3:
+            return kept if kept[-1:] in _SENTENCE_ENDS else kept.rstrip(_DANGLING) + mark
+    return _cut_anywhere(line, limit) + "…"
+
+
 def is_question(sentence: str) -> bool:
     """Return whether a sentence ends with a question mark or an asking particle, such as 吗."""
     return bool(QUESTION_END.search(sentence) or _ASKING_PARTICLE.search(sentence))
@@ -111,3 +138,22 @@ def _cut(part: str, size: int) -> list[str]:
     """Split text without sentence ends and spaces into pieces of `size` tokens."""
     step = size if CJK_CHARACTER.search(part) else size * 4
     return [part[i : i + step] for i in range(0, len(part), step)]
+
+
+def _longest_prefix(line: str, pieces: Sequence[str], limit: float) -> str:
+    """Return the longest prefix of `line` that ends with one of its `pieces` and fits `limit`."""
+    end = 0
+    for piece in pieces:
+        next_end = line.index(piece, end) + len(piece)
+        if estimate_tokens(line[:next_end]) > limit:
+            break
+        end = next_end
+    return line[:end].rstrip()
+
+
+def _cut_anywhere(line: str, limit: float) -> str:
+    """Return the beginning of a `line` without spaces or punctuation; keep emoji intact."""
+    end = next(i for i in range(1, len(line) + 1) if estimate_tokens(line[: i + 1]) > limit)
+    while end < len(line) and (_COMBINING.match(line, end) or line[end - 1] == _ZERO_WIDTH_JOINER):
+        end += 1
+    return line[:end]

@@ -14,10 +14,10 @@ from operator import itemgetter
 
 from memorybank_core.protocols import Matrix
 from memorybank_core.records import Memory
-from memorybank_core.text import estimate_tokens, split_sentences
+from memorybank_core.text import clip, estimate_tokens, split_sentences
 
 from .centrality import lexical_vectors, mean_vectors, most_central
-from .statements import clip, find_statements, select_excerpt
+from .statements import find_statements, select_excerpt
 
 MAX_EVENTS = 5
 """Maximum number of turns that `extract_events` quotes; a short day gets fewer."""

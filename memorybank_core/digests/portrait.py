@@ -17,14 +17,14 @@ from typing import NamedTuple
 from memorybank_core.protocols import Array
 from memorybank_core.records import Memory, Turn
 from memorybank_core.search.statements import read_statement, replaces
-from memorybank_core.text import CJK, split_sentences
+from memorybank_core.text import CJK, clip, split_sentences
 
 from . import fact_patterns as patterns
 from .centrality import lexical_vectors, select_distinct
 from .fact_groups import classify, find_slot
 from .facts import Fact, find_facts, questions_before, rate
 from .person import quote_user
-from .statements import clip, length_weight
+from .statements import length_weight
 
 MAX_LINES = 6
 """Maximum number of facts in the portrait of a day."""

@@ -8,11 +8,10 @@ A statement is a verbatim piece of the text without the small talk around it, su
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from memorybank_core.text import CJK, estimate_tokens, split_sentences
+from memorybank_core.text import CJK, clip, estimate_tokens, split_sentences
 
 from . import statement_patterns, talk_patterns
 
@@ -26,12 +25,7 @@ _MAX_GREETING = 60  # characters of a clause that are matched as a greeting
 _MAX_STARTS = 50  # statements of a turn that are tried as the beginning of a quote
 
 _COMMA = re.compile(rf"(?<=[，；])|(?<=[,;])(?=[\s{CJK}])")
-_CUT = re.compile(rf"(?<=[，；。！？])|(?<=[,;])(?=[\s{CJK}])|(?<=\w\w\w[.!?])(?=\s)")
-_SPACE = re.compile(r"(?<=\s)(?=\S)")
-_SENTENCE_ENDS = (*".!?。！？", "")
 _DANGLING = " ,，;；、:：-—"
-_ZERO_WIDTH_JOINER = "\u200d"
-_COMBINING = re.compile("[\u0300-\u036f\u200d\ufe00-\ufe0f\u20e3\U0001f3fb-\U0001f3ff]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -94,26 +88,6 @@ def select_excerpt(text: str, limit: float) -> str:
         if weight > best_weight:
             best, best_weight = first._replace(end=last.end), weight
     return clip(text[best.start : best.end], limit)
-
-
-def clip(text: str, limit: float) -> str:
-    """Return the beginning of `text` on one line, at most 1.25 * `limit` estimated tokens.
-
-    It ends after a sentence or, if none is short enough, after a clause or a word and "…".
-    """
-    line = next((line for line in text.splitlines() if line.strip()), "").strip()
-    if estimate_tokens(line) <= limit * 1.25:
-        return line
-    head = line[: int(limit * 6)]
-    for pieces, mark in (
-        (split_sentences(line), ""),
-        (_CUT.split(head), "…"),
-        (_SPACE.split(head), "…"),
-    ):
-        kept = _longest_prefix(line, pieces, limit)
-        if estimate_tokens(kept) >= limit / 3:
-            return kept if kept[-1:] in _SENTENCE_ENDS else kept.rstrip(_DANGLING) + mark
-    return _cut_anywhere(line, limit) + "…"
 
 
 def length_weight(text: str) -> float:
@@ -204,22 +178,3 @@ def _are_adjacent(text: str, left: StatementSpan, right: StatementSpan) -> bool:
     """Return whether only whitespace on one line separates two statements of `text`."""
     gap = text[left.end : right.start]
     return not gap.strip() and len(f"{gap}.".splitlines()) == 1
-
-
-def _longest_prefix(line: str, pieces: Sequence[str], limit: float) -> str:
-    """Return the longest prefix of `line` that ends with one of its `pieces` and fits `limit`."""
-    end = 0
-    for piece in pieces:
-        next_end = line.index(piece, end) + len(piece)
-        if estimate_tokens(line[:next_end]) > limit:
-            break
-        end = next_end
-    return line[:end].rstrip()
-
-
-def _cut_anywhere(line: str, limit: float) -> str:
-    """Return the beginning of a `line` without spaces or punctuation; keep emoji intact."""
-    end = next(i for i in range(1, len(line) + 1) if estimate_tokens(line[: i + 1]) > limit)
-    while end < len(line) and (_COMBINING.match(line, end) or line[end - 1] == _ZERO_WIDTH_JOINER):
-        end += 1
-    return line[:end]

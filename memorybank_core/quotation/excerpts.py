@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from memorybank_core.digests.statements import clip
 from memorybank_core.records import Memory
 from memorybank_core.search.answers import asks, hedges
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.search.traits import find_traits
-from memorybank_core.text import estimate_tokens, split_sentences
+from memorybank_core.text import clip, estimate_tokens, split_sentences
 
 LIMIT = 80
 """Approximate maximum length of a quote, in estimated tokens."""

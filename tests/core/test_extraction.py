@@ -17,7 +17,8 @@ from memorybank_core.digests.extraction import (
     extract_events,
     extract_overall_summary,
 )
-from memorybank_core.digests.statements import clip, find_statements, select_excerpt
+from memorybank_core.digests.statements import find_statements, select_excerpt
+from memorybank_core.text import clip
 
 EAST, NORTH = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
 MIDDLE = [0.70710677, 0.70710677, 0.0]
