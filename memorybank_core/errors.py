@@ -49,7 +49,7 @@ class MissingDependencyError(ConfigurationError, ImportError):
     @classmethod
     def of(cls, package: str, extra: str) -> "MissingDependencyError":
         """Return the error for `package`, which the extra `extra` installs."""
-        return cls(f'{package} is not installed. Run: pip install "memorybank[{extra}]"')
+        return cls(f'{package} is not installed. Run: pip install "memorybank-llm[{extra}]"')
 
 
 class ConflictError(MemoryBankError):

@@ -159,7 +159,7 @@ def _scan(group: str) -> dict[str, EntryPoint]:
 def _own_plugins(group: str) -> dict[str, EntryPoint]:
     """Return our entry points, without the time that a scan of all packages takes."""
     try:
-        plugins = distribution("memorybank").entry_points
+        plugins = distribution("memorybank-llm").entry_points
     except PackageNotFoundError:
         return {}
     return {plugin.name: plugin for plugin in plugins if plugin.group == group}

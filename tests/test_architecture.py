@@ -152,7 +152,7 @@ def test_commands_without_the_extra_say_how_to_install_it(command, missing):
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    message = r'error: (typer|rich) is not installed\. Run: pip install "memorybank\[cli\]"\n'
+    message = r'error: (typer|rich) is not installed\. Run: pip install "memorybank-llm\[cli\]"\n'
     assert re.fullmatch(message, done.stderr)
 
 

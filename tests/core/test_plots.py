@@ -298,7 +298,7 @@ def test_a_missing_matplotlib_is_reported():
         "from memorybank_core.plots import *; from datetime import *\n"
         "now = datetime.now(timezone.utc)\n"
         "try: plot_forgetting([History('x', now - timedelta(days=9))], Ebbinghaus(), until=now)\n"
-        "except MissingDependencyError as error: assert 'memorybank[plots]' in str(error)\n"
+        "except MissingDependencyError as error: assert 'memorybank-llm[plots]' in str(error)\n"
         "else: raise SystemExit('no error')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

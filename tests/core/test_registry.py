@@ -185,7 +185,7 @@ def test_a_missing_package_is_reported_with_the_pip_command(acme, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("memorybank_core.stores.postgr")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "memorybank\[postgres\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "memorybank-llm\[postgres\]"'):
         find_backend("postgresql://me@host/memories")
 
 

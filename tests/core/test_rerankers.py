@@ -280,7 +280,7 @@ def test_an_evaluation_compares_with_and_without_the_reranker(acme):
 
 def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingDependencyError, match=r'"memorybank\[sentence-transformers\]"'):
+    with pytest.raises(MissingDependencyError, match=r'"memorybank-llm\[sentence-transformers\]"'):
         reranker_named("sentence-transformers:x")
 
 

@@ -338,7 +338,7 @@ class TestCommandLine:
             capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
         )  # fmt: skip
         assert done.returncode == 1
-        assert 'pip install "memorybank[siliconfriend]"' in done.stderr
+        assert 'pip install "memorybank-llm[siliconfriend]"' in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_help_needs_no_model(self):

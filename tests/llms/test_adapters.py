@@ -358,7 +358,7 @@ class TestFiles:
     def test_peft_not_installed(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "peft", None)
         message = rejection_message(load_chatglm(), CHATGLM)
-        assert 'pip install "memorybank[lora]"' in message
+        assert 'pip install "memorybank-llm[lora]"' in message
 
     @pytest.mark.parametrize("save", [torch.save, save_legacy_pickle])
     def test_code_in_a_file_is_not_executed(self, tmp_path, save):

@@ -392,7 +392,7 @@ def test_hub_name_without_network_gives_advice(monkeypatch, tmp_path):
 def test_missing_bitsandbytes_names_the_command():
     if has("bitsandbytes"):
         pytest.skip("bitsandbytes is installed")
-    with pytest.raises(MissingDependencyError, match=r'"memorybank\[bitsandbytes\]"'):
+    with pytest.raises(MissingDependencyError, match=r'"memorybank-llm\[bitsandbytes\]"'):
         load(DATA / "v2a", quantization="8bit")
 
 

@@ -360,7 +360,7 @@ def test_invalid_arguments_are_rejected(options, message):
 
 def test_missing_package_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "memorybank\[openai\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "memorybank-llm\[openai\]"'):
         OpenAIChat("any", api_key=KEY)
 
 

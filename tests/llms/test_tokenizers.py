@@ -461,7 +461,9 @@ def test_damaged_tokenizer_json(tmp_path):
 @pytest.mark.parametrize("package", ["transformers", "sentencepiece"])
 def test_missing_package(monkeypatch, folder, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "memorybank\[transformers\]"'):
+    with pytest.raises(
+        MissingDependencyError, match=r'pip install "memorybank-llm\[transformers\]"'
+    ):
         load_tokenizer(folder, generation="llama")
 
 

@@ -238,7 +238,7 @@ def test_a_missing_driver_raises_with_the_command_to_install_it(monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(memorybank_core.stores, "postgres")
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r'pip install "memorybank\[postgres\]"'):
+    with pytest.raises(ConfigurationError, match=r'pip install "memorybank-llm\[postgres\]"'):
         MemoryBank.open("postgresql://h/d", embedder="hashing")
 
 

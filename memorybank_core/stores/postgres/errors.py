@@ -157,7 +157,7 @@ _TRANSLATIONS: tuple[tuple[tuple[type[psycopg.Error], ...], type[MemoryBankError
         (errors.UndefinedColumn,),
         SchemaTooNewError,
         "Another version of the package has upgraded the tables; nothing was changed. Run: pip "
-        "install --upgrade memorybank, and open the bank again.",
+        "install --upgrade memorybank-llm, and open the bank again.",
     ),
     ((psycopg.DataError,), InvalidInputError, "A value cannot be stored."),
 )

@@ -204,7 +204,7 @@ def _read_header(columns: bytes) -> _Header:
     if columns[0] != _LAYOUT:
         raise SchemaTooNewError(
             f"a page has layout {columns[0]}; this version of memorybank knows {_LAYOUT}. Run: "
-            "pip install --upgrade memorybank"
+            "pip install --upgrade memorybank-llm"
         )
     _, terms_version, count, names_nbytes = _HEADER.unpack_from(columns)
     return _Header(terms_version, count, names_nbytes, ROW, _HEADER.size)

@@ -66,7 +66,7 @@ def read_version(db: Connection, schema: str) -> int:
     if number > VERSION:
         raise SchemaTooNewError(
             f"the bank has schema version {number}; this version of memorybank knows up to "
-            f"{VERSION}. Run: pip install --upgrade memorybank"
+            f"{VERSION}. Run: pip install --upgrade memorybank-llm"
         )
     return number
 

@@ -175,7 +175,7 @@ def _check_schema(db: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("schema", "error", message, "Restore the file from a backup.")
     elif version > len(MIGRATIONS):
         message = f"the file has schema {version}; this version knows up to {len(MIGRATIONS)}"
-        yield Finding("schema", "error", message, "Run: pip install --upgrade memorybank")
+        yield Finding("schema", "error", message, "Run: pip install --upgrade memorybank-llm")
     elif version < len(MIGRATIONS):
         message = f"the file has schema {version}, and this version has {len(MIGRATIONS)}"
         yield Finding("schema", "warning", message, "Open the bank: that upgrades it.")

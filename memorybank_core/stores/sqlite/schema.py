@@ -262,5 +262,5 @@ def _require_known(version: int, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise SchemaTooNewError(
             f"{path} has schema {version}; this version of memorybank knows up to "
-            f"{len(MIGRATIONS)}. Run: pip install --upgrade memorybank"
+            f"{len(MIGRATIONS)}. Run: pip install --upgrade memorybank-llm"
         )
