@@ -79,8 +79,8 @@ $(VENV)/.made:
 
 # Prints each package with its size while pip installs it.
 $(VENV)/.demo: $(INPUTS) $(VENV)/.made
-	@echo "Installing the demo into $(VENV): about 175 MB to download, 415 MB on disk, no torch."
-	@rm -f $@; ($(LOUD_PIP) --no-compile --editable ".[companion,plots]" && touch $@) \
+	@echo "Installing the demo into $(VENV): about 145 MB to download, 310 MB on disk, no torch."
+	@rm -f $@; ($(LOUD_PIP) --no-compile --editable ".[companion]" && touch $@) \
 		| sed -u -n -e 's/^ *Downloading /  /p' -e 's/^ *Using cached /  /p' \
 			-e 's/^Installing collected packages.*/Unpacking .../p'; test -e $@
 	@du -sh $(VENV) | sed 's/\t.*/ installed./'

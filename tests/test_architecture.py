@@ -42,6 +42,10 @@ COMMANDS = (
     "memorybank_langchain.siliconfriend",
     "llms.finetuning",
 )
+AGENTS = {"langchain", "langchain_classic", "langgraph"}
+"""Packages that the extra `companion` does not install: it has `langchain-core` alone."""
+AGENTS_IF_THERE = ("memorybank_langchain.bridges", "memorybank_langchain.run_config")
+"""Modules that import these for old versions of LangChain, or within one of their graphs."""
 HEAVY = ("torch", "transformers", "faiss", "langchain_core", "llama_index", "openai", "matplotlib")
 
 
@@ -201,3 +205,17 @@ def test_two_classes_have_one_name_only_if_their_files_have():
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, set()).add(file.name)
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_the_companion_needs_no_agents():
+    files = {module_name(file): file for top in PACKAGES for file in (ROOT / top).rglob("*.py")}
+    reached = {name for name in files if is_below(name, ("memorybank_langchain.siliconfriend",))}
+    queue = list(reached)
+    while queue:
+        new = imported_modules(files[queue.pop()], set(files)) - reached
+        reached |= new
+        queue += new
+    assert "memorybank_langchain.runnable" in reached
+    for name in reached - set(AGENTS_IF_THERE):
+        wrong = imported_packages(files[name]) & AGENTS
+        assert not wrong, f"{name} imports {sorted(wrong)}"

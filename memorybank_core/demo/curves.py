@@ -53,7 +53,9 @@ def show_curves(scene: Scene, png: Path) -> None:
         with replaced(png) as new:
             format = png.suffix.removeprefix(".") or "png"
             figure.savefig(new, format=format, metadata={"Title": PICTURE_TITLE})
-    except (MissingDependencyError, StoreWriteError, ValueError) as error:
+    except MissingDependencyError as error:  # as after `make demo`: not a fault
+        scene.print(scene.phrase("no_png", error=error), "dim")
+    except (StoreWriteError, ValueError) as error:
         scene.print(scene.phrase("no_png", error=error), "yellow")
     else:
         scene.print(scene.phrase("drawn", path=png))
