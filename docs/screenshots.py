@@ -128,13 +128,13 @@ def capture_page(browser: Browser, folder: Path, language: str) -> None:
             color_scheme="light" if language == "en" else "dark",
         )
         browser_page.goto(start(blocks, port=PORT))
-        browser_page.locator("#sf-name input, #sf-name textarea").fill(name)
-        browser_page.locator("#sf-enter").click()
+        browser_page.locator("#mb-name input, #mb-name textarea").fill(name)
+        browser_page.locator("#mb-enter").click()
         for query, answer in NEW_TURNS[language]:
-            browser_page.locator("#sf-box textarea").fill(query)
-            browser_page.locator("#sf-send").click()
-            expect(browser_page.locator("#sf-chat")).to_contain_text(answer)
-            expect(browser_page.locator("#sf-send")).to_be_visible()
+            browser_page.locator("#mb-box textarea").fill(query)
+            browser_page.locator("#mb-send").click()
+            expect(browser_page.locator("#mb-chat")).to_contain_text(answer)
+            expect(browser_page.locator("#mb-send")).to_be_visible()
         if language == "zh":
             _open_memory(browser_page, strings["timeline"], LAKE[language])
         browser_page.wait_for_timeout(500)
@@ -145,7 +145,7 @@ def capture_page(browser: Browser, folder: Path, language: str) -> None:
 def _open_memory(browser_page: Page, tab: str, text: str) -> None:
     """Open the last memory that contains `text`, in the timeline behind `tab`."""
     browser_page.get_by_role("tab", name=tab).click()
-    memory = browser_page.locator("#sf-timeline details").filter(has_text=text).last
+    memory = browser_page.locator("#mb-timeline details").filter(has_text=text).last
     memory.locator("summary").click()
     memory.scroll_into_view_if_needed()
 

@@ -1,9 +1,11 @@
-"""Locations of banks: the path of a file, or the URL of a database."""
+"""Locations of banks: the path of a file, or the URL of a database; and addresses to serve on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
+from ipaddress import ip_address
 from os import PathLike, fspath
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -44,3 +46,10 @@ def without_parameters(url: str, names: Collection[str]) -> str:
     """Return the URL without the query parameters that have these names."""
     kept = [pair for pair in query_parameters(url) if pair[0] not in names]
     return urlunsplit(urlsplit(url)._replace(query=urlencode(kept, quote_via=quote, safe="/")))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine only."""
+    with suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"

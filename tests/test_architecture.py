@@ -26,6 +26,8 @@ APPLICATIONS = (
     "memorybank_core.evaluation",
     "memorybank_core.plots",
     "memorybank_core.terminal",
+    "memorybank_core.ui",
+    "memorybank_core.web",
 )
 """Modules that the library proper does not import."""
 USERS_OF_APPLICATIONS = (

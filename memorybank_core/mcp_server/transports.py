@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-from contextlib import suppress
 
 import uvicorn
 from mcp.server.fastmcp import FastMCP
 
 from memorybank_core.errors import ConfigurationError
+from memorybank_core.locations import is_loopback
 
 DRAIN_TIME = 5
 """Time that running requests get to end when the server is stopped, in seconds."""
@@ -47,10 +46,3 @@ def serve_http(server: FastMCP) -> None:
     )
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is reached from this machine only."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .dependencies import explain_missing_package
+from memorybank_core.extras import explain_missing_package
 
 if TYPE_CHECKING:
     from .chain import siliconfriend
@@ -40,6 +40,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with explain_missing_package():
+    with explain_missing_package("siliconfriend"):
         module = import_module(f".{_MODULES[name]}", __name__)
     return getattr(module, name)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from memorybank_core import ConfigurationError, MemoryBank
+from memorybank_core.extras import explain_missing_package
 from memorybank_core.locations import is_url
 from memorybank_core.validation import require_language
-
-from .dependencies import explain_missing_package
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -64,7 +63,7 @@ def open_bank_and_model(
         StoreError: If the bank cannot be opened.
     """
     messages = STRINGS[require_language(bank_options["language"] or "en")]
-    with explain_missing_package():
+    with explain_missing_package("siliconfriend"):
         from .discovery import find_models
         from .models import QUOTATION, choose_digest_llm, is_tiny
 

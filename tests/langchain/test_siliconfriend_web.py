@@ -136,7 +136,7 @@ class Person:
         self.page.on("dialog", lambda box: (self.dialogs.append(box.message), box.dismiss()))
         self.page.on("request", self._note)
         self.page.goto(served.url)
-        self.page.wait_for_selector("#sf-enter, #sf-box", state="attached")
+        self.page.wait_for_selector("#mb-enter, #mb-box", state="attached")
 
     def _note(self, request):
         if not request.url.startswith((self.served.url, "data:", "blob:")):
@@ -146,19 +146,19 @@ class Person:
         return self.page.locator(selector, **more)
 
     def sign_in(self, name, password=None):
-        self.find("#sf-name").locator("input, textarea").fill(name)
+        self.find("#mb-name").locator("input, textarea").fill(name)
         if password is not None:
-            self.find("#sf-password input").fill(password)
-        self.find("#sf-enter").click()
+            self.find("#mb-password input").fill(password)
+        self.find("#mb-enter").click()
         return self
 
     def inside(self):
-        expect(self.find("#sf-box textarea")).to_be_visible()
+        expect(self.find("#mb-box textarea")).to_be_visible()
         return self
 
     def send(self, text):
         """Send a message, again if gradio ignored it because the last event was still pending."""
-        box = self.find("#sf-box textarea")
+        box = self.find("#mb-box textarea")
         box.fill(text)
         for _ in range(10):
             box.press("Enter")
@@ -170,24 +170,24 @@ class Person:
     def say(self, text, answer=None):
         self.send(text)
         expected = answer or f"Heard: {text}".replace("**", "")
-        expect(self.find(".sf-bubble.assistant, .sf-failure").last).to_contain_text(expected)
+        expect(self.find(".mb-bubble.assistant, .mb-failure").last).to_contain_text(expected)
         self.ready()
 
     def ready(self):
-        expect(self.find("#sf-send")).to_be_visible()
+        expect(self.find("#mb-send")).to_be_visible()
 
     def tab(self, name):
         self.find("button[role=tab]", has_text=self.strings[name]).click()
 
     def noticed(self, text):
-        expect(self.find("#sf-notice")).to_contain_text(text)
+        expect(self.find("#mb-notice")).to_contain_text(text)
 
     def memory(self, text):
-        return self.find("#sf-timeline details", has_text=text)
+        return self.find("#mb-timeline details", has_text=text)
 
     def click(self, do):
         """Click an action of the last turn of the conversation."""
-        self.find(f"#sf-chat .sf-turn >> nth=-1 >> button[data-do={do}]").last.click()
+        self.find(f"#mb-chat .mb-turn >> nth=-1 >> button[data-do={do}]").last.click()
 
     def press(self, text, do):
         self.tab("timeline")
@@ -244,38 +244,38 @@ def test_five_turns_a_question_a_reload_and_somebody_else(visitor, served):
         lena.say(text)
     question = QUESTION[served.language]
     lena.say(question)
-    first = lena.find("#sf-recalled article").first
+    first = lena.find("#mb-recalled article").first
     expect(first).to_contain_text(talk[1])
-    expect(first.locator(".sf-part").first).to_be_visible()
+    expect(first.locator(".mb-parts li").first).to_be_visible()
     lena.page.reload()
     lena.inside()
-    expect(lena.find("#sf-hello")).to_contain_text("Lena")
-    expect(lena.find("#sf-chat")).to_contain_text(question)
+    expect(lena.find("#mb-hello")).to_contain_text("Lena")
+    expect(lena.find("#mb-chat")).to_contain_text(question)
     lena.tab("timeline")
-    expect(lena.find("#sf-timeline details")).to_have_count(6)
+    expect(lena.find("#mb-timeline details")).to_have_count(6)
     lena.memory(talk[1]).last.locator("summary").click()
     expect(lena.memory(talk[1]).last.locator("svg.curve .dot").first).to_be_visible()
 
     omar = visitor().sign_in("Omar").inside()
     omar.say(question)
     omar.tab("timeline")
-    expect(omar.find("#sf-timeline details")).to_have_count(1)
+    expect(omar.find("#mb-timeline details")).to_have_count(1)
     assert talk[1] not in omar.page.content()
     assert "Lena" not in omar.page.content()
-    lena.find("#sf-head-sign_out").click()
-    expect(lena.find("#sf-enter")).to_be_visible()
+    lena.find("#mb-head-sign_out").click()
+    expect(lena.find("#mb-enter")).to_be_visible()
     assert talk[1] not in lena.page.content()
     lena.page.reload()
-    expect(lena.find("#sf-enter")).to_be_visible()
+    expect(lena.find("#mb-enter")).to_be_visible()
 
 
 def test_an_answer_can_be_stopped_half_way(visitor, served):
     ann = visitor().sign_in("Ann").inside()
     ann.send("slow please")
-    expect(ann.find(".sf-bubble.assistant").last).to_contain_text("word9 ")
-    ann.find("#sf-stop").click()
+    expect(ann.find(".mb-bubble.assistant").last).to_contain_text("word9 ")
+    ann.find("#mb-stop").click()
     ann.ready()
-    shown = ann.find(".sf-bubble.assistant").last.inner_text().partition(":")[2].strip()
+    shown = ann.find(".mb-bubble.assistant").last.inner_text().partition(":")[2].strip()
     assert shown.startswith("word0 word1")
     assert "word39" not in shown
     ann.say("And now?")
@@ -290,7 +290,7 @@ def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
     failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "empty answer"}
     for text, why in failing.items():
         bob.say(text, why)
-        expect(bob.find(".sf-bubble.user .sf-plain").last).to_have_text(text)
+        expect(bob.find(".mb-bubble.user .mb-plain").last).to_have_text(text)
         bob.say(f"Next after {text.upper()}")
     kept = [memory.turn.query for memory in served.bank.timeline(user_id="Bob")]
     assert [text for text in kept if text in failing] == list(failing)
@@ -298,24 +298,24 @@ def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
 
 def test_markup_in_messages_and_names_is_text(visitor, served):
     eve = visitor().sign_in(EVIL_NAME).inside()
-    expect(eve.find("#sf-hello")).to_contain_text(EVIL_NAME)
+    expect(eve.find("#mb-hello")).to_contain_text(EVIL_NAME)
     eve.say(EVIL)
-    expect(eve.find(".sf-bubble.user .sf-plain").last).to_have_text(EVIL)
-    assert eve.find("#sf-chat").locator("script, img").count() == 0
+    expect(eve.find(".mb-bubble.user .mb-plain").last).to_have_text(EVIL)
+    assert eve.find("#mb-chat").locator("script, img").count() == 0
     eve.say("markdown", "bold")
-    answer = eve.find(".sf-bubble.assistant").last
+    answer = eve.find(".mb-bubble.assistant").last
     expect(answer.locator("strong")).to_have_text("bold")
-    expect(answer.locator(".sf-code code")).to_have_text("print(1)\n")
+    expect(answer.locator(".mb-code code")).to_have_text("print(1)\n")
     assert [link.get_attribute("href") for link in answer.locator("a").all()] == [
         "https://example.org"
     ]
     answer.get_by_role("button", name=eve.strings["copy"]).click()
     expect(answer.get_by_role("button")).to_have_text(eve.strings["copied"])
-    eve.find("#sf-new-conversation").click()
+    eve.find("#mb-new-conversation").click()
     eve.say("What was that about value?")
-    expect(eve.find("#sf-recalled")).to_contain_text(EVIL)
+    expect(eve.find("#mb-recalled")).to_contain_text(EVIL)
     eve.press(EVIL, "delete")
-    expect(eve.memory(EVIL).first.locator(".sf-question")).to_be_visible()
+    expect(eve.memory(EVIL).first.locator(".mb-question")).to_be_visible()
     assert eve.page.locator(".gradio-container img[src=x]").count() == 0
     assert list(served.bank.users()).count(EVIL_NAME) == 1
 
@@ -341,13 +341,13 @@ def test_a_memory_is_strengthened_pinned_forgotten_restored_and_deleted(visitor,
     kim.noticed(kim.strings["restored"])
     kim.press("boats", "delete")
     kim.memory("boats").locator("[data-do=cancel]").click()
-    expect(kim.find(".sf-question")).to_have_count(0)
+    expect(kim.find(".mb-question")).to_have_count(0)
     for _ in range(2):
         kim.press("boats", "delete")
         kim.memory("boats").locator("[data-do=confirm]").click()
         expect(kim.memory("boats")).to_have_count(0)
-        assert "boats" not in kim.find("#sf-chat").inner_text()
-        kim.find("#sf-notice [data-do=undo]").click()
+        assert "boats" not in kim.find("#mb-chat").inner_text()
+        kim.find("#mb-notice [data-do=undo]").click()
         expect(kim.memory("boats")).to_have_count(1)
     kim.noticed(kim.strings["undone"])
     kim.press("boats", "delete")
@@ -369,23 +369,23 @@ def test_answers_are_repeated_and_turns_taken_back(visitor, served):
     expect(pat.find("input[type=number]").first).to_be_enabled()
     before = len(served.model.heard)
     pat.click("again")
-    expect(pat.find("#sf-stop")).to_be_visible()
+    expect(pat.find("#mb-stop")).to_be_visible()
     pat.ready()
-    expect(pat.find(".sf-bubble")).to_have_count(4)
+    expect(pat.find(".mb-bubble")).to_have_count(4)
     message, settings = served.model.heard[before]
     assert message == "Two, slow."
     assert settings == {"temperature": 0.95, "top_p": 0.7, "max_tokens": 512}
     pat.click("edit")
-    expect(pat.find("#sf-box textarea")).to_have_value("Two, slow.")
+    expect(pat.find("#mb-box textarea")).to_have_value("Two, slow.")
     pat.say("Three.")
-    expect(pat.find(".sf-bubble")).to_have_count(4)
+    expect(pat.find(".mb-bubble")).to_have_count(4)
     pat.click("pin")
-    expect(pat.find(".sf-state")).to_have_text(pat.strings["is_pinned"])
+    expect(pat.find(".mb-state")).to_have_text(pat.strings["is_pinned"])
     pat.click("delete")
     pat.click("confirm")
-    expect(pat.find(".sf-bubble")).to_have_count(2)
-    pat.find("#sf-new-conversation").click()
-    expect(pat.find(".sf-bubble")).to_have_count(0)
+    expect(pat.find(".mb-bubble")).to_have_count(2)
+    pat.find("#mb-new-conversation").click()
+    expect(pat.find(".mb-bubble")).to_have_count(0)
     pat.say("And now?")  # the deletion does not wait any longer
     queries = [memory.turn.query for memory in served.bank.timeline(user_id="Pat")]
     assert queries == ["One.", "And now?"]
@@ -394,17 +394,17 @@ def test_answers_are_repeated_and_turns_taken_back(visitor, served):
 def test_conversations_are_listed_searched_and_continued(visitor, served):
     old, new = TALK[served.language][1:3]
     lia = visitor().sign_in("Lia").inside()
-    expect(lia.find(".sf-suggestion")).to_have_count(3)
+    expect(lia.find(".mb-suggestion")).to_have_count(3)
     lia.say(old)
-    lia.find("#sf-new-conversation").click()
-    expect(lia.find(".sf-suggestion").first).to_contain_text(old.rstrip(".。"))
+    lia.find("#mb-new-conversation").click()
+    expect(lia.find(".mb-suggestion").first).to_contain_text(old.rstrip(".。"))
     lia.say(new)
-    expect(lia.find(".sf-conversation")).to_have_text([new, old])
-    lia.find("#sf-search").locator("input, textarea").fill(old[3:9].upper())
-    expect(lia.find(".sf-conversation")).to_have_text([old])
-    lia.find(".sf-conversation").click()
-    expect(lia.find(".sf-bubble.user .sf-plain")).to_have_text(old)
-    expect(lia.find("#sf-box textarea")).to_be_focused()
+    expect(lia.find(".mb-conversation")).to_have_text([new, old])
+    lia.find("#mb-search").locator("input, textarea").fill(old[3:9].upper())
+    expect(lia.find(".mb-conversation")).to_have_text([old])
+    lia.find(".mb-conversation").click()
+    expect(lia.find(".mb-bubble.user .mb-plain")).to_have_text(old)
+    expect(lia.find("#mb-box textarea")).to_be_focused()
     lia.say("More")
     sessions = [memory.session for memory in served.bank.timeline(user_id="Lia")]
     assert sessions[0] == sessions[2] != sessions[1]
@@ -443,7 +443,7 @@ def test_the_page_has_no_serious_fault_of_accessibility(visitor, served, size):
     check()
     ada.click("cancel")
     if size[0] < 1000:
-        ada.find("#sf-head-memory").press("Enter")
+        ada.find("#mb-head-memory").press("Enter")
     ada.tab("timeline")
     ada.memory("Hello").first.locator("summary").press("Enter")
     check()
@@ -456,26 +456,26 @@ def test_digests_export_and_the_deletion_of_everything(visitor, served):
     sam = visitor().sign_in("Sam").inside()
     sam.say("I walk by the sea every Sunday, it makes me calm.")
     sam.tab("digests")
-    sam.find("#sf-digest").click()
+    sam.find("#mb-digest").click()
     sam.noticed(sam.strings["digested"].format(digested=1, skipped=0))
-    expect(sam.find("#sf-digests article").first).to_contain_text(sam.strings["extractive"])
+    expect(sam.find("#mb-digests article").first).to_contain_text(sam.strings["extractive"])
     sam.tab("data")
     with sam.page.expect_download() as download:
-        sam.find("#sf-export").click()
+        sam.find("#mb-export").click()
     data = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert list(data) == ["Sam"]
     assert "by the sea" in json.dumps(data)
     for answer in ("undo", None):
-        sam.find("#sf-delete-all").click()
-        sam.find("#sf-confirm").click()
-        expect(sam.find("#sf-confirmation")).to_be_hidden()
-        expect(sam.find(".sf-bubble")).to_have_count(0)
+        sam.find("#mb-delete-all").click()
+        sam.find("#mb-confirm").click()
+        expect(sam.find("#mb-confirmation")).to_be_hidden()
+        expect(sam.find(".mb-bubble")).to_have_count(0)
         if answer:
-            sam.find("#sf-notice [data-do=undo]").click()
-            expect(sam.find(".sf-bubble")).to_have_count(2)
+            sam.find("#mb-notice [data-do=undo]").click()
+            expect(sam.find(".mb-bubble")).to_have_count(2)
     sam.noticed("permanently deleted.")
     sam.tab("timeline")
-    expect(sam.find("#sf-timeline")).to_contain_text(sam.strings["timeline_none"])
+    expect(sam.find("#mb-timeline")).to_contain_text(sam.strings["timeline_none"])
     assert served.bank.timeline(user_id="Sam", archived=True) == []
 
 
@@ -485,8 +485,8 @@ def test_twins_in_two_windows_and_many_at_once_keep_to_their_own(visitor, served
     for number, person in enumerate(people):
         person.send(f"slow secret{number}")
     for person in people:
-        expect(person.find(".sf-bubble.assistant").last).to_contain_text("word2")
-        person.find("#sf-stop").click()
+        expect(person.find(".mb-bubble.assistant").last).to_contain_text("word2")
+        person.find("#mb-stop").click()
         person.ready()
     assert "secret1" not in people[0].page.content()
     assert "secret0" not in people[1].page.content()
@@ -499,11 +499,11 @@ def test_a_password_guards_the_page(browser, tmp_path):
     try:
         person = Person(browser.new_context(), served)
         person.sign_in("Lena", "open")
-        expect(person.find("#sf-refused")).to_contain_text(STRINGS["en"]["wrong_password"])
+        expect(person.find("#mb-refused")).to_contain_text(STRINGS["en"]["wrong_password"])
         person.sign_in("Lena", "open sesame").inside()
         person.page.reload()
-        expect(person.find("#sf-name").locator("input, textarea")).to_have_value("Lena")
-        expect(person.find("#sf-box textarea")).to_be_hidden()
+        expect(person.find("#mb-name").locator("input, textarea")).to_have_value("Lena")
+        expect(person.find("#mb-box textarea")).to_be_hidden()
         person.context.close()
     finally:
         served.close()

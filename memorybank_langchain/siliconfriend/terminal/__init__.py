@@ -1,8 +1,8 @@
 """Terminal app of SiliconFriend."""
 
-from memorybank_langchain.siliconfriend.dependencies import explain_missing_package
+from memorybank_core.extras import explain_missing_package
 
-with explain_missing_package():
+with explain_missing_package("siliconfriend"):
     from .sign_in import talk
 
 __all__ = ["talk"]

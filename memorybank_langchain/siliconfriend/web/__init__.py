@@ -2,11 +2,11 @@
 
 import os
 
-from memorybank_langchain.siliconfriend.dependencies import explain_missing_package
+from memorybank_core.extras import explain_missing_package
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads it on import
 
-with explain_missing_package():
+with explain_missing_package("siliconfriend"):
     from .page import page
     from .server import serve, start
 

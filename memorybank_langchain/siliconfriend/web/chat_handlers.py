@@ -8,8 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from memorybank_core.web.events import Changes, clicked
+
 from . import conversation_markup
-from .handlers import Changes, with_session, with_session_streaming
+from .handlers import with_session, with_session_streaming
 from .memory_handlers import MemoryHandlers
 from .session import NoAnswerError, UserSession
 
@@ -31,7 +33,7 @@ class ChatHandlers(MemoryHandlers):
         self, session: UserSession | None, event: gr.EventData, *settings: Any
     ) -> Iterator[Changes]:
         """Handle a click on a button of a turn, or on a suggestion."""
-        action, target = (getattr(event, name, None) for name in ("action", "item"))
+        action, target = clicked(event)
         changes: Iterator[Changes] = self._handle_turn(session, action, target, *settings)
         yield from changes
 
@@ -104,7 +106,7 @@ class ChatHandlers(MemoryHandlers):
 
     def open_conversation(self, session: UserSession | None, event: gr.EventData) -> Changes:
         """Open the clicked conversation."""
-        changes: Changes = self._open_conversation(session, getattr(event, "item", None))
+        changes: Changes = self._open_conversation(session, clicked(event)[1])
         return changes
 
     @with_session

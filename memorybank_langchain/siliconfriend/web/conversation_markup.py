@@ -7,11 +7,11 @@ from datetime import date
 from itertools import groupby
 
 from memorybank_core import Memory
+from memorybank_core.web.html_text import Strings, escape
+from memorybank_core.web.markup import format_day, render_button, render_question
 
 from .conversations import ListedConversation
-from .html_text import Strings, escape
 from .markdown import render_markdown
-from .markup import format_day, render_button, render_question
 
 
 def render_conversation(
@@ -44,18 +44,18 @@ def render_growing(query: str, answer: str, strings: Strings) -> str:
     body = render_markdown(answer, strings) if answer.strip() else _WAITING
     label = escape(strings["thinking"])
     return (
-        f'<article class="sf-turn" aria-busy="true" aria-label="{label}">'
+        f'<article class="mb-turn" aria-busy="true" aria-label="{label}">'
         f"{_render_message('user', _as_text(query), strings)}"
         f"{_render_message('assistant', body, strings)}</article>"
     )
 
 
-_WAITING = '<span class="sf-waiting" aria-hidden="true"><i></i><i></i><i></i></span>'
+_WAITING = '<span class="mb-waiting" aria-hidden="true"><i></i><i></i><i></i></span>'
 
 
 def render_failure(text: str, strings: Strings) -> str:
     """Return the reason why there is no answer."""
-    return f'<div class="sf-failure" role="alert">{_as_text(text)}</div>'
+    return f'<div class="mb-failure" role="alert">{_as_text(text)}</div>'
 
 
 def _render_turn(turn: Memory, strings: Strings, *, is_last: bool, is_confirming: bool) -> str:
@@ -68,20 +68,20 @@ def _render_turn(turn: Memory, strings: Strings, *, is_last: bool, is_confirming
         of_answer.append(render_button("again", turn.id, strings))
     of_answer += [render_button(action, turn.id, strings) for action in _list_actions(turn)]
     state = "".join(
-        f'<span class="sf-state">{escape(strings[name])}</span>'
+        f'<span class="mb-state">{escape(strings[name])}</span>'
         for name, is_true in (("is_pinned", turn.pinned), ("is_archived", turn.archived_at))
         if is_true
     )
     actions = f"{state}{''.join(of_answer)}"
     question = render_question(turn.id, strings["sure"], strings) if is_confirming else ""
-    css_class = "sf-turn last" if is_last else "sf-turn"
+    css_class = "mb-turn last" if is_last else "mb-turn"
     parts = []
     if query.strip():
         parts.append(_render_message("user", _as_text(query), strings))
-        parts.append(f'<div class="sf-acts user">{"".join(of_query)}</div>')
+        parts.append(f'<div class="mb-acts user">{"".join(of_query)}</div>')
     if has_answer:
         parts.append(_render_message("assistant", render_markdown(answer, strings), strings))
-    parts.append(question or f'<div class="sf-acts">{actions}</div>')
+    parts.append(question or f'<div class="mb-acts">{actions}</div>')
     archived = " archived" if turn.archived_at else ""
     return f'<article class="{css_class}{archived}">{"".join(parts)}</article>'
 
@@ -93,29 +93,29 @@ def _list_actions(turn: Memory) -> tuple[str, ...]:
 
 
 def _as_text(text: str) -> str:
-    return f'<p class="sf-plain">{escape(text)}</p>'
+    return f'<p class="mb-plain">{escape(text)}</p>'
 
 
 def _render_message(role: str, body: str, strings: Strings) -> str:
     name = escape(strings["you" if role == "user" else "companion"])
-    return f'<div class="sf-bubble {role}"><span class="sf-hidden">{name}: </span>{body}</div>'
+    return f'<div class="mb-bubble {role}"><span class="mb-hidden">{name}: </span>{body}</div>'
 
 
 def _render_copy(text: str, strings: Strings) -> str:
     return (
-        f'<button type="button" class="sf-do copy" data-copy="{escape(text)}" '
+        f'<button type="button" class="mb-do copy" data-copy="{escape(text)}" '
         f'data-done="{escape(strings["copied"])}">{escape(strings["copy"])}</button>'
     )
 
 
 def _render_suggestions(suggestions: Sequence[str], strings: Strings) -> str:
     buttons = "".join(
-        f'<li><button type="button" class="sf-suggestion" data-do="suggest" data-id="{number}">'
+        f'<li><button type="button" class="mb-suggestion" data-do="suggest" data-id="{number}">'
         f"{escape(text)}</button></li>"
         for number, text in enumerate(suggestions)
     )
     return (
-        f'<div class="sf-start"><h2>{escape(strings["start"])}</h2>'
+        f'<div class="mb-start"><h2>{escape(strings["start"])}</h2>'
         f"<p>{escape(strings['chat_none'])}</p><ul>{buttons}</ul></div>"
     )
 
@@ -125,12 +125,12 @@ def render_conversations(
 ) -> str:
     """Return the list of conversations by day, latest first."""
     days = "".join(
-        f'<h3 class="sf-day">{escape(_format_day(day, today, strings))}</h3><ul>'
+        f'<h3 class="mb-day">{escape(_format_day(day, today, strings))}</h3><ul>'
         + "".join(_render_conversation(item, current) for item in items)
         + "</ul>"
         for day, items in groupby(conversations, key=lambda item: item.day)
     )
-    return days or f'<p class="sf-empty">{escape(strings["conversations_none"])}</p>'
+    return days or f'<p class="mb-empty">{escape(strings["conversations_none"])}</p>'
 
 
 def _format_day(day: date, today: date, strings: Strings) -> str:
@@ -142,6 +142,6 @@ def _format_day(day: date, today: date, strings: Strings) -> str:
 def _render_conversation(item: ListedConversation, current: str) -> str:
     is_current = ' aria-current="true"' if item.session == current else ""
     return (
-        f'<li><button type="button" class="sf-conversation" data-do="open" '
+        f'<li><button type="button" class="mb-conversation" data-do="open" '
         f'data-id="{escape(item.session)}"{is_current}>{escape(item.title)}</button></li>'
     )

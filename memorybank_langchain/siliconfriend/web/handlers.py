@@ -6,8 +6,6 @@ session that the server keeps for the browser, never from data that the browser 
 
 from __future__ import annotations
 
-import hmac
-import time
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -16,15 +14,14 @@ import gradio as gr
 from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import MemoryBank, MemoryBankError
+from memorybank_core.web.events import Changes
+from memorybank_core.web.markup import render_button, render_notice
+from memorybank_core.web.passwords import is_password
 
-from . import markup
 from .deletions import PendingDeletions
 from .page_layout import PageLayout
 from .session import UserSession, clean_name
 from .strings import STRINGS
-
-_WRONG_PASSWORD_DELAY = 1.0  # seconds
-Changes = dict[Any, Any]
 
 
 def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
@@ -101,10 +98,7 @@ class PageHandlers:
 
     def sign_in(self, name: str, password: str) -> Changes:
         """Sign in a user and show their conversation and memories."""
-        if self._password is not None and not hmac.compare_digest(
-            (password or "").encode(), self._password.encode()
-        ):
-            time.sleep(_WRONG_PASSWORD_DELAY)
+        if not is_password(password, self._password):
             return self.show_sign_in(self.strings["wrong_password"])
         try:
             user = clean_name(name or "", self.strings)
@@ -152,24 +146,24 @@ class PageHandlers:
             layout.confirmation: gr.update(visible=False),
             layout.delete_all: gr.update(visible=True),
             layout.archived: False,
-            layout.sign_in_error: markup.render_notice(error),
+            layout.sign_in_error: render_notice(error),
             **dict.fromkeys(content_components, ""),
         }
 
     def show_notice(self, text: str) -> Changes:
         """Show a message about the last action."""
-        return {self.layout.notice: markup.render_notice(text)}
+        return {self.layout.notice: render_notice(text)}
 
     def show_pending(self, session: UserSession) -> Changes:
         """Show what can still be undone or cancelled: a deletion, or the editing of a message."""
         strings = self.strings
         notice = ""
         if session.editing:
-            button = markup.render_button("cancel_edit", "", strings)
-            notice = markup.render_notice(strings["editing"], button)
+            button = render_button("cancel_edit", "", strings)
+            notice = render_notice(strings["editing"], button)
         elif session.deletion is not None and session.deletion.is_pending:
-            button = markup.render_button("undo", "", strings)
-            notice = markup.render_notice(strings["deleting"], button)
+            button = render_button("undo", "", strings)
+            notice = render_notice(strings["deleting"], button)
         return {self.layout.notice: notice}
 
     def show_page(self, session: UserSession) -> Changes:

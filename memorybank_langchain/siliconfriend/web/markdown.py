@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
-from .html_text import Strings, escape, escape_template
+from memorybank_core.web.html_text import Strings, escape, escape_template
 
 _FORMATTER = HtmlFormatter(nowrap=True)
 
@@ -56,8 +56,8 @@ def _render_code(
     except ClassNotFound:
         body = escape(code)
     return (
-        f'<div class="sf-code"><div class="sf-code-head"><span>{escape(language)}</span>'
-        f'<button type="button" class="sf-do" data-copy="{escape(code)}" '
+        f'<div class="mb-code"><div class="mb-code-head"><span>{escape(language)}</span>'
+        f'<button type="button" class="mb-do" data-copy="{escape(code)}" '
         f'data-done="{escape(labels["copied"])}">{escape(labels["copy"])}</button></div>'
         f'<pre tabindex="0"><code>{body}</code></pre></div>'
     )

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import gradio as gr
 
 from memorybank_core import Memory
+from memorybank_core.web.events import Changes, clicked
 
 from . import markup
-from .handlers import Changes, PageHandlers, with_session
+from .handlers import PageHandlers, with_session
 from .session import UserSession
 from .user_memory import PAGE_SIZE
 
@@ -40,7 +41,7 @@ class MemoryHandlers(PageHandlers):
     def _handle_click(
         self, session: UserSession | None, place: str, event: gr.EventData
     ) -> Changes:
-        action, target = (getattr(event, name, None) for name in ("action", "item"))
+        action, target = clicked(event)
         changes: Changes = self._act(session, place, action, target)
         return changes
 

@@ -7,26 +7,27 @@ from typing import Any
 
 import gradio as gr
 
-from .html_text import escape
+from memorybank_core.web.html_text import escape
+
 from .scripts import SEND_CLICKED_BUTTON
 
 _SCROLLABLE: dict[str, Any] = {
-    "elem_classes": "sf-scroll", "container": False, "apply_default_css": False
+    "elem_classes": "mb-scroll", "container": False, "apply_default_css": False
 }  # fmt: skip
 
 
 def create_memory(strings: Mapping[str, str]) -> dict[str, Any]:
     """Create the tabs of the memory; return their components by name."""
     with gr.Tabs():
-        with gr.Tab(strings["recalled"], elem_id="sf-tab-recalled"):
-            recalled = gr.HTML("", elem_id="sf-recalled", **_SCROLLABLE)
+        with gr.Tab(strings["recalled"], elem_id="mb-tab-recalled"):
+            recalled = gr.HTML("", elem_id="mb-recalled", **_SCROLLABLE)
             parts: dict[str, Any] = {"recalled": recalled}
-        with gr.Tab(strings["timeline"], elem_id="sf-tab-timeline"):
+        with gr.Tab(strings["timeline"], elem_id="mb-tab-timeline"):
             parts |= _create_timeline(strings)
-        with gr.Tab(strings["digests"], elem_id="sf-tab-digests"):
-            parts["digest_now"] = gr.Button(strings["digest_now"], size="sm", elem_id="sf-digest")
-            parts["digests"] = gr.HTML("", elem_id="sf-digests", **_SCROLLABLE)
-        with gr.Tab(strings["data"], elem_id="sf-tab-data"):
+        with gr.Tab(strings["digests"], elem_id="mb-tab-digests"):
+            parts["digest_now"] = gr.Button(strings["digest_now"], size="sm", elem_id="mb-digest")
+            parts["digests"] = gr.HTML("", elem_id="mb-digests", **_SCROLLABLE)
+        with gr.Tab(strings["data"], elem_id="mb-tab-data"):
             parts |= _create_data(strings)
             parts |= _create_settings(strings)
     return parts
@@ -35,30 +36,30 @@ def create_memory(strings: Mapping[str, str]) -> dict[str, Any]:
 def _create_timeline(strings: Mapping[str, str]) -> dict[str, Any]:
     with gr.Row(equal_height=True):
         archived = gr.Checkbox(
-            label=strings["archived"], container=False, min_width=120, elem_id="sf-archived"
+            label=strings["archived"], container=False, min_width=120, elem_id="mb-archived"
         )
         forget_faded = gr.Button(
-            strings["forget_faded"], size="sm", min_width=120, elem_id="sf-forget-faded"
+            strings["forget_faded"], size="sm", min_width=120, elem_id="mb-forget-faded"
         )
-    timeline = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="sf-timeline", **_SCROLLABLE)
+    timeline = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="mb-timeline", **_SCROLLABLE)
     return {"archived": archived, "forget_faded": forget_faded, "timeline": timeline}
 
 
 def _create_data(strings: Mapping[str, str]) -> dict[str, Any]:
     """Create the download and the deletion of everything, with its question."""
-    hint = f'<p class="sf-known">{escape(strings["data_hint"])}</p>'
+    hint = f'<p class="mb-known">{escape(strings["data_hint"])}</p>'
     gr.HTML(hint, container=False, apply_default_css=False)
-    export = gr.Button(strings["export"], size="sm", elem_id="sf-export")
+    export = gr.Button(strings["export"], size="sm", elem_id="mb-export")
     exported = gr.Textbox(visible="hidden")
     delete_all = gr.Button(
-        strings["delete_all"], size="sm", elem_id="sf-delete-all", elem_classes="sf-danger"
+        strings["delete_all"], size="sm", elem_id="mb-delete-all", elem_classes="mb-danger"
     )
-    with gr.Column(visible=False, elem_id="sf-confirmation") as confirmation:
+    with gr.Column(visible=False, elem_id="mb-confirmation") as confirmation:
         question = f"<p>{escape(strings['sure_all'])}</p>"
         gr.HTML(question, container=False, apply_default_css=False)
         with gr.Row():
-            cancel = gr.Button(strings["cancel"], size="sm", elem_id="sf-decline")
-            confirm = gr.Button(strings["confirm"], variant="stop", size="sm", elem_id="sf-confirm")
+            cancel = gr.Button(strings["cancel"], size="sm", elem_id="mb-decline")
+            confirm = gr.Button(strings["confirm"], variant="stop", size="sm", elem_id="mb-confirm")
     return {
         "export": export,
         "exported": exported,
@@ -71,9 +72,9 @@ def _create_data(strings: Mapping[str, str]) -> dict[str, Any]:
 
 def _create_settings(strings: Mapping[str, str]) -> dict[str, Any]:
     """Create the sampling settings; their ranges are those of the original MemoryBank's page."""
-    with gr.Accordion(strings["settings"], open=False, elem_id="sf-settings"):
+    with gr.Accordion(strings["settings"], open=False, elem_id="mb-settings"):
         use_defaults = gr.Checkbox(
-            value=True, label=strings["use_defaults"], elem_id="sf-use-defaults"
+            value=True, label=strings["use_defaults"], elem_id="mb-use-defaults"
         )
         options: dict[str, Any] = {"interactive": False, "min_width": 140}
         temperature = gr.Slider(0, 2, 0.95, step=0.01, label=strings["temperature"], **options)

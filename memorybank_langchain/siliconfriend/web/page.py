@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -10,14 +9,14 @@ from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import MemoryBank
 from memorybank_core.validation import require_language
+from memorybank_core.web.events import Connect, connector
+from memorybank_core.web.scripts import RESTORE_THEME, TOGGLE_THEME
 
 from .chat_handlers import ChatHandlers
 from .deletions import PendingDeletions
 from .page_layout import PageLayout, build_layout
-from .scripts import DOWNLOAD, FOCUS_MESSAGE_BOX, FORGET_NAME, TOGGLE_DARK_MODE, toggle_sheet
+from .scripts import DOWNLOAD, FOCUS_MESSAGE_BOX, FORGET_NAME, toggle_sheet
 from .strings import STRINGS
-
-_On = Callable[..., Any]
 
 
 class ChatPage(gr.Blocks):
@@ -64,16 +63,7 @@ def page(
 
 def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: ChatHandlers) -> None:
     """Connect the events of the components to the handlers."""
-
-    def on(trigger: Any, handler: Callable[..., Any] | None, *inputs: Any, **options: Any) -> Any:
-        defaults = {
-            "outputs": layout.all_components(),
-            "show_progress": "hidden",
-            "api_visibility": "private",
-        }
-        return gr.on(trigger, handler, inputs=list(inputs), **{**defaults, **options})
-
-    session = layout.session
+    on, session = connector(layout.all_components()), layout.session
     _connect_frame(on, blocks, layout, handlers)
     _connect_conversation(on, layout, handlers)
     on(layout.archived.input, handlers.show_archived, session, layout.archived)
@@ -89,13 +79,16 @@ def _connect(blocks: gr.Blocks, layout: PageLayout, handlers: ChatHandlers) -> N
     export.success(None, layout.exported, layout.exported, js=DOWNLOAD, api_visibility="private")
 
 
-def _connect_frame(on: _On, blocks: gr.Blocks, layout: PageLayout, handlers: ChatHandlers) -> None:
+def _connect_frame(
+    on: Connect, blocks: gr.Blocks, layout: PageLayout, handlers: ChatHandlers
+) -> None:
     """Connect signing in and out, and the buttons at the top."""
     on(blocks.load, handlers.restore_session, layout.remembered)
     submit_events = [layout.sign_in.click, layout.name.submit, layout.password.submit]
     sign_in = on(submit_events, handlers.sign_in, layout.name, layout.password)
     _focus_message_box(sign_in)
-    on(layout.theme.click, None, outputs=None, js=TOGGLE_DARK_MODE)
+    on(layout.theme.click, None, outputs=None, js=TOGGLE_THEME)
+    blocks.load(None, None, None, js=RESTORE_THEME, api_visibility="private")
     on(layout.sign_out.click, handlers.sign_out, layout.session)
     on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
     for button, name in (
@@ -104,7 +97,7 @@ def _connect_frame(on: _On, blocks: gr.Blocks, layout: PageLayout, handlers: Cha
         on(button.click, None, outputs=None, js=toggle_sheet(name))
 
 
-def _connect_conversation(on: _On, layout: PageLayout, handlers: ChatHandlers) -> None:
+def _connect_conversation(on: Connect, layout: PageLayout, handlers: ChatHandlers) -> None:
     """Connect the conversation and the list of conversations."""
     session = layout.session
     settings = (layout.use_defaults, layout.temperature, layout.top_p, layout.max_tokens)

@@ -12,8 +12,9 @@ from typing import Any
 
 import gradio as gr
 
+from memorybank_core.web.html_text import escape
+
 from . import deletions
-from .html_text import escape
 from .memory_layout import create_memory
 from .scripts import FOLLOW_ANSWER, SEND_CLICKED_BUTTON, STORAGE_KEY
 
@@ -82,14 +83,14 @@ def build_layout(strings: Mapping[str, str], *, asks_password: bool) -> PageLayo
         "undo_timer": gr.Timer(deletions.UNDO_SECONDS / 10, active=False),
     }
     parts |= _create_sign_in_form(strings, asks_password=asks_password)
-    with gr.Column(visible=False, elem_id="sf-page") as content:
+    with gr.Column(visible=False, elem_id="mb-page") as content:
         parts |= {"content": content} | _create_head(strings)
-        with gr.Row(equal_height=False, elem_id="sf-columns"):
-            with gr.Column(min_width=0, elem_id="sf-conversations"):
+        with gr.Row(equal_height=False, elem_id="mb-columns"):
+            with gr.Column(min_width=0, elem_id="mb-conversations"):
                 parts |= _create_conversations(strings)
-            with gr.Column(min_width=0, elem_id="sf-main"):
+            with gr.Column(min_width=0, elem_id="mb-main"):
                 parts |= _create_conversation(strings)
-            with gr.Column(min_width=0, elem_id="sf-memory"):
+            with gr.Column(min_width=0, elem_id="mb-memory"):
                 parts |= create_memory(strings)
     return PageLayout(**parts)
 
@@ -102,10 +103,10 @@ def _close_session(session: Any) -> None:
 
 
 def _create_sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> dict[str, Any]:
-    with gr.Column(elem_id="sf-gate") as form:
+    with gr.Column(elem_id="mb-gate") as form:
         title = (
-            '<h1 class="sf-brand">Silicon<i>Friend</i></h1>'
-            f'<p class="sf-known">{escape(strings["tagline"])}</p>'
+            '<h1 class="mb-brand">Silicon<i>Friend</i></h1>'
+            f'<p class="mb-known">{escape(strings["tagline"])}</p>'
         )
         gr.HTML(title, **BARE)
         name = gr.Textbox(
@@ -113,13 +114,13 @@ def _create_sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> 
             placeholder=strings["name_hint"],
             max_length=100,
             autofocus=True,
-            elem_id="sf-name",
+            elem_id="mb-name",
         )
         password = gr.Textbox(
-            label=strings["password"], type="password", visible=asks_password, elem_id="sf-password"
+            label=strings["password"], type="password", visible=asks_password, elem_id="mb-password"
         )
-        sign_in = gr.Button(strings["sign_in"], variant="primary", elem_id="sf-enter")
-        error = gr.HTML("", elem_id="sf-refused", **BARE)
+        sign_in = gr.Button(strings["sign_in"], variant="primary", elem_id="mb-enter")
+        error = gr.HTML("", elem_id="mb-refused", **BARE)
     return {
         "sign_in_form": form,
         "sign_in_error": error,
@@ -130,10 +131,10 @@ def _create_sign_in_form(strings: Mapping[str, str], *, asks_password: bool) -> 
 
 
 def _create_head(strings: Mapping[str, str]) -> dict[str, Any]:
-    with gr.Row(elem_id="sf-head"):
+    with gr.Row(elem_id="mb-head"):
         parts: dict[str, Any] = {
             "show_conversations": _create_head_button(strings, "conversations"),
-            "head": gr.HTML("", elem_id="sf-hello", scale=1, **BARE),
+            "head": gr.HTML("", elem_id="mb-hello", scale=1, **BARE),
             "show_memory": _create_head_button(strings, "memory"),
             "theme": _create_head_button(strings, "theme"),
             "sign_out": _create_head_button(strings, "sign_out"),
@@ -142,22 +143,22 @@ def _create_head(strings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _create_head_button(strings: Mapping[str, str], name: str) -> gr.Button:
-    return gr.Button(strings[name], size="sm", min_width=0, elem_id=f"sf-head-{name}")
+    return gr.Button(strings[name], size="sm", min_width=0, elem_id=f"mb-head-{name}")
 
 
 def _create_conversations(strings: Mapping[str, str]) -> dict[str, Any]:
     new_conversation = gr.Button(
-        strings["new_conversation"], size="sm", elem_id="sf-new-conversation"
+        strings["new_conversation"], size="sm", elem_id="mb-new-conversation"
     )
     search_box = gr.Textbox(
         label=strings["search"],
         placeholder=strings["search"],
         container=False,
         max_lines=1,
-        elem_id="sf-search",
+        elem_id="mb-search",
     )
     conversations = gr.HTML(
-        "", js_on_load=SEND_CLICKED_BUTTON, elem_id="sf-list", elem_classes="sf-scroll", **BARE
+        "", js_on_load=SEND_CLICKED_BUTTON, elem_id="mb-list", elem_classes="mb-scroll", **BARE
     )
     return {
         "new_conversation": new_conversation,
@@ -167,11 +168,11 @@ def _create_conversations(strings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _create_conversation(strings: Mapping[str, str]) -> dict[str, Any]:
-    with gr.Column(elem_id="sf-talk", elem_classes="sf-scroll"):
-        chat = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="sf-chat", **BARE)
-        answer = gr.HTML("", js_on_load=FOLLOW_ANSWER, elem_id="sf-answer", **BARE)
-    notice = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="sf-notice", **BARE)
-    with gr.Row(equal_height=False, elem_id="sf-composer"):
+    with gr.Column(elem_id="mb-talk", elem_classes="mb-scroll"):
+        chat = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="mb-chat", **BARE)
+        answer = gr.HTML("", js_on_load=FOLLOW_ANSWER, elem_id="mb-answer", **BARE)
+    notice = gr.HTML("", js_on_load=SEND_CLICKED_BUTTON, elem_id="mb-notice", **BARE)
+    with gr.Row(equal_height=False, elem_id="mb-composer"):
         message_box = gr.Textbox(
             label=strings["message"],
             placeholder=strings["message_hint"],
@@ -179,14 +180,14 @@ def _create_conversation(strings: Mapping[str, str]) -> dict[str, Any]:
             max_length=20_000,
             scale=8,
             container=False,
-            elem_id="sf-box",
+            elem_id="mb-box",
         )
         send = gr.Button(
-            strings["send"], variant="primary", scale=0, min_width=84, elem_id="sf-send"
+            strings["send"], variant="primary", scale=0, min_width=84, elem_id="mb-send"
         )
-        stop = gr.Button(strings["stop"], scale=0, min_width=84, visible=False, elem_id="sf-stop")
+        stop = gr.Button(strings["stop"], scale=0, min_width=84, visible=False, elem_id="mb-stop")
     hint = escape(strings["keys"])
-    gr.HTML(f'<p class="sf-keys">{hint}</p>', **BARE)
+    gr.HTML(f'<p class="mb-keys">{hint}</p>', **BARE)
     return {
         "chat": chat,
         "answer": answer,

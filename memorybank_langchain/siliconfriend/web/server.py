@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from ipaddress import ip_address
 from typing import Any
 
 import gradio as gr
 from langchain_core.language_models import BaseChatModel
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from memorybank_core import ConfigurationError, MemoryBank
+from memorybank_core import MemoryBank
+from memorybank_core.locations import is_loopback
 from memorybank_core.terminal import console
+from memorybank_core.web.server import HOST, require_port, start_server
 
 from .page import page
-from .security import SecurityMiddleware
 from .strings import STRINGS
 from .styles import CSS
-from .theme import build_theme
 
-HOST, PORT = "127.0.0.1", 7860
-_MAX_PORT = 65_535
-_LOCAL_HOSTS = ["localhost", "127.0.0.1"]
-_MAX_UPLOAD_BYTES = 1  # the page uploads nothing
+PORT = 7860
 
 
 def serve(
@@ -79,47 +73,11 @@ def start(
         ConfigurationError: If the port is in use or is not a port, or the host is not an address
             of this machine.
     """
-    if not 0 <= port <= _MAX_PORT:
-        raise ConfigurationError(f"the port must be 0 to {_MAX_PORT}, not {port}")
-    is_local = _is_loopback(host)
-    if not is_local and not has_password:
+    require_port(port)
+    if not is_loopback(host) and not has_password:
         warnings.warn(
             f"anyone who can reach {host}:{port} can sign in under any name and read that user's "
             "memories: set a password, or serve on 127.0.0.1",
             stacklevel=2,
         )
-    middleware = [Middleware(SecurityMiddleware)]
-    if is_local and ":" not in host:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, host]))
-    try:
-        _, url, _ = blocks.launch(
-            server_name=host,
-            server_port=port,
-            app_kwargs={"middleware": middleware},
-            theme=build_theme(),
-            css=CSS,
-            prevent_thread_lock=True,
-            share=False,
-            quiet=True,
-            ssr_mode=False,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            mcp_server=False,
-            pwa=False,
-            max_file_size=_MAX_UPLOAD_BYTES,
-            inbrowser=False,
-        )
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error}). Use another port, or stop the program that "
-            "uses it"
-        ) from error
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return start_server(blocks, host=host, port=port, css=CSS)

@@ -15,12 +15,12 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import InvalidInputError, Memory, MemoryBank, MemoryBankError
+from memorybank_core.web.html_text import Strings
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from . import conversation_markup, markup
 from .conversations import choose_quotes, list_conversations
 from .deletions import PendingDeletions
-from .html_text import Strings
 from .user_memory import UserMemory
 
 MAX_NAME_LENGTH = 100

@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 
 from memorybank_core import DeletionReceipt, Memory, MemoryBank
 from memorybank_core.json_format import export_json
+from memorybank_core.web.html_text import Strings
 from memorybank_langchain.siliconfriend.companion import Companion
 
 from . import markup
 from .deletions import PendingDeletion, PendingDeletions
-from .html_text import Strings
 
 PAGE_SIZE = 30
 """Number of memories shown at first, and added by each click on "more"."""
