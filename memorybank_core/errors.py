@@ -23,7 +23,8 @@ MemoryBankError
     ├── StoreWriteError      the disk is full, failing or read-only
     └── StoreClosedError     the store was closed
 
-`SettingsWarning` is a warning: a bank is opened with other settings than it keeps.
+Two are warnings: `SettingsWarning`, a bank is opened with other settings than it keeps, and
+`EmbedderWarning`, a new bank compares words only, because no model is installed.
 """
 
 
@@ -125,3 +126,7 @@ class StoreClosedError(StoreError):
 
 class SettingsWarning(UserWarning):
     """A bank is opened with other settings than it keeps, or does not know its settings."""
+
+
+class EmbedderWarning(UserWarning):
+    """No embedding model is installed, so a new bank compares words and not their meaning."""

