@@ -57,6 +57,7 @@ from .reports import (
     ExpiryReport,
     Fading,
     ForgetReport,
+    ImportReceipt,
     Stale,
     Stats,
     SummarizeReport,
@@ -102,7 +103,7 @@ _MOST_SHOWN = 200
 """Maximum number of memories that are searched in place of those that the prompt shows."""
 
 Progress = Callable[[int], None]
-"""Called with the number of digests just made."""
+"""Called with the number of digests just made, or of turns just read."""
 
 
 @explain_arguments
@@ -420,6 +421,68 @@ class MemoryBank:
         return store_memories(
             self.store, self.embedder, memories, user_id, replace=replace, recalled=recalled
         )
+
+    def import_from(
+        self,
+        path: str | PathLike[str],
+        *,
+        user_id: str | None = None,
+        format: str | None = None,
+        select: Collection[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        at: datetime | None = None,
+        now: datetime | None = None,
+        fresh: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> ImportReceipt:
+        """Store the turns of another program's export, log or database.
+
+        The source is read as a stream, and only read. Turns that the bank has already are not
+        changed, so an interrupted import can be repeated, and a newer export adds what is new.
+
+        Args:
+            path: A file, which may be packed (.zip, .gz, .tar) or a SQLite database; a folder; or
+                the URL of a PostgreSQL database.
+            user_id: The user whose memories these are. If the source names users itself, only those
+                of this user are stored, unless `select` chooses others; with None, all, each under
+                the name that it has there.
+            format: Name of the format, see `memorybank_core.importers.format_names()`; by default
+                recognized by the contents.
+            select: Only these parts of the source: its users, sessions, threads or namespaces.
+            metadata: Metadata that every turn gets besides its own, such as {"agent": "coder"}.
+            at: Time of turns that have none in the source; default the time of the file.
+            now: Start of `fresh`; default the present.
+            fresh: Whether the forgetting of older turns starts at `now`, as if just recalled; else
+                at the time of each turn, so that `forget` may archive an old log at once.
+            dry_run: Only count what would be stored and what would be left out.
+            progress: Called with the number of turns just read.
+
+        Returns:
+            The numbers of added, unchanged and replaced turns, and what was left out and why.
+
+        Raises:
+            ConfigurationError: If the format is unknown, or `user_id` is needed and missing.
+            FormatError: If the source cannot be read, or not any further; the turns before are
+                kept then, as after the following errors.
+            EmbedderError: If the embedder failed or returned vectors that cannot be used.
+            StoreError: If the store failed.
+        """
+        from .importers.sources import Source
+        from .importers.transfer import import_source, make_options
+
+        with Source(path, zone=self.timezone) as source:
+            options = make_options(
+                source,
+                user_id=user_id,
+                select=select,
+                metadata=metadata,
+                at=at,
+                now=now,
+                fresh=fresh,
+                dry_run=dry_run,
+            )
+            return import_source(self, source, format, options, progress)
 
     # Search and recall
 
@@ -1344,6 +1407,7 @@ class MemoryBank:
     aclose = in_thread(close)
     aadd = in_thread(add)
     aadd_memories = in_thread(add_memories)
+    aimport_from = in_thread(import_from)
     aembed_query = in_thread(embed_query)
     asearch = in_thread(search)
     areinforce = in_thread(reinforce)

@@ -1,4 +1,4 @@
-"""Registry: stores, embedders, rerankers, language models and laws of forgetting, by name.
+"""Registry: stores, embedders, rerankers, language models, laws of forgetting and formats.
 
 Each of them is an entry point. Any package can add one by declaring it in its own metadata:
 
@@ -9,6 +9,7 @@ Each of them is an entry point. Any package can add one by declaring it in its o
 | memorybank.rerankers | the name, up to a colon | a function that returns a `Reranker` |
 | memorybank.llms | the name, up to a colon | a function that returns an `LLM` |
 | memorybank.laws | the name | a function that returns a `ForgettingLaw` |
+| memorybank.importers | the name | an `ImportFormat`: a module |
 
 The text after a colon is passed to the function: "openai:gpt-4o-mini" calls the function of the
 entry point "openai" with "gpt-4o-mini".
@@ -31,12 +32,14 @@ from .protocols import LLM, Embedder, MemoryStore, StoreBackend
 STORES, EMBEDDERS = "memorybank.stores", "memorybank.embedders"
 RERANKERS = "memorybank.rerankers"
 LLMS, LAWS = "memorybank.llms", "memorybank.laws"
+IMPORTERS = "memorybank.importers"
 _NOUNS = {
     STORES: "store",
     EMBEDDERS: "embedder",
     RERANKERS: "reranker",
     LLMS: "language model",
     LAWS: "law",
+    IMPORTERS: "import format",
 }
 
 

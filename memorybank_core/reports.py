@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -132,6 +133,42 @@ class AddReceipt:
     unchanged: int
     replaced: int
     updated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReceipt:
+    """Result of `import_from`.
+
+    Attributes:
+        format: Name of the format of the source.
+        added: Number of new turns.
+        unchanged: Number of turns that the bank already had.
+        replaced: Number of turns whose text was replaced by a newer one, such as the same message
+            with its answer.
+        users: The users whose turns were read, sorted.
+        first: Time of the earliest turn, in UTC; None without turns.
+        last: Time of the latest turn.
+        undated: Number of turns for which the source has no time.
+        left_out: Number of things that were left out, by what they are, most frequent first.
+        faults: Place and reason of the first things that could not be read.
+        dry_run: Whether nothing was written.
+    """
+
+    format: str
+    added: int
+    unchanged: int
+    replaced: int
+    users: tuple[str, ...]
+    first: datetime | None
+    last: datetime | None
+    undated: int
+    left_out: Mapping[str, int]
+    faults: tuple[str, ...]
+    dry_run: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True)

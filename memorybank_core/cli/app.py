@@ -20,6 +20,7 @@ from .commands import (
     forgetting,
     maintenance,
     search,
+    transfer,
     turns,
 )
 from .commands.backup import backup
@@ -37,7 +38,7 @@ app = create_app("memorybank", "Long-term memory for language models, in one fil
 MAINTENANCE, TRIALS = "Maintain a bank", "Try it"
 """Panels of the help that also contain groups of commands."""
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Remember": {"add": turns.add, "import": turns.import_, "export": turns.export},
+    "Remember": {"add": turns.add, "import": transfer.import_, "export": transfer.export},
     "Recall": {
         "search": search.search,
         "context": search.context,

@@ -137,6 +137,15 @@ At = Annotated[
         "--at", parser=_parse_moment, metavar="TIME", help="Time of the turn; default now."
     ),
 ]
+UndatedAt = Annotated[
+    date | None,
+    typer.Option(
+        "--at",
+        parser=_parse_moment,
+        metavar="TIME",
+        help="Time of turns that have none in the source; default the time of the file.",
+    ),
+]
 By = Annotated[
     date,
     typer.Option("--by", parser=_parse_moment, metavar="TIME", help="Time to look ahead to."),

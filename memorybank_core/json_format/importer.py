@@ -14,7 +14,7 @@ from memorybank_core.configuration import TIMEZONE
 from memorybank_core.errors import ConflictError, MemoryBankError
 from memorybank_core.ingest import embed_windows, start_fading
 from memorybank_core.protocols import Matrix, Stored
-from memorybank_core.records import Memory, Portrait
+from memorybank_core.records import Digest, Memory, Portrait
 from memorybank_core.validation import find_zone, require_count, require_moment
 
 from .fields import resolve_user_id, short_repr
@@ -74,6 +74,7 @@ def import_json(
     fresh: bool = False,
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
+    dry_run: bool = False,
 ) -> ImportReport:
     """Import the original MemoryBank's JSON; turns that the bank already has are not changed.
 
@@ -93,6 +94,7 @@ def import_json(
         progress: Called with a number of turns that were stored or that the bank already had.
         batch: Maximum number of memories stored in one transaction; fewer if the embedder
             prefers smaller batches.
+        dry_run: Check everything and count what would be stored; nothing is written.
 
     Raises:
         FormatError: If entries are malformed; the message names up to ten. Nothing is imported.
@@ -107,17 +109,18 @@ def import_json(
     zone = find_zone(settings.get(TIMEZONE, bank.timezone.key))
     entries = parse_entries(data, zone, users)
     items = parse_items(data, zone) if users is None else []
-    if settings:
+    if settings and not dry_run:
         bank.configure(**settings)
     new = [memory for entry in entries for memory in _select_new(bank, entry)]
+    if dry_run:
+        return _count_new(bank, entries, new, len(items), moment)
     if fresh:
         new = start_fading(new, moment)
     for entry in entries:
         _store_profile(bank, entry)
     turns, new_turns = sum(entry.turns for entry in entries), _count_turns(new)
     on_progress = progress or (lambda _: None)
-    if turns > new_turns:
-        on_progress(turns - new_turns)
+    on_progress(turns - new_turns)
     recalls = {entry.user_id: entry.recalls for entry in entries}
     _store_memories(bank, new, recalls, batch, on_progress)
     for entry in entries:
@@ -229,8 +232,33 @@ def _write(
         bank.store.add(user_id, memories, vectors, replace=True, recalled=times)
 
 
+def _count_new(
+    bank: MemoryBank, entries: Sequence[UserEntry], new: Sequence[Memory], items: int, now: datetime
+) -> ImportReport:
+    """Return the report of a dry run."""
+    turns, new_turns = sum(entry.turns for entry in entries), _count_turns(new)
+    digests = [digest for entry in entries for digest in _new_digests(bank, entry, now)]
+    return ImportReport(
+        users=len(entries),
+        turns=new_turns,
+        unchanged=turns - new_turns,
+        events=len(new) - new_turns,
+        digests=_count_overall(digests),
+        empty=sum(entry.empty for entry in entries),
+        items=items,
+    )
+
+
 def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
     """Store new and changed digests; return how many of them are not daily summaries."""
+    new = _new_digests(bank, entry, now)
+    if new:
+        bank.store.set_digests(entry.user_id, new)
+    return _count_overall(new)
+
+
+def _new_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> list[Digest]:
+    """Return the digests that the bank does not have."""
     known = {(type(digest), digest.day): digest for digest in bank.digests(user_id=entry.user_id)}
     new = []
     for digest in entry.make_digests(now):
@@ -238,9 +266,11 @@ def _store_digests(bank: MemoryBank, entry: UserEntry, now: datetime) -> int:
         is_equal = stored is not None and stored.text == digest.text
         if stored != digest and (not is_equal or entry.has_provenance(digest)):
             new.append(digest)
-    if new:
-        bank.store.set_digests(entry.user_id, new)
-    return sum(isinstance(digest, Portrait) or digest.day is None for digest in new)
+    return new
+
+
+def _count_overall(digests: Iterable[Digest]) -> int:
+    return sum(isinstance(digest, Portrait) or digest.day is None for digest in digests)
 
 
 def _count_turns(memories: Iterable[Memory]) -> int:

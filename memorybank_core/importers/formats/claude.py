@@ -1,0 +1,123 @@
+"""Claude's data export: the .zip, its folder, or conversations.json.
+
+Source: https://support.claude.com/en/articles/9450526, and exports of 2024 to 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from memorybank_core.importers.content import as_list, as_object, as_text, placeholder
+from memorybank_core.importers.conversations import (
+    ImportedTurn,
+    Message,
+    TurnBuilder,
+    join_texts,
+    shortened,
+)
+from memorybank_core.importers.omissions import Omissions
+from memorybank_core.importers.sources import Source
+from memorybank_core.importers.times import parse_time
+
+FILES = r"conversations(?:[-_]\d+)?\.json"
+NAME = "claude"
+
+_ROOT = "00000000-0000-4000-8000-000000000000"
+"""Parent of the first message of a conversation."""
+
+
+def recognize(source: Source) -> bool:
+    """Return whether the source is an export of Claude."""
+    names = source.find(FILES)[:1]
+    values = (value for name in names for value in source.first(name))
+    return any("chat_messages" in as_object(value.data) for value in values)
+
+
+def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
+    """Yield the turns of all conversations."""
+    for name in source.choose(FILES):
+        for value in source.values(name):
+            place = f"{name or source.location}, conversation {value.number}"
+            data = as_object(value.data)
+            if isinstance(data.get("chat_messages"), list):
+                yield from _read_conversation(data, place, source, omissions)
+            else:
+                reason = value.fault or "it has no chat_messages"
+                omissions.add_fault("unreadable conversations", place, reason)
+    for name in source.find(r"memories\.json|projects\.json"):
+        if name:
+            omissions.add(f"files {name.rpartition('/')[2]}")
+
+
+def _read_conversation(
+    data: Mapping[str, Any], place: str, source: Source, omissions: Omissions
+) -> Iterator[ImportedTurn]:
+    session = as_text(data.get("uuid")) or None
+    metadata = {"source": NAME, "title": shortened(as_text(data.get("name")))}
+    started = parse_time(data.get("created_at"), source.zone)
+    conversation = TurnBuilder(omissions, session, metadata, started)
+    items = [item for item in as_list(data["chat_messages"]) if isinstance(item, dict)]
+    if len(items) < len(data["chat_messages"]):
+        omissions.add_fault("unreadable messages", place, "a message is not an object")
+    shown = _shown_messages(items, as_text(data.get("current_leaf_message_uuid")), omissions)
+    messages = (_to_message(item, source, omissions) for item in shown)
+    for turn in conversation.to_turns(messages):
+        yield ImportedTurn(turn, part=session, is_current=True)
+
+
+def _shown_messages(
+    items: Sequence[Mapping[str, Any]], leaf: str, omissions: Omissions
+) -> Sequence[Mapping[str, Any]]:
+    """Return the messages of the branch that was shown last, in order.
+
+    Newer exports name the parent of each message. Without parents, all messages are one branch.
+    """
+    by_id = {as_text(item.get("uuid")): item for item in items}
+    parents = {id: as_text(item.get("parent_message_uuid")) for id, item in by_id.items()}
+    if "" in by_id or not any(parent in by_id for parent in parents.values()):
+        return items
+    node = leaf if leaf in by_id else next(reversed(by_id))
+    path: dict[str, None] = {}
+    while node in by_id and node not in path:
+        path[node] = None
+        node = parents[node]
+    if node and node != _ROOT:  # a parent is missing: which messages were shown is unknown
+        return items
+    omissions.add("messages of other branches", len(items) - len(path))
+    return [by_id[id] for id in reversed(path)]
+
+
+def _to_message(item: Mapping[str, Any], source: Source, omissions: Omissions) -> Message:
+    blocks = [as_object(block) for block in as_list(item.get("content"))]
+    text = join_texts(_block_text(block, omissions) for block in blocks)
+    files = [
+        placeholder("file", as_object(file).get("file_name") or "pasted text")
+        for key in ("attachments", "files", "files_v2")
+        for file in as_list(item.get(key))
+    ]
+    return Message(
+        as_text(item.get("sender")) or "unknown",
+        join_texts([text or as_text(item.get("text")), *dict.fromkeys(files)]),
+        parse_time(item.get("created_at"), source.zone),
+        f"{NAME}:{id}" if (id := as_text(item.get("uuid"))) else None,
+    )
+
+
+def _block_text(block: Mapping[str, Any], omissions: Omissions) -> str:
+    """Return the text of a block, or a placeholder that names it."""
+    kind = as_text(block.get("type")) or "text"
+    if kind == "text":
+        return as_text(block.get("text"))
+    if kind in ("thinking", "redacted_thinking"):
+        omissions.add("thoughts of the model")
+        return ""
+    if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
+        return placeholder("tool call", block.get("name"))
+    if kind.endswith("tool_result"):
+        omissions.add("tool results")
+        return ""
+    if kind in ("image", "document", "file"):
+        return placeholder(kind, block.get("file_name") or block.get("title"))
+    omissions.add(f"blocks of the kind {kind[:40]!r}")
+    return ""

@@ -1,0 +1,280 @@
+"""Transfer of the turns of a source into a bank: in batches, repeatable, without losing a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from memorybank_core.bulk import BATCH, add_advice
+from memorybank_core.errors import ConfigurationError, InvalidInputError, MemoryBankError
+from memorybank_core.ingest import start_fading, store_memories, to_memories
+from memorybank_core.metadata import Metadata, require_metadata
+from memorybank_core.records import Memory
+from memorybank_core.reports import ImportReceipt
+from memorybank_core.validation import require_moment, require_user
+
+from .conversations import ImportedTurn, hash_of
+from .detection import detect_format, load_format
+from .omissions import Omissions
+from .sources import Source
+
+if TYPE_CHECKING:
+    from memorybank_core.bank import MemoryBank
+
+_MAX_NAMED = 10
+"""Maximum number of users or parts that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Options of an import; see `MemoryBank.import_from`."""
+
+    user_id: str | None
+    select: Collection[str]
+    metadata: Metadata
+    at: datetime
+    now: datetime
+    fresh: bool
+    dry_run: bool
+
+
+def make_options(
+    source: Source,
+    *,
+    user_id: str | None,
+    select: Collection[str],
+    metadata: Mapping[str, Any] | None,
+    at: datetime | None,
+    fresh: bool,
+    dry_run: bool,
+    now: datetime | None = None,
+) -> ImportOptions:
+    """Return checked options.
+
+    Raises:
+        InvalidInputError: If one of them is not valid.
+    """
+    if user_id is not None:
+        require_user(user_id)
+    if isinstance(select, str):
+        raise InvalidInputError(f"select must be a list of strings, not {select!r}")
+    moment = require_moment(now)
+    undated = require_moment(at, "at") if at else source.modified or moment
+    checked = require_metadata(metadata)
+    return ImportOptions(user_id, select, checked, undated, moment, fresh, dry_run)
+
+
+def import_source(
+    bank: MemoryBank,
+    source: Source,
+    format: str | None,
+    options: ImportOptions,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReceipt:
+    """Store the turns of a source that the bank does not have.
+
+    Args:
+        bank: The bank.
+        source: The source.
+        format: Name of its format; None to recognize it.
+        options: The options.
+        progress: Called with the number of turns just read.
+
+    Raises:
+        ConfigurationError: If the format is unknown, or the turns have no user.
+        FormatError: If the source cannot be read any further; the turns before are kept.
+        EmbedderError: If the embedder failed; earlier batches are kept.
+        StoreError: If storing failed; earlier batches are kept.
+    """
+    format = format or detect_format(source)
+    reader, transfer = load_format(format), _Transfer(bank, format, options)
+    turns = iter(reader.read(source, transfer.omissions))
+    try:
+        while batch := list(islice(turns, BATCH)):
+            transfer.add(batch)
+            if progress is not None:
+                progress(len(batch))
+    except MemoryBankError as error:
+        if transfer.added and not options.dry_run:
+            stored = f"{transfer.added:,} turns are stored; import it again to store the others."
+            add_advice(error, stored)
+        raise
+    return transfer.receipt()
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """State of one import: what was seen, stored and left out."""
+
+    bank: MemoryBank
+    format: str
+    options: ImportOptions
+    omissions: Omissions = field(default_factory=Omissions)
+    added: int = 0
+    _counts: Counter[str] = field(default_factory=Counter)
+    _users: set[str] = field(default_factory=set)
+    _parts: dict[str, None] = field(default_factory=dict)  # that are not selected
+    _seen: set[int] = field(default_factory=set)  # hashes of users and ids
+    _repeats: Counter[str] = field(default_factory=Counter)  # of turns without an id
+    _span: tuple[datetime, datetime] | None = None
+
+    def add(self, batch: list[ImportedTurn]) -> None:
+        """Store the selected turns of a batch, user by user."""
+        by_user: dict[str, list[tuple[Memory, bool]]] = {}
+        for imported in filter(self._is_selected, batch):
+            user = self._user_of(imported)
+            if memory := self._to_memory(imported, user):
+                by_user.setdefault(user, []).append((memory, imported.is_current))
+        for user, memories in by_user.items():
+            self._users.add(user)
+            self._store(user, memories)
+
+    def receipt(self) -> ImportReceipt:
+        """Return the counts.
+
+        Raises:
+            ConfigurationError: If nothing was selected, although the source has turns.
+        """
+        if self._parts and not self._users:
+            named = ", ".join(map(repr, list(self._parts)[:_MAX_NAMED]))
+            chosen = ", ".join(map(repr, self._selection()))
+            raise ConfigurationError(
+                f"the source has nothing of {chosen}, but of {named}. Pass one of them to "
+                "--select, or select="
+            )
+        first, last = self._span or (None, None)
+        return ImportReceipt(
+            format=self.format,
+            added=self.added,
+            unchanged=self._counts["unchanged"],
+            replaced=self._counts["replaced"],
+            users=tuple(sorted(self._users)),
+            first=first,
+            last=last,
+            undated=self._counts["undated"],
+            left_out=dict(self.omissions.counts.most_common()),
+            faults=tuple(self.omissions.faults),
+            dry_run=self.options.dry_run,
+        )
+
+    def _selection(self) -> Collection[str]:
+        options = self.options
+        return options.select or ([options.user_id] if options.user_id else [])
+
+    def _is_selected(self, imported: ImportedTurn) -> bool:
+        chosen, names = self.options.select, {imported.user_id, imported.part}
+        if not chosen and self.options.user_id and imported.user_id:
+            chosen = [self.options.user_id]
+        if not chosen or not names.isdisjoint(chosen):
+            return True
+        self.omissions.add("turns that are not selected")
+        if len(self._parts) <= _MAX_NAMED:
+            self._parts[imported.user_id or imported.part or ""] = None
+        return False
+
+    def _user_of(self, imported: ImportedTurn) -> str:
+        user = self.options.user_id or imported.user_id
+        if user is None:
+            raise ConfigurationError(
+                f"{self.format} does not say whose memories these are: name the user with --user, "
+                "or user_id="
+            )
+        require_user(user)
+        return user
+
+    def _to_memory(self, imported: ImportedTurn, user: str) -> Memory | None:
+        turn = imported.turn
+        if turn.id is None:
+            turn = replace(turn, id=self._derive_id(imported, user))
+        if turn.at is None:
+            self._counts["undated"] += 1
+            turn = replace(turn, at=self.options.at)
+        try:
+            if self.options.metadata:
+                both = {**turn.metadata, **self.options.metadata}
+                turn = replace(turn, metadata=require_metadata(both))
+            memories = to_memories([turn], user, self.options.now, self.bank.timezone)
+        except (InvalidInputError, OverflowError) as error:
+            self.omissions.add_fault("unreadable turns", str(turn.id), str(error))
+            return None
+        if not memories:
+            self.omissions.add("turns that held only recalled text")
+            return None
+        return start_fading(memories, self.options.now)[0] if self.options.fresh else memories[0]
+
+    def _derive_id(self, imported: ImportedTurn, user: str) -> str:
+        """Return an id made from the first message, so that its answer may come later."""
+        turn = imported.turn
+        first = ("query", turn.query) if turn.query else ("response", turn.response)
+        digest = hash_of(user, imported.part, turn.session, turn.at, *first)
+        self._repeats[digest] += 1
+        repeat = f"-{count}" if (count := self._repeats[digest]) > 1 else ""
+        return f"{self.format}:{digest}{repeat}"
+
+    def _store(self, user: str, memories: list[tuple[Memory, bool]]) -> None:
+        both = {id for memory, _ in memories for id in (memory.id, _other_id(memory))}
+        known = self.bank.store.known(user, both)
+        new = dict(self._select_new(user, memories, known))
+        created = [memory.created_at for memory, _ in memories]
+        self._span = min(created + list(self._span or ())), max(created + list(self._span or ()))
+        if new and not self.options.dry_run:
+            store, embedder = self.bank.store, self.bank.embedder
+            store_memories(store, embedder, list(new.values()), user, replace=True)
+        replaced = len(new.keys() & known.keys())
+        self.added += len(new) - replaced
+        self._counts["replaced"] += replaced
+        self._counts["unchanged"] += len(memories) - len(new)
+
+    def _select_new(
+        self, user: str, memories: list[tuple[Memory, bool]], known: Mapping[str, Memory]
+    ) -> Iterator[tuple[str, Memory]]:
+        """Yield the memories to write, by id.
+
+        A text that is not there yet and whose id is taken gets another id, unless it continues the
+        stored text or the source changes texts under the same id.
+        """
+        current = dict(known)
+        for memory, is_current in memories:
+            is_repeated = self._is_repeated(user, memory.id)
+            stored = current.get(memory.id)
+            if stored is None and is_repeated:  # a dry run has stored nothing
+                continue
+            if stored is not None and _continues(stored, memory):
+                continue  # the same, or without the answer that it has now
+            if stored is not None and not _continues(memory, stored):
+                if is_repeated or not is_current:
+                    memory = _with_id(memory, _other_id(memory))
+                if memory.id != stored.id and memory.id in current:
+                    continue
+            current[memory.id] = memory
+            yield memory.id, memory
+
+    def _is_repeated(self, user: str, id: str) -> bool:
+        """Return whether this import has had an id before."""
+        key = hash((user, id))
+        is_repeated = key in self._seen
+        self._seen.add(key)
+        return is_repeated
+
+
+def _continues(memory: Memory, other: Memory) -> bool:
+    """Return whether a memory has the text of another, or the same message with more answers."""
+    if memory.text == other.text:
+        return True
+    longer, shorter = memory.turn, other.turn
+    if longer is None or shorter is None or not shorter.query or longer.query != shorter.query:
+        return False
+    return longer.response.startswith(shorter.response)
+
+
+def _other_id(memory: Memory) -> str:
+    """Return the id of a text whose own id is taken by another text."""
+    return f"{memory.id}-{hash_of(memory.text)[:8]}"
+
+
+def _with_id(memory: Memory, id: str) -> Memory:
+    return replace(memory, id=id, turn=memory.turn and replace(memory.turn, id=id))
