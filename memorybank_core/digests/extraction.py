@@ -1,22 +1,24 @@
-"""Event summaries without a language model: quotes selected from the dialogue, never reworded.
+"""Event summaries without a language model: what the user said, in the third person or quoted.
 
-Pure functions: no clock, no I/O, no randomness. Every quote is a verbatim piece of a turn, so
-nothing can be invented; "…" marks a cut.
+Pure functions: no clock, no I/O, no randomness. A sentence is put into the third person where that
+is safe (see `indirect_speech`); every other one is quoted, verbatim. "…" marks a cut.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 from memorybank_core.protocols import Matrix
 from memorybank_core.records import Memory
 from memorybank_core.text import clip, estimate_tokens, split_sentences
 
 from .centrality import lexical_vectors, mean_vectors, most_central
+from .indirect_speech import report_all
 from .statements import find_statements, select_excerpt
 
 MAX_EVENTS = 5
@@ -52,11 +54,28 @@ _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _NEXT_QUOTE = re.compile(r"(?<=”)\s*(?=“)")
 _HEADING = re.compile("[:：]\\**$")
 _MIN_WEIGHT = 0.15  # turns of a lower weight have hardly any content
+_STOPS = (*".!?",)
 _EMPTY_WEIGHT = 0.02  # weight of a text without statements
 
 
+class _Utterance(NamedTuple):
+    """Text that a person or the companion said.
+
+    Attributes:
+        text: The text.
+        speaker: Who said it, as it is written before a quote.
+        name: Name of the user, if known.
+        is_quoted: Whether the whole text must be quoted.
+    """
+
+    text: str
+    speaker: str
+    name: str | None = None
+    is_quoted: bool = False
+
+
 def extract_events(turns: Sequence[Memory], vectors: Sequence[Matrix], language: str) -> str:
-    """Return a day's event summary: quotes of its most central turns, by their embeddings.
+    """Return a day's event summary: what its most central turns say, by their embeddings.
 
     Args:
         turns: The memories of the day's turns, at least one, in order of time.
@@ -64,12 +83,14 @@ def extract_events(turns: Sequence[Memory], vectors: Sequence[Matrix], language:
         language: "en" or "zh", for the words around the quotes.
     """
     utterances = [_find_main_utterance(memory, WORDING[language]) for memory in turns]
-    weights = [_weight(text) for _, text in utterances]
+    weights = [_weight(utterance.text) for utterance in utterances]
     count = min(MAX_EVENTS, 1 + sum(weight >= _MIN_WEIGHT for weight in weights) // 2)
     rows = sorted(most_central(mean_vectors(vectors), weights, count))
     limit = EVENTS_TOKENS / len(rows)
-    quotes = [(utterances[row][0], select_excerpt(utterances[row][1], limit)) for row in rows]
-    return _format_quotes(list(dict.fromkeys(quotes)), WORDING[language])
+    excerpts = [
+        utterances[row]._replace(text=select_excerpt(utterances[row].text, limit)) for row in rows
+    ]
+    return _format_excerpts(list(dict.fromkeys(excerpts)), WORDING[language])
 
 
 def extract_overall_summary(days: Sequence[tuple[date, str]], language: str) -> str:
@@ -98,14 +119,15 @@ def extract_overall_summary(days: Sequence[tuple[date, str]], language: str) -> 
     return "\n- ".join([wording["summary"], *lines])
 
 
-def _find_main_utterance(memory: Memory, wording: Mapping[str, str]) -> tuple[str, str]:
-    """Return speaker and text of a turn's query, or of its response if the query is empty."""
+def _find_main_utterance(memory: Memory, wording: Mapping[str, str]) -> _Utterance:
+    """Return a turn's query, or its response if the query is empty."""
     turn = memory.turn
     if turn is None:
-        return wording["user"], memory.text
+        return _Utterance(memory.text, wording["user"], is_quoted=True)
     if turn.query.strip():
-        return turn.user_name or wording["user"], turn.query
-    return turn.companion_name or wording["companion"], turn.response
+        return _Utterance(turn.query, turn.user_name or wording["user"], turn.user_name)
+    speaker = turn.companion_name or wording["companion"]
+    return _Utterance(turn.response, speaker, is_quoted=True)
 
 
 def _weight(text: str) -> float:
@@ -113,15 +135,33 @@ def _weight(text: str) -> float:
     return max((statement.weight for statement in find_statements(text)), default=_EMPTY_WEIGHT)
 
 
-def _format_quotes(quotes: Sequence[tuple[str, str]], wording: Mapping[str, str]) -> str:
-    """Join (speaker, text) quotes; consecutive quotes of a speaker share one introduction."""
-    separator = wording["separator"]
-    return separator.join(
-        wording["quotes"].format(
-            speaker=speaker, quotes=separator.join(f"“{text}”" for _, text in group)
-        )
-        for speaker, group in groupby(quotes, key=itemgetter(0))
-    )
+def _format_excerpts(excerpts: Sequence[_Utterance], wording: Mapping[str, str]) -> str:
+    """Join excerpts; consecutive quotes of a speaker share one introduction."""
+    pieces = [piece for excerpt in excerpts for piece in _report(excerpt)]
+    result = ""
+    for speaker, group in groupby(pieces, key=itemgetter(0)):
+        texts = [text for _, text in group]
+        if speaker:
+            quotes = wording["separator"].join(f"“{text}”" for text in texts)
+            texts = [wording["quotes"].format(speaker=speaker, quotes=quotes)]
+        for text in texts:
+            result += (" " if wording["separator"] or result[-1:] in _STOPS else "") + text
+    return result.strip()
+
+
+def _report(excerpt: _Utterance) -> Iterator[tuple[str, str]]:
+    """Yield ("", sentence in the third person), and (speaker, quote) where that is not safe."""
+    text, start = excerpt.text, 0
+    if not excerpt.is_quoted:
+        for sentence, reported in report_all(text, excerpt.name):
+            begin = text.index(sentence, start)
+            if reported:
+                if quote := text[start:begin].strip():
+                    yield excerpt.speaker, quote
+                yield "", reported
+                start = begin + len(sentence)
+    if quote := text[start:].strip():
+        yield excerpt.speaker, quote
 
 
 def _extract_beginning(text: str) -> str:

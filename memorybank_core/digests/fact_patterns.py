@@ -76,7 +76,8 @@ SUBORDINATE = re.compile(
 """The beginning of a clause that depends on the one before."""
 
 FINITE = re.compile(
-    rf"\b(?:I|we)(?:['’]\w+)?\b(?: \w+)+|^(?:my|our)\b(?: [\w'’-]+)+? (?:{FINITE_FORMS})\b|"
+    rf"\b(?:I|we)(?:['’]\w+)?\b(?: \w+)+|"
+    rf"\b(?:my|our)\b(?: [\w'’-]+,?)+? (?:{FINITE_FORMS})\b(?<! like)|"
     r"\b(?:is|was) (?:my|our) \w+|^(?:my|our) [\w ]+['’]s (?!\w+$)\w+ \w+",
     re.IGNORECASE,
 )
@@ -205,23 +206,6 @@ STABLE = compile_lines(
     "不再|现在|从此|以后|一直|每|从来|总是|过敏|自从|[是叫]|住在|多年",
 )
 """Signs of what lasts."""
-
-DIARY = compile_lines(
-    r"""
-    (?:moved|bought|sold|started|quit|stopped|switched|joined|signed|adopted|passed|booked)
-    (?:gave up|got (?:a|an|my|the|rid)|broke my|changed|finished|cancelled|enrolled|applied)
-    """,
-    "(?!)",
-    r"^(?:just |finally )?{} (?-i:[a-z0-9])",
-)
-"""A sentence whose subject "I" is left out, as in a diary."""
-
-ROLE_OF_ONE = compile_lines(
-    r"the (?=(?:new )?(?:boss|manager|landlord|landlady|husband|wife|kids) (?:is|are|has|have)\b)",
-    "(?=(?:新?(?:老板|上司|房东|老公|老婆))(?:是|叫|姓|有))",
-    r"^{}",
-)
-"""Before a noun for a person that a speaker has one of: "the boss is …"."""
 
 PAST_TENSE = compile_lines(
     rf"""

@@ -17,6 +17,7 @@ from memorybank_core.text import CJK, estimate_tokens, split_sentences
 from . import fact_patterns as patterns
 from . import statement_patterns, talk_patterns
 from .fact_groups import classify
+from .implied_subjects import add_subject
 from .person import describe_user
 from .statements import find_statements, rate_self_level
 
@@ -63,23 +64,16 @@ def find_facts(turn: Turn, question: str = "", name: str | None = None) -> list[
 
 def _find_statements(query: str) -> Iterator[list[str]]:
     """Yield the statements in the first person, each with one clause, with two, and so on."""
+    before = ""
     for span in find_statements(query):
         if span.role == "talk":
             continue
         for sentence in split_sentences(query[span.start : span.end]):
-            sentence = _add_subject(sentence)
+            sentence, before = add_subject(sentence, before), sentence
             if statement_patterns.FIRST_PERSON.search(sentence) and not patterns.ROLE.search(
                 sentence
             ):
                 yield from _cut(sentence)
-
-
-def _add_subject(sentence: str) -> str:
-    """Return a sentence with the "I" or "my" that its speaker left out."""
-    if patterns.DIARY.match(sentence):
-        verb, *rest = sentence.split(" ", 1)
-        return " ".join(("I", verb.lower(), *rest))
-    return patterns.ROLE_OF_ONE.sub("我的" if _HAN.search(sentence) else "my ", sentence)
 
 
 def _cut(sentence: str) -> Iterator[list[str]]:

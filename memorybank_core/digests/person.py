@@ -16,14 +16,19 @@ from .verb_forms import (
     inflect,
     is_auxiliary,
     is_common,
+    is_participle,
     is_past,
+    may_be_verb,
     uninflect,
 )
 
 _HAN = re.compile(f"[{CJK}]")
 _CLITICS = {"m": "am", "re": "are", "ve": "have", "ll": "will"}
 _CLITIC = re.compile(r"\b(I|we)['’](m|re|ve|ll)\b", re.IGNORECASE)
-_WOULD = re.compile(r"\b(I|we)['’]d\b(?= (been|better|had|\w+ed)\b)?", re.IGNORECASE)
+_WOULD = re.compile(
+    rf"\b(I|we)['’]d\b(?={ADVERBS}(?: all| never)? (?:(?:better|(?P<participle>[a-z]+))\b))?",
+    re.IGNORECASE,
+)
 _PLURAL = (
     (re.compile(rf"\bwe({ADVERBS}) are(n['’]t)?\b", re.IGNORECASE), r"I\1 am\2"),
     (re.compile(rf"\bwe({ADVERBS}) were(n['’]t)?\b", re.IGNORECASE), r"I\1 was\2"),
@@ -61,19 +66,29 @@ _NAMED = re.compile(r"\bthe user's\b", re.IGNORECASE)
 _USER = re.compile(
     rf"(^|\S+ )(the user)(?!['’])({ADVERBS})(?: ([a-z]+(?:['’]t)?)\b)?", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"((?<=[.!?])\s+(?=[A-Z])|(?<=[。！？])(?=[A-Z])|^(?:- )?(?:\w+(?:: |：))?)")
+_SENTENCE = re.compile(
+    r"((?<=[.!?])\s+(?=[A-Z])|(?<=[。！？])(?=[A-Z])|^\s*(?:- )?(?:[\w-]+(?:: |：))?)"
+)
+_QUOTE = re.compile("(“(?:[^“”]|“[^“”]*”)*”?)")
 _BOUNDARY = re.compile(
     r"^$|[,;:.(] $|^(?:and|but|or|so|because|since|that|when|if|while|where|who|what|how|than|as|"
     r"until|whether|although|though) $",
     re.IGNORECASE,
 )
 _KIN = (
-    "妈妈|爸爸|父母|父亲|母亲|妻子|丈夫|老婆|老公|女儿|儿子|孩子|姐姐|妹妹|哥哥|弟弟|男友|女友|"
+    "爸妈|妈妈|爸爸|父母|父亲|母亲|妻子|丈夫|老婆|老公|女儿|儿子|孩子|姐姐|妹妹|哥哥|弟弟|男友|女友|"
     "男朋友|女朋友|爷爷|奶奶|外公|外婆|家人|朋友|同事|老板|邻居"
 )
-_SHORT_KIN = re.compile(r"我([妈爸姐妹哥弟])(?!\1)")
+_SHORT_KIN = re.compile(r"我(?!爸妈)([妈爸姐妹哥弟])(?!\1)")
 _CHINESE_SELF = re.compile("我们|咱们|咱|俺|我")
-_NOT_SELF = re.compile("自我|我国|本人|忘我|无我")
+_NOT_SELF = re.compile("自我|我国|本人|忘我|无我|《[^》]*[我咱俺]")
+_ENGLISH_SELF = re.compile(r"\b(?:I|my|me|we|our)\b", re.IGNORECASE)
+_BOTH_TENSES = "(?:put|let|set|cut|hit|shut|read|come|become|run)"
+_UNCLEAR_TENSE = re.compile(
+    rf"\bI {_BOTH_TENSES}\b(?=.*\b(?:every|always|usually|often|each|\w+days)\b)|"
+    rf"\bI['’]d(?: \w+ly)? {_BOTH_TENSES}\b",
+    re.IGNORECASE,
+)
 
 
 def describe_user(statement: str, name: str | None = None) -> str | None:
@@ -85,6 +100,8 @@ def describe_user(statement: str, name: str | None = None) -> str | None:
     """
     if _HAN.search(statement):
         return _describe_chinese(statement, name)
+    if _UNCLEAR_TENSE.search(statement):
+        return None
     own = _normalize(statement)
     third = _to_third(own)
     if third is None or address_user(third) != _to_second(own):
@@ -95,7 +112,7 @@ def describe_user(statement: str, name: str | None = None) -> str | None:
 def address_user(text: str) -> str:
     """Return text about "the user" as text that says "you" to them.
 
-    Each line is converted; lines that are not about the user stay as they are.
+    Each line is converted; quotes, and lines that are not about the user, stay as they are.
     """
     return "\n".join(map(_address_line, text.split("\n")))
 
@@ -111,7 +128,7 @@ def quote_user(text: str) -> str:
 
 
 def _describe_chinese(statement: str, name: str | None) -> str | None:
-    if _NOT_SELF.search(statement) or "用户" in statement:
+    if _NOT_SELF.search(statement) or "用户" in statement or _ENGLISH_SELF.search(statement):
         return None
     statement = _SHORT_KIN.sub(r"我\1\1", statement)
     statement = re.sub(f"(我们?)(?={_KIN})", r"\1的", statement)
@@ -123,7 +140,9 @@ def _normalize(statement: str) -> str:
     if statement.isupper():
         statement = statement.lower()
     text = _CLITIC.sub(lambda m: f"{m[1]} {_CLITICS[m[2].lower()]}", statement)
-    text = _WOULD.sub(lambda m: f"{m[1]} {'had' if m[2] else 'would'}", text)
+    text = _WOULD.sub(
+        lambda m: f"{m[1]} {'had' if is_participle(m['participle'] or 'been') else 'would'}", text
+    )
     for pattern, replacement in _PLURAL:
         text = pattern.sub(replacement, text)
     text = re.sub(r"\bi\b", "I", text)
@@ -152,7 +171,7 @@ def _to_third(own: str) -> str | None:
     def describe(match: re.Match[str]) -> str:
         nonlocal unclear
         adverbs, verb = match[1], match[2]
-        if verb is None:
+        if verb is None or not may_be_verb(verb):
             unclear = True
             return "the user"
         return f"the user{adverbs} {verb if verb == 'and' else inflect(verb)}"
@@ -171,6 +190,8 @@ def _to_third(own: str) -> str | None:
                 return None
             tail = tail[: conjunct.start(2)] + inflect(conjunct[2]) + tail[conjunct.end(2) :]
         own = head + tail
+    if present_from is None and _has_later_conjunct(own):
+        return None
     own = re.sub(r"(?<!I) am\b", " is", own) if not re.search(rf"\bI{ADVERBS} am\b", own) else own
     text = _SUBJECT.sub(describe, own)
     text = re.sub(r"\bam\b", "is", text)
@@ -185,11 +206,28 @@ def _to_third(own: str) -> str | None:
     return None if unclear else _capitalize(text)
 
 
+def _has_later_conjunct(own: str) -> bool:
+    """Return whether a verb after "and" may belong to an "I" with a verb of the present."""
+    return any(
+        subject[2]
+        and not is_past(subject[2])
+        and not is_auxiliary(subject[2])
+        and any(is_common(verb[2]) for verb in _COORDINATE.finditer(own, subject.end()))
+        for subject in _SUBJECT.finditer(own)
+    )
+
+
 def _address_line(line: str) -> str:
-    line = line.replace("用户", "你")
-    if not re.search(r"\bthe user\b", line, re.IGNORECASE):
-        return line
-    return "".join(map(_address_sentence, _SENTENCE.split(line)))
+    return "".join(
+        piece if piece.startswith("“") else _address_text(piece) for piece in _QUOTE.split(line)
+    )
+
+
+def _address_text(text: str) -> str:
+    text = text.replace("用户", "你")
+    if not re.search(r"\bthe user\b", text, re.IGNORECASE):
+        return text
+    return "".join(map(_address_sentence, _SENTENCE.split(text)))
 
 
 def _address_sentence(sentence: str) -> str:

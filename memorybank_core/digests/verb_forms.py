@@ -36,6 +36,28 @@ _PAST = frozenset(
     """.split()
 )
 """Irregular past forms, and forms that are present and past."""
+_NOT_AT_FIRST = frozenset(
+    """
+    bet bit blew bore bound bred clung cost cut felt fed ground heard hid hit hurt knew lay leant
+    led left lent let lit mistook put rang rose said saw set shot shut spoke stole stood stuck stung
+    swam swore thought told tore understood upset wore
+    """.split()
+)
+IRREGULAR_PAST = "|".join(sorted(_PAST - _NOT_AT_FIRST))
+"""Pattern of irregular past forms that begin a sentence of a diary."""
+_NOT_VERBS = frozenset(
+    """
+    too alone well better rather perhaps maybe either neither myself or but so that who of at in on
+    with for from to not all each yet though however
+    """.split()
+)
+_PARTICIPLES = frozenset(
+    """
+    been begun broken chosen done drawn driven drunk eaten fallen flown forgotten given gone gotten
+    grown had hidden known proven ridden risen seen shown spoken stolen sung sunk swum taken thrown
+    woken worn written
+    """.split()
+)
 _NOT_PAST = frozenset("need feed breed bleed speed embed shed wed exceed proceed succeed".split())
 _COMMON = frozenset(
     """
@@ -50,7 +72,8 @@ _ADVERB = (
     r"already|almost|mostly|mainly|actually|currently|recently|finally|regularly|normally|"
     r"generally|absolutely|definitely|probably|hardly|barely|simply|only|once|again|soon|"
     r"no longer|kind of|sort of|both|then|ever|once again|secretly|truly|totally|deeply|strongly|"
-    r"typically|occasionally|frequently|basically|partly|fully|slowly|quickly|honestly)"
+    r"first|somehow|literally|"
+    r"(?!(?:ap|re|sup|multi|com|im)ply\b|rely\b|fly\b|all?y\b|bully\b|rally\b|tally\b)[a-z]+ly)"
 )
 ADVERBS = rf"(?: {_ADVERB})*"
 """Pattern of the adverbs between a subject and its verb, with the space before each."""
@@ -62,10 +85,20 @@ def is_past(verb: str) -> bool:
     return verb in _PAST or (verb.endswith("ed") and verb not in _NOT_PAST)
 
 
+def is_participle(verb: str) -> bool:
+    """Return whether a verb has the form of a past participle, as after "had"."""
+    return is_past(verb) or verb.lower() in _PARTICIPLES
+
+
 def is_auxiliary(verb: str) -> bool:
     """Return whether a verb is "be", "have", "do" or a modal verb."""
     verb = verb.lower()
     return verb in _MODALS or verb in ("am", "are", "were", "weren't", "aren't", *_THIRD)
+
+
+def may_be_verb(word: str) -> bool:
+    """Return whether a word after "I" can be its verb."""
+    return len(word) > 1 and word.lower() not in _NOT_VERBS
 
 
 def is_common(verb: str) -> bool:

@@ -7,7 +7,5 @@ from memorybank_core.digests.person import address_user
 
 
 def text_for_user(digest: Portrait | Summary) -> str:
-    """Return the text; a portrait that was made without a language model says "you"."""
-    if isinstance(digest, Portrait) and digest.is_extractive:
-        return address_user(digest.text)
-    return digest.text
+    """Return the text; a digest that was made without a language model says "you"."""
+    return address_user(digest.text) if digest.is_extractive else digest.text

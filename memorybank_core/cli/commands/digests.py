@@ -31,7 +31,7 @@ Llm = Annotated[
         "--llm",
         envvar="MEMORYBANK_LLM",
         metavar="HOST:MODEL",
-        help="Language model, such as openai:gpt-4o-mini; without one, digests quote the turns.",
+        help="Language model, such as openai:gpt-4o-mini; without one, digests repeat the turns.",
     ),
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", help="Digests to make in parallel.")]
