@@ -1,6 +1,6 @@
-"""Language models for MemoryBank: local models, and models of OpenAI-compatible servers.
+"""Models for MemoryBank: local language models, and models of OpenAI-compatible servers.
 
-from llms import LocalModel, OpenAIChat, as_llm
+from llms import LocalModel, OpenAIChat, OpenAIEmbedder, as_llm
 """
 
 from importlib import import_module
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .loading import load_model
     from .local_model import LocalModel
     from .openai import OpenAIChat
+    from .openai_embedder import OpenAIEmbedder
     from .sampling import Sampling
     from .tokenization import load_tokenizer
 
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "LocalModel",
     "OpenAIChat",
+    "OpenAIEmbedder",
     "Sampling",
     "as_llm",
     "finetune",
@@ -37,6 +39,7 @@ _MODULES = {
     "Answer": "generation_request",
     "LocalModel": "local_model",
     "OpenAIChat": "openai",
+    "OpenAIEmbedder": "openai_embedder",
     "Sampling": "sampling",
     "as_llm": "custom_model",
     "finetune": "finetuning",

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from memorybank_core.concurrency import in_thread
-from memorybank_core.errors import ConfigurationError, MissingDependencyError
-from memorybank_core.forked_processes import abandon, call_in_child
 from memorybank_core.protocols import Completion
 from memorybank_core.text import without_surrogates
 
-from .chat_completion import get_nested, parse_completion, parse_stream
-from .endpoint import Endpoint, endpoint_of_client, resolve_base_url, resolve_endpoint
+from .chat_completion import parse_completion, parse_stream
+from .connection import Connection
 from .server_errors import translate_error, transport_errors
 from .truncation import call_with_truncation
 
-_NO_KEY = "no-key-needed"  # the openai package requires a key, a local server does not
 _OPENAI_WINDOW = 128_000  # older models have less and report an overflow; digests are then split
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -72,25 +65,19 @@ class OpenAIChat:
         client: Any = None,
         **parameters: Any,
     ) -> None:
-        if find_spec("openai") is None:
-            raise MissingDependencyError.of("openai", "openai")
-        if timeout <= 0 or not isinstance(max_retries, int) or max_retries < 0:
-            raise ConfigurationError(
-                f"timeout must be more than 0 and max_retries a whole number, 0 or more, not "
-                f"{timeout!r} and {max_retries!r}"
-            )
         self.model = self.name = model
         self._parameters = parameters
-        self._lock = threading.Lock()
-        self._external_client = _validate_client(client, api_key, base_url)
-        self._own_client: Any = None
-        call_in_child(self._abandon_client)
-        self._base_url = resolve_base_url(base_url)
-        self._timeout, self._max_retries = timeout, max_retries
-        self._own_endpoint = (
-            resolve_endpoint(model, self._base_url, api_key) if client is None else None
+        self._connection = Connection(
+            model,
+            method="chat.completions.create",
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            client=client,
         )
-        self.context_window = context_window or (_OPENAI_WINDOW if self._is_openai() else None)
+        is_openai = self._connection.is_openai
+        self.context_window = context_window or (_OPENAI_WINDOW if is_openai else None)
 
     def complete(
         self,
@@ -115,7 +102,8 @@ class OpenAIChat:
 
         def send(messages: Sequence[dict[str, str]]) -> Completion:
             with self._translate_errors():
-                return parse_completion(self._create(messages, max_tokens, stop), self._endpoint)
+                response = self._create(messages, max_tokens, stop)
+                return parse_completion(response, self._connection.endpoint)
 
         return call_with_truncation(_copy_messages(messages), send)
 
@@ -151,10 +139,7 @@ class OpenAIChat:
 
     def close(self) -> None:
         """Close the connections, but not those of an external client; a later call reconnects."""
-        with self._lock:
-            client, self._own_client = self._own_client, None
-        if client is not None:
-            client.close()
+        self._connection.close()
 
     def __enter__(self) -> OpenAIChat:
         return self
@@ -163,7 +148,7 @@ class OpenAIChat:
         self.close()
 
     def __repr__(self) -> str:
-        return f"OpenAIChat({self.model!r}, base_url={self._endpoint.base_url!r})"
+        return f"OpenAIChat({self.model!r}, base_url={self._connection.endpoint.base_url!r})"
 
     def _stream_pieces(
         self,
@@ -175,7 +160,7 @@ class OpenAIChat:
             self._translate_errors(),
             closing(self._create(messages, max_tokens, stop, stream=True)) as chunks,
         ):
-            yield from parse_stream(chunks, self._endpoint)
+            yield from parse_stream(chunks, self._connection.endpoint)
 
     def _create(
         self,
@@ -190,55 +175,14 @@ class OpenAIChat:
             request[self._limit_parameter()] = max_tokens
         if stop:
             request["stop"] = [stop] if isinstance(stop, str) else list(stop)
-        create = self._get_client().chat.completions.create
-        try:
-            inspect.signature(create).bind(**request)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"the openai package does not accept a parameter: {error}. Parameters that only "
-                f"{self._endpoint} knows belong in extra_body={{...}}."
-            ) from error
-        return create(**request)
+        return self._connection.call(**request)
 
     def _limit_parameter(self) -> str:
         """Return the parameter that limits an answer; new OpenAI models reject the old name."""
         for name in _LIMITS:
             if name in self._parameters:
                 return name
-        return "max_completion_tokens" if self._is_openai() else "max_tokens"
-
-    def _is_openai(self) -> bool:
-        """Return whether the endpoint is that of OpenAI or of Azure OpenAI."""
-        host = urlsplit(self._endpoint.base_url).hostname or ""
-        return host.endswith(("openai.com", "openai.azure.com"))
-
-    @property
-    def _endpoint(self) -> Endpoint:
-        """The endpoint; read from an external client each time, because its key may change."""
-        return self._own_endpoint or endpoint_of_client(self.model, self._external_client)
-
-    def _abandon_client(self) -> None:
-        """In a forked child: give up the connections that the parent uses."""
-        self._lock = threading.Lock()
-        if self._own_client is not None:
-            abandon(self._own_client)
-        self._own_client = None
-
-    def _get_client(self) -> Any:
-        """Return the client, created on first use."""
-        if self._external_client is not None:
-            return self._external_client
-        with self._lock:
-            if self._own_client is None:
-                from openai import OpenAI
-
-                self._own_client = OpenAI(
-                    api_key=self._endpoint.key or _NO_KEY,
-                    base_url=self._base_url,
-                    timeout=self._timeout,
-                    max_retries=self._max_retries,
-                )
-            return self._own_client
+        return "max_completion_tokens" if self._connection.is_openai else "max_tokens"
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -250,24 +194,10 @@ class OpenAIChat:
         try:
             yield
         except translated as error:
-            endpoint = self._endpoint
+            endpoint = self._connection.endpoint
             raise translate_error(error, endpoint) from endpoint.safe_cause(error)
 
 
 def _copy_messages(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Copy the messages without lone surrogates, which UTF-8 cannot encode."""
     return [{**message, "content": without_surrogates(message["content"])} for message in messages]
-
-
-def _validate_client(client: Any, api_key: str | None, base_url: str | None) -> Any:
-    if client is None:
-        return None
-    if api_key is not None or base_url is not None:
-        raise ConfigurationError("a client has its own key and address: omit api_key and base_url")
-    create = get_nested(client, "chat", "completions", "create")
-    if not callable(create) or inspect.iscoroutinefunction(inspect.unwrap(create)):
-        raise ConfigurationError(
-            "client must be a synchronous client with chat.completions.create, such as "
-            f"openai.OpenAI, not {type(client).__name__}"
-        )
-    return client

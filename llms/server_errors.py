@@ -45,9 +45,9 @@ def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
         error: The exception, of the package or of the HTTP connection.
         endpoint: The endpoint, which the message names.
     """
-    message = endpoint.redact(_find_message(error)).rstrip(".")
+    message = endpoint.redact(find_message(error)).rstrip(".")
     status = getattr(error, "status_code", None)
-    if _is_overflow(error, status):
+    if is_overflow(error, status):
         return ContextOverflowError(
             f"the prompt is longer than the context window of {endpoint}: {message}. Shorten it, "
             "or use a model with a larger context window."
@@ -55,16 +55,16 @@ def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
     if status in _MISCONFIGURED:
         problem, advice = _MISCONFIGURED[status]
         return ConfigurationError(f"{endpoint} {problem} (status {status}): {message}. {advice}")
-    problem, advice = _describe_failure(error, status)
-    return LLMError(f"{endpoint} {problem}{_describe_attempts(error)}: {message}. {advice}")
+    problem, advice = describe_failure(error, status)
+    return LLMError(f"{endpoint} {problem}{describe_attempts(error)}: {message}. {advice}")
 
 
-def _describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
+def describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
     """Return the problem and the advice for a failure of the server, network or request."""
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return "did not answer in time", "Increase timeout=..., or send a shorter prompt."
+        return "did not answer in time", "Increase timeout=..., or send a shorter text."
     if isinstance(error, transport_errors()):
         return (
             "could not be reached, or closed the connection",
@@ -80,18 +80,19 @@ def _describe_failure(error: Exception, status: int | None) -> tuple[str, str]:
         return "failed", "Try again later, or check the server's log."
     return (
         "could not be called, or sent an answer that cannot be parsed",
-        "Does base_url point to OpenAI's chat completions? It often ends in /v1.",
+        "Does base_url point to an interface like OpenAI's? It often ends in /v1.",
     )
 
 
-def _is_overflow(error: Exception, status: int | None) -> bool:
+def is_overflow(error: Exception, status: int | None) -> bool:
+    """Return whether a server refused a request because its text is too long."""
     if status in _NEVER_OVERFLOW:
         return False
     codes = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
-    return status == _TOO_LARGE or is_context_overflow(f"{codes} {_find_message(error)}")
+    return status == _TOO_LARGE or is_context_overflow(f"{codes} {find_message(error)}")
 
 
-def _find_message(error: Exception) -> str:
+def find_message(error: Exception) -> str:
     """Return the message of the server if it sent one, else that of the exception's cause."""
     body = getattr(error, "body", None)
     if isinstance(body, Mapping):
@@ -100,7 +101,7 @@ def _find_message(error: Exception) -> str:
     return str(body or error.__cause__ or "") or str(error) or type(error).__name__
 
 
-def _describe_attempts(error: Exception) -> str:
+def describe_attempts(error: Exception) -> str:
     """Return the number of attempts in words, from a header of the last request."""
     headers = getattr(getattr(error, "request", None), "headers", {})
     retries = str(headers.get("x-stainless-retry-count", ""))

@@ -11,7 +11,8 @@ MemoryBankError
 │   ├── ContextOverflowError     the prompt is longer than the context window
 │   └── AnswerError              the answer is empty, refused or cut off
 ├── EmbedderError            the embedder failed, or returned vectors that cannot be used
-│   └── EmbedderMismatchError    another embedder wrote the bank
+│   ├── EmbedderMismatchError    another embedder wrote the bank
+│   └── EmbedderUnavailableError  the server of the embedder cannot be reached or refuses for now
 ├── RerankerError            the reranker failed, or returned scores that cannot be used
 ├── ForkedProcessError       the process was forked while what it needs was in use
 └── StoreError               the store failed; nothing of the call was stored
@@ -79,6 +80,10 @@ class EmbedderError(MemoryBankError):
 
 class EmbedderMismatchError(EmbedderError):
     """Another embedder wrote the bank's vectors."""
+
+
+class EmbedderUnavailableError(EmbedderError):
+    """The server of the embedder cannot be reached, or refuses for now; nothing was stored."""
 
 
 class RerankerError(MemoryBankError):

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from .concurrency import limited_wait
 from .errors import EmbedderError, EmbedderMismatchError, StoreError
 from .ingest import embed_windows
 from .protocols import Embedder, MemoryStore, Vector
@@ -23,6 +24,9 @@ MIN_SIMILARITY = 0.99
 
 Other processors and libraries change a model's vectors by less.
 """
+
+_WAIT = 2.0
+"""Maximum seconds to wait for a connection to the server of an embedder."""
 
 
 def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> None:
@@ -39,7 +43,8 @@ def check_fingerprint(store: MemoryStore, embedder: Embedder, location: str) -> 
         EmbedderMismatchError: If the embedder returns other vectors than the one that wrote it.
     """
     try:
-        vector = embed_windows([SENTENCE], embedder)[0][0]
+        with limited_wait(_WAIT):
+            vector = embed_windows([SENTENCE], embedder)[0][0]
     except EmbedderError:
         return
     stored = store.settings.read().get(FINGERPRINT)

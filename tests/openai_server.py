@@ -1,11 +1,13 @@
-"""A small real server of OpenAI's chat completions, which fails on request.
+"""A small real server of OpenAI's chat completions and embeddings, which fails on request.
 
 with OpenAIServer(schedule=["500", "reset"]) as server:
     OpenAIChat("any", base_url=server.base_url).complete(...)  # succeeds at the third attempt
     server.requests  # three
 """
 
+import base64
 import json
+import math
 import socket
 import struct
 import threading
@@ -42,6 +44,20 @@ BODIES = {
 }
 """Bodies sent with status 200 instead of an answer; all but the HTML as JSON."""
 
+VECTORS = {
+    "fewer": lambda items: items[:-1],
+    "more": lambda items: [*items, items[0]],
+    "shorter": lambda items: [{**it, "embedding": it["embedding"][:-1]} for it in items],
+    "ragged": lambda items: [{**items[0], "embedding": [1.0]}, *items[1:]],
+    "nan": lambda items: [{**it, "embedding": [float("nan")] * 4} for it in items],
+    "zeros": lambda items: [{**it, "embedding": [0.0] * len(it["embedding"])} for it in items],
+    "words": lambda items: [{**it, "embedding": "none"} for it in items],
+    "no vector": lambda items: [{"index": it["index"]} for it in items],
+    "reversed": lambda items: items[::-1],
+    "no index": lambda items: [{"embedding": it["embedding"]} for it in items],
+}
+"""Changes of the vectors in an answer to a request for embeddings."""
+
 STATUSES = {
     "400": (400, {"message": "temperature must be at most 2"}),
     "401": (401, {"message": "Incorrect API key provided: {key}", "code": "invalid_api_key"}),
@@ -52,9 +68,11 @@ STATUSES = {
     "429": (429, {"message": "Slow down"}),
     "500": (500, {"message": "Bad luck"}),
     "503": (503, "<h1>Service Unavailable</h1>"),
+    "quoting": (400, {"message": "Cannot read {input}"}),
+    "batch": (422, {"message": "batch size 3 > maximum allowed batch size 2"}),
     "overflow": (400, {"message": "It is too long.", "code": "context_length_exceeded"}),
 }
-"""Error statuses and bodies; {key} is replaced by the client's key."""
+"""Error statuses and bodies; {key} and {input} are replaced by those of the client."""
 
 
 @dataclass
@@ -71,6 +89,8 @@ class OpenAIServer:
 
     Args:
         answer: Returns the text of an answer.
+        embed: Returns the vectors of texts.
+        batch: Maximum number of texts of a request for embeddings.
         schedule: Behaviours, the names above or "reset", "half", "stall", "endless",
             "error_event" and "overflow_event": one for each request, then "ok"; or a function of
             the request's number, from 0, and its body.
@@ -84,11 +104,14 @@ class OpenAIServer:
         answer=lambda messages: "All is fine.",
         schedule=(),
         *,
+        embed=None,
+        batch=None,
         context=None,
         retry_after=0.01,
         stall=30.0,
     ):
         self.answer, self.schedule, self.context = answer, schedule, context
+        self.embed, self.batch = embed, batch
         self.retry_after, self.stall = retry_after, stall
         self.requests = []
         self.closing, self.hung_up = threading.Event(), threading.Event()
@@ -125,7 +148,10 @@ class OpenAIServer:
             behaviour = self.schedule(number, body)
         else:
             behaviour = self.schedule[number] if number < len(self.schedule) else "ok"
-        length = sum(len(message["content"]) for message in body["messages"])
+        if behaviour == "ok" and len(body.get("input", ())) > (self.batch or math.inf):
+            return "batch"
+        texts = body.get("input") or [message["content"] for message in body["messages"]]
+        length = max(map(len, texts)) if "input" in body else sum(map(len, texts))
         return "overflow" if behaviour == "ok" and length > (self.context or length) else behaviour
 
 
@@ -141,11 +167,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path != "/v1/chat/completions":
+        if self.path not in ("/v1/chat/completions", "/v1/embeddings"):
             self.send("text/plain", f"there is no {self.path}", 404)
             return
-        behaviour = self.owner.behaviour(body, self.headers)
-        if behaviour in ANSWERS:
+        self.body, behaviour = body, self.owner.behaviour(body, self.headers)
+        if "input" in body and (behaviour == "ok" or behaviour in VECTORS):
+            self.vectors(VECTORS.get(behaviour, list))
+        elif behaviour in ANSWERS:
             text = self.owner.answer(body["messages"])
             answer = {"content": text, "finish_reason": "stop", **ANSWERS[behaviour]}
             (self.stream if body.get("stream") else self.whole)(**answer)
@@ -161,6 +189,21 @@ class _Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "message": message, "finish_reason": finish_reason}
         usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
         self.send("application/json", json.dumps({"choices": [choice], "usage": usage}))
+
+    def vectors(self, change):
+        vectors = self.owner.embed(self.body["input"])
+        items = [
+            {"object": "embedding", "index": index, "embedding": self.encode(vector)}
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": 5, "total_tokens": 5}
+        answer = {"object": "list", "data": change(items), "model": "any", "usage": usage}
+        self.send("application/json", json.dumps(answer))
+
+    def encode(self, vector):
+        if self.body.get("encoding_format") == "base64":
+            return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+        return vector.tolist()
 
     def stream(self, finish_reason, content=None, refusal=None):
         self.begin_stream()
@@ -203,7 +246,11 @@ class _Handler(BaseHTTPRequestHandler):
         text = error if isinstance(error, str) else json.dumps({"error": error})
         key = self.headers.get("Authorization", "").removeprefix("Bearer ")
         kind = "text/html" if isinstance(error, str) else "application/json"
-        self.send(kind, text.replace("{key}", key), status)
+        self.send(kind, text.replace("{key}", key).replace("{input}", self.quoted()), status)
+
+    def quoted(self):
+        """Return the end of the first text, as a server's message quotes it."""
+        return json.dumps(self.body.get("input", [""])[0][-20:])[1:-1]
 
     def reset(self):
         """Reset the connection."""

