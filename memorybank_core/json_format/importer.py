@@ -91,9 +91,8 @@ def import_json(
         now: Creation time of digests without one, and start of `fresh`; default the present.
         fresh: Whether the forgetting of new memories starts at `now`, as if just recalled; else at
             their own times, so that `forget` may archive an old log at once.
-        progress: Called with a number of turns that were stored or that the bank already had.
-        batch: Maximum number of memories stored in one transaction; fewer if the embedder
-            prefers smaller batches.
+        progress: Called with a number of turns stored or known already.
+        batch: Maximum number of memories in a transaction; the embedder may prefer fewer.
         dry_run: Check everything and count what would be stored; nothing is written.
 
     Raises:
@@ -120,7 +119,8 @@ def import_json(
         _store_profile(bank, entry)
     turns, new_turns = sum(entry.turns for entry in entries), _count_turns(new)
     on_progress = progress or (lambda _: None)
-    on_progress(turns - new_turns)
+    if turns > new_turns:
+        on_progress(turns - new_turns)
     recalls = {entry.user_id: entry.recalls for entry in entries}
     _store_memories(bank, new, recalls, batch, on_progress)
     for entry in entries:
