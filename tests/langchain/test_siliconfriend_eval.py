@@ -28,7 +28,6 @@ from memorybank_core import (
 )
 from memorybank_core.evaluation import Conversation, Question
 from memorybank_core.testing import FakeLLM
-from memorybank_langchain.siliconfriend import models
 from memorybank_langchain.siliconfriend.evaluation import (
     PAPER,
     Evaluation,
@@ -44,6 +43,7 @@ from memorybank_langchain.siliconfriend.evaluation.command import _create_judge,
 from memorybank_langchain.siliconfriend.evaluation.hosts import EvaluatedHost
 from memorybank_langchain.siliconfriend.evaluation.tables import make_notes
 from memorybank_langchain.siliconfriend.evaluation.verdicts import compute_reciprocal_ranks
+from memorybank_langchain.siliconfriend.quoting_model import QuotingModel
 
 NINE = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 ENGLISH = [
@@ -465,9 +465,10 @@ def invoke(files, monkeypatch):
     from memorybank_langchain import siliconfriend
 
     hosts = {"one": ["right"], "two": ["wrong"], "strict": [GOOD]}
-    chat_model = lambda name, **how: Host(responses=hosts[name])  # noqa: E731
+    chat_model = lambda name, **how: (  # noqa: E731
+        QuotingModel() if name == "quotation" else Host(responses=hosts[name])
+    )
     monkeypatch.setattr(siliconfriend, "chat_model", chat_model, raising=False)
-    monkeypatch.setattr(models, "default_model_name", lambda: "one")
     app = typer.Typer()
     app.command()(evaluate_command)
     return lambda *more, **options: CliRunner().invoke(app, [*files, *more], **options)
@@ -482,11 +483,20 @@ def test_the_command_with_a_person(invoke):
     assert "plays the cello" in done.stderr
 
 
-def test_the_command_with_a_model_and_the_host_that_is_taken_where_none_is_named(invoke):
-    done = invoke("--judge", "strict")
+def test_the_command_with_a_model(invoke):
+    done = invoke("--llm", "one", "--judge", "strict")
     assert done.exit_code == 0, done.output
     assert re.search(r"one +1\.000 +1\.000 +0\.500 +1\.000", done.stdout)
     assert "biased" in done.stdout
+
+
+def test_without_a_name_the_companion_that_quotes_is_evaluated(invoke, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")  # which alone sends nothing to OpenAI
+    done = invoke("--judge", "strict", "--json")
+    assert done.exit_code == 0, done.output
+    [evaluated] = json.loads(done.stdout)["hosts"]
+    assert evaluated["host"] == "quotation"
+    assert "My sister Nora plays the cello." in evaluated["answers"][0]["answer"]
 
 
 def test_a_judge_by_the_name_of_a_language_model(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +30,9 @@ def evaluate_command(
     gold: Annotated[Path, typer.Option("--gold", help="Questions with their evidence, as JSON.")],
     llm: Annotated[
         list[str] | None,
-        typer.Option("--llm", help="Host, as for `chat`; repeat to compare several."),
+        typer.Option(
+            "--llm", metavar="MODEL", help="Host, as for `chat`; repeat to compare several."
+        ),
     ] = None,
     judge: Annotated[
         str,
@@ -64,11 +66,12 @@ def evaluate_command(
     """
     from memorybank_core.evaluation import read_conversations
     from memorybank_langchain.siliconfriend import chat_model  # noqa: F401 - explains a missing package
+    from memorybank_langchain.siliconfriend.models import QUOTATION
 
     from .runner import evaluate
 
     conversations = read_conversations("memorybank", bank, gold)
-    hosts = {name: load_chat_model(name) for name in _resolve_host_names(llm or ())}
+    hosts = {name: load_chat_model(name) for name in llm or (QUOTATION,)}
     answer_judge = _create_judge(judge, hosts, language or "en")
     bar = (
         nullcontext() if judge == HUMAN else progress_bar("Evaluating", None, "answers and scores")
@@ -89,13 +92,6 @@ def evaluate_command(
         print_json(evaluation.to_dict())
     else:
         _print_results(evaluation)
-
-
-def _resolve_host_names(names: Sequence[str]) -> Sequence[str]:
-    """Return `names`, or the default model if it is empty."""
-    from memorybank_langchain.siliconfriend.models import default_model_name
-
-    return names or [default_model_name()]
 
 
 def _create_judge(name: str, hosts: Mapping[str, BaseChatModel], language: str) -> Judge:

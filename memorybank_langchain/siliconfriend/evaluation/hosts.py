@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
 
-from memorybank_core import AnswerError, Context, Embedder, LLMError, MemoryBank
+from memorybank_core import AnswerError, Context, Embedder, LLMError, MemoryBank, QuotingLLM
 from memorybank_core.context import CONTEXT_TOKENS
 from memorybank_core.evaluation import Conversation, Question
 from memorybank_core.llm.prompts import PROMPTS
@@ -19,6 +19,7 @@ from memorybank_langchain.siliconfriend.chain import PROMPT
 from memorybank_langchain.siliconfriend.models import budget, choose_digest_llm
 from memorybank_langchain.siliconfriend.personas import persona
 from memorybank_langchain.siliconfriend.prompt_window import fit_to_window
+from memorybank_langchain.siliconfriend.quoting_model import QuotingModel
 from memorybank_langchain.siliconfriend.stoppable import StoppableModel
 
 from .judges import Submission
@@ -56,6 +57,7 @@ class EvaluatedHost:
     def __init__(self, model: BaseChatModel, bank: MemoryBank, k: int | None = None) -> None:
         options = budget(model)
         self._bank, self._brief = bank, bool(options.get("brief"))
+        self._quotes = isinstance(model, QuotingModel)
         self._k: int | None = k or options.get("k")
         self._max_tokens = options.get("max_tokens", CONTEXT_TOKENS)
         stoppable = StoppableModel(fit_to_window(model), _PATIENCE, threading.Event())
@@ -73,10 +75,15 @@ class EvaluatedHost:
         context = self.recall(conversation, question)
         truth = _format_evidence(conversation, question, self._bank.language)
         evidence = _collect_evidence_ids(question)
-        answer = self._generate_answer(conversation.user_id, context.text, question.text)
+        user_id = conversation.user_id
+        if self._quotes:
+            quoting = QuotingLLM(self._bank, user_id=user_id)
+            answer = quoting.ask(question.text, now=conversation.asked_at).text
+        else:
+            answer = self._generate_answer(user_id, context.text, question.text)
         retrieval = float(not evidence.isdisjoint(context.ids)) if evidence else None
         submission = Submission(question.text, truth, context.text, answer)
-        return HostAnswer(conversation.user_id, submission, context.ids, retrieval)
+        return HostAnswer(user_id, submission, context.ids, retrieval)
 
     def recall(self, conversation: Conversation, question: Question) -> Context:
         """Return the context for a question, on the day after the last turn."""
