@@ -122,7 +122,7 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreWriteError(StoreError):
-    """The disk is full, failing or read-only."""
+    """The disk is full, failing or read-only, or another program replaced or overwrote the file."""
 
 
 class StoreClosedError(StoreError):

@@ -17,6 +17,8 @@ child does what can still be done.
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import os
 import sys
 import threading
@@ -41,9 +43,9 @@ _inside: dict[int, int] = {}  # number of blocks that each thread is inside of
 _forking: set[int] = set()  # threads
 _before: _Methods = {}
 _after: _Methods = {}
+_at_exit: _Methods = {}
 _numbers = count()
 _limited: list[Callable[[int], Any]] = []
-_abandoned: list[object] = []
 
 
 class _NoFork:
@@ -138,6 +140,11 @@ def call_in_child(method: Callable[[], None]) -> None:
     _register(method, _after)
 
 
+def call_at_exit(method: Callable[[], None]) -> None:
+    """Call a method when Python exits, as long as its object exists."""
+    _register(method, _at_exit)
+
+
 def limit_threads(set_threads: Callable[[int], Any]) -> None:
     """Let a library compute with one thread in forked children.
 
@@ -155,8 +162,8 @@ def set_torch_threads(count: int) -> None:
 
 
 def abandon(inherited: object) -> None:
-    """Keep an object until the process ends, because its end would disturb the parent."""
-    _abandoned.append(inherited)
+    """Keep an object until the process ends, and beyond: its end would disturb other processes."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # Python's exit deletes what it can
 
 
 def _prepare() -> None:
@@ -191,6 +198,12 @@ def _call(methods: _Methods) -> None:
             method()
 
 
+def _end() -> None:
+    if os.getpid() == _process:  # what a child inherited without Python's hooks is the parent's
+        _call(_at_exit)
+
+
+atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_prepare,

@@ -82,6 +82,35 @@ def test_the_file_that_replaced_it_is_untouched_and_can_be_opened(bank, path):
         assert reopened.timeline(user_id=ADA)[-1].text == "I like coffee."
 
 
+def test_what_was_in_the_log_goes_with_a_file_that_was_moved(bank, path):
+    path.rename(path.with_name("moved.db"))
+    with MemoryBank.open(path.with_name("other.db"), embedder=HashingEmbedder()) as other:
+        other.add([Turn("I play chess.", id="chess")], user_id=ADA)
+    path.with_name("other.db").rename(path)
+    with pytest.raises(StoreWriteError, match="its log"):
+        MemoryBank.open(path)
+    bank.close()
+    for name, id in (("moved.db", "tea"), ("bank.db", "chess")):
+        with MemoryBank.open(path.with_name(name)) as reopened:
+            assert [memory.id for memory in reopened.timeline(user_id=ADA)] == [id]
+
+
+def test_a_file_without_its_name_is_not_read_with_the_log_of_the_next(bank, path):
+    bank.compact()  # empties the log
+    path.unlink()
+    with MemoryBank.open(path, embedder=HashingEmbedder()) as other:
+        other.add([Turn("I play chess.", id="chess")], user_id=ADA)
+        with pytest.raises(StoreWriteError):
+            bank.add([Turn("I like coffee.")], user_id=ADA)
+        with pytest.raises(StoreWriteError):
+            bank.timeline(user_id=ADA)
+        bank.close()
+        other.add([Turn("I play go.", id="go")], user_id=ADA)
+        assert [memory.id for memory in other.timeline(user_id=ADA)] == ["chess", "go"]
+    with MemoryBank.open(path) as reopened:
+        assert [memory.id for memory in reopened.timeline(user_id=ADA)] == ["chess", "go"]
+
+
 @pytest.mark.parametrize("write", WRITES)
 def test_an_old_process_does_not_write_into_an_upgraded_file(bank, path, write):
     with closing(sqlite3.connect(path)) as newer:

@@ -10,7 +10,7 @@ from typing import Any
 from memorybank_core.forked_processes import no_fork
 from memorybank_core.protocols import MemoryStore
 
-from .read_only import is_writable, to_uri
+from .read_only import to_uri
 from .reembed import reembed as reembed
 
 
@@ -41,7 +41,7 @@ def stored_embedder(location: str) -> tuple[str, int] | None:
         if not path.stat().st_size:
             return None
         path = path.absolute()
-        uri = to_uri(path, readonly=not is_writable(path))
+        uri = to_uri(path, readonly=True)
         with no_fork, closing(sqlite3.connect(uri, uri=True)) as db:
             meta = dict(db.execute("SELECT name, value FROM meta"))
         return meta["embedder"], int(meta["dimension"])

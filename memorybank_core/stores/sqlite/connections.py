@@ -14,11 +14,13 @@ from memorybank_core.errors import (
     ForkedProcessError,
     StoreBusyError,
     StoreClosedError,
+    StoreError,
     StoreWriteError,
 )
 from memorybank_core.forked_processes import (
     ForkLock,
     abandon,
+    call_at_exit,
     call_before_fork,
     call_in_child,
     no_fork,
@@ -26,6 +28,7 @@ from memorybank_core.forked_processes import (
 
 from .disk_space import reserve_file, reserve_log
 from .errors import translate_errors
+from .file_guard import FileGuard, require_own_log
 from .read_only import State, read_state, to_uri
 from .schema import (
     PAGE_SIZE,
@@ -54,12 +57,16 @@ class Connections:
         self._state: State | None = None  # of a file that is only read
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._guard = FileGuard(path)
         self._lent: set[sqlite3.Connection] = set()
         self._lock = ForkLock(str(path))
         self._closed = False
         call_before_fork(self._close_idle)
         call_in_child(self._abandon_inherited)
+        call_at_exit(self._close_idle)
+
+    def __del__(self) -> None:
+        self._close_idle()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -67,12 +74,18 @@ class Connections:
 
         Raises:
             StoreBusyError: If it is only read here, without locks, and another process wrote to it.
+            StoreWriteError: If another program has overwritten the file.
         """
         with no_fork, translate_errors(self._path):
+            since = self._guard.newest
             connection, state = self._borrow(), self._state
             try:
                 connection.execute("BEGIN")
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    if state is None:
+                        self._guard.require_intact(connection, since)
             finally:
                 connection.rollback()
                 self._give_back(connection)
@@ -85,21 +98,24 @@ class Connections:
 
         Raises:
             SchemaTooNewError: If a newer version of the package has upgraded the open file.
-            StoreWriteError: If the open file no longer has its name: another process deleted,
-                replaced or moved it.
+            StoreWriteError: If the open file no longer has its name or its content: another
+                program deleted, replaced, moved or overwrote it.
         """
-        with self.exclusive() as connection:
+        with self._lend_writer() as connection:
             try:
                 begin_immediate(connection, limit_wait(self.busy_timeout))
                 require_known_version(connection, self._path)
+                self._guard.require_intact(connection, named=True)
                 yield connection
-                self._require_name()  # otherwise SQLite would write to a file without a name
+                lineage = self._guard.record_write(connection)
+                self._guard.require_intact(connection, named=True)  # SQLite would go on
                 reserve_file(connection, self._path)
                 connection.execute("COMMIT")
             except BaseException:
                 connection.rollback()
                 raise
-            self._require_name()
+            self._guard.newest = lineage
+            self._guard.require_intact(connection, named=True)
 
     @contextmanager
     def exclusive(self, *, check: bool = False) -> Iterator[sqlite3.Connection]:
@@ -107,7 +123,16 @@ class Connections:
 
         Args:
             check: Whether to check a file that is opened, before anything is changed.
+
+        Raises:
+            StoreWriteError: If another program has overwritten the file.
         """
+        with self._lend_writer(check=check) as connection:
+            self._guard.require_intact(connection)
+            yield connection
+
+    @contextmanager
+    def _lend_writer(self, *, check: bool = False) -> Iterator[sqlite3.Connection]:
         with self._lock, translate_errors(self._path):
             self._require_open()
             if self.readonly:
@@ -116,8 +141,9 @@ class Connections:
                     "without readonly, where this process may write to the file and its folder."
                 )
             if self._writer is None:
+                require_own_log(self._path, self._guard)
                 self._writer = connect(self._path, self.busy_timeout, check=check)
-                self._identity = self._identity or _identify(self._path)  # the first connection's
+                self._guard.attach()
                 reserve_log(self._path)
             writer = self._writer
             timeout = limit_wait(self.busy_timeout)
@@ -147,11 +173,7 @@ class Connections:
         """Close every connection; the last one writes the log into the file."""
         with self._lock:
             self._closed = True
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            while self._idle:
-                self._idle.pop().close()
+            self._close_idle()
 
     def _borrow(self) -> sqlite3.Connection:
         self._require_open()
@@ -162,13 +184,15 @@ class Connections:
             connection = self._idle.pop()
         except IndexError:
             connection = connect(self._path, self.busy_timeout, readonly=self.readonly)
+            if self.readonly and self._state is not None:
+                self._guard.require_successor(connection)
         self._lent.add(connection)
         return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._lent.discard(connection)
         if self._closed:
-            connection.close()
+            self._release(connection)
         else:
             self._idle.append(connection)
 
@@ -176,10 +200,25 @@ class Connections:
         """Close every connection that is not lent."""
         with suppress(sqlite3.Error):
             if self._writer is not None and self._writer not in self._lent:
-                self._writer.close()
+                self._release(self._writer)
                 self._writer = None
             while self._idle:
-                self._idle.pop().close()
+                self._release(self._idle.pop())
+
+    def _release(self, connection: sqlite3.Connection) -> None:
+        """Close a connection; the last one writes the log into the file.
+
+        If another program has overwritten the file, the connection is left open instead.
+        """
+        with suppress(StoreError, sqlite3.Error):
+            if not self.readonly:
+                self._guard.require_intact(connection)
+                if not self._guard.has_name:  # SQLite would leave the log to the next file
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._guard.is_overwritten:
+            abandon(connection)
+        else:
+            connection.close()
 
     def _abandon_inherited(self) -> None:
         """In a forked child: never use or close the connections that were not closed before."""
@@ -191,25 +230,9 @@ class Connections:
         self._lent.clear()
         self._writer = None
 
-    def _require_name(self) -> None:
-        if _identify(self._path) != self._identity:
-            raise StoreWriteError(
-                f"{self._path} was deleted, replaced or moved while it was open; nothing was "
-                "stored. Close this bank, and open the file that should be written"
-            )
-
     def _require_open(self) -> None:
         if self._closed:
             raise StoreClosedError(f"{self._path} was closed. Open the bank again.")
-
-
-def _identify(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of the file that has this name; None if there is no such file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def connect(

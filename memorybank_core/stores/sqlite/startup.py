@@ -11,6 +11,7 @@ from memorybank_core.forked_processes import ForkLock
 
 from .connections import Connections
 from .derivation import derive_outdated, is_outdated
+from .lineage import is_without_lineage
 from .read_only import is_writable
 from .schema import check_file, create_private, migrate, require_newest
 
@@ -52,9 +53,16 @@ def _open_to_write(path: Path, busy_timeout: float) -> Connections:
             create_private(path)
         with connections.exclusive(check=True) as db:
             migrate(db, path)
-            outdated = is_outdated(db)
+            outdated, is_older = is_outdated(db), is_without_lineage(db)
         if outdated:
             derive_outdated(connections.write)
+        if is_older:
+            with connections.write():
+                pass  # records the lineage
+            with connections.exclusive() as db:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # puts it into the file itself
+            with connections.exclusive():
+                pass  # notices that it is there
     except BaseException:
         connections.close()
         raise
