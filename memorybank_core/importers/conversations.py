@@ -59,14 +59,17 @@ class ImportedTurn:
         turn: The turn. Without an id, one is made from its session, time and first message;
             without a time, it gets that of the source.
         user_id: The user, if the source names one.
-        part: The part of the source by which it can be selected, such as a session.
+        parts: Names by which it can be selected, such as its session.
+        has_owner: Whether one of `parts` is the user, as in a namespace. Then only turns of the
+            named user are imported, unless others are selected.
         is_current: Whether it replaces a stored turn with the same id and another text, because
             the source changes texts under the same id. Otherwise both are kept.
     """
 
     turn: Turn
     user_id: str | None = None
-    part: str | None = None
+    parts: tuple[str, ...] = ()
+    has_owner: bool = False
     is_current: bool = False
 
 

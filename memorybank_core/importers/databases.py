@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,7 +11,6 @@ from typing import Any, Protocol
 from memorybank_core.errors import FormatError, MissingDependencyError
 from memorybank_core.locations import is_url, without_password
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _ROWS = 256
 """Number of rows fetched at a time."""
 
@@ -20,8 +18,8 @@ _ROWS = 256
 class Database(Protocol):
     """A database of another package."""
 
-    def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns; an empty list if there is no such table."""
+    def tables(self) -> dict[str, set[str]]:
+        """Return the columns of all tables, by the table's name with its schema."""
         ...
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
@@ -52,14 +50,15 @@ def open_database(location: str) -> Iterator[Database]:
 
 
 def quoted(name: str) -> str:
-    """Return a table or column name in quotes.
+    """Return the name of a table in quotes, as a query needs it."""
+    return ".".join('"{}"'.format(part.replace('"', '""')) for part in name.split("."))
 
-    Raises:
-        FormatError: If it has other characters than letters, digits, "_" and ".".
-    """
-    if not _NAME.fullmatch(name):
-        raise FormatError(f"{name!r} is not the name of a table")
-    return ".".join(f'"{part}"' for part in name.split("."))
+
+def find_tables(database: Database | None, *columns: str) -> list[str]:
+    """Return the tables that have all of these columns, sorted."""
+    if database is None:
+        return []
+    return sorted(name for name, own in database.tables().items() if own.issuperset(columns))
 
 
 class _SqliteFile:
@@ -68,9 +67,13 @@ class _SqliteFile:
     def __init__(self, connection: sqlite3.Connection, location: str) -> None:
         self._connection, self._location = connection, location
 
-    def columns(self, table: str) -> list[str]:
-        query = "SELECT name FROM pragma_table_info(?)"
-        return [str(name) for (name,) in self.rows(query, [table])]
+    def tables(self) -> dict[str, set[str]]:
+        """Return the columns of all tables, by name."""
+        query = (
+            "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
+            "WHERE m.type = 'table'"
+        )
+        return _group(self.rows(query))
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         try:
@@ -86,19 +89,27 @@ class _Server:
 
     def __init__(self, connection: Any, location: str, error: type[Exception]) -> None:
         self._connection, self._location, self._error = connection, location, error
+        self._cursors = 0  # each open one has a name of its own
 
-    def columns(self, table: str) -> list[str]:
+    def tables(self) -> dict[str, set[str]]:
+        """Return the columns of all tables, by name; with its schema if that is not searched."""
         query = (
-            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 "
-            "AND NOT attisdropped ORDER BY attnum"
+            "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname "
+            "ELSE n.nspname || '.' || c.relname END, a.attname FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped "
+            "AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         )
-        return [str(name) for (name,) in self.rows(query, [table])]
+        return _group(self.rows(query))
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        self._cursors += 1
         try:
-            with self._connection.cursor(name="memorybank_import") as cursor:
+            with self._connection.cursor(name=f"memorybank_{self._cursors}") as cursor:
                 cursor.itersize = _ROWS
-                yield from cursor.execute(query.replace("?", "%s"), list(parameters))
+                text = query.replace("%", "%%").replace("?", "%s")
+                yield from cursor.execute(text, list(parameters))
         except self._error as error:
             raise FormatError(f"cannot read {self._location}: {error}") from error
 
@@ -117,3 +128,10 @@ def _open_server(location: str) -> Iterator[Database]:
     with closing(connection):
         connection.read_only = True
         yield _Server(connection, label, psycopg.Error)
+
+
+def _group(rows: Iterator[tuple[Any, ...]]) -> dict[str, set[str]]:
+    tables: dict[str, set[str]] = {}
+    for table, column in rows:
+        tables.setdefault(str(table), set()).add(str(column))
+    return tables

@@ -18,6 +18,8 @@ OURS = "memorybank"
 _READERS = {
     "chatgpt": "chatgpt",
     "claude": "claude",
+    "langchain": "langchain",
+    "langgraph": "langgraph",
     "jsonl": "chat_log",
 }
 """Modules of our own formats by name, in the order in which they are tried: plain logs last."""

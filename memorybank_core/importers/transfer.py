@@ -166,14 +166,15 @@ class _Transfer:
         return options.select or ([options.user_id] if options.user_id else [])
 
     def _is_selected(self, imported: ImportedTurn) -> bool:
-        chosen, names = self.options.select, {imported.user_id, imported.part}
-        if not chosen and self.options.user_id and imported.user_id:
+        chosen, names = self.options.select, {imported.user_id, *imported.parts}
+        if not chosen and self.options.user_id and (imported.user_id or imported.has_owner):
             chosen = [self.options.user_id]
         if not chosen or not names.isdisjoint(chosen):
             return True
         self.omissions.add("turns that are not selected")
         if len(self._parts) <= _MAX_NAMED:
-            self._parts[imported.user_id or imported.part or ""] = None
+            name = imported.user_id or next(iter(imported.parts), "")
+            self._parts[name] = None
         return False
 
     def _user_of(self, imported: ImportedTurn) -> str:
@@ -210,7 +211,7 @@ class _Transfer:
         """Return an id made from the first message, so that its answer may come later."""
         turn = imported.turn
         first = ("query", turn.query) if turn.query else ("response", turn.response)
-        digest = hash_of(user, imported.part, turn.session, turn.at, *first)
+        digest = hash_of(user, turn.session, turn.at, *first)
         self._repeats[digest] += 1
         repeat = f"-{count}" if (count := self._repeats[digest]) > 1 else ""
         return f"{self.format}:{digest}{repeat}"

@@ -156,7 +156,7 @@ class _Log:
         self, turns: Iterator[Any], user: str | None, session: str | None
     ) -> Iterator[ImportedTurn]:
         for turn in turns:
-            yield ImportedTurn(turn, user, session)
+            yield ImportedTurn(turn, user, (session or "",))
 
     def _to_message(self, entry: Mapping[str, Any], session: str | None) -> Message:
         return Message(

@@ -69,7 +69,7 @@ def _read_conversation(
         for node_id, message in _shown_messages(data, place, omissions)
     )
     for turn in conversation.to_turns(filter(None, messages)):
-        yield ImportedTurn(turn, part=session, is_current=True)
+        yield ImportedTurn(turn, parts=(session or "",), is_current=True)
 
 
 def _shown_messages(

@@ -63,7 +63,7 @@ def _read_conversation(
     shown = _shown_messages(items, as_text(data.get("current_leaf_message_uuid")), omissions)
     messages = (_to_message(item, source, omissions) for item in shown)
     for turn in conversation.to_turns(messages):
-        yield ImportedTurn(turn, part=session, is_current=True)
+        yield ImportedTurn(turn, parts=(session or "",), is_current=True)
 
 
 def _shown_messages(
