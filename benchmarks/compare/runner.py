@@ -150,7 +150,15 @@ def scratch() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _stop_servers(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop_servers(folder: Path) -> None:
+    """Stop the PostgreSQL servers that a killed system left with their files in a folder."""
+    for file in folder.rglob("postmaster.pid"):
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(file.read_text().split()[0]), signal.SIGQUIT)
 
 
 def ask(runner: Runner, entry: Entry, embedder: str, cases: list[Case]) -> Json:
