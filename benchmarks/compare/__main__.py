@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from datetime import datetime, timezone
@@ -25,6 +26,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Read the options, run, and report."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, too
     options = parse()
     cases = {name: read_cases(data_folder(options.data), name) for name in options.datasets}
     if not any(cases.values()):

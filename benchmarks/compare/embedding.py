@@ -106,12 +106,11 @@ class CachedVectors(Measured):
 
     def _is_known(self, kind: str, text: str) -> bool:
         if (kind, text) not in self._vectors_of:
-            row = self._file.execute(
-                "SELECT vector FROM v WHERE kind = ? AND text = ?", (kind, text)
-            ).fetchone()
-            if row is None:
+            find = "SELECT vector FROM v WHERE kind = ? AND text = ?"
+            rows = self._file.execute(find, (kind, text)).fetchall()  # all: ends the statement
+            if not rows:
                 return False
-            self._vectors_of[kind, text] = np.frombuffer(row[0], np.float32)
+            self._vectors_of[kind, text] = np.frombuffer(rows[0][0], np.float32)
         return True
 
     def _ask(self, kind: str, texts: list[str]) -> np.ndarray:

@@ -19,6 +19,7 @@ DATASETS = {
     "locomo": "LoCoMo",
     "realmem": "RealMem",
 }
+NOT_MEASURED = "Not part of this run."
 Json = dict[str, Any]
 Results = dict[str, Json]
 """Raw results by the key of the system, MemoryBank first."""
@@ -122,6 +123,8 @@ SUMMARY = (
 def summary_table(results: Results, embedder: str) -> str:
     """Return one row for each system, one column for each dataset."""
     columns = [c for c in SUMMARY if means_of(results[OURS], embedder, c[0])]
+    if not columns:
+        return NOT_MEASURED
     rows = []
     for result in results.values():
         if "recall" not in result:
@@ -246,7 +249,9 @@ COSTS = ("add ms", "search ms", "bulk seconds", "cold start seconds", "resident 
 
 def costs_table(results: Results, count: str, embedding: float) -> str:
     """Return times and sizes at a number of memories; times without embedding."""
-    ours = results[OURS].get("costs", {}).get(count, {})
+    ours = results[OURS].get("costs", {}).get(count)
+    if ours is None:
+        return NOT_MEASURED
     rows = []
     for result in results.values():
         costs = result.get("costs", {}).get(count)

@@ -82,8 +82,9 @@ class Runner:
             try:
                 code = process.wait(limit)
             except subprocess.TimeoutExpired:
-                _kill(process)
                 return {"error": f"stopped after {limit:.0f} s"}
+            finally:
+                _kill(process)
             if code or not result.exists():
                 lines = Path(exchange, "log.txt").read_text(errors="replace").strip().splitlines()
                 return {"error": lines[-1][:300] if lines else f"exit code {code}"}

@@ -22,6 +22,7 @@ from .embedding import KEY, read_or_compute
 def open_file(folder: Path, model: str) -> sqlite3.Connection:
     """Open the file of a model's vectors, and create it if it is missing."""
     file = sqlite3.connect(folder / f"{model}.db", timeout=120)
+    file.execute("PRAGMA journal_mode = WAL")  # workers read while this process writes
     file.execute(
         "CREATE TABLE IF NOT EXISTS v(kind, text, vector, PRIMARY KEY(kind, text)) WITHOUT ROWID"
     )
