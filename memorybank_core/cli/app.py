@@ -27,6 +27,7 @@ from .commands.backup import backup
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.mcp import mcp
+from .commands.ui import ui
 from .group import create_app
 
 ENTRY_POINTS = "memorybank.commands"
@@ -75,6 +76,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 for panel, commands in _COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(command)
+app.command("ui", rich_help_panel="Serve a bank")(ui)
 app.command("mcp", rich_help_panel="Serve a bank")(mcp)
 for entry in entry_points(group=ENTRY_POINTS):
     app.command(entry.name, rich_help_panel="Train a model")(entry.load())

@@ -28,6 +28,7 @@ class CardOptions:
         question: The question in place of the buttons; "" for none.
         is_open: Whether the card is expanded.
         header: HTML above the text.
+        scores: HTML below the text.
         details: HTML below the curve.
     """
 
@@ -35,6 +36,7 @@ class CardOptions:
     question: str = ""
     is_open: bool = False
     header: str = ""
+    scores: str = ""
     details: str = ""
 
 
@@ -59,8 +61,9 @@ def render_card(
     open_attribute = " open" if options.is_open else ""
     return (
         f'<details class="mb-memory{css_class}"{open_attribute}><summary>'
-        f"{options.header}{_render_pin(memory, strings)}"
-        f"{render_lines(memory, strings)}{render_bar(retention_of(memory, bank.law, now), strings)}"
+        f"{_render_pin(memory, strings)}{options.header}"
+        f"{render_lines(memory, strings)}{options.scores}"
+        f"{render_bar(retention_of(memory, bank.law, now), strings)}"
         f"</summary>{render_curve(memory, bank, now, strings)}"
         f'<p class="mb-known">{escape(strings[recalls].format(count=memory.recalls))} · '
         f"{escape(strings['strength'])} {memory.strength:.3g}</p>"

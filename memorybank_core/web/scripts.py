@@ -42,6 +42,10 @@ element.addEventListener('click', (event) => {
   focused = button.dataset;
   trigger('click', { action: focused.do, item: focused.id });
 });
+element.addEventListener('change', (event) => {
+  const { do: action } = event.target.dataset;
+  if (action && event.target.value) trigger('click', { action, item: event.target.value });
+});
 watch('value', () => {
   acted = focused !== null;
   if (!acted) return;
@@ -55,6 +59,7 @@ watch('value', () => {
 """
 """Script of HTML with buttons: sends the server the action and the target of a clicked button.
 
+A field with an action sends its value as the target.
 A button with `data-copy` copies text instead. When the HTML changes, the focus stays at the clicked
 button or moves to the question in its place.
 """

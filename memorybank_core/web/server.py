@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -35,6 +38,7 @@ def start_server(blocks: gr.Blocks, *, host: str, port: int, css: str) -> str:
             of this machine.
     """
     require_port(port)
+    _require_free(host, port)
     middleware = [Middleware(SecurityMiddleware)]
     if is_loopback(host) and ":" not in host:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, host]))
@@ -57,12 +61,26 @@ def start_server(blocks: gr.Blocks, *, host: str, port: int, css: str) -> str:
             max_file_size=_MAX_UPLOAD_BYTES,
             inbrowser=False,
         )
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error}). Use another port, or stop the program that "
-            "uses it"
-        ) from error
+    except OSError as error:  # another program was faster
+        raise _cannot_listen(host, port, error) from error
     return url
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise ConfigurationError if nothing can listen on an address; gradio would log more lines."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host.strip("[]"), port), family=family).close()
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return ConfigurationError(
+        f"cannot listen on {host}:{port} ({reason}). Use another port, or stop the program that "
+        "uses it"
+    )
 
 
 def require_port(port: int) -> None:

@@ -36,7 +36,8 @@ div.main.app.app { padding: 0 !important; }
   padding: 10px 12px; background: var(--background-fill-primary); }
 .mb-memory h3 { margin: 0 0 6px; font-size: 0.95rem; font-weight: 650; }
 .mb-memory.archived { border-style: dashed; }
-.mb-pin { float: right; font-size: 0.76rem; padding: 1px 8px; border-radius: 999px;
+.mb-pin { float: right; margin-left: 8px; font-size: 0.76rem; padding: 1px 8px;
+  border-radius: 999px;
   background: color-mix(in srgb, var(--primary-500) 16%, transparent); }
 .mb-memory > summary { cursor: pointer; list-style: none; border-radius: 8px; }
 .mb-memory > summary::-webkit-details-marker { display: none; }

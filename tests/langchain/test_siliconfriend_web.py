@@ -3,7 +3,6 @@
 import gc
 import json
 import re
-import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +13,14 @@ import pytest
 
 pytest.importorskip("langchain_core", reason="langchain is not installed")
 pytest.importorskip("gradio", reason="gradio is not installed")
-pytest.importorskip("playwright", reason="playwright is not installed")
 
 import gradio as gr
 import hypothesis  # noqa: F401 - its plugin would at the end, where Playwright upsets the parser
+from browsers import MARKS, call_handler, free_port, launched, serious_faults, watch
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
@@ -30,20 +29,7 @@ from memorybank_langchain.siliconfriend.web.handlers import PageHandlers
 from memorybank_langchain.siliconfriend.web.page_layout import build_layout
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium"
-    ),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # gradio's event loops and sockets
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::Warning:gradio.*"),  # pandas' in gradio's queue
-]
-
-expect.set_options(timeout=20_000)  # two workers may share the processors
-
+pytestmark = MARKS
 LANGUAGES = ("en", "zh")
 ENGLISH = pytest.mark.parametrize("served", ["en"], indirect=True)
 PATIENCE = 1.0
@@ -107,7 +93,7 @@ class Served:
         self.bank = MemoryBank.open(folder / "friend.db", embedder="hashing", language=language)
         options = {"recent": 2, "patience": PATIENCE, **options}
         self.blocks = page(self.bank, self.model, language=language, **options)
-        self.url = start(self.blocks, port=_free_port(), has_password="password" in options)
+        self.url = start(self.blocks, port=free_port(), has_password="password" in options)
 
     def context_of(self, browser):
         """Return a shared browser context: its cached files of gradio save time."""
@@ -119,28 +105,15 @@ class Served:
         self.bank.close()
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Person:
     """A user with a browser page."""
 
     def __init__(self, context, served):
         self.served, self.strings, self.context = served, served.strings, context
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
-        self.dialogs, self.outside = [], []
-        self.page.on("dialog", lambda box: (self.dialogs.append(box.message), box.dismiss()))
-        self.page.on("request", self._note)
+        self.dialogs, self.outside = watch(self.page, served.url)
         self.page.goto(served.url)
         self.page.wait_for_selector("#mb-enter, #mb-box", state="attached")
-
-    def _note(self, request):
-        if not request.url.startswith((self.served.url, "data:", "blob:")):
-            self.outside.append(request.url)
 
     def find(self, selector, **more):
         return self.page.locator(selector, **more)
@@ -204,12 +177,8 @@ def short_undo(monkeypatch):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=LANGUAGES)
@@ -414,26 +383,12 @@ def test_conversations_are_listed_searched_and_continued(visitor, served):
     ("served", "size"), [("en", (1280, 800)), ("zh", (390, 844))], indirect=["served"]
 )
 def test_the_page_has_no_serious_fault_of_accessibility(visitor, served, size):
-    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     ada = visitor()
     ada.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
     faults = []
 
     def check():
-        for scheme in ("light", "dark"):
-            ada.page.evaluate(
-                "dark => document.body.classList.toggle('dark', dark)", scheme == "dark"
-            )
-            ada.page.wait_for_timeout(250)  # colours change gradually
-            ada.page.evaluate(script)
-            found = ada.page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-            faults.extend(
-                (scheme, fault["id"], node["html"][:120], node["failureSummary"])
-                for fault in found
-                if fault["impact"] in ("serious", "critical")
-                for node in fault["nodes"]
-            )
+        faults.extend(serious_faults(ada.page))
 
     check()
     ada.sign_in("Ada").inside()
@@ -523,24 +478,11 @@ def test_handlers_reveal_nothing_without_a_session(served):
         handler = served.blocks.fns[id]
         if handler.fn is None or name == "<lambda>":
             continue
-        answer = _call(served.url, id, [{"user_id": "Lena"}] + ["x"] * (len(handler.inputs) - 1))
+        answer = call_handler(
+            served.url, id, [{"user_id": "Lena"}] + ["x"] * (len(handler.inputs) - 1)
+        )
         assert "Nora" not in answer
         assert "诺拉" not in answer
-
-
-def _call(url, id, data):
-    """Return the server's response to a call without a browser."""
-    body = {"fn_index": id, "data": data, "session_hash": f"intruder{id}", "event_data": None}
-    headers = {"Content-Type": "application/json"}
-    join = Request(f"{url}gradio_api/queue/join", json.dumps(body).encode(), headers)
-    urlopen(join, timeout=10).close()
-    with urlopen(f"{url}gradio_api/queue/data?session_hash=intruder{id}", timeout=20) as stream:
-        answer = ""
-        for line in stream:
-            answer += line.decode()
-            if "process_completed" in answer or "close_stream" in answer:
-                return answer
-    return answer
 
 
 @ENGLISH
@@ -563,7 +505,7 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
             pytest.warns(UserWarning, match="set a password"),
             pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"),
         ):
-            start(page(bank, Friend()), host="192.0.2.1", port=_free_port())
+            start(page(bank, Friend()), host="192.0.2.1", port=free_port())
         with pytest.raises(ConfigurationError, match="the port must be 0 to 65535, not 99999"):
             start(page(bank, Friend()), port=99999)
         with pytest.raises(InvalidInputError, match="language"):
