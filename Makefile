@@ -11,8 +11,9 @@ INPUTS := pyproject.toml constraints.txt
 BASE := .venv-base
 LOWEST := .venv-lowest
 AUDIT := .venv-audit
+DIST := .venv-dist
 
-.PHONY: demo demo-chat test test-base test-lowest check docs format notebooks benchmarks compare stress audit clean
+.PHONY: demo demo-chat test test-base test-lowest check docs format notebooks benchmarks compare stress dist audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
@@ -70,12 +71,25 @@ compare: $(VENV)/.all
 stress: $(VENV)/.all  # kills processes that use a file and a database for two minutes; nothing may be lost
 	cd benchmarks && ../$(BIN)/python stress.py
 
+# Builds the three distributions into dist/, installs the wheels and runs the README with them. PYTHON names the version:
+# make dist PYTHON=python3.10
+dist:
+	rm -rf dist $(DIST)
+	$(PYTHON) -m venv $(DIST)
+	$(PYTHON) -m venv $(DIST)/wheels
+	$(DIST)/bin/python -m pip --disable-pip-version-check install --quiet build twine
+	for folder in . packaging/*; do $(DIST)/bin/python -m build --outdir dist $$folder || exit 1; done
+	$(DIST)/bin/twine check --strict dist/*
+	$(DIST)/wheels/bin/python -m pip --disable-pip-version-check install --quiet "pip>=25.1"
+	$(DIST)/wheels/bin/python -m pip --disable-pip-version-check install --quiet --group test dist/*.whl
+	$(DIST)/wheels/bin/pytest tests/test_readme.py tests/test_distributions.py
+
 # Fails if a pinned version has a known vulnerability, or cannot be looked up; needs the network.
 audit: $(AUDIT)/.audit
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean:
-	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
+	rm -rf $(VENV) $(BASE) $(LOWEST) $(AUDIT) $(DIST) .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

