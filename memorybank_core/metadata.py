@@ -53,6 +53,11 @@ NO_METADATA = Metadata()
 """The metadata of a turn that has none."""
 
 
+def no_metadata() -> Metadata:
+    """Return `NO_METADATA`, as a default of dataclasses: Python 3.10 refuses a dict as default."""
+    return NO_METADATA
+
+
 def require_metadata(metadata: Any, name: str = "metadata") -> Metadata:
     """Return a read-only copy of JSON values; None stands for no metadata.
 

@@ -14,7 +14,7 @@ from .digest_records import DigestKind as DigestKind
 from .digest_records import Portrait as Portrait
 from .digest_records import Summary as Summary
 from .errors import InvalidInputError
-from .metadata import NO_METADATA, UNREMEMBERED_ANSWER, Metadata, require_metadata
+from .metadata import NO_METADATA, UNREMEMBERED_ANSWER, Metadata, no_metadata, require_metadata
 from .record_values import plain_fields, require_aware
 from .search.score_strings import SCORE_STRINGS
 
@@ -49,7 +49,7 @@ class Turn:
     session: str | None = None
     user_name: str | None = None
     companion_name: str | None = None
-    metadata: Mapping[str, Any] = NO_METADATA
+    metadata: Mapping[str, Any] = field(default_factory=no_metadata)
 
     def __post_init__(self) -> None:
         text: Any

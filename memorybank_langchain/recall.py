@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from memorybank_core import (
 )
 from memorybank_core.conditions import require_where
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, require_options
-from memorybank_core.metadata import NO_METADATA, Metadata
+from memorybank_core.metadata import Metadata, no_metadata
 
 from .failures import Report, call_on_recall, failure_reporter
 from .inputs import ChainInput, parse_input
@@ -79,7 +79,7 @@ class InputRecaller:
     min_relevance: float = MIN_RELEVANCE
     tokenizer: Tokenizer | None = None
     recent: int = 0
-    metadata: Metadata = NO_METADATA
+    metadata: Metadata = field(default_factory=no_metadata)
     where: Mapping[str, Any] | None = None
     on_recall: Callable[[Context], object] | None = None
     remember: bool = True

@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -221,3 +223,21 @@ def test_the_companion_needs_no_agents():
     for name in reached - set(AGENTS_IF_THERE):
         wrong = imported_packages(files[name]) & AGENTS
         assert not wrong, f"{name} imports {sorted(wrong)}"
+
+
+def test_no_dataclass_has_a_default_that_python_3_10_refuses():
+    """Python 3.11 accepts a dict that can be hashed; 3.10 fails when the module is imported."""
+    for name in sorted(NEEDS):
+        with suppress(ImportError):
+            import_module(f"{name}.{'recall' if 'langchain' in name else 'memory'}")
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] in PACKAGES]
+    defaults = [
+        (kind, field.name)
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type) and is_dataclass(kind)
+        for field in fields(kind)
+        if isinstance(field.default, dict | list | set)
+    ]
+    assert len(modules) > 50
+    assert defaults == []

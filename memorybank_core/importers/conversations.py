@@ -11,7 +11,7 @@ from typing import Any
 
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.messages import COMPANION_ROLES, SKIPPED_ROLES, USER_ROLES
-from memorybank_core.metadata import NO_METADATA, require_metadata
+from memorybank_core.metadata import no_metadata, require_metadata
 from memorybank_core.records import Turn
 
 from .omissions import Omissions
@@ -43,7 +43,7 @@ class Message:
     at: datetime | None = None
     id: str | None = None
     name: str | None = None
-    metadata: Mapping[str, Any] = NO_METADATA
+    metadata: Mapping[str, Any] = field(default_factory=no_metadata)
 
     @property
     def is_user(self) -> bool:
@@ -86,7 +86,7 @@ class TurnBuilder:
 
     omissions: Omissions
     session: str | None = None
-    metadata: Mapping[str, Any] = NO_METADATA
+    metadata: Mapping[str, Any] = field(default_factory=no_metadata)
     last: datetime | None = None
     _question: Message | None = None
     _answers: list[Message] = field(default_factory=list)

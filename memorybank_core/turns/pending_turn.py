@@ -17,7 +17,7 @@ from uuid import uuid4
 from memorybank_core.concurrency import in_thread
 from memorybank_core.context import Context, Shown, without_recalled
 from memorybank_core.errors import ConflictError, InvalidInputError
-from memorybank_core.metadata import NO_METADATA, require_metadata
+from memorybank_core.metadata import no_metadata, require_metadata
 from memorybank_core.record_values import plain_value, require_aware
 from memorybank_core.records import Memory, Turn
 from memorybank_core.reports import AddReceipt
@@ -64,7 +64,7 @@ class PendingTurn:
     at: datetime
     context: Context = _NO_CONTEXT
     reinforced: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = NO_METADATA
+    metadata: Mapping[str, Any] = field(default_factory=no_metadata)
     is_stored: bool = False
     is_identified: bool = False
     remember: bool = True
