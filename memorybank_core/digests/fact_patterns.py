@@ -13,8 +13,8 @@ from .verb_forms import FINITE_FORMS, PAST_FORMS
 _SELF = r"(?:I|I['’](?:m|ve|ll|d)|my|we|we['’](?:re|ve|ll|d)|our)\b"
 _NOW_AND_THEN = (
     r"today|yesterday|tomorrow|tonight|recently|lately|now|actually|currently|usually|honestly|"
-    r"nowadays|as of (?:today|now|\w+day|this \w+)|these days|(?:this|last|next|since) \w+|"
-    r"in \w+(?: \d+)?"
+    r"nowadays|as of (?:today|now|\w+day|this \w+)|these days|"
+    r"(?:this|last|next|since) (?!is\b|was\b)\w+|in \w+(?: \d+)?"
 )
 _LEAD = (
     rf"(?:(?:{_NOW_AND_THEN}|"
@@ -46,7 +46,8 @@ CONJUNCTION = re.compile(
 
 START = re.compile(
     rf"(?P<lead>{_LEAD})(?:{_SELF}(?! (?:and|or)\b)|"
-    rf"(?-i:[A-Z]\w+)(?: (?-i:[A-Z]\w+))? (?:is|was) {_SELF})",
+    rf"(?!(?:this|that|it|he|she|there|what|who)\b)(?-i:[A-Z]\w+)(?: (?-i:[A-Z]\w+))? "
+    rf"(?:is|was) {_SELF})",
     re.IGNORECASE,
 )
 """The beginning of an English statement about the speaker."""
@@ -65,15 +66,20 @@ EMPTY_LEAD = re.compile(
 OWN_SUBJECT = re.compile(
     r"(?:and |but |so |because |which )?"
     r"(?:you|it|he|she|they|that|this|there|what|how|why|don['’]t|please|let)\b"
-    r"|so\b|[你您他她它这那请]|所以|结果|但|别",
+    r"|so\b|[你您他她它这那请人]|有人|大家|所以|结果|但|别",
     re.IGNORECASE,
 )
 """The beginning of a clause about something else."""
 
-SUBORDINATE = re.compile(
-    r"\s*(?:because|since|though|although|while|when|after|before|if)\b", re.IGNORECASE
+SUBORDINATE = re.compile(r"\s*(?:when|after|before|if|unless|until)\b", re.IGNORECASE)
+"""The beginning of a clause that limits the one before."""
+
+ASIDE = re.compile(
+    r",? (?:by the way|btw|for the record|as you know)(?=\W|$)|"
+    r"^(?:by the way|btw|for the record|as you know),? ",
+    re.IGNORECASE,
 )
-"""The beginning of a clause that depends on the one before."""
+"""A remark that says nothing."""
 
 FINITE = re.compile(
     rf"\b(?:I|we)(?:['’]\w+)?\b(?: \w+)+|"
@@ -97,35 +103,54 @@ UNFIT = compile_lines(
 )
 """Content that does not belong into a portrait: quotes, markup, instructions, the second person."""
 
+SIMILE = compile_lines(
+    r"""
+    (?<!\bI )(?<!would )(?<!'d )(?<!we )\blike (?:an?|the|my|some) \w+|\bas (?:if|though)\b
+    \blike (?:furniture|crazy|mad|hell)\b|\bnever\b.*\b(?:more|so|such|better|worse)\b
+    \bso (?!that\b|far\b|much as\b)\w+\W*$|\bof us\b
+    """,
+    "(?:像|好像|跟)[^，。]{1,8}(?:一样|似的)|像[个只张条]|死了",
+)
+"""Comparisons and exaggerations, which say little about the user."""
+
+
 ROLE = re.compile(
     r"^\W*(?:(?:user|system|assistant|human|ai)|(?:用户|系统|助手))\s*[:：]", re.IGNORECASE
 )
 """The label of a role, as in a prompt."""
 
 PRONOUN = re.compile(
-    r"\b(?:it|it['’]s|its|he|she|him|her|his|they|them|their|one|those|these|he['’]s|she['’]s)\b"
+    r"\b(?:it|it['’]s|its|he|she|him|her|his|they|them|their|those|these|he['’]s|she['’]s|"
+    r"one(?! (?!(?:of|that|who|which|is|was|and|or|at|in|on|to)\b)\w))\b"
     r"(?! \w+ (?:to|that)\b)|[他她它]们?",
     re.IGNORECASE,
 )
 """A pronoun that needs a noun before it."""
 
 ANTECEDENT = re.compile(
-    rf"\b(?:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{PEOPLE}\b|(?:{KIN})|"
+    rf"\b(?i:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{PEOPLE}\b|(?:{KIN})|"
     "[一二两三]?[只条个位本台辆]"
 )
 """A noun that a pronoun can refer to."""
 
+_TRAIT = (
+    r"(?:(?-i:[A-Z])\w+|vegetarian|vegan|coeliac|celiac|diabetic|asthmatic|pregnant|married|divorced|"
+    r"single|engaged|widowed|retired|unemployed|freelance|self-employed|adopted|gay|deaf|dyslexic|"
+    r"left-handed|sober|teetotal|\d+|\w+ty(?:-\w+)?|\w+teen)"
+)
 DEIXIS = compile_lines(
-    r"""
+    rf"""
     \b(?:that|this)(?:'s)?\W*$|\b(?:am|is|are|was|be) (?:that|this)\b
     \b(?:like|about|for|of|with|to|at|did|do|does|love|hate|want) (?:that|this)\b(?! \w+)
     \b(?:so|too|either|though|since|first)\W*$|\b(?:there|here)\b(?! (?:is|are|was|were)\b)
+    \bthis\b(?! (?:morning|afternoon|evening|week|weekend|month|year|summer|winter|spring|autumn|\
+    \w+day|is|time)\b)|\bthat (?:person|man|woman|guy|one|thing)\b
     ^\W*I (?:am|was|do|did|have|can|can't|will|would)(?: not| anymore| any more)?\W*$
     ^\W*(?:I|we) (?:don't|didn't|could|won't|wouldn't|haven't)\W*$
-    ^\W*I(?:'m| am| was)(?: not)? \w{1,12}\W*$|\bI \w+ \w+\W*$(?<=[a-z]ed)
+    ^\W*I(?:'m| am| was)(?: not)? (?!{_TRAIT}\b)\w{{1,12}}\W*$|\bI \w+ \w+\W*$(?<=[a-z]ed)
     """,
     r"""
-    ^.{0,3}我也|想不起|^[^，。是]{1,8}的$|^我[^，。]*的[^，。是叫在有会住]{1,4}$|^我[^，。]{0,2}$
+    ^.{0,3}我也|想不起|^[^，。是]{1,8}的(?:$|[，。])|^我[^，。]*的[^，。是叫在有会住]{1,4}$|^我[^，。]{0,2}$
     [这那](?!几|[年天]|个?[周月]|段时间|阵子|学期)
     """,
 )
@@ -152,17 +177,26 @@ MENTAL = compile_lines(
 """Opinions, reports and intentions of the moment."""
 
 LIFE_EVENT = compile_lines(
-    r"""
-    \b(?:I|we)(?:'ve| have| just| finally| now)* (?:moved|married|got married|divorced|graduated|\
+    rf"""
+    \b(?:I|we)(?:'ve| have| just| finally| now)* (?:moved(?! (?:the|my|an?|(?-i:[A-Z])))|married|\
+    got married|divorced|graduated|\
     bought|sold|adopted|quit|started|joined|signed|passed|retired|switched|gave up|given up|\
     stopped|became|lost|enrolled|resigned|got (?:a|an|my|our|engaged|promoted)|broke my|left my|\
     been diagnosed)\b
-    \b(?:I|we) was (?:diagnosed|promoted|hired|fired|born)\b
+    \b(?:I|we) was (?:diagnosed|promoted|hired|fired|born)\b|\b(?:I|we) had my (?:first|last) \w+
+    \bmy (?:\w+ )?{PEOPLE}(?: (?-i:[A-Z])\w+)?(?:'s| has| have| just)* (?:moved|got|married|died|\
+    divorced|retired|graduated|quit|started|stopped|lost|bought|adopted|was born|had a baby)\b
+    \bmy (?:doctor|gp|dentist|physio|dermatologist|vet)(?:'s| has)? (?:put|halved|raised|lowered|\
+    doubled|stopped|prescribed|changed|diagnosed|cleared)\b
+    \bmy (?:\w+ )?(?:number|address|name)(?:'s| has| have)? changed\b
     \b(?:no longer|used to|(?<!can't )any ?more|from now on|ever since)\b
     """,
-    r"""
-    我[^，。]{0,6}(?:搬到|搬进|搬家|结婚|离婚|毕业|买了|卖了|领养|养了|辞职|入职|换了|换到|开始)
-    我[^，。]{0,6}(?:考[过上到]|退休|戒|怀孕|确诊|报名|加入|签了|升职|不再)
+    rf"""
+    我[^，。]{{0,6}}(?:搬到|搬进|搬家|结婚|离婚|毕业|买了|卖了|领养|养了|辞职|入职|换了|换到|开始)
+    我[^，。]{{0,6}}(?:考[过上到]|退休|戒|怀孕|确诊|报名|加入|签了|升职|不再|求婚|办了|当上|住院|手术)
+    ^我.{{0,14}}(?<!受)不[^，。了]{{1,6}}了|终于[^，。]{{1,6}}了|定[在于]|预产期
+    我的?(?:{KIN})[^，。]{{0,6}}(?:搬|[结离]婚|去世|走了|退休|怀孕|生了|升职|毕业|换|跳槽|入职|辞职|住院|手术)
+    医生[^，。]{{0,2}}(?:让|叫|建议|给|不让)我?[^，。]{{0,3}}(?:吃|停|做|少|多|戒|换|开|每)
     """,
 )
 """An event that changes how someone lives."""
@@ -172,7 +206,7 @@ PRESENT = compile_lines(
     \b(?:I|we){_FREQUENCY} (?:am|are|have|own|drive|ride|run|drink|eat|wear|use|take|sleep|play|\
     swim|read|write|bake|cook|live|work|study|teach|speak|report|keep(?! \w+ing)|grow|collect|\
     prefer|earn|pay|train|volunteer|lead|manage|build|make|design|sit|sing|paint|do|go|can't|\
-    don't)\b
+    don't|get(?! (?:to|it|the)\b))\b
     \b(?:I|we)'(?:m|re|ve)\b|\bI(?:'m| am) (?:\d+|\w+ty|\w+ty-\w+|\w+teen)\W*$
     """,
     r"""
@@ -186,21 +220,23 @@ MOMENT = compile_lines(
     rf"""
     \b(?:I|we)(?:'m| am|'re| are){_FREQUENCY} (?!(?:learn|study|work|train|teach|liv|sav|plan|\
     writ|rais|retir|go)ing\b)\w+ing\b
-    ^\W*(?:I|we)(?:'ve| have)\b(?! (?:\w+ )?(?:an?|the|to|two|three|four|five|no|\d+)\b)\
+    ^\W*(?:I|we)(?:'ve| have)\b(?! (?:\w+ )?(?:an?|the|to|one|two|three|four|five|six|no|my|our|\
+    \d+)\b)\
     (?!.*\b(?:since|for \w+ (?:years|months)|never|always)\b)
     \b(?:I|we){_FREQUENCY} (?:want|need) (?!to\b)
     \b(?:I|we)(?:'ve)? (?:have|got) to\b|\bI need to\b
-    \b(?:I|we)(?:'m| am) (?:in|on|at|off|about|going|out|up|so)\b\
-    (?!.*\b(?:diet|every|only|now|again)\b)
+    \b(?:I|we)(?:'m| am) (?:in|on|at|about|going|out|up|so|off (?:to|for|today|sick|work|home))\b\
+    (?!.*\b(?:diet|every|only|now|again|most|each|\w+days)\b)
     """,
-    "正在|[^，。住有]着|我[^，。]{0,4}一[^直个名只位家]|刚",
+    "正在|[^，。住有]着|我[^，。]{0,4}一[^直个名只位家]|^[^，。]*刚",
 )
 """An activity at the moment, rather than a state."""
 
 STABLE = compile_lines(
     r"""
     \b(?:no longer|any ?more|from now on|now|again|since|always|never(?! been so)|every|each)\b
-    \bused to\b|\bfor a living\b|\bfor (?:\w+ )?(?:years|months)\b
+    \bused to\b|\bfor a living\b|\bmost (?:days|mornings|evenings|nights|weeks)\b
+    \bfor (?:\w+ )?(?:years|months)\b
     \b(?:allerg\w+|diagnosed|married|born)\b|\b(?:am|is|are) (?:an?|the|from|called)\b
     """,
     "不再|现在|从此|以后|一直|每|从来|总是|过敏|自从|[是叫]|住在|多年",
@@ -212,7 +248,7 @@ PAST_TENSE = compile_lines(
     ^(?:\w+,? ){{0,4}}?(?:I|we)(?: (?!am|are|have|do|don't)\w+){{0,2}}? (?:{PAST_FORMS})\b
     ^(?:my|our)(?: (?!is\b|are\b|has\b|have\b)[\w-]+(?:'s)?){{1,4}}? (?:{PAST_FORMS})\b
     """,
-    "[^，。]了|^[^，。]*过(?!敏|年|节|生日|得|于)|以前|曾经|当时|那时",
+    "^[^，。]*[^，。]了|^[^，。]*过(?!敏|年|节|生日|得|于)|以前|曾经|当时|那时",
 )
 """A deed or an event of the past."""
 
@@ -222,51 +258,6 @@ PAST_DAY = compile_lines(
     \b(?:last (?:night|week|\w+day)|next (?:week|month|\w+day)|at the moment|right now)\b
     \ban hour ago\b
     """,
-    "今[天早晚]|昨[天晚]|明[天早晚]|刚|[上下这]周|周末|此刻|待会|后天|前天",
+    "今[天早晚]|昨[天晚]|明[天早晚]|(?<![年月])刚|[上下这]周|周末|此刻|待会|后天|前天",
 )
 """A time that is understood only on its day."""
-
-NO_ANSWER = compile_lines(
-    r"""
-    ^\W*(?:yes|no|yeah|nope|yep|ok|okay|maybe|sure|not|never|nothing|none|thanks?|hi|hello)\b
-    ^\W*(?:hm+|lol|haha|both|neither|i|he|she|it|they|that|this|because|and|but|so)\b|[?？:/\n,;]
-    """,
-    "^(?:是|不|没|好|嗯|对|可以|有|谢|你|我|他|她|它|这|那|都|也)|[吗呢？，]",
-)
-"""Text that is more than a short answer, or less."""
-
-PLACE = re.compile(r"(?:in|at|on|near|with|by|from|for|to)\b", re.IGNORECASE)
-"""The beginning of an answer to "where" and "when"."""
-
-_NOUN = r"(?P<noun>(?:\w+ ){0,2}\w+)"
-_VERB = "(?P<verb>like|love|eat|drink|play|study|teach|collect|hate|enjoy|drive|read|write)"
-QUESTIONS = tuple(
-    (re.compile(pattern, re.IGNORECASE), statement)
-    for pattern, statement in (
-        (rf"what(?:['’]s| is) your {_NOUN}\?$", "My {noun} is {answer}"),
-        (rf"what are your {_NOUN}\?$", "My {noun} are {answer}"),
-        (rf"who(?:['’]s| is) your {_NOUN}\?$", "My {noun} is {answer}"),
-        (
-            r"(?P<place>where|when|how long) do you (?P<verb>[\w ]+)\?$",
-            "I {verb} {answer}",
-        ),
-        (
-            rf"what (?:kind of )?(?:\w+ )?do you {_VERB}(?: (?:most|best|to))?\?$",
-            "I {verb} {answer}",
-        ),
-        (
-            "你(?P<noun>的?[^，。？?你]{1,8}?)(?:是什么|是谁|是哪[天里个位])(?:呢|呀)?[？?]$",
-            "我{noun}是{answer}",
-        ),
-        (
-            "你(?P<noun>的?[^，。？?你]{1,8}?)叫什么(?:名字)?(?:呢|呀)?[？?]$",
-            "我{noun}叫{answer}",
-        ),
-        (
-            "你(?P<verb>[^，。？?你]{0,6}?)(?:什么|哪里|哪儿|谁)"
-            "(?P<rest>工作|上班|上学|读书|)(?:呢|呀)?[？?]$",
-            "我{verb}{answer}{rest}",
-        ),
-    )
-)
-"""Questions, and how a short answer to each becomes a statement."""

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from memorybank_core.records import Turn
 from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
+from . import answer_patterns, statement_patterns, talk_patterns
 from . import fact_patterns as patterns
-from . import statement_patterns, talk_patterns
 from .fact_groups import classify
-from .implied_subjects import add_subject
+from .implied_subjects import MAN, WOMAN, add_description, add_subject, name_person
 from .person import describe_user
 from .statements import find_statements, rate_self_level
 
@@ -25,9 +25,16 @@ MAX_TOKENS = 32
 """Maximum length of a fact, in estimated tokens."""
 _MIN_TOKENS = 2.5  # length below which a statement says too little
 _MAX_READ = 4_000  # characters of a turn that are read
+_MAX_FRAGMENT = 200  # characters after a statement that are read for its description
 _MAX_ANSWER = 8  # words or Chinese characters of an answer that is completed
 _HAN = re.compile(f"[{CJK}]")
 _QUOTE = re.compile(r"[\"“「『]|(?<=[\s(])['‘](?=\w)")
+_OWN_SUBJECT = re.compile(r"(?:my|our) (?:\w+ )??\w+(?=['’]s | )", re.IGNORECASE)
+_PRONOUN_SUBJECT = re.compile(
+    r"(?:(?P<thing>it)|(?P<person>s?he))\b(?!['’]d\b| (?:\w+ly )?(?:said|says|told|tells|thinks|"
+    r"thought|asked|asks|wants|wanted|believes|hopes)\b)",
+    re.IGNORECASE,
+)
 _END = re.compile(r"[\s,，;；:：、.。!！~～…—–-]+$")
 
 
@@ -56,10 +63,15 @@ def find_facts(turn: Turn, question: str = "", name: str | None = None) -> list[
     query = turn.query[:_MAX_READ]
     statements = [*_find_statements(query), [_complete(query, question)]]
     facts = (
-        next(filter(None, (_make_fact(text, name) for text in reversed(lengths))), None)
+        next(filter(None, (_make_fact(text, name) for text in _order(lengths))), None)
         for lengths in statements
     )
     return list(dict.fromkeys(fact for fact in facts if fact))
+
+
+def _order(lengths: Sequence[str]) -> list[str]:
+    """Return the versions of a statement, the longest first; those with a comparison last."""
+    return sorted(lengths, key=lambda text: (patterns.SIMILE.search(text) is not None, -len(text)))
 
 
 def _find_statements(query: str) -> Iterator[list[str]]:
@@ -69,7 +81,10 @@ def _find_statements(query: str) -> Iterator[list[str]]:
         if span.role == "talk":
             continue
         for sentence in split_sentences(query[span.start : span.end]):
-            sentence, before = add_subject(sentence, before), sentence
+            after = query[query.find(sentence, span.start) + len(sentence) :][:_MAX_FRAGMENT]
+            sentence = add_subject(name_person(sentence, before), before)
+            before = sentence
+            sentence = add_description(sentence, after)
             if statement_patterns.FIRST_PERSON.search(sentence) and not patterns.ROLE.search(
                 sentence
             ):
@@ -81,7 +96,7 @@ def _cut(sentence: str) -> Iterator[list[str]]:
     is_chinese = _HAN.search(sentence) is not None
     boundary = patterns.CHINESE_CLAUSE if is_chinese else patterns.CLAUSE
     start = patterns.CHINESE_START if is_chinese else patterns.START
-    sentence, *quoted = _QUOTE.split(sentence, maxsplit=1)
+    sentence, *quoted = _QUOTE.split(patterns.ASIDE.sub("", sentence), maxsplit=1)
     parts = [part for part in boundary.split(sentence) if part.strip()]
     if quoted:  # the clause that the quote belongs to
         parts = parts[:-1]
@@ -92,8 +107,11 @@ def _cut(sentence: str) -> Iterator[list[str]]:
         row += 1
         if not match:
             continue
+        lead = (match["lead"] or "").rstrip()
         if patterns.EMPTY_LEAD.match(match["lead"] or ""):
             text = text[match.end("lead") :]
+        elif not is_chinese and " " in lead and not lead.endswith(","):
+            text = f"{lead}, {text[match.end('lead') :]}"
         lengths = [_END.sub("", text)]
         while row < len(parts) and _continues(text, parts[row], start):
             gap = "" if is_chinese or text.endswith(" ") or parts[row].startswith(" ") else " "
@@ -110,7 +128,21 @@ def _continues(text: str, part: str, start: re.Pattern[str]) -> bool:
     if patterns.SUBORDINATE.match(part):
         return True
     rest = patterns.CONJUNCTION.sub("", part).lstrip()
+    if _is_about_same(text, rest):
+        return True
     return not start.match(rest) and not patterns.OWN_SUBJECT.match(part.lstrip())
+
+
+def _is_about_same(text: str, clause: str) -> bool:
+    """Return whether the pronoun that begins a clause is the subject "my …" of the statement."""
+    pronoun, subject = _PRONOUN_SUBJECT.match(clause), _OWN_SUBJECT.match(text)
+    if not pronoun or not subject:
+        return False
+    is_person = statement_patterns.PERSON.search(subject.group()) is not None
+    if pronoun["thing"]:
+        return not is_person
+    other = WOMAN if pronoun["person"].lower().startswith("he") else MAN
+    return is_person and not other.search(subject.group())
 
 
 def _make_fact(statement: str, name: str | None) -> Fact | None:
@@ -156,15 +188,15 @@ def _is_dangling(statement: str) -> bool:
 def _complete(query: str, question: str) -> str:
     """Return a short answer as a sentence, with the words of its question; "" if it cannot."""
     answer = _END.sub("", query.strip())
-    if not answer or not question or len(answer) > 60 or patterns.NO_ANSWER.search(answer):
+    if not answer or not question or len(answer) > 60 or answer_patterns.NO_ANSWER.search(answer):
         return ""
     words = len(_HAN.findall(answer)) or len(answer.split())
     if words > _MAX_ANSWER or statement_patterns.FIRST_PERSON.search(answer):
         return ""
     last_line = question.strip().splitlines()[-1]
-    for pattern, template in patterns.QUESTIONS:
+    for pattern, template in answer_patterns.QUESTIONS:
         if (match := pattern.search(last_line)) and (
-            not match.groupdict().get("place") or patterns.PLACE.match(answer)
+            not match.groupdict().get("place") or answer_patterns.PLACE.match(answer)
         ):
             if match.groupdict().get("place"):
                 answer = answer[0].lower() + answer[1:]

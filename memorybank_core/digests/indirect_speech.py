@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
 from . import fact_patterns, statement_patterns, talk_patterns
-from .implied_subjects import add_subject
+from .implied_subjects import MAN, WOMAN, add_subject
 from .person import describe_user
 from .verb_forms import FINITE_FORMS
 
@@ -22,16 +22,6 @@ _MIN_TOKENS = 2.5  # length below which a sentence says too little
 _PERSON = re.compile(
     rf"\b(?:[Mm]y|[Oo]ur) (?:\w+ )?{statement_patterns.PEOPLE}\b|(?<=\s)[A-Z][a-z]+|"
     rf"(?:{statement_patterns.KIN})",
-)
-_WOMAN = re.compile(
-    r"\b(?:wife|girl ?friend|daughter|mother|mom|mum|mam|sister|grand(?:mother|ma)|granny|aunt|"
-    r"niece)\b(?: [A-Z]\w+)?|妈妈?|母亲|妻子|老婆|女儿|姐姐?|妹妹?|女友|女朋友|奶奶|外婆",
-    re.IGNORECASE,
-)
-_MAN = re.compile(
-    r"\b(?:husband|boy ?friend|son|father|dad|brother|grandfather|grandpa|uncle|nephew)\b"
-    r"(?: [A-Z]\w+)?|爸爸?|父亲|丈夫|老公|儿子|哥哥?|弟弟?|男友|男朋友|爷爷|外公",
-    re.IGNORECASE,
 )
 _HE = re.compile(r"h(?:e|im|is)\b|他", re.IGNORECASE)
 _SHE = re.compile(r"(?:she|hers?)\b|她", re.IGNORECASE)
@@ -133,7 +123,7 @@ def _has_open_pronoun(sentence: str, before: str) -> bool:
     for pronoun in fact_patterns.PRONOUN.finditer(sentence):
         preceding = f"{before} {sentence[: pronoun.start()]}"
         noun = fact_patterns.ANTECEDENT
-        for gender, other in ((_HE, _WOMAN), (_SHE, _MAN)):
+        for gender, other in ((_HE, WOMAN), (_SHE, MAN)):
             if gender.match(pronoun.group()):
                 noun, preceding = _PERSON, other.sub("", preceding)
         if not noun.search(preceding):

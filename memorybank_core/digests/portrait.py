@@ -10,26 +10,20 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date
-from math import exp, log1p
-from typing import NamedTuple
+from datetime import date, timedelta
 
-from memorybank_core.protocols import Array
 from memorybank_core.records import Memory, Turn
-from memorybank_core.search.statements import read_statement, replaces
 from memorybank_core.text import CJK, clip, split_sentences
 
 from . import fact_patterns as patterns
-from .centrality import lexical_vectors, select_distinct
-from .fact_groups import classify, find_slot
+from .centrality import select_distinct
+from .fact_choice import MIN_VALUE, RECENT_DAYS, Line, choose_facts, rate_value
+from .fact_groups import classify
 from .facts import Fact, find_facts, questions_before, rate
 from .person import quote_user
-from .statements import length_weight
 
-MAX_LINES = 6
+MAX_LINES = 8
 """Maximum number of facts in the portrait of a day."""
-MAX_OVERALL_FACTS = 12
-"""Maximum number of facts in the overall portrait; each group of them is one line."""
 LINE_TOKENS = 40
 """Approximate maximum length of a line of a model's portrait, in estimated tokens."""
 
@@ -46,20 +40,30 @@ WORDING = {
 GROUP_NAMES = {
     "en": {
         "life": "Life",
+        "home": "Home",
         "people": "People",
+        "pets": "Animals",
         "work": "Work",
         "health": "Health",
+        "food": "Food",
         "likes": "Likes",
+        "routine": "Routine",
+        "things": "Things",
         "plans": "Plans",
         "feelings": "Feelings",
         "other": "More",
     },
     "zh": {
         "life": "生活",
+        "home": "住处",
         "people": "身边的人",
+        "pets": "动物",
         "work": "工作",
         "health": "健康",
+        "food": "饮食",
         "likes": "喜好",
+        "routine": "习惯",
+        "things": "物品",
         "plans": "打算",
         "feelings": "心情",
         "other": "其他",
@@ -78,24 +82,10 @@ _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _SPEAKER_LINE = re.compile("(?P<name>[^“]+)[:：] ?“(?P<quote>.*)”$")
 _HEADING = re.compile("[:：]\\**$")
 _HAN = re.compile(f"[{CJK}]")
-_NAME = re.compile(rf"(?<=[a-z,] )[A-Z][a-z]|(?<=[{CJK}])[A-Za-z]{{2,}}")
+_DAY_WORDS = (("yesterday", "昨天"), ("today", "今天"), ("tomorrow", "明天"))
+_DAY_WORD = re.compile(r"\b(?:yesterday|today|tomorrow)\b(?!['’])|昨天|今天|明天", re.IGNORECASE)
 _PROSE_SENTENCES = 3  # number of leading sentences taken from a portrait in prose
 _MAX_READ = 1_000  # number of latest facts that an overall portrait is chosen from
-_COMPARED = 60  # number of best facts that are compared for changes
-_SAME_TOPIC = 0.3  # lexical cosine from which two facts count as mentions of one thing
-_CHANGED = 0.12  # lexical cosine from which a newer fact may replace an older one
-_RECENT_DAYS = {"plans": 30.0, "feelings": 20.0}
-_LASTING_DAYS = 180.0  # days until the weight of recency falls to 1/e, for other groups
-
-
-class _Line(NamedTuple):
-    """A fact of a day: its text, how the user would say it, its level and group."""
-
-    day: date
-    text: str
-    own: str
-    level: int
-    group: str
 
 
 def extract_portrait(turns: Sequence[Memory], language: str) -> str:
@@ -109,12 +99,15 @@ def extract_portrait(turns: Sequence[Memory], language: str) -> str:
     """
     exchanges = [memory.turn for memory in turns if memory.turn]
     facts = _find_day_facts(exchanges)
-    facts = [fact for fact in facts if fact.level >= 2] or facts
     if not facts:
         return NOTHING_KNOWN[language]
     texts = [fact.text for fact in facts]
-    scores = [_score(fact.text, fact.level) for fact in facts]
-    rows = sorted(select_distinct([*map(quote_user, texts)], scores, MAX_LINES))
+    owns = [*map(quote_user, texts)]
+    scores = [
+        rate_value(own, fact.level, fact.group) for own, fact in zip(owns, facts, strict=True)
+    ]
+    rows = sorted(select_distinct(owns, scores, MAX_LINES))
+    rows = [row for row in rows if scores[row] >= MIN_VALUE] or rows
     return "\n- ".join([WORDING[language]["day"], *(texts[row] for row in rows)])
 
 
@@ -127,12 +120,11 @@ def extract_overall_portrait(days: Sequence[tuple[date, str]], language: str) ->
     """
     lines = [line for day, text in sorted(days) for line in _parse_portrait(day, text)][-_MAX_READ:]
     latest = max(day for day, _ in days)
+    lines = [_name_days(line, latest) for line in lines]
     lines = [line for line in lines if _holds(line, latest)]
     if not lines:
         return NOTHING_KNOWN[language]
-    if any(line.level >= 2 for line in lines):
-        lines = [line for line in lines if line.level >= 2]
-    chosen = _choose(lines, latest)
+    chosen = choose_facts(lines, latest)
     groups: dict[str, list[str]] = defaultdict(list)
     for line in chosen:
         groups[line.group].append(_date(line))
@@ -156,7 +148,7 @@ def _find_day_facts(turns: Sequence[Turn]) -> list[Fact]:
     return list(dict.fromkeys(facts))
 
 
-def _parse_portrait(day: date, text: str) -> Iterator[_Line]:
+def _parse_portrait(day: date, text: str) -> Iterator[Line]:
     """Yield the facts of a portrait: its list items, or the leading sentences of prose.
 
     A model's portrait is about the user only, in the third person: its lines get the top level.
@@ -171,78 +163,39 @@ def _parse_portrait(day: date, text: str) -> Iterator[_Line]:
             quoted = _SPEAKER_LINE.match(item)
             turn = Turn(quoted["quote"] if quoted else item or "-")
             for fact in find_facts(turn, name=quoted["name"] if quoted else None):
-                yield _Line(day, fact.text, quote_user(fact.text), fact.level, fact.group)
+                yield Line(day, fact.text, quote_user(fact.text), fact.level, fact.group)
         return
     is_ours = heading in {wording["day"] for wording in WORDING.values()}
     prose = [row for row in split_sentences(text) if not _HEADING.search(row)][:_PROSE_SENTENCES]
     for item in items if is_ours else [clip(row, LINE_TOKENS) for row in items or prose]:
         own = quote_user(item)
         level = rate(own.rstrip(".。")) if is_ours and own != item else 3
-        yield _Line(day, item, own, level, classify(own))
+        yield Line(day, item, own, level, classify(own))
 
 
-def _holds(line: _Line, latest: date) -> bool:
+def _name_days(line: Line, latest: date) -> Line:
+    """Return a fact of an earlier day with the dates of "today", "yesterday" and "tomorrow"."""
+    if line.day == latest:
+        return line
+
+    def name(match: re.Match[str]) -> str:
+        days = next(i for i, words in enumerate(_DAY_WORDS) if match[0].lower() in words) - 1
+        day = line.day + timedelta(days=days)
+        if _HAN.match(match[0]):
+            return str(day)
+        return f"{'On' if match[0][0].isupper() else 'on'} {day}"
+
+    return line._replace(text=_DAY_WORD.sub(name, line.text), own=_DAY_WORD.sub(name, line.own))
+
+
+def _holds(line: Line, latest: date) -> bool:
     """Return whether a fact of a day can still be true: not one of "today" or "next week"."""
     return line.day == latest or not patterns.PAST_DAY.search(line.own)
 
 
-def _choose(lines: Sequence[_Line], latest: date) -> list[_Line]:
-    """Return the best facts in order of time; each one chosen lowers the score of its group."""
-    lines = list(reversed(lines))  # of two equal facts, the later day's is kept
-    vectors = lexical_vectors([line.own for line in lines])
-    similarity = vectors @ vectors.T
-    mentions = (similarity > _SAME_TOPIC).sum(axis=1)
-    scores = [
-        _score(line.text, line.level)
-        + 0.4 * log1p(max(float(count) - 1.0, 0.0))
-        + 0.8 * exp(-(latest - line.day).days / _RECENT_DAYS.get(line.group, _LASTING_DAYS))
-        for line, count in zip(lines, mentions, strict=True)
-    ]
-    rows = select_distinct([line.own for line in lines], scores, _COMPARED)
-    rows = _without_replaced(lines, similarity, rows)
-    chosen: list[int] = []
-    taken: dict[str, int] = defaultdict(int)
-    while rows and len(chosen) < MAX_OVERALL_FACTS:
-        best = max(rows, key=lambda row: scores[row] - 0.5 * taken[lines[row].group])
-        rows.remove(best)
-        chosen.append(best)
-        taken[lines[best].group] += 1
-    return [lines[row] for row in sorted(chosen, reverse=True)]
-
-
-def _without_replaced(lines: Sequence[_Line], similarity: Array, rows: Sequence[int]) -> list[int]:
-    """Return the rows of facts that no newer one replaced."""
-    newest: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: -row):  # the oldest first
-        if slot := find_slot(lines[row].own):
-            newest[slot] = row
-    kept = []
-    for row in rows:
-        slot = find_slot(lines[row].own)
-        if slot and newest[slot] != row:
-            continue
-        if not any(
-            newer < row and similarity[row, newer] >= _CHANGED and _replaces(lines, row, newer)
-            for newer in rows
-        ):
-            kept.append(row)
-    return kept
-
-
-def _replaces(lines: Sequence[_Line], older: int, newer: int) -> bool:
-    before, after = read_statement(lines[older].own), read_statement(lines[newer].own)
-    return before is not None and after is not None and replaces(before, after)
-
-
-def _score(text: str, level: int) -> float:
-    """Return the score of a fact by itself: by level, length, permanence and names."""
-    is_stable, has_names = patterns.STABLE.search(text), _NAME.search(text[1:])
-    return level + 0.5 * length_weight(text) + 0.5 * bool(is_stable) + 0.3 * bool(has_names)
-
-
-def _date(line: _Line) -> str:
+def _date(line: Line) -> str:
     """Return a fact; a plan or feeling with its day."""
-    if line.group not in _RECENT_DAYS:
+    if line.group not in RECENT_DAYS:
         return line.text
     mark = "。" if _HAN.search(line.text) else "."
     day = f"（{line.day}）" if mark == "。" else f" ({line.day})"

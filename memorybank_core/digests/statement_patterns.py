@@ -84,6 +84,8 @@ KIN = (
     "妈妈?|爸爸?|父母|父亲|母亲|妻子|丈夫|老婆|老公|女儿|儿子|孩子|姐姐?|妹妹?|哥哥?|弟弟?|"
     "男友|女友|男朋友|女朋友|爷爷|奶奶|外公|外婆|家人|猫|狗"
 )
+PERSON = compile_lines(rf"\b(?:{PEOPLE}|mam|granny|friend|neighbou?r|colleague)\b", f"(?:{KIN})")
+"""A person by relation to the speaker."""
 _AM = r"\bI(?:'m| am|'ve been| have been)(?: a bit| a little| under)?"
 
 _LASTING = compile_lines(

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memorybank_core import HashingEmbedder, Memory, MemoryBank, Turn
+from memorybank_core.digests.fact_choice import MAX_FACTS, MAX_GROUPS
 from memorybank_core.digests.person import address_user, describe_user
 from memorybank_core.digests.portrait import (
     MAX_LINES,
-    MAX_OVERALL_FACTS,
     NOTHING_KNOWN,
     extract_overall_portrait,
     extract_portrait,
@@ -176,6 +176,45 @@ def test_a_statement_is_cut_out_and_stands_alone(said, facts):
     assert lines_of(portrait_of(said)) == facts
 
 
+FACTS = [
+    ("I'm vegetarian.", "The user is vegetarian."),
+    ("I have one coffee before ten.", "The user has one coffee before ten."),
+    ("I'm off sugar.", "The user is off sugar."),
+    ("I get migraines from red wine.", "The user gets migraines from red wine."),
+    ("As of today I report to Ann.", "As of today, the user reports to Ann."),
+    ("My number changed, it's 0171 now.", "The user's number changed, it's 0171 now."),
+    ("I don't drink, by the way.", "The user doesn't drink."),
+    ("I quit coffee because it made me nervous.", "The user quit coffee."),
+    ("The dentist says hello. My sister moved. She's 31.", "The user's sister is 31."),
+    ("Bought a bike. Dark green, 165 euros.", "The user bought a bike: Dark green, 165 euros."),
+    ("Moved. Oslo, Kirkegata, third floor.", "The user moved: Oslo, Kirkegata, third floor."),
+    ("The doctor halved the dose.", "The user's doctor halved the dose."),
+    ("我姐姐离婚了。她搬回成都了。", "用户的姐姐搬回成都了。"),
+    ("我不吃牛肉了,从上个月开始。", "用户不吃牛肉了，从上个月开始。"),
+    ("从金牛区搬到了高新区。", "用户从金牛区搬到了高新区。"),
+    ("医生让我每天吃铁剂。", "用户的医生让用户每天吃铁剂。"),
+]
+
+
+@pytest.mark.parametrize(("said", "fact"), FACTS)
+def test_facts_of_everyday_speech(said, fact):
+    assert fact in lines_of(portrait_of(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This is my stop.",
+        "My head is a balloon. She's loud.",
+        "My brother moved. She's 31.",
+        "I sold the car. Rain again.",
+        "我哥哥搬走了。她很难过。",
+    ],
+)
+def test_subjects_are_not_guessed(said):
+    assert not re.search("31|loud|[Rr]ain|stop|难过", portrait_of(said))
+
+
 @pytest.mark.parametrize(
     ("question", "answer", "fact"),
     [
@@ -228,7 +267,8 @@ def test_the_overall_portrait_has_groups():
         "I'm allergic to peanuts. I love rowing.",
         "I want to run a marathon in autumn. I feel lonely.",
     ) == [
-        "Life: The user's name is Nora. The user lives in Bergen.",
+        "Life: The user's name is Nora.",
+        "Home: The user lives in Bergen.",
         "People: The user's sister Liv plays the cello.",
         "Work: The user works as a nurse at the hospital.",
         "Health: The user is allergic to peanuts.",
@@ -246,7 +286,8 @@ def test_the_overall_portrait_in_chinese_has_groups():
         "我打算秋天跑马拉松。",
         language="zh",
     ) == [
-        "生活：用户叫林雪。用户住在杭州。",
+        "生活：用户叫林雪。",
+        "住处：用户住在杭州。",
         "身边的人：用户的妹妹会拉大提琴。",
         "工作：用户在医院工作。",
         "健康：用户对花生过敏。",
@@ -258,10 +299,10 @@ def test_the_overall_portrait_in_chinese_has_groups():
 @pytest.mark.parametrize(
     ("older", "newer", "line"),
     [
-        ("I live in Oslo.", "I live in Bergen now.", "Life: The user lives in Bergen now."),
-        ("I'm a vegetarian.", "I eat meat again.", "Likes: The user eats meat again."),
+        ("I live in Oslo.", "I live in Bergen now.", "Home: The user lives in Bergen now."),
+        ("I'm a vegetarian.", "I eat meat again.", "Food: The user eats meat again."),
         ("My boss is Rui.", "My boss is Ingrid.", "People: The user's boss is Ingrid."),
-        ("我住在上海。", "我现在住在成都。", "Life: 用户现在住在成都。"),
+        ("我住在上海。", "我现在住在成都。", "Home: 用户现在住在成都。"),
     ],
 )
 def test_what_a_newer_statement_replaced_is_left_out(older, newer, line):
@@ -277,10 +318,24 @@ def test_what_held_on_its_day_only_is_left_out_later():
     assert overall_of(*days) == ["Likes: The user hates coriander."]
 
 
+def test_a_day_is_named_by_its_date_later():
+    lines = overall_of("My father got his pacemaker yesterday.", "I hate coriander.")
+    assert lines[0] == "People: The user's father got his pacemaker on 2023-05-03."
+    assert (
+        overall_of("我姐姐昨天离婚了。", "我讨厌香菜。")[0]
+        == "People: 用户的姐姐2023-05-03离婚了。"
+    )
+
+
+def test_deeds_and_jokes_give_way_to_what_lasts():
+    said = ["I ate a sardine.", "My legs are like a jelly.", "I'm allergic to latex."]
+    assert overall_of(said) == ["Health: The user is allergic to latex."]
+
+
 def test_the_overall_portrait_stays_short():
     days = [f"I love {word} and I own a {word} book." for word in "ab cd ef gh ij kl".split() * 9]
     facts = [fact for line in overall_of(*days) for fact in line.split(". ")]
-    assert len(facts) <= MAX_OVERALL_FACTS
+    assert len(facts) <= MAX_FACTS
 
 
 def test_the_overall_portrait_takes_portraits_of_models_and_of_older_versions():
@@ -346,7 +401,7 @@ def test_portraits_take_any_text(queries, language):
     assert portrait == portrait_of(*queries, language=language)
     assert all(re.search("user|用户", line, re.IGNORECASE) for line in lines_of(portrait))
     overall = extract_overall_portrait([(DAY, portrait)], language)
-    assert len(lines_of(overall)) <= MAX_OVERALL_FACTS
+    assert len(lines_of(overall)) <= MAX_GROUPS
     assert not re.search(r"\b[Tt]he user\b", "\n".join(map(address_user, lines_of(overall))))
 
 
