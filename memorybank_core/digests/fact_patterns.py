@@ -127,6 +127,13 @@ PRONOUN = re.compile(
 )
 """A pronoun that needs a noun before it."""
 
+PRONOUN_SUBJECT = re.compile(
+    r"(?:(?P<thing>it)|(?P<person>s?he))\b(?!['’]d\b| (?:\w+ly )?(?:said|says|told|tells|thinks|"
+    r"thought|asked|asks|wants|wanted|believes|hopes)\b)",
+    re.IGNORECASE,
+)
+"""A pronoun that begins a clause and does not report what somebody said."""
+
 ANTECEDENT = re.compile(
     rf"\b(?i:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{PEOPLE}\b|(?:{KIN})|"
     "[一二两三]?[只条个位本台辆]"

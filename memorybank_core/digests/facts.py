@@ -30,11 +30,6 @@ _MAX_ANSWER = 8  # words or Chinese characters of an answer that is completed
 _HAN = re.compile(f"[{CJK}]")
 _QUOTE = re.compile(r"[\"“「『]|(?<=[\s(])['‘](?=\w)")
 _OWN_SUBJECT = re.compile(r"(?:my|our) (?:\w+ )??\w+(?=['’]s | )", re.IGNORECASE)
-_PRONOUN_SUBJECT = re.compile(
-    r"(?:(?P<thing>it)|(?P<person>s?he))\b(?!['’]d\b| (?:\w+ly )?(?:said|says|told|tells|thinks|"
-    r"thought|asked|asks|wants|wanted|believes|hopes)\b)",
-    re.IGNORECASE,
-)
 _END = re.compile(r"[\s,，;；:：、.。!！~～…—–-]+$")
 
 
@@ -135,7 +130,7 @@ def _continues(text: str, part: str, start: re.Pattern[str]) -> bool:
 
 def _is_about_same(text: str, clause: str) -> bool:
     """Return whether the pronoun that begins a clause is the subject "my …" of the statement."""
-    pronoun, subject = _PRONOUN_SUBJECT.match(clause), _OWN_SUBJECT.match(text)
+    pronoun, subject = patterns.PRONOUN_SUBJECT.match(clause), _OWN_SUBJECT.match(text)
     if not pronoun or not subject:
         return False
     is_person = statement_patterns.PERSON.search(subject.group()) is not None
