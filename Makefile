@@ -26,8 +26,10 @@ demo-chat: $(VENV)/.chat
 	@echo "Sign in as Imogen. Ctrl-C ends the page."
 	$(BIN)/siliconfriend web --bank $(VENV)/chat.db
 
-# Options of pytest-xdist: one process per processor.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# Options of pytest-xdist. A third of the time, tests wait for other processes and time limits, so
+# that three workers fill two processors.
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(6, 3 * os.cpu_count() // 2))")
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test: $(VENV)/.all test-base
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
