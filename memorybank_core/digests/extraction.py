@@ -54,6 +54,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _NEXT_QUOTE = re.compile(r"(?<=”)\s*(?=“)")
 _HEADING = re.compile("[:：]\\**$")
 _MIN_WEIGHT = 0.15  # turns of a lower weight have hardly any content
+_MIN_REST = 2.5  # tokens of the end of an excerpt below which it is left out
 _STOPS = (*".!?",)
 _EMPTY_WEIGHT = 0.02  # weight of a text without statements
 
@@ -160,7 +161,8 @@ def _report(excerpt: _Utterance) -> Iterator[tuple[str, str]]:
                     yield excerpt.speaker, quote
                 yield "", reported
                 start = begin + len(sentence)
-    if quote := text[start:].strip():
+    quote = text[start:].strip()
+    if quote and (start == 0 or estimate_tokens(quote) >= _MIN_REST):
         yield excerpt.speaker, quote
 
 

@@ -39,7 +39,10 @@ _WITHOUT_TOPIC = ("feelings", "other")
 _COMPARED = 120  # number of best facts that are compared for changes
 _SAME_TOPIC = 0.3  # lexical cosine from which two facts count as mentions of one thing
 _CHANGED = 0.1  # lexical cosine from which a newer fact may replace an older one
-_NAME = re.compile(rf"(?<=[a-z,] )[A-Z][a-z]|(?<=[{CJK}])[A-Za-z]{{2,}}|叫[^，。]")
+_NAME = re.compile(
+    r"(?<=[a-z,] )(?!(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Jan|Febr)uary|March|April|"
+    rf"May|Ju(?:ne|ly)|August|\w+ember|October))[A-Z][a-z]|(?<=[{CJK}])[A-Za-z]{{2,}}|叫[^，。]"
+)
 _NUMBER = re.compile(
     r"\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|每[天周年]|[一二三四五六七八九十两]+[岁点号年次杯]",
     re.IGNORECASE,

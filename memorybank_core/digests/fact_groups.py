@@ -17,7 +17,7 @@ _GROUPS = (
             \bmy (?:full |last |first |middle )?name(?:'s| is)\b
             \bI(?:'m| am) (?:called|from|(?:now )?\d+)\b
             \bI(?:'m| am) \w+ty(?:-\w+)?\b|\bI(?:'m| am) \w+, \d+|\bmy (?:birthday|hometown|age)\b
-            \bI(?: was|'ve been)? born\b|\b(?:I|we) grew up\b|\bI(?:'m| am) (?-i:[A-Z])\w+$
+            \bI(?: was|'ve been)? born\b|\b(?:I|we) grew up\b|\bI(?:'m| am) (?-i:[A-Z])\w+\W*$
             """,
             "我(?:叫|姓|来自|出生|今年)|我是[^，。]{1,5}人(?:$|[，。])|我的(?:名字|生日|家乡|老家)|我[^，。]{0,3}岁",
         ),
@@ -73,6 +73,9 @@ _GROUPS = (
             \b(?:teach\w*|nurse|engineer|designer|developer|retired|salary|resign\w*|promot\w+)\b
             \b(?:report to|for a living|thesis|exam|standup|shifts?)\b
             \bI had my (?:first|last) (?:day|week)\b
+            \bI(?:'m| am)(?: now)? an? (?:[\w-]+ ){0,3}\w+ (?:at|for) (?!heart\b|(?:the )?\
+            (?:moment|time)\b)\w+
+            \bI(?:'m| am)(?: now)? an? (?:\w+ ){0,2}\w+(?:er|or|ist|ian)\b(?! of)
             \bI(?: \w+)? (?:design|write|build|develop|manage|lead|make|program|run)\b.* (?:at|for|\
             in) (?-i:[A-Z])
             """,

@@ -178,7 +178,7 @@ MENTAL = compile_lines(
     """,
     r"""
     ^[我咱][^，。]{0,4}[说问](?!话|[^，。]{0,2}语)|^我(?:也|就|还|真)?(?:觉得|认为|感觉|想问|知道)
-    ^我(?:也|就|还|真)?(?:看到|听说|怀疑|猜|记得|发誓|承认|明白|会(?!.{1,4}语))
+    ^我[^，。]{0,3}(?:心想|以为|想着|纳闷|琢磨)|^我(?:也|就|还|真)?(?:看到|听说|怀疑|猜|记得|发誓|承认|明白|会(?!.{1,4}语))
     """,
 )
 """Opinions, reports and intentions of the moment."""
@@ -263,7 +263,8 @@ PAST_DAY = compile_lines(
     r"""
     \b(?:today|tonight|yesterday|tomorrow|this (?:morning|afternoon|evening|week|weekend))\b
     \b(?:last (?:night|week|\w+day)|next (?:week|month|\w+day)|at the moment|right now)\b
-    \ban hour ago\b
+    \ban hour ago\b|\bon (?:mon|tues|wednes|thurs|fri|satur|sun)day\b
+    \b(?:until|by|till) (?:the )?(?:mon|tues|wednes|thurs|fri|satur|sun)day\b
     """,
     "今[天早晚]|昨[天晚]|明[天早晚]|(?<![年月])刚|[上下这]周|周末|此刻|待会|后天|前天",
 )

@@ -18,6 +18,7 @@ from .verb_forms import (
     is_common,
     is_participle,
     is_past,
+    may_be_noun,
     may_be_verb,
     uninflect,
 )
@@ -60,8 +61,12 @@ _TO_FIRST = (
 _SUBJECT = re.compile(rf"\bI\b({ADVERBS})(?: ([A-Za-z]+(?:['’]t)?)\b)?")
 _COMPOUND = re.compile(r"^(?:[Mm]y(?: \w+)?(?: [A-Z]\w+)?|[A-Z]\w+) and I\b")
 _COORDINATE = re.compile(rf"( (?:and|but|or){ADVERBS} )([a-z]+(?:['’]t)?)\b")
+_OBJECT_AFTER = re.compile(
+    r" (?:an?|the|my|it|them|him|her|us|up|down|out|off|away|to|for|on|at|in|with|myself)\b"
+)
 _INFINITIVE = re.compile(r"\b(?:to|can|will|would|could|should|must|may|might) ")
 _THEY = re.compile(r"\b(?:they|their|them|theirs|themselves)\b", re.IGNORECASE)
+_THE_USER = re.compile(r"\bthe user\b", re.IGNORECASE)
 _NAMED = re.compile(r"\bthe user's\b", re.IGNORECASE)
 _USER = re.compile(
     rf"(^|\S+ )(the user)(?!['’])({ADVERBS})(?: ([a-z]+(?:['’]t)?)\b)?", re.IGNORECASE
@@ -100,7 +105,7 @@ def describe_user(statement: str, name: str | None = None) -> str | None:
     """
     if _HAN.search(statement):
         return _describe_chinese(statement, name)
-    if _UNCLEAR_TENSE.search(statement):
+    if _UNCLEAR_TENSE.search(statement) or _THE_USER.search(statement):
         return None
     own = _normalize(statement)
     third = _to_third(own)
@@ -185,7 +190,10 @@ def _to_third(own: str) -> str | None:
         head, tail = own[:present_from], own[present_from:]
         for conjunct in reversed(list(_COORDINATE.finditer(tail))):
             if not is_common(conjunct[2]):
-                continue
+                if not may_be_noun(conjunct[2]):
+                    continue
+                if not _OBJECT_AFTER.match(tail, conjunct.end()):
+                    return None
             if _INFINITIVE.search(tail[: conjunct.start()]):
                 return None
             tail = tail[: conjunct.start(2)] + inflect(conjunct[2]) + tail[conjunct.end(2) :]
@@ -212,7 +220,10 @@ def _has_later_conjunct(own: str) -> bool:
         subject[2]
         and not is_past(subject[2])
         and not is_auxiliary(subject[2])
-        and any(is_common(verb[2]) for verb in _COORDINATE.finditer(own, subject.end()))
+        and any(
+            is_common(verb[2]) or may_be_noun(verb[2])
+            for verb in _COORDINATE.finditer(own, subject.end())
+        )
         for subject in _SUBJECT.finditer(own)
     )
 
@@ -225,7 +236,7 @@ def _address_line(line: str) -> str:
 
 def _address_text(text: str) -> str:
     text = text.replace("用户", "你")
-    if not re.search(r"\bthe user\b", text, re.IGNORECASE):
+    if not _THE_USER.search(text):
         return text
     return "".join(map(_address_sentence, _SENTENCE.split(text)))
 
@@ -244,7 +255,8 @@ def _address_sentence(sentence: str) -> str:
 
 def _second_verb(verb: str) -> str:
     base = uninflect(verb)
-    return base if is_common(base) or verb in ("is", "has", "does", "doesn't") else verb
+    is_verb = is_common(base) or (may_be_noun(base) and base != verb)
+    return base if is_verb or verb in ("is", "has", "does", "doesn't") else verb
 
 
 def _address_match(match: re.Match[str]) -> str:
@@ -262,7 +274,7 @@ def _address_match(match: re.Match[str]) -> str:
 
 
 def _rename(text: str, name: str) -> str:
-    return re.sub(r"\bthe user\b", lambda _: name, text, flags=re.IGNORECASE)
+    return _THE_USER.sub(lambda _: name, text)
 
 
 def _capitalize(text: str) -> str:

@@ -64,9 +64,21 @@ _COMMON = frozenset(
     am have do don't go live love like hate enjoy eat drink get take make want need feel think know
     prefer spend speak teach wear sing keep buy bring become grow learn own write see try use play
     swim cook bake collect avoid miss visit volunteer earn help read run sleep
+    add admire agree arrive ask begin believe bring carry choose come create decide deliver enter
+    explain follow forget give happen hear ignore improve include invite join knit leave let listen
+    lose meet pour pray prepare pretend protect receive relax remember sell send serve sew sit solve
+    suffer suggest teach tell throw translate understand wander
     """.split()
 )
 """Verbs that are expected after "and" and "but"."""
+_ALSO_NOUNS = frozenset(
+    """
+    build catch clean climb design draw drive fall fill find finish grow hang hold manage move offer
+    open paint pay pick put reach repair reply share start stay stop store train travel treat try
+    wait walk wash watch weave wish wonder worry
+    """.split()
+)
+"""Verbs that may be nouns or adjectives after "and": "tea and open windows"."""
 _ADVERB = (
     r"(?:really|also|still|just|even|quite|always|often|never|sometimes|usually|rarely|seldom|now|"
     r"already|almost|mostly|mainly|actually|currently|recently|finally|regularly|normally|"
@@ -104,6 +116,11 @@ def may_be_verb(word: str) -> bool:
 def is_common(verb: str) -> bool:
     """Return whether a verb is expected after a conjunction."""
     return verb.lower() in _COMMON
+
+
+def may_be_noun(verb: str) -> bool:
+    """Return whether a word after a conjunction may be a verb, a noun or an adjective."""
+    return verb.lower() in _ALSO_NOUNS
 
 
 def inflect(verb: str) -> str:

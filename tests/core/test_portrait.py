@@ -328,7 +328,7 @@ def test_a_day_is_named_by_its_date_later():
 
 
 def test_deeds_and_jokes_give_way_to_what_lasts():
-    said = ["I ate a sardine.", "My legs are like a jelly.", "I'm allergic to latex."]
+    said = ["On Friday I ate a sardine.", "My legs are like a jelly.", "I'm allergic to latex."]
     assert overall_of(said) == ["Health: The user is allergic to latex."]
 
 
