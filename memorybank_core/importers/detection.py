@@ -16,10 +16,15 @@ from .sources import Source
 OURS = "memorybank"
 """Name of the format of the original MemoryBank's JSON, which `json_format` reads."""
 _READERS = {
+    "cogx": "cogx",
     "chatgpt": "chatgpt",
     "claude": "claude",
+    "letta": "letta",
+    "graphiti": "graphiti",
+    "mem0": "mem0",
     "langchain": "langchain",
     "langgraph": "langgraph",
+    "llamaindex": "llamaindex",
     "jsonl": "chat_log",
 }
 """Modules of our own formats by name, in the order in which they are tried: plain logs last."""

@@ -120,7 +120,7 @@ def _to_message(
     """Return a message as it was shown; None if it was not shown."""
     role, recipient = _role(data), as_text(data.get("recipient"))
     content, metadata = as_object(data.get("content")), as_object(data.get("metadata"))
-    kind = content.get("content_type")
+    kind = as_text(content.get("content_type"))
     text = None
     if role == "system" or kind in _INSTRUCTIONS:
         omissions.add("system messages")

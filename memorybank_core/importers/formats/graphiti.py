@@ -1,0 +1,112 @@
+"""Episodes of Graphiti and Zep: JSON of `EpisodicNode`, as a list, as lines or under "episodes".
+
+The graph that was made of them, its entities and facts, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timezone
+from typing import Any
+
+from memorybank_core.importers.content import as_id, as_object, as_text
+from memorybank_core.importers.conversations import ImportedTurn, Message, TurnBuilder
+from memorybank_core.importers.json_stream import JsonValue
+from memorybank_core.importers.omissions import Omissions
+from memorybank_core.importers.sources import Source
+from memorybank_core.importers.times import parse_time
+from memorybank_core.messages import COMPANION_ROLES, SKIPPED_ROLES, USER_ROLES
+
+from .langgraph_store import read_value
+
+FILES = r"(?i).+\.(?:json|jsonl|ndjson)"
+NAME = "graphiti"
+
+_LISTS = ("episodes", "episodic_nodes")
+_SPEAKER = re.compile(
+    r"^([^\W\d][^\n:：]{0,60}?)(?:\s*\((\w+)\))?\s*[:：](?!//)[ \t]*", re.MULTILINE
+)
+_KINDS = frozenset({"message", "text", "json", "fact_triple"})
+_ROLES = USER_ROLES | COMPANION_ROLES | SKIPPED_ROLES
+
+
+def recognize(source: Source) -> bool:
+    """Return whether the source has episodes of Graphiti."""
+    values = (value for name in source.find(FILES)[:1] for value in _values(source, name))
+    return any(_is_episode(as_object(next(values, JsonValue(0, ())).data)) for _ in range(5))
+
+
+def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
+    """Yield the turns of each episode."""
+    for name in source.choose(FILES):
+        for value in _values(source, name):
+            data = as_object(value.data)
+            if value.keys and value.keys[0] not in _LISTS and not value.fault:
+                omissions.add(f"entries of {value.keys[0][:40]!r}")
+            elif _is_episode(data):
+                yield from _read_episode(data, omissions)
+            else:
+                place = f"{name or source.location}, entry {value.number}"
+                reason = value.fault or "it is not an episode"
+                omissions.add_fault("unreadable episodes", place, reason)
+
+
+def _values(source: Source, name: str) -> Iterator[JsonValue]:
+    if source.head(name).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return source.values(name)
+    first = next(source.lines(name), JsonValue(0, ()))
+    if isinstance(first.data, dict) and _is_episode(first.data):
+        return source.lines(name)
+    return source.values(name, depth=2)
+
+
+def _is_episode(data: Mapping[str, Any]) -> bool:
+    kind = as_text(data.get("source")).removeprefix("EpisodeType.")
+    return "uuid" in data and "content" in data and kind in _KINDS
+
+
+def _read_episode(data: Mapping[str, Any], omissions: Omissions) -> Iterator[ImportedTurn]:
+    """Yield the turns of an episode; messages in it are "speaker: text", one after another."""
+    group = as_id(data.get("group_id"))
+    metadata = {
+        **as_object(data.get("episode_metadata")),
+        "source": NAME,
+        "title": as_text(data.get("name"))[:200],
+        "description": as_text(data.get("source_description"))[:200],
+    }
+    at = parse_time(data.get("valid_at") or data.get("created_at"), timezone.utc)
+    builder = TurnBuilder(omissions, None, metadata, at)
+    id = f"{NAME}:{as_id(data['uuid'])}"
+    kind, content = as_text(data.get("source")), as_text(data["content"])
+    if kind.endswith("message"):
+        messages = list(_split_messages(content, id))
+    else:
+        text = _read_json(content) if kind.endswith("json") else content
+        messages = [Message("user", text, id=id)]
+    for turn in builder.to_turns(messages):
+        yield ImportedTurn(turn, group, (group or "",), is_current=True)
+
+
+def _split_messages(content: str, id: str) -> Iterator[Message]:
+    """Yield the messages of an episode; one whose speaker has a name is the user's."""
+    starts = list(_SPEAKER.finditer(content))
+    if not starts or content[: starts[0].start()].strip():
+        yield Message("user", content, id=id)
+        return
+    ends = [match.start() for match in starts[1:]] + [len(content)]
+    for number, (match, end) in enumerate(zip(starts, ends, strict=True), 1):
+        speaker, role = match[1].strip(), (match[2] or match[1]).strip().lower()
+        is_role = role in _ROLES
+        name = None if speaker.lower() in _ROLES else speaker
+        text = content[match.end() : end].strip()
+        own = id if number == 1 else f"{id}-{number}"
+        yield Message(role if is_role else "user", text, id=own, name=name)
+
+
+def _read_json(content: str) -> str:
+    try:
+        return read_value(json.loads(content)) or content
+    except (ValueError, RecursionError):
+        return content
