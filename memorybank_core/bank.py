@@ -46,6 +46,7 @@ from .ingest import embed_query, start_fading, store_memories, to_memories
 from .llm.prompts import PROMPTS, Prompts
 from .messages import TurnInput, to_turns
 from .metadata import require_metadata
+from .notebook import Listing
 from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
 from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary
 from .registry import load_llm, open_store
@@ -549,7 +550,7 @@ class MemoryBank:
         moment = require_moment(now)
         today = self.day_of(moment)
         until = limit_until(until, today, self.day_of(require_moment(None)))
-        return search_memories(
+        results = search_memories(
             self.store,
             self.embed_query,
             query,
@@ -565,6 +566,7 @@ class MemoryBank:
             min_relevance=min_relevance,
             history=history,
         )
+        return Listing(results)
 
     def reinforce(
         self,
@@ -823,18 +825,18 @@ class MemoryBank:
 
         These are the digests that the next `summarize` makes.
         """
-        return [
+        return Listing(
             stale
             for user in self._resolve_users(user_id)
             for stale in load_digest_state(self.store, user).find_stale(
                 has_model=self.llm is not None
             )
-        ]
+        )
 
     def digests(self, *, user_id: str) -> list[Digest]:
         """Return every summary and portrait, sorted by kind, then by day, the overall one first."""
         require_user(user_id)
-        return self.store.digests(user_id)
+        return Listing(self.store.digests(user_id))
 
     def summary(self, *, user_id: str, day: date | None = None) -> Summary | None:
         """Return the event summary of a day or, by default, of all days; None if not made yet."""
@@ -1017,7 +1019,8 @@ class MemoryBank:
         require_user(user_id)
         require_threshold(threshold)
         moment = require_moment(by, "by")
-        return forecast_fading(self.store.memories(user_id, Filter()), self.law, moment, threshold)
+        memories = self.store.memories(user_id, Filter())
+        return Listing(forecast_fading(memories, self.law, moment, threshold))
 
     def archive(
         self,
@@ -1226,7 +1229,7 @@ class MemoryBank:
         if last is not None:
             require_count(last, "last")
         query_filter = build_filter(since, until, kind, session, archived, where)
-        return self.store.memories(user_id, query_filter, last=last)
+        return Listing(self.store.memories(user_id, query_filter, last=last))
 
     def recalls(self, id: str, *, user_id: str) -> list[datetime]:
         """Return the times at which a memory was recalled, oldest first."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .notebook import ShownAsTable
 from .record_values import plain_fields
 
 Severity = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(ShownAsTable):
     """One result of a check.
 
     Attributes:
@@ -38,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(ShownAsTable):
     """Result of `check`.
 
     Attributes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from .notebook import render_digest
 from .record_values import plain_fields
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class _Digest:
     def is_extractive(self) -> bool:
         """True if the digest was made without a language model."""
         return self.made_by == EXTRACTIVE
+
+    def _repr_html_(self) -> str:
+        return render_digest(self)  # type: ignore[arg-type]  # Summary or Portrait
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

@@ -15,6 +15,7 @@ from .digest_records import Portrait as Portrait
 from .digest_records import Summary as Summary
 from .errors import InvalidInputError
 from .metadata import NO_METADATA, UNREMEMBERED_ANSWER, Metadata, no_metadata, require_metadata
+from .notebook import ShownAsTable, render_results
 from .record_values import plain_fields, require_aware
 from .search.score_strings import SCORE_STRINGS
 
@@ -99,7 +100,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(ShownAsTable):
     """A stored memory, which can be searched: a turn, or the summary of a day's events.
 
     Attributes:
@@ -262,6 +263,9 @@ class SearchResult:
         repeated = wording["repeated"].format(times=self.times) if self.times > 1 else ""
         newer = self.superseded_by
         return line + repeated + (wording["superseded"].format(day=newer.day) if newer else "")
+
+    def _repr_html_(self) -> str:
+        return render_results([self])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

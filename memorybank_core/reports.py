@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from .notebook import ShownAsTable
 from .record_values import plain_fields
 from .records import Change, DigestKind, Memory
 
@@ -14,7 +15,7 @@ Reason = Literal["missing", "changed", "extractive"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(ShownAsTable):
     """A missing or outdated digest, which the next `summarize` makes.
 
     Attributes:
@@ -32,7 +33,7 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedDigest:
+class FailedDigest(ShownAsTable):
     """A digest that could not be made. The previous digest is kept.
 
     Attributes:
@@ -49,7 +50,7 @@ class FailedDigest:
 
 
 @dataclass(frozen=True, slots=True)
-class SummarizeReport:
+class SummarizeReport(ShownAsTable):
     """Result of `summarize`.
 
     Attributes:
@@ -76,7 +77,7 @@ class SummarizeReport:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedReading:
+class FailedReading(ShownAsTable):
     """Turns of a day that could not be read; the next `find_changes` reads them again.
 
     Attributes:
@@ -93,7 +94,7 @@ class FailedReading:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeReport:
+class ChangeReport(ShownAsTable):
     """Result of `find_changes`.
 
     Attributes:
@@ -117,7 +118,7 @@ class ChangeReport:
 
 
 @dataclass(frozen=True, slots=True)
-class AddReceipt:
+class AddReceipt(ShownAsTable):
     """Result of `add`.
 
     Attributes:
@@ -136,7 +137,7 @@ class AddReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportReceipt:
+class ImportReceipt(ShownAsTable):
     """Result of `import_from`.
 
     Attributes:
@@ -172,7 +173,7 @@ class ImportReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Fading:
+class Fading(ShownAsTable):
     """A memory with its retention at a certain time.
 
     Attributes:
@@ -188,7 +189,7 @@ class Fading:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetReport:
+class ForgetReport(ShownAsTable):
     """Result of `forget`.
 
     Attributes:
@@ -203,7 +204,7 @@ class ForgetReport:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletionReceipt:
+class DeletionReceipt(ShownAsTable):
     """Result of `delete`: the number of rows removed, and whether their bytes are erased.
 
     Attributes:
@@ -230,7 +231,7 @@ class DeletionReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigurationReport:
+class ConfigurationReport(ShownAsTable):
     """Result of `configure`.
 
     Attributes:
@@ -243,7 +244,7 @@ class ConfigurationReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiryReport:
+class ExpiryReport(ShownAsTable):
     """Result of `expire` for one user.
 
     Attributes:
@@ -262,7 +263,7 @@ class ExpiryReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(ShownAsTable):
     """Counts for one user, or for the whole bank.
 
     Attributes:

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from memorybank_core.errors import InvalidInputError
+from memorybank_core.notebook import render_context
 from memorybank_core.records import SearchResult
 from memorybank_core.search.dates import DayRange
 from memorybank_core.search.relevance import select_reinforced
@@ -64,6 +65,9 @@ class Context:
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        return render_context(self.text, self.tokens, self.results)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the context as plain JSON values."""
