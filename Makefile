@@ -19,10 +19,11 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m memorybank_core.demo
 	$(BIN)/python -m memorybank_langchain.siliconfriend.demo
 
-# A small language model answers in the terminal; then the page starts, with the memories of Imogen.
+# A very small language model answers in the terminal, to compare it with quotes; then the page starts,
+# with the memories of Imogen.
 demo-chat: $(VENV)/.chat
 	$(BIN)/python -m memorybank_langchain.siliconfriend.demo --llm smollm2
-	$(BIN)/memorybank import $(VENV)/chat.db memorybank_core/demo/data/dialogues_en.json
+	$(BIN)/memorybank import --fresh $(VENV)/chat.db memorybank_core/demo/data/dialogues_en.json
 	@echo "Sign in as Imogen. Ctrl-C ends the page."
 	$(BIN)/siliconfriend web --bank $(VENV)/chat.db
 

@@ -69,6 +69,7 @@ def show_chapter(
         embedder: Name of the embedder; None uses the best one installed.
     """
     quotes = name == QUOTATION
+    chosen = slice(1, 3) if is_tiny(model) else slice(None)  # enough to see that it makes things up
     out.print()
     out.rule(Text(_TITLE, "bold cyan"), align="left", style="dim")
     out.print(_INTRODUCTION[quotes].format(model=name))
@@ -76,7 +77,7 @@ def show_chapter(
         out.print(STRINGS["en"]["tiny"].format(model=name), style="yellow")
     for language in MESSAGES if quotes else ("en",):
         with _open_bank(language, embedder) as bank:
-            _talk(out, model, bank, USERS[language], MESSAGES[language])
+            _talk(out, model, bank, USERS[language], MESSAGES[language][chosen])
     is_installed = shutil.which("siliconfriend") is not None
     command = "siliconfriend" if is_installed else f"{sys.executable} -m {__package__}"
     out.print(f"\nTry it:  {command} chat", soft_wrap=True)

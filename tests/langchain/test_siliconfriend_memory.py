@@ -12,6 +12,8 @@ from langchain_core.language_models import FakeListChatModel
 from memorybank_core import MemoryBank, Turn, embedder_named
 from memorybank_core.stores import LocalStore
 from memorybank_langchain.siliconfriend import Companion
+from memorybank_langchain.siliconfriend.quoting_model import QuotingModel
+from memorybank_langchain.siliconfriend.web.conversation_markup import render_conversation
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
 from memorybank_langchain.siliconfriend.web.user_memory import UserMemory
 
@@ -66,3 +68,13 @@ def test_other_ids_are_not_found(user_memory, id):
 
 def test_the_export_has_this_users_memories_only(user_memory):
     assert list(json.loads(user_memory.export())) == ["Kim"]
+
+
+def test_the_conversation_shows_answers_that_are_not_remembered(user_memory):
+    companion = Companion(QuotingModel(), user_memory.bank, user_id="Kim")
+    answer = "".join(companion.say("What do I paint?"))
+    turns = [it for it in user_memory.bank.timeline(user_id="Kim") if it.turn.answer == answer]
+    assert turns[0].turn.response == ""
+    shown = render_conversation(turns, (), STRINGS["en"], last_id=None, confirming=None)
+    assert "I paint small boats." in shown
+    assert 'class="mb-bubble assistant"' in shown

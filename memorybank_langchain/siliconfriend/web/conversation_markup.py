@@ -59,7 +59,7 @@ def render_failure(text: str, strings: Strings) -> str:
 
 
 def _render_turn(turn: Memory, strings: Strings, *, is_last: bool, is_confirming: bool) -> str:
-    query, answer = (turn.turn.query, turn.turn.response) if turn.turn else ("", turn.text)
+    query, answer = (turn.turn.query, turn.turn.answer) if turn.turn else ("", turn.text)
     has_answer = bool(answer.strip())
     of_query = [_render_copy(query, strings)]
     of_answer = [_render_copy(answer, strings)] if has_answer else []
