@@ -196,7 +196,8 @@ class MemoryStore(Protocol):
             vectors: The vectors of each event's windows.
 
         Raises:
-            ConflictError: If one of `made_from` was deleted or has another text now.
+            ConflictError: If one of `made_from` was deleted or has another text now, or a turn has
+                the id of an event summary.
         """
         ...
 

@@ -100,6 +100,15 @@ def require_free(user_id: str, taken: Collection[str]) -> None:
         raise ConflictError(f"user {user_id!r} already has memories with the ids {sorted(taken)}")
 
 
+def require_no_turns(user_id: str, turns: Collection[str]) -> None:
+    """Raise ConflictError if turns have some of the ids of new event summaries."""
+    if turns:
+        raise ConflictError(
+            f"user {user_id!r} has turns with the ids {sorted(turns)}, which no summary replaces; "
+            "make the digests again"
+        )
+
+
 def require_expected(
     user_id: str, expected: Mapping[str, str], stored: Mapping[str, Memory]
 ) -> None:

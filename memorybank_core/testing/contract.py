@@ -500,6 +500,15 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsCon
             store.set_digests(ADA, [overall], made_from=[summary])
             assert store.digests(ADA) == [overall, summary]
 
+    def test_no_summary_replaces_a_turn(self) -> None:
+        summary, e = Summary(ADA, "e new", day(4), "m", NOON), turn("e my own words")
+        with self.stored(turn("a"), e) as store:
+            lists = {"events": [event("b new"), event("e new")], "vectors": [NORTH, NORTH]}
+            assert_raises(ConflictError, partial(store.set_digests, ADA, [summary], **lists))
+            assert store.digests(ADA) == []
+            assert ids(store.memories(ADA, ALL)) == ["a", "e"]
+            assert store.known(ADA, ["e"]) == {"e": e}
+
     def test_sources_of_a_digest_may_be_archived_or_strengthened_since(self) -> None:
         with self.stored(turn("a")) as store:
             (a,) = store.memories(ADA, ALL)

@@ -9,6 +9,7 @@ from memorybank_core import HashingEmbedder, Memory, MemoryBank, Turn
 from memorybank_core.forgetting import is_forgotten
 from memorybank_core.integration import recall_id
 from memorybank_core.stores.item_rows import namespace_of, path_of, path_range
+from memorybank_core.testing import FakeLLM
 
 NOON = datetime(2024, 5, 4, 12, tzinfo=timezone.utc)
 PAIRS = [("a:b", "c"), ("a", "b:c"), ("a/b", "c"), ("a", "b/c"), ("a\0b", "c"), ("a", "b\0c")]
@@ -53,6 +54,22 @@ def test_a_summary_takes_the_id_of_no_turn(bank):
         assert {memory.id for memory in stored if memory.turn} == {*ids}
         events = [memory.id for memory in stored if memory.kind == "event"]
         assert events == ["2024-05-03#event", "2024-05-04#event-3"]
+
+
+def test_a_turn_stored_while_its_day_is_summarized_keeps_its_id(bank):
+    """As by another process, between the reading of the turns and the storing of the summary."""
+    new = Turn("My secret is Zanzibar.", at=NOON, id="2024-05-04#event")
+
+    def summarize(messages):
+        bank.add([new], user_id="ada")
+        return "She likes tea."
+
+    bank.add([Turn("I like tea.", at=NOON, id="tea")], user_id="ada")
+    bank.llm = FakeLLM(summarize)
+    assert not bank.summarize(user_id="ada", now=NOON).failed
+    stored = {memory.id: memory.text for memory in bank.timeline(user_id="ada")}
+    assert stored["2024-05-04#event"] == new.query
+    assert stored["2024-05-04#event-2"] == "She likes tea."
 
 
 def test_users_with_delimiters_are_different_users(bank):

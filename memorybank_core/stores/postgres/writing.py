@@ -14,7 +14,12 @@ from memorybank_core.protocols import Array, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.index.batch import IndexBatch, concatenate, to_batch
 from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_micros
-from memorybank_core.stores.rules import ExpectedEmbedder, require_free, require_unchanged
+from memorybank_core.stores.rules import (
+    ExpectedEmbedder,
+    require_free,
+    require_no_turns,
+    require_unchanged,
+)
 
 from . import page_rows
 from .changes import delete_changes
@@ -67,6 +72,10 @@ _REPLACE = (
 _SELECT_MARKS = "SELECT marks FROM memorybank.users WHERE user_id = %(user)s"
 _SELECT_SEQS = (
     "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
+)
+_SELECT_TURNS = (
+    "SELECT id FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[]) "
+    "AND kind <> 'event'"
 )
 _INSERT_DIGEST = (
     f"INSERT INTO memorybank.digests (user_id, {DIGEST_COLUMNS}) "
@@ -145,14 +154,16 @@ def set_digests(
     """Store digests with their event summaries; see `MemoryStore.set_digests`."""
     ids = [source.id for source in made_from if isinstance(source, Memory)]
     user = {"user": user_id}
-    _, memory_rows, digest_rows = session.execute(
+    _, memory_rows, digest_rows, taken = session.execute(
         session.marker.lock(create=True),
         Statement(SELECT_BY_ID, {**user, "ids": ids}),
         Statement(SELECT_DIGESTS, user),
+        Statement(_SELECT_TURNS, {**user, "ids": [event.id for event in events]}),
     )
     stored = read_memories(session, user_id, memory_rows)
     stored_digests = read_digests(session, user_id, digest_rows)
     require_unchanged(user_id, made_from, stored, stored_digests)
+    require_no_turns(user_id, [id for (id,) in taken])
     if events:
         new = _Memories(user_id, events, vectors)
         _insert(session, embedder, new, replace=True, recalled={})

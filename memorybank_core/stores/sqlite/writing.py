@@ -21,6 +21,7 @@ from memorybank_core.stores.rules import (
     ExpectedEmbedder,
     require_expected,
     require_free,
+    require_no_turns,
     require_unchanged,
 )
 
@@ -125,6 +126,9 @@ def set_digests(
     """Store digests with their event summaries; see `MemoryStore.set_digests`."""
     _require_sources(db, user_id, made_from)
     if events:
+        select = f"SELECT id FROM {BY_ID} WHERE {OF_USER} AND kind <> 'event'"
+        taken = select_in(db, select, (user_id,), "id", [event.id for event in events])
+        require_no_turns(user_id, [id for (id,) in taken])
         add(db, embedder, user_id, events, replace=True, recalled={}, expected={})
     user_key, _ = next_version(db, user_id)
     db.executemany(
