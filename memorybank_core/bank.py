@@ -34,7 +34,9 @@ from .context import (
     require_max_tokens,
     token_counter,
 )
+from .context.passages import texts_of
 from .days import move_turns
+from .deleted_texts import MAX_MEMORIES, DeletedTexts
 from .digests import changes as change_finder
 from .digests.runner import load_digest_state, make_digests
 from .embedders import resolve_embedder
@@ -155,6 +157,7 @@ class MemoryBank:
         self._use(apply_settings(store, language=language, timezone=timezone, law=law))
         self._query_cache = QueryCache(embed_query)
         self.backlog = TurnBacklog()
+        self.deleted_texts = DeletedTexts()
         self.llm = require_llm(load_llm(llm) if isinstance(llm, str) else llm)
         self.weights = weights or Weights()
         self.prompts = prompts
@@ -1136,11 +1139,24 @@ class MemoryBank:
             raise InvalidInputError("delete takes ids or a day, not both")
         if ids is not None:
             ids = collect_ids(ids, user_id)
-        receipt = self.store.delete(user_id, ids=ids, day=require_day(day, "day"))
+        day = require_day(day, "day")
+        self.deleted_texts.add(user_id, self._texts_to_delete(user_id, ids, day))
+        receipt = self.store.delete(user_id, ids=ids, day=day)
         self.backlog.discard(user_id, ids, day)
         self._query_cache.clear()  # it may hold vectors of what the user wrote
         clear_text_caches()
         return receipt
+
+    def _texts_to_delete(
+        self, user_id: str, ids: Collection[str] | None, day: date | None
+    ) -> list[str]:
+        """Return what was said in the memories that a deletion erases, of many the newest."""
+        if ids is not None:
+            memories = list(self.store.known(user_id, ids).values())[-MAX_MEMORIES:]
+        else:
+            days = Filter(since=day, until=day, archived=True)
+            memories = self.store.memories(user_id, days, last=MAX_MEMORIES)
+        return [text for memory in memories for text in texts_of(memory) if text]
 
     def expire(
         self,

@@ -49,6 +49,8 @@ WORDING = {
         "id": "The memory's id, as recall or remember gave it.",
         "remembered": "Remembered with the id {id}.",
         "nothing_new": "Nothing was remembered: that is in the memory already.",
+        "was_deleted": "Nothing was remembered: this was deleted. It can be remembered again when "
+        "the user says it again.",
         "unknown": "Nothing is remembered about that.",
         "left_out": "{count} more match, but do not fit here. Ask for something narrower.",
         "erased": "Erased for good: {id}.",
@@ -65,6 +67,7 @@ WORDING = {
         "id": "记忆的编号，由 recall 或 remember 给出。",
         "remembered": "已记住，编号 {id}。",
         "nothing_new": "没有记下新内容：这已在记忆中。",
+        "was_deleted": "没有记下：这条内容已被删除。用户自己再次说起后，才能重新记住。",
         "unknown": "没有与此有关的记忆。",
         "left_out": "另有 {count} 条相关记忆，因篇幅所限未列出。请缩小查找范围。",
         "erased": "已永久删除：{id}。",
@@ -127,7 +130,13 @@ class MemoryTools:
         self._language = bank.language
 
     def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
-        """Store `text` as a message of the user, but not the same text twice on a day."""
+        """Store `text` as a message of the user, but not the same text twice on a day.
+
+        Nor is a text stored that repeats what was deleted in this process, unless the user has
+        said it again in a turn since; see `DeletedTexts`.
+        """
+        if self._bank.deleted_texts.repeats(user_id, text):
+            return ToolReply(self._wording["was_deleted"])
         now = datetime.now(timezone.utc)
         content = json.dumps([self._bank.day_of(now).isoformat(), text])
         id = f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"

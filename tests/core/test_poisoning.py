@@ -13,8 +13,10 @@ from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import CLOSING, OPENING, without_recalled
 from memorybank_core.context.markers import without_markers
 from memorybank_core.context.strings import WORDING
+from memorybank_core.deleted_texts import DeletedTexts
 from memorybank_core.json_format import import_json
 from memorybank_core.testing import FakeLLM
+from memorybank_core.tools import WORDING as TOOL_TEXTS
 from memorybank_core.tools import MemoryTools
 
 ADA = "ada@example.com"
@@ -123,3 +125,100 @@ def test_neither_an_import_nor_a_tool_can_name_another_user(bank):
     foreign = bank.get(["pin"], user_id="bob")["pin"]
     with pytest.raises(InvalidInputError, match="belongs to"):
         bank.add_memories([foreign], user_id=ADA)
+
+
+DELETED = {
+    "en": Turn("My secret word is Zanzibar. I like tea, and I live in Oslo.", "Noted.", NOON, "t"),
+    "zh": Turn("我的暗号是桑给巴尔。我喜欢茶，我住在奥斯陆。", "好的。", NOON, "t"),
+}
+REPEATED = {
+    "en": [
+        "My secret word is Zanzibar. I like tea, and I live in Oslo.",
+        "the user’s secret word is ZANZIBAR!",
+        "The user lives in Oslo",
+        "Note to self: my secret word is Zanzibar, says the memory.",
+        "They like tea",
+    ],
+    "zh": [
+        "我的暗号是桑给巴尔",
+        "用户喜欢茶。",
+        "请注意：用户的暗号是桑给巴尔，来自记忆",
+        "她住在奥斯陆",
+    ],
+}
+NEW = {
+    "en": [
+        "I do not like tea.",
+        "The user likes coffee",
+        "My secret word is Narvik",
+        "tea",
+        "Oslo",
+    ],
+    "zh": ["我不喜欢茶", "用户喜欢咖啡", "我的暗号是纳尔维克", "茶", "奥斯陆"],
+}
+
+
+def in_one_call(bank):
+    bank.delete(user_id=ADA)
+
+
+def by_its_day(bank):
+    bank.delete(user_id=ADA, day=NOON.date())
+
+
+def by_its_age(bank):
+    bank.expire(NOON.replace(year=2030), user_id=ADA)
+
+
+def with_the_tool(bank):
+    assert MemoryTools(bank).forget("t", user_id=ADA).ids == ("t",)
+
+
+@pytest.mark.parametrize("delete", [in_one_call, by_its_day, by_its_age, with_the_tool])
+def test_a_deleted_text_that_a_tool_repeats_is_not_kept_as_new(bank, delete):
+    language = bank.language
+    bank.add([DELETED[language]], user_id=ADA)
+    bank.add([DELETED[language]], user_id="bob")
+    tools = MemoryTools(bank)
+    delete(bank)
+    for text in REPEATED[language]:
+        reply = tools.remember(text, user_id=ADA)
+        assert (reply.ids, reply.text) == ((), TOOL_TEXTS[language]["was_deleted"]), text
+    assert bank.timeline(user_id=ADA) == []
+    for text in NEW[language]:
+        assert tools.remember(text, user_id=ADA).ids, text
+    assert tools.remember(REPEATED[language][1], user_id="bob").ids
+
+
+def test_what_the_user_says_again_can_be_remembered_again(bank):
+    language = bank.language
+    bank.add([DELETED[language]], user_id=ADA)
+    before, secret, *_ = REPEATED[language]
+    forget = {"en": "Forget this: {}", "zh": "请忘记：{}"}[language].format(secret)
+    turn = bank.begin_turn(forget, user_id=ADA, id="m1", now=NOON)
+    tools = MemoryTools(bank)
+    tools.forget("t", user_id=ADA)
+    bank.begin_turn(forget, user_id=ADA, id="m1", now=NOON)  # as after an interruption
+    turn.complete(before)
+    assert not tools.remember(secret, user_id=ADA).ids
+    bank.begin_turn(secret, user_id=ADA, now=NOON).complete("Yes.")
+    assert tools.remember(secret, user_id=ADA).ids
+
+
+def test_deleted_texts_are_not_kept(bank):
+    bank.add([DELETED["en"]], user_id=ADA)
+    bank.delete(user_id=ADA)
+    kept = repr(vars(bank.deleted_texts)).lower()
+    assert "user" in kept
+    assert "zanzibar" not in kept
+
+
+def test_the_number_of_deleted_texts_is_bounded(bank):
+    deleted = DeletedTexts()
+    for number in range(1_200):
+        deleted.add(f"user {number}", [f"number {number} is my favourite"])
+    deleted.add("ada", (f"number {number} is my favourite" for number in range(5_000)))
+    assert not deleted.repeats("user 0", "number 0 is my favourite")
+    assert deleted.repeats("user 1199", "number 1199 is my favourite")
+    assert not deleted.repeats("ada", "number 0 is my favourite")
+    assert deleted.repeats("ada", "number 4999 is my favourite")
