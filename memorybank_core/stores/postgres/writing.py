@@ -13,7 +13,7 @@ from psycopg.errors import UniqueViolation
 from memorybank_core.protocols import Array, Matrix, Stored
 from memorybank_core.records import Digest, Memory
 from memorybank_core.stores.index.batch import IndexBatch, concatenate, to_batch
-from memorybank_core.stores.rows import DIGEST_COLUMNS, from_digest, to_micros
+from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import (
     ExpectedEmbedder,
     require_free,
@@ -25,6 +25,7 @@ from . import page_rows
 from .changes import delete_changes
 from .commit_markers import MARK
 from .connections import Session
+from .digest_rows import insert_digests, select_turns
 from .intact_rows import read_memories
 from .pages import PAGE_SIZE, to_pages
 from .reading import (
@@ -72,16 +73,6 @@ _REPLACE = (
 _SELECT_MARKS = "SELECT marks FROM memorybank.users WHERE user_id = %(user)s"
 _SELECT_SEQS = (
     "SELECT id, seq FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[])"
-)
-_SELECT_TURNS = (
-    "SELECT id FROM memorybank.memories WHERE user_id = %(user)s AND id = ANY(%(ids)s::text[]) "
-    "AND kind <> 'event'"
-)
-_INSERT_DIGEST = (
-    f"INSERT INTO memorybank.digests (user_id, {DIGEST_COLUMNS}) "
-    f"VALUES (%(user)s, {', '.join(f'%({name})s' for name in DIGEST_COLUMNS.split(', '))}) "
-    "ON CONFLICT (user_id, kind, day) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in DIGEST_COLUMNS.split(", ")[2:])
 )
 _APPENDED_AT_ONCE = page_rows.PAGES_A_STATEMENT * PAGE_SIZE
 
@@ -158,7 +149,7 @@ def set_digests(
         session.marker.lock(create=True),
         Statement(SELECT_BY_ID, {**user, "ids": ids}),
         Statement(SELECT_DIGESTS, user),
-        Statement(_SELECT_TURNS, {**user, "ids": [event.id for event in events]}),
+        select_turns(user_id, [event.id for event in events]),
     )
     stored = read_memories(session, user_id, memory_rows)
     stored_digests = read_digests(session, user_id, digest_rows)
@@ -167,10 +158,7 @@ def set_digests(
     if events:
         new = _Memories(user_id, events, vectors)
         _insert(session, embedder, new, replace=True, recalled={})
-    names = DIGEST_COLUMNS.split(", ")
-    values = [{**user, **dict(zip(names, from_digest(digest), strict=True))} for digest in digests]
-    if values:
-        session.execute(Statement(_INSERT_DIGEST, values))
+    session.execute(*insert_digests(user_id, digests))
 
 
 class _Memories:
