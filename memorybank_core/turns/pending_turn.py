@@ -165,9 +165,8 @@ class PendingTurn:
             return AddReceipt(ids=(other.id,), added=0, unchanged=1, replaced=0)
         if not self._may_replace(stored, turn.answer):
             turn = replace(turn, id=derive_id(self.id, turn.answer))
-        expected = {self.id: stored.text} if stored and turn.id == self.id else {}
-        options: dict[str, Any] = {"replace": bool(expected), "expected": expected}
-        return self.bank.add([turn], user_id=self.user_id, **options)
+        old = {self.id: stored.text} if stored and turn.id == self.id else {}
+        return self.bank.add([turn], user_id=self.user_id, replace=bool(old), expected=old)
 
     def _may_replace(self, stored: Memory | None, answer: str) -> bool:
         """Return whether the answer belongs to the stored turn."""
