@@ -26,7 +26,7 @@ from .output_files import (
 from .stores.sqlite.errors import translate_errors
 from .stores.sqlite.file_guard import require_own_log
 from .stores.sqlite.file_lock import locked_for_replacement
-from .stores.sqlite.read_only import is_writable, to_uri
+from .stores.sqlite.read_only import is_writable, require_readable, to_uri
 from .stores.sqlite.schema import check_file
 
 __all__ = ["BackupReceipt", "back_up", "restore"]
@@ -166,6 +166,7 @@ def _verified_copy(source: Path, target: Path) -> Iterator[tuple[Path, Mapping[s
 
 def _copy(source: Path, new: Path, target: Path) -> dict[str, int]:
     """Copy one state of a bank, and verify the copy; return the number of rows of each table."""
+    require_readable(source)
     with translate_errors(source):
         require_own_log(source)
     with closing(_connect(source)) as db:

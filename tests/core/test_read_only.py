@@ -15,6 +15,7 @@ from memorybank_core import (
     MemoryBank,
     NotABankError,
     SchemaTooOldError,
+    StoreError,
     StoreWriteError,
     Turn,
 )
@@ -157,6 +158,8 @@ def read_only_disk(original, tmp_path):
             writer.add([Turn("Fact")], user_id=ADA)
             for file in list(disk.glob("used.db*")):
                 shutil.copy(file, disk / file.name.replace("used", "logged"))
+            for suffix in ("", "-wal"):  # as a copy of what SQLite needs after a crash
+                shutil.copy(disk / f"used.db{suffix}", disk / f"crashed.db{suffix}")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         yield disk
     finally:
@@ -178,3 +181,24 @@ def test_a_read_only_disk(read_only_disk, tmp_path, caplog):
         bank.add([Turn("I like coffee.", "", NOON + timedelta(days=1))], user_id=ADA)
     with pytest.raises(StoreWriteError):
         open_bank(read_only_disk / "new.db")
+    for readonly in (False, True):
+        with pytest.raises(StoreError, match="Copy both files to another folder"):
+            open_bank(read_only_disk / "crashed.db", readonly=readonly)
+    for suffix in ("", "-wal"):
+        shutil.copy(read_only_disk / f"crashed.db{suffix}", tmp_path)
+    with open_bank(tmp_path / "crashed.db", readonly=True) as bank:
+        assert len(bank.timeline(user_id=ADA)) == 4
+
+
+def test_the_embedder_of_a_bank_that_is_only_read_is_read_without_writing(path, tmp_path):
+    """A connection that may write would write the log that a crash left into the file."""
+    with open_bank(path) as bank:
+        bank.add([Turn("Fact")], user_id=ADA)
+        copies = tmp_path / "copies"
+        copies.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{path}{suffix}", copies)
+    before = (copies / "bank.db").read_bytes(), (copies / "bank.db-wal").read_bytes()
+    with MemoryBank.open(copies / "bank.db", readonly=True) as bank:
+        assert len(bank.timeline(user_id=ADA)) == 4
+    assert ((copies / "bank.db").read_bytes(), (copies / "bank.db-wal").read_bytes()) == before

@@ -370,3 +370,18 @@ def test_a_move_to_a_bank_with_other_data_is_refused(postgres, tmp_path):
     MemoryBank.open(other, embedder=HashingEmbedder(64)).close()
     with pytest.raises(EmbedderMismatchError):
         move(source, other)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding_is_refused(postgres, encoding):
+    url = postgres.new(f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with pytest.raises(ConfigurationError, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
+        MemoryBank.open(url, embedder=HashingEmbedder())
+    postgres.drop(url)
+
+
+def test_the_encoding_of_the_client_does_not_matter(database, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with MemoryBank.open(database, embedder=HashingEmbedder()) as bank:
+        bank.add([Turn("我喜欢茶", id="tea")], user_id=ADA)
+        assert bank.search("茶", user_id=ADA)[0].memory.id == "tea"

@@ -15,6 +15,7 @@ from memorybank_core.errors import StoreUnavailableError, StoreWriteError
 from memorybank_core.forked_processes import ForkLock, abandon, call_in_child
 
 from .address import Address
+from .characters import require_utf8
 from .commit_markers import CommitMarker, read_markers
 from .errors import is_lost, translate_errors
 from .options import Options as Options
@@ -273,6 +274,7 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
 
     Raises:
         StoreUnavailableError: If the server cannot be reached or refuses the connection.
+        ConfigurationError: If the database cannot store every text.
     """
     timeout = {"connect_timeout": max(round(options.timeout), 2)}
     connection_options = {**timeout, **_build_options(address)}
@@ -280,8 +282,10 @@ def connect(address: Address, options: Options) -> Iterator[psycopg.Connection[R
         translate_errors(address),
         psycopg.connect(address.conninfo, **connection_options) as db,
     ):
+        require_utf8(db, address)
         yield db
 
 
 def _build_options(address: Address) -> dict[str, Any]:
-    return {"autocommit": True, "prepare_threshold": None if address.pooler else 5}
+    threshold = None if address.pooler else 5
+    return {"autocommit": True, "prepare_threshold": threshold, "client_encoding": "utf8"}

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from memorybank_core.errors import StoreError
+
 State = tuple[int, int, int, int]
 """Device, inode, size and time of change of a file."""
 
@@ -48,6 +50,23 @@ def read_state(path: Path) -> State | None:
     except OSError:
         return None  # opening it raises the error
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def require_readable(path: Path) -> None:
+    """Check that SQLite can read the log of a file that is only read.
+
+    Raises:
+        StoreError: If the log lacks its index, and this process cannot create it.
+    """
+    target = Path(os.path.realpath(path))
+    log, shared_memory = _log_files(target)
+    if shared_memory.exists() or not log.exists() or not log.stat().st_size:
+        return
+    if not os.access(target.parent, os.W_OK):
+        raise StoreError(
+            f"{path} has a log, {log.name}, which cannot be read in a folder that cannot be "
+            "written. Copy both files to another folder, and open the copy"
+        )
 
 
 def _log_files(target: Path) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ from memorybank_core.forked_processes import ForkLock
 from .connections import Connections
 from .derivation import derive_outdated, is_outdated
 from .lineage import is_without_lineage
-from .read_only import is_writable
+from .read_only import is_writable, require_readable
 from .schema import check_file, create_private, migrate, require_newest
 
 _logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ def open_file(path: Path, busy_timeout: float, *, readonly: bool = False) -> Con
 def _open_to_read(path: Path, busy_timeout: float) -> Connections:
     if not os.access(path, os.R_OK):
         raise ConfigurationError(f"there is no bank at {path} that could be read")
+    require_readable(path)
     connections = Connections(path, busy_timeout, readonly=True)
     try:
         with connections.read() as db:
