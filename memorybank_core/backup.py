@@ -16,6 +16,7 @@ from pathlib import Path
 from .errors import ConfigurationError, NotABankError, StoreError, StoreWriteError
 from .locations import is_url, without_password
 from .output_files import (
+    database_of_log,
     file_beside,
     is_same_file,
     replace_bank,
@@ -147,6 +148,8 @@ def _require_other(target: Path, source: Path) -> None:
         raise ConfigurationError(f"{target} is the same file as {source}; name another one")
     if target.exists() and not target.is_file():
         raise StoreWriteError(f"cannot write {target}: it is not a regular file")
+    if database_of_log(target) is not None:
+        raise StoreWriteError(f"cannot write {target}: it is the name of the log of a database")
 
 
 @contextmanager

@@ -34,7 +34,9 @@ def require_output(path: str | PathLike[str], *, source: str | PathLike[str] | N
             regular file.
     """
     target = resolve(path)
-    if not target.exists():
+    if database_of_log(target) is not None:
+        reason = "it is the name of the log of a database"
+    elif not target.exists():
         reason = ""
     elif not target.is_file():
         reason = "it is not a regular file"
@@ -43,7 +45,7 @@ def require_output(path: str | PathLike[str], *, source: str | PathLike[str] | N
     elif is_database(target):
         reason = "it is a memory bank or another SQLite database"
     else:
-        reason = "" if _database_of_log(target) is None else "it is the log of a database"
+        reason = ""
     if reason:
         raise StoreWriteError(f"cannot write {path}: {reason}. Choose another path.")
     return target
@@ -194,7 +196,7 @@ def log_of(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _database_of_log(path: Path) -> Path | None:
+def database_of_log(path: Path) -> Path | None:
     """Return the database of which a file is the log, or None."""
     for suffix in LOG_SUFFIXES:
         database = path.with_name(path.name.removesuffix(suffix))

@@ -148,17 +148,17 @@ class TestNothingNew:
     """A failed command leaves no new, empty bank."""
 
     @pytest.mark.parametrize(
-        "options",
+        ("options", "message"),
         [
-            ("", "-u", "u"),
-            ("Tea.", "-u", " "),
-            ("Tea.", "-u", "u", "--metadata", '{"": 1}'),
-            ("Tea.", "-u", "u", "--timezone", "Mars"),
-            ("Tea.", "-u", "u", "--embedder", "nope"),
+            (("", "-u", "u"), "empty"),
+            (("Tea.", "-u", " "), "user_id"),
+            (("Tea.", "-u", "u", "--metadata", '{"": 1}'), "key"),
+            (("Tea.", "-u", "u", "--timezone", "Mars"), "Mars"),
+            (("Tea.", "-u", "u", "--embedder", "nope"), "nope"),
         ],
     )
-    def test_add(self, tmp_path, options):
-        failure("add", tmp_path / "new.db", *options)
+    def test_add(self, tmp_path, options, message):
+        assert message in failure("add", tmp_path / "new.db", *options)
         assert list(tmp_path.iterdir()) == []
 
     def test_import(self, tmp_path):

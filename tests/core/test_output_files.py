@@ -98,6 +98,14 @@ class TestBanks:
             assert "cannot write" in refused("export", path, log, "--force")
             assert log.read_bytes() == before
 
+    @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+    def test_the_names_of_the_logs_of_a_closed_bank_are_refused(self, path, suffix):
+        """The next opening would delete what was written there."""
+        log = path.with_name(path.name + suffix)
+        assert "the name of the log" in refused("export", path, log, "--force")
+        assert "the name of the log" in refused("backup", path, log)
+        assert not log.exists()
+
     def test_a_bank_that_is_still_in_its_log_is_refused(self, path, tmp_path):
         new = tmp_path / "new.db"
         new.touch()

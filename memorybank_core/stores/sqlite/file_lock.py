@@ -31,7 +31,9 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
         NotABankError: If it is not a SQLite database.
         StoreError: If it cannot be locked.
     """
-    with closing(_connect(path)) as db:
+    with translate_errors(path):
+        connection = _connect(path)
+    with closing(connection) as db:
         try:
             with translate_errors(path):
                 db.execute("PRAGMA locking_mode=EXCLUSIVE")
