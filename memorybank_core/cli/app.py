@@ -26,6 +26,7 @@ from .commands import (
 from .commands.backup import backup
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.export import export
 from .commands.mcp import mcp
 from .commands.ui import ui
 from .group import create_app
@@ -39,7 +40,7 @@ app = create_app("memorybank", "Long-term memory for language models, in one fil
 MAINTENANCE, TRIALS = "Maintain a bank", "Try it"
 """Panels of the help that also contain groups of commands."""
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Remember": {"add": turns.add, "import": transfer.import_, "export": transfer.export},
+    "Remember": {"add": turns.add, "import": transfer.import_, "export": export},
     "Recall": {
         "search": search.search,
         "context": search.context,

@@ -124,7 +124,7 @@ class TurnBuilder:
             session=self.session,
             user_name=question.name if question else None,
             companion_name=next((answer.name for answer in answers if answer.name), None),
-            metadata={**self.metadata, **first.metadata},
+            metadata={**present(self.metadata), **first.metadata},
         )
         if turn is not None:
             yield turn
@@ -142,12 +142,16 @@ def make_turn(omissions: Omissions, *, metadata: Mapping[str, Any], **fields: An
     turn = None
     try:
         turn = Turn(**fields)
-        present = {key: value for key, value in metadata.items() if value not in (None, "")}
-        return replace(turn, metadata=require_metadata(present)) if present else turn
+        return replace(turn, metadata=require_metadata(metadata)) if metadata else turn
     except InvalidInputError as error:
         kind = "unreadable turns" if turn is None else "metadata that do not fit"
         omissions.add_fault(kind, str(fields.get("id") or "a turn"), str(error))
         return turn
+
+
+def present(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries that have a value."""
+    return {key: value for key, value in metadata.items() if value not in (None, "")}
 
 
 def skipped_kind(role: str) -> str:

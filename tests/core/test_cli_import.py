@@ -100,3 +100,21 @@ def test_errors_are_clear_and_create_no_bank(log, tmp_path, args, code, message)
     result = run("import", tmp_path / "new.db", log, *args, "--embedder", "hashing", code=code)
     assert message in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "new.db").exists()
+
+
+def test_export_to_lines_and_markdown(log, tmp_path):
+    path, file = tmp_path / "new.db", tmp_path / "out.jsonl"
+    run("import", path, log, "-u", "ada", "--embedder", "hashing")
+    output = run("export", path, file, "--to", "jsonl").stdout
+    assert output == f"exported 1 user, 2 turns to {file}\n"
+    assert run("export", path, file, "--to", "jsonl", "--user", "ada").exit_code == 0
+    assert len(file.read_text().splitlines()) == 3
+    assert "2 already known" in run("import", path, file).stdout
+    printed = run("export", path, "-", "--to", "markdown", "--language", "zh").stdout
+    assert printed.startswith("<!-- memorybank -->\n\n# ada 的记忆\n\n## 2024年5月4日 星期六\n")
+    run("export", path, file, "--to", "markdown", code=2)  # a file that this command did not write
+    page = tmp_path / "out.md"
+    for _ in range(2):
+        report = json.loads(run("export", path, page, "--to", "markdown", "--json").stdout)
+        assert report == {"file": str(page), "users": 1, "turns": 2}
+    assert "> My sister plays the cello." in page.read_text()

@@ -1,4 +1,4 @@
-"""The commands `import` and `export`."""
+"""The command `import`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import typer
 
 from memorybank_core.bank import MemoryBank
 from memorybank_core.cli import options
-from memorybank_core.cli.banks import open_existing, open_or_create, require_bank, resolve_moment
+from memorybank_core.cli.banks import open_existing, open_or_create, resolve_moment
 from memorybank_core.cli.group import UsageError
-from memorybank_core.cli.outputs import require_writable
 from memorybank_core.importers.detection import OURS, find_format
 from memorybank_core.importers.sources import Source
 from memorybank_core.registry import bank_exists
@@ -216,42 +215,3 @@ def _count_faded(bank: MemoryBank, users: Collection[str]) -> int:
         len(bank.forget(user_id=user_id, dry_run=True).forgotten)
         for user_id in sorted(set(users) & set(bank.users()))
     )
-
-
-def export(
-    path: options.BankPath,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output file; - for stdout.")],
-    users: options.Users = None,
-    where: options.Where = None,
-    timezone: options.Timezone = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Export everything except vectors as JSON of the original MemoryBank.
-
-    An earlier export is replaced. With --user or --where, items of a LangGraph store are left out.
-    """
-    from memorybank_core.json_format import count_items, count_turns, dump, export_json, is_export
-    from memorybank_core.json_format.items import users_of
-
-    to_stdout = str(file) == "-"
-    if not to_stdout:
-        require_bank(path)
-        require_writable(file, is_ours=is_export, force=force, source=path)
-    with open_existing(path, timezone=timezone) as bank:
-        data = export_json(bank, users=users or None, where=options.merge(where))
-    if to_stdout:
-        print_json(data)
-        return
-    dump(data, file, source=path)
-    turns, items = count_turns(data), count_items(data)
-    people = len(users_of(data))
-    if as_json:
-        print_json({"file": str(file), "users": people, "turns": turns, "items": items})
-        return
-    counts = [
-        plural(people, "user"),
-        plural(turns, "turn"),
-        *([plural(items, "item")] * bool(items)),
-    ]
-    console().print(f"exported {', '.join(counts)} to {file}", soft_wrap=True)

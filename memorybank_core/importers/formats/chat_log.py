@@ -86,6 +86,7 @@ class _Log:
     omissions: Omissions
     _open: dict[tuple[str | None, str | None], TurnBuilder] = field(default_factory=dict)
     _turns: dict[tuple[str | None, str | None], str | None] = field(default_factory=dict)
+    _last: tuple[str | None, str | None] = None, None  # the session of the last message
 
     def add(self, entry: Mapping[str, Any], place: str) -> Iterator[ImportedTurn]:
         """Yield the turns that an entry ends."""
@@ -110,6 +111,9 @@ class _Log:
         self, entry: Mapping[str, Any], user: str | None, session: str | None
     ) -> Iterator[ImportedTurn]:
         key, turn_id = (user, session), as_id(entry.get(TURN))
+        if self._last != key and self._turns.get(self._last):
+            yield from self._close(self._last)  # the lines of one turn follow each other
+        self._last = key
         if key not in self._open and len(self._open) >= _MAX_OPEN:
             yield from self._close(next(iter(self._open)))
         conversation = self._open.setdefault(key, TurnBuilder(self.omissions, session))

@@ -19,6 +19,7 @@ from memorybank_core.importers.conversations import (
     Message,
     TurnBuilder,
     make_turn,
+    present,
 )
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
@@ -110,4 +111,4 @@ def _scope(data: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     label = as_text(data.get("title")) or as_text(data.get("label"))
-    return {"source": as_text(data.get("external_system")) or NAME, "title": label[:200]}
+    return present({"source": as_text(data.get("external_system")) or NAME, "title": label[:200]})

@@ -16,6 +16,7 @@ from memorybank_core.importers.conversations import (
     TOO_LONG,
     ImportedTurn,
     make_turn,
+    present,
 )
 from memorybank_core.importers.databases import Database, find_tables, quoted
 from memorybank_core.importers.json_stream import JsonValue
@@ -82,7 +83,7 @@ def _to_turn(data: Mapping[str, Any], omissions: Omissions) -> Iterator[Imported
         at=parse_time(data.get("updated_at") or data.get("created_at"), timezone.utc),
         id=f"{NAME}:{id}" if id else None,
         session=run,
-        metadata={**as_object(data.get("metadata")), **own, "source": NAME},
+        metadata={**as_object(data.get("metadata")), **present(own), "source": NAME},
     )
     if turn is not None:
         yield ImportedTurn(turn, user, tuple(filter(None, (user, run, agent))), is_current=True)
