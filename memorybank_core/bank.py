@@ -49,6 +49,7 @@ from .llm.prompts import PROMPTS, Prompts
 from .messages import TurnInput, to_turns
 from .metadata import require_metadata
 from .notebook import Listing
+from .operations import observe_operations
 from .protocols import LLM, Embedder, Filter, MemoryStore, Reranker, StateChange, Vector
 from .records import Change, Digest, Kind, Memory, Portrait, SearchResult, Summary
 from .registry import load_llm, open_store
@@ -109,6 +110,7 @@ Progress = Callable[[int], None]
 """Called with the number of digests just made, or of turns just read."""
 
 
+@observe_operations
 @explain_arguments
 class MemoryBank:
     """Long-term memory for any number of users: stores, searches, digests and forgets.

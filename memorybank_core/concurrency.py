@@ -26,7 +26,9 @@ def in_thread(
 
     @functools.wraps(method)
     async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.to_thread(explained(method), self, *args, **kwargs)
+        public = getattr(self, method.__name__)  # as it is called, and may be overridden
+        result: R = await asyncio.to_thread(explained(public), *args, **kwargs)
+        return result
 
     twin.__name__ = f"a{method.__name__}"
     twin.__qualname__ = ".".join((*method.__qualname__.split(".")[:-1], twin.__name__))

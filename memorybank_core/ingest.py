@@ -16,6 +16,7 @@ import numpy as np
 from .bulk import batch_size, split
 from .context import without_recalled
 from .errors import ConflictError, EmbedderError, MemoryBankError
+from .observation import call_observed_embedder
 from .protocols import Embedder, Matrix, MemoryStore, Vector
 from .records import Memory, Turn
 from .reports import AddReceipt
@@ -200,7 +201,7 @@ def embed_query(text: str, embedder: Embedder) -> Vector:
 
 def _call_embedder(embedder: Embedder, method: str, text: str | list[str]) -> Any:
     try:
-        return getattr(embedder, method)(text)
+        return call_observed_embedder(embedder, method, text)
     except MemoryBankError:
         raise
     except Exception as error:  # an embedder of another package may raise any exception

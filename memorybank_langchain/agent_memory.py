@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import MemoryBank, MemoryBankError
 from memorybank_core.context import Tokenizer
+from memorybank_core.logs import get_logger
 from memorybank_core.metadata import Metadata
 from memorybank_core.turns.pending_turn import PendingTurn
 from memorybank_core.turns.same_turn import RETRY_WINDOW
@@ -32,7 +32,7 @@ from .recalled_texts import RecalledTexts
 from .run_config import resolve_session
 from .traces import recall_run
 
-_logger = logging.getLogger(f"{__package__}.middleware")
+_logger = get_logger(f"{__package__}.middleware")
 
 
 @dataclass(frozen=True)

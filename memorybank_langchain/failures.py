@@ -10,6 +10,7 @@ from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 
 from memorybank_core import Context
+from memorybank_core.logs import describe_error, get_logger
 
 ERROR_EVENT = "memorybank_error"
 """Custom event sent to callbacks when the memory fails and the chat continues."""
@@ -20,7 +21,7 @@ Report = Callable[[str, Exception], None]
 OnRecall = Callable[[Context], object]
 """Called with the recalled context, for example to display it."""
 
-_logger = logging.getLogger("memorybank_langchain")
+_logger = get_logger("memorybank_langchain")
 
 
 def failure_reporter(
@@ -37,11 +38,14 @@ def failure_reporter(
     """
 
     def report(action: str, error: Exception) -> None:
-        logger.warning("The memory could not %s; the chat continues: %s", action, error)
+        logger.warning(
+            "The memory could not %s; the chat continues: %s", action, describe_error(error)
+        )
         failure = {"doing": action, "kind": type(error).__name__, "error": str(error)}
         try:
             dispatch_custom_event(ERROR_EVENT, {**failure, **details}, config=config)
-        except Exception:  # a handler of the application may raise any exception
+        except Exception as raised:  # a handler of the application may raise any exception
+            raised.__context__ = None  # the error that it was called with may quote a text
             logger.exception("A callback raised an error; the chat continues")
 
     return report

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from memorybank_core.errors import MemoryBankError, StoreClosedError
+from memorybank_core.logs import describe_error, get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Sweeper:
@@ -70,7 +70,8 @@ def _run(
             sweep()
         except StoreClosedError:
             break
-        except MemoryBankError:
-            logger.exception("expired items could not be removed; the next sweep tries again")
+        except MemoryBankError as error:
+            reason = describe_error(error)
+            logger.error("expired items could not be removed, but by the next sweep: %s", reason)
     if not done.cancelled():
         done.set_result(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from langchain_core.runnables.config import ensure_config, get_callback_manager_
 from memorybank_core import Context, SearchResult
 from memorybank_core.context import token_counter
 from memorybank_core.integration import result_metadata
+from memorybank_core.logs import get_logger
 
 RUN_NAME = "memorybank"
 """Name of the retriever runs."""
 
-_logger = logging.getLogger("memorybank_langchain")
+_logger = get_logger("memorybank_langchain")
 
 
 def to_document(result: SearchResult) -> Document:
@@ -80,5 +80,6 @@ def _tolerate() -> Iterator[None]:
     """Log an exception of the application's callbacks instead of raising it."""
     try:
         yield
-    except Exception:
+    except Exception as error:
+        error.__context__ = None  # the error that it was called with may quote a text
         _logger.exception("A callback raised an error; the chat continues")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from memorybank_core import InvalidInputError, MemoryBank, MemoryBankError
 from memorybank_core.context import Tokenizer, token_counter
+from memorybank_core.logs import describe_error, get_logger
 from memorybank_core.turns.backlog import OnFailure
 
 from . import events
 
 R = TypeVar("R")
-_logger = logging.getLogger("memorybank_llamaindex")
+_logger = get_logger("memorybank_llamaindex")
 
 
 def failure_reporter(user_id: str) -> OnFailure:
     """Return a function that reports failures: it logs them and emits `MemoryFailed` events."""
 
     def report(action: str, error: MemoryBankError) -> None:
-        _logger.warning("The memory could not %s; the chat continues: %s", action, error)
+        _logger.warning(
+            "The memory could not %s; the chat continues: %s", action, describe_error(error)
+        )
         events.emit_failed(user_id, action, error)
 
     return report

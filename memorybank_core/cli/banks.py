@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from memorybank_core.configuration import UNTIL_CLOSED, describe_law
 from memorybank_core.embedders.placeholder import EmbedderPlaceholder
 from memorybank_core.errors import ConfigurationError, SettingsWarning
 from memorybank_core.locations import is_url, without_password
+from memorybank_core.logs import get_logger
 from memorybank_core.registry import bank_exists, stored_embedder
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 NOON = time(12)
 BUSY_TIMEOUT = 30.0
 """Time to wait for the lock of a file, in seconds."""

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -19,7 +19,7 @@ from memorybank_core.errors import EmbedderWarning, MemoryBankError, SettingsWar
 
 from .lock_notice import lock_notice
 from .streams import INTERRUPTED, accept_any_text, discard_output, flush_output
-from .verbosity import OPTION, take_option, verbose_log
+from .verbosity import LOG_FORMAT, VERBOSE, LogOptions, printed_log, take_options
 
 UsageError: Any
 ClickException: Any
@@ -81,13 +81,14 @@ class OneLineErrorGroup(TyperGroup):
         accept_any_text()
         warnings.showwarning = _show_warning
         arguments = args[0] if args else options.pop("args", None)
-        words, is_verbose = take_option(sys.argv[1:] if arguments is None else arguments)
-        options = {**options, "args": words, "standalone_mode": False}
+        log = LogOptions()
         try:
-            with verbose_log() if is_verbose else nullcontext(), lock_notice():
+            words, log = take_options(sys.argv[1:] if arguments is None else arguments)
+            options = {**options, "args": words, "standalone_mode": False}
+            with printed_log(log), lock_notice():
                 code = super().main(*args[1:], **options)
         except MemoryBankError as error:
-            if is_verbose:
+            if log.verbose:
                 traceback.print_exc()
             _fail(str(error), 1)
         except (_InterruptedError, KeyboardInterrupt):
@@ -103,7 +104,7 @@ class OneLineErrorGroup(TyperGroup):
             discard_output()
             raise
         except Exception as error:  # the outermost caller is a terminal
-            if is_verbose or os.environ.get(TRACEBACK):
+            if log.verbose or os.environ.get(TRACEBACK):
                 raise
             _fail(f"unexpected {type(error).__name__}: {error} (--verbose shows more)", 1)
         sys.exit(code if isinstance(code, int) else 0)
@@ -132,12 +133,19 @@ def create_app(command: str, description: str) -> typer.Typer:
     )
 
     verbose_option = typer.Option(
-        False, OPTION, help="Also print the log, the duration and tracebacks; after any command."
+        False, VERBOSE, help="Also print the log, the duration and tracebacks; after any command."
+    )
+
+    format_option = typer.Option(
+        None, LOG_FORMAT, help="Print the log: text, or json, one object a line; anywhere."
     )
 
     @app.callback(invoke_without_command=True, help=description)
     def start(
-        context: typer.Context, version: bool = version_option, verbose: bool = verbose_option
+        context: typer.Context,
+        version: bool = version_option,
+        verbose: bool = verbose_option,
+        log_format: str | None = format_option,
     ) -> None:
         if context.invoked_subcommand is None:
             typer.echo(context.get_help())

@@ -1,4 +1,7 @@
-"""The option --verbose: the log of the package and the time of a command, on stderr."""
+"""The options --verbose and --log-format: the log of the package on stderr, as text or JSON lines.
+
+They may stand anywhere on a command line before "--".
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,70 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-OPTION = "--verbose"
-_PACKAGES = ("memorybank_core", "memorybank_langchain", "memorybank_llamaindex", "llms")
+import typer
 
-logger = logging.getLogger(__name__)
+from memorybank_core.logs import ROOT, JsonFormatter, get_logger
+
+VERBOSE, LOG_FORMAT = "--verbose", "--log-format"
+FORMATS = ("text", "json")
+
+_logger = get_logger(__name__)
 
 
-def take_option(args: Sequence[str]) -> tuple[list[str], bool]:
-    """Return arguments without --verbose, which may stand anywhere before "--"; and if it did."""
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Options of the printed log.
+
+    Attributes:
+        verbose: Whether all of it is printed, and the duration of the command.
+        format: "text" or "json"; None prints no log, unless `verbose`.
+    """
+
+    verbose: bool = False
+    format: str | None = None
+
+
+def take_options(args: Sequence[str]) -> tuple[list[str], LogOptions]:
+    """Return arguments without the options of the log, and these options.
+
+    Raises:
+        typer.BadParameter: If the format is missing or unknown.
+    """
     end = list(args).index("--") if "--" in args else len(args)
-    options = [arg for arg in args[:end] if arg != OPTION]
-    return [*options, *args[end:]], len(options) < end
+    words, verbose, format = list[str](), False, None
+    options = iter(args[:end])
+    for word in options:
+        name, _, value = word.partition("=")
+        if word == VERBOSE:
+            verbose = True
+        elif name == LOG_FORMAT:
+            format = value or next(options, "")
+            if format not in FORMATS:
+                raise typer.BadParameter(f"{LOG_FORMAT} must be {' or '.join(FORMATS)}")
+        else:
+            words.append(word)
+    return [*words, *args[end:]], LogOptions(verbose, format)
 
 
 @contextmanager
-def verbose_log() -> Iterator[None]:
-    """Print the log of our packages on stderr, and at the end how long the block took."""
+def printed_log(options: LogOptions) -> Iterator[None]:
+    """Print the log on stderr, and with `verbose` at the end how long the block took."""
+    if options == LogOptions():
+        yield
+        return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in _PACKAGES]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.addHandler(handler)
-        each.setLevel(logging.DEBUG)
+    is_json = options.format == "json"
+    handler.setFormatter(JsonFormatter() if is_json else logging.Formatter("%(name)s: %(message)s"))
+    root = logging.getLogger(ROOT)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if options.verbose else logging.INFO)
     start = time.monotonic()
     try:
         yield
     finally:
-        logger.debug("done in %.2f s", time.monotonic() - start)
-        for each, level in zip(loggers, levels, strict=True):
-            each.removeHandler(handler)
-            each.setLevel(level)
+        _logger.debug("done in %.2f s", time.monotonic() - start)
+        root.removeHandler(handler)
+        root.setLevel(level)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -129,12 +130,16 @@ class DigestRunner:
             concurrency: Maximum number of digests made at the same time.
             counter: Counter of the writer's model calls, for the report.
         """
+        # each task has the context of the caller, so that its spans have the right parent;
         # two pools, because a user's task waits for its jobs and must not take their threads
         user_pool, job_pool = pools = [
             ThreadPoolExecutor(concurrency, "memorybank-digest") for _ in range(2)
         ]
         try:
-            futures = [user_pool.submit(self._run_user, user_id, job_pool) for user_id in user_ids]
+            futures = [
+                user_pool.submit(copy_context().run, self._run_user, user_id, job_pool)
+                for user_id in user_ids
+            ]
             outcomes = [future.result() for future in as_completed(futures)]
         finally:  # an error or Ctrl-C ends the run after the calls in flight
             for pool in pools:
@@ -170,7 +175,7 @@ class DigestRunner:
                 for kind in DIGEST_TYPES
                 if self._must_make(state, kind, day)
             ]
-            futures = [pool.submit(self._make, job, state) for job in pending]
+            futures = [pool.submit(copy_context().run, self._make, job, state) for job in pending]
             jobs += [future.result() for future in futures]
         waiting = 0 if self._has_model else load_digest_state(self._store, user_id).waiting
         return _UserOutcome(len(state.days), waiting, jobs)

@@ -6,12 +6,12 @@ weight, as one more part of the score. If the model fails, the results keep thei
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from memorybank_core.errors import RerankerError
+from memorybank_core.logs import describe_error, get_logger
 from memorybank_core.protocols import Array, Candidates, MemoryStore, Reranker
 from memorybank_core.records import Memory, SearchResult
 
@@ -22,7 +22,7 @@ RERANKED = 30
 MAX_PRECEDING = 300
 """Maximum number of characters of the preceding memory that a text for the reranker begins with."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def rerank(
@@ -54,7 +54,7 @@ def rerank(
     try:
         scores = score_texts(reranker, query, texts)
     except RerankerError as error:
-        _logger.warning("The search continues without the reranker: %s", error)
+        _logger.warning("The search continues without the reranker: %s", describe_error(error))
         return list(results)
     read = weight * _standardise(scores)
     parts = np.append(read, np.full(len(results) - len(texts), read.min()))

@@ -7,13 +7,14 @@ one, or in halves: intact rows cost nothing.
 
 from __future__ import annotations
 
-import logging
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from memorybank_core.logs import get_logger
 from memorybank_core.protocols import Array
 
 R = TypeVar("R")
@@ -31,9 +32,11 @@ READ_ERRORS = (
 """The errors of converting a damaged row."""
 
 _MOST_REPORTED = 10_000
+_OWNER = re.compile(r" of (?:user )?(?=['\"])")
+"""Words before the user of a row, who is not named in a log."""
 _reported: set[tuple[str, str]] = set()
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def report_damage(location: str, row: str) -> None:
@@ -45,8 +48,12 @@ def report_damage(location: str, row: str) -> None:
     """
     if (location, row) not in _reported and len(_reported) < _MOST_REPORTED:
         _reported.add((location, row))
+        name = _OWNER.split(row, 1)[0]
         _logger.warning(
-            "%s: %s is damaged and was left out. Run: memorybank doctor %s", location, row, location
+            "%s: %s is damaged and was left out. Run: memorybank doctor %s",
+            location,
+            name,
+            location,
         )
 
 

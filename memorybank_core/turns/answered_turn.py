@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from memorybank_core.context import without_recalled
+from memorybank_core.errors import InvalidInputError
 from memorybank_core.metadata import UNREMEMBERED_ANSWER, to_read_only
 from memorybank_core.record_values import plain_value
 from memorybank_core.records import Turn
@@ -31,3 +32,9 @@ def make_turn(pending: PendingTurn, query: str, answer: str, remember_answer: bo
 def derive_id(id: str, answer: str) -> str:
     """Return the id of a second turn that answers the message of turn `id`."""
     return f"{id}-{hashlib.sha256(answer.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def require_string(text: object, name: str) -> None:
+    """Raise InvalidInputError unless the text of a turn is a string."""
+    if not isinstance(text, str):
+        raise InvalidInputError(f"the {name} of a turn must be a string, not {type(text).__name__}")

@@ -7,7 +7,6 @@ turns of that time are written by the first later turn that reaches the store.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -24,6 +23,7 @@ from memorybank_core.errors import (
     StoreUnavailableError,
 )
 from memorybank_core.forked_processes import call_in_child
+from memorybank_core.logs import describe_error, get_logger
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ MAX_TURNS, MAX_CHARACTERS = 1000, 10_000_000
 _MAX_ATTEMPTS = 5
 """Maximum number of attempts at a turn that fails while the store works."""
 _OUTAGES = (StoreUnavailableError, StoreBusyError, EmbedderUnavailableError)
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -179,7 +179,7 @@ class TurnBacklog:
         turn.attempts += not isinstance(error, _OUTAGES)
         if turn.attempts >= _MAX_ATTEMPTS:
             self._remove(key, turn)
-            _report_lost({key: turn}, str(error))
+            _report_lost({key: turn}, describe_error(error))
         return not isinstance(error, _OUTAGES)
 
     def _remove(self, key: tuple[str, str], turn: _WaitingTurn) -> None:
@@ -197,14 +197,15 @@ def _report(on_failure: OnFailure, action: str, error: MemoryBankError) -> None:
     """Call `on_failure`, whose own failure must not stop the application either."""
     try:
         on_failure(action, error)
-    except Exception:  # a callback of the application may raise any exception
+    except Exception as failure:  # a callback of the application may raise any exception
+        failure.__context__ = None  # the error that it was called with may quote a text
         _logger.exception("on_failure raised an error while it was called for %r", action)
 
 
 def _report_lost(lost: _Waiting, reason: str) -> None:
-    users = sorted({user_id for user_id, _ in lost})
+    users = len({user_id for user_id, _ in lost})
     if lost:
-        _logger.error("%d turns of the users %s were not stored: %s", len(lost), users, reason)
+        _logger.error("%d turns of %d users were not stored: %s", len(lost), users, reason)
 
 
 def _ignore(action: str, error: MemoryBankError) -> None:

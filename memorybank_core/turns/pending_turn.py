@@ -18,12 +18,14 @@ from memorybank_core.concurrency import in_thread
 from memorybank_core.context import Context, Shown, without_recalled
 from memorybank_core.errors import ConflictError, InvalidInputError
 from memorybank_core.metadata import no_metadata, require_metadata
+from memorybank_core.observation import observed
+from memorybank_core.operations import COMPLETE_TURN
 from memorybank_core.record_values import plain_value, require_aware
 from memorybank_core.records import Memory, Turn
 from memorybank_core.reports import AddReceipt
 from memorybank_core.validation import require_moment, require_user
 
-from .answered_turn import derive_id, make_turn
+from .answered_turn import derive_id, make_turn, require_string
 from .backlog import OnFailure
 from .same_turn import find_other, find_retried
 
@@ -89,6 +91,7 @@ class PendingTurn:
             turn._wait(write, len(self.query))
         return turn
 
+    @observed("complete_turn", COMPLETE_TURN)
     def complete(
         self,
         answer: str,
@@ -121,7 +124,7 @@ class PendingTurn:
             StoreError: If the store failed. Call this again later. With `on_failure`, nothing is
                 raised if the bank fails: the turn waits in memory until the store is back.
         """
-        _require_string(answer, "answer")
+        require_string(answer, "answer")
         if not self.remember:
             return _NOTHING_STORED
         query = self.query if query is None else without_recalled(query)
@@ -213,7 +216,7 @@ def begin_turn(
 
     The message is stored after the recall, so that the search need not index it.
     """
-    _require_string(query, "query")
+    require_string(query, "query")
     query = without_recalled(query)
     turn = PendingTurn(
         bank,
@@ -249,11 +252,6 @@ def resume_turn(
         ) from error
     require_user(values["user_id"])
     return PendingTurn(bank, **values, on_failure=on_failure)
-
-
-def _require_string(text: Any, name: str) -> None:
-    if not isinstance(text, str):
-        raise InvalidInputError(f"the {name} of a turn must be a string, not {type(text).__name__}")
 
 
 def _recall(

@@ -130,7 +130,7 @@ def test_what_lists_memories_leaves_it_out_and_logs_it_once(path, name, caplog):
         with caplog.at_level(logging.WARNING):
             assert turn_ids(bank) == others()
             assert turn_ids(bank) == others()
-        assert len([r for r in caplog.records if r.name == "memorybank_core.stores.damage"]) == 1
+        assert len([r for r in caplog.records if r.name == "memorybank.core.stores.damage"]) == 1
         assert [m.id for m in bank.timeline(user_id=ADA, archived=True, last=9) if m.turn] == (
             ["tea", "猫", "cello"]
         )

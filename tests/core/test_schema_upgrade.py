@@ -126,7 +126,7 @@ def test_a_newer_version_of_terms_is_left_alone(old, monkeypatch):
 
 def test_a_long_upgrade_is_reported(old, monkeypatch, caplog):
     monkeypatch.setattr(derivation, "_REPORTED", 8)
-    with caplog.at_level(logging.WARNING, "memorybank_core"):
+    with caplog.at_level(logging.WARNING, "memorybank"):
         open_bank(old).close()
         assert "8 memories" in caplog.text
         caplog.clear()

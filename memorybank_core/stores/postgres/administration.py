@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
+
+from memorybank_core.logs import get_logger
 
 from .address import Address, parse_address
 from .connections import Options, connect
@@ -13,7 +14,7 @@ from .migration import count_unpacked, migrate_to_2
 from .schema import create, load_layout, quote, read_layout, read_version
 from .tables import VERSION, Layout
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _IS_READ_ONLY = (
     "SELECT current_setting('transaction_read_only') = 'on' "

@@ -6,11 +6,11 @@ index of the memories that are left makes this resumable, and costs nothing when
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from memorybank_core.logs import get_logger
 from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.stores.rows import MEMORY_COLUMNS, Row, to_memory
 
@@ -20,7 +20,7 @@ from .rows import derive
 Write = Callable[[], AbstractContextManager[sqlite3.Connection]]
 """Opens a transaction."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _BATCH = 1024  # memories of a transaction
 _REPORTED = 10_000  # memories whose derivation takes long enough to be reported

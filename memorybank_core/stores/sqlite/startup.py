@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.forked_processes import ForkLock
+from memorybank_core.logs import get_logger
 
 from .connections import Connections
 from .derivation import derive_outdated, is_outdated
@@ -15,7 +15,7 @@ from .lineage import is_without_lineage
 from .read_only import is_writable, require_readable
 from .schema import check_file, create_private, migrate, require_newest
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _OPEN_LOCK = ForkLock("the opening of a bank")
 

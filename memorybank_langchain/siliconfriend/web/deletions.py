@@ -7,16 +7,16 @@ page or the program ends.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 from memorybank_core import MemoryBankError
+from memorybank_core.logs import describe_error, get_logger
 
 UNDO_SECONDS = 10.0
 """Time in which a deletion can be undone."""
 
-_LOG = logging.getLogger(__name__)
+_LOG = get_logger(__name__)
 
 
 class PendingDeletion:
@@ -82,7 +82,9 @@ class PendingDeletion:
         try:
             self.finish()
         except MemoryBankError as error:
-            _LOG.warning("a deletion is tried again in %g seconds: %s", UNDO_SECONDS, error)
+            _LOG.warning(
+                "a deletion is tried again in %g seconds: %s", UNDO_SECONDS, describe_error(error)
+            )
             self._start_timer()
 
 
