@@ -18,6 +18,7 @@ from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
 from .passages import MOST_SHORTENED, Clues, find_limit, shorten_to, texts_of
+from .portrait_lines import PORTRAIT_SHARE, keep_lines
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
 
@@ -38,7 +39,8 @@ class Context:
         results: The memories in the text, best first.
         left_out: Ids of the memories that did not fit, best first.
         digests_left_out: The digests that did not fit: "portrait", "summary" or both.
-        shortened: Ids of the memories of which the text has only the best passages, best first.
+        shortened: Ids of the memories of which the text has only the best passages, best first, and
+            "portrait" if it has only some lines of the portrait.
     """
 
     text: str
@@ -118,7 +120,8 @@ def compose(
     """Return a context of at most `max_tokens` tokens; the parts that change most come last.
 
     If not everything fits, a memory longer than its share of the space is reduced to its best
-    passages; every other memory and digest is included whole or not at all. The best memory has
+    passages, and a portrait to the lines that fit into a quarter of it; every other memory and
+    digest is included whole or not at all. The best memory has
     priority, then the missing days, the portrait, the summary, and the other memories by rank;
     smaller pieces may take the space of one that does not fit. Memories are in chronological
     order, so the same memories always give the same text.
@@ -251,6 +254,7 @@ def _select_pieces(
     kept, used = list(pieces), count_block(pieces)
     if used <= budget:
         return kept, used
+    pieces = [_shorten_portrait(piece, budget // PORTRAIT_SHARE, count) for piece in pieces]
     headings = (WORDING[language][name] for name in ("intro", *_SECTIONS))
     frame = "\n\n".join([OPENING, *headings, CLOSING])
     overhead = count("")  # special tokens that some tokenizers add to every text
@@ -271,6 +275,12 @@ def _select_pieces(
         if used + size <= budget + _SLACK and (tokens := count_block([*kept, piece])) <= budget:
             kept, used = [*kept, piece], tokens
     return kept, used
+
+
+def _shorten_portrait(piece: _Piece, limit: int, count: Callable[[str], int]) -> _Piece:
+    """Return a portrait with the lines that fit into `limit` tokens, and any other piece whole."""
+    text = keep_lines(piece.text, limit, count) if piece.section == "portrait" else piece.text
+    return piece if text == piece.text else _Piece(piece.section, text, is_shortened=True)
 
 
 def _shorten_piece(

@@ -275,6 +275,16 @@ def test_a_long_digest_is_skipped_in_favour_of_smaller_pieces():
     assert context.digests_left_out == ("portrait",)
 
 
+def test_a_long_portrait_comes_with_the_lines_that_fit_into_a_quarter_of_the_space():
+    lines = [f"- Group {n}: {'x' * (200 if n == 1 else 30)}" for n in range(9)]
+    context = composed(TALK, 800, portrait="\n".join(["About the user:", *lines]))
+    kept = [n for n in range(9) if f"Group {n}:" in context.text]
+    assert kept == [0, 2, 3, 4]
+    assert (context.shortened, context.digests_left_out) == (("portrait",), ())
+    assert not context.complete
+    assert context.ids == ("train", "cello", "soup")
+
+
 # Passages of long memories
 
 REPORT = [f"Sentence {n} of the report tells of roads and trees. " for n in range(60)]
