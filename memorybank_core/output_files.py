@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from itertools import count
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from .errors import StoreWriteError
 
@@ -150,6 +151,20 @@ def replace_bank(new: Path, target: Path, *, keep: bool) -> str | None:
     return None if kept is None else str(kept)
 
 
+def sqlite_uri(path: PurePath, options: str) -> str:
+    """Return the URI by which SQLite opens a file (sqlite.org/uri.html).
+
+    Unlike `Path.as_uri`, it never names a host, which SQLite refuses: the share of a server on
+    Windows, //server/share/a.db, becomes file:////server/share/a.db.
+
+    Args:
+        path: An absolute path.
+        options: Such as "mode=ro".
+    """
+    text = quote(os.fsencode(path.as_posix()), safe="/:")
+    return f"file://{'' if text.startswith('/') else '/'}{text}?{options}"
+
+
 def resolve(path: str | PathLike[str]) -> Path:
     """Return the absolute path of a file, with every link followed."""
     return Path(os.path.realpath(path))
@@ -176,7 +191,7 @@ def is_database(path: Path) -> bool:
         return True
     if path.stat().st_size < _MIN_BYTES:
         return _has_header(path)
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    uri = sqlite_uri(path.absolute(), "mode=ro&immutable=1")
     try:
         with closing(sqlite3.connect(uri, uri=True)) as db:
             db.execute("SELECT count(*) FROM sqlite_master")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from memorybank_core.errors import FormatError, MissingDependencyError
 from memorybank_core.locations import is_url, without_password
+from memorybank_core.output_files import sqlite_uri
 
 _ROWS = 256
 """Number of rows fetched at a time."""
@@ -39,7 +40,7 @@ def open_database(location: str) -> Iterator[Database]:
         with _open_server(location) as server:
             yield server
         return
-    uri = f"{Path(location).absolute().as_uri()}?mode=ro"
+    uri = sqlite_uri(Path(location).absolute(), "mode=ro")
     try:
         connection = sqlite3.connect(uri, uri=True)
     except sqlite3.Error as error:

@@ -15,7 +15,7 @@ from rich import filesize
 from memorybank_core.cli import options
 from memorybank_core.cli.group import UsageError
 from memorybank_core.cli.outputs import confirm
-from memorybank_core.output_files import is_same_file
+from memorybank_core.output_files import is_same_file, sqlite_uri
 from memorybank_core.terminal import console, plural, plural_memories, print_json
 
 
@@ -74,7 +74,7 @@ def restore_backup(file: str, arguments: Sequence[str], *, force: bool, as_json:
 
 def _is_memory(path: str, id: str) -> bool:
     """Return whether a bank has a memory with this id, of any user."""
-    uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+    uri = sqlite_uri(Path(path).absolute(), "mode=rw")
     with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as db:
         return bool(db.execute("SELECT 1 FROM memories WHERE id = ?", (id,)).fetchone())
     return False

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memorybank_core.errors import StoreWriteError
+from memorybank_core.output_files import sqlite_uri
 
 from .lineage import (
     Lineage,
@@ -262,7 +263,7 @@ def _read_content(path: Path, *, is_short: bool) -> tuple[Lineage | None, bool]:
 
 
 def _connect(target: Path, options: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{target.as_uri()}?{options}", uri=True, isolation_level=None)
+    return sqlite3.connect(sqlite_uri(target, options), uri=True, isolation_level=None)
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from memorybank_core.errors import ConfigurationError, NotABankError, StoreBusyError, StoreError
-from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of
+from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of, sqlite_uri
 
 from .errors import translate_errors
 from .schema import APPLICATION_ID
+
+RENAMES_OPEN_FILES = os.name != "nt"
+"""True where a file that SQLite has open can be deleted and renamed; Windows refuses both."""
 
 
 @contextmanager
@@ -46,13 +50,17 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
                 f"{path} is open in another process, or elsewhere in this one; nothing was "
                 "changed. Close it there and try again."
             ) from error
-        log_of(path, "-journal").unlink(missing_ok=True)  # that of leaving WAL mode, now empty
+        with suppress(PermissionError):  # on Windows, where SQLite deletes it when it closes it
+            log_of(path, "-journal").unlink(missing_ok=True)  # that of leaving WAL mode, now empty
         yield db
 
 
 @contextmanager
 def locked_for_replacement(target: Path, *, force: bool) -> Iterator[None]:
     """Hold the lock of the bank to be replaced, if there is one.
+
+    On Windows the lock is released before the block, because an open file cannot be replaced there;
+    should another process open the file in between, the system refuses to replace it.
 
     Raises:
         ConfigurationError: If the file is another application's database.
@@ -69,17 +77,27 @@ def locked_for_replacement(target: Path, *, force: bool) -> Iterator[None]:
                     f"{target} is not a memory bank, or too damaged to be one; it was not changed. "
                     "Move it away first, or pass force (--force) to replace it."
                 ) from error
+        if not RENAMES_OPEN_FILES:
+            stack.close()
         yield
 
 
 def remove_if_empty(path: Path) -> None:
     """Delete a bank without contents that is not open elsewhere; leave any other as it is."""
-    with suppress(StoreError, OSError), locked(path) as db:
-        if not _is_empty(db):
-            return
-        path.unlink()
-        for suffix in LOG_SUFFIXES:
-            log_of(path, suffix).unlink(missing_ok=True)
+    with suppress(StoreError, OSError):
+        with locked(path) as db:
+            if not _is_empty(db):
+                return
+            if RENAMES_OPEN_FILES:
+                _delete(path)
+        if not RENAMES_OPEN_FILES:
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+    for suffix in LOG_SUFFIXES:
+        log_of(path, suffix).unlink(missing_ok=True)
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:
@@ -108,5 +126,5 @@ def _is_bank(target: Path) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+    uri = sqlite_uri(path.absolute(), "mode=rw")
     return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from memorybank_core.errors import StoreError
+from memorybank_core.output_files import sqlite_uri
 
 State = tuple[int, int, int, int]
 """Device, inode, size and time of change of a file."""
@@ -35,8 +36,8 @@ def is_writable(path: Path) -> bool:
 def to_uri(path: Path, *, readonly: bool) -> str:
     """Return the URI with which SQLite opens a file."""
     if not readonly:
-        return f"{path.as_uri()}?mode=rw"
-    return f"{path.as_uri()}?mode=ro{'' if read_state(path) is None else '&immutable=1'}"
+        return sqlite_uri(path, "mode=rw")
+    return sqlite_uri(path, "mode=ro" if read_state(path) is None else "mode=ro&immutable=1")
 
 
 def read_state(path: Path) -> State | None:
