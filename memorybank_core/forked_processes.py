@@ -201,6 +201,8 @@ def _call(methods: _Methods) -> None:
 def _end() -> None:
     if os.getpid() == _process:  # what a child inherited without Python's hooks is the parent's
         _call(_at_exit)
+    for methods in (_before, _after, _at_exit):
+        methods.clear()  # Python 3.10 reports an error for each method that is freed later
 
 
 atexit.register(_end)
