@@ -60,6 +60,33 @@ def test_an_archived_memory_is_found_and_restored(user_memory):
     assert user_memory.find("boats").archived_at is None
 
 
+@pytest.mark.parametrize(("language", "text"), [("en", "I paint boats."), ("zh", "我画小船。")])
+def test_each_action_says_what_it_did(tmp_path, language, text):
+    strings = STRINGS[language]
+    with MemoryBank.open(tmp_path / "friend.db", embedder="hashing", language=language) as bank:
+        bank.add([Turn(text, id="boats"), Turn("茶？", "Yes.", id="tea")], user_id="Kim")
+        companion = Companion(FakeListChatModel(responses=["Hm."]), bank, user_id="Kim")
+        memory = UserMemory(companion, strings)
+        for action, message in (
+            ("strengthen", "strengthened"), ("pin", "pinned"), ("unpin", "unpinned"),
+            ("forget", "forgotten"), ("restore", "restored"),
+        ):  # fmt: skip
+            assert getattr(memory, action)(memory.find("boats")) == strings[message]
+        memory.confirming = ("timeline", "boats")
+        html = memory.render_timeline()
+        assert text in html
+        for label in ("sure", "confirm", "recalls_one"):
+            assert strings[label] in html
+        memory.delete_later("boats")
+        assert text not in memory.render_timeline()
+        assert memory.undo_deletion() == strings["undone"]
+        memory.delete_later("boats")
+        memory.deletions.finish()
+        assert memory.deletion.message == strings["deleted_one"]
+        assert memory.undo_deletion() == strings["too_late"]
+        assert [turn.id for turn in bank.timeline(user_id="Kim")] == ["tea"]
+
+
 @pytest.mark.parametrize("id", ["secret", "missing", "", None, 7, ["boats"], {"id": "boats"}])
 def test_other_ids_are_not_found(user_memory, id):
     with pytest.raises(LookupError, match="no longer exists"):

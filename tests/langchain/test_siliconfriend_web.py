@@ -5,6 +5,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -208,9 +209,14 @@ def visitor(browser, served):
 
 
 def test_five_turns_a_question_a_reload_and_somebody_else(visitor, served):
-    lena, talk = visitor().sign_in("Lena").inside(), TALK[served.language]
-    for text in talk:
-        lena.say(text)
+    talk = TALK[served.language]
+    served.bank.add(
+        [(text, f"Heard: {text}") for text in talk[:-1]],
+        user_id="Lena",
+        session=str(datetime.now(timezone.utc).date()),
+    )
+    lena = visitor().sign_in("Lena").inside()
+    lena.say(talk[-1])
     question = QUESTION[served.language]
     lena.say(question)
     first = lena.find("#mb-recalled article").first
@@ -289,6 +295,7 @@ def test_markup_in_messages_and_names_is_text(visitor, served):
     assert list(served.bank.users()).count(EVIL_NAME) == 1
 
 
+@ENGLISH
 def test_a_memory_is_strengthened_pinned_forgotten_restored_and_deleted(visitor, served):
     kim = visitor().sign_in("Kim").inside()
     kim.say("I paint small boats.")
