@@ -29,7 +29,7 @@ def page(
 
     Args:
         bank: The bank.
-        write: Whether the page may change memories.
+        write: Whether the page may change memories, if the bank can be written.
         user_id: The user shown first; None shows the first user.
         language: Language of the page, "en" or "zh"; default the bank's.
         password: Password that visitors must enter; None requires no password.
@@ -38,7 +38,7 @@ def page(
         InvalidInputError: If `language` is not supported.
     """
     language = require_language(language or bank.language)
-    strings = STRINGS[language]
+    strings, write = STRINGS[language], write and not bank.readonly
     title = render_title(bank, strings, write=write)
     blocks: gr.Blocks = gr.Blocks(title=strings["title"], analytics_enabled=False, fill_width=True)
     with blocks:

@@ -15,6 +15,7 @@ from .curves import draw_curve
 from .html_text import Strings, escape
 from .markup import format_day, render_button, render_question
 
+_MAX_LENGTH = 10_000  # characters of a text; a browser is slow with much longer ones
 _MIN_PART = 0.005
 """Parts of a score that are closer to 0 are not shown."""
 
@@ -100,10 +101,14 @@ def render_lines(memory: Memory, strings: Strings) -> str:
         names = turn.user_name or strings["you"], turn.companion_name or strings["companion"]
         lines = list(zip(names, (turn.query, turn.response), strict=True))
     return "".join(
-        f'<p class="mb-said"><b>{escape(name)}</b> {escape(text)}</p>'
+        f'<p class="mb-said"><b>{escape(name)}</b> {escape(_shorten(text))}</p>'
         for name, text in lines
         if text.strip()
     )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
 
 
 def render_bar(retention: float, strings: Strings) -> str:

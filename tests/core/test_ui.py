@@ -22,6 +22,7 @@ from memorybank_core.ui.forgetting_markup import moment_after
 from memorybank_core.ui.handlers import MOST_CHOICES, BankHandlers
 from memorybank_core.ui.layout import build_layout
 from memorybank_core.ui.overview import Overview
+from memorybank_core.ui.page import page
 from memorybank_core.ui.strings import STRINGS
 from memorybank_core.ui.timeline_pages import STATES, Cursor, matches_state, read_page
 from memorybank_core.ui.view import PAGE_SIZE, BankView
@@ -321,7 +322,17 @@ def test_many_users_do_not_make_a_long_list(bank, monkeypatch):
 
 def test_a_page_of_memories_is_short(bank):
     fill(bank, count=200)
-    assert view_of(bank).render_memories().count("<details") == PAGE_SIZE
+    bank.add(["word " * 50_000], user_id="ada")
+    html = view_of(bank).render_memories()
+    assert html.count("<details") == PAGE_SIZE
+    assert len(html) < 150_000
+
+
+def test_a_bank_that_can_only_be_read_has_a_page_for_reading(folder):
+    with MemoryBank.open(folder / "bank.db", embedder="hashing") as bank:
+        bank.add(["Hi."], user_id="ada")
+    with MemoryBank.open(folder / "bank.db", embedder="hashing", readonly=True) as bank:
+        assert STRINGS["en"]["readonly"] in str(page(bank, write=True).config)
 
 
 def test_texts_of_both_languages_have_the_same_fields():
