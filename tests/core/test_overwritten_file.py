@@ -12,7 +12,6 @@ import pytest
 from memorybank_core import (
     HashingEmbedder,
     MemoryBank,
-    StoreError,
     StoreWriteError,
     Turn,
 )
@@ -165,8 +164,10 @@ def test_a_log_that_was_left_is_not_applied_to_another_file(path, tmp_path):
             open_bank(path)
         with pytest.raises(StoreWriteError, match=OVERWRITTEN):
             MemoryBank.open(path)
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreWriteError, match=OVERWRITTEN):
             back_up(path, tmp_path / "backup.db")
+        with pytest.raises(StoreWriteError, match=OVERWRITTEN):
+            restore(tmp_path / "other.db", path)
     assert path.read_bytes() == (tmp_path / "other.db").read_bytes()
     (tmp_path / "bank.db-wal").unlink()
     with open_bank(path) as bank:

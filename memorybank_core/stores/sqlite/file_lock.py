@@ -12,6 +12,7 @@ from memorybank_core.errors import ConfigurationError, NotABankError, StoreBusyE
 from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of, sqlite_uri
 
 from .errors import translate_errors
+from .file_guard import require_own_log
 from .schema import APPLICATION_ID
 
 RENAMES_OPEN_FILES = os.name != "nt"
@@ -66,9 +67,13 @@ def locked_for_replacement(target: Path, *, force: bool) -> Iterator[None]:
         ConfigurationError: If the file is another application's database.
         NotABankError: If it is not a database, or damaged, and not `force`.
         StoreBusyError: If it is open.
+        StoreWriteError: If its log belongs to another file, and not `force`.
     """
     with ExitStack() as stack:
         try:
+            if not force and target.exists():
+                with translate_errors(target):
+                    require_own_log(target)  # the lock writes it into the file, which is kept
             if _is_bank(target):
                 stack.enter_context(locked(target))
         except NotABankError as error:
