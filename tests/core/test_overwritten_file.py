@@ -16,6 +16,7 @@ from memorybank_core import (
     Turn,
 )
 from memorybank_core.backup import back_up, restore
+from memorybank_core.stores.sqlite import file_guard
 from memorybank_core.stores.sqlite.connections import Connections
 
 ADA = "ada@example.com"
@@ -40,8 +41,9 @@ def checkpoint(path):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path, monkeypatch):
     """A closed bank with one memory."""
+    monkeypatch.setattr(file_guard, "_PATIENCE", 0.05)
     path = tmp_path / "bank.db"
     with open_bank(path) as bank:
         add(bank, "tea")
