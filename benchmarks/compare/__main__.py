@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -57,6 +58,7 @@ def write_about(options: argparse.Namespace) -> None:
             "My sister plays the cello."
         ] * 40
         embedder = embedder_named(options.embedders[0])
+        about["load"] = round(os.getloadavg()[2], 1)
         about["embedding ms"] = median_ms([partial(embedder.embed_documents, [t]) for t in texts])
     save(file, about)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ DATASETS = {
     "realmem": "RealMem",
 }
 NOT_MEASURED = "Not part of this run."
+CROWD = 10_000
 Json = dict[str, Any]
 Results = dict[str, Json]
 """Raw results by the key of the system, MemoryBank first."""
@@ -60,6 +62,7 @@ def write_report(folder: Path, docs: Path) -> None:
         "costs_1000": costs_table(results, "1000", about["embedding ms"]),
         "costs_10000": costs_table(results, "10000", about["embedding ms"]),
         "embedding_ms": f"{about['embedding ms']:.0f}",
+        "load": load_note(about.get("load")),
     }
     page = (HERE / "page.md").read_text("utf-8")
     for name, text in parts.items():
@@ -67,6 +70,17 @@ def write_report(folder: Path, docs: Path) -> None:
     (docs / "images").mkdir(parents=True, exist_ok=True)
     (docs / "comparison.md").write_text(page, encoding="utf-8")
     draw_all(results, docs / "images")
+
+
+def load_note(load: float | None) -> str:
+    """Return a warning if other programs used the machine while times were measured."""
+    if load is None or load <= os.cpu_count() + 1:
+        return ""
+    return (
+        f"**Other programs used the machine at the same time** (load average {load:.0f} on "
+        f"{os.cpu_count()} cores), so times are too long, by different factors: compare only large "
+        "differences. Sizes are not affected."
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -193,6 +207,8 @@ def losses_table(results: Results) -> str:
         if losses := result.get("losses"):
             crowd = losses["crowd"]
             beside = _failed(crowd) or f"{crowd['found']} of 10"
+            if crowd.get("crowd", CROWD) < CROWD:  # its time was up
+                beside += f" ({crowd['crowd']:,})"
             other = losses["deletion"].get("another user's text found")
             rows.append(
                 [

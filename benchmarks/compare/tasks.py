@@ -135,9 +135,9 @@ def count_found(system: System, turns: Sequence[Turn], user: str) -> int:
 def delete(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
     """Delete a turn and look for its text in results and files; look for another user's."""
     folder = Path(task["folder"])
-    system, turns = module.open(folder, embedder), make_turns(200)
-    secret = turns[100]._replace(query=f"My password is {CANARY} and nobody may know it.")
-    turns[100] = secret
+    system, turns = module.open(folder, embedder), make_turns(60)
+    secret = turns[30]._replace(query=f"My password is {CANARY} and nobody may know it.")
+    turns[30] = secret
     system.add(turns, "ada")
     at_once = count_found(system, turns, "ada")
     other = turns[7]._replace(id="other", query="The other user's canary sings quixotically.")
@@ -156,7 +156,7 @@ def delete(module: ModuleType, embedder: Measured, task: Json, started: float) -
     result |= {
         "deleted": True,
         "in results": any(CANARY in hit.text for hit in hits),
-        "kept others": count_found(system, turns[:100] + turns[101:], "ada"),
+        "kept others": count_found(system, turns[:30] + turns[31:], "ada"),
         "in files": _files_with(folder, CANARY),
     }
     system.close()

@@ -10,15 +10,17 @@ from compare.protocol import Hit
 NAME = "BM25 alone"
 PACKAGE = "bm25s"
 ENVIRONMENT = "anchors"
-SETTING = "PyStemmer as in its README; characters and pairs of them for Chinese"
+SETTING = "PyStemmer and stop words as in its README; Chinese characters and pairs of them"
 CHOOSES_EMBEDDER = False
 
 _STEMMER = Stemmer.Stemmer("english")
+_STOP_WORDS = frozenset(bm25s.stopwords.STOPWORDS_EN)
 
 
 def _tokens(text):
     parts = re.findall(r"[㐀-鿿]+|[^\W㐀-鿿]+", text.lower())
-    return _STEMMER.stemWords([word for part in parts for word in _words(part)])
+    words = [word for part in parts for word in _words(part)]
+    return _STEMMER.stemWords([word for word in words if word not in _STOP_WORDS])
 
 
 def _words(part):

@@ -9,11 +9,11 @@ from langchain_community.vectorstores import FAISS
 from langchain_core.documents import Document
 from langchain_core.utils import mock_now
 
-NAME = "LangChain TimeWeightedVectorStoreRetriever"
+NAME = "LangChain time-weighted"
 PACKAGE = "langchain-classic"
 ENVIRONMENT = "langchain"
 SETTING = (
-    "`decay_rate=1e-25`, the low rate of its documentation; its default of 0.01 finds the latest"
+    "`TimeWeightedVectorStoreRetriever`, FAISS, `decay_rate=1e-25`, its docs' value for long memory"
 )
 CHOOSES_EMBEDDER = True
 

@@ -7,10 +7,10 @@ from langchain_classic.memory import VectorStoreRetrieverMemory
 from langchain_community.docstore.in_memory import InMemoryDocstore
 from langchain_community.vectorstores import FAISS
 
-NAME = "LangChain VectorStoreRetrieverMemory"
+NAME = "LangChain vector memory"
 PACKAGE = "langchain-classic"
 ENVIRONMENT = "langchain"
-SETTING = "`save_context`, `load_memory_variables`; FAISS, a store for each user, saved when closed"
+SETTING = "`VectorStoreRetrieverMemory`; FAISS, a store for each user, saved when it is closed"
 CHOOSES_EMBEDDER = True
 
 

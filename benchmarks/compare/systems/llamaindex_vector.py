@@ -10,10 +10,10 @@ from llama_index.core.prompts import RichPromptTemplate
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient
 
-NAME = "LlamaIndex VectorMemoryBlock"
+NAME = "LlamaIndex vector block"
 PACKAGE = "llama-index-core"
 ENVIRONMENT = "llamaindex"
-SETTING = "a turn at a time is passed from `Memory` to the block; `similarity_top_k` as asked"
+SETTING = "`VectorMemoryBlock`, Qdrant in a folder; the block of a `Memory` gets each turn at once"
 CHOOSES_EMBEDDER = True
 _MARK = "\x1e"  # between texts in what the block returns, which is one string
 

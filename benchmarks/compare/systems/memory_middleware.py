@@ -7,12 +7,10 @@ from compare.protocol import Hit
 from langchain_core.documents import Document
 from memory_middleware import FragmentsMemoryRAG, SQLiteVecStore
 
-NAME = "memory-middleware, staging store"
+NAME = "memory-middleware"
 PACKAGE = "memory-middleware"
 ENVIRONMENT = "memory-middleware"
-SETTING = (
-    "`FragmentsMemoryRAG` with `SQLiteVecStore`, a fragment for each turn; without its weights"
-)
+SETTING = "its staging store: `FragmentsMemoryRAG`, `SQLiteVecStore`; a fragment for each turn"
 CHOOSES_EMBEDDER = True
 
 
