@@ -67,9 +67,11 @@ benchmarks: $(VENV)/.all
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
 
 # Other memories on the same data, each in an environment of its own; DATA=folder of the conversations,
-# QUICK=1: a quarter of an hour instead of two hours, SYSTEMS="bm25 dense": only these.
+# QUICK=1: a quarter of an hour instead of two hours; SYSTEMS="bm25 dense": only these; PARTS="recall
+# losses costs": only these, the other results are kept.
 compare: $(VENV)/.all
-	cd benchmarks && ../$(BIN)/python -m compare $(SYSTEMS) $(if $(QUICK),--quick) $(if $(DATA),--data $(abspath $(DATA)))
+	cd benchmarks && ../$(BIN)/python -m compare $(if $(QUICK),--quick) $(if $(DATA),--data $(abspath $(DATA))) \
+		$(if $(PARTS),--parts $(PARTS)) -- $(SYSTEMS)
 
 stress: $(VENV)/.all  # kills processes that use a file and a database for two minutes; nothing may be lost
 	cd benchmarks && ../$(BIN)/python stress.py

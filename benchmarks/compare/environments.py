@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib.metadata import distribution
 from pathlib import Path
 
 import memorybank_core
@@ -54,12 +56,34 @@ def make_environment(environment: str, folder: Path = FOLDER) -> str | None:
     return None
 
 
-def installed_mb(environment: str | None, folder: Path = FOLDER) -> float | None:
-    """Return the size of the installed packages in MiB, without pip; None for our own."""
+def installed_mb(environment: str | None, folder: Path = FOLDER) -> float:
+    """Return the size in MiB of an environment's packages without pip, or of MemoryBank's."""
     if environment is None:
-        return None
+        return _ours_mb()
     site = next((folder / environment / "lib").glob("python*/site-packages"))
-    parts = [part for part in site.iterdir() if not part.name.startswith(_TOOLS)]
+    return _size_mb(part for part in site.iterdir() if not part.name.startswith(_TOOLS))
+
+
+def _ours_mb() -> float:
+    """Return the size of MemoryBank's packages and of all that they need, without extras."""
+    import tomllib  # of Python 3.11
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    files, waiting, seen = [], list(project["dependencies"]), set()
+    while waiting:
+        need = Requirement(waiting.pop())
+        if need.name in seen or (need.marker and not need.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(need.name)
+        found = distribution(need.name)
+        waiting += found.requires or ()
+        files += [Path(str(found.locate_file(file))) for file in found.files or ()]
+    packages = ("memorybank_core", "memorybank_langchain", "memorybank_llamaindex", "llms")
+    return _size_mb([*files, *(HERE.parents[1] / package for package in packages)])
+
+
+def _size_mb(parts: Iterable[Path]) -> float:
     files = (f for part in parts for f in ([part] if part.is_file() else part.rglob("*")))
     return sum(f.stat().st_size for f in files if f.is_file() and f.suffix != ".pyc") / 2**20
 

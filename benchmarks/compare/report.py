@@ -223,17 +223,19 @@ def losses_table(results: Results) -> str:
         "system",
         "after a restart",
         "after SIGKILL",
-        "ten beside 10,000",
+        "ten next to 10,000",
         "another user's text",
     ]
     return table(head, rows)
 
 
 def _failed(part: Json) -> str | None:
-    return "failed: " + str(part["error"])[:60] if "error" in part else None
+    return "failed: " + str(part["error"])[:90] if "error" in part else None
 
 
 def _found(part: Json) -> str:
+    if "error" in part and "acknowledged" in part:
+        return f"0 of {part['acknowledged']}: cannot be opened ({part['error'][:90]})"
     return _failed(part) or f"{part['found']} of {part['acknowledged']}"
 
 

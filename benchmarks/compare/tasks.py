@@ -169,7 +169,7 @@ def _files_with(folder: Path, text: str) -> list[str]:
 
 
 def crowd(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
-    """Ask for ten turns of one user beside many of another, about the same things."""
+    """Ask for ten turns of one user next to many of another, about the same things."""
     system = module.open(Path(task["folder"]), embedder)
     many, few = make_turns(task["count"]), make_turns(10, seed=77, prefix="few")
     count = _add_until(system, many, "crowd", task["seconds"])

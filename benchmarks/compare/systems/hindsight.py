@@ -1,44 +1,31 @@
 """Hindsight without a language model, on the PostgreSQL that its package brings (pg0)."""
 
 import asyncio
-import json
 import os
-import shutil
-import subprocess
 
+from compare import pg0_server
 from compare.openai_endpoint import EmbeddingEndpoint
 from compare.protocol import Hit
 
 NAME = "Hindsight"
 PACKAGE = "hindsight-api-slim"
 ENVIRONMENT = "hindsight"
-SETTING = "`retain`, `recall` with `LLM_PROVIDER=none`, embedded PostgreSQL, reranker `rrf`"
+SETTING = (
+    "no model; reranker `rrf`; without graph (it needs entities) and weight of age, which did harm"
+)
 CHOOSES_EMBEDDER = True
-
-
-def _pg0(folder, *words):
-    """Run pg0, whose PostgreSQL must not run as root."""
-    import pg0
-
-    options = {"env": {**os.environ, "HOME": str(folder)}, "capture_output": True, "text": True}
-    if os.geteuid() == 0:
-        shutil.chown(folder, "nobody", "nogroup")
-        options |= {"user": "nobody", "group": "nogroup"}
-    return subprocess.run([pg0._find_pg0(), *words], check=False, **options)
 
 
 class System:
     def __init__(self, folder, embedder):
         self._folder, self._endpoint = folder, EmbeddingEndpoint(embedder)
         self._loop = asyncio.new_event_loop()
-        started = _pg0(folder, "start", "--data-dir", str(folder / "pg"))
-        info = _pg0(folder, "info", "-o", "json")
-        if not info.stdout.strip():
-            raise RuntimeError(started.stderr)
         settings = {
-            "DATABASE_URL": json.loads(info.stdout)["uri"],
+            "DATABASE_URL": pg0_server.start(folder),
             "LLM_PROVIDER": "none",
             "RERANKER_PROVIDER": "rrf",
+            "RECENCY_DECAY_FUNCTION": "none",
+            "ENABLE_GRAPH_RETRIEVAL": "false",
             "EMBEDDINGS_PROVIDER": "openai",
             "EMBEDDINGS_OPENAI_BASE_URL": self._endpoint.url,
             "EMBEDDINGS_OPENAI_API_KEY": "none",
@@ -72,7 +59,7 @@ class System:
     def close(self):
         self._run(self._engine.close())
         self._endpoint.close()
-        _pg0(self._folder, "stop")
+        pg0_server.stop(self._folder)
 
 
 def open(folder, embedder):
