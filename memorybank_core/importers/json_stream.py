@@ -22,7 +22,7 @@ MAX_NESTING = 200
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*("?)'
 _SIGNS = re.compile(rb"([{\[])|([}\]])|([,:])|" + _STRING, re.DOTALL)
-_BRACKETS = re.compile(rb"([{\[])|([}\]])|((?!))|" + _STRING, re.DOTALL)  # with the same groups
+_BRACKETS = re.compile(rb"([{\[])|([}\]])|" + _STRING, re.DOTALL)
 _REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 
@@ -102,7 +102,13 @@ class _Splitter:
                 self._keep(chunk)
                 return
             position, self._in_string = match.end(), False
-        while match := self._pattern().search(chunk, position):
+        while not self._in_string and position < len(chunk):
+            if self._open > self.depth:
+                position = self._skip(chunk, position)
+                continue
+            match = _SIGNS.search(chunk, position)
+            if match is None:
+                break
             position = match.end()
             if match.lastindex == 1:
                 if self._open < self.depth:
@@ -126,17 +132,33 @@ class _Splitter:
                 start = position
             elif not match[4]:
                 self._in_string, self._escaped = True, position < len(chunk)
-                break
         self._keep(chunk[start:])
+
+    def _skip(self, chunk: bytes, position: int) -> int:
+        """Return the end of a member that is a list or an object, or of the chunk."""
+        level = self._open
+        for match in _BRACKETS.finditer(chunk, position):
+            kind = match.lastindex
+            if kind == 1:
+                level += 1
+                if level > self._deepest:
+                    self._deepest = level
+            elif kind == 2:
+                level -= 1
+                if level == self.depth:
+                    self._open = level
+                    return match.end()
+            elif not match[3]:
+                self._in_string, self._escaped = True, match.end() < len(chunk)
+                break
+        self._open = level
+        return len(chunk)
 
     def finish(self) -> Iterator[JsonValue]:
         """Yield a fault if the file ends within a value."""
         if self._open or self._in_string:
             self._number += 1
             yield JsonValue(self._number, self._path(), fault="the file ends here: it was cut off")
-
-    def _pattern(self) -> re.Pattern[bytes]:
-        return _BRACKETS if self._open > self.depth else _SIGNS
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
