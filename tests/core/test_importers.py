@@ -6,6 +6,7 @@ import io
 import json
 import random
 import sqlite3
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -551,6 +552,44 @@ class TestTransfer:
             detect_format(source)
         assert file.read_bytes() == before
         assert not list(tmp_path.glob("foreign.db-*"))
+
+
+# Formats of other packages
+
+DIARY = """
+from memorybank_core import Turn
+from memorybank_core.importers import ImportedTurn
+
+
+def recognize(source):
+    return any(source.head(name).startswith(b"Dear diary") for name in source.find(r".+\\.txt"))
+
+
+def read(source, omissions):
+    for name in source.choose(r".+\\.txt"):
+        for line in source.head(name).decode().splitlines():
+            if line.strip():
+                yield ImportedTurn(Turn(line, id=f"diary:{line}"))
+            else:
+                omissions.add("empty lines")
+"""
+
+
+def test_a_format_of_another_package(bank, tmp_path, monkeypatch):
+    folder = tmp_path / "acme_diary-1.0.dist-info"
+    folder.mkdir()
+    write(folder / "METADATA", "Metadata-Version: 2.1\nName: acme-diary\nVersion: 1.0\n")
+    write(folder / "entry_points.txt", "[memorybank.importers]\ndiary = acme_diary\n")
+    write(tmp_path / "acme_diary.py", DIARY)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert "diary" in format_names()
+        file = write(tmp_path / "may.txt", "Dear diary!\n\nI play the cello.")
+        receipt = bank.import_from(file, user_id="ada")
+        assert (receipt.format, receipt.left_out) == ("diary", {"empty lines": 1})
+        assert sorted(turns(bank)) == [("Dear diary!", ""), ("I play the cello.", "")]
+    finally:
+        sys.modules.pop("acme_diary", None)
 
 
 # JSON streams
