@@ -334,7 +334,7 @@ def run(function, path, number):
         text=True,
         timeout=120,
     )
-    assert (process.returncode, process.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, ""), process.stderr
     return process.stdout.splitlines()
 
 
