@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import pickle
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -214,6 +215,8 @@ def test_two_scopes_of_one_user_have_their_own_turns(bank):
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_no_tool_runs_in_a_run_that_another_user_resumes(bank, is_async):
+    if is_async and sys.version_info < (3, 11):
+        pytest.skip("langgraph does not pass the run to asynchronous nodes on Python 3.10")
     cities = []
 
     @tool
