@@ -105,9 +105,24 @@ class ChatHandlers(MemoryHandlers):
         return self.show_page(session)
 
     def open_conversation(self, session: UserSession | None, event: gr.EventData) -> Changes:
-        """Open the clicked conversation."""
-        changes: Changes = self._open_conversation(session, clicked(event)[1])
+        """Open the clicked conversation, or delete it."""
+        action, name = clicked(event)
+        if action == "open":
+            changes: Changes = self._open_conversation(session, name)
+        else:
+            changes = self._delete_conversation(session, action, name)
         return changes
+
+    @with_session
+    def _delete_conversation(self, session: UserSession, action: object, name: object) -> Changes:
+        """Ask before the deletion of a conversation, and delete it once confirmed."""
+        is_confirmed = action == "confirm" and session.confirming == ("conversations", name)
+        session.confirming = ("conversations", str(name)) if action == "delete" else None
+        if is_confirmed:
+            session.delete_conversation_later(str(name))
+            return self._show_deletion(session)
+        turns = session.read_turns()
+        return {self.layout.conversations: session.render_conversations(turns)}
 
     @with_session
     def _open_conversation(self, session: UserSession, name: object) -> Changes:

@@ -121,12 +121,25 @@ def _render_suggestions(suggestions: Sequence[str], strings: Strings) -> str:
 
 
 def render_conversations(
-    conversations: Iterable[ListedConversation], current: str, today: date, strings: Strings
+    conversations: Iterable[ListedConversation],
+    current: str,
+    today: date,
+    strings: Strings,
+    *,
+    confirming: str | None = None,
 ) -> str:
-    """Return the list of conversations by day, latest first."""
+    """Return the list of conversations by day, latest first.
+
+    Args:
+        conversations: The conversations.
+        current: Name of the open one.
+        today: The present day.
+        strings: Texts of the page.
+        confirming: Name of the conversation whose deletion must be confirmed.
+    """
     days = "".join(
         f'<h3 class="mb-day">{escape(_format_day(day, today, strings))}</h3><ul>'
-        + "".join(_render_conversation(item, current) for item in items)
+        + "".join(_render_conversation(item, current, confirming, strings) for item in items)
         + "</ul>"
         for day, items in groupby(conversations, key=lambda item: item.day)
     )
@@ -139,9 +152,16 @@ def _format_day(day: date, today: date, strings: Strings) -> str:
     return strings["yesterday"] if (today - day).days == 1 else format_day(day, strings)
 
 
-def _render_conversation(item: ListedConversation, current: str) -> str:
+def _render_conversation(
+    item: ListedConversation, current: str, confirming: str | None, strings: Strings
+) -> str:
+    name, title = escape(item.session), escape(item.title)
+    if item.session == confirming:
+        return f"<li>{render_question(item.session, strings['sure_conversation'], strings)}</li>"
     is_current = ' aria-current="true"' if item.session == current else ""
+    label = escape(f"{strings['delete']}: {item.title}")
     return (
-        f'<li><button type="button" class="mb-conversation" data-do="open" '
-        f'data-id="{escape(item.session)}"{is_current}>{escape(item.title)}</button></li>'
+        f'<li class="mb-listed"><button type="button" class="mb-conversation" data-do="open" '
+        f'data-id="{name}"{is_current}>{title}</button><button type="button" class="mb-remove" '
+        f'data-do="delete" data-id="{name}" aria-label="{label}" title="{label}">×</button></li>'
     )

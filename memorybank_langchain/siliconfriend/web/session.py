@@ -153,6 +153,20 @@ class UserSession(UserMemory):
         self.new_conversation()
         self.companion.session = session
 
+    def delete_conversation_later(self, session: str) -> None:
+        """Permanently delete a conversation, unless this is undone within `UNDO_SECONDS`.
+
+        Raises:
+            LookupError: If the user has no such conversation.
+        """
+        ids = frozenset(turn.id for turn in self.read_turns() if turn.session == session)
+        if not ids:
+            raise LookupError(self.strings["gone"])
+        if session == self.companion.session:
+            self.new_conversation()
+        self.confirming = None
+        self.deletion = self.deletions.add(self.user_id, lambda: self.delete(*ids), ids)
+
     def _lock(self) -> None:
         if not self._answering.acquire(blocking=False):
             raise InvalidInputError(self.strings["busy"])
@@ -217,6 +231,7 @@ class UserSession(UserMemory):
             self.companion.session,
             self.bank.day_of(datetime.now(timezone.utc)),
             self.strings,
+            confirming=self.confirming_in("conversations"),
         )
 
     def render_head(self, turns: Sequence[Memory]) -> str:

@@ -27,6 +27,14 @@ _FRAME = """
 .mb-conversation { display: block; width: 100%; text-align: left; padding: 7px 10px;
   border-radius: 8px; font-size: 0.9rem; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; color: var(--body-text-color); }
+.mb-listed { position: relative; margin: 0; }
+.mb-listed .mb-conversation { padding-right: 30px; }
+.mb-remove { position: absolute; right: 4px; top: 50%; transform: translateY(-50%); width: 24px;
+  height: 24px; border-radius: 6px; color: var(--body-text-color-subdued); }
+.mb-remove:hover { background: color-mix(in srgb, var(--body-text-color) 12%, transparent);
+  color: var(--body-text-color); }
+@media (hover: hover) { .mb-remove { opacity: 0; }
+  .mb-listed:hover .mb-remove, .mb-listed:focus-within .mb-remove { opacity: 1; } }
 .mb-conversation:hover, .mb-conversation[aria-current] {
   background: color-mix(in srgb, var(--body-text-color) 9%, transparent); }
 .mb-conversation[aria-current] { font-weight: 600; }

@@ -110,9 +110,9 @@ class UserMemory:
             return self.strings["undone"]
         return self.strings["too_late"]
 
-    def delete(self, memory_id: str) -> str:
-        """Permanently delete a memory now."""
-        return self._deletion_message(self.companion.erase([memory_id]))
+    def delete(self, *memory_ids: str) -> str:
+        """Permanently delete memories now."""
+        return self._deletion_message(self.companion.erase(memory_ids))
 
     def delete_all(self) -> str:
         """Permanently delete everything about the user now, including a turn being answered."""
