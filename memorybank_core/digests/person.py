@@ -198,7 +198,7 @@ def _to_third(own: str) -> str | None:
                 return None
             tail = tail[: conjunct.start(2)] + inflect(conjunct[2]) + tail[conjunct.end(2) :]
         own = head + tail
-    if present_from is None and _has_later_conjunct(own):
+    if present_from is None and (_has_later_conjunct(own) or _changes_tense(own)):
         return None
     own = re.sub(r"(?<!I) am\b", " is", own) if not re.search(rf"\bI{ADVERBS} am\b", own) else own
     text = _SUBJECT.sub(describe, own)
@@ -212,6 +212,18 @@ def _to_third(own: str) -> str | None:
     ):
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
     return None if unclear else _capitalize(text)
+
+
+def _changes_tense(own: str) -> bool:
+    """Return whether a verb of the present follows one of the past: "I went and don't mind"."""
+    first = _SUBJECT.match(own)
+    if not first or not (is_past(first[2] or "") or first[2] in ("haven't", "was", "wasn't")):
+        return False
+    return any(
+        is_common(verb[2])
+        and (verb[2] == "don't" or not _INFINITIVE.search(own[first.end() : verb.start()]))
+        for verb in _COORDINATE.finditer(own, first.end())
+    )
 
 
 def _has_later_conjunct(own: str) -> bool:

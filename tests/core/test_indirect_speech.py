@@ -40,6 +40,8 @@ QUOTED = [
     "Should I move?",
     "We met in May.",
     "We all cried.",
+    "I went to Rome and don't regret my trip.",
+    "I haven't seen my sister, but really want to.",
     "I love tea and open windows.",
     "I am the user of my sister's account.",
     "I too love my job.",
