@@ -666,6 +666,17 @@ def test_results_say_who_said_what(tmp_path):
     assert "Ann: I dance." in output
 
 
+def test_the_log_can_be_json_lines(path):
+    for options in (["--log-format", "json"], ["--log-format=json"]):
+        result = run("search", path, "cello", "-u", USER, *options)
+        records = [json.loads(line) for line in result.stderr.splitlines()]
+        assert "search" in [record["operation"] for record in records]
+        assert {record["level"] for record in records} == {"INFO"}
+        assert USER not in result.stderr
+    result = run("stats", path, "--log-format", "xml", code=2)
+    assert "--log-format must be text or json" in result.stderr
+
+
 def test_verbose_shows_the_log_the_duration_and_the_cause(path):
     for place in (("--verbose", "stats", path), ("stats", path, "--verbose")):
         log = run(*place).stderr
