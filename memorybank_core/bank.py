@@ -477,6 +477,8 @@ class MemoryBank:
         from .importers.sources import Source
         from .importers.transfer import import_source, make_options
 
+        if user_id is not None:
+            require_user(user_id)
         with Source(path, zone=self.timezone) as source:
             options = make_options(
                 source,
