@@ -283,8 +283,10 @@ def costs_table(results: Results, count: str, embedding: float) -> str:
             row[3] = row[5] = "–"  # nothing to open again, and nothing on disk
         add = costs["add ms"] + costs["texts embedded by an add"] * embedding
         search = costs["search ms"] + costs["texts embedded by a search"] * embedding
-        installed = result.get("installed MB")
-        row += [f"{add:.0f} / {search:.0f}", "–" if installed is None else f"{installed:.0f}"]
+        installed = cell(
+            result.get("installed MB"), results[OURS].get("installed MB"), _short, low=True
+        )
+        row += [f"{add:.0f} / {search:.0f}", installed]
         rows.append([result["name"], *row])
     head = [
         "system",
