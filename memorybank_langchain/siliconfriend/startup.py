@@ -32,7 +32,7 @@ STRINGS = {
         "loading": "Loading {model} …",
     },
     "zh": {
-        "quotation": "回答时引用你说过的话；不用语言模型，什么也不会离开这台电脑。",
+        "quotation": "回答只引用你说过的话：不用语言模型，数据不会离开这台电脑。",
         "choice": "想用语言模型：--llm {name}（{note}）",
         "sends": "会把你的消息和想起的记忆发往 {host}",
         "ollama": "这台电脑上的 Ollama",

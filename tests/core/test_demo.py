@@ -76,7 +76,7 @@ class TestStory:
             ("4", "Digest: Imogen and the events of each day"),
             ("5", "回忆：郭一帆提问"),
             ("6", "遗忘：郭一帆的日子一天天过去"),
-            ("7", "消化：从这些日子看郭一帆"),
+            ("7", "整理：郭一帆和每天发生的事"),
             ("8", "How three of these memories fade"),
         ]
 
@@ -189,7 +189,7 @@ class TestPicture:
         out = Console(file=io.StringIO(), width=200)
         png = tmp_path / "nowhere" / "x.png"
         run_demo(out, languages=("zh",), embedder="hashing", png=png)
-        assert "没有画图：" in out.file.getvalue()
+        assert "没有生成图片：" in out.file.getvalue()
 
 
 def test_the_module_runs_in_any_folder(tmp_path):

@@ -182,7 +182,7 @@ def test_openai_is_offered_with_the_host_that_would_get_the_messages(monkeypatch
             "Answers quote what you said",
             "--llm ollama:llama3.2:latest  (Ollama, on this machine)",
         ),
-        ("zh", "回答时引用你说过的话", "--llm ollama:llama3.2:latest（这台电脑上的 Ollama）"),
+        ("zh", "回答只引用你说过的话", "--llm ollama:llama3.2:latest（这台电脑上的 Ollama）"),
     ],
 )
 def test_at_the_start_what_was_found_is_named_and_nothing_is_chosen(

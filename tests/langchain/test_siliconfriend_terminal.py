@@ -156,7 +156,7 @@ def test_a_talk_of_five_turns_is_known_when_one_comes_back(server, bank, languag
         assert {"en": "retention", "zh": "保持率"}[language] in why
         memory = chat.ask("/memory")
         assert all(text in memory for text in TURNS[language])
-        chat.end()
+        chat.end("/quit")
 
     with chatting(server, bank, language, "--user", "Bob") as chat:
         shown = chat.prompt()
@@ -164,7 +164,7 @@ def test_a_talk_of_five_turns_is_known_when_one_comes_back(server, bank, languag
         shown += chat.ask(QUESTION[language]) + chat.ask("/why") + chat.ask("/memory")
         assert TURNS[language][1] not in shown
         assert strings["nothing_recalled"] in shown
-        chat.end()
+        chat.end("/exit")
 
 
 def test_ctrl_c_stops_an_answer_and_keeps_what_came(bank):

@@ -164,8 +164,8 @@ def _print_receipt(receipt: ImportReceipt, faded: int) -> None:
 def _print_faded(faded: int) -> None:
     if faded:
         console().print(
-            f"{plural_memories(faded)} faded long ago: the next forget would archive them, or "
-            "import into a new bank with --fresh"
+            f"{plural_memories(faded)} faded long ago: the next forget would archive them. "
+            "To count from today instead, import into a new bank with --fresh"
         )
 
 

@@ -30,9 +30,7 @@ def evaluate_command(
     gold: Annotated[Path, typer.Option("--gold", help="Questions with their evidence, as JSON.")],
     llm: Annotated[
         list[str] | None,
-        typer.Option(
-            "--llm", metavar="MODEL", help="Host, as for `chat`; repeat to compare several."
-        ),
+        typer.Option("--llm", metavar="MODEL", help="Model, as for `chat`; repeat to add others."),
     ] = None,
     judge: Annotated[
         str,

@@ -19,7 +19,7 @@ from .commands import Commands
 from .lines import LineReader
 from .strings import COMMANDS
 
-END_COMMAND = "/stop"
+END_COMMANDS = ("/stop", "/quit", "/exit")
 
 
 class Repl(Commands):
@@ -38,7 +38,7 @@ class Repl(Commands):
 
     def run(self) -> None:
         """Process lines until /stop or the end of the input."""
-        while (line := self._read_line()) not in (None, END_COMMAND):
+        while (line := self._read_line()) not in (None, *END_COMMANDS):
             if line:
                 self._process(line)
         self.print_string("bye", name=self.user_id)
