@@ -16,9 +16,10 @@ from playwright.sync_api import expect
 from memorybank_core import MemoryBank, Turn
 from memorybank_core.ui import page, start
 from memorybank_core.ui.strings import STRINGS
+from memorybank_core.web.markup import format_day
 
 pytestmark = MARKS
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(timezone.utc).replace(hour=20) - timedelta(days=1)  # of whole days of turns
 EVIL = (
     "<script>alert(1)</script><img src=x onerror=alert(2)> ${alert(3)} {{value}} [a](javascript:b)"
 )
@@ -105,7 +106,8 @@ def test_a_bank_is_searched_paged_and_changed(visit, english):
     expect(web.locator("[data-do=newer]")).to_have_count(0)
     day = (NOW - timedelta(days=12)).date()
     web.locator("input[type=date]").fill(str(day))
-    expect(cards.first).to_contain_text("I swam 3")  # 36 is the first that old
+    expect(web.locator("#mb-memories .mb-day").first).to_have_text(format_day(day, strings))
+    expect(cards.filter(has_text="I swam 36 lengths.").first).to_be_visible()
     web.get_by_text(strings["archived"], exact=True).first.click()
     expect(cards).to_have_count(1)
     web.locator("#mb-state").get_by_text(strings["active"]).click()
