@@ -37,7 +37,7 @@ def with_view(handler: Callable[..., Changes]) -> Callable[..., Changes]:
     @wraps(handler)
     def wrapper(self: BankHandlers, view: BankView | None, *args: Any) -> Changes:
         if view is None:
-            return self.load()
+            return self._open() if self._password is None else self.show_gate("")
         try:
             return handler(self, view, *args)
         except (LookupError, MemoryBankError) as error:
@@ -73,8 +73,8 @@ class BankHandlers:
         self._user_id, self._password = user_id, password
 
     def load(self) -> Changes:
-        """Show the first view, unless a password must be entered."""
-        return self.show_gate("") if self._password is not None else self._open()
+        """Show the first view; with a password, leave the form as it is, which may be filled in."""
+        return {self.layout.strip: gr.skip()} if self._password is not None else self._open()
 
     def sign_in(self, password: str) -> Changes:
         """Show the first view after the right password."""

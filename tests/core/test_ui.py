@@ -275,6 +275,7 @@ def test_nothing_is_shown_before_the_password(bank):
         handlers._act(None, "check", ""),
         handlers.select_tab("digests")(None),
     ]  # fmt: skip
+    assert layout.view not in handlers.load()  # a slow load event does not sign out a visitor
     assert "secret" not in str(answers)
     assert "'ada'" not in str(answers)
     assert "A secret." in str(handlers.sign_in("open sesame"))
