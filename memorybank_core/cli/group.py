@@ -137,7 +137,10 @@ def create_app(command: str, description: str) -> typer.Typer:
     )
 
     format_option = typer.Option(
-        None, LOG_FORMAT, help="Print the log: text, or json, one object a line; anywhere."
+        None,
+        LOG_FORMAT,
+        metavar="text|json",
+        help="Print the log; json is an object a line. Anywhere.",
     )
 
     @app.callback(invoke_without_command=True, help=description)
@@ -162,8 +165,14 @@ def _name_values(command: Any, context: Any) -> None:
 
 def _name_options(parameters: Any, context: Any) -> None:
     for parameter in parameters:
-        if parameter.metavar is None and parameter.param_type_name == "option":
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = _show_no_type
+        elif parameter.metavar is None:
             parameter.metavar = _name_value(parameter, context)
+
+
+def _show_no_type(ctx: Any) -> None:
+    """Show only the name of an argument; newer versions of Typer add its Python type."""
 
 
 def _name_value(option: Any, context: Any) -> str | None:
@@ -171,8 +180,8 @@ def _name_value(option: Any, context: Any) -> str | None:
     if option.is_flag or option.count:
         return ""
     kind = getattr(option, "type", None)  # newer versions of Typer have no types of click
-    name = kind.name if kind else option.display_type(context).strip("<>")
-    return _VALUES.get(str(name))
+    name = str(kind.name if kind else option.display_type(context).strip("<>"))
+    return _VALUES.get(name.removeprefix("list[").removesuffix("]").removesuffix(" range"))
 
 
 def _show_warning(

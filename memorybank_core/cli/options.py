@@ -96,6 +96,15 @@ Language = Annotated[
     str | None,
     typer.Option("--language", metavar="en|zh", help="Language of the output; default the bank's."),
 ]
+DigestModel = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        envvar="MEMORYBANK_LLM",
+        metavar="HOST:MODEL",
+        help="Language model that writes digests, such as openai:gpt-4o-mini; default: rules do.",
+    ),
+]
 LawName = Annotated[
     str | None,
     typer.Option(

@@ -363,6 +363,7 @@ def test_unknown_embedder(path):
 # Files
 
 
+@pytest.mark.filterwarnings("ignore:no embedding model")
 @pytest.mark.parametrize("embedder", ["hashing", None])
 @pytest.mark.parametrize(
     "content",

@@ -644,9 +644,9 @@ def test_an_old_log_is_not_forgotten_at_once(tmp_path):
 
 
 def test_help_names_values_and_completion_is_there(path):
-    for command in ((), ("search",), ("db", "init")):
-        text = run(*command, "--help").stdout
-        assert "<bool>" not in text
+    for command in ("search", "import", "export", "restore", "mcp", "ui", "db init", ""):
+        text = run(*command.split(), "--help").stdout
+        assert not re.search(r"<\w|list\[", text), command
     assert re.search(r"--user +-u +TEXT", run("search", "--help").stdout)
     assert "--install-completion" in run("--help").stdout
     complete = {**PLAIN, "_MEMORYBANK_COMPLETE": "complete_bash"}

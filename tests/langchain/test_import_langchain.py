@@ -7,6 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Annotated, TypedDict
 
 import pytest
+
+pytest.importorskip("langgraph", reason="langgraph is not installed")
+
 from langchain_core.load import dumpd
 from langchain_core.messages import (
     AIMessage,

@@ -6,6 +6,9 @@ import sqlite3
 from datetime import datetime, timedelta, timezone
 
 import pytest
+
+pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")
+
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, DocumentBlock, ImageBlock, TextBlock
 from llama_index.core.memory import Memory

@@ -25,22 +25,13 @@ from memorybank_core.terminal import (
     table,
 )
 
-Llm = Annotated[
-    str | None,
-    typer.Option(
-        "--llm",
-        envvar="MEMORYBANK_LLM",
-        metavar="HOST:MODEL",
-        help="Language model, such as openai:gpt-4o-mini; without one, digests repeat the turns.",
-    ),
-]
 Concurrency = Annotated[int, typer.Option("--concurrency", help="Digests to make in parallel.")]
 
 
 def summarize(
     path: options.BankPath,
     user: options.OptionalUser = None,
-    llm: Llm = None,
+    llm: options.DigestModel = None,
     language: options.Language = None,
     concurrency: Concurrency = 4,
     timezone: options.Timezone = None,
@@ -53,7 +44,7 @@ def summarize(
 def rebuild(
     path: options.BankPath,
     user: options.OptionalUser = None,
-    llm: Llm = None,
+    llm: options.DigestModel = None,
     language: options.Language = None,
     concurrency: Concurrency = 4,
     timezone: options.Timezone = None,
@@ -66,7 +57,7 @@ def rebuild(
 def verify(
     path: options.BankPath,
     user: options.OptionalUser = None,
-    llm: Llm = None,
+    llm: options.DigestModel = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the stale digests, which the next `summarize` writes again."""

@@ -45,13 +45,11 @@ def mcp(
     writes: Annotated[
         bool, typer.Option("--writes/--no-writes", help="Whether there are tools for changes.")
     ] = True,
-    language: options.Language = "en",
-    timezone: options.Timezone = "UTC",
+    language: options.Language = None,
+    timezone: options.Timezone = None,
     law: options.LawName = None,
     embedder: options.EmbedderName = None,
-    llm: Annotated[
-        str | None, typer.Option("--llm", envvar="MEMORYBANK_LLM", metavar="HOST:MODEL")
-    ] = None,
+    llm: options.DigestModel = None,
 ) -> None:
     """Serve a bank to assistants by the Model Context Protocol (Claude, Cursor, VS Code, …)."""
     from memorybank_core.mcp_server import create_server, read_tokens, serve_http
