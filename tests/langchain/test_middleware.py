@@ -635,7 +635,7 @@ def test_the_chat_goes_on_if_the_memory_fails(bank, caplog, is_async):
     assert [data["doing"] for _, data in recorder.events] == doing
     assert {name for name, _ in recorder.events} == {"memorybank_error"}
     assert {data["kind"] for _, data in recorder.events} == {"StoreClosedError"}
-    assert [record.name for record in caplog.records] == ["memorybank_langchain.middleware"] * 3
+    assert [record.name for record in caplog.records] == ["memorybank.langchain.middleware"] * 3
     json.dumps(recorder.events)
 
 

@@ -152,7 +152,7 @@ def test_a_database_that_fails(bank, way, monkeypatch, caplog):
         "store the turn",
         "recall",
     ]
-    assert "the chat continues: the server is down" in caplog.text
+    assert "the chat continues: StoreUnavailableError: the server is down" in caplog.text
     bank.backlog._paused_until = 0.0
     with_memory(ECHO, bank).invoke("Hello?", of(BOB))
     assert stored_turns(bank) == [("I moved to Oslo.", "[]")]
