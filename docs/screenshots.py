@@ -234,10 +234,13 @@ def _type_line(tmux: tuple[str, ...], line: str, until: str, timeout: float = 12
     if line:
         subprocess.run([*tmux, "send-keys", "-t", "talk", line, "Enter"], check=True)
     deadline = time.monotonic() + timeout
-    while until not in (_capture(tmux).rpartition(line)[2] if line else _capture(tmux)):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{until!r} did not appear:\n{_capture(tmux)}")
+    while time.monotonic() < deadline:
+        screen = _capture(tmux)
+        _, is_typed, below = screen.rpartition(line) if line else ("", "-", screen)
+        if is_typed and until in below:
+            return
         time.sleep(0.2)
+    raise TimeoutError(f"{until!r} did not appear:\n{screen}")
 
 
 def _capture(tmux: tuple[str, ...], *options: str) -> str:
