@@ -39,7 +39,7 @@ def flush_output() -> None:
     Raises:
         OSError: If that fails; the rest is discarded.
     """
-    if sys.stdout is not None:
+    if sys.stdout is not None and not sys.stdout.closed:  # a server over stdout closes it
         sys.stdout.flush()
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from memorybank_core.errors import MissingDependencyError
 
+_PACKAGES = ("anyio", "mcp", "pydantic", "starlette", "uvicorn")
+"""What is missing without the extra."""
+
 try:
     from .server import create_server
     from .tokens import read_tokens
     from .transports import serve_http
 except ModuleNotFoundError as error:
-    if not error.name or error.name.partition(".")[0] not in ("mcp", "pydantic", "uvicorn"):
+    if not error.name or error.name.partition(".")[0] not in _PACKAGES:
         raise
-    raise MissingDependencyError.of(error.name, "mcp") from error
+    raise MissingDependencyError.of("mcp", "mcp") from error
 
 __all__ = ["create_server", "read_tokens", "serve_http"]

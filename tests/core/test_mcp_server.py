@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -321,6 +322,31 @@ def test_over_stdio_a_killed_server_loses_nothing(tmp_path):
     asyncio.run(run())
     with MemoryBank.open(path, embedder="hashing") as bank:
         assert [memory.text for memory in bank.timeline(user_id="ada")] == ["I moved to Oslo."]
+
+
+def serve_without_input(tmp_path, before=""):
+    """Run the command with a standard input that ends at once; return its status and stderr."""
+    code = f"import sys\n{before}\nfrom memorybank_core.cli import main; main()"
+    arguments = ["mcp", str(tmp_path / "bank.db"), "-u", "ada", "--embedder", "hashing"]
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return process.returncode, process.stderr
+
+
+def test_over_stdio_it_ends_with_its_input(tmp_path):
+    assert serve_without_input(tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize("package", ["anyio", "mcp"])
+def test_a_missing_package_is_named(tmp_path, package):
+    status, message = serve_without_input(tmp_path, f"sys.modules['{package}'] = None")
+    assert status == 1
+    assert message == 'error: mcp is not installed. Run: pip install "memorybank-llm[mcp]"\n'
 
 
 def test_configuration_errors_say_what_to_do(bank, tmp_path):
