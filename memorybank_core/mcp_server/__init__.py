@@ -10,7 +10,7 @@ from __future__ import annotations
 from memorybank_core.errors import MissingDependencyError
 
 _PACKAGES = ("anyio", "mcp", "pydantic", "starlette", "uvicorn")
-"""What is missing without the extra."""
+"""Packages that the extra installs."""
 
 try:
     from .server import create_server
