@@ -205,7 +205,7 @@ def _report(on_failure: OnFailure, action: str, error: MemoryBankError) -> None:
 def _report_lost(lost: _Waiting, reason: str) -> None:
     users = len({user_id for user_id, _ in lost})
     if lost:
-        _logger.error("%d turns of %d users were not stored: %s", len(lost), users, reason)
+        _logger.error("turns not stored: %d (users: %d): %s", len(lost), users, reason)
 
 
 def _ignore(action: str, error: MemoryBankError) -> None:

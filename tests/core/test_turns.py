@@ -413,7 +413,7 @@ def test_turns_beyond_the_limit_are_lost_and_that_is_logged(
     outage.error = StoreUnavailableError("the server is down")
     for text in ("One", "Two", "Three"):
         bank.begin_turn(text, now=NOW, **tolerant)
-    assert "1 turns of 1 users were not stored" in caplog.text
+    assert "turns not stored: 1 (users: 1)" in caplog.text
     outage.error = None
     end_pause(bank)
     bank.begin_turn("Four", now=NOW + timedelta(minutes=1), **tolerant)
@@ -433,7 +433,7 @@ def test_a_turn_that_fails_alone_does_not_stop_the_others(bank, failures, tolera
     for number in range(6):
         bank.begin_turn(f"Turn {number}", now=NOW, **tolerant).complete("Yes.")
     assert len(turns(bank)) == 7
-    assert "1 turns of 1 users were not stored" in caplog.text
+    assert "turns not stored: 1 (users: 1)" in caplog.text
     assert {kind for _, kind in failures} == {"EmbedderError"}
 
 
