@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,16 @@ def as_id(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return as_text(value) or None
+
+
+def parse_text(value: Any) -> tuple[Any, str]:
+    """Return the value of JSON, and the fault if it is not valid; a parsed value as it is."""
+    if not isinstance(value, (str, bytes)):
+        return value, ""
+    try:
+        return json.loads(value), ""
+    except (ValueError, RecursionError) as error:
+        return None, f"it is not valid JSON: {error}"
 
 
 def placeholder(kind: str, name: Any = "") -> str:

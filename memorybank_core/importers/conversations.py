@@ -136,6 +136,15 @@ class TurnBuilder:
         yield from self.end()
 
 
+def session_turns(
+    messages: Iterable[Message | None], session: str | None, source: str, omissions: Omissions
+) -> Iterator[ImportedTurn]:
+    """Yield the turns of one session, by which they can be selected; None is left out."""
+    builder = TurnBuilder(omissions, session, {"source": source})
+    for turn in builder.to_turns(filter(None, messages)):
+        yield ImportedTurn(turn, parts=(session or "",))
+
+
 def make_turn(omissions: Omissions, *, metadata: Mapping[str, Any], **fields: Any) -> Turn | None:
     """Return a turn; None, and a fault, if its fields are not valid."""
     fields = {**fields, **{name: shortened(fields[name]) for name in ("id", "session")}}

@@ -78,7 +78,7 @@ def find_format(source: Source) -> str:
     for name in [*(set(plugin_names(IMPORTERS)) - _READERS.keys()), *_READERS]:
         if load_format(name).recognize(source):
             return name
-    if source.find("") and source.head("", 1_000).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    if source.find("") and source.first_sign("") == b"{":
         return OURS
     raise FormatError(
         f"{source.location} has none of the formats that can be imported: "

@@ -24,7 +24,8 @@ _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*("?)'
 _SIGNS = re.compile(rb"([{\[])|([}\]])|([,:])|" + _STRING, re.DOTALL)
 _BRACKETS = re.compile(rb"([{\[])|([}\]])|" + _STRING, re.DOTALL)
 _REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8, with which some programs begin a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_values(file: BinaryIO, *, depth: int = 1) -> Iterator[JsonValue]:
     is_first = True
     while chunk := file.read(CHUNK):
         if is_first:
-            chunk, is_first = chunk.removeprefix(_BOM), False
+            chunk, is_first = chunk.removeprefix(BOM), False
         yield from splitter.feed(chunk)
     yield from splitter.finish()
 
@@ -70,7 +71,7 @@ def read_lines(file: BinaryIO) -> Iterator[JsonValue]:
             while line and not line.endswith(b"\n"):
                 line = file.readline(CHUNK)
             yield JsonValue(number, (), fault=_too_large())
-        elif line := line.removeprefix(_BOM).strip():
+        elif line := line.removeprefix(BOM).strip():
             yield _parse(number, (), line)
 
 

@@ -25,7 +25,7 @@ from memorybank_core.errors import FormatError
 from memorybank_core.locations import is_url, without_password
 
 from .databases import Database, open_database
-from .json_stream import JsonValue, read_lines, read_values
+from .json_stream import BOM, JsonValue, read_lines, read_values
 
 MAX_RATIO = 200
 """Maximum size of an unpacked file in relation to its packed size; text reaches about 20."""
@@ -150,6 +150,10 @@ class Source:
                 return file.read(size)
         finally:
             self.done, self.total = done, total
+
+    def first_sign(self, name: str) -> bytes:
+        """Return the first byte of a text file that is not space; b"" if there is none."""
+        return self.head(name).removeprefix(BOM).lstrip()[:1]
 
     def first(self, name: str, *, depth: int = 1, count: int = 20) -> list[JsonValue]:
         """Return the first values of a JSON file, to recognize its format."""

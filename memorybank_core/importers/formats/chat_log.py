@@ -20,6 +20,7 @@ from memorybank_core.importers.conversations import (
     join_texts,
     make_turn,
 )
+from memorybank_core.importers.entries import has_entries
 from memorybank_core.importers.json_stream import JsonValue
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
@@ -50,7 +51,7 @@ _MAX_OPEN = 1_000
 def recognize(source: Source) -> bool:
     """Return whether the source is a chat log."""
     values = (value for name in source.find(FILES)[:1] for value in _values(source, name))
-    return any(_is_known(as_object(next(values, JsonValue(0, ())).data)) for _ in range(5))
+    return has_entries(values, _is_known)
 
 
 def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
@@ -68,11 +69,11 @@ def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
 
 def _values(source: Source, name: str) -> Iterator[JsonValue]:
     """Return the entries of a file with JSON lines, a list, or an object with "messages"."""
-    head = source.head(name).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith(b"["):
+    sign = source.first_sign(name)
+    if sign == b"[":
         return source.values(name)
     first = next(source.lines(name), JsonValue(0, ()))
-    if head.startswith(b"{") and first.fault:  # an object on several lines
+    if sign == b"{" and first.fault:  # an object on several lines
         members = source.values(name, depth=2)
         return (value for value in members if value.fault or value.keys[:1] in _LISTS)
     return source.lines(name)

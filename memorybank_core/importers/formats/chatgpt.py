@@ -26,7 +26,8 @@ from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
 from memorybank_core.importers.times import parse_time
 
-FILES = r"conversations(?:[-_]\d+)?\.json"
+from .conversation_files import has_conversations, read_conversations
+
 NAME = "chatgpt"
 
 _MARKED = re.compile("\ue200[^\ue201]*\ue201")
@@ -40,21 +41,14 @@ _AUDIO = frozenset({"audio_asset_pointer", "real_time_user_audio_video_asset_poi
 
 def recognize(source: Source) -> bool:
     """Return whether the source is an export of ChatGPT."""
-    names = source.find(FILES)[:1]
-    return any("mapping" in as_object(value.data) for name in names for value in source.first(name))
+    return has_conversations(source, "mapping")
 
 
 def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
     """Yield the turns of all conversations."""
-    for name in source.choose(FILES):
-        for value in source.values(name):
-            place = f"{name or source.location}, conversation {value.number}"
-            data = as_object(value.data)
-            if isinstance(data.get("mapping"), dict):
-                yield from _read_conversation(data, place, source, omissions)
-            else:
-                reason = value.fault or "it has no mapping of messages"
-                omissions.add_fault("unreadable conversations", place, reason)
+    missing = "it has no mapping of messages"
+    for data, place in read_conversations(source, "mapping", dict, missing, omissions):
+        yield from _read_conversation(data, place, source, omissions)
 
 
 def _read_conversation(

@@ -20,7 +20,8 @@ from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
 from memorybank_core.importers.times import parse_time
 
-FILES = r"conversations(?:[-_]\d+)?\.json"
+from .conversation_files import has_conversations, read_conversations
+
 NAME = "claude"
 
 _ROOT = "00000000-0000-4000-8000-000000000000"
@@ -29,22 +30,14 @@ _ROOT = "00000000-0000-4000-8000-000000000000"
 
 def recognize(source: Source) -> bool:
     """Return whether the source is an export of Claude."""
-    names = source.find(FILES)[:1]
-    values = (value for name in names for value in source.first(name))
-    return any("chat_messages" in as_object(value.data) for value in values)
+    return has_conversations(source, "chat_messages")
 
 
 def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
     """Yield the turns of all conversations."""
-    for name in source.choose(FILES):
-        for value in source.values(name):
-            place = f"{name or source.location}, conversation {value.number}"
-            data = as_object(value.data)
-            if isinstance(data.get("chat_messages"), list):
-                yield from _read_conversation(data, place, source, omissions)
-            else:
-                reason = value.fault or "it has no chat_messages"
-                omissions.add_fault("unreadable conversations", place, reason)
+    missing = "it has no chat_messages"
+    for data, place in read_conversations(source, "chat_messages", list, missing, omissions):
+        yield from _read_conversation(data, place, source, omissions)
     for name in source.find(r"memories\.json|projects\.json"):
         if name:
             omissions.add(f"files {name.rpartition('/')[2]}")

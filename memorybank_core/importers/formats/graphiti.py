@@ -13,7 +13,7 @@ from typing import Any
 
 from memorybank_core.importers.content import as_id, as_object, as_text
 from memorybank_core.importers.conversations import ImportedTurn, Message, TurnBuilder
-from memorybank_core.importers.json_stream import JsonValue
+from memorybank_core.importers.entries import has_entries, read_entries
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
 from memorybank_core.importers.times import parse_time
@@ -34,14 +34,15 @@ _ROLES = USER_ROLES | COMPANION_ROLES | SKIPPED_ROLES
 
 def recognize(source: Source) -> bool:
     """Return whether the source has episodes of Graphiti."""
-    values = (value for name in source.find(FILES)[:1] for value in _values(source, name))
-    return any(_is_episode(as_object(next(values, JsonValue(0, ())).data)) for _ in range(5))
+    names = source.find(FILES)[:1]
+    values = (value for name in names for value in read_entries(source, name, _is_episode))
+    return has_entries(values, _is_episode)
 
 
 def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
     """Yield the turns of each episode."""
     for name in source.choose(FILES):
-        for value in _values(source, name):
+        for value in read_entries(source, name, _is_episode):
             data = as_object(value.data)
             if value.keys and value.keys[0] not in _LISTS and not value.fault:
                 omissions.add(f"entries of {value.keys[0][:40]!r}")
@@ -51,15 +52,6 @@ def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
                 place = f"{name or source.location}, entry {value.number}"
                 reason = value.fault or "it is not an episode"
                 omissions.add_fault("unreadable episodes", place, reason)
-
-
-def _values(source: Source, name: str) -> Iterator[JsonValue]:
-    if source.head(name).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return source.values(name)
-    first = next(source.lines(name), JsonValue(0, ()))
-    if isinstance(first.data, dict) and _is_episode(first.data):
-        return source.lines(name)
-    return source.values(name, depth=2)
 
 
 def _is_episode(data: Mapping[str, Any]) -> bool:

@@ -6,14 +6,13 @@ times, except for those of `langchain_postgres`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from memorybank_core.importers.content import as_id
-from memorybank_core.importers.conversations import ImportedTurn, Message, TurnBuilder
+from memorybank_core.importers.content import as_id, parse_text
+from memorybank_core.importers.conversations import ImportedTurn, Message, session_turns
 from memorybank_core.importers.databases import Database, find_tables, quoted
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
@@ -48,13 +47,14 @@ def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
         return
     for name in source.choose(FILES):
         session = name.rpartition("/")[2].removesuffix(".json") or None
-        builder = TurnBuilder(omissions, session, {"source": NAME})
-        for value in source.values(name):
-            place = f"{name or source.location}, message {value.number}"
-            message = _to_message(value.data, None, place, value.fault, omissions)
-            if message is not None:
-                yield from (_imported(turn, session) for turn in builder.add(message))
-        yield from (_imported(turn, session) for turn in builder.end())
+        messages = _read_file(source, name, omissions)
+        yield from session_turns(messages, session, NAME, omissions)
+
+
+def _read_file(source: Source, name: str, omissions: Omissions) -> Iterator[Message | None]:
+    for value in source.values(name):
+        place = f"{name or source.location}, message {value.number}"
+        yield _to_message(value.data, None, place, value.fault, omissions)
 
 
 def _read_table(
@@ -66,15 +66,17 @@ def _read_table(
     query = f"SELECT session_id, id, message, {time} FROM {quoted(table)} ORDER BY session_id, id"
     for session_id, rows in groupby(database.rows(query), itemgetter(0)):
         session = as_id(session_id) or str(session_id)
-        builder = TurnBuilder(omissions, session, {"source": NAME})
-        for _, number, data, at in rows:
-            place, fault = f"{table}, message {number}", ""
-            if isinstance(data, (str, bytes)):
-                data, fault = _parse(data)
-            message = _to_message(data, parse_time(at, source.zone), place, fault, omissions)
-            if message is not None:
-                yield from (_imported(turn, session) for turn in builder.add(message))
-        yield from (_imported(turn, session) for turn in builder.end())
+        messages = _read_rows(rows, table, source, omissions)
+        yield from session_turns(messages, session, NAME, omissions)
+
+
+def _read_rows(
+    rows: Iterable[Any], table: str, source: Source, omissions: Omissions
+) -> Iterator[Message | None]:
+    for _, number, text, at in rows:
+        data, fault = parse_text(text)
+        place = f"{table}, message {number}"
+        yield _to_message(data, parse_time(at, source.zone), place, fault, omissions)
 
 
 def _to_message(data: Any, at: Any, place: str, fault: str, omissions: Omissions) -> Message | None:
@@ -83,15 +85,3 @@ def _to_message(data: Any, at: Any, place: str, fault: str, omissions: Omissions
         return to_message(fields, at, NAME)
     omissions.add_fault("unreadable messages", place, fault or "it is not a message of LangChain")
     return None
-
-
-def _parse(text: str | bytes) -> tuple[Any, str]:
-    """Return the value of JSON, and the fault if it is not valid."""
-    try:
-        return json.loads(text), ""
-    except (ValueError, RecursionError) as error:
-        return None, f"it is not valid JSON: {error}"
-
-
-def _imported(turn: Any, session: str | None) -> ImportedTurn:
-    return ImportedTurn(turn, parts=(session or "",))

@@ -6,16 +6,16 @@ store in it. It has no times.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from memorybank_core.importers.content import as_list, as_object, as_text, placeholder
-from memorybank_core.importers.conversations import ImportedTurn, Message, TurnBuilder, join_texts
+from memorybank_core.importers.content import as_list, as_object, as_text, parse_text, placeholder
+from memorybank_core.importers.conversations import ImportedTurn, Message, join_texts, session_turns
 from memorybank_core.importers.databases import Database, find_tables, quoted
+from memorybank_core.importers.json_stream import JsonValue
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
 from memorybank_core.importers.times import parse_time
@@ -63,13 +63,16 @@ def _read_file(source: Source, name: str, omissions: Omissions) -> Iterator[Impo
     length = len(root)
     own = (v for v in values if v.fault or (len(v.keys) > length and v.keys[:length] == root))
     for session, group in groupby(own, lambda value: value.keys[-1] if value.keys else ""):
-        builder = TurnBuilder(omissions, session or None, {"source": NAME})
-        for value in group:
-            place = f"{name or source.location}, entry {value.number}"
-            message = _to_message(value.data, None, place, value.fault, omissions)
-            if message is not None:
-                yield from (_imported(turn, session) for turn in builder.add(message))
-        yield from (_imported(turn, session) for turn in builder.end())
+        messages = _read_values(group, name or source.location, omissions)
+        yield from session_turns(messages, session or None, NAME, omissions)
+
+
+def _read_values(
+    values: Iterable[JsonValue], place: str, omissions: Omissions
+) -> Iterator[Message | None]:
+    for value in values:
+        entry = f"{place}, entry {value.number}"
+        yield _to_message(value.data, None, entry, value.fault, omissions)
 
 
 def _read_table(
@@ -78,20 +81,17 @@ def _read_table(
     """Yield the turns of a table, those too that `Memory` has moved out of its window."""
     query = f"SELECT key, id, timestamp, data FROM {quoted(table)} ORDER BY key, timestamp, id"
     for key, rows in groupby(database.rows(query), itemgetter(0)):
-        session = str(key)
-        builder = TurnBuilder(omissions, session, {"source": NAME})
-        for _, number, time, data in rows:
-            fault = ""
-            if isinstance(data, (str, bytes)):
-                try:
-                    data = json.loads(data)
-                except (ValueError, RecursionError) as error:
-                    fault = f"it is not valid JSON: {error}"
-            place, at = f"{table}, message {number}", parse_time(time, source.zone)
-            message = _to_message(data, at, place, fault, omissions)
-            if message is not None:
-                yield from (_imported(turn, session) for turn in builder.add(message))
-        yield from (_imported(turn, session) for turn in builder.end())
+        messages = _read_rows(rows, table, source, omissions)
+        yield from session_turns(messages, str(key), NAME, omissions)
+
+
+def _read_rows(
+    rows: Iterable[Any], table: str, source: Source, omissions: Omissions
+) -> Iterator[Message | None]:
+    for _, number, time, text in rows:
+        data, fault = parse_text(text)
+        place = f"{table}, message {number}"
+        yield _to_message(data, parse_time(time, source.zone), place, fault, omissions)
 
 
 def _to_message(
@@ -126,7 +126,3 @@ def _block_text(block: Mapping[str, Any]) -> str:
 def _is_message(data: Any) -> bool:
     data = as_object(data)
     return bool(as_text(data.get("role"))) and ("blocks" in data or "content" in data)
-
-
-def _imported(turn: Any, session: str) -> ImportedTurn:
-    return ImportedTurn(turn, parts=(session,))

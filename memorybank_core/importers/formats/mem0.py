@@ -19,6 +19,7 @@ from memorybank_core.importers.conversations import (
     present,
 )
 from memorybank_core.importers.databases import Database, find_tables, quoted
+from memorybank_core.importers.entries import has_entries, read_entries
 from memorybank_core.importers.json_stream import JsonValue
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
@@ -36,7 +37,7 @@ def recognize(source: Source) -> bool:
     if find_tables(source.database, *_COLUMNS):
         return True
     values = (value for name in source.find(FILES)[:1] for value in _values(source, name))
-    return any(_is_memory(as_object(next(values, JsonValue(0, ())).data)) for _ in range(5))
+    return has_entries(values, _is_memory)
 
 
 def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
@@ -58,12 +59,8 @@ def read(source: Source, omissions: Omissions) -> Iterator[ImportedTurn]:
 
 def _values(source: Source, name: str) -> Iterator[JsonValue]:
     """Return the memories of a list, of an object with "results", or of JSON lines."""
-    if source.head(name).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return source.values(name)
-    first = next(source.lines(name), JsonValue(0, ()))
-    if isinstance(first.data, dict) and _is_memory(first.data):
-        return source.lines(name)
-    return (v for v in source.values(name, depth=2) if v.fault or v.keys in _LISTS)
+    values = read_entries(source, name, _is_memory)
+    return (value for value in values if value.fault or not value.keys or value.keys in _LISTS)
 
 
 def _is_memory(data: Mapping[str, Any]) -> bool:
