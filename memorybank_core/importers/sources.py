@@ -152,7 +152,7 @@ class Source:
             self.done, self.total = done, total
 
     def first_sign(self, name: str) -> bytes:
-        """Return the first byte of a text file that is not space; b"" if there is none."""
+        """Return the first byte of a text file that is not space; b"" for an empty file."""
         return self.head(name).removeprefix(BOM).lstrip()[:1]
 
     def first(self, name: str, *, depth: int = 1, count: int = 20) -> list[JsonValue]:
