@@ -12,7 +12,7 @@ from memorybank_core.text import without_surrogates
 
 from .chat_completion import parse_completion, parse_stream
 from .connection import Connection
-from .server_errors import translate_error, transport_errors
+from .server_errors import request_errors, translate_error
 from .truncation import call_with_truncation
 
 _OPENAI_WINDOW = 128_000  # older models have less and report an overflow; digests are then split
@@ -187,13 +187,9 @@ class OpenAIChat:
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         """Translate errors of the openai package and of parsing into MemoryBank's."""
-        from openai import OpenAIError
-
-        translated: tuple[type[Exception], ...]
-        translated = (OpenAIError, *transport_errors(), TypeError, ValueError)
         try:
             yield
-        except translated as error:
+        except request_errors() as error:
             endpoint = self._connection.endpoint
             raise translate_error(error, endpoint) from endpoint.safe_cause(error)
 

@@ -18,7 +18,7 @@ from .chat_completion import get_nested
 from .connection import NO_KEY, Connection
 from .embedding_errors import RequestTooLargeError, translate_embedding_error
 from .ollama import ollama_url
-from .server_errors import transport_errors
+from .server_errors import request_errors
 
 _DIMENSIONS = {
     "text-embedding-3-small": 1536,
@@ -206,17 +206,13 @@ class OpenAIEmbedder:
 
     def _request(self, texts: Sequence[str]) -> Any:
         """Return the server's vectors of texts, in their order."""
-        from openai import OpenAIError
-
-        translated_errors: tuple[type[Exception], ...]
-        translated_errors = (OpenAIError, *transport_errors(), TypeError, ValueError)
         options: dict[str, Any] = dict(self._options)
         if self._requested is not None:
             options["dimensions"] = self._requested
         try:
             response = self._connection.call(model=self._model, input=list(texts), **options)
             return self._parse(response, len(texts))
-        except translated_errors as error:
+        except request_errors() as error:
             translated = translate_embedding_error(error, self._connection.endpoint, texts)
             raise translated from translated.__cause__
 

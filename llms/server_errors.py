@@ -38,6 +38,13 @@ def transport_errors() -> tuple[type[Exception], ...]:
     return openai.APIConnectionError, *(module.HTTPError for module in http_modules)
 
 
+def request_errors() -> tuple[type[Exception], ...]:
+    """Return the exception types of a request, and of an answer that is not as documented."""
+    import openai
+
+    return openai.OpenAIError, *transport_errors(), TypeError, ValueError
+
+
 def translate_error(error: Exception, endpoint: Endpoint) -> MemoryBankError:
     """Return the MemoryBank error for an exception of the openai package.
 
