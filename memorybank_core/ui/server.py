@@ -9,9 +9,8 @@ import gradio as gr
 from memorybank_core.bank import MemoryBank
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.locations import is_loopback
-from memorybank_core.terminal import console
 from memorybank_core.validation import require_language
-from memorybank_core.web.server import HOST, start_server
+from memorybank_core.web.server import HOST, start_server, wait_for_end
 
 from .page import page
 from .strings import STRINGS
@@ -47,11 +46,7 @@ def serve(
     language = require_language(language or bank.language)
     blocks = page(bank, language=language, password=password, **options)
     url = start(blocks, host=host, port=port, has_password=password is not None)
-    console().print(STRINGS[language]["running"].format(url=url))
-    try:
-        blocks.block_thread()
-    finally:
-        blocks.close(verbose=False)
+    wait_for_end(blocks, STRINGS[language]["running"].format(url=url))
 
 
 def start(

@@ -11,6 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.locations import is_loopback
+from memorybank_core.terminal import console
 
 from .security import SecurityMiddleware
 from .theme import build_theme
@@ -64,6 +65,15 @@ def start_server(blocks: gr.Blocks, *, host: str, port: int, css: str) -> str:
     except OSError as error:  # another program was faster
         raise _cannot_listen(host, port, error) from error
     return url
+
+
+def wait_for_end(blocks: gr.Blocks, announcement: str) -> None:
+    """Print a line, serve until Ctrl-C, and stop the server."""
+    console().print(announcement)
+    try:
+        blocks.block_thread()
+    finally:
+        blocks.close(verbose=False)
 
 
 def _require_free(host: str, port: int) -> None:

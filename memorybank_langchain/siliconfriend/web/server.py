@@ -10,8 +10,7 @@ from langchain_core.language_models import BaseChatModel
 
 from memorybank_core import MemoryBank
 from memorybank_core.locations import is_loopback
-from memorybank_core.terminal import console
-from memorybank_core.web.server import HOST, require_port, start_server
+from memorybank_core.web.server import HOST, require_port, start_server, wait_for_end
 
 from .page import page
 from .strings import STRINGS
@@ -48,11 +47,7 @@ def serve(
     """
     blocks = page(bank, model, language=language, password=password, **options)
     url = start(blocks, host=host, port=port, has_password=password is not None)
-    console().print(STRINGS[language]["running"].format(url=url))
-    try:
-        blocks.block_thread()
-    finally:
-        blocks.close(verbose=False)
+    wait_for_end(blocks, STRINGS[language]["running"].format(url=url))
 
 
 def start(
