@@ -11,14 +11,14 @@ SETTING = '`put` and `search` with `index={"fields": ["text"]}`, a namespace for
 CHOOSES_EMBEDDER = True
 
 
+def index_of(embedder):
+    embed = LangChainEmbeddings(embedder)
+    return {"dims": embedder.dimension, "embed": embed, "fields": ["text"]}
+
+
 class System:
-    def __init__(self, folder, embedder):
-        index = {
-            "dims": embedder.dimension,
-            "embed": LangChainEmbeddings(embedder),
-            "fields": ["text"],
-        }
-        self._store = InMemoryStore(index=index)
+    def __init__(self, store):
+        self._store = store
 
     def add(self, turns, user):
         for turn in turns:
@@ -38,4 +38,4 @@ class System:
 
 
 def open(folder, embedder):
-    return System(folder, embedder)
+    return System(InMemoryStore(index=index_of(embedder)))
