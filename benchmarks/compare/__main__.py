@@ -8,8 +8,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,14 @@ from common import describe_machine, median_ms
 
 from memorybank_core.embedders import embedder_named
 
-from .cases import DATASETS, QUICK, USUAL, Case, data_folder, read_cases
+from .cases import DATASETS, LONG, QUICK, USUAL, Case, data_folder, read_cases
 from .environments import FOLDER
 from .report import DOCS, write_report
 from .runner import Entry, Runner, ask, costs, describe, losses, prepare, vector_server
 
 HERE = Path(__file__).parent
+FILL = 0.6
+"""Share of a task's time limit in which it may write its memories; the rest is for searches."""
 
 
 def main() -> None:
@@ -35,8 +40,11 @@ def main() -> None:
     folder = options.environments / "vectors"
     with vector_server(folder, options.embedders) as address:
         runner = Runner(folder, address, options.environments, limit=options.limit)
-        for entry in runner.entries(options.systems):
-            run_system(runner, entry, cases, options)
+        entries = install(runner, options)
+        side_by_side(runner, [partial(ask_and_lose, runner, e, cases, options) for e in entries])
+        if "costs" in options.parts:
+            for entry in entries:
+                measure_costs(runner, entry, options)
     if not options.no_report:
         write_about(options)
         write_report(options.results, options.docs)
@@ -63,38 +71,75 @@ def write_about(options: argparse.Namespace) -> None:
     save(file, about)
 
 
-def run_system(
+def install(runner: Runner, options: argparse.Namespace) -> list[Entry]:
+    """Make the environments; return the systems that can be run, and note why others cannot."""
+    installed = []
+    for entry in runner.entries(options.systems):
+        if error := prepare(runner, entry):
+            save(
+                options.results / f"{entry.key}.json",
+                {"name": entry.facts["NAME"], "error": error},
+            )
+            print(f"{entry.key}: cannot be installed: {error}", flush=True)
+        else:
+            update(entry, options, describe(runner, entry))
+            installed.append(entry)
+    return installed
+
+
+def side_by_side(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None:
+    """Run tasks that the load does not change, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for work in [pool.submit(task) for task in tasks]:
+                work.result()
+        except BaseException:  # Ctrl-C, too: without this, all the tasks would be waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.stop()
+            raise
+
+
+def ask_and_lose(
     runner: Runner, entry: Entry, cases: dict[str, list[Case]], options: argparse.Namespace
 ) -> None:
-    """Run one system and store its results after each part."""
+    """Ask a system all questions, and find out what it loses; store its results after each part."""
     start = time.perf_counter()
-    file = options.results / f"{entry.key}.json"
-    result: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    if error := prepare(runner, entry):
-        save(file, {"name": entry.facts["NAME"], "error": error})
-        print(f"{entry.key}: cannot be installed: {error}", flush=True)
-        return
-    result |= describe(runner, entry)
-    embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
     if "recall" in options.parts:
-        for embedder in embedders:
-            for dataset, conversations in cases.items():
-                if not conversations:
-                    continue
+        embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
+        for embedder, (dataset, conversations) in product(embedders, cases.items()):
+            if conversations and not (dataset in LONG and embedder in options.embedders[1:]):
                 name = options.embedders[0] if embedder == "own" else embedder
                 measured = ask(runner, entry, name, conversations)
-                result.setdefault("recall", {}).setdefault(embedder, {})[dataset] = measured
-                save(file, result)
+                update(entry, options, measured, "recall", embedder, dataset)
     if "losses" in options.parts:
         sizes = {"count": 100, "crowd": 1000} if options.quick else {"count": 200, "crowd": 10_000}
-        result["losses"] = losses(runner, entry, **sizes, seconds=options.limit * 0.8)
-        save(file, result)
-    if "costs" in options.parts:
-        for count in (1000,) if options.quick else (1000, 10_000):
-            measured = costs(runner, entry, count, options.limit * 0.8)
-            result.setdefault("costs", {})[str(count)] = measured
-            save(file, result)
-    print(f"{entry.key}: {time.perf_counter() - start:.0f} s", flush=True)
+        lost = losses(runner, entry, **sizes, seconds=options.limit * FILL)
+        update(entry, options, lost, "losses")
+    print(f"{entry.key}, recall and losses: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def measure_costs(runner: Runner, entry: Entry, options: argparse.Namespace) -> None:
+    """Measure what a system costs, alone on the machine, and store the results."""
+    start = time.perf_counter()
+    for count in (1000,) if options.quick else (1000, 10_000):
+        measured = costs(runner, entry, count, options.limit * FILL)
+        update(entry, options, measured, "costs", str(count))
+    print(f"{entry.key}, costs: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def update(entry: Entry, options: argparse.Namespace, new: Any, *place: str) -> None:
+    """Store a new part of a system's results at a place; without one, update what is at the top."""
+    file = options.results / f"{entry.key}.json"
+    result: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if place:
+        part = result
+        for name in place[:-1]:
+            part = part.setdefault(name, {})
+        part[place[-1]] = new
+    else:
+        result.pop("error", None)
+        result |= new
+    save(file, result)
 
 
 def save(file: Path, result: dict[str, Any]) -> None:

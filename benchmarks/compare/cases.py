@@ -19,6 +19,8 @@ from memorybank_core.evaluation.questions import Conversation
 DATASETS = ("everyday", "probing-en", "probing-zh", "locomo", "realmem")
 USUAL = ("everyday", "probing-en", "probing-zh", "locomo")
 QUICK = ("everyday", "probing-en", "probing-zh")
+LONG = ("locomo", "realmem")
+"""Datasets that are asked with the first embedder only."""
 
 Case = dict[str, Any]
 """A conversation: `user`, `timezone`, `now`, `turns` and `questions`, as JSON."""

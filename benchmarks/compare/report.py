@@ -291,7 +291,9 @@ def costs_table(results: Results, count: str, embedding: float) -> str:
             result.get("installed MB"), results[OURS].get("installed MB"), _short, low=True
         )
         row += [f"{add:.0f} / {search:.0f}", installed]
-        rows.append([result["name"], *row])
+        written = costs["written"]  # fewer if its time was up
+        fewer = "" if written >= int(count) else f" ({written:,})"
+        rows.append([result["name"] + fewer, *row])
     head = [
         "system",
         "add ms",

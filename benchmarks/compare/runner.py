@@ -64,7 +64,9 @@ class Runner:
     environments: Path
     systems: Path = HERE / "systems"
     limit: float = 600.0
-    recall_limit: float = 3600.0
+    recall_limit: float = 1500.0
+    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _is_stopped: bool = False
 
     def entries(self, names: Sequence[str] = ()) -> list[Entry]:
         """Return the systems, all or those named."""
@@ -84,7 +86,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 return {"error": f"stopped after {limit:.0f} s"}
             finally:
-                _kill(process)
+                self.kill(process)
             if code or not result.exists():
                 lines = Path(exchange, "log.txt").read_text(errors="replace").strip().splitlines()
                 return {"error": lines[-1][:300] if lines else f"exit code {code}"}
@@ -108,8 +110,10 @@ class Runner:
         file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
         python = python_of(entry.facts["ENVIRONMENT"], self.environments)
         command = [python, str(HERE / "worker.py"), str(file), str(exchange / "result.json")]
+        if self._is_stopped:
+            raise RuntimeError("the comparison was stopped")
         with (exchange / "log.txt").open("w") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
@@ -117,6 +121,21 @@ class Runner:
                 env=self._variables(folder),
                 start_new_session=True,
             )
+        self._running.add(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a worker and what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._running.discard(process)
+
+    def stop(self) -> None:
+        """Kill all workers, and start no more."""
+        self._is_stopped = True
+        for process in tuple(self._running):
+            self.kill(process)
 
     @staticmethod
     def _variables(folder: Path) -> dict[str, str]:
@@ -135,13 +154,6 @@ class Runner:
             "MEM0_TELEMETRY": "False",
             "MEM0_DIR": str(folder),
         }
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a worker and what it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @contextlib.contextmanager
@@ -206,7 +218,7 @@ def _write_and_find(runner: Runner, entry: Entry, folder: Path, count: int, *, k
             if kill and acknowledged.read_text().count("\n") >= until:
                 break
             time.sleep(0.002)
-        _kill(process)
+        runner.kill(process)
         written = acknowledged.read_text().count("\n")
         if written < until:
             lines = Path(exchange, "log.txt").read_text(errors="replace").strip().splitlines()
