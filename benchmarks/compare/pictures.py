@@ -18,6 +18,7 @@ PANELS = (
     ("probing-en", "recall@3", "probing English, recall@3"),
     ("probing-zh", "recall@3", "probing Chinese, recall@3"),
     ("locomo", "recall@10", "LoCoMo, recall@10"),
+    ("realmem", "recall@10", "RealMem, recall@10"),
 )
 
 
