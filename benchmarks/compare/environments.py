@@ -49,12 +49,11 @@ def make_environment(environment: str, folder: Path = FOLDER) -> str | None:
     subprocess.run([interpreter(), "-m", "venv", str(folder / environment)], check=True)
     command = [python_of(environment, folder), "-m", "pip", "install", "--quiet"]
     options = ["--disable-pip-version-check", "--no-deps", "--requirement", str(requirements)]
-    for _ in range(3):  # an index may fail to answer for one of two hundred packages
-        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            stamp.write_text(wanted)
-            return None
-    return (done.stderr or done.stdout).strip().splitlines()[-1]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (done.stderr or done.stdout).strip().splitlines()[-1]
+    stamp.write_text(wanted)
+    return None
 
 
 def installed_mb(environment: str | None, folder: Path = FOLDER) -> float:
