@@ -1,7 +1,8 @@
 """Context for a prompt: the user's portrait, the summary and recalled memories.
 
 The context is one marked block, so that `without_recalled` can remove it from whatever is stored
-next: recalled text never becomes a new memory. All functions are pure.
+next: recalled text never becomes a new memory. Nothing here writes to the store.
+`find_clues` and `find_missing_days` read it; the other functions are pure.
 """
 
 from memorybank_core.search.relevance import MIN_RELEVANCE, REINFORCED

@@ -39,7 +39,7 @@ class Fact(NamedTuple):
     Attributes:
         text: The sentence, in the third person.
         level: How much it reveals: 1 a deed, 2 a state, plan or event of life, 3 a lasting trait.
-        group: One of `fact_patterns.GROUPS`.
+        group: A group of `fact_groups.classify`, such as "home"; "other" if none fits.
     """
 
     text: str

@@ -77,7 +77,8 @@ NOTHING_KNOWN = {
 }
 """Portrait of a day on which the user said nothing of themselves, by language."""
 
-_QUOTING_HEADINGS = ("In the user's own words:", "用户的原话：")  # of portraits before this version
+_QUOTING_HEADINGS = ("In the user's own words:", "用户的原话：")
+"""Headings of stored extractive portraits that quote the user; they are still read."""
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _SPEAKER_LINE = re.compile("(?P<name>[^“]+)[:：] ?“(?P<quote>.*)”$")
 _HEADING = re.compile("[:：]\\**$")

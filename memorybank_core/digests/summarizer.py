@@ -152,7 +152,7 @@ class Summarizer:
         if self._client.count_tokens(text) <= limit:
             return [text]
         size = limit
-        while size > 1:  # `windows` estimates tokens; `limit` is in tokens as the model counts them
+        while size > 1:  # `size` is in estimated tokens, `limit` in the model's
             parts = split_windows(text, size, overlap=0)
             if all(self._client.count_tokens(part) <= limit for part in parts):
                 return parts
