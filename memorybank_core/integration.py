@@ -1,9 +1,7 @@
-"""Functions that the LangChain and LlamaIndex adapters share."""
+"""Metadata of a search result, as the LangChain and LlamaIndex adapters return it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 from .record_values import plain_value
@@ -24,12 +22,3 @@ def result_metadata(result: SearchResult) -> dict[str, Any]:
     metadata = {name: plain["memory"][name] for name in _MEMORY_FIELDS}
     metadata["metadata"] = plain_value(result.memory.metadata)
     return metadata | {name: plain[name] for name in _RESULT_FIELDS}
-
-
-def recall_id(session: str | None, last_turn: str | None, query: str) -> str:
-    """Return the id of the turn in which `query` follows the stored turn `last_turn`.
-
-    The id stays the same until the next turn is stored, so that repeated recalls count once.
-    """
-    position = json.dumps([session, last_turn, query])
-    return hashlib.sha256(position.encode()).hexdigest()[:32]

@@ -50,7 +50,6 @@ _DIARY = compile_lines(
     r"^(?:just |finally )?{}",
 )
 """A verb of the past without its subject, which is "I"."""
-_ADVERB = re.compile(r"(?:just|finally) ", re.IGNORECASE)
 
 _ROLE = (
     r"(?:doctor|gp|dentist|physio|dermatologist|cardiologist|neurologist|optician|therapist|"

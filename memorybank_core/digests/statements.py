@@ -36,8 +36,6 @@ class StatementSpan(NamedTuple):
         start: Index of its first character.
         end: Index after its last character.
         weight: How much it says about what happened, in (0, 1].
-        self_level: How much it reveals about the speaker: 0 nothing, 1 an action or opinion, 2 a
-            feeling, plan or habit, 3 a lasting trait or taste.
         role: "standalone", "dependent" on the sentence before ("It was great.") or "talk" with
             the companion ("Thank you!").
     """
@@ -45,7 +43,6 @@ class StatementSpan(NamedTuple):
     start: int
     end: int
     weight: float
-    self_level: int
     role: Literal["standalone", "dependent", "talk"]
 
 
@@ -133,7 +130,7 @@ def _rate(piece: str, start: int) -> StatementSpan:
     weight = length_weight(piece)
     is_vague = weight < 1.0 and talk_patterns.VAGUE.search(piece)
     if is_vague or talk_patterns.TALK.search(piece):
-        return StatementSpan(start, end, 0.1 * weight, 0, "talk")
+        return StatementSpan(start, end, 0.1 * weight, "talk")
     is_dependent = bool(statement_patterns.BACK_REFERENCE.search(piece))
     factors = (
         (0.3, is_dependent),
@@ -144,13 +141,14 @@ def _rate(piece: str, start: int) -> StatementSpan:
     )
     for factor, applies in factors:
         weight *= factor if applies else 1.0
-    if is_dependent:
-        return StatementSpan(start, end, weight, 0, "dependent")
-    return StatementSpan(start, end, weight, rate_self_level(piece), "standalone")
+    return StatementSpan(start, end, weight, "dependent" if is_dependent else "standalone")
 
 
 def rate_self_level(piece: str) -> int:
-    """Return how much `piece` reveals about its speaker, 0 to 3."""
+    """Return how much `piece` reveals about its speaker.
+
+    0 is nothing, 1 an action or opinion, 2 a feeling, plan or habit, 3 a lasting trait or taste.
+    """
     if statement_patterns.OPINION.search(piece):
         return 1
     if statement_patterns.SECOND_PERSON.search(piece):

@@ -1,8 +1,10 @@
-"""Terms of a query: words whose forms count as one."""
+"""Terms: those of a query, the version of those in the index, and how BM25 weighs them.
+
+Search and the stores share these definitions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 TERMS_VERSION = 3
@@ -10,7 +12,6 @@ TERMS_VERSION = 3
 
 It must rise when `tokenize` or `find_traits` changes: banks then derive them from the texts again.
 """
-
 
 K1, B = 0.9, 0.4
 """BM25's saturation and length normalization: the defaults of Anserini (Yang et al. 2017)."""
@@ -23,14 +24,8 @@ class TermGroup:
     Attributes:
         forms: The forms, as `tokenize` returns them, such as ("go", "went", "gone").
         weight: Factor of its score.
-        near: Whether the forms only resemble what the query has, which the user never used.
     """
 
     forms: tuple[str, ...]
     weight: float = 1.0
-    near: bool = False
 
-
-def group_terms(terms: Iterable[str]) -> list[TermGroup]:
-    """Return a group of one form for each distinct term, in their order."""
-    return [TermGroup((term,)) for term in dict.fromkeys(terms)]

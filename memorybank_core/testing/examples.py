@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,7 +12,7 @@ from memorybank_core.errors import MemoryBankError
 from memorybank_core.forgetting import Ebbinghaus
 from memorybank_core.protocols import Candidates, Filter, Matrix, MemoryStore, Probe
 from memorybank_core.records import Memory, Turn
-from memorybank_core.search.terms import group_terms
+from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.tokenize import tokenize
 
 ADA, BOB = "ada@example.com", "bob"
@@ -46,6 +46,11 @@ def event(words: str, *, user: str = ADA, hours: int = 0) -> Memory:
 def day(number: int) -> date:
     """Return a day of May 2023."""
     return date(2023, 5, number)
+
+
+def group_terms(terms: Iterable[str]) -> list[TermGroup]:
+    """Return a group of one form for each distinct term, in their order."""
+    return [TermGroup((term,)) for term in dict.fromkeys(terms)]
 
 
 def probe(words: str = "", vector: Matrix = EAST, **changes: Any) -> Probe:

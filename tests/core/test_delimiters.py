@@ -7,7 +7,6 @@ import pytest
 
 from memorybank_core import HashingEmbedder, Memory, MemoryBank, Turn
 from memorybank_core.forgetting import is_forgotten
-from memorybank_core.integration import recall_id
 from memorybank_core.stores.item_rows import namespace_of, path_of, path_range
 from memorybank_core.testing import FakeLLM
 
@@ -23,10 +22,6 @@ def test_namespaces_have_different_paths():
     for one, other in combinations(PAIRS, 2):
         start, end = path_range(one)
         assert not start <= path_of(other) < end
-
-
-def test_ids_of_recalls_differ():
-    assert len({recall_id(*pair, "q") for pair in PAIRS}) == len(PAIRS)
 
 
 def test_random_forgetting_draws_a_number_for_each_user_and_memory():

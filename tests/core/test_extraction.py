@@ -17,7 +17,7 @@ from memorybank_core.digests.extraction import (
     extract_events,
     extract_overall_summary,
 )
-from memorybank_core.digests.statements import find_statements, select_excerpt
+from memorybank_core.digests.statements import find_statements, rate_self_level, select_excerpt
 from memorybank_core.text import clip
 
 EAST, NORTH = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -152,14 +152,16 @@ def test_a_long_day_has_a_short_summary():
     ],
 )
 def test_statements_about_the_speaker(query, kept):
-    spans = [span for span in find_statements(query) if span.self_level]
-    assert [query[span.start : span.end] for span in spans] == kept
+    statements = [
+        query[span.start : span.end] for span in find_statements(query) if span.role == "standalone"
+    ]
+    assert [statement for statement in statements if rate_self_level(statement)] == kept
 
 
 def test_lasting_traits_come_before_plans_and_plans_before_deeds():
     levels = [
-        max(span.self_level for span in find_statements(query))
-        for query in ("I hate coriander.", "I plan to sell the car.", "I went to the bank.")
+        rate_self_level(statement)
+        for statement in ("I hate coriander.", "I plan to sell the car.", "I went to the bank.")
     ]
     assert levels == [3, 2, 1]
 

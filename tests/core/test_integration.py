@@ -1,17 +1,12 @@
-"""Functions that the adapters share."""
+"""Metadata of a search result, as the adapters return it."""
 
 import json
 from datetime import datetime, timezone
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_core.integration import recall_id, result_metadata
+from memorybank_core.integration import result_metadata
 
 MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
-
-
-def test_a_recall_id_is_stable_across_versions():
-    assert recall_id("work", "turn-1", "Who plays?") == "d360f0b7e5f097cf630228b9de47772e"
-    assert recall_id(None, None, "") != recall_id("", None, "")
 
 
 def test_metadata_of_a_result_is_plain_json(tmp_path):

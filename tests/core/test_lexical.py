@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memorybank_core.search.terms import TermGroup, group_terms
+from memorybank_core.search.terms import TermGroup
 from memorybank_core.stores.index import bm25
 from memorybank_core.stores.index.bm25 import K1, POSTING, B, LexicalIndex, postings
+from memorybank_core.testing.examples import group_terms
 
 words = st.sampled_from("cello sister cat 猫 花 rain walk tea".split())
 documents = st.lists(st.lists(words, max_size=12), min_size=1, max_size=30)
@@ -106,7 +107,7 @@ def test_an_unknown_term_is_replaced_by_known_ones_that_are_spelled_nearly_alike
         query = index.query([TermGroup(("rain",)), typo, TermGroup(("zebra",))])
         assert query.groups == [
             TermGroup(("rain",)),
-            TermGroup(("cello",), weight=2.0 * bm25.NEAR_WEIGHT, near=True),
+            TermGroup(("cello",), weight=2.0 * bm25.NEAR_WEIGHT),
             TermGroup(("zebra",)),
         ]
         assert query.counts(np.arange(3)).tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0]]

@@ -145,7 +145,7 @@ class LexicalIndex:
                 size += len(near)
                 if forms := self._find_known(near):
                     weight = group.weight * NEAR_WEIGHT
-                    replaced[group] = TermGroup(tuple(forms[:MAX_NEAR]), weight, near=True)
+                    replaced[group] = TermGroup(tuple(forms[:MAX_NEAR]), weight)
                     break
                 if size > _MAX_LOOKUPS:  # a query in a language that this bank does not have
                     return replaced
