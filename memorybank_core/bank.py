@@ -265,7 +265,7 @@ class MemoryBank:
     ) -> ConfigurationReport:
         """Change settings that the bank keeps; those that are None stay as they are.
 
-        With `timezone`, every turn is stored again on its day there, also if the bank keeps this
+        With `timezone`, every turn is stored again on its day there, even if the bank keeps this
         time zone already. The digests of days that gained or lost turns become stale, and the next
         `summarize` makes them again. The strengths of memories stay as they are under another law.
         Other processes that have the bank open use its former settings until they open it again.
@@ -539,7 +539,7 @@ class MemoryBank:
             session: A session, to search only its memories.
             archived: Whether to include archived memories.
             min_relevance: Minimum `relevance` of a result, in [0, 1]; 0 returns the k best.
-            history: Whether to return every memory by its own score, also what was repeated,
+            history: Whether to return every memory by its own score, including what was repeated,
                 replaced by a newer statement, or asked without an answer.
             where: Conditions on the metadata of turns, such as {"agent": "coder"} or
                 {"year": {"$gte": 2024}}, all of which must hold. Operators: $eq, $ne, $gt, $gte,

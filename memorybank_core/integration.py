@@ -16,7 +16,7 @@ _RESULT_FIELDS = (
 def result_metadata(result: SearchResult) -> dict[str, Any]:
     """Return the metadata of a retrieved document or node as plain JSON values.
 
-    The metadata of the turn are under "metadata", so that no key of theirs hides one of these.
+    The metadata of the turn is under "metadata", so that none of its keys hides one of these.
     """
     plain = result.to_dict()
     metadata = {name: plain["memory"][name] for name in _MEMORY_FIELDS}

@@ -211,7 +211,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class SupersededBy:
-    """The newer memory that says the same of the same subject with another value.
+    """The newer memory that states a different value for the same attribute of the same subject.
 
     Attributes:
         id: Id of the newer memory.
@@ -234,7 +234,8 @@ class SearchResult:
         retention: R of the law of forgetting at the search's `now`, in [0, 1].
         relevance: How likely the memory answers the query, in [0, 1]; comparable across searches.
         superseded_by: The newer memory that replaces what this one says, or None.
-        times: Number of results that say the same and that this one stands for, itself included.
+        times: Number of results that say the same thing and that this one stands for, itself
+            included.
         last_said: Time of the last of them, in UTC; None means the memory's own time.
     """
 

@@ -60,7 +60,7 @@ def find_changes(
         llm: The language model.
         language: Language of the prompts, "en" or "zh".
         now: Time of the records.
-        on_progress: Called with the number of turns just read, also if reading them failed.
+        on_progress: Called with the number of turns just read, even if reading them failed.
     """
     counter = CallCounter()
     client = LLMClient(llm, counter)

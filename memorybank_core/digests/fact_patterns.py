@@ -101,7 +101,7 @@ UNFIT = compile_lines(
     """,
     "指令|提示词|系统[：:]|[你您]|如果|假如|要是|难道|[吗呢]$|大家",
 )
-"""Content that does not belong into a portrait: quotes, markup, instructions, the second person."""
+"""Content that does not belong in a portrait: quotes, markup, instructions, the second person."""
 
 SIMILE = compile_lines(
     r"""

@@ -110,7 +110,7 @@ def hedges(response: str) -> bool:
 
 
 def asks(sentence: str) -> bool:
-    """Return whether a sentence asks, also if the question mark is missing."""
+    """Return whether a sentence asks, even if the question mark is missing."""
     return is_question(sentence) or _ASKS_WITHOUT_MARK.search(sentence) is not None
 
 

@@ -1,4 +1,4 @@
-"""Vocabulary of changes in English and Chinese, by which statements about the same are compared."""
+"""Vocabulary of changes in English and Chinese, to compare statements about the same thing."""
 
 import re
 

@@ -74,7 +74,7 @@ def search_memories(
         weights: The weights of the search signals.
         reranker: Scores the best results again; see `rerank`.
         min_relevance: Minimum relevance of a result, in [0, 1].
-        history: Whether every memory keeps its own place, also what was repeated or replaced.
+        history: Whether every memory keeps its own place, including what was repeated or replaced.
 
     Raises:
         EmbedderError: If the embedder failed or returned a vector that cannot be used.

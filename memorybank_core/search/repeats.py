@@ -60,7 +60,7 @@ def lower_unanswered(results: Sequence[SearchResult], query: str) -> list[Search
 
 
 def merge_repeats(results: Sequence[SearchResult]) -> list[SearchResult]:
-    """Merge results that say the same into one, which counts them.
+    """Merge results that say the same thing into one, which counts them.
 
     The newest is shown, in the place and with the score of the best; its `times` and `last_said`
     tell how often and when it was said last.
@@ -127,12 +127,12 @@ def _terms(sentences: Sequence[str]) -> frozenset[str]:
 
 
 def _start(memory: Memory) -> str:
-    """Return the first characters, which are equal for memories that say the same."""
+    """Return the first characters, which are equal for memories that say the same thing."""
     return memory.turn.query.lstrip()[:4].casefold() if memory.turn else memory.id
 
 
 def _repeat_key(memory: Memory) -> object:
-    """Return a key that is equal for memories that say the same; unique for others."""
+    """Return a key that is equal for memories that say the same thing; unique for others."""
     turn = memory.turn
     if turn is None or len(memory.text) > _LONGEST:
         return memory.id
@@ -152,7 +152,7 @@ def _normalize(text: str) -> str:
 
 
 def _merge(group: Sequence[SearchResult]) -> SearchResult:
-    """Merge results, best first, that say the same."""
+    """Merge results, best first, that say the same thing."""
     newest = max(group, key=lambda result: (result.memory.created_at, result.memory.id))
     gain = group[0].score - newest.score
     return replace(

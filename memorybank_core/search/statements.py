@@ -42,7 +42,7 @@ _HAN = re.compile(f"[{CJK}]")
 _HAN_PAIR = re.compile(f"[{CJK}]{{2}}")
 _WORD = re.compile(rf"[^\W{CJK}]+(?:[-:.][^\W{CJK}]+)*")
 _SHARE = 0.15
-"""Share of the terms of the shorter text that two statements about the same have in common."""
+"""Minimum share of the shorter text's terms that statements about the same thing have in common."""
 _MORE = 3
 """Number of further words from which on a replaced statement says more than what was replaced."""
 SELF_SUBJECT = frozenset(("i",))
@@ -115,7 +115,7 @@ def may_replace(text: str) -> bool:
 
 
 def replaces(older: Statement, newer: Statement) -> bool:
-    """Return whether `newer` says the same of the same subject with another value."""
+    """Return whether `newer` states another value for the same attribute of the same subject."""
     if older.relatives and newer.relatives and older.relatives.isdisjoint(newer.relatives):
         return False
     if _states_other_value(older, newer):
@@ -140,7 +140,7 @@ def replaces(older: Statement, newer: Statement) -> bool:
 
 
 def has_more(older: Statement, newer: Statement) -> bool:
-    """Return whether a statement says something else than the newer one and what that replaces."""
+    """Return whether `older` says more than what `newer` repeats or replaces."""
     further = older.terms - newer.terms - _terms(" ".join(older.values))
     words = sum(0.5 if _HAN.match(term) else 1.0 for term in further if not _HAN_PAIR.match(term))
     return words + max(len(older.values) - len(newer.values), 0) >= _MORE

@@ -21,7 +21,7 @@ from .statements import Statement, has_more, may_replace, read_statement, replac
 from .traits import HAN
 
 SIMILAR = 0.25
-"""Cosine of two memories, without the mean of the candidates, from which they may say the same."""
+"""Minimum cosine of memories that may say the same thing, without the mean of the candidates."""
 _LONGEST = 300
 """Length in characters from which on a turn tells more than a change."""
 _LONGEST_CORRECTED, _SOON = 2_000, timedelta(days=2)
@@ -45,7 +45,7 @@ def asks_past(query: str) -> bool:
 
 
 def keep_current(results: Sequence[SearchResult]) -> list[SearchResult]:
-    """Return the results that belong into a prompt.
+    """Return the results that belong in a prompt.
 
     A statement whose newer one is there too is left out, unless it says more than what the newer
     one replaces, and so is a question that was not answered: they cost tokens and mislead a model.
@@ -72,7 +72,7 @@ def order_changes(
         results: The results, best first.
         similarity: float (m, m), how near in meaning the best m are (see `compare_results`).
         query: The query. If it asks in the past tense, only corrections replace a statement: what
-            has changed since was true at that time, also if a language model recorded it.
+            has changed since was true at that time, even if a language model recorded the change.
     """
     only_corrections = _PAST_TENSE.search(query) is not None
     newer = _find_newer(results, similarity, only_corrections)
