@@ -22,7 +22,7 @@ from .context import (
 )
 from .context.markers import without_markers
 from .context.passages import (
-    MOST_SHORTENED,
+    MAX_SHORTENED,
     find_clues,
     length_limit,
     shorten_to,
@@ -195,7 +195,7 @@ class MemoryTools:
             limit = length_limit(self._max_tokens, self._max_tokens)
             bank = self._bank
             clues = find_clues(bank.store, bank.embed_query, query, results, user_id=user_id)
-            for i in [i for i, size in enumerate(sizes) if size > limit][:MOST_SHORTENED]:
+            for i in [i for i, size in enumerate(sizes) if size > limit][:MAX_SHORTENED]:
                 memory = results[i].memory
                 render = partial(to_json_line, memory, language)
                 shortened = shorten_to(memory, clues, limit, render, language, count)

@@ -5,7 +5,7 @@ next: recalled text never becomes a new memory. Nothing here writes to the store
 `find_clues` and `find_missing_days` read it; the other functions are pure.
 """
 
-from memorybank_core.search.relevance import MIN_RELEVANCE, REINFORCED
+from memorybank_core.search.relevance import MAX_REINFORCED, MIN_RELEVANCE
 
 from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
@@ -24,9 +24,9 @@ from .tokens import (
 __all__ = [
     "CLOSING",
     "CONTEXT_TOKENS",
+    "MAX_REINFORCED",
     "MIN_RELEVANCE",
     "OPENING",
-    "REINFORCED",
     "Clues",
     "Context",
     "Shown",

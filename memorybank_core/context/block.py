@@ -17,7 +17,7 @@ from memorybank_core.search.superseding import keep_current
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
-from .passages import MOST_SHORTENED, Clues, find_limit, shorten_to, texts_of
+from .passages import MAX_SHORTENED, Clues, find_limit, shorten_to, texts_of
 from .portrait_lines import PORTRAIT_SHARE, keep_lines
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
@@ -57,7 +57,7 @@ class Context:
 
     @property
     def best_ids(self) -> tuple[str, ...]:
-        """Ids of the memories to strengthen: the best relevant ones, at most `REINFORCED`."""
+        """Ids of the memories to strengthen: the best relevant ones, at most `MAX_REINFORCED`."""
         return tuple(result.memory.id for result in select_reinforced(self.results))
 
     @property
@@ -260,7 +260,7 @@ def _select_pieces(
     overhead = count("")  # special tokens that some tokenizers add to every text
     sizes = [count(piece.text) - overhead for piece in pieces]
     limit = find_limit(sizes, budget, budget - count(frame))
-    long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MOST_SHORTENED]
+    long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MAX_SHORTENED]
     if long:
         pieces, sizes, known_clues = list(pieces), list(sizes), clues()
         for i in long:

@@ -13,8 +13,8 @@ from memorybank_core.search.dates import DayRange, find_named_days
 from memorybank_core.search.long_queries import select_windows
 from memorybank_core.search.small_talk import is_small_talk
 
-LONGEST = 7
-"""Length of the longest span, in days, that is reported as missing."""
+MAX_DAYS = 7
+"""Maximum length of a span that is reported as missing, in days."""
 
 
 def find_missing_days(
@@ -50,7 +50,7 @@ def find_missing_days(
     spans = [
         span
         for span in named
-        if span.days <= LONGEST and span.last <= today and not any(day in span for day in recalled)
+        if span.days <= MAX_DAYS and span.last <= today and not any(day in span for day in recalled)
     ]
     known = read_span() if spans else None
     return tuple(

@@ -15,7 +15,7 @@ def require_options(
     Args:
         k: Maximum number of memories; None takes as many as fit.
         max_tokens: Maximum length of the text.
-        min_relevance: Relevance below which memories are left out.
+        min_relevance: Minimum relevance of a memory.
         tokenizer: Counts tokens; None takes the default.
     """
     if k is not None:

@@ -25,7 +25,7 @@ PART_SIZES = (80, 40, 20)
 """Lengths of parts in estimated tokens; the first is used of which the best part fits."""
 SHARE = 2
 """A memory longer than the budget divided by this is shortened if not everything fits."""
-MOST_SHORTENED = 8
+MAX_SHORTENED = 8
 """Maximum number of memories that are shortened, which takes time; more would not fit."""
 LEAST = 150
 """Length in tokens to which a memory may grow in any case, if the budget allows it."""

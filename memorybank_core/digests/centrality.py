@@ -13,7 +13,7 @@ from memorybank_core.search.tokenize import tokenize
 
 _BUCKETS = 512  # dimension of lexical vectors
 _MAX_MEAN_SIMILARITY = 0.9  # above this mean cosine, all texts would count as repetitions
-_REPETITION = 0.7  # share of common terms from which two texts count as the same
+_MIN_REPETITION = 0.7  # minimum share of common terms of texts that repeat each other
 _MIN_RELATIVE_GAIN = 0.2  # rows with less than this share of the highest gain are left out
 
 
@@ -89,7 +89,7 @@ def select_distinct(texts: Sequence[str], scores: Sequence[float], count: int) -
         if len(chosen) == count:
             break
         terms = frozenset(term for term in tokenize(texts[row]) if len(term) > 1)
-        if all(_overlap(terms, chosen_terms) < _REPETITION for chosen_terms in chosen.values()):
+        if all(_overlap(terms, chosen_terms) < _MIN_REPETITION for chosen_terms in chosen.values()):
             chosen[row] = terms
     return list(chosen)
 

@@ -23,12 +23,12 @@ from memorybank_core.search.statements import read_statement
 
 from .llm_client import CallCounter, LLMClient, format_material
 
-_OLDER = 4
+_MAX_OLDER = 4
 """Maximum number of older statements that a new one is compared with."""
-_AT_ONCE = 8
+_MAX_STATEMENTS = 8
 """Maximum number of new statements in a prompt."""
-_SHOWN = 400
-"""Length in characters to which a statement is cut."""
+_MAX_LENGTH = 400
+"""Maximum length of a statement in a prompt, in characters; the end of a longer one is cut."""
 _LINE = re.compile(r"(?:[-*•]\s*)?(\d+)\s*(?:replaces|取代)\s*(\d+)\s*[.。]?", re.IGNORECASE)
 _NOTHING = re.compile(r"(?:none|无)[.。]?", re.IGNORECASE)
 
@@ -147,7 +147,7 @@ def _select_older(newer: Memory, found: Iterable[Memory]) -> list[Memory]:
         if memory.created_at < newer.created_at
         and _states(memory)
         and _speaker(memory) == _speaker(newer)
-    ][:_OLDER]
+    ][:_MAX_OLDER]
 
 
 def _states(memory: Memory) -> bool:
@@ -170,7 +170,7 @@ def _split(cases: Sequence[Case], client: LLMClient, language: str) -> Iterator[
         if not case.olders:
             continue
         material, _ = format_cases([*batch, case], language)
-        if batch and (len(batch) == _AT_ONCE or client.count_tokens(material) > limit):
+        if batch and (len(batch) == _MAX_STATEMENTS or client.count_tokens(material) > limit):
             yield batch
             batch = []
         batch.append(case)
@@ -212,4 +212,5 @@ def _record(
 def _format(number: int, memory: Memory, language: str) -> str:
     text = " ".join(memory.turn.query.split()) if memory.turn else ""
     speaker = _speaker(memory) or PROMPTS[language].user
-    return f"{number}. ({memory.day}, {speaker}) {text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''}"
+    mark = "…" if len(text) > _MAX_LENGTH else ""
+    return f"{number}. ({memory.day}, {speaker}) {text[:_MAX_LENGTH]}{mark}"

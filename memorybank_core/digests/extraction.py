@@ -54,7 +54,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、])\s+(?=\S)")
 _NEXT_QUOTE = re.compile(r"(?<=”)\s*(?=“)")
 _HEADING = re.compile("[:：]\\**$")
 _MIN_WEIGHT = 0.15  # turns of a lower weight have hardly any content
-_MIN_REST = 2.5  # tokens of the end of an excerpt below which it is left out
+_MIN_REST = 2.5  # minimum length of the end of an excerpt, in tokens
 _STOPS = (*".!?",)
 _EMPTY_WEIGHT = 0.02  # weight of a text without statements
 

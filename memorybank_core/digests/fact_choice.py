@@ -28,7 +28,7 @@ MAX_GROUPS = 12
 MAX_TOKENS = 400
 """Maximum length of an overall portrait, in estimated tokens."""
 MIN_VALUE = 2.0
-"""Value below which a fact is left out if there are others."""
+"""Minimum value of a fact; one of less is left out if there are others."""
 RECENT_DAYS = {"plans": 30.0, "feelings": 20.0}
 """Groups of facts that hold for a while only, with the days until their weight falls to 1/e."""
 
@@ -36,9 +36,9 @@ _LASTING_DAYS = 180.0  # the same for other groups
 _MAX_OF_GROUP = {"feelings": 1, "other": 3, "plans": 3, "people": 6}
 _MAX_OF_OTHER_GROUP = 4
 _WITHOUT_TOPIC = ("feelings", "other")
-_COMPARED = 120  # number of best facts that are compared for changes
-_SAME_TOPIC = 0.3  # lexical cosine from which two facts count as mentions of one thing
-_CHANGED = 0.1  # lexical cosine from which a newer fact may replace an older one
+_MAX_COMPARED = 120  # facts that are compared for changes, best first
+_MIN_TOPIC_COSINE = 0.3  # minimum lexical cosine of two facts that mention the same thing
+_MIN_CHANGE_COSINE = 0.1  # minimum lexical cosine of a fact and an older one that it may replace
 _NAME = re.compile(
     r"(?<=[a-z,] )(?!(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Jan|Febr)uary|March|April|"
     rf"May|Ju(?:ne|ly)|August|\w+ember|October))[A-Z][a-z]|(?<=[{CJK}])[A-Za-z]{{2,}}|叫[^，。]"
@@ -89,7 +89,7 @@ def choose_facts(lines: Sequence[Line], latest: date) -> list[Line]:
     lines = list(reversed(lines))  # of two equal facts, the later day's is kept
     vectors = lexical_vectors([line.own for line in lines])
     similarity = vectors @ vectors.T
-    mentions = (similarity > _SAME_TOPIC).sum(axis=1)
+    mentions = (similarity > _MIN_TOPIC_COSINE).sum(axis=1)
     values = [rate_value(line.own, line.level, line.group) for line in lines]
     scores = [
         value
@@ -97,7 +97,7 @@ def choose_facts(lines: Sequence[Line], latest: date) -> list[Line]:
         + 0.8 * exp(-(latest - line.day).days / RECENT_DAYS.get(line.group, _LASTING_DAYS))
         for line, value, count in zip(lines, values, mentions, strict=True)
     ]
-    rows = select_distinct([line.own for line in lines], scores, _COMPARED)
+    rows = select_distinct([line.own for line in lines], scores, _MAX_COMPARED)
     rows = _without_replaced(lines, similarity, rows)
     if worthy := [row for row in rows if values[row] >= MIN_VALUE]:
         rows = worthy
@@ -135,7 +135,9 @@ def _without_replaced(lines: Sequence[Line], similarity: Array, rows: Sequence[i
         if slot and lines[row].day < lines[newest[slot]].day and lines[row].group != "life":
             continue
         if not any(
-            newer < row and similarity[row, newer] >= _CHANGED and _replaces(lines, row, newer)
+            newer < row
+            and similarity[row, newer] >= _MIN_CHANGE_COSINE
+            and _replaces(lines, row, newer)
             for newer in rows
         ):
             kept.append(row)

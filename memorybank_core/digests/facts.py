@@ -23,7 +23,7 @@ from .statements import find_statements, rate_self_level
 
 MAX_TOKENS = 32
 """Maximum length of a fact, in estimated tokens."""
-_MIN_TOKENS = 2.5  # length below which a statement says too little
+_MIN_TOKENS = 2.5  # minimum length of a statement: shorter ones say too little
 _MAX_READ = 4_000  # characters of a turn that are read
 _MAX_FRAGMENT = 200  # characters after a statement that are read for its description
 _MAX_ANSWER = 8  # words or Chinese characters of an answer that is completed

@@ -18,7 +18,7 @@ from .person import describe_user
 from .verb_forms import FINITE_FORMS
 
 _HAN = re.compile(f"[{CJK}]")
-_MIN_TOKENS = 2.5  # length below which a sentence says too little
+_MIN_TOKENS = 2.5  # minimum length of a sentence: shorter ones say too little
 _PERSON = re.compile(
     rf"\b(?:[Mm]y|[Oo]ur) (?:\w+ )?{statement_patterns.PEOPLE}\b|(?<=\s)[A-Z][a-z]+|"
     rf"(?:{statement_patterns.KIN})",

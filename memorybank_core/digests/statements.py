@@ -16,8 +16,8 @@ from memorybank_core.text import CJK, clip, estimate_tokens, split_sentences
 from . import statement_patterns, talk_patterns
 
 FULL_WEIGHT_TOKENS = 12
-"""Length from which a statement has full weight, in estimated tokens."""
-JOINED_TOKENS = 45
+"""Minimum length of a statement of full weight, in estimated tokens."""
+MAX_JOINED_TOKENS = 45
 """Maximum length of a sentence joined with one that refers back to it, in estimated tokens."""
 
 _MAX_MATCHED = 400  # characters of a sentence that are matched; quotes are always shorter
@@ -167,7 +167,7 @@ def _can_follow(
 
 def _join_dependent(text: str, before: StatementSpan, after: StatementSpan) -> StatementSpan | None:
     """Return both statements as one if the later depends on the earlier and both are short."""
-    if after.role == "dependent" and _can_follow(text, before, before, after, JOINED_TOKENS):
+    if after.role == "dependent" and _can_follow(text, before, before, after, MAX_JOINED_TOKENS):
         return before._replace(end=after.end) if before.role == "standalone" else None
     return None
 

@@ -20,7 +20,7 @@ from .llm_client import LLMClient, format_material
 from .state import Source
 
 _MIN_PART_TOKENS = 48
-"""Length below which a part is not divided further, in tokens."""
+"""Minimum length of a part, in tokens: a text is not divided into shorter ones."""
 
 
 class Extractor:

@@ -13,8 +13,8 @@ from .question import QueryProfile
 from .tokenize import tokenize
 from .traits import HAS_NUMBER, TELLS_TIME
 
-LONGEST = 1_000
-"""Number of characters of a text in which a name or number is looked for."""
+MAX_LENGTH = 1_000
+"""Maximum number of characters of a text that are searched for a name or number."""
 
 _PHONE = re.compile(r"\b(?:tele)?phone\b|\bmobile number\b|电话|手机号", re.IGNORECASE)
 _MONEY = re.compile(
@@ -59,9 +59,9 @@ def expect_answer(query: str, question: QueryProfile) -> Callable[[str, int], bo
     if question.asks_when:
         return lambda text, flags: flags & TELLS_TIME > 0
     if _PHONE.search(query):
-        return lambda text, flags: _LONG_NUMBER.search(text, 0, LONGEST) is not None
+        return lambda text, flags: _LONG_NUMBER.search(text, 0, MAX_LENGTH) is not None
     if _MONEY.search(query):
-        return lambda text, flags: _AMOUNT.search(text, 0, LONGEST) is not None
+        return lambda text, flags: _AMOUNT.search(text, 0, MAX_LENGTH) is not None
     if question.asks_number:
         return lambda text, flags: flags & HAS_NUMBER > 0
     if _NAME.search(query):
@@ -76,5 +76,5 @@ def _has_name_beyond(query: str, text: str) -> bool:
     return any(
         match.group().lower() not in query
         for pattern in (*patterns, _QUOTED)
-        for match in pattern.finditer(text, 0, LONGEST)
+        for match in pattern.finditer(text, 0, MAX_LENGTH)
     )

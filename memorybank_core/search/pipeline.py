@@ -25,7 +25,7 @@ from .question import QueryProfile, read_question
 from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
-from .reranking import RERANKED, fetch_preceding, rerank
+from .reranking import MAX_RERANKED, fetch_preceding, rerank
 from .small_talk import is_small_talk
 from .superseding import asks_past, compare_results, order_changes
 
@@ -36,9 +36,13 @@ Between these limits, the number is a quarter of the memories: in a small bank, 
 otherwise be candidates for every query.
 """
 
-SPARE, CROWDED = 10, 60
-"""Number of results besides k that are compared with each other, and number of all results that
-are if fewer than k of them say something new: a question may have been asked on fifty days."""
+SPARE_RESULTS = 10
+"""Results beyond k that are ranked, so that k remain after repeats are merged."""
+MAX_RANKED = 60
+"""Results that are ranked if fewer than k of the first ones say something new.
+
+For example, a question may have been asked on fifty days.
+"""
 
 
 def search_memories(
@@ -106,10 +110,10 @@ def search_memories(
             results = rerank(reranker, query, results, preceding, weights.reranker)
         return results if history else _revise(results, query, candidates, ranking, memories)
 
-    depth = max(k + SPARE, RERANKED if reranker else 0)
+    depth = max(k + SPARE_RESULTS, MAX_RERANKED if reranker else 0)
     results = compare(depth)
-    if depth < min(len(candidates.key), CROWDED) and not history and _is_crowded(results, k):
-        results = compare(CROWDED)
+    if depth < min(len(candidates.key), MAX_RANKED) and not history and _is_crowded(results, k):
+        results = compare(MAX_RANKED)
     return [result for result in results if result.relevance >= min_relevance][:k]
 
 

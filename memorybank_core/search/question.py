@@ -22,8 +22,8 @@ from .word_forms import GENERIC_CHARACTERS, GENERIC_PHRASES, GENERIC_WORDS, WORD
 
 GENERIC_WEIGHT = 0.3
 """Weight of a word that is frequent in questions and names no topic."""
-MESSAGE_WORDS = 25
-"""Number of words from which a query is a message with several thoughts, not one question."""
+MIN_MESSAGE_WORDS = 25
+"""Minimum number of words of a message with several thoughts; a shorter query is one question."""
 
 CHARACTER_WEIGHT = 0.5
 """Weight of a single Chinese character, which the pairs of characters with it repeat."""
@@ -112,7 +112,7 @@ def read_question(
         asks_number=_NUMBER.search(query) is not None,
         asks_advice=bool(_ADVICE.search(query)) and not _RECALLS_ADVICE.search(query),
         asks_current=_CURRENT.search(query) is not None,
-        is_message=len(_WORD.findall(query)) >= MESSAGE_WORDS,
+        is_message=len(_WORD.findall(query)) >= MIN_MESSAGE_WORDS,
     )
 
 

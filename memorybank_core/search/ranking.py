@@ -40,15 +40,17 @@ from .question import QueryProfile
 from .terms import K1, B
 from .traits import ALL_SCRIPTS, ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, TELLS_TIME
 
-_LOWEST = -2.0
-"""Minimum of a standardised score."""
-_LEAST_DEVIATION = 0.02
-"""Deviation of cosines below which candidates count as equally similar to the query, nearly."""
+_MIN_SCORE = -2.0
+"""Minimum of a standardized score."""
+_MIN_DEVIATION = 0.02
+"""Minimum deviation of cosines, by which nearly equal ones get nearly equal scores."""
 _BEFORE, _AFTER = np.array((0.0, 0.5, 0.2, 0.0)), np.array((0.0, 0.2, 0.1, 0.0))
-"""Share of the counts of a neighbour in those of a memory, by their distance in utterances: of the
-one before it, and of the one after it; of those further away, the last."""
-_WINDOW_LENGTH = 2.0
-"""Mean length of a memory with these shares, in mean lengths of a memory."""
+"""Share of a neighbour's term counts that is added to a memory's, by distance in utterances.
+
+Of preceding and of following neighbours. Index 0: not a neighbour; beyond the end: the last share.
+"""
+_MEAN_EXPANDED_LENGTH = 2.0
+"""Mean length of a memory with these shares, as a multiple of the mean length without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def rank(
         weights: The weights of the signals.
     """
     distances = find_distances(candidates, weights.reach)
-    similarity = _standardise(candidates.centred, candidates.pooled, _LEAST_DEVIATION)
+    similarity = _standardise(candidates.centred, candidates.pooled, _MIN_DEVIATION)
     lexical = _lexical_score(question, candidates, distances, similarity, weights)
     match = weights.message if question.is_message else 1.0
     similarity *= match * weights.similarity
@@ -190,7 +192,7 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
     """Scale `values` so that the pooled ones have mean 0 and deviation 1, or less.
 
     If their deviation is below `least`, it counts as `least`, so that equal ones become 0.
-    Values below `_LOWEST` are raised to it: among nearly equal candidates, one outlier must not
+    Values below `_MIN_SCORE` are raised to it: among nearly equal candidates, one outlier must not
     outweigh the other signals.
     """
     pool = values.compress(pooled)
@@ -198,7 +200,7 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
     mean = float(pool.sum()) / size
     pool -= mean
     deviation = max(math.sqrt(float(pool @ pool) / size), least)
-    result: Array = np.maximum((values - mean) / deviation, _LOWEST)
+    result: Array = np.maximum((values - mean) / deviation, _MIN_SCORE)
     return result
 
 
@@ -211,8 +213,8 @@ def _lexical_score(
 ) -> Array:
     """Return the standardised lexical score of each row."""
     idf = weigh_terms(candidates)
-    counts, length = _window_counts(candidates, distances)
-    mean_length = _WINDOW_LENGTH * candidates.mean_length or 1.0
+    counts, length = _expand_counts(candidates, distances)
+    mean_length = _MEAN_EXPANDED_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length
     score = _standardise((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
     covered = (candidates.counts.compress(candidates.pooled, 0) > 0) @ idf
@@ -226,8 +228,8 @@ def _lexical_score(
     return result
 
 
-def _window_counts(candidates: Candidates, distances: Sequence[Array]) -> tuple[Array, Array]:
-    """Return counts (n, g) and lengths (n,), each with shares of those of the neighbours."""
+def _expand_counts(candidates: Candidates, distances: Sequence[Array]) -> tuple[Array, Array]:
+    """Return the counts (n, g) and lengths (n,), each with shares of the neighbours' added."""
     own = np.empty((len(candidates.length), candidates.counts.shape[1] + 1))
     own[:, :-1], own[:, -1] = candidates.counts, candidates.length
     total = own.copy()

@@ -39,23 +39,23 @@ COEFFICIENTS = (-3.3, 1.9, 1.6, -0.7, 1.3, -0.4, -1.4, 0.9, 0.3, 0.8, -1.3)
 """The coefficients of `FEATURES`."""
 _HALF_WEIGHT = 4.0
 """Weight (idf) of matched words that counts half: about one rare word."""
-_LEAST_SPREAD = 0.05
+_MIN_SPREAD = 0.05
 """Minimum of 1 minus the mean cosine of candidates."""
-_OF_DISTANCE = COEFFICIENTS[FEATURES.index("distance to the best score")]
+_DISTANCE_COEFFICIENT = COEFFICIENTS[FEATURES.index("distance to the best score")]
 MIN_RELEVANCE = 0.001
-"""Relevance below which a result is not put into a prompt, by default.
+"""Default minimum relevance of a result in a prompt.
 
 It keeps evidence rather than silence: on public data it leaves out one in eleven of the best twenty
 results and with them 0.1 to 0.4 % of the evidence. The best result of a question that nothing
 answers still passes (`docs/benchmarks.md`).
 """
-REINFORCED = 5
+MAX_REINFORCED = 5
 """Maximum number of memories that the recall of one turn strengthens.
 
 A memory that every turn strengthens never fades, so a long prompt strengthens only its best.
 """
-REINFORCED_RELEVANCE = 0.1
-"""Relevance below which a recalled memory is not strengthened.
+MIN_REINFORCED_RELEVANCE = 0.1
+"""Minimum relevance of a recalled memory that is strengthened.
 
 Above it are three quarters to four fifths of the evidence among the first five results of public
 questions, but less than one memory for a turn of everyday talk, which mostly asks nothing.
@@ -103,7 +103,7 @@ def _find_nearness(candidates: Candidates) -> float:
     total = candidates.vectors.sum(axis=0)
     usual = (float(total @ total) - count) / max(count * (count - 1), 1)
     best = float(candidates.similarity.max())
-    return max((best - usual) / max(1.0 - usual, _LEAST_SPREAD), 0.0)
+    return max((best - usual) / max(1.0 - usual, _MIN_SPREAD), 0.0)
 
 
 def _match_words(
@@ -167,15 +167,18 @@ def estimate_relevance(
 
 def raise_relevance(relevance: float, distance: float) -> float:
     """Return the relevance of a result whose distance to the best score shrinks by `distance`."""
-    factor = math.exp(_OF_DISTANCE * distance)
+    factor = math.exp(_DISTANCE_COEFFICIENT * distance)
     return relevance * factor / (1.0 - relevance + relevance * factor)
 
 
 def select_reinforced(results: Iterable[SearchResult]) -> list[SearchResult]:
-    """Return the results that a turn strengthens: at most `REINFORCED` that are relevant enough.
+    """Return the results that a turn strengthens: the best that are relevant enough.
 
     Args:
         results: The results in the prompt, best first.
+
+    Returns:
+        At most `MAX_REINFORCED` results.
     """
-    relevant = [result for result in results if result.relevance >= REINFORCED_RELEVANCE]
-    return relevant[:REINFORCED]
+    relevant = [result for result in results if result.relevance >= MIN_REINFORCED_RELEVANCE]
+    return relevant[:MAX_REINFORCED]

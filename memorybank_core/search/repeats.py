@@ -25,10 +25,10 @@ _ABOUT_ASKING = re.compile(
     r"|问过|我(?:之前|以前|上次)?问",
     re.IGNORECASE,
 )
-_ACKNOWLEDGEMENT = 80
-"""Length in characters up to which a response adds nothing to the statement that it follows."""
-_LONGEST = 1_000
-"""Length in characters from which on a turn is not compared with others."""
+_MAX_ACKNOWLEDGEMENT = 80
+"""Maximum length of a response that adds nothing to the statement before it, in characters."""
+_MAX_LENGTH = 1_000
+"""Maximum length of a turn that is compared with others, in characters."""
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -134,13 +134,13 @@ def _start(memory: Memory) -> str:
 def _repeat_key(memory: Memory) -> object:
     """Return a key that is equal for memories that say the same thing; unique for others."""
     turn = memory.turn
-    if turn is None or len(memory.text) > _LONGEST:
+    if turn is None or len(memory.text) > _MAX_LENGTH:
         return memory.id
     query, response = _normalize(turn.query), turn.response
     if _may_ask(turn.query):
         answer = "" if _find_unanswered(turn.query, response) else _normalize(response)
     else:
-        answer = "" if len(response) <= _ACKNOWLEDGEMENT else _normalize(response)
+        answer = "" if len(response) <= _MAX_ACKNOWLEDGEMENT else _normalize(response)
     if not query:
         answer = _normalize(response)
     return (turn.user_name, query, answer)

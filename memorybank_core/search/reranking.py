@@ -17,8 +17,8 @@ from memorybank_core.records import Memory, SearchResult
 
 from .repeats import add_part
 
-RERANKED = 30
-"""Number of results that the reranker reads, the best ones without it."""
+MAX_RERANKED = 30
+"""Maximum number of results that the reranker reads: the best ones without it."""
 MAX_PRECEDING = 300
 """Maximum number of characters of the preceding memory that a text for the reranker begins with."""
 
@@ -34,7 +34,7 @@ def rerank(
 ) -> list[SearchResult]:
     """Return the results with the reranker's part in their scores, best first.
 
-    The reranker reads the first `RERANKED` results. The others get the lowest part of
+    The reranker reads the first `MAX_RERANKED` results. The others get the lowest part of
     these, and so stay after them. If the reranker fails, the error is logged with `logging` and the
     results are returned as they are.
 
@@ -47,7 +47,7 @@ def rerank(
     """
     texts = [
         _with_preceding(result.memory, preceding.get(result.memory.id))
-        for result in results[:RERANKED]
+        for result in results[:MAX_RERANKED]
     ]
     if not texts:
         return []

@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 _MAX_LENGTH = 120
-"""Length of the longest message that may be small talk, in characters."""
+"""Maximum length of a message that may be small talk, in characters."""
 _CONTRACTIONS = (
     (re.compile(r"\b(i)['’]?m\b"), r"\1 am"),
     (re.compile(r"\b(what|how|that|it)['’]?s\b"), r"\1 is"),

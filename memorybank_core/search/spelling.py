@@ -17,7 +17,7 @@ from .folding import IDEOGRAPHIC
 from .tokenize import STOP_WORDS, stem
 
 MIN_LENGTH = 4
-"""Length of the shortest Latin word that is corrected: shorter ones resemble too many others."""
+"""Minimum length of a Latin word that is corrected: shorter ones resemble too many others."""
 
 _TWO_ERRORS, _LONG = 5, 10  # letters of words that may have two errors, and two slips
 _CHINESE = re.compile("[\u3400-\u9fff]{2}")

@@ -41,10 +41,10 @@ _CLAUSE = re.compile(
 _HAN = re.compile(f"[{CJK}]")
 _HAN_PAIR = re.compile(f"[{CJK}]{{2}}")
 _WORD = re.compile(rf"[^\W{CJK}]+(?:[-:.][^\W{CJK}]+)*")
-_SHARE = 0.15
+_MIN_SHARED_TERMS = 0.15
 """Minimum share of the shorter text's terms that statements about the same thing have in common."""
-_MORE = 3
-"""Number of further words from which on a replaced statement says more than what was replaced."""
+_MIN_FURTHER_WORDS = 3
+"""Minimum number of further words of a replaced statement that says more than what was replaced."""
 SELF_SUBJECT = frozenset(("i",))
 """The subject of clauses about the speaker."""
 
@@ -124,7 +124,7 @@ def replaces(older: Statement, newer: Statement) -> bool:
     if not (is_change or newer.is_now) or (newer.adds and not is_change):
         return False
     shared = _count(older.terms & newer.cue_terms)
-    enough = max(0.6, _SHARE * min(_count(older.terms), _count(newer.cue_terms)))
+    enough = max(0.6, _MIN_SHARED_TERMS * min(_count(older.terms), _count(newer.cue_terms)))
     if newer.corrects and (shared >= 2 * enough or older.values & newer.values):
         return True
     if newer.ends and shared >= enough and SELF_SUBJECT in newer.subjects:
@@ -143,7 +143,7 @@ def has_more(older: Statement, newer: Statement) -> bool:
     """Return whether `older` says more than what `newer` repeats or replaces."""
     further = older.terms - newer.terms - _terms(" ".join(older.values))
     words = sum(0.5 if _HAN.match(term) else 1.0 for term in further if not _HAN_PAIR.match(term))
-    return words + max(len(older.values) - len(newer.values), 0) >= _MORE
+    return words + max(len(older.values) - len(newer.values), 0) >= _MIN_FURTHER_WORDS
 
 
 def _count(terms: frozenset[str]) -> float:

@@ -20,16 +20,16 @@ from .repeats import add_part
 from .statements import Statement, has_more, may_replace, read_statement, replaces
 from .traits import HAN
 
-SIMILAR = 0.25
+_MIN_COSINE = 0.25
 """Minimum cosine of memories that may say the same thing, without the mean of the candidates."""
-_LONGEST = 300
-"""Length in characters from which on a turn tells more than a change."""
-_LONGEST_CORRECTED, _SOON = 2_000, timedelta(days=2)
-"""Length of a turn that a correction replaces, if it follows within this time."""
-_PRIOR = 5
-"""Number of vectors of mean zero that count besides the candidates': few say little of a mean."""
-_BEST = 15
-"""Number of best results that are compared: those below hardly answer the query themselves."""
+_MAX_LENGTH = 300
+"""Maximum length of a turn that replaces or is replaced, in characters: longer ones say more."""
+_MAX_CORRECTED_LENGTH, _MAX_CORRECTION_DELAY = 2_000, timedelta(days=2)
+"""Maximum length of a turn that a correction within this time replaces, in characters."""
+_ZERO_VECTORS = 5
+"""Number of zero vectors in each mean (shrinkage), which keep the mean of few candidates small."""
+_MAX_COMPARED = 15
+"""Maximum number of results that are compared, best first: others hardly answer the query."""
 _PAST = re.compile(
     r"\b(?:used to|previous(?:ly)?|former(?:ly)?|original(?:ly)?|at first|back then|earlier"
     r"|(?<!how )old|before|history)\b"
@@ -101,11 +101,11 @@ def compare_results(candidates: Candidates, rows: Sequence[int]) -> Array:
     From each vector, the mean of the candidates in the same script is subtracted: what all texts of
     a language have in common would outweigh what they say.
     """
-    chosen, pooled = np.array(rows[:_BEST], int), candidates.pooled
+    chosen, pooled = np.array(rows[:_MAX_COMPARED], int), candidates.pooled
     place = (np.cumsum(pooled) - 1).take(chosen)
     group = (candidates.flags & HAN > 0).astype(np.intp)
     members = np.equal.outer((0, 1), group.compress(pooled)).astype(np.float32)
-    means = (members @ candidates.vectors) / (members.sum(axis=1, keepdims=True) + _PRIOR)
+    means = (members @ candidates.vectors) / (members.sum(axis=1, keepdims=True) + _ZERO_VECTORS)
     vectors = candidates.vectors.take(place, 0) - means.take(group.take(chosen), 0)
     vectors *= pooled.take(chosen)[:, None]
     similarity: Array = vectors @ vectors.T
@@ -119,7 +119,7 @@ def _find_newer(
 ) -> dict[int, int]:
     """Return the row of the next newer statement of each result that has one."""
     following: dict[int, int] = {}
-    for older, newer in np.argwhere(similarity >= SIMILAR).tolist():
+    for older, newer in np.argwhere(similarity >= _MIN_COSINE).tolist():
         if older >= newer:
             continue
         if results[older].memory.created_at > results[newer].memory.created_at:
@@ -155,26 +155,26 @@ def _replaces(older: Memory, newer: Memory, only_corrections: bool) -> bool:
     if older.turn.user_name != newer.turn.user_name:
         return False
     text = newer.turn.query
-    if len(text) > _LONGEST or not may_replace(text):  # few may: this spares reading both
+    if len(text) > _MAX_LENGTH or not may_replace(text):  # few may: this spares reading both
         return False
-    second = _read(newer, _LONGEST)
+    second = _read(newer, _MAX_LENGTH)
     if second is None or (only_corrections and not second.corrects):
         return False
-    is_soon = newer.created_at - older.created_at <= _SOON
-    first = _read(older, _LONGEST_CORRECTED if second.corrects and is_soon else _LONGEST)
+    is_soon = newer.created_at - older.created_at <= _MAX_CORRECTION_DELAY
+    first = _read(older, _MAX_CORRECTED_LENGTH if second.corrects and is_soon else _MAX_LENGTH)
     if first is None:
         return False
     return replaces(first, second)
 
 
 def _says_more(older: Memory, newer: Memory) -> bool:
-    first, second = _read(older, _LONGEST_CORRECTED), _read(newer, _LONGEST_CORRECTED)
+    first, second = _read(older, _MAX_CORRECTED_LENGTH), _read(newer, _MAX_CORRECTED_LENGTH)
     return first is not None and second is not None and has_more(first, second)
 
 
-def _read(memory: Memory, longest: int) -> Statement | None:
+def _read(memory: Memory, max_length: int) -> Statement | None:
     text = memory.turn.query if memory.turn else ""
-    return read_statement(text) if 0 < len(text) <= longest else None
+    return read_statement(text) if 0 < len(text) <= max_length else None
 
 
 def _follow(newer: dict[int, int], row: int) -> int:

@@ -28,4 +28,3 @@ class TermGroup:
 
     forms: tuple[str, ...]
     weight: float = 1.0
-

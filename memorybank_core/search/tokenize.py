@@ -30,7 +30,7 @@ _RUN = re.compile(_TERMS)
 _RUN_OR_ADDRESS = re.compile(f"{_ADDRESS}|{_TERMS}")
 _SCHEME = re.compile(r"[a-z]+://(?:www\.)?|www\.")
 _SPACED_NUMBER = re.compile(r"\d\)? [-/(]? ?\d")
-_CACHED = 40  # characters; longer ones are rarely words
+_MAX_CACHED_LENGTH = 40  # characters; longer ones are rarely words
 _SYLLABLE = re.compile(f"[^{SYLLABIC_MARKS}][{SYLLABIC_MARKS}]*|.")
 _KATAKANA = re.compile(f"[{KATAKANA}]")
 _FOREIGN_WORD = re.compile(f"[{KATAKANA}]{{3,}}")
@@ -56,7 +56,9 @@ def tokenize(text: str) -> list[str]:
     terms: list[str] = []
     if folded.isascii() and not _SPACED_NUMBER.search(folded):
         for chunk in folded.split():
-            terms.extend(_chunk_terms(chunk) if len(chunk) < _CACHED else _find_terms(chunk))
+            terms.extend(
+                _chunk_terms(chunk) if len(chunk) <= _MAX_CACHED_LENGTH else _find_terms(chunk)
+            )
         return terms
     return _find_terms(folded)
 

@@ -25,8 +25,8 @@ from memorybank_core import (
 )
 from memorybank_core.context import (
     CLOSING,
+    MAX_REINFORCED,
     OPENING,
-    REINFORCED,
     Clues,
     Context,
     compose,
@@ -895,8 +895,8 @@ def test_the_best_memories_fill_the_budget(talkative, budget):
 
 def test_a_turn_strengthens_only_the_best_memories_of_a_full_prompt(talkative):
     context = talkative.context("cello", user_id=USER, now=MONDAY + 60 * DAY)
-    assert len(context.ids) > REINFORCED == len(context.best_ids)
-    assert context.best_ids == context.ids[:REINFORCED]
+    assert len(context.ids) > MAX_REINFORCED == len(context.best_ids)
+    assert context.best_ids == context.ids[:MAX_REINFORCED]
 
 
 def test_a_budget_asks_for_a_limited_number_of_memories():

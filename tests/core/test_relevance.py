@@ -11,9 +11,9 @@ from memorybank_core.embedders import embedder_named
 from memorybank_core.search.answer_types import expect_answer, find_names
 from memorybank_core.search.question import read_question
 from memorybank_core.search.relevance import (
+    MAX_REINFORCED,
+    MIN_REINFORCED_RELEVANCE,
     MIN_RELEVANCE,
-    REINFORCED,
-    REINFORCED_RELEVANCE,
     select_reinforced,
 )
 from memorybank_core.search.small_talk import is_small_talk
@@ -119,9 +119,9 @@ def test_a_minimum_outside_0_and_1_is_refused(bank, value):
 
 def test_a_turn_strengthens_the_relevant_results_at_most_five(bank):
     assert select_reinforced(bank.search("Hello!", user_id=USER)) == []
-    results = bank.search("Nora cello", user_id=USER, min_relevance=REINFORCED_RELEVANCE)
+    results = bank.search("Nora cello", user_id=USER, min_relevance=MIN_REINFORCED_RELEVANCE)
     assert results
-    assert select_reinforced(results * 6) == (results * 6)[:REINFORCED]
+    assert select_reinforced(results * 6) == (results * 6)[:MAX_REINFORCED]
     weak = [replace(result, relevance=0.09) for result in results]
     assert select_reinforced([*weak, *results]) == results
 

@@ -24,7 +24,7 @@ from memorybank_core import (
 )
 from memorybank_core.evaluation import evaluate_files
 from memorybank_core.rerankers.foreign import ForeignReranker, scores_of_order
-from memorybank_core.search.reranking import RERANKED
+from memorybank_core.search.reranking import MAX_RERANKED
 from memorybank_core.testing.fakes import WordOverlapReranker
 
 EVERYDAY = Path(__file__).parents[1] / "data" / "everyday.json"
@@ -119,15 +119,15 @@ def test_a_result_stored_before_there_were_rerankers_is_read():
 
 def test_the_reranker_reads_the_best_results_and_the_others_stay_after_them(open_bank):
     reranker = WordOverlapReranker()
-    texts = [f"{'aunt ' * (i % 3)}clock number {i}" for i in range(2 * RERANKED)]
-    count = 2 * RERANKED
+    texts = [f"{'aunt ' * (i % 3)}clock number {i}" for i in range(2 * MAX_RERANKED)]
+    count = 2 * MAX_RERANKED
     expected = open_bank(texts=texts).search("aunt clock", user_id=USER, k=count, now=LATER)
     results = open_bank(reranker).search("aunt clock", user_id=USER, k=count, now=LATER)
-    assert len(reranker.asked[0][1]) == RERANKED
-    assert ids(results[RERANKED:]) == ids(expected[RERANKED:])
+    assert len(reranker.asked[0][1]) == MAX_RERANKED
+    assert ids(results[MAX_RERANKED:]) == ids(expected[MAX_RERANKED:])
     scores = [result.score for result in results]
     assert scores == sorted(scores, reverse=True)
-    unread = {result.parts.reranker for result in results[RERANKED:]}
+    unread = {result.parts.reranker for result in results[MAX_RERANKED:]}
     assert unread == {min(result.parts.reranker for result in results)}
 
 

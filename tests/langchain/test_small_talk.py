@@ -15,7 +15,7 @@ from langchain_examples import ALICE, TALK
 from pydantic import Field
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_core.context import OPENING, REINFORCED
+from memorybank_core.context import MAX_REINFORCED, OPENING
 from memorybank_langchain import (
     MemoryBankMemory,
     MemoryBankMiddleware,
@@ -126,7 +126,7 @@ def test_small_talk_puts_nothing_into_the_prompt_and_strengthens_nothing(bank, s
 def test_a_question_recalls_and_strengthens_at_most_five(bank, surface):
     assert "Nora plays the cello" in surface(bank, QUESTION)
     strengthened = [strength for strength in strengths(bank).values() if strength > 1]
-    assert (0 if surface is step else 1) <= len(strengthened) <= REINFORCED
+    assert (0 if surface is step else 1) <= len(strengthened) <= MAX_REINFORCED
     assert strengthened or surface is step
 
 

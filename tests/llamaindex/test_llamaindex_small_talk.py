@@ -13,7 +13,7 @@ from llamaindex_examples import ALICE, IGNORED_WARNINGS, QUESTION, TALK, Scripte
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from memorybank_core import MemoryBank, Turn
-from memorybank_core.context import OPENING, REINFORCED
+from memorybank_core.context import MAX_REINFORCED, OPENING
 from memorybank_llamaindex import (
     MemoryBankBlock,
     MemoryBankMemory,
@@ -100,7 +100,7 @@ def test_small_talk_puts_nothing_into_the_prompt_and_strengthens_nothing(bank, s
 def test_a_question_recalls_and_strengthens_at_most_five(bank, surface):
     assert "Nora plays the cello" in surface(bank, QUESTION)
     strengthened = [strength for strength in strengths(bank).values() if strength > 1]
-    assert 1 <= len(strengthened) <= REINFORCED
+    assert 1 <= len(strengthened) <= MAX_REINFORCED
 
 
 @pytest.mark.parametrize("surface", [memory, block, own_memory])
