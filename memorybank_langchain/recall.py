@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -19,12 +19,12 @@ from memorybank_core import (
 )
 from memorybank_core.conditions import require_where
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Tokenizer, require_options
-from memorybank_core.metadata import Metadata, no_metadata
+from memorybank_core.metadata import UNREMEMBERED_ANSWER, Metadata, no_metadata
 
 from .failures import Report, call_on_recall, failure_reporter
 from .inputs import ChainInput, parse_input
 from .messages import id_prefix, to_messages, to_shown
-from .run_config import USER_ID_KEY, UserId, resolve_user, to_user_id
+from .run_config import USER_ID_KEY, UserId, find_replaced, resolve_user, to_user_id
 from .traces import recall_run
 
 
@@ -93,7 +93,8 @@ class InputRecaller:
     def begin(self, input: Any, config: RunnableConfig, session: str | None = None) -> BegunTurn:
         """Begin the turn of an input: recall, and store the user's message.
 
-        If the bank fails, callbacks of the run receive `ERROR_EVENT`, and nothing is recalled.
+        A turn that replaces a stored one (`REPLACED_KEY`) stores nothing before its answer. If the
+        bank fails, callbacks of the run receive `ERROR_EVENT`, and nothing is recalled.
 
         Args:
             input: Input of the chain.
@@ -106,7 +107,8 @@ class InputRecaller:
         user_id = resolve_user(self.user_id, config, key=self.user_id_key)
         report = failure_reporter(config, user_id=user_id)
         parsed = self._parse(input, user_id, session, report)
-        latest = self._read_latest_turns(parsed.query, user_id, session, report)
+        replaced = find_replaced(config)
+        latest = self._read_latest_turns(parsed.query, user_id, session, report, replaced)
         begin = partial(
             self.bank.begin_turn,
             parsed.query,
@@ -117,12 +119,16 @@ class InputRecaller:
             max_tokens=self.max_tokens,
             min_relevance=self.min_relevance,
             tokenizer=self.tokenizer,
-            metadata=self.metadata,
+            metadata=_keep_metadata(replaced) if replaced else self.metadata,
+            id=replaced.id if replaced else None,
+            pending=replaced is None,
             where=self.where,
             remember=self.remember,
             on_failure=report,
         )
         turn = trace_recall(begin, parsed.query, config)
+        if replaced:
+            turn = replace(turn, is_stored=True)  # if it is deleted meanwhile, it stays deleted
         call_on_recall(self.on_recall, turn.context, report)
         messages = [message for memory in latest for message in to_messages(memory)]
         return BegunTurn(turn, messages, parsed.without_turn(turn))
@@ -141,9 +147,14 @@ class InputRecaller:
         return parsed.without_stored({id.removeprefix(prefix) for id in stored})
 
     def _read_latest_turns(
-        self, query: str, user_id: str, session: str | None, report: Report
+        self,
+        query: str,
+        user_id: str,
+        session: str | None,
+        report: Report,
+        replaced: Memory | None,
     ) -> list[Memory]:
-        """Return the latest turns without the one that this input retries, if it does."""
+        """Return the latest turns without the one that this input retries or replaces."""
         if not self.recent:
             return []
         read = partial(
@@ -156,7 +167,14 @@ class InputRecaller:
         )
         none: list[Memory] = []
         latest = self.bank.backlog.attempt("read the latest turns", read, none, report)
+        if replaced:
+            return [memory for memory in latest if memory.id != replaced.id][-self.recent :]
         turn = latest[-1].turn if latest else None
         if turn and turn.query == query and not turn.answer:
             return latest[:-1]
         return latest[-self.recent :]
+
+
+def _keep_metadata(replaced: Memory) -> Metadata:
+    """Return the metadata of a replaced turn, without its earlier answer."""
+    return {key: value for key, value in replaced.metadata.items() if key != UNREMEMBERED_ANSWER}

@@ -10,7 +10,7 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
-from memorybank_core import InvalidInputError
+from memorybank_core import InvalidInputError, Memory
 from memorybank_core.validation import to_user_id as to_user_id  # also for other modules
 
 UserId = str | int | UUID
@@ -21,6 +21,11 @@ TURN_KEY = "__memorybank_turn"
 """Configurable value of the id of the turn in progress, which a history does not show yet."""
 CONTEXT_KEY = "__memorybank_context"
 """Configurable value of the context recalled for the turn in progress."""
+REPLACED_KEY = "__memorybank_replaced"
+"""Configurable value of the stored turn (a `Memory`) that the turn in progress replaces.
+
+It stays as it is until the new answer is complete. A client's JSON holds no such record.
+"""
 AUTHENTICATED_PREFIX = "langgraph_auth_"
 """Prefix of the keys that a LangGraph server sets from the authenticated request.
 
@@ -72,6 +77,12 @@ def resolve_session(session: str | None, config: RunnableConfig | None) -> str |
     options = ensure_config(config)["configurable"]
     name = session or options.get("thread_id") or options.get("session_id")
     return None if name is None else str(name)
+
+
+def find_replaced(config: RunnableConfig) -> Memory | None:
+    """Return the stored turn that the turn of a run replaces; None if it is a new turn."""
+    replaced = config.get("configurable", {}).get(REPLACED_KEY)
+    return replaced if isinstance(replaced, Memory) else None
 
 
 def _find_context(configurable: Mapping[str, Any]) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memorybank_core.context import without_recalled
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.metadata import UNREMEMBERED_ANSWER, to_read_only
 from memorybank_core.record_values import plain_value
-from memorybank_core.records import Turn
+from memorybank_core.records import Memory, Turn
 
 if TYPE_CHECKING:
     from .pending_turn import PendingTurn
@@ -27,6 +28,13 @@ def make_turn(pending: PendingTurn, query: str, answer: str, remember_answer: bo
     kept = {UNREMEMBERED_ANSWER: without_recalled(answer)}
     metadata = to_read_only({**plain_value(metadata), **kept}, "metadata")
     return Turn(query, "", at, id, session, metadata=metadata)
+
+
+def with_frame_of(stored: Memory, turn: Turn) -> Turn:
+    """Return a turn with the time and the speakers of the stored turn that it replaces."""
+    old = stored.turn or turn
+    names = {"user_name": old.user_name, "companion_name": old.companion_name}
+    return replace(turn, at=stored.created_at, **names)
 
 
 def derive_id(id: str, answer: str) -> str:

@@ -25,7 +25,7 @@ from memorybank_core.records import Memory, Turn
 from memorybank_core.reports import AddReceipt
 from memorybank_core.validation import require_moment, require_user
 
-from .answered_turn import derive_id, make_turn, require_string
+from .answered_turn import derive_id, make_turn, require_string, with_frame_of
 from .backlog import OnFailure
 from .same_turn import find_other, find_retried
 
@@ -166,9 +166,11 @@ class PendingTurn:
             return _NOTHING_STORED  # deleted in the meantime
         if stored is None and (other := find_other(self, turn.query, turn.response)):
             return AddReceipt(ids=(other.id,), added=0, unchanged=1, replaced=0)
+        old: dict[str, str] = {}
         if not self._may_replace(stored, turn.answer):
             turn = replace(turn, id=derive_id(self.id, turn.answer))
-        old = {self.id: stored.text} if stored and turn.id == self.id else {}
+        elif stored:
+            turn, old = with_frame_of(stored, turn), {self.id: stored.text}
         return self.bank.add([turn], user_id=self.user_id, replace=bool(old), expected=old)
 
     def _may_replace(self, stored: Memory | None, answer: str) -> bool:

@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable
 
 from memorybank_core import AnswerError, Context, DeletionReceipt, Memory, MemoryBank
 from memorybank_core.validation import require_query
+from memorybank_langchain.run_config import REPLACED_KEY
 
 from .chain import siliconfriend
 from .prompt_window import fit_to_window
@@ -73,10 +74,16 @@ class Companion:
                 answer (AnswerError). The message stays stored: continue, or call `again`.
             InvalidInputError: If `text` is empty.
         """
+        yield from self._answer(text, settings, {})
+
+    def _answer(
+        self, text: str, settings: dict[str, Any], configurable: dict[str, Any]
+    ) -> Iterator[str]:
         require_query(text)
         self._stop = stop = threading.Event()
         answer = ""
-        stream: Any = self._build_chain(settings, stop).stream({"input": text})
+        chain = self._build_chain(settings, stop)
+        stream: Any = chain.stream({"input": text}, {"configurable": configurable})
         try:
             with closing(stream):
                 for piece in filter(None, stream):
@@ -94,18 +101,40 @@ class Companion:
         """
         self._stop.set()
 
-    def again(self, **settings: Any) -> Iterator[str]:
-        """Erase the last turn and stream a new answer to its message.
+    def again(self, *, turn: Memory | None = None, **settings: Any) -> Iterator[str]:
+        """Stream another answer to the last message.
+
+        The new answer replaces the earlier one at its end. If there is none, because the model
+        fails or the answer is stopped before its first piece, the earlier one stays.
 
         Args:
+            turn: The turn, as `history` returns it; None takes the last one.
             settings: Sampling parameters of the model, such as temperature.
 
         Raises:
             LookupError: If this conversation has no turns.
             LLMError: As for `say`.
         """
-        last = self.take_back()
-        yield from self.say(last.turn.query if last.turn else "", **settings)
+        turn = turn or self._require_last()
+        yield from self.edit(turn.turn.query if turn.turn else "", turn=turn, **settings)
+
+    def edit(self, text: str, *, turn: Memory | None = None, **settings: Any) -> Iterator[str]:
+        """Stream the answer to another text of the last message.
+
+        Both replace the stored turn at the end of the answer, and keep its time, strength and pin.
+        Without an answer, as in `again`, the turn stays as it was.
+
+        Args:
+            text: The new text.
+            turn: The turn, as `history` returns it; None takes the last one.
+            settings: Sampling parameters of the model, such as temperature.
+
+        Raises:
+            LookupError: If this conversation has no turns.
+            LLMError: As for `say`.
+            InvalidInputError: If `text` is empty.
+        """
+        yield from self._answer(text, settings, {REPLACED_KEY: turn or self._require_last()})
 
     def take_back(self) -> Memory:
         """Permanently erase the last turn of this conversation, and return it.
@@ -113,11 +142,9 @@ class Companion:
         Raises:
             LookupError: If this conversation has no turns.
         """
-        turns = self.history(last=1)
-        if not turns:
-            raise LookupError("this conversation has no turns yet")
-        self.erase([turns[0].id])
-        return turns[0]
+        last = self._require_last()
+        self.erase([last.id])
+        return last
 
     def erase(self, ids: Collection[str]) -> DeletionReceipt:
         """Permanently erase memories; a turn in progress is not stored again when its answer ends.
@@ -149,6 +176,12 @@ class Companion:
         """Deprecated: use `new_conversation`."""
         _warn_renamed("begin_anew", "new_conversation")
         self.new_conversation()
+
+    def _require_last(self) -> Memory:
+        turns = self.history(last=1)
+        if not turns:
+            raise LookupError("this conversation has no turns yet")
+        return turns[0]
 
     def _build_chain(self, settings: dict[str, Any], stop: threading.Event) -> Runnable[Any, str]:
         model: Runnable[Any, Any] = self._model

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import count, product
 
@@ -219,6 +220,21 @@ def test_the_message_can_be_stored_with_its_answer(bank):
     for _ in range(2):
         turn.complete("Welcome!")
     assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
+
+
+def test_an_answer_to_a_stored_turn_keeps_its_time_and_its_speakers(bank):
+    at = NOW - timedelta(days=20)
+    bank.add([Turn("我搬到了奥斯陆。", "真好！", at, "t", "s", "小林", "伙伴")], user_id=ADA)
+    bank.pin(["t"], user_id=ADA)
+    before = bank.get(["t"], user_id=ADA)["t"]
+    turn = bank.begin_turn(
+        before.turn.query, user_id=ADA, session="s", id="t", pending=False, now=NOW
+    )
+    assert bank.get(["t"], user_id=ADA)["t"] == before
+    turn.complete("恭喜！", now=NOW)
+    after = bank.get(["t"], user_id=ADA)["t"]
+    assert after.turn == replace(before.turn, response="恭喜！")
+    assert (after.day, after.pinned, after.strength) == (before.day, True, before.strength)
 
 
 def test_the_message_can_be_stored_after_the_recall(bank):
