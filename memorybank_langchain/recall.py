@@ -175,6 +175,6 @@ class InputRecaller:
         return latest[-self.recent :]
 
 
-def _keep_metadata(replaced: Memory) -> Metadata:
+def _keep_metadata(replaced: Memory) -> Mapping[str, Any]:
     """Return the metadata of a replaced turn, without its earlier answer."""
     return {key: value for key, value in replaced.metadata.items() if key != UNREMEMBERED_ANSWER}

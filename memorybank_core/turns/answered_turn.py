@@ -33,8 +33,9 @@ def make_turn(pending: PendingTurn, query: str, answer: str, remember_answer: bo
 def with_frame_of(stored: Memory, turn: Turn) -> Turn:
     """Return a turn with the time and the speakers of the stored turn that it replaces."""
     old = stored.turn or turn
-    names = {"user_name": old.user_name, "companion_name": old.companion_name}
-    return replace(turn, at=stored.created_at, **names)
+    return replace(
+        turn, at=stored.created_at, user_name=old.user_name, companion_name=old.companion_name
+    )
 
 
 def derive_id(id: str, answer: str) -> str:

@@ -104,8 +104,8 @@ class Companion:
     def again(self, *, turn: Memory | None = None, **settings: Any) -> Iterator[str]:
         """Stream another answer to the last message.
 
-        The new answer replaces the earlier one at its end. If there is none, because the model
-        fails or the answer is stopped before its first piece, the earlier one stays.
+        The new answer replaces the earlier one at its end. If the model fails, or the answer is
+        stopped before its first piece, the earlier one stays.
 
         Args:
             turn: The turn, as `history` returns it; None takes the last one.

@@ -106,7 +106,9 @@ def test_a_new_answer_keeps_the_time_the_strength_the_pin_and_the_metadata(bank,
 
 
 @pytest.mark.parametrize("way", ["again", "edit"])
-@pytest.mark.parametrize("pieces", [[ConnectionError("no route")], ["half ", OSError("cut")], [" "]])
+@pytest.mark.parametrize(
+    "pieces", [[ConnectionError("no route")], ["half ", OSError("cut")], [" "]]
+)
 def test_a_failed_answer_changes_nothing(bank, way, pieces):
     before = only(bank)
     with pytest.raises((LLMError, AnswerError)):
