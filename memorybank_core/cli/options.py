@@ -94,7 +94,7 @@ MinRelevance = Annotated[
 ]
 Language = Annotated[
     str | None,
-    typer.Option("--language", metavar="en|zh", help="Language of the output; default the bank's."),
+    typer.Option("--language", metavar="en|zh", help="Language of prompts and digests; default the bank's."),
 ]
 DigestModel = Annotated[
     str | None,
@@ -120,7 +120,7 @@ Timezone = Annotated[
         "--timezone",
         envvar="MEMORYBANK_TIMEZONE",
         metavar="ZONE",
-        help="Time zone of the days of a new bank, an IANA name; a bank keeps its own.",
+        help="Time zone of the days, an IANA name, of a bank that keeps none yet.",
     ),
 ]
 DateOrder = Annotated[
