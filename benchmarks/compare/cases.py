@@ -17,6 +17,7 @@ from memorybank_core.evaluation.datasets import read_conversations
 from memorybank_core.evaluation.questions import Conversation
 
 DATASETS = ("everyday", "probing-en", "probing-zh", "locomo", "realmem")
+USUAL = ("everyday", "probing-en", "probing-zh", "locomo")
 QUICK = ("everyday", "probing-en", "probing-zh")
 LONG = ("locomo", "realmem")
 """Datasets that are asked with the first embedder only."""
