@@ -94,7 +94,9 @@ MinRelevance = Annotated[
 ]
 Language = Annotated[
     str | None,
-    typer.Option("--language", metavar="en|zh", help="Language of prompts and digests; default the bank's."),
+    typer.Option(
+        "--language", metavar="en|zh", help="Language of prompts and digests; default the bank's."
+    ),
 ]
 DigestModel = Annotated[
     str | None,
