@@ -12,7 +12,7 @@ from .sources import Source
 
 IsEntry = Callable[[Mapping[str, Any]], bool]
 
-_TRIED = 5
+_TRIED = 20
 """Number of values in which an entry is looked for."""
 
 
@@ -31,7 +31,7 @@ def read_entries(source: Source, name: str, is_entry: IsEntry) -> Iterator[JsonV
     """
     if source.first_sign(name) == b"[":
         return source.values(name)
-    first = next(source.lines(name), JsonValue(0, ()))
-    if isinstance(first.data, dict) and is_entry(first.data):
+    first = source.first_lines(name, 1)
+    if any(is_entry(as_object(value.data)) for value in first):
         return source.lines(name)
     return source.values(name, depth=2)

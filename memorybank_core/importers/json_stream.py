@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -26,6 +27,10 @@ _BRACKETS = re.compile(rb"([{\[])|([}\]])|" + _STRING, re.DOTALL)
 _REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
 BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, with which some programs begin a file."""
+NOT_UTF8 = "it is not UTF-8: convert the file, for example with iconv -f gb18030 -t utf-8"
+_REPLACED = "\ufffd"
+_TOLERATED = 10
+"""Number of valid characters outside ASCII to each wrong one; in other encodings it is about 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def read_values(file: BinaryIO, *, depth: int = 1) -> Iterator[JsonValue]:
     """Yield the members of the outer containers of a JSON file.
 
     Args:
-        file: The file, in UTF-8; bytes that are not UTF-8 become U+FFFD.
+        file: The file, in UTF-8.
         depth: Number of levels of lists and objects that are opened: with 1, the members of the
             outermost list; with 2, those of the lists and objects in it.
     """
@@ -73,6 +78,31 @@ def read_lines(file: BinaryIO) -> Iterator[JsonValue]:
             yield JsonValue(number, (), fault=_too_large())
         elif line := line.removeprefix(BOM).strip():
             yield _parse(number, (), line)
+
+
+def read_whole(file: BinaryIO) -> Iterator[JsonValue]:
+    """Yield a file as one value."""
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        yield JsonValue(1, (), fault=_too_large())
+    else:
+        yield _parse(1, (), data.removeprefix(BOM))
+
+
+def is_other_encoding(head: bytes) -> bool:
+    """Return whether the beginning of a JSON file is in another encoding than UTF-8.
+
+    A few wrong bytes between many characters of UTF-8 are damage: only their values are faults.
+    """
+    if head.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
+        return True
+    text = head.removeprefix(BOM).lstrip()
+    if text[:1] not in (b"{", b"["):
+        return False
+    decoded = getincrementaldecoder("utf-8")("replace").decode(text)
+    wrong = decoded.count(_REPLACED) - text.count(_REPLACED.encode())
+    other = sum(not char.isascii() for char in decoded) - wrong if wrong else 0
+    return wrong * _TOLERATED > other or "\0" in decoded[:4]
 
 
 @dataclass(slots=True)
@@ -200,7 +230,9 @@ class _Splitter:
 
 def _parse(number: int, keys: tuple[str, ...], text: bytes) -> JsonValue:
     try:
-        return JsonValue(number, keys, json.loads(text.decode("utf-8", "replace")))
+        return JsonValue(number, keys, json.loads(text.decode()))
+    except UnicodeDecodeError:
+        return JsonValue(number, keys, fault=NOT_UTF8)
     except RecursionError:
         return JsonValue(number, keys, fault="it is nested too deeply")
     except json.JSONDecodeError as error:

@@ -5,43 +5,36 @@ Nothing is unpacked to the disk: members of an archive are read as streams.
 
 from __future__ import annotations
 
-import gzip
 import io
-import os
 import re
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timezone, tzinfo
 from functools import cached_property, partial
+from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from memorybank_core.errors import FormatError
 from memorybank_core.locations import is_url, without_password
 
 from .databases import Database, open_database
-from .json_stream import BOM, JsonValue, read_lines, read_values
-
-MAX_RATIO = 200
-"""Maximum size of an unpacked file in relation to its packed size; text reaches about 20."""
-_UNCHECKED_BYTES = 268_435_456  # of an unpacked file, whatever the ratio
-_MAX_DEPTH = 3  # of folders in a folder
-_SQLITE = b"SQLite format 3\0"
-_ARCHIVE_ERRORS = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # an unknown compression
-    RuntimeError,  # a password is needed
+from .source_files import ARCHIVE_ERRORS, SourceFile, list_files, too_dense
+from .json_stream import (
+    BOM,
+    NOT_UTF8,
+    JsonValue,
+    is_other_encoding,
+    read_lines,
+    read_values,
+    read_whole,
 )
 
-Opener = Callable[[], BinaryIO]
+_SQLITE = b"SQLite format 3\0"
+
+T = TypeVar("T")
 
 
 class Source:
@@ -68,12 +61,13 @@ class Source:
         self.total = self.done = 0
         self._path = fspath(location)
         self._cleanup = ExitStack()
-        self._files: dict[str, tuple[int, int, Opener]] = {}  # size, limit, how to open it
+        self._files: dict[str, SourceFile] = {}
         try:
-            self._list_files()
+            if not is_url(self._path) and not self._is_sqlite():
+                self._files = list_files(Path(self._path), self._cleanup)
         except OSError as error:
             raise FormatError(f"cannot read {self.location}: {error.strerror or error}") from error
-        except _ARCHIVE_ERRORS as error:
+        except ARCHIVE_ERRORS as error:
             raise FormatError(f"cannot unpack {self.location}: {error}") from error
 
     def __enter__(self) -> Source:
@@ -113,7 +107,7 @@ class Source:
     @property
     def size(self) -> int:
         """Number of bytes of all files, unpacked; 0 for a database."""
-        return sum(size for size, _, _ in self._files.values())
+        return sum(file.size for file in self._files.values())
 
     def find(self, pattern: str) -> list[str]:
         """Return the files whose name matches a regular expression as a whole, sorted.
@@ -130,7 +124,7 @@ class Source:
     def choose(self, pattern: str) -> list[str]:
         """Return the files of `find`, and count their bytes as those that are read."""
         names = self.find(pattern)
-        self.total = sum(self._files[name][0] for name in names)
+        self.total = sum(self._files[name].size for name in names)
         self.done = 0
         return names
 
@@ -142,87 +136,92 @@ class Source:
         """Yield the values of a file with JSON lines, as `read_lines`."""
         yield from self._read(name, read_lines)
 
+    def text_lines(self, name: str) -> Iterator[str]:
+        """Yield the lines of a text file in UTF-8, without line breaks.
+
+        Raises:
+            FormatError: If it is not UTF-8.
+        """
+        with self._open(name) as file:
+            try:
+                for line in io.TextIOWrapper(file, "utf-8-sig"):
+                    yield line.rstrip("\n")
+            except UnicodeDecodeError as error:
+                raise FormatError(f"{self._label(name)}: {NOT_UTF8}") from error
+
+    def whole(self, name: str) -> JsonValue:
+        """Return a JSON file as one value."""
+        return next(self._read(name, read_whole))
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return a file as it is."""
+        with self._open(name) as file:
+            return file.read()
+
+    def peek(self, name: str, *, depth: int = 1) -> Iterator[JsonValue]:
+        """Yield the values of a JSON file as `values`, without counting what is read."""
+        done = self.done
+        try:
+            yield from self.values(name, depth=depth)
+        finally:
+            self.done = done
+
+    def first(self, name: str, *, depth: int = 1, count: int = 20) -> list[JsonValue]:
+        """Return the first values of a JSON file, to recognize its format."""
+        done, values = self.done, []
+        for value in self.peek(name, depth=depth):
+            values.append(value)
+            if len(values) == count or self.done > done + 2**26:
+                break
+        return values
+
+    def first_lines(self, name: str, count: int) -> list[JsonValue]:
+        """Return the values of the first lines of a file with JSON lines."""
+        done = self.done
+        values = list(islice(self.lines(name), count))
+        self.done = done
+        return values
+
     def head(self, name: str, size: int = 65_536) -> bytes:
         """Return the first bytes of a file."""
-        done, total = self.done, self.total
+        done = self.done
         try:
             with self._open(name) as file:
                 return file.read(size)
         finally:
-            self.done, self.total = done, total
+            self.done = done
 
     def first_sign(self, name: str) -> bytes:
         """Return the first byte of a text file that is not space; b"" for an empty file."""
         return self.head(name).removeprefix(BOM).lstrip()[:1]
 
-    def first(self, name: str, *, depth: int = 1, count: int = 20) -> list[JsonValue]:
-        """Return the first values of a JSON file, to recognize its format."""
-        done, values = self.done, []
-        for value in self.values(name, depth=depth):
-            values.append(value)
-            if len(values) == count or self.done > done + 2**26:
-                break
-        self.done = done
-        return values
-
-    def _read(
-        self, name: str, read: Callable[[BinaryIO], Iterator[JsonValue]]
-    ) -> Iterator[JsonValue]:
+    def _read(self, name: str, read: Callable[[BinaryIO], Iterator[T]]) -> Iterator[T]:
         with self._open(name) as file:
-            yield from read(file)
+            if is_other_encoding(file.peek()):
+                raise FormatError(f"{self._label(name)}: {NOT_UTF8}")
+            yield from read(cast(BinaryIO, file))
 
-    def _open(self, name: str) -> BinaryIO:
-        size, limit, opener = self._files[name]
-        label = f"{self.location}, {name}" if name else self.location
-        if size > limit:
-            raise FormatError(f"{label} unpacks to {size:,} bytes: {_too_dense()}")
+    def _label(self, name: str) -> str:
+        return f"{self.location}, {name}" if name else self.location
+
+    def _open(self, name: str) -> io.BufferedReader:
+        listed, label = self._files[name], self._label(name)
+        if listed.size > listed.limit:
+            raise FormatError(f"{label} unpacks to {listed.size:,} bytes: {too_dense()}")
         try:
-            file = opener()
+            file = listed.open()
         except OSError as error:
             raise FormatError(f"cannot read {label}: {error.strerror or error}") from error
-        except _ARCHIVE_ERRORS as error:
+        except ARCHIVE_ERRORS as error:
             raise FormatError(f"cannot unpack {label}: {error}") from error
-        return cast(BinaryIO, io.BufferedReader(_CountedFile(file, self, label, limit), 2**18))
-
-    def _list_files(self) -> None:
-        path = Path(self._path)
-        if is_url(self._path) or self._is_sqlite():
-            return
-        if path.is_dir():
-            self._files = {
-                entry.relative_to(path).as_posix(): _plain(entry) for entry in _walk(path)
-            }
-        elif zipfile.is_zipfile(path):
-            archive = self._cleanup.enter_context(zipfile.ZipFile(path))
-            for info in archive.infolist():
-                if not info.is_dir():
-                    opener = cast(Opener, partial(archive.open, info))
-                    limit = _limit(info.compress_size)
-                    self._files[info.filename] = info.file_size, limit, opener
-        elif _starts_with(path, b"\x1f\x8b") or tarfile.is_tarfile(path):
-            self._list_packed(path)
-        else:
-            self._files = {"": _plain(path)}
-
-    def _list_packed(self, path: Path) -> None:
-        size = path.stat().st_size
-        limit = _limit(size)
-        if not tarfile.is_tarfile(path):
-            self._files = {"": (0, limit, cast(Opener, partial(gzip.open, path)))}
-            return
-        archive = self._cleanup.enter_context(tarfile.open(path))  # noqa: SIM115
-        unpacked = 0
-        for member in archive:
-            unpacked += member.size
-            if unpacked > limit:
-                raise FormatError(f"{self.location} unpacks to {unpacked:,} bytes: {_too_dense()}")
-            if member.isreg():
-                opener = cast(Opener, partial(archive.extractfile, member))
-                self._files[member.name] = member.size, limit, opener
+        return io.BufferedReader(_CountedFile(file, self, label, listed.limit), 2**18)
 
     def _is_sqlite(self) -> bool:
         path = Path(self._path)
-        return not is_url(self._path) and path.is_file() and _starts_with(path, _SQLITE)
+        if is_url(self._path) or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
 
 
 class _CountedFile(io.RawIOBase):
@@ -241,48 +240,18 @@ class _CountedFile(io.RawIOBase):
         except OSError as error:
             reason = error.strerror or str(error)
             raise FormatError(f"cannot read {self._label}: {reason}") from error
-        except _ARCHIVE_ERRORS as error:
+        except ARCHIVE_ERRORS as error:
             raise FormatError(f"cannot unpack {self._label}: {error}") from error
         buffer[: len(data)] = data
         self._read += len(data)
         self._source.done += len(data)
         if self._read > self._limit:
-            raise FormatError(
-                f"{self._label} unpacks to over {self._limit:,} bytes: {_too_dense()}"
-            )
+            raise FormatError(f"{self._label} unpacks to over {self._limit:,} bytes: {too_dense()}")
         return len(data)
 
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-def _plain(path: Path) -> tuple[int, int, Opener]:
-    size = path.stat().st_size
-    return size, max(size, _UNCHECKED_BYTES) * MAX_RATIO, cast(Opener, partial(path.open, "rb"))
-
-
-def _walk(folder: Path, depth: int = _MAX_DEPTH) -> Iterator[Path]:
-    """Yield the files in a folder; links are not followed."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_file(follow_symlinks=False):
-                yield Path(entry.path)
-            elif depth and entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), depth - 1)
-
-
-def _starts_with(path: Path, start: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(start)) == start
-
-
-def _limit(packed: int) -> int:
-    return max(_UNCHECKED_BYTES, packed * MAX_RATIO)
-
-
-def _too_dense() -> str:
-    return f"more than {MAX_RATIO} times its packed size, which no conversation has"
 
 
 def _natural_order(name: str) -> list[Any]:
