@@ -10,6 +10,7 @@ from memorybank_core.errors import ConfigurationError, FormatError
 from memorybank_core.registry import IMPORTERS, load_plugin, plugin_names
 
 from .conversations import ImportedTurn
+from .databases import find_tables
 from .omissions import Omissions
 from .sources import Source
 
@@ -28,6 +29,11 @@ _READERS = {
     "jsonl": "chat_log",
 }
 """Modules of our own formats by name, in the order in which they are tried: plain logs last."""
+
+_BANK = "seq", "strength", "last_recalled_at", "archived_at"
+"""Columns of a table that every memory bank has."""
+WITHOUT_USERS = frozenset({"chatgpt", "claude", "letta", "langchain", "llamaindex"})
+"""Formats that never name a user."""
 
 
 class ImportFormat(Protocol):
@@ -59,13 +65,18 @@ def load_format(name: str) -> ImportFormat:
     """Return the reader of a format.
 
     Raises:
-        ConfigurationError: If the name is unknown.
+        ConfigurationError: If the name is unknown, or `OURS`.
         MissingDependencyError: If a package that it needs is not installed.
     """
+    if name == OURS:
+        raise ConfigurationError(
+            f"the format {OURS!r} is imported with memorybank_core.json_format.import_json"
+        )
     if name in _READERS:
         return cast(ImportFormat, import_module(f"{__package__}.formats.{_READERS[name]}"))
     if name not in plugin_names(IMPORTERS):
-        raise ConfigurationError(f"unknown format {name!r}; known: {', '.join(format_names())}")
+        known = ", ".join(sorted([*format_names(), OURS]))
+        raise ConfigurationError(f"unknown format {name!r}; known: {known}")
     return cast(ImportFormat, load_plugin(IMPORTERS, name))
 
 
@@ -73,12 +84,19 @@ def find_format(source: Source) -> str:
     """Return the name of the format that a source has, `OURS` included.
 
     Raises:
-        FormatError: If it has none of them.
+        FormatError: If it has none of them, or is a memory bank itself.
     """
+    from .own_export import find_export  # loads the JSON format
+
+    if find_tables(source.database, *_BANK):
+        raise FormatError(
+            f"{source.location} is a memory bank: copy it with `memorybank move`, or import an "
+            "export of it"
+        )
     for name in [*(set(plugin_names(IMPORTERS)) - _READERS.keys()), *_READERS]:
         if load_format(name).recognize(source):
             return name
-    if source.find("") and source.first_sign("") == b"{":
+    if find_export(source) is not None:
         return OURS
     raise FormatError(
         f"{source.location} has none of the formats that can be imported: "
@@ -96,7 +114,7 @@ def detect_format(source: Source) -> str:
     name = find_format(source)
     if name == OURS:
         raise FormatError(
-            f"{source.location} may be an export of a MemoryBank: import it with "
+            f"{source.location} is an export of a MemoryBank: import it with "
             "memorybank_core.json_format.import_json"
         )
     return name

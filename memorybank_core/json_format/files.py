@@ -23,17 +23,28 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
             names the line and column of a syntax error.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        data = json.loads(text, object_pairs_hook=_require_unique_keys)
+        content = Path(path).read_bytes()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror}") from error
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> dict[str, Any]:
+    """Return the object in the content of a JSON file, as `load`.
+
+    Args:
+        content: The content, in UTF-8.
+        name: Name of the file, for errors.
+    """
+    try:
+        data = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_require_unique_keys)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise FormatError(f"{path} is not valid JSON: {error.msg} ({place})") from error
+        raise FormatError(f"{name} is not valid JSON: {error.msg} ({place})") from error
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} cannot be read as JSON in UTF-8: {error}") from error
+        raise FormatError(f"{name} cannot be read as JSON in UTF-8: {error}") from error
     if not isinstance(data, dict):
-        raise FormatError(f"{path}: got {short_repr(data)}, expected an object with a key per user")
+        raise FormatError(f"{name}: got {short_repr(data)}, expected an object with a key per user")
     return data
 
 

@@ -1,6 +1,8 @@
 """`memorybank import` of other programs' exports."""
 
+import gzip
 import json
+import zipfile
 
 import pytest
 
@@ -87,12 +89,33 @@ def test_a_dry_run_of_the_original_s_json(tmp_path):
     assert output == "would import 1 user: 0 turns, 84 already known\n"
 
 
+@pytest.mark.parametrize("packing", ["zip", "gz"])
+def test_a_packed_export_of_a_bank(tmp_path, packing):
+    file, data = tmp_path / f"export.{packing}", (DATA / "dialogues_zh.json").read_bytes()
+    if packing == "gz":
+        file.write_bytes(gzip.compress(data))
+    else:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("export/friend.json", data)
+    output = run("import", tmp_path / "new.db", file, "--dry-run").stdout
+    assert output == "would import 1 user: 84 turns\n"
+
+
+def test_options_that_an_export_of_a_bank_does_not_take(tmp_path):
+    for option in (("--select", "x"), ("--metadata", "a=b"), ("--at", "2024-05-04")):
+        args = ("import", tmp_path / "new.db", DATA / "dialogues_zh.json", *option)
+        error = run(*args, "--embedder", "hashing", code=2).stderr
+        assert "choose users with --user" in " ".join(error.replace("│", " ").split())
+    assert not (tmp_path / "new.db").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
         ((), 1, "whose memories"),
+        (("-u", "ada", "--from", "langgraph"), 1, "leave out --from"),
         (("-u", "ada", "-u", "bob"), 2, "pass --user once"),
-        (("-u", "ada", "--from", "whatsapp"), 1, "unknown format 'whatsapp'"),
+        (("-u", "ada", "--from", "whatsapp"), 1, "mem0, memorybank"),
         (("-u", "ada", "--at", "2024-05-04T10:00"), 2, "has no offset"),
     ],
 )

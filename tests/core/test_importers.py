@@ -21,6 +21,7 @@ from memorybank_core import (
     FormatError,
     HashingEmbedder,
     MemoryBank,
+    MemoryBankError,
 )
 from memorybank_core.importers import Source, detect_format, format_names, json_stream
 from memorybank_core.importers.json_stream import read_lines, read_values
@@ -180,6 +181,13 @@ class TestChatGPT:
         assert bank.import_from(write(file, [conversation(*at)]), user_id="ada").replaced == 1
         assert turns(bank) == [("Where is Bergen?", "Bergen is in the west of Norway.")]
 
+    @pytest.mark.parametrize("indent", [None, 1])
+    def test_one_conversation(self, bank, tmp_path, indent):
+        data = conversation(message("q1", "user", "Hi"), message("a1", "assistant", "Hello"))
+        file = write(tmp_path / "music.json", json.dumps(data, indent=indent))
+        assert bank.import_from(file, user_id="ada").format == "chatgpt"
+        assert turns(bank) == [("Hi", "Hello")]
+
     def test_a_zip_with_numbered_files(self, bank, tmp_path):
         path = tmp_path / "export.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -285,6 +293,15 @@ class TestClaude:
             "messages without text": 1,
             "files memories.json": 1,
         }
+
+    def test_pasted_text_comes_and_contents_of_files_are_counted(self, bank, tmp_path):
+        pasted = {"file_name": "", "extracted_content": "我的诗"}
+        named = {"file_name": "plan.pdf", "extracted_content": "Page 1"}
+        data = claude(("human", "Look:", {"attachments": [pasted, named]}))
+        file = write(tmp_path / "conversation.json", data)  # one conversation
+        receipt = bank.import_from(file, user_id="ada")
+        assert turns(bank) == [("Look:\n我的诗\n[file: plan.pdf]", "")]
+        assert (receipt.format, receipt.left_out) == ("claude", {"contents of files": 1})
 
     def test_a_branch_is_what_the_user_saw_last(self, bank, tmp_path):
         data = claude(
@@ -505,7 +522,7 @@ class TestTransfer:
             bank.import_from(write(tmp_path / "a.jsonl", log(1)), user_id="ada", format="whatsapp")
 
     def test_an_archive_that_unpacks_too_far_is_refused(self, bank, tmp_path, monkeypatch):
-        monkeypatch.setattr("memorybank_core.importers.sources._UNCHECKED_BYTES", 1_000)
+        monkeypatch.setattr("memorybank_core.importers.source_files._UNCHECKED_BYTES", 1_000)
         for path in (tmp_path / "bomb.zip", tmp_path / "bomb.jsonl.gz"):
             if path.suffix == ".zip":
                 with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -534,10 +551,25 @@ class TestTransfer:
         file = write(tmp_path / "a.jsonl", log(1))
         assert asyncio.run(bank.aimport_from(file, user_id="ada")).added == 1
 
-    def test_an_export_of_ours_is_named(self, bank, tmp_path):
+    @pytest.mark.parametrize("format", [None, "memorybank"])
+    def test_an_export_of_ours_is_named(self, bank, tmp_path, format):
         file = write(tmp_path / "ours.json", {"Ada": {"name": "Ada", "history": {}}})
-        with pytest.raises(FormatError, match=r"json_format\.import_json"):
-            bank.import_from(file, user_id="ada")
+        with pytest.raises(
+            MemoryBankError, match=r"with memorybank_core\.json_format\.import_json"
+        ):
+            bank.import_from(file, user_id="ada", format=format)
+
+    @pytest.mark.parametrize("data", [{"a": 1, "b": {"c": 2}}, {"info": {"summary": "An API"}}])
+    def test_another_object_is_not_an_export_of_ours(self, bank, tmp_path, data):
+        with pytest.raises(FormatError, match="none of the formats"):
+            bank.import_from(write(tmp_path / "a.json", data), user_id="ada")
+
+    def test_a_bank_is_copied_and_not_imported(self, bank, tmp_path):
+        with (
+            MemoryBank.open(tmp_path / "other.db", embedder="hashing") as other,
+            pytest.raises(FormatError, match="is a memory bank: copy it with `memorybank move`"),
+        ):
+            bank.import_from(other.store.path, user_id="ada")
 
     def test_names(self):
         assert {"chatgpt", "claude", "jsonl"} <= set(format_names())
@@ -567,7 +599,7 @@ def recognize(source):
 
 def read(source, omissions):
     for name in source.choose(r".+\\.txt"):
-        for line in source.head(name).decode().splitlines():
+        for line in source.text_lines(name):
             if line.strip():
                 yield ImportedTurn(Turn(line, id=f"diary:{line}"))
             else:
@@ -584,10 +616,14 @@ def test_a_format_of_another_package(bank, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     try:
         assert "diary" in format_names()
-        file = write(tmp_path / "may.txt", "Dear diary!\n\nI play the cello.")
+        blank = 70_000  # more than `head` returns
+        file = write(tmp_path / "may.txt", "Dear diary!" + "\n" * blank + "我拉大提琴。")
         receipt = bank.import_from(file, user_id="ada")
-        assert (receipt.format, receipt.left_out) == ("diary", {"empty lines": 1})
-        assert sorted(turns(bank)) == [("Dear diary!", ""), ("I play the cello.", "")]
+        assert (receipt.format, receipt.left_out) == ("diary", {"empty lines": blank - 1})
+        assert sorted(turns(bank)) == [("Dear diary!", ""), ("我拉大提琴。", "")]
+        file.write_bytes("Dear diary! 我".encode("gb18030"))
+        with pytest.raises(FormatError, match="not UTF-8"):
+            bank.import_from(file, user_id="ada")
     finally:
         sys.modules.pop("acme_diary", None)
 
@@ -680,7 +716,20 @@ class TestJsonStream:
         ("2024-05-04 18:30:15.123456 UTC", MAY),
         ("2024-05-05", datetime(2024, 5, 4, 16, tzinfo=UTC)),
         ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("20240505", datetime(2024, 5, 4, 16, tzinfo=UTC)),
+        ("20240504183015Z", MAY.replace(microsecond=0)),
+        ("2024/05/05 02:30", datetime(2024, 5, 4, 18, 30, tzinfo=UTC)),
+        ("2024-5-5 2:05", datetime(2024, 5, 4, 18, 5, tzinfo=UTC)),
+        ("2024/5/5 2:30:15.123456 AM", MAY),
+        ("2024年5月5日 2:30", datetime(2024, 5, 4, 18, 30, tzinfo=UTC)),
+        ("2024年5月5日 星期日 下午2时30分15秒", datetime(2024, 5, 5, 6, 30, 15, tzinfo=UTC)),
+        ("Sat, 04 May 2024 18:30:15 GMT", MAY.replace(microsecond=0)),
+        ("2024/5/5 14:30 PM", None),
         ("2024-02-30", None),
+        ("20240230", None),
+        (12.5, None),
+        ("7", None),
+        (" " * 100_000 + "2024", None),
         ("9999-12-31T23:59:59-10:00", None),
         ("soon", None),
         ("", None),

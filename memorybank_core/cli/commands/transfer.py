@@ -20,8 +20,6 @@ from memorybank_core.registry import bank_exists
 from memorybank_core.reports import ImportReceipt
 from memorybank_core.terminal import console, plural, plural_memories, print_json, progress_bar
 
-_MB = 1_000_000
-
 
 def import_(
     path: options.BankPath,
@@ -34,7 +32,15 @@ def import_(
             help="Format of the source, such as chatgpt; by default recognized by the contents.",
         ),
     ] = None,
-    users: options.Users = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user",
+            "-u",
+            help="User whose memories these are; of a source that names users, only this one's. "
+            "Repeat only for an export of a MemoryBank.",
+        ),
+    ] = None,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +76,12 @@ def import_(
         ),
     ):
         if name == OURS:
-            _import_ours(bank, Path(file), users or None, fresh, dry_run, as_json)
+            if select or metadata or at:
+                raise UsageError(
+                    "--select, --metadata and --at do not apply to an export of a MemoryBank; "
+                    "choose users with --user"
+                )
+            _import_ours(bank, source, users or None, fresh, dry_run, as_json)
             return
         source.zone = bank.timezone
         settings: dict[str, Any] = {
@@ -123,17 +134,21 @@ def _only_user(users: list[str] | None) -> str | None:
 def _import_source(
     bank: MemoryBank, source: Source, name: str, settings: Mapping[str, Any]
 ) -> ImportReceipt:
-    """Import a source, with a progress bar of its bytes if it consists of files."""
+    """Import a source, with a progress bar in percent of the bytes that are read, if known."""
     from memorybank_core.importers.transfer import import_source, make_options
 
     options = make_options(source, **settings)
-    size = source.size
-    with progress_bar("Importing", size // _MB if size else None, "MB" if size else "turns") as bar:
+    total = 100 if source.size else None
+    with progress_bar("Importing", total, "%" if total else "turns") as bar:
         shown = 0
 
         def advance(turns: int) -> None:
             nonlocal shown
-            step = source.done // _MB - shown if size else turns
+            step = (
+                turns
+                if total is None
+                else total * source.done // (source.total or source.size) - shown
+            )
             shown += step
             bar(step)
 
@@ -171,18 +186,19 @@ def _print_faded(faded: int) -> None:
 
 def _import_ours(
     bank: MemoryBank,
-    file: Path,
+    source: Source,
     users: list[str] | None,
     fresh: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import a JSON file of the original MemoryBank, such as an export."""
-    from memorybank_core.json_format import count_turns, import_json, load
+    """Import JSON of the original MemoryBank, such as an export."""
+    from memorybank_core.importers.own_export import load_export
+    from memorybank_core.json_format import count_turns, import_json
     from memorybank_core.json_format.fields import resolve_user_id
     from memorybank_core.json_format.items import users_of
 
-    data = load(file)
+    data = load_export(source)
     with progress_bar("Importing", count_turns(data, users=users), "turns") as advance:
         report = import_json(
             bank, data, users=users, fresh=fresh, progress=advance, dry_run=dry_run
