@@ -452,7 +452,7 @@ class MemoryBank:
                 the URL of a PostgreSQL database.
             user_id: The user whose memories these are. If the source names users itself, only those
                 of this user are stored, unless `select` chooses others; with None, all, each under
-                the name that it has there.
+                the name that it has there. Turns without a user are then left out.
             format: Name of the format, see `memorybank_core.importers.format_names()`; by default
                 recognized by the contents.
             select: Only these parts of the source: its users, sessions, threads or namespaces.

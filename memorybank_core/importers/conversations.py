@@ -63,7 +63,8 @@ class ImportedTurn:
         has_owner: Whether one of `parts` is the user, as in a namespace. Then only turns of the
             named user are imported, unless others are selected.
         is_current: Whether it replaces a stored turn with the same id and another text, because
-            the source changes texts under the same id. Otherwise both are kept.
+            the source changes texts under the same id, unless its time is earlier. Otherwise both
+            are kept.
     """
 
     turn: Turn

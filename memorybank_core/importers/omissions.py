@@ -20,6 +20,12 @@ class Omissions:
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    _unreadable: int = 0
+
+    @property
+    def is_by_choice(self) -> bool:
+        """True if something was left out that could have been read."""
+        return self.counts.total() > self._unreadable
 
     def add(self, kind: str, count: int = 1) -> None:
         """Count things that are left out on purpose.
@@ -40,5 +46,6 @@ class Omissions:
             reason: Why it cannot be read, in one line.
         """
         self.counts[kind] += 1
+        self._unreadable += 1
         if len(self.faults) < MAX_FAULTS:
             self.faults.append(" ".join(f"{place}: {reason}".split())[:300])

@@ -10,7 +10,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from memorybank_core.bulk import BATCH, add_advice
-from memorybank_core.errors import ConfigurationError, InvalidInputError, MemoryBankError
+from memorybank_core.errors import (
+    ConfigurationError,
+    FormatError,
+    InvalidInputError,
+    MemoryBankError,
+)
 from memorybank_core.ingest import start_fading, store_memories, to_memories
 from memorybank_core.metadata import Metadata, require_metadata
 from memorybank_core.records import Memory
@@ -18,15 +23,13 @@ from memorybank_core.reports import ImportReceipt
 from memorybank_core.validation import require_moment, require_user
 
 from .conversations import ImportedTurn, hash_of
-from .detection import detect_format, load_format
+from .detection import WITHOUT_USERS, ImportFormat, detect_format, load_format
 from .omissions import Omissions
+from .selection import Selection, names_users
 from .sources import Source
 
 if TYPE_CHECKING:
     from memorybank_core.bank import MemoryBank
-
-_MAX_NAMED = 10
-"""Maximum number of users or parts that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +94,36 @@ def import_source(
         StoreError: If storing failed; earlier batches are kept.
     """
     format = format or detect_format(source)
-    reader, transfer = load_format(format), _Transfer(bank, format, options)
-    turns = iter(reader.read(source, transfer.omissions))
+    reader, omissions = load_format(format), Omissions()
+    is_named = format not in WITHOUT_USERS and names_users(reader, source)
+    selection = Selection(format, options.user_id, options.select, is_named, omissions)
+    transfer = _Transfer(bank, format, options, selection, omissions)
+    turns = iter(reader.read(source, omissions))
     try:
         while batch := list(islice(turns, BATCH)):
             transfer.add(batch)
             if progress is not None:
                 progress(len(batch))
+        _require_format(source, format, reader, transfer)
     except MemoryBankError as error:
-        if transfer.added and not options.dry_run:
-            stored = f"{transfer.added:,} turns are stored; import it again to store the others."
-            add_advice(error, stored)
+        if transfer.added and not options.dry_run and not isinstance(error, ConfigurationError):
+            stored = f"{transfer.added:,} turns are stored"
+            is_lasting = isinstance(error, FormatError)
+            rest = "." if is_lasting else "; import it again to store the others."
+            add_advice(error, f"{stored}{rest}")
         raise
     return transfer.receipt()
+
+
+def _require_format(source: Source, format: str, reader: ImportFormat, transfer: _Transfer) -> None:
+    """Raise FormatError if a source has another format than the one that was named."""
+    if transfer.read or transfer.omissions.is_by_choice or reader.recognize(source):
+        return
+    first = f" ({transfer.omissions.faults[0]})" if transfer.omissions.faults else ""
+    raise FormatError(
+        f"{source.location} has nothing in the format {format!r}{first}: leave out --from, or "
+        "format=, to recognize the format"
+    )
 
 
 @dataclass(slots=True)
@@ -113,11 +133,12 @@ class _Transfer:
     bank: MemoryBank
     format: str
     options: ImportOptions
-    omissions: Omissions = field(default_factory=Omissions)
+    selection: Selection
+    omissions: Omissions
+    read: int = 0
     added: int = 0
     _counts: Counter[str] = field(default_factory=Counter)
     _users: set[str] = field(default_factory=set)
-    _parts: dict[str, None] = field(default_factory=dict)  # that are not selected
     _seen: set[int] = field(default_factory=set)  # hashes of users and ids
     _repeats: Counter[str] = field(default_factory=Counter)  # of turns without an id
     _span: tuple[datetime, datetime] | None = None
@@ -125,9 +146,10 @@ class _Transfer:
     def add(self, batch: list[ImportedTurn]) -> None:
         """Store the selected turns of a batch, user by user."""
         by_user: dict[str, list[tuple[Memory, bool]]] = {}
-        for imported in filter(self._is_selected, batch):
-            user = self._user_of(imported)
-            if memory := self._to_memory(imported, user):
+        self.read += len(batch)
+        for imported in batch:
+            user = self.selection.user_of(imported)
+            if user is not None and (memory := self._to_memory(imported, user)):
                 by_user.setdefault(user, []).append((memory, imported.is_current))
         for user, memories in by_user.items():
             self._users.add(user)
@@ -139,13 +161,7 @@ class _Transfer:
         Raises:
             ConfigurationError: If nothing was selected, although the source has turns.
         """
-        if self._parts and not self._users:
-            named = ", ".join(map(repr, list(self._parts)[:_MAX_NAMED]))
-            chosen = ", ".join(map(repr, self._selection()))
-            raise ConfigurationError(
-                f"the source has nothing of {chosen}, but of {named}. Pass one of them to "
-                "--select, or select="
-            )
+        self.selection.require_any()
         first, last = self._span or (None, None)
         return ImportReceipt(
             format=self.format,
@@ -160,32 +176,6 @@ class _Transfer:
             faults=tuple(self.omissions.faults),
             dry_run=self.options.dry_run,
         )
-
-    def _selection(self) -> Collection[str]:
-        options = self.options
-        return options.select or ([options.user_id] if options.user_id else [])
-
-    def _is_selected(self, imported: ImportedTurn) -> bool:
-        chosen, names = self.options.select, {imported.user_id, *imported.parts}
-        if not chosen and self.options.user_id and (imported.user_id or imported.has_owner):
-            chosen = [self.options.user_id]
-        if not chosen or not names.isdisjoint(chosen):
-            return True
-        self.omissions.add("turns that are not selected")
-        if len(self._parts) <= _MAX_NAMED:
-            name = imported.user_id or next(iter(imported.parts), "")
-            self._parts[name] = None
-        return False
-
-    def _user_of(self, imported: ImportedTurn) -> str:
-        user = self.options.user_id or imported.user_id
-        if user is None:
-            raise ConfigurationError(
-                f"{self.format} does not say whose memories these are: name the user with --user, "
-                "or user_id="
-            )
-        require_user(user)
-        return user
 
     def _to_memory(self, imported: ImportedTurn, user: str) -> Memory | None:
         turn = imported.turn
@@ -236,7 +226,7 @@ class _Transfer:
         """Yield the memories to write, by id.
 
         A text that is not there yet and whose id is taken gets another id, unless it continues the
-        stored text or the source changes texts under the same id.
+        stored text or the source changes texts under the same id. Then the newer one stays.
         """
         current = dict(known)
         for memory, is_current in memories:
@@ -247,6 +237,8 @@ class _Transfer:
             if stored is not None and _continues(stored, memory):
                 continue  # the same, or without the answer that it has now
             if stored is not None and not _continues(memory, stored):
+                if not is_repeated and is_current and stored.created_at > memory.created_at:
+                    continue  # an older export
                 if is_repeated or not is_current:
                     memory = _with_id(memory, _other_id(memory))
                 if memory.id != stored.id and memory.id in current:
