@@ -108,6 +108,20 @@ class TestStore:
         assert memory.metadata == {"source": "langgraph", "namespace": "memories.ada", "key": "1"}
         assert abs(memory.created_at - datetime.now(timezone.utc)) < timedelta(minutes=1)
 
+    def test_the_newer_value_stays(self, bank, file, tmp_path):
+        sqlite = pytest.importorskip("langgraph.store.sqlite")
+        old = tmp_path / "old.db"
+        old.write_bytes(file.read_bytes())
+        with sqlite3.connect(old) as db:
+            db.execute("UPDATE store SET updated_at = '2024-05-04 18:30:15'")
+        db.close()
+        with sqlite.SqliteStore.from_conn_string(str(file)) as store:
+            store.put(("memories", "ada"), "1", {"text": "Ada plays the violin."})
+        assert bank.import_from(old, user_id="ada").added == 3
+        assert bank.import_from(file, user_id="ada").replaced == 1
+        assert bank.import_from(old, user_id="ada").unchanged == 3
+        assert ("Ada plays the violin.", "") in turns(bank)
+
     def test_another_namespace_can_be_chosen(self, bank, file):
         with pytest.raises(ConfigurationError, match=r"nothing of 'eve', but of 'memories\.ada'"):
             bank.import_from(file, user_id="eve")

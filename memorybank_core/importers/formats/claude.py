@@ -17,6 +17,7 @@ from memorybank_core.importers.conversations import (
     shortened,
 )
 from memorybank_core.importers.omissions import Omissions
+from memorybank_core.importers.parts import is_call, silent_kind
 from memorybank_core.importers.sources import Source
 from memorybank_core.importers.times import parse_time
 
@@ -26,6 +27,8 @@ NAME = "claude"
 
 _ROOT = "00000000-0000-4000-8000-000000000000"
 """Parent of the first message of a conversation."""
+_MAX_PASTED = 100_000
+"""Maximum length of a pasted text, in characters; a longer one is like a file."""
 
 
 def recognize(source: Source) -> bool:
@@ -85,7 +88,7 @@ def _to_message(item: Mapping[str, Any], source: Source, omissions: Omissions) -
     blocks = [as_object(block) for block in as_list(item.get("content"))]
     text = join_texts(_block_text(block, omissions) for block in blocks)
     files = [
-        placeholder("file", as_object(file).get("file_name") or "pasted text")
+        _file_text(as_object(file), omissions)
         for key in ("attachments", "files", "files_v2")
         for file in as_list(item.get(key))
     ]
@@ -97,19 +100,25 @@ def _to_message(item: Mapping[str, Any], source: Source, omissions: Omissions) -
     )
 
 
+def _file_text(file: Mapping[str, Any], omissions: Omissions) -> str:
+    """Return the text that the user pasted, or a placeholder that names a file."""
+    name, content = as_text(file.get("file_name")), as_text(file.get("extracted_content"))
+    if content and not name and len(content) <= _MAX_PASTED:
+        return content
+    omissions.add("contents of files", bool(content))
+    return placeholder("file", name or "pasted text")
+
+
 def _block_text(block: Mapping[str, Any], omissions: Omissions) -> str:
     """Return the text of a block, or a placeholder that names it."""
     kind = as_text(block.get("type")) or "text"
     if kind == "text":
         return as_text(block.get("text"))
-    if kind in ("thinking", "redacted_thinking"):
-        omissions.add("thoughts of the model")
+    if silent := silent_kind(kind):
+        omissions.add(silent)
         return ""
-    if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
+    if is_call(kind):
         return placeholder("tool call", block.get("name"))
-    if kind.endswith("tool_result"):
-        omissions.add("tool results")
-        return ""
     if kind in ("image", "document", "file"):
         return placeholder(kind, block.get("file_name") or block.get("title"))
     omissions.add(f"blocks of the kind {kind[:40]!r}")

@@ -63,10 +63,10 @@ def _read_episode(data: Mapping[str, Any], omissions: Omissions) -> Iterator[Imp
     """Yield the turns of an episode; messages in it are "speaker: text", one after another."""
     group = as_id(data.get("group_id"))
     metadata = {
-        **as_object(data.get("episode_metadata")),
         "source": NAME,
         "title": as_text(data.get("name"))[:200],
         "description": as_text(data.get("source_description"))[:200],
+        **as_object(data.get("episode_metadata")),
     }
     at = parse_time(data.get("valid_at") or data.get("created_at"), timezone.utc)
     builder = TurnBuilder(omissions, None, metadata, at)
@@ -82,19 +82,28 @@ def _read_episode(data: Mapping[str, Any], omissions: Omissions) -> Iterator[Imp
 
 
 def _split_messages(content: str, id: str) -> Iterator[Message]:
-    """Yield the messages of an episode; one whose speaker has a name is the user's."""
+    """Yield the messages of an episode; one whose speaker has only a name is the user's.
+
+    If the first speaker has a role, each one has: "Flour: 200 g" is then a line of a message.
+    """
     starts = list(_SPEAKER.finditer(content))
+    if starts and _role_of(starts[0]) in _ROLES:
+        starts = [match for match in starts if _role_of(match) in _ROLES]
     if not starts or content[: starts[0].start()].strip():
         yield Message("user", content, id=id)
         return
     ends = [match.start() for match in starts[1:]] + [len(content)]
     for number, (match, end) in enumerate(zip(starts, ends, strict=True), 1):
-        speaker, role = match[1].strip(), (match[2] or match[1]).strip().lower()
-        is_role = role in _ROLES
+        speaker, role = match[1].strip(), _role_of(match)
         name = None if speaker.lower() in _ROLES else speaker
         text = content[match.end() : end].strip()
         own = id if number == 1 else f"{id}-{number}"
-        yield Message(role if is_role else "user", text, id=own, name=name)
+        yield Message(role if role in _ROLES else "user", text, id=own, name=name)
+
+
+def _role_of(match: re.Match[str]) -> str:
+    """Return the role of a speaker: in parentheses, or the name itself."""
+    return (match[2] or match[1]).strip().lower()
 
 
 def _read_json(content: str) -> str:

@@ -82,6 +82,6 @@ def _read_rows(
 def _to_message(data: Any, at: Any, place: str, fault: str, omissions: Omissions) -> Message | None:
     fields = unwrap(data)
     if fields:
-        return to_message(fields, at, NAME)
+        return to_message(fields, at, NAME, omissions)
     omissions.add_fault("unreadable messages", place, fault or "it is not a message of LangChain")
     return None

@@ -8,11 +8,10 @@ from typing import Any
 
 from memorybank_core.importers.content import as_id, as_list, as_object, as_text, placeholder
 from memorybank_core.importers.conversations import Message, join_texts
+from memorybank_core.importers.omissions import Omissions
+from memorybank_core.importers.parts import read_content
 
 _TYPES = frozenset({"human", "ai", "system", "tool", "function", "chat", "developer", "remove"})
-_KINDS = {"image_url": "image", "input_audio": "audio"}
-_SILENT = frozenset({"thinking", "reasoning", "redacted_thinking", "tool_use", "function_call"})
-"""Parts of a content that the user did not see, or that are listed as tool calls too."""
 
 
 def unwrap(data: Any) -> Mapping[str, Any]:
@@ -32,41 +31,26 @@ def unwrap(data: Any) -> Mapping[str, Any]:
     return {**data, "type": kind} if is_message else {}
 
 
-def to_message(fields: Mapping[str, Any], at: datetime | None, prefix: str) -> Message:
-    """Return a message.
+def to_message(
+    fields: Mapping[str, Any], at: datetime | None, prefix: str, omissions: Omissions
+) -> Message | None:
+    """Return a message; None if it has only parts that are left out.
 
     Args:
         fields: Its fields, as `unwrap` returns them.
         at: Its time.
         prefix: Prefix of its id.
+        omissions: Counts thoughts and results of tools.
     """
     role = as_text(fields.get("role")) if fields["type"] == "chat" else fields["type"]
     calls = [as_object(call).get("name") for call in as_list(fields.get("tool_calls"))]
-    text = join_texts(
-        [read_content(fields.get("content")), *(placeholder("tool call", c) for c in calls)]
-    )
+    count = omissions.counts.total()
+    content = read_content(fields.get("content"), omissions, shows_calls=False)
+    text = join_texts([content, *(placeholder("tool call", name) for name in calls)])
+    if not text and omissions.counts.total() > count:
+        return None
     id = as_id(fields.get("id"))
     return Message(role or "unknown", text, at, f"{prefix}:{id}" if id else None, _name_of(fields))
-
-
-def read_content(content: Any) -> str:
-    """Return the text of a content: a string, or a list of parts with placeholders."""
-    if isinstance(content, str):
-        return content
-    return join_texts(_part_text(part) for part in as_list(content))
-
-
-def _part_text(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    part = as_object(part)
-    kind = as_text(part.get("type"))
-    if kind in _SILENT:
-        return ""
-    if text := as_text(part.get("text")):
-        return text
-    name = part.get("name") or part.get("filename") or as_object(part.get("file")).get("filename")
-    return placeholder(_KINDS.get(kind, kind) or "attachment", name)
 
 
 def _type_of(name: str) -> str:

@@ -120,8 +120,10 @@ class _Thread:
         """Yield the turns of the thread."""
         builder = TurnBuilder(self.omissions, self.id, {"source": NAME})
         prefix = f"{NAME}:{self.id}"
-        messages = (to_message(fields, at, prefix) for fields, at in self._messages.values())
-        for turn in builder.to_turns(messages):
+        messages = (
+            to_message(fields, at, prefix, self.omissions) for fields, at in self._messages.values()
+        )
+        for turn in builder.to_turns(filter(None, messages)):
             yield ImportedTurn(turn, self._user, (self.id,), is_current=True)
 
     def _keep(self, value: Any, at: datetime | None) -> None:

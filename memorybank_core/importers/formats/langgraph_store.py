@@ -29,8 +29,10 @@ _TEXT = ("content", "text", "memory", "data", "value", "summary")
 
 def read_items(database: Database, table: str, omissions: Omissions) -> Iterator[ImportedTurn]:
     """Yield each item as a turn; one part of its namespace may name its user."""
-    query = f"SELECT prefix, key, value, created_at FROM {quoted(table)} ORDER BY prefix, key"
-    for prefix, key, value, created_at in database.rows(query):
+    is_versioned = "updated_at" in database.tables()[table]
+    time = "COALESCE(updated_at, created_at)" if is_versioned else "created_at"
+    query = f"SELECT prefix, key, value, {time} FROM {quoted(table)} ORDER BY prefix, key"
+    for prefix, key, value, at in database.rows(query):
         if isinstance(value, (str, bytes)):
             try:
                 value = json.loads(value)
@@ -45,7 +47,7 @@ def read_items(database: Database, table: str, omissions: Omissions) -> Iterator
         turn = make_turn(
             omissions,
             query=text,
-            at=parse_time(created_at, timezone.utc),
+            at=parse_time(at, timezone.utc),
             id=f"{NAME}:{hash_of(prefix, key)}",
             session=None,
             metadata={"source": NAME, "namespace": str(prefix), "key": str(key)},

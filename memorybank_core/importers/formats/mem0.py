@@ -80,7 +80,7 @@ def _to_turn(data: Mapping[str, Any], omissions: Omissions) -> Iterator[Imported
         at=parse_time(data.get("updated_at") or data.get("created_at"), timezone.utc),
         id=f"{NAME}:{id}" if id else None,
         session=run,
-        metadata={**as_object(data.get("metadata")), **present(own), "source": NAME},
+        metadata={"source": NAME, **present(own), **as_object(data.get("metadata"))},
     )
     if turn is not None:
         yield ImportedTurn(turn, user, tuple(filter(None, (user, run, agent))), is_current=True)
