@@ -46,7 +46,7 @@ def open_database(location: str) -> Iterator[Database]:
     except sqlite3.Error as error:
         raise FormatError(f"cannot read {location}: {error}") from error
     with closing(connection):
-        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        connection.text_factory = _decode
         yield _SqliteFile(connection, location)
 
 
@@ -60,6 +60,14 @@ def find_tables(database: Database | None, *columns: str) -> list[str]:
     if database is None:
         return []
     return sorted(name for name, own in database.tables().items() if own.issuperset(columns))
+
+
+def _decode(data: bytes) -> str | bytes:
+    """Return a text; its bytes, which no reader takes for a text, if it is not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 class _SqliteFile:

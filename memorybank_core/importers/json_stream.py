@@ -96,13 +96,13 @@ def is_other_encoding(head: bytes) -> bool:
     """
     if head.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
         return True
-    text = head.removeprefix(BOM).lstrip()
+    text = head.removeprefix(BOM).lstrip(b"\0 \t\r\n")
     if text[:1] not in (b"{", b"["):
         return False
     decoded = getincrementaldecoder("utf-8")("replace").decode(text)
     wrong = decoded.count(_REPLACED) - text.count(_REPLACED.encode())
     other = sum(not char.isascii() for char in decoded) - wrong if wrong else 0
-    return wrong * _TOLERATED > other or "\0" in decoded[:4]
+    return wrong * _TOLERATED > other or b"\0" in head[:4]
 
 
 @dataclass(slots=True)

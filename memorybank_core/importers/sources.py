@@ -21,7 +21,6 @@ from memorybank_core.errors import FormatError
 from memorybank_core.locations import is_url, without_password
 
 from .databases import Database, open_database
-from .source_files import ARCHIVE_ERRORS, SourceFile, list_files, too_dense
 from .json_stream import (
     BOM,
     NOT_UTF8,
@@ -31,6 +30,7 @@ from .json_stream import (
     read_values,
     read_whole,
 )
+from .source_files import ARCHIVE_ERRORS, SourceFile, list_files, too_dense
 
 _SQLITE = b"SQLite format 3\0"
 

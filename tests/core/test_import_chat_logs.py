@@ -136,7 +136,7 @@ class TestFiles:
         receipt = bank.import_from(path, user_id="ada")
         assert (receipt.added, receipt.left_out) == (1, {"files without messages": 1})
 
-    @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-le"])
+    @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-be"])
     @pytest.mark.parametrize("format", [None, "jsonl"])
     def test_another_encoding_is_a_clear_error(self, bank, tmp_path, encoding, format):
         (tmp_path / "a.jsonl").write_bytes(lines(*self.CHAT).encode(encoding))

@@ -102,6 +102,15 @@ class TestMem0:
             "messages (mem0 keeps the last ten)": 1,
         }
 
+    def test_a_text_that_is_not_utf_8_is_a_fault(self, bank, tmp_path):
+        path = Path(shutil.copy(DATA / "mem0_history.db", tmp_path / "gbk.db"))
+        with sqlite3.connect(path) as db:
+            text = "住在北京".encode("gb18030").hex()
+            db.execute(f"UPDATE history SET new_memory = CAST(x'{text}' AS TEXT)")
+        db.close()
+        receipt = bank.import_from(path, user_id="ada", dry_run=True)
+        assert (receipt.added, receipt.left_out["unreadable memories"]) == (0, 2)
+
 
 def letta_message(role, content, *calls, **more):
     """A message of an agent file."""

@@ -98,6 +98,9 @@ def _read_history(database: Database, table: str, omissions: Omissions) -> Itera
         if event == "DELETE":
             omissions.add("deleted memories")
             continue
+        if isinstance(text, bytes):
+            omissions.add_fault("unreadable memories", f"{table}, {id}", "it is not UTF-8")
+            continue
         times = {"created_at": created, "updated_at": updated}
         yield from _to_turn({"id": id, "memory": text, **times}, omissions)
     rows = database.rows(f"SELECT count(*) - count(DISTINCT memory_id) FROM {name}")
