@@ -27,11 +27,11 @@ def read_entries(source: Source, name: str, is_entry: IsEntry) -> Iterator[JsonV
     Args:
         source: The source.
         name: The file in it.
-        is_entry: Whether an object is an entry; the first line is asked.
+        is_entry: Whether an object is an entry; the first lines are asked.
     """
     if source.first_sign(name) == b"[":
         return source.values(name)
-    first = source.first_lines(name, 1)
+    first = source.first_lines(name, 2)
     if any(is_entry(as_object(value.data)) for value in first):
         return source.lines(name)
     return source.values(name, depth=2)
