@@ -20,6 +20,16 @@ from memorybank_core.registry import bank_exists
 from memorybank_core.reports import ImportReceipt
 from memorybank_core.terminal import console, plural, plural_memories, print_json, progress_bar
 
+_Users = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user",
+        "-u",
+        help="User whose memories these are; of a source that names users, only this one's. "
+        "Repeat only for an export of a MemoryBank.",
+    ),
+]
+
 
 def import_(
     path: options.BankPath,
@@ -32,15 +42,7 @@ def import_(
             help="Format of the source, such as chatgpt; by default recognized by the contents.",
         ),
     ] = None,
-    users: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--user",
-            "-u",
-            help="User whose memories these are; of a source that names users, only this one's. "
-            "Repeat only for an export of a MemoryBank.",
-        ),
-    ] = None,
+    users: _Users = None,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,11 +78,7 @@ def import_(
         ),
     ):
         if name == OURS:
-            if select or metadata or at:
-                raise UsageError(
-                    "--select, --metadata and --at do not apply to an export of a MemoryBank; "
-                    "choose users with --user"
-                )
+            _require_none(select, metadata, at)
             _import_ours(bank, source, users or None, fresh, dry_run, as_json)
             return
         source.zone = bank.timezone
@@ -123,6 +121,14 @@ def _open_target(
             MemoryBank.open(Path(folder, "b.db"), embedder="hashing", timezone=timezone) as bank,
         ):
             yield bank, name
+
+
+def _require_none(*values: Any) -> None:
+    if any(values):
+        raise UsageError(
+            "--select, --metadata and --at do not apply to an export of a MemoryBank; choose users "
+            "with --user"
+        )
 
 
 def _only_user(users: list[str] | None) -> str | None:
