@@ -31,7 +31,7 @@ HIDDEN = ("isMeta", "isSidechain")
 """Flags of messages that the user neither wrote nor saw, in the logs of Claude Code."""
 
 _ROLES = USER_ROLES | COMPANION_ROLES | SKIPPED_ROLES
-_EMPTY = (None, "", [])
+_EMPTY: tuple[Any, ...] = (None, "", [])
 _SYNONYMS = {"gpt": "assistant", "bot": "assistant", "companion": "assistant"}
 
 
