@@ -44,7 +44,10 @@ def url(postgres):
         message = {"type": "human", "data": {"content": "I play the cello.", "id": "m"}}
         row = 'INSERT INTO chats."my history" (session_id, message, created_at) VALUES (%s, %s, %s)'
         db.execute(row, ["0" * 32, json.dumps(message), TIME])
-        row = "INSERT INTO store (prefix, key, value, created_at) VALUES (%s, 'k', %s, %s)"
+        row = (
+            "INSERT INTO store (prefix, key, value, created_at, updated_at) "
+            "VALUES (%s, 'k', %s, '2024-01-01', %s)"
+        )
         db.execute(row, ["memories.ada", '{"text": "Lives in Haarlem."}', TIME])
         db.execute(row, ["memories.bob", '{"text": "Has a dog."}', TIME])
         for number in (1, 3):
