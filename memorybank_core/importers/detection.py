@@ -44,11 +44,16 @@ class ImportFormat(Protocol):
     """
 
     def recognize(self, source: Source, /) -> bool:
-        """Return whether the source has this format. It is called only if no format is named."""
+        """Return whether the source has this format.
+
+        It is called if no format is named, or if nothing could be read in this one.
+        """
         ...
 
     def read(self, source: Source, omissions: Omissions, /) -> Iterator[ImportedTurn]:
         """Yield the turns of the source one by one, and count what is left out.
+
+        It may be called twice: first up to a turn that names its user.
 
         Raises:
             FormatError: If the source cannot be read at all, or not any further.

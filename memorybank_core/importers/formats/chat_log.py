@@ -45,7 +45,7 @@ TURN = "turn"
 
 _LISTS = [(key,) for key in MESSAGES]
 _OUTER = {*USER, *SESSION, *ID, *TIME}
-_TRIED_FILES = 20
+_TRIED_FILES = 200
 """Maximum number of files in which messages are looked for."""
 _TRIED = 20
 """Number of entries among which a message is looked for."""
