@@ -14,6 +14,7 @@ from langchain_core.runnables.config import ensure_config
 from memorybank_core import InvalidInputError, Memory, MemoryBank
 from memorybank_core.conditions import require_where
 from memorybank_core.metadata import require_metadata
+from memorybank_core.turns.conversation_deletion import delete_conversation
 from memorybank_core.validation import require_count, require_moment
 
 from .exchanges import StoredConversation, choose_lookback, pair_messages
@@ -109,9 +110,8 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         Raises:
             StoreError: If the store cannot be written.
         """
-        memories = self.bank.timeline(**self._timeline_options(None))
-        if memories:
-            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
+        user_id, session, where = self.user_id, self.session, self.where
+        delete_conversation(self.bank, user_id=user_id, session=session, where=where)
 
     async def aclear(self) -> None:
         """Async `clear`."""

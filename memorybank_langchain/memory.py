@@ -22,6 +22,7 @@ from memorybank_core.context import (
     without_recalled,
 )
 from memorybank_core.metadata import require_metadata
+from memorybank_core.turns.conversation_deletion import delete_conversation
 
 from .answers import extract_answer
 from .history import MemoryBankChatMessageHistory
@@ -232,8 +233,9 @@ class MemoryBankMemory(BaseMemory):
         """
         if self.session is None and not self.where:
             self.bank.delete(user_id=self._resolve_user())
-        elif memories := self.bank.timeline(**self._timeline_options(archived=True)):
-            self.bank.delete(user_id=self._resolve_user(), ids=[memory.id for memory in memories])
+        else:
+            user_id, session, where = self._resolve_user(), self.session, self.where
+            delete_conversation(self.bank, user_id=user_id, session=session, where=where)
 
     async def aclear(self) -> None:
         """Async `clear`."""

@@ -119,6 +119,7 @@ class MemoryBankBlock(BaseMemoryBlock[str]):
             StoreError: If the store cannot be read or written.
         """
         self._keep(session, None)
+        self.bank.backlog.flush(failure_reporter(self.user_id))
         if metadata := end_conversation(self._read_latest(session, 1)):
             self.bank.store.set_metadata(self.user_id, metadata)
 

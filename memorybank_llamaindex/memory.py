@@ -15,11 +15,12 @@ from typing_extensions import Self
 
 from memorybank_core import Memory, MemoryBank
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE, Shown, Tokenizer
+from memorybank_core.turns.conversation_deletion import delete_conversation
 from memorybank_core.validation import to_user_id
 
 from .bank_registry import find_bank, register_bank
 from .conversation import ConversationState, collect_messages, list_shown
-from .failures import attempt, tolerant_counter
+from .failures import attempt, failure_reporter, tolerant_counter
 from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField, share
 from .former_state import upgrade_memory
 from .messages import copy_messages, to_messages, with_block
@@ -244,6 +245,7 @@ class MemoryBankMemory(BaseMemory):
         Raises:
             StoreError: If the store cannot be read or written.
         """
+        self.bank.backlog.flush(failure_reporter(self.user_id))
         if metadata := end_conversation(self._read_latest(RESUME_TURNS)):
             self.bank.store.set_metadata(self.user_id, metadata)
         self.conversation = ConversationState(since=datetime.now(timezone.utc))
@@ -258,8 +260,9 @@ class MemoryBankMemory(BaseMemory):
         """
         if self.session is None and not self.where:
             self.bank.delete(user_id=self.user_id)
-        elif memories := self._read_latest(None):
-            self.bank.delete(user_id=self.user_id, ids=[memory.id for memory in memories])
+        else:
+            user_id, session, where = self.user_id, self.session, self.where
+            delete_conversation(self.bank, user_id=user_id, session=session, where=where)
         self.conversation = ConversationState(since=datetime.now(timezone.utc))
 
     async def aclear(self) -> None:

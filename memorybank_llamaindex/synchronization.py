@@ -72,7 +72,7 @@ def _load(
             memories = read_latest(limit)
         unreached = find_unreached(state, memories, limit)
         older = options.bank.get(unreached, user_id=options.user_id) if unreached else {}
-        state = synchronize(state, memories, waiting | older.keys())
+        state = synchronize(state, memories, waiting.keys() | older.keys())
     return _reopen_last(state, options)
 
 

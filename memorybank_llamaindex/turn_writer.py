@@ -96,10 +96,5 @@ class TurnWriter:
         if attempt(bank, user_id, "store turns", partial(add, turns), None) is not None:
             return
         for turn in turns:
-            bank.backlog.keep(
-                user_id,
-                str(turn.id),
-                write=partial(add, [turn]),
-                day=bank.day_of(self.now),
-                length=len(turn.query) + len(turn.response),
-            )
+            day = bank.day_of(self.now)
+            bank.backlog.keep(user_id, turn, write=partial(add, [turn]), day=day)

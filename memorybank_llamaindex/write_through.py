@@ -127,7 +127,7 @@ def _find_deleted(block: _Block, ids: Set[str]) -> set[str]:
     waiting = block.bank.backlog.waiting(block.user_id)  # before the bank is read
     read = partial(block.bank.get, ids, user_id=block.user_id)
     stored = attempt(block.bank, block.user_id, "look up turns", read, None)
-    return set() if stored is None else ids - stored.keys() - waiting
+    return set() if stored is None else ids - stored.keys() - waiting.keys()
 
 
 def _with_id(message: ChatMessage, id: str | None) -> ChatMessage:

@@ -24,6 +24,7 @@ from memorybank_core.errors import (
 )
 from memorybank_core.forked_processes import call_in_child
 from memorybank_core.logs import describe_error, get_logger
+from memorybank_core.records import Turn
 
 R = TypeVar("R")
 
@@ -43,23 +44,33 @@ _logger = get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _WaitingTurn:
+class WaitingTurn:
     """A turn that waits to be written.
 
     Attributes:
+        turn: The turn, with its id and time; without an answer if only its message waits.
         write: Writes it; a repeated call does no harm.
         day: Day of its message.
-        length: Its number of characters.
         attempts: Number of failed attempts.
     """
 
+    turn: Turn
     write: Callable[[], object]
     day: date
-    length: int
     attempts: int = 0
 
+    @property
+    def session(self) -> str:
+        """Name of its conversation."""
+        return self.turn.session or self.day.isoformat()
 
-_Waiting = dict[tuple[str, str], _WaitingTurn]
+    @property
+    def length(self) -> int:
+        """Its number of characters."""
+        return len(self.turn.query) + len(self.turn.answer)
+
+
+_Waiting = dict[tuple[str, str], WaitingTurn]
 
 
 class TurnBacklog:
@@ -96,24 +107,21 @@ class TurnBacklog:
             _report(on_failure, action, error)
             return default
 
-    def keep(
-        self, user_id: str, id: str, *, write: Callable[[], object], day: date, length: int
-    ) -> None:
+    def keep(self, user_id: str, turn: Turn, *, write: Callable[[], object], day: date) -> None:
         """Keep a turn until it can be written; a later state of it replaces an earlier one.
 
         Beyond the limits, the oldest turns are lost, and an error is logged.
 
         Args:
             user_id: The user.
-            id: Id of the turn.
+            turn: The turn, with its id and time.
             write: Writes it; a repeated call does no harm.
             day: Day of its message.
-            length: Its number of characters.
         """
         lost: _Waiting = {}
         with self._lock:
-            self._waiting[user_id, id] = _WaitingTurn(write, day, length)
-            total = sum(turn.length for turn in self._waiting.values())
+            self._waiting[user_id, str(turn.id)] = WaitingTurn(turn, write, day)
+            total = sum(item.length for item in self._waiting.values())
             while len(self._waiting) > 1 and (
                 len(self._waiting) > MAX_TURNS or total > MAX_CHARACTERS
             ):
@@ -122,10 +130,10 @@ class TurnBacklog:
                 total -= lost[oldest].length
         _report_lost(lost, "too many turns wait to be stored")
 
-    def waiting(self, user_id: str) -> set[str]:
-        """Return the ids of a user's turns that wait to be written."""
+    def waiting(self, user_id: str) -> dict[str, WaitingTurn]:
+        """Return a user's turns that wait to be written, by id, oldest first."""
         with self._lock:
-            return {id for user, id in self._waiting if user == user_id}
+            return {id: turn for (user, id), turn in self._waiting.items() if user == user_id}
 
     def flush(self, on_failure: OnFailure) -> None:
         """Write the turns that wait, unless another thread does, or the store is not asked."""
@@ -169,7 +177,7 @@ class TurnBacklog:
     def _failed_again(
         self,
         key: tuple[str, str],
-        turn: _WaitingTurn,
+        turn: WaitingTurn,
         error: MemoryBankError,
         on_failure: OnFailure,
     ) -> bool:
@@ -182,7 +190,7 @@ class TurnBacklog:
             _report_lost({key: turn}, describe_error(error))
         return not isinstance(error, _OUTAGES)
 
-    def _remove(self, key: tuple[str, str], turn: _WaitingTurn) -> None:
+    def _remove(self, key: tuple[str, str], turn: WaitingTurn) -> None:
         with self._lock:
             if self._waiting.get(key) is turn:  # otherwise a later state of the turn waits
                 del self._waiting[key]

@@ -28,6 +28,7 @@ from memorybank_core.validation import require_moment, require_user
 from .answered_turn import derive_id, make_turn, require_string, with_frame_of
 from .backlog import OnFailure
 from .same_turn import find_other, find_retried
+from .waiting_turns import find_waiting, keep_answer, keep_message
 
 if TYPE_CHECKING:
     from memorybank_core.bank import MemoryBank
@@ -88,7 +89,7 @@ class PendingTurn:
         action = "store the user's message"
         turn = self.bank.backlog.attempt(action, write, self, self.on_failure)
         if not turn.is_stored:
-            turn._wait(write, len(self.query))
+            keep_message(self, write)
         return turn
 
     @observed("complete_turn", COMPLETE_TURN)
@@ -135,7 +136,7 @@ class PendingTurn:
             self.bank.backlog.flush(self.on_failure)
         receipt = self.bank.backlog.attempt("store the turn", write, None, self.on_failure)
         if receipt is None:
-            self._wait(write, len(query) + len(answer))
+            keep_answer(self, write, query, answer)
         return receipt or _NOTHING_STORED
 
     acomplete = in_thread(complete)
@@ -147,11 +148,6 @@ class PendingTurn:
         receipt = self._store(turn) if turn else _NOTHING_STORED
         self.bank.reinforce(self.reinforced, user_id=self.user_id, turn=self.id, now=now)
         return receipt
-
-    def _wait(self, write: Callable[[], object], length: int) -> None:
-        """Keep the turn in memory until it can be written."""
-        day = self.bank.day_of(self.at)
-        self.bank.backlog.keep(self.user_id, self.id, write=write, day=day, length=length)
 
     def _store(self, turn: Turn) -> AddReceipt:
         """Store the turn with its answer; try again if another writer changes it meanwhile."""
@@ -234,7 +230,9 @@ def begin_turn(
     )
     if on_failure is not None:
         bank.backlog.flush(on_failure)
-    recall = partial(_recall, turn, shown, recall_options, is_new=id is None)
+        turn = find_waiting(turn) or turn
+    is_new = id is None or turn.id != id
+    recall = partial(_recall, turn, shown, recall_options, is_new=is_new)
     turn = bank.backlog.attempt("recall", recall, turn, on_failure)
     return turn.store_message() if pending else turn
 
@@ -265,7 +263,7 @@ def _recall(
         turn: The turn.
         shown: What the prompt holds already.
         options: Options of `MemoryBank.context`.
-        is_new: Whether the id was made for this turn, so that nothing is stored under it.
+        is_new: Whether the turn's id is not one that the caller passed.
     """
     if turn.remember and not turn.is_identified:
         if not is_new and turn.bank.get([turn.id], user_id=turn.user_id):

@@ -44,6 +44,10 @@ def find_other(turn: PendingTurn, query: str, answer: str) -> Memory | None:
 
 def _find_last(turn: PendingTurn) -> Memory | None:
     """Return the last stored turn of the session of `turn`."""
-    session = turn.session or turn.bank.day_of(turn.at).isoformat()
-    options: dict[str, Any] = {"session": session, "kind": "turn", "last": 1}
+    options: dict[str, Any] = {"session": session_of(turn), "kind": "turn", "last": 1}
     return next(iter(turn.bank.timeline(user_id=turn.user_id, **options)), None)
+
+
+def session_of(turn: PendingTurn) -> str:
+    """Return the name of the conversation of a turn, as the bank stores it."""
+    return turn.session or turn.bank.day_of(turn.at).isoformat()

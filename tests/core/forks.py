@@ -321,7 +321,7 @@ def waiting_turns(path):
     def write():
         bank.add([Turn("kept")], user_id="ada")
 
-    bank.backlog.keep("ada", "1", write=write, day=START.date(), length=4)
+    bank.backlog.keep("ada", Turn("kept", id="1"), write=write, day=START.date())
     with held(lambda: bank.backlog._flushing):
         run(lambda: bank.backlog.close())
     assert bank.timeline(user_id="ada") == []

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import count, product
 
 import pytest
@@ -483,3 +484,43 @@ def test_a_locked_file_costs_at_most_the_short_wait(bank, tolerant, failures, mo
     end_pause(bank)
     turn.complete("Welcome!")
     assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
+
+
+@pytest.mark.parametrize("answer", ["", "  "])
+def test_an_answer_without_text_in_an_outage_keeps_the_message(bank, outage, tolerant, answer):
+    outage.error = StoreUnavailableError("the server is down")
+    bank.begin_turn("My name is Bo.", now=NOW, **tolerant).complete(answer)
+    turn = bank.begin_turn("I like jazz.", now=NOW + timedelta(minutes=1), **tolerant)
+    turn.complete("Me too!")
+    turn.complete(answer)
+    outage.error = None
+    bank.backlog.close()
+    assert turns(bank) == [("My name is Bo.", ""), ("I like jazz.", "Me too!")]
+
+
+def test_a_retry_in_an_outage_is_the_same_turn(bank, outage, tolerant):
+    outage.error = StoreUnavailableError("the server is down")
+    begin = partial(bank.begin_turn, "My name is Bo.", now=NOW, session="s", **tolerant)
+    first, second, third = begin(), begin(), begin(id="x", id_is_stable=False)
+    late = bank.begin_turn(first.query, session="s", now=NOW + 2 * RETRY_WINDOW, **tolerant)
+    other = bank.begin_turn(first.query, session="t", now=NOW, **tolerant)
+    assert first.id == second.id == third.id
+    assert len({first.id, late.id, other.id}) == 3
+    assert begin(id="y").id == "y"
+    third.complete("Hello Bo!")
+    outage.error = None
+    bank.backlog.close()
+    answers = sorted(response for _, response in turns(bank))
+    assert answers == ["", "", "", "Hello Bo!"]
+
+
+def test_a_replay_in_an_outage_keeps_the_answer_that_waits(bank, outage, tolerant):
+    outage.error = StoreUnavailableError("the server is down")
+    begin = partial(bank.begin_turn, id="x", now=NOW, **tolerant)
+    begin("My name is Bo.").complete("Hello Bo!")
+    begin("My name is Bo.")
+    begin("I like jazz.", id="y").complete("Me too!")
+    begin("I love jazz.", id="y")
+    outage.error = None
+    bank.backlog.close()
+    assert turns(bank) == [("My name is Bo.", "Hello Bo!"), ("I love jazz.", "")]

@@ -21,11 +21,13 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_examples import ALICE, BOB, TALK, WAYS, FailsOnce, model_of
+from unreachable_store import UnreachableStore
 
 from memorybank_core import MemoryBank, StoreClosedError, Turn
 from memorybank_core.context import CLOSING, OPENING
 from memorybank_langchain.history import MemoryBankChatMessageHistory
 from memorybank_langchain.memory import MemoryBankMemory
+from memorybank_langchain.runnable import with_memory
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::langchain_core._api.deprecation.LangChainDeprecationWarning"  # LangChain's chains'
@@ -470,3 +472,19 @@ MemoryBankChatMessageHistory(bank=bank, user_id="a", session="s").add_user_messa
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("cleared_by", ["memory", "history"])
+def test_clear_removes_what_was_said_in_an_outage(bank, cleared_by):
+    mine = {"metadata": {"agent": "mine"}, "where": {"agent": "mine"}}
+    memory, store = memory_of(bank, session="s", **mine), bank.store
+    bank.store = UnreachableStore()
+    for session, metadata in (("s", {"agent": "mine"}), ("s", {}), ("t", {"agent": "mine"})):
+        chain = with_memory(RunnableLambda(lambda values: "Noted."), bank, metadata=metadata)
+        config = {"configurable": {"user_id": ALICE, "thread_id": session}}
+        chain.invoke(f"My PIN is {session} {metadata}.", config)
+    bank.store = store
+    (memory if cleared_by == "memory" else memory.chat_memory).clear()
+    bank.backlog.close()
+    kept = {("My PIN is s {}.", "Noted."), ("My PIN is t {'agent': 'mine'}.", "Noted.")}
+    assert set(stored_turns(bank)) == kept

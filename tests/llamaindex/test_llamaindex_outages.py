@@ -167,3 +167,26 @@ def test_a_failing_tokenizer_does_not_stop_the_chat(bank, failures):
     SimpleChatEngine.from_defaults(llm=model, memory=memory).chat(QUESTION)
     assert stored_turns(bank) == [(QUESTION, "The cello.")]
     assert {action for action, _ in failures} == {"count tokens", "recall"}
+
+
+def test_clear_removes_what_was_said_in_an_outage(bank, failures):
+    memory = MemoryBankMemory.from_defaults(bank, ALICE, "now")
+    other = MemoryBankMemory.from_defaults(bank, ALICE, "later")
+    memory.put_messages([user("Hello"), ai("Hi!")])
+    with outage(bank):
+        memory.put_messages([user("My PIN is 1234."), ai("Noted."), user("And 5678.")])
+        other.put_messages([user("I moved to Oslo."), ai("Welcome!")])
+    memory.clear()
+    memory.put_messages([user("Hello again"), ai("Hi.")])
+    assert stored_turns(bank) == [("Hello again", "Hi.")]
+    assert [m.turn.query for m in bank.timeline(user_id=ALICE, session="later")] == [
+        "I moved to Oslo."
+    ]
+
+
+def test_what_was_said_in_an_outage_before_a_reset_is_not_part_of_the_conversation(bank, failures):
+    memory = MemoryBankMemory.from_defaults(bank, ALICE, "now")
+    with outage(bank):
+        memory.put_messages([user("My cat is called Pepper."), ai("Cute.")])
+    memory.reset()
+    assert MemoryBankMemory.from_defaults(bank, ALICE, "now").get_all() == []
