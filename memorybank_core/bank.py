@@ -394,7 +394,7 @@ class MemoryBank:
         memories = to_memories(records, user_id, moment, self.timezone)
         if fresh:
             memories = start_fading(memories, moment)
-        return store_memories(
+        receipt = store_memories(
             self.store,
             self.embedder,
             memories,
@@ -403,6 +403,10 @@ class MemoryBank:
             expected=expected,
             embed_pending=self.embed_query if pending else None,
         )
+        if receipt.added:
+            for turn in records:
+                self.deleted_texts.allow(user_id, turn.query)
+        return receipt
 
     def add_memories(
         self,

@@ -1,4 +1,4 @@
-"""Hashes of the texts deleted in this process, so that a tool of an agent does not store it again.
+"""Hashes of the texts deleted in this process, so that a tool of an agent stores none of them again.
 
 An agent may still have a deleted memory in its messages, as the result of `recall`, and call
 `remember` with it. Only keyed hashes are kept, in memory: never the texts, never on disk.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -19,12 +20,15 @@ from .search.tokenize import stem
 
 MAX_MEMORIES = 1_000
 """Maximum number of memories of one deletion whose texts are kept; the newest."""
+MAX_AGE = 3600.0
+"""Seconds after a deletion for which its texts are kept."""
 _MAX_USERS = 1_000
 _MAX_PARTS = 4_000  # of one user
 _MIN_WORDS, _MIN_CHARACTERS = 3, 4
 """Minimum length of a part that a longer text may contain; a shorter one must be all of it."""
 
 _Words = tuple[str, ...]
+_Part = tuple[int, float]  # its number of words, and the time at which it expires
 
 _PERSON = "@"
 _PERSONS = frozenset("i me you he him she they them user 我 你 您 他 她".split())
@@ -40,10 +44,10 @@ _CLAUSE_END = re.compile(
 
 
 class DeletedTexts:
-    """Hashes of deleted texts, by user: the last ones of this process."""
+    """Hashes of deleted texts, by user: those of the last hour, deleted in this process."""
 
     def __init__(self) -> None:
-        self._users: OrderedDict[str, OrderedDict[bytes, int]] = OrderedDict()
+        self._users: OrderedDict[str, OrderedDict[bytes, _Part]] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         call_in_child(self._renew_lock)
@@ -53,11 +57,12 @@ class DeletedTexts:
         parts = {self._hash(user_id, part): len(part) for text in texts for part in _parts(text)}
         if not parts:
             return
+        expires = time.monotonic() + MAX_AGE
         with self._lock:
             kept = self._users.setdefault(user_id, OrderedDict())
             self._users.move_to_end(user_id)
             for part, length in parts.items():
-                kept[part] = length
+                kept[part] = length, expires
                 kept.move_to_end(part)
             while len(kept) > _MAX_PARTS:
                 kept.popitem(last=False)
@@ -82,8 +87,7 @@ class DeletedTexts:
 
     def _find(self, user_id: str, text: str) -> set[bytes]:
         """Return the hashes of the deleted texts in a text."""
-        with self._lock:
-            kept = dict(self._users.get(user_id, ()))
+        kept = self._read(user_id)
         if not kept:
             return set()
         words = _words(text)
@@ -94,6 +98,15 @@ class DeletedTexts:
                 if _is_long(part):
                     hashes.add(self._hash(user_id, part))
         return hashes & kept.keys()
+
+    def _read(self, user_id: str) -> dict[bytes, int]:
+        """Return the hashes of a user with their numbers of words, and drop the expired ones."""
+        now = time.monotonic()
+        with self._lock:
+            kept = self._users.get(user_id, OrderedDict())
+            for part in [part for part, (_, expires) in kept.items() if expires <= now]:
+                del kept[part]
+            return {part: length for part, (length, _) in kept.items()}
 
     def _hash(self, user_id: str, words: _Words) -> bytes:
         content = "\0".join((user_id, *words)).encode(errors="surrogatepass")

@@ -30,6 +30,7 @@ from .context.passages import (
 )
 from .context.strings import WORDING as CONTEXT_STRINGS
 from .metadata import require_metadata
+from .record_values import plain_value
 from .records import Memory, SearchResult, Turn
 from .search.relevance import select_reinforced
 from .search.superseding import keep_current
@@ -49,10 +50,9 @@ WORDING = {
         "id": "The memory's id, as recall or remember gave it.",
         "remembered": "Remembered with the id {id}.",
         "nothing_new": "Nothing was remembered: that is in the memory already.",
-        "was_deleted": "Nothing was remembered: this was deleted. It can be remembered again when "
-        "the user says it again.",
+        "was_deleted": "Nothing was remembered: this was deleted a short time ago.",
         "unknown": "Nothing is remembered about that.",
-        "left_out": "{count} more match, but do not fit here. Ask for something narrower.",
+        "left_out": "Left out for lack of space: {count}. Ask for something narrower.",
         "erased": "Erased for good: {id}.",
         "no_such": "There is no memory with the id {id}. recall gives the ids.",
     },
@@ -67,9 +67,9 @@ WORDING = {
         "id": "记忆的编号，由 recall 或 remember 给出。",
         "remembered": "已记住，编号 {id}。",
         "nothing_new": "没有记下新内容：这已在记忆中。",
-        "was_deleted": "没有记下：这条内容已被删除。用户自己再次说起后，才能重新记住。",
+        "was_deleted": "没有记下：这条内容不久前已被删除。",
         "unknown": "没有与此有关的记忆。",
-        "left_out": "另有 {count} 条相关记忆，因篇幅所限未列出。请缩小查找范围。",
+        "left_out": "因篇幅所限未列出：{count} 条。请缩小查找范围。",
         "erased": "已永久删除：{id}。",
         "no_such": "没有编号为 {id} 的记忆。编号由 recall 给出。",
     },
@@ -132,17 +132,21 @@ class MemoryTools:
     def remember(self, text: str, *, user_id: str, session: str | None = None) -> ToolReply:
         """Store `text` as a message of the user, but not the same text twice on a day.
 
-        Nor is a text stored that repeats what was deleted in this process, unless the user has
-        said it again in a turn since; see `DeletedTexts`.
+        Equal texts with other metadata, as of another agent, are other memories. A memory of that
+        day that was archived is active again. A text that repeats what was deleted in this process
+        within the last hour is not stored, unless the user has said it again in a turn since; see
+        `DeletedTexts`.
         """
         if self._bank.deleted_texts.repeats(user_id, text):
             return ToolReply(self._wording["was_deleted"])
         now = datetime.now(timezone.utc)
-        content = json.dumps([self._bank.day_of(now).isoformat(), text])
-        id = f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        id = self._derive_id(text, now)
         turn = Turn(text, at=now, id=id, session=session, metadata=self._metadata)
-        ids = self._bank.add([turn], user_id=user_id).ids
-        return ToolReply(self._wording["remembered" if ids else "nothing_new"].format(id=id), ids)
+        receipt = self._bank.add([turn], user_id=user_id)
+        if receipt.ids and not receipt.added:
+            self._bank.restore(receipt.ids, user_id=user_id)
+        reply = self._wording["remembered" if receipt.ids else "nothing_new"]
+        return ToolReply(reply.format(id=id), receipt.ids)
 
     def recall(self, query: str, *, user_id: str) -> ToolReply:
         """Return the memories for `query` as one marked block, and reinforce the best."""
@@ -179,6 +183,14 @@ class MemoryTools:
         if not is_allowed or not self._bank.delete(user_id=user_id, ids=[id]).memories:
             return ToolReply(self._wording["no_such"].format(id=id))
         return ToolReply(self._wording["erased"].format(id=id), (id,))
+
+    def _derive_id(self, text: str, now: datetime) -> str:
+        """Return the id of a text to remember: the same for the same text on a day."""
+        parts: list[Any] = [self._bank.day_of(now).isoformat(), text]
+        if self._metadata:
+            parts.append(plain_value(self._metadata))
+        content = json.dumps(parts, sort_keys=True)
+        return f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
     def _select_fitting(
         self, query: str, results: Sequence[SearchResult], user_id: str

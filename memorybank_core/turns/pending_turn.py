@@ -288,8 +288,6 @@ def _store_message(turn: PendingTurn) -> PendingTurn:
         is_new = turn.bank.add([new], **options).added > 0
     except ConflictError:  # a replay of an answered turn, or an edited message
         is_new = False
-    if is_new:
-        turn.bank.deleted_texts.allow(turn.user_id, turn.query)
     stored = None if is_new else turn.bank.get([turn.id], user_id=turn.user_id).get(turn.id)
     if stored and stored.turn:
         turn = replace(turn, at=stored.created_at)

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn
+from memorybank_core import HashingEmbedder, InvalidInputError, MemoryBank, Turn, deleted_texts
 from memorybank_core.context import CLOSING, OPENING, without_recalled
 from memorybank_core.context.markers import without_markers
 from memorybank_core.context.strings import WORDING
@@ -203,6 +203,40 @@ def test_what_the_user_says_again_can_be_remembered_again(bank):
     assert not tools.remember(secret, user_id=ADA).ids
     bank.begin_turn(secret, user_id=ADA, now=NOON).complete("Yes.")
     assert tools.remember(secret, user_id=ADA).ids
+
+
+def test_what_was_deleted_and_added_again_can_be_remembered_again(bank):
+    turn, secret = DELETED[bank.language], REPEATED[bank.language][1]
+    bank.add([turn], user_id=ADA)
+    bank.delete(user_id=ADA)
+    assert not MemoryTools(bank).remember(secret, user_id=ADA).ids
+    bank.add([turn], user_id=ADA)
+    assert MemoryTools(bank).remember(secret, user_id=ADA).ids
+
+
+def test_a_deleted_text_can_be_remembered_after_an_hour(bank, monkeypatch):
+    monkeypatch.setattr(deleted_texts, "MAX_AGE", 0.0)
+    bank.add([DELETED[bank.language]], user_id=ADA)
+    bank.delete(user_id=ADA)
+    assert MemoryTools(bank).remember(REPEATED[bank.language][1], user_id=ADA).ids
+    assert not any(bank.deleted_texts._users.values())
+
+
+def test_what_is_remembered_again_is_not_archived(bank):
+    tools, text = MemoryTools(bank), REPEATED[bank.language][1]
+    ids = tools.remember(text, user_id=ADA).ids
+    bank.archive(ids, user_id=ADA)
+    assert tools.remember(text, user_id=ADA).ids == ids
+    assert tools.recall(text, user_id=ADA).ids == ids
+
+
+def test_agents_that_remember_the_same_sentence_keep_it_each(bank):
+    text, scopes = REPEATED[bank.language][1], [{"agent": "a"}, {"agent": "b"}]
+    agents = [MemoryTools(bank, metadata=scope, where=scope) for scope in scopes]
+    ids = [agent.remember(text, user_id=ADA).ids for agent in agents]
+    assert [agent.recall(text, user_id=ADA).ids for agent in agents] == ids
+    assert [agent.remember(text, user_id=ADA).ids for agent in agents] == ids
+    assert len(bank.timeline(user_id=ADA)) == 2
 
 
 def test_deleted_texts_are_not_kept(bank):

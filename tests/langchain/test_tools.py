@@ -150,7 +150,7 @@ def test_recall_keeps_within_its_room_and_strengthens_what_it_showed(bank):
     answer = named(bank, user_id=ALICE, max_tokens=100)["recall"].invoke({"query": "cello"})
     shown = {memory["id"]: memory["said"] for memory in memories_in(answer)}
     assert re.match(r"User: \[\.\.\. part \d+ of \d+ \.\.\.\] cello", shown["long"][0])
-    assert "more match" in answer
+    assert "lack of space" in answer
     assert len(answer) < 900
     strengthened = [memory.id for memory in bank.timeline(user_id=ALICE) if memory.recalls]
     assert set(strengthened) == set(shown)

@@ -140,7 +140,7 @@ def test_recall_quotes_memories_as_data_and_strengthens_them(bank):
 
 def test_recall_keeps_within_its_room_and_its_number(bank):
     assert len(memories_in(named(bank, user_id=ALICE, k=1)["recall"]("cello"))) == 1
-    assert "more match" in str(named(bank, user_id=ALICE, max_tokens=45)["recall"]("cello"))
+    assert "lack of space" in str(named(bank, user_id=ALICE, max_tokens=45)["recall"]("cello"))
 
 
 def test_forget_erases_one_memory_of_this_user_for_good(bank):
