@@ -375,8 +375,9 @@ class MemoryBank:
             pending: Whether the last turn awaits its response, if it has none. Until the whole
                 turn replaces it, it has the vector of its text as a query, which the search of
                 the same turn uses too: the message, long or short, is embedded once, not twice.
-            expected: Texts that stored turns must still have when the call writes, by id. If
-                another process has changed or deleted one of them, nothing is stored.
+            expected: Texts that stored turns must still have when the call writes, by id; "" of
+                an id that must not be stored yet. If another process has changed, deleted or
+                stored one of them, nothing is stored.
 
         Returns:
             The ids, and the numbers of added, unchanged, replaced and updated turns.

@@ -66,7 +66,8 @@ def store_memories(
         user_id: The user.
         replace: Whether a memory replaces a stored one with the same id and another text.
         recalled: Times of earlier recalls of new memories, by id.
-        expected: Texts that stored memories must still have when the call writes, by id.
+        expected: Texts that stored memories must still have when the call writes, by id; "" of one
+            that must not be stored yet.
         embed_pending: Embeds the last turn as a query if it has no response; None embeds it as a
             document.
 

@@ -72,6 +72,10 @@ def choose_lookback(exchanges: Sequence[Exchange]) -> int | None:
 class StoredConversation:
     """Turns of a conversation, to which messages are added.
 
+    Another writer, such as a chain with memory, may have stored the same messages. They are
+    compared with the turns of the last minutes; messages with ids in a call with several exchanges,
+    which may copy an old conversation, with all turns.
+
     Args:
         memories: The latest stored turns, oldest first.
         session: The conversation; None for all turns of a user.
@@ -87,14 +91,21 @@ class StoredConversation:
         now: datetime,
     ) -> None:
         self._turns = {memory.id: memory.turn for memory in memories if memory.turn}
+        self._texts = {memory.id: memory.text for memory in memories}
         self._recent = [item.id for item in memories if now - item.created_at <= RETRY_WINDOW]
         self._session, self._metadata, self._prefix = session, metadata, id_prefix(session or "")
+        self._compared, self._candidates = self._recent, self._recent[::-1]
 
     def add(self, exchanges: Sequence[Exchange]) -> list[Turn]:
         """Return the turns to write: new ones, and stored ones that the exchanges change."""
         changed: dict[str, Turn] = {}
+        is_copy = len(exchanges) > 1
+        if is_copy:
+            self._compared, self._candidates = list(self._turns), list(self._turns)
         for exchange in exchanges:
             id = self._find_id(exchange) or f"{self._prefix}{exchange.id or uuid4().hex}"
+            if exchange.message and is_copy and id in self._candidates:  # the next ones follow it
+                del self._candidates[: self._candidates.index(id) + 1]
             if id in self._turns:
                 turn = self._update(id, exchange)
             elif (exchange.query + exchange.response).strip():
@@ -105,28 +116,37 @@ class StoredConversation:
             changed[id] = self._turns[id] = turn
         return list(changed.values())
 
+    def stored_texts(self, turns: Sequence[Turn]) -> dict[str, str]:
+        """Return the texts of turns as they were read, by id; "" of a turn that was not stored."""
+        return {turn.id: self._texts.get(turn.id, "") for turn in turns if turn.id}
+
     def _find_id(self, exchange: Exchange) -> str | None:
         """Return the id of the stored turn that an exchange repeats, edits or continues."""
         if exchange.message is None:
-            own = (id for id in self._turns if self._answer_id(id) == exchange.id)
-            return next(own, next(reversed(self._turns), None))
+            return self._find_own(exchange) or next(reversed(self._turns), None)
         ids = (exchange.id, f"{self._prefix}{exchange.id}") if exchange.id else ()
         known = next((id for id in ids if id in self._turns), None)
         return known or self._find_other(exchange)
 
+    def _find_own(self, exchange: Exchange) -> str | None:
+        """Return the id of the turn that the id of an answer names: of its message, or its own."""
+        id = f"{self._prefix}{exchange.id}" if exchange.id else ""
+        if id in self._turns and not self._turns[id].query:
+            return id
+        return next((id for id in self._turns if self._answer_id(id) == exchange.id), None)
+
     def _find_other(self, exchange: Exchange) -> str | None:
         """Return the id of the turn that another writer, such as a chain, stored for an exchange.
 
-        It has the same message and answer, or no answer yet. Each is found once.
+        It has the same message and answer, or no answer yet.
         """
-        candidates = list(self._turns) if exchange.id and exchange.response else self._recent
+        candidates = [id for id in self._candidates if not id.startswith(self._prefix)]
+        if not (exchange.id and exchange.response):
+            candidates = [id for id in candidates if id in self._recent]
         for responses in ([exchange.response], [""]):
-            for id in reversed(candidates):
+            for id in candidates:
                 turn = self._turns[id]
-                is_same = turn.query == exchange.query and turn.response in responses
-                if is_same and not id.startswith(self._prefix):
-                    if id in self._recent:
-                        self._recent.remove(id)
+                if turn.query == exchange.query and turn.response in responses:
                     return id
         return None
 
@@ -141,24 +161,33 @@ class StoredConversation:
         edited = [answer for answer in exchange.answers if answer.id == self._answer_id(id)]
         if edited:
             return replace(turn, response=exchange.response)
-        return self._add_answers(turn, exchange)
+        return self._add_answers(id, exchange)
 
-    def _add_answers(self, turn: Turn, exchange: Exchange) -> Turn:
-        """Return `turn` with the answers of the exchange that are not stored yet.
-
-        If the exchange has no human message, an answer with an id may repeat an answer of any
-        stored turn, and an answer without one that of the last turn, stored by another writer.
-        Such an answer is omitted, unless the last turn has no answer yet.
-        """
-        responses = [turn.response]
-        if exchange.message is None and exchange.id:
-            responses = [item.response for item in self._turns.values()] if turn.response else []
+    def _add_answers(self, id: str, exchange: Exchange) -> Turn:
+        """Return a stored turn with the answers of the exchange that are not stored yet."""
+        turn = self._turns[id]
         texts = map(extract_text, exchange.answers)
-        if exchange.message is None and exchange.id is None:
-            new = [text for text in texts if text != turn.response]
-        else:
-            new = [text for text in texts if not _contains_answer(text, responses)]
+        new = [text for text in texts if not self._is_stored(text, id, exchange)]
         return replace(turn, response="\n".join([turn.response, *new] if turn.response else new))
+
+    def _is_stored(self, text: str, id: str, exchange: Exchange) -> bool:
+        """Return whether an answer of an exchange is stored already.
+
+        The ids of answers are not stored. Without a human message, an answer with an id repeats an
+        equal answer of any turn that is compared, and an answer without one a recent last turn of
+        another writer.
+        """
+        turn = self._turns[id]
+        if exchange.message is not None:
+            return _contains_answer(text, [turn.response])
+        if not turn.response:
+            return False
+        if exchange.id is None:
+            is_own = not turn.query and id.startswith(self._prefix)
+            return not is_own and id in self._recent and text == turn.response
+        if id == self._find_own(exchange):
+            return _contains_answer(text, [turn.response])
+        return _contains_answer(text, [self._turns[other].response for other in self._compared])
 
     def _answer_id(self, id: str) -> str:
         return answer_id(id.removeprefix(self._prefix))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,19 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import ensure_config
 
-from memorybank_core import InvalidInputError, Memory, MemoryBank
+from memorybank_core import ConflictError, InvalidInputError, Memory, MemoryBank
 from memorybank_core.conditions import require_where
 from memorybank_core.metadata import require_metadata
 from memorybank_core.turns.conversation_deletion import delete_conversation
 from memorybank_core.validation import require_count, require_moment
 
-from .exchanges import StoredConversation, choose_lookback, pair_messages
+from .exchanges import Exchange, StoredConversation, choose_lookback, pair_messages
 from .messages import id_prefix, to_messages
 from .run_config import TURN_KEY, UserId, to_user_id
+
+_ATTEMPTS = 100
+"""Maximum number of attempts to add messages; of the writers that conflict, one succeeds each time.
+"""
 
 
 class MemoryBankChatMessageHistory(BaseChatMessageHistory):
@@ -31,7 +36,9 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
 
     A history and a chain with memory (`with_memory`, `MemoryBankMemory`) may store the same
     conversation: an exchange that the other has stored within the last five minutes, or the message
-    of it, is kept once. Errors of the bank are raised.
+    of it, is kept once. So is any earlier one if a call copies a conversation, that is if it has
+    several exchanges, whose messages have ids. Threads and processes may add to one conversation at
+    the same time. Errors of the bank are raised.
 
     Args:
         bank: Bank that stores the turns.
@@ -85,20 +92,30 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         A human message begins a turn, which is stored immediately. The answers that follow, in
         this call or a later one, complete it. A message with an id that is already stored is not
         stored again; with another text it is an edited message, which replaces the stored one and,
-        if it is a human message, its answers. Messages without an id are new, unless another
-        writer has just stored them.
+        if it is a human message, its answers. Messages with a new id, or without one, are new,
+        unless another writer has just stored them. Of answers, the bank keeps no ids: one that
+        comes alone, with an id, is new unless a turn of the last five minutes has the same answer.
 
         Raises:
             EmbedderError: If the embedder returns unusable vectors.
             StoreError: If the store cannot be written; no message of this call is stored then.
         """
-        if exchanges := pair_messages(messages):
-            stored = self.bank.timeline(**self._timeline_options(choose_lookback(exchanges)))
-            conversation = StoredConversation(
-                stored, self.session, self.metadata, require_moment(None)
-            )
-            turns = conversation.add(exchanges)
-            self.bank.add(turns, user_id=self.user_id, replace=True, pending=True)
+        exchanges = pair_messages(messages)
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(ConflictError):
+                return self._add(exchanges)
+        return self._add(exchanges)
+
+    def _add(self, exchanges: Sequence[Exchange]) -> None:
+        """Store exchanges; raise ConflictError if another writer changes their turns meanwhile."""
+        if not exchanges:
+            return
+        stored = self.bank.timeline(**self._timeline_options(choose_lookback(exchanges)))
+        conversation = StoredConversation(stored, self.session, self.metadata, require_moment(None))
+        turns = conversation.add(exchanges)
+        expected = conversation.stored_texts(turns)
+        options: dict[str, Any] = {"user_id": self.user_id, "expected": expected}
+        self.bank.add(turns, replace=True, pending=True, **options)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async `add_messages`."""

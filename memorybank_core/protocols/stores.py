@@ -78,7 +78,8 @@ class MemoryStore(Protocol):
             replace: Whether a memory with a known id replaces the text and vectors of the stored
                 one, which keeps its strength, recalls, archiving and pin.
             recalled: The times of earlier recalls of new memories, by id.
-            expected: The texts that stored memories must still have, by id.
+            expected: The texts that stored memories must still have, by id; "" of one that must not
+                be stored yet.
 
         Raises:
             ConflictError: If an id is taken and not `replace`, or if a text is not as `expected`.

@@ -116,14 +116,14 @@ def require_expected(
 
     Args:
         user_id: The user, for the error.
-        expected: The texts that the memories must have, by id.
+        expected: The texts that the memories must have, by id; "" of one that must not be stored.
         stored: The stored memories with these ids.
 
     Raises:
         ConflictError: If a memory is missing or has another text.
     """
     texts = {id: memory.text for id, memory in stored.items()}
-    changed = sorted(id for id, text in expected.items() if texts.get(id) != text)
+    changed = sorted(id for id, text in expected.items() if texts.get(id, "") != text)
     if changed:
         raise ConflictError(
             f"the memories {changed} of user {user_id!r} were deleted or changed in the meantime"

@@ -122,8 +122,9 @@ class StoreContract(ItemContract, MetadataContract, ChangesContract, SettingsCon
             add = partial(store.add, ADA, [turn("a new")], [NORTH], replace=True)
             assert_raises(ConflictError, lambda: add(expected={"a": "a other"}))
             assert_raises(ConflictError, lambda: add(expected={"a": "a old\0", "b": "b"}))
+            assert_raises(ConflictError, lambda: add(expected={"a": ""}))
             assert store.memories(ADA, ALL) == [turn("a old\0")]
-            add(expected={"a": "a old\0"})
+            add(expected={"a": "a old\0", "b": ""})
             assert store.memories(ADA, ALL) == [turn("a new")]
 
     def test_memories_are_sorted_by_time(self) -> None:

@@ -1,6 +1,7 @@
 """The chat message history, alone and in RunnableWithMessageHistory, on a real file."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
@@ -209,6 +210,74 @@ def test_words_without_ids_are_said_as_often_as_they_are_said(bank):
     history_of(bank).add_messages([AIMessage("Yes.")])
     history_of(bank).add_messages([AIMessage("ok\nYes.")])  # another writer stored it
     assert words(bank) == [("ok", "ok"), ("ok", "ok\nYes.")]
+
+
+def test_writers_at_the_same_time_lose_nothing(bank):
+    history_of(bank).add_messages([HumanMessage("Report?", id="h")])
+    start = threading.Barrier(6)
+
+    def add(number):
+        start.wait()
+        history_of(bank).add_messages([AIMessage(f"Part {number}")])
+        history_of(bank, "tuesday").add_messages([HumanMessage("?", id="h"), AIMessage(f"{number}")])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, range(6)))
+    parts = [sorted(response.split("\n")) for _, response in words(bank)]
+    assert parts == [[f"Part {number}" for number in range(6)], list("012345")]
+
+
+def test_an_answer_to_nothing_is_said_as_often_as_it_is_said(bank):
+    history = history_of(bank)
+    for _ in range(3):
+        history.add_ai_message("Time to drink water!")
+    assert words(bank) == [("", "\n".join(["Time to drink water!"] * 3))]
+    greeting = AIMessage("Good morning!", id="g")
+    for _ in range(2):
+        history_of(bank, "tuesday").add_messages([greeting, HumanMessage("Hi", id="h")])
+        history_of(bank, "tuesday").add_messages([greeting])
+    assert words(bank, session="tuesday") == [("", "Good morning!"), ("Hi", "")]
+
+
+def old_turns(bank, talk):
+    """Turns that another writer stored a week ago."""
+    at = datetime.now(timezone.utc) - timedelta(days=7)
+    times = (at + timedelta(minutes=number) for number in range(len(talk)))
+    old = [Turn(*pair, time, session="monday") for pair, time in zip(talk, times, strict=True)]
+    bank.add(old, user_id=ALICE)
+
+
+THANKS = ("Thanks!", "You're welcome!")
+
+
+def with_ids(talk, name):
+    return [
+        message
+        for number, (query, answer) in enumerate(talk)
+        for message in (
+            HumanMessage(query, id=f"{name}{number}"),
+            AIMessage(answer, id=f"{name}{number}a"),
+        )
+    ]
+
+
+def test_what_was_said_a_week_ago_can_be_said_again(bank):
+    old_turns(bank, [FACT, THANKS])
+    history, answer = history_of(bank), THANKS[1]
+    history.add_messages([AIMessage(answer)])
+    history.add_messages([AIMessage(answer, id="later")])
+    history.add_messages(with_ids([THANKS], "new"))
+    assert words(bank) == [FACT, (THANKS[0], "\n".join([answer] * 3)), THANKS]
+
+
+def test_a_copy_of_an_old_conversation_is_stored_once(bank):
+    talk = [FACT, ("ok", "ok"), ("ok", "ok"), THANKS]
+    old_turns(bank, talk)
+    history_of(bank).add_messages(with_ids([*talk, THANKS], "copied"))
+    assert words(bank) == [*talk, THANKS]
+    cut = with_ids(talk, "cut")[3:]  # begins with an answer
+    history_of(bank).add_messages(cut)
+    assert words(bank) == [*talk, THANKS]
 
 
 def test_an_edited_message_takes_the_place_of_the_kept_one(bank):
