@@ -8,17 +8,19 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import AddableDict
 from pydantic import BaseModel
 
-from .messages import extract_text
+from .inputs import find_new
+from .messages import extract_text, is_content
 
 
 class AnswerText:
     """Text of an answer that is added as a whole, or chunk by chunk as it is streamed.
 
-    Strings and messages count by their text. Other values, such as what a JSON parser returns, are
-    written as JSON. Of a dictionary, the value at `output_key` is the answer; without it, the
+    Strings, messages and content blocks count by their text. Other values, such as what a JSON
+    parser returns, are written as JSON. Of a dictionary, the value at `output_key` is the answer; without it, the
     values that the chain did not get as its input, except for documents.
 
     Args:
@@ -67,13 +69,25 @@ def extract_answer(value: Any) -> str:
     return answer.text
 
 
+def extract_query(value: Any) -> str:
+    """Return the text of the user's message in an input of a classic chain; "" for None.
+
+    Of messages, the last human ones are meant.
+    """
+    if isinstance(value, list) and any(isinstance(item, HumanMessage) for item in value):
+        start, end = find_new(value)
+        texts = map(extract_text, value[start:end])
+        return "\n".join(text for text in texts if text.strip())
+    return extract_answer(value)
+
+
 def _find_text(value: Any) -> str | None:
     """Return the text of a string, content, a message or the last answer in a list, else None."""
     if isinstance(value, str):
         return value
     if isinstance(value, BaseMessage):
         return extract_text(value)
-    if isinstance(value, list) and value and all(_is_block(item) for item in value):
+    if is_content(value):
         return extract_text(AIMessage(value))
     if isinstance(value, list) and value and all(isinstance(i, BaseMessage) for i in value):
         answers = (extract_text(item) for item in reversed(value) if isinstance(item, AIMessage))
@@ -81,22 +95,26 @@ def _find_text(value: Any) -> str | None:
     return None
 
 
-def _is_block(value: Any) -> bool:
-    """Return whether a value is a block of a message's content."""
-    return isinstance(value, dict) and value.get("type") in ("text", "image", "image_url")
-
-
 def _merge(value: Any, chunk: Any) -> Any:
     """Return the value that a chunk continues.
 
-    JSON parsers stream the whole value each time, a little longer; other chunks are added.
+    JSON parsers stream the whole value each time, a little longer; other chunks are added. Chunks
+    of an `AddableDict` are merged by key, and their strings are always added.
     """
+    if isinstance(value, AddableDict) and isinstance(chunk, AddableDict):
+        merged = {key: _merge_item(value.get(key), item) for key, item in chunk.items()}
+        return AddableDict({**value, **merged})
     if value is None or _to_json(chunk).startswith(_to_json(value).rstrip('"]} ')):
         return chunk
     try:
         return value + chunk
     except TypeError:
         return chunk
+
+
+def _merge_item(value: Any, chunk: Any) -> Any:
+    is_text = isinstance(value, str) and isinstance(chunk, str)
+    return value + chunk if is_text else _merge(value, chunk)
 
 
 def _to_json(value: Any) -> str:

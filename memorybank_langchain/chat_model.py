@@ -91,9 +91,11 @@ class _ChatModel(BaseChatModel):
 
 
 def _to_dicts(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    """Return the messages as dictionaries with "role" and "content"."""
-    roles = [message["role"] for message in convert_to_openai_messages(messages)]
-    return [
-        {"role": role, "content": extract_text(message)}
-        for role, message in zip(roles, messages, strict=True)
+    """Return the texts of messages as dictionaries with "role" and "content"."""
+    texts = [extract_text(message) for message in messages]
+    only_text = [
+        message.model_copy(update={"content": text})
+        for message, text in zip(messages, texts, strict=True)
     ]
+    roles = [message["role"] for message in convert_to_openai_messages(only_text)]
+    return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]

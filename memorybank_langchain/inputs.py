@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 from memorybank_core import InvalidInputError, PendingTurn
 from memorybank_core.context import without_recalled
 
-from .messages import extract_text, id_prefix
+from .messages import extract_text, id_prefix, is_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ def parse_input(input: Any, input_key: str) -> ChainInput:
     """Return the parts of a chain's input.
 
     Args:
-        input: A dictionary, or the user's message: a string, a message, or messages, of which the
-            last human message is meant, with other human messages directly before it.
+        input: A dictionary, or the user's message: a string, content blocks, a message, or
+            messages, of which the last human message is meant, with other human messages directly
+            before it.
         input_key: Key of the user's message in a dictionary.
 
     Raises:
@@ -75,14 +76,14 @@ def parse_input(input: Any, input_key: str) -> ChainInput:
             "set input_key to the key of the user's message"
         )
     messages = _to_messages(values[input_key])
-    start, end = _find_new(messages)
+    start, end = find_new(messages)
     other_values = (value for key, value in values.items() if key != input_key)
     shown = [message for value in other_values for message in _find_messages(value)]
     return ChainInput(values, messages[start:end], [*shown, *messages[:start], *messages[end:]])
 
 
 def _to_messages(value: Any) -> list[BaseMessage]:
-    if isinstance(value, str):
+    if isinstance(value, str) or is_content(value):
         return [HumanMessage(value)]
     messages = [value] if isinstance(value, BaseMessage) else value
     if not isinstance(messages, Sequence):
@@ -92,7 +93,7 @@ def _to_messages(value: Any) -> list[BaseMessage]:
     return convert_to_messages(messages)
 
 
-def _find_new(messages: Sequence[BaseMessage]) -> tuple[int, int]:
+def find_new(messages: Sequence[BaseMessage]) -> tuple[int, int]:
     """Return the range of the last human messages that follow one another."""
     end = len(messages)
     while end and not isinstance(messages[end - 1], HumanMessage):

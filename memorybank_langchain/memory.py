@@ -22,9 +22,8 @@ from memorybank_core.context import (
     without_recalled,
 )
 from memorybank_core.metadata import require_metadata
-from memorybank_core.turns.conversation_deletion import delete_conversation
 
-from .answers import extract_answer
+from .answers import extract_answer, extract_query
 from .history import MemoryBankChatMessageHistory
 from .messages import to_messages
 from .open_turns import OpenTurns
@@ -234,8 +233,7 @@ class MemoryBankMemory(BaseMemory):
         if self.session is None and not self.where:
             self.bank.delete(user_id=self._resolve_user())
         else:
-            user_id, session, where = self._resolve_user(), self.session, self.where
-            delete_conversation(self.bank, user_id=user_id, session=session, where=where)
+            self.chat_memory.clear()
 
     async def aclear(self) -> None:
         """Async `clear`."""
@@ -248,7 +246,7 @@ class MemoryBankMemory(BaseMemory):
 
     def _extract_input(self, inputs: dict[str, Any]) -> str:
         key = self.input_key or get_prompt_input_key(inputs, self.memory_variables)
-        return extract_answer(inputs[key])
+        return extract_query(inputs[key])
 
     def _extract_output(self, outputs: dict[str, Any]) -> str:
         keys = [self.output_key] if self.output_key else list(outputs)
@@ -262,9 +260,9 @@ class MemoryBankMemory(BaseMemory):
         return resolve_user(self.user_id, None, key=self.user_id_key)
 
     def _timeline_options(self, **options: Any) -> dict[str, Any]:
-        """Return the timeline options for the turns of this conversation."""
+        """Return the timeline options for the turns of this conversation, archived ones too."""
         scope = {"user_id": self._resolve_user(), "session": self.session, "where": self.where}
-        return {**scope, "kind": "turn", **options}
+        return {**scope, "kind": "turn", "archived": True, **options}
 
     def _count_latest(self) -> int:
         """Return the number of latest turns to read for the prompt."""

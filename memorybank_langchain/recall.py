@@ -162,6 +162,7 @@ class InputRecaller:
             user_id=user_id,
             kind="turn",
             session=session or self.bank.day_of(datetime.now(timezone.utc)).isoformat(),
+            archived=True,
             last=self.recent + 1,
             where=self.where,
         )

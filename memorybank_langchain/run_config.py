@@ -75,8 +75,8 @@ def find_user(config: RunnableConfig | None, *, key: str = USER_ID_KEY, context:
 def resolve_session(session: str | None, config: RunnableConfig | None) -> str | None:
     """Return `session`, else the config's `thread_id` or `session_id`, else None."""
     options = ensure_config(config)["configurable"]
-    name = session or options.get("thread_id") or options.get("session_id")
-    return None if name is None else str(name)
+    names = (session, options.get("thread_id"), options.get("session_id"))
+    return next((str(name) for name in names if name not in (None, "")), None)
 
 
 def find_replaced(config: RunnableConfig) -> Memory | None:

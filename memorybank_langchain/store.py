@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Literal, cast
@@ -134,6 +135,9 @@ class MemoryBankStore(BaseStore):
             StoreError: From `with`, if the file or database cannot be opened.
         """
         return StoreContext(cls, conn_string, index, ttl, options)
+
+    def __deepcopy__(self, copied: dict[int, Any]) -> MemoryBankStore:
+        return copy(self)  # the bank and the sweeper are shared
 
     def setup(self) -> None:
         """Do nothing, because opening the bank has created its tables; for code of other stores."""

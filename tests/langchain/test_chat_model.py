@@ -44,6 +44,15 @@ def test_it_receives_the_roles():
     assert answer.text == "system=Be brief. user=Hi. assistant=Hello. user=Bye."
 
 
+def test_it_receives_only_the_text_of_content():
+    blocks = [
+        {"type": "video", "url": "https://example.com/owl.mp4"},
+        {"type": "reasoning", "reasoning": "Hm"},
+        {"type": "text", "text": "Hi."},
+    ]
+    assert as_chat_model(Streaming()).invoke([HumanMessage(blocks)]).text == "user=Hi."
+
+
 def test_it_streams_what_the_model_streams():
     pieces = [chunk.text for chunk in as_chat_model(Streaming()).stream(CONVERSATION)]
     assert len([piece for piece in pieces if piece]) == 5

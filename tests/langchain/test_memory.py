@@ -488,3 +488,24 @@ def test_clear_removes_what_was_said_in_an_outage(bank, cleared_by):
     bank.backlog.close()
     kept = {("My PIN is s {}.", "Noted."), ("My PIN is t {'agent': 'mine'}.", "Noted.")}
     assert set(stored_turns(bank)) == kept
+
+
+def test_messages_and_content_blocks_count_by_their_text(bank):
+    memory = memory_of(bank)
+    said = HumanMessage("I have a cat called Tom.")
+    blocks = [{"type": "text", "text": "Look at this"}, {"type": "file", "base64": "QUJD"}]
+    answer = [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "Nice!"}]
+    for value in ([HumanMessage("Hi"), AIMessage("Hello!"), said, said], [said], blocks):
+        loaded(memory, input=value)
+        memory.save_context({"input": value}, {"output": answer})
+    queries = [f"{said.text}\n{said.text}", said.text, "Look at this"]
+    assert stored_turns(bank) == [(query, "Nice!") for query in queries]
+
+
+def test_archived_turns_are_part_of_the_conversation(talked):
+    memory = memory_of(talked)
+    before = memory.buffer, loaded(memory)
+    ids = [item.id for item in talked.timeline(user_id=ALICE)]
+    assert talked.archive(ids, user_id=ALICE) == len(TALK)
+    assert (memory.buffer, loaded(memory)) == before
+    assert LAST_TWO in before[1]

@@ -149,6 +149,14 @@ def test_an_answer_that_is_no_text_is_kept_as_json(bank, way, parser):
             '{"n": 1, "words": "owl"}',
         ),
         ([{"context": [Document("x")]}, {"answer": "o"}, {"answer": "wl"}], "owl"),
+        ([{"reply": "哈"}, {"reply": "哈"}, {"reply": "哈哈"}, {"reply": "！"}], "哈哈哈哈！"),
+        ([{"reply": [1]}, {"reply": [1, 2]}], "[1, 2]"),
+        ([[{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "owl"}]], "owl"),
+        ([[{"type": "reasoning", "summary": []}, "ow", {"type": "output_text", "text": "l"}]], "ow"),
+        ([[{"type": "text", "text": "owl"}, {"type": "file", "base64": "QUJD"}]], "owl"),
+        ([[{"type": "image", "base64": "QUJD", "mime_type": "image/png"}]], ""),
+        ([[{"type": "bird", "name": "owl"}]], '[{"type": "bird", "name": "owl"}]'),
+        ([["owl", "jay"]], '["owl", "jay"]'),
         ([{"input": "Q", "answer": HumanMessage("owl")}], "owl"),
         ([{"messages": [HumanMessage("Q"), AIMessage("owl"), AIMessage("")]}], "owl"),
         ([MONDAY], '"2024-03-04 09:00:00+00:00"'),
@@ -163,6 +171,12 @@ def test_every_answer_has_a_text(chunks, text):
     for chunk in chunks:
         answer.add(AddableDict(chunk) if isinstance(chunk, dict) else chunk)
     assert answer.text == text
+
+
+def test_an_input_may_be_content_blocks(bank):
+    blocks = [{"type": "text", "text": QUESTION}, {"type": "file", "base64": "QUJD"}]
+    with_memory(RunnableLambda(lambda values: "The cello."), bank, user_id=ALICE).invoke(blocks)
+    assert stored_turns(bank) == [(QUESTION, "The cello.")]
 
 
 def test_a_talk_goes_on_after_a_model_that_raised_once(bank):
@@ -529,6 +543,14 @@ def test_only_turns_of_the_same_conversation_are_shown(bank):
     other = chain.invoke("Hello.", of(ALICE, thread_id="two"))
     assert other.endswith("Hello.")
     assert "\nI play the cello.\n" not in other
+
+
+def test_the_latest_turns_that_are_archived_are_shown(bank):
+    chain = talking(bank, user_id=ALICE)
+    chain.invoke("I play the cello.", of(ALICE, thread_id=0))
+    bank.archive([memory.id for memory in bank.timeline(user_id=ALICE)], user_id=ALICE)
+    assert "I play the cello." in chain.invoke("Hello.", of(ALICE, thread_id=0))
+    assert {m.session for m in bank.timeline(user_id=ALICE, archived=True)} == {"0"}
 
 
 def test_a_prompt_without_a_place_for_the_latest_turns_is_refused(bank):

@@ -1,6 +1,7 @@
 """MemoryBankStore: equal to LangGraph's own store where both do the same, and its additions."""
 
 import asyncio
+import copy
 import math
 import sqlite3
 import subprocess
@@ -515,6 +516,14 @@ def test_a_filter_may_name_a_path(ours):
     assert names(ours.search((), filter={"user.level-1.n": 1})) == ["a"]
     assert names(ours.search((), filter={"user.level-1": 2})) == ["b"]
     assert names(ours.search((), filter={"user.none.n": None})) == ["b", "a"]
+
+
+def test_copies_share_the_bank(bank):
+    store = MemoryBankStore(bank, user_id=7)
+    copied = copy.deepcopy({"store": store})["store"]
+    copied.put(("likes",), "tea", {"text": "black"})
+    assert copied.bank is bank
+    assert store.get(("likes",), "tea").value == {"text": "black"}
 
 
 def test_any_mapping_is_a_value_and_nothing_is_shared_with_the_caller(ours):
