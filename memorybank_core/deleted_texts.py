@@ -1,4 +1,4 @@
-"""Hashes of the texts deleted in this process, so that a tool of an agent stores none of them again.
+"""Hashes of the texts deleted in this process, so that no tool of an agent stores them again.
 
 An agent may still have a deleted memory in its messages, as the result of `recall`, and call
 `remember` with it. Only keyed hashes are kept, in memory: never the texts, never on disk.

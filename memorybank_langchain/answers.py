@@ -20,8 +20,8 @@ class AnswerText:
     """Text of an answer that is added as a whole, or chunk by chunk as it is streamed.
 
     Strings, messages and content blocks count by their text. Other values, such as what a JSON
-    parser returns, are written as JSON. Of a dictionary, the value at `output_key` is the answer; without it, the
-    values that the chain did not get as its input, except for documents.
+    parser returns, are written as JSON. Of a dictionary, the value at `output_key` is the answer;
+    without it, the values that the chain did not get as its input, except for documents.
 
     Args:
         output_key: Key of the answer in a dictionary.

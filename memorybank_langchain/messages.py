@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
-from typing_extensions import TypeGuard
 
 from memorybank_core import Memory
 

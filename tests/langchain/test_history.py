@@ -219,7 +219,9 @@ def test_writers_at_the_same_time_lose_nothing(bank):
     def add(number):
         start.wait()
         history_of(bank).add_messages([AIMessage(f"Part {number}")])
-        history_of(bank, "tuesday").add_messages([HumanMessage("?", id="h"), AIMessage(f"{number}")])
+        history_of(bank, "tuesday").add_messages(
+            [HumanMessage("?", id="h"), AIMessage(f"{number}")]
+        )
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(6)))

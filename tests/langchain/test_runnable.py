@@ -152,7 +152,10 @@ def test_an_answer_that_is_no_text_is_kept_as_json(bank, way, parser):
         ([{"reply": "哈"}, {"reply": "哈"}, {"reply": "哈哈"}, {"reply": "！"}], "哈哈哈哈！"),
         ([{"reply": [1]}, {"reply": [1, 2]}], "[1, 2]"),
         ([[{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "owl"}]], "owl"),
-        ([[{"type": "reasoning", "summary": []}, "ow", {"type": "output_text", "text": "l"}]], "ow"),
+        (
+            [[{"type": "reasoning", "summary": []}, "ow", {"type": "output_text", "text": "l"}]],
+            "ow",
+        ),
         ([[{"type": "text", "text": "owl"}, {"type": "file", "base64": "QUJD"}]], "owl"),
         ([[{"type": "image", "base64": "QUJD", "mime_type": "image/png"}]], ""),
         ([[{"type": "bird", "name": "owl"}]], '[{"type": "bird", "name": "owl"}]'),
