@@ -93,14 +93,14 @@ def find_format(source: Source) -> str:
     """
     from .own_export import find_export  # loads the JSON format
 
+    for name in [*(set(plugin_names(IMPORTERS)) - _READERS.keys()), *_READERS]:
+        if load_format(name).recognize(source):
+            return name
     if find_tables(source.database, *_BANK):
         raise FormatError(
             f"{source.location} is a memory bank: copy it with `memorybank move`, or import an "
             "export of it"
         )
-    for name in [*(set(plugin_names(IMPORTERS)) - _READERS.keys()), *_READERS]:
-        if load_format(name).recognize(source):
-            return name
     if find_export(source) is not None:
         return OURS
     raise FormatError(

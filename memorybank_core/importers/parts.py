@@ -37,10 +37,11 @@ def read_content(content: Any, omissions: Omissions, *, shows_calls: bool = True
     if isinstance(content, list):
         return join_texts(_part_text(part, omissions, shows_calls) for part in content)
     data = as_object(content)
-    if as_text(data.get("type")) and "role" not in data:
+    kind = as_text(data.get("type"))
+    inner = next((data[key] for key in _INNER if data.get(key) not in (None, "")), None)
+    if silent_kind(kind) or (kind and inner is None):
         return _part_text(data, omissions, shows_calls)
-    inner = next((data[key] for key in _INNER if data.get(key) not in (None, "")), "")
-    return read_content(inner, omissions, shows_calls=shows_calls)
+    return "" if inner is None else read_content(inner, omissions, shows_calls=shows_calls)
 
 
 def silent_kind(kind: str) -> str:

@@ -73,6 +73,7 @@ class TestContents:
             {"content": None, "refusal": "No."},
             {"content": [{"type": "refusal", "refusal": "No."}]},
             {"content": {"type": "text", "text": "No."}},
+            {"content": {"type": "message", "content": [{"type": "output_text", "text": "No."}]}},
             {"content": {"parts": [{"text": "No."}, {"type": "text", "text": ""}]}},
             {"content": [{"type": "reasoning", "summary": []}, "No."]},
         ],

@@ -215,6 +215,7 @@ class TestGraphiti:
                 "user: 要什么？\nassistant: 你要：\n面粉：200克",
                 [("要什么？", "你要：\n面粉：200克")],
             ),
+            ("system: Be kind.\nAda: Hi\nBot (ai): Hello", [("Hi", "Hello")]),
             ("Ada: Hi\nBob: Hello", [("Hi", ""), ("Hello", "")]),
         ],
     )

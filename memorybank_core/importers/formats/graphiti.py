@@ -87,7 +87,8 @@ def _split_messages(content: str, id: str) -> Iterator[Message]:
     If the first speaker has a role, each one has: "Flour: 200 g" is then a line of a message.
     """
     starts = list(_SPEAKER.finditer(content))
-    if starts and _role_of(starts[0]) in _ROLES:
+    spoken = [match for match in starts if _role_of(match) not in SKIPPED_ROLES]
+    if spoken and _role_of(spoken[0]) in _ROLES:
         starts = [match for match in starts if _role_of(match) in _ROLES]
     if not starts or content[: starts[0].start()].strip():
         yield Message("user", content, id=id)
