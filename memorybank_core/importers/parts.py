@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .content import as_object, as_text, placeholder
@@ -32,16 +33,16 @@ def read_content(content: Any, omissions: Omissions, *, shows_calls: bool = True
         omissions: Counts thoughts and results of tools, which are left out.
         shows_calls: Whether calls of tools get a placeholder.
     """
-    if isinstance(content, str):
-        return content
+    while isinstance(content, Mapping):
+        kind = as_text(content.get("type"))
+        values = (content.get(key) for key in _INNER)
+        inner = next((value for value in values if value not in (None, "")), None)
+        if silent_kind(kind) or (kind and inner is None):
+            return _part_text(content, omissions, shows_calls)
+        content = inner
     if isinstance(content, list):
         return join_texts(_part_text(part, omissions, shows_calls) for part in content)
-    data = as_object(content)
-    kind = as_text(data.get("type"))
-    inner = next((data[key] for key in _INNER if data.get(key) not in (None, "")), None)
-    if silent_kind(kind) or (kind and inner is None):
-        return _part_text(data, omissions, shows_calls)
-    return "" if inner is None else read_content(inner, omissions, shows_calls=shows_calls)
+    return content if isinstance(content, str) else ""
 
 
 def silent_kind(kind: str) -> str:

@@ -31,7 +31,7 @@ def lines(*entries):
 
 def read(bank, tmp_path, *entries):
     """Import entries; return the turns and what was left out."""
-    (tmp_path / "a.jsonl").write_text(lines(*entries))
+    (tmp_path / "a.jsonl").write_text(lines(*entries), encoding="utf-8")
     receipt = bank.import_from(tmp_path / "a.jsonl", user_id="ada")
     turns = [(m.turn.query, m.turn.response) for m in bank.timeline(user_id="ada")]
     return turns, receipt.left_out
@@ -81,6 +81,13 @@ class TestContents:
     def test_answers(self, bank, tmp_path, content):
         entries = {"role": "user", "content": "可以吗？"}, {"role": "assistant", **content}
         assert read(bank, tmp_path, *entries)[0] == [("可以吗？", "No.")]
+
+    def test_deep_nesting_is_no_error(self, bank, tmp_path):
+        deep = '{"content": ' * 900 + '"Hi"' + "}" * 900
+        inner = '{"messages": [' * 400 + "{}" + "]}" * 400
+        (tmp_path / "a.jsonl").write_text(f'{{"role": "user", "content": {deep}}}\n{inner}')
+        receipt = bank.import_from(tmp_path / "a.jsonl", user_id="ada", format="jsonl")
+        assert (receipt.added, receipt.left_out) == (1, {"unreadable entries": 1})
 
 
 class TestTimes:
@@ -171,5 +178,5 @@ class TestFiles:
             bank.import_from(tmp_path / "a.json")
 
     def test_a_damaged_first_line_hides_nothing(self, bank, tmp_path):
-        (tmp_path / "a.jsonl").write_text('{"role": "us\n' + lines(*self.CHAT))
+        (tmp_path / "a.jsonl").write_text('{"role": "us\n' + lines(*self.CHAT), encoding="utf-8")
         assert bank.import_from(tmp_path / "a.jsonl", user_id="ada").added == 1

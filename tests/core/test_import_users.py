@@ -22,7 +22,9 @@ def bank(shared):
 
 
 def write_lines(path, *entries):
-    path.write_text("\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries))
+    path.write_text(
+        "\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries), encoding="utf-8"
+    )
     return path
 
 

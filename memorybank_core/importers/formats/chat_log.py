@@ -149,7 +149,7 @@ class _Log:
     def add(self, entry: Mapping[str, Any], place: str) -> Iterator[ImportedTurn]:
         """Yield the turns that an entry ends."""
         pair = next((keys for keys in EXCHANGE if keys[0] in entry or keys[1] in entry), None)
-        messages = next((entry[k] for k in MESSAGES if isinstance(entry.get(k), list)), None)
+        messages = _messages_of(entry)
         if messages is not None:
             yield from self._add_conversation(messages, entry, place)
         elif pair is not None and "role" not in entry:
@@ -229,10 +229,10 @@ class _Log:
     ) -> Iterator[ImportedTurn]:
         log = self.open_conversation(entry, place)
         for item in items:
-            if isinstance(item, dict):
+            if isinstance(item, dict) and _messages_of(item) is None:
                 yield from log.add(item, place)
             else:
-                self.omissions.add_fault("unreadable entries", place, "a message is not an object")
+                self.omissions.add_fault("unreadable entries", place, "it has no message there")
         yield from log.end()
 
     def _add_exchange(
@@ -257,6 +257,11 @@ class _Log:
     def _as_imported(self, turns: Iterator[Any], key: Key) -> Iterator[ImportedTurn]:
         for turn in turns:
             yield ImportedTurn(turn, key[0], (key[1] or "",))
+
+
+def _messages_of(entry: Mapping[str, Any]) -> list[Any] | None:
+    """Return the messages of a conversation; None if the entry is not one."""
+    return next((entry[key] for key in MESSAGES if isinstance(entry.get(key), list)), None)
 
 
 def _log_id(session: str | None, id: str | None) -> str | None:
