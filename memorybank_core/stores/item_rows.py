@@ -72,7 +72,7 @@ def join_vectors(blobs: Sequence[bytes | None], dimension: int) -> tuple[Matrix,
 
 
 def to_row(item: Item, matrix: Matrix | None) -> Row:
-    """Return the values of `ITEM_COLUMNS`, the time of expiry_time and the vectors."""
+    """Return the values of `ITEM_COLUMNS`, the expiry time and the bytes of the vectors."""
     return (
         path_of(item.namespace),
         item.key,
