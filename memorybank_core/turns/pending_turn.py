@@ -54,7 +54,8 @@ class PendingTurn:
         reinforced: Ids of the memories that `complete` strengthens.
         metadata: Metadata of the turn.
         is_stored: Whether the message is stored already.
-        is_identified: Whether the caller chose the id. Another answer then replaces the stored one.
+        is_identified: Whether the id certainly means this turn: it is stable across replays, or is
+            stored already. Another answer then replaces the stored one; else it is a second turn.
         remember: Whether `complete` stores and strengthens anything.
         on_failure: Called if the bank fails, instead of an error.
     """
@@ -103,11 +104,10 @@ class PendingTurn:
     ) -> AddReceipt:
         """Store the answer, then strengthen the memories recalled for the turn, once.
 
-        A repeated call with the same answer changes nothing. If another writer has completed the
-        turn with another answer in the meantime, as two browser tabs do that ask the same, this
-        answer is stored as a turn of its own, unless it continues the stored one or the caller
-        chose the id. If another writer has stored the same turn, it is not stored again. If the
-        message was deleted in the meantime, nothing is stored.
+        A repeated call with the same answer changes nothing. If another writer, such as a second
+        browser tab, has completed the turn with another answer, this one is stored as a second
+        turn, unless it continues the stored one or the turn `is_identified`. If another writer has
+        stored the same turn, or the message was deleted in the meantime, nothing is stored.
 
         Args:
             answer: The answer; "" leaves the stored message without one.
