@@ -215,7 +215,7 @@ class ItemIndex:
     def _compute_cosines(self, positions: Array, vector: Vector) -> Array:
         """Return the best cosine of each item, float32; each must have a vector."""
         items = self._rows[positions]
-        products = self._vectors.products(vector).at(_list_vectors(items))
+        products = self._vectors.products(vector).at(_vector_rows(items))
         if not len(items):
             return products
         best: Array = np.maximum.reduceat(products, np.cumsum(items["windows"]) - items["windows"])
@@ -267,7 +267,7 @@ class ItemIndex:
             self._names[position] = _NO_NAME
         self._rows["alive"][positions] = False
         self.columns.remove(positions)
-        self._vectors.erase(_list_vectors(self._rows[positions]))
+        self._vectors.erase(_vector_rows(self._rows[positions]))
         removed = len(self._names) - len(self)
         if removed > max(_FEWEST_REMOVED, _REMOVED * len(self._names)):
             self._reuse_space()
@@ -290,8 +290,8 @@ class ItemIndex:
         return list(map(RankedItem, names, self._rows["version"][positions].tolist(), scores))
 
 
-def _list_vectors(items: Array) -> Array:
-    """Return the rows of the vectors of items, one item after another."""
+def _vector_rows(items: Array) -> Array:
+    """Return the row numbers of the vectors of these items, item by item."""
     windows = items["windows"]
     offsets = np.repeat(items["first"] - (np.cumsum(windows) - windows), windows)
     rows: Array = offsets + np.arange(len(offsets))

@@ -131,8 +131,8 @@ class UserIndex:
         vectors = int(self._values("first")[size])
         for start in range(size, len(self), _CHUNK):
             part = np.arange(start, min(start + _CHUNK, len(self)))
-            windows, counts = self._windows(part)
-            dropped = self._vectors.take(windows)
+            rows, counts = self._vector_rows(part)
+            dropped = self._vectors.take(rows)
             self._means.remove(dropped, counts, self._values("flags")[part])
         self._vectors.truncate(vectors)
         self._owner.truncate(vectors)
@@ -178,8 +178,8 @@ class UserIndex:
         chosen = self._add_neighbours(pooled, probe.reach, allowed)
         is_pooled = pooled.take(chosen)
         speaker = self._find_named_speaker(probe.terms)
-        windows, counts = self._windows(chosen)
-        matrix = self._vectors.take(windows)
+        rows, counts = self._vector_rows(chosen)
+        matrix = self._vectors.take(rows)
         similarity, best = largest_of_groups(inner_products(matrix, probe.vector), counts)
         flags = self._values("flags").take(chosen)
         groups = script_groups(flags if counts is None else np.repeat(flags, counts))
@@ -285,10 +285,10 @@ class UserIndex:
         chosen = self._conversations.with_neighbours(np.flatnonzero(pooled), reach, session)
         return chosen if allowed is None else chosen[allowed.take(chosen)]
 
-    def _windows(self, chosen: Array) -> tuple[Array, Array | None]:
-        """Return the vectors of the chosen memories in their order, and the number of each.
+    def _vector_rows(self, chosen: Array) -> tuple[Array, Array | None]:
+        """Return the row numbers of the vectors of these memories, and how many each has.
 
-        The numbers are None if each memory has one vector.
+        The row numbers come memory by memory. The counts are None if each memory has one vector.
         """
         if len(self._owner) == len(self) or not len(chosen):
             return chosen, None
