@@ -28,9 +28,9 @@ MEMORY_COLUMNS = f"{CONTENT_COLUMNS}, strength, recalls, last_recalled_at, archi
 _METADATA = CONTENT_COLUMNS.split(", ").index("metadata")
 _CONTENT = len(CONTENT_COLUMNS.split(", "))
 _QUERY = CONTENT_COLUMNS.split(", ").index("query")
-_RECENT = 2_048  # memories
-LONGEST_KEPT = 2_000
-"""Length in characters of the longest memory that is kept after a search."""
+_CACHE_SIZE = 2_048  # memories
+MAX_CACHED_LENGTH = 2_000
+"""Length in characters of the longest memory that is cached."""
 DIGEST_COLUMNS = "kind, day, text, made_by, made_at, source"
 """The columns of a digest."""
 
@@ -110,18 +110,18 @@ def to_memory(user_id: str, row: Row) -> Memory:
     )
 
 
-@cache_by_text(_RECENT)
-def _to_recent(user_id: str, row: Row) -> Memory:
+@cache_by_text(_CACHE_SIZE)
+def _to_short_memory(user_id: str, row: Row) -> Memory:
     return to_memory(user_id, row)
 
 
-def to_result(user_id: str, row: Row) -> Memory:
-    """Return the memory of a row of `MEMORY_COLUMNS` that a search found.
+def to_cached_memory(user_id: str, row: Row) -> Memory:
+    """Like `to_memory`, with an LRU cache of short memories.
 
-    Searches find the same memories again and again, so the last ones are kept, without long texts.
+    Searches return the same memories again and again.
     """
     size = len(row[_QUERY]) + len(row[_QUERY + 1])
-    return _to_recent(user_id, row) if size <= LONGEST_KEPT else to_memory(user_id, row)
+    return _to_short_memory(user_id, row) if size <= MAX_CACHED_LENGTH else to_memory(user_id, row)
 
 
 def select_matching(

@@ -87,7 +87,7 @@ def test_few_memories_are_kept_and_none_after_a_deletion(banks, monkeypatch):
         for user, size in ((USER, 3), (USER, 3), (OTHER, 1)):
             assert len(kept.read(db, user, range(10))) == {USER: 4, OTHER: 1}[user]
             assert kept._size == sum(len(user.memories) for user in kept._users.values()) == size
-        monkeypatch.setattr(recent, "LONGEST_KEPT", 10)
+        monkeypatch.setattr(recent, "MAX_CACHED_LENGTH", 10)
         assert len(kept.read(db, USER, range(10))) == 4
         assert kept._size == 1
     banks[0].delete(user_id=OTHER)

@@ -14,10 +14,10 @@ from memorybank_core.stores.rows import (
     DIGEST_COLUMNS,
     from_micros,
     select_matching,
+    to_cached_memory,
     to_digest,
     to_memory,
     to_profile,
-    to_result,
     to_span,
     to_stats,
 )
@@ -121,7 +121,7 @@ def require_texts(session: Session, user_id: str, expected: Mapping[str, str]) -
 def fetch(session: Session, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
     """See `MemoryStore.fetch`."""
     [rows] = session.execute(Statement(_FETCH, {"user": user_id, "keys": list(keys)}))
-    memories = _convert_by_seq(session, user_id, rows, to_result, first=2)
+    memories = _convert_by_seq(session, user_id, rows, to_cached_memory, first=2)
     for seq, newer, *_ in rows:
         if newer and seq in memories:
             memories[seq] = replace(memories[seq], replaced_by=tuple(map(unescape, newer)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from memorybank_core.forked_processes import call_in_child
 from memorybank_core.records import Memory
 from memorybank_core.stores.damage import memory_name
-from memorybank_core.stores.rows import LONGEST_KEPT, MEMORY_COLUMNS, to_memory
+from memorybank_core.stores.rows import MAX_CACHED_LENGTH, MEMORY_COLUMNS, to_memory
 
 from .intact_rows import convert_rows
 from .reading import select_in
@@ -106,7 +106,7 @@ class RecentMemories:
             if kept.version != version:
                 return
             for seq, memory in memories.items():
-                if len(memory.text) <= LONGEST_KEPT:
+                if len(memory.text) <= MAX_CACHED_LENGTH:
                     self._size += seq not in kept.memories
                     kept.memories[seq] = memory
             self._drop_oldest()
