@@ -15,7 +15,7 @@ from memorybank_core.search.traits import ALL_SCRIPTS, SCRIPTS
 
 from .vectors import inner_products
 
-_PRIOR = 20  # memories that count besides those of a script: of the user's mean; for that, of zero
+_PRIOR = 20  # pseudo-count that shrinks a script's mean to the user's mean, and that to zero
 _GROUPS = ALL_SCRIPTS // SCRIPTS[0] + 1
 
 
@@ -108,7 +108,7 @@ class ScriptMeans:
         return cosines
 
     def _mean(self, group: int) -> Array:
-        """Return the mean of a group; with few memories near the user's, and that near zero."""
+        """Return the mean of a group, shrunk to the user's mean, which is shrunk to zero."""
         known = self._means.get(group)
         if known is not None:
             return known
