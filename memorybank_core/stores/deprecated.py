@@ -1,4 +1,4 @@
-"""Calls of stores that are kept for one version under their old names."""
+"""Deprecated calls of the stores, which version 0.2 removes."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ _OLDEST_SERVER = 140_000
 _HAS_SCHEMA = "SELECT true FROM pg_namespace WHERE nspname = %s"
 _HAS_CITUS = "SELECT true FROM pg_extension WHERE extname = 'citus'"
 _CREATE_META = "CREATE TABLE memorybank.meta (name text PRIMARY KEY, value text NOT NULL)"
+_ROW_SECURITY = "walls"  # its name in `meta`, which cannot change without a migration
 _META = "SELECT value FROM memorybank.meta WHERE name = %s"
 SET_META = (
     "INSERT INTO memorybank.meta VALUES (%(name)s, %(value)s) ON CONFLICT (name) DO UPDATE SET "
@@ -140,7 +141,7 @@ def load_layout(db: Connection, schema: str) -> Layout:
         int(properties["dimension"]),
         int(properties["partitions"]),
         citus=properties["citus"] == "True",
-        row_security=properties["walls"] == "True",
+        row_security=properties[_ROW_SECURITY] == "True",
     )
 
 
@@ -151,7 +152,7 @@ def _layout_to_rows(layout: Layout) -> dict[str, object]:
         "dimension": layout.dimension,
         "partitions": layout.partitions,
         "citus": layout.citus,
-        "walls": layout.row_security,
+        _ROW_SECURITY: layout.row_security,
     }
 
 
