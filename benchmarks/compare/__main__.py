@@ -23,10 +23,10 @@ from memorybank_core.embedders import embedder_named
 from .cases import DATASETS, LONG, QUICK, USUAL, Case, data_folder, read_cases
 from .environments import FOLDER
 from .report import DOCS, write_report
-from .runner import Entry, Runner, ask, costs, describe, losses, prepare, vector_server
+from .runner import Entry, Runner, costs, describe, losses, measure_recall, prepare, vector_server
 
 HERE = Path(__file__).parent
-FILL = 0.6
+WRITE_SHARE = 0.6
 """Share of a task's time limit in which it may write its memories; the rest is for searches."""
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     with vector_server(folder, options.embedders) as address:
         runner = Runner(folder, address, options.environments, limit=options.limit)
         entries = install(runner, options)
-        side_by_side(runner, [partial(ask_and_lose, runner, e, cases, options) for e in entries])
+        run_in_parallel(runner, [partial(measure_recall_and_losses, runner, e, cases, options) for e in entries])
         if "costs" in options.parts:
             for entry in entries:
                 measure_costs(runner, entry, options)
@@ -87,8 +87,8 @@ def install(runner: Runner, options: argparse.Namespace) -> list[Entry]:
     return installed
 
 
-def side_by_side(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None:
-    """Run tasks that the load does not change, as many at a time as there are processors."""
+def run_in_parallel(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None:
+    """Run tasks whose results do not depend on the load, as many at a time as processors."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for work in [pool.submit(task) for task in tasks]:
@@ -99,21 +99,21 @@ def side_by_side(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None:
             raise
 
 
-def ask_and_lose(
+def measure_recall_and_losses(
     runner: Runner, entry: Entry, cases: dict[str, list[Case]], options: argparse.Namespace
 ) -> None:
-    """Ask a system all questions, and find out what it loses; store its results after each part."""
+    """Measure the recall and the losses of a system; store its results after each part."""
     start = time.perf_counter()
     if "recall" in options.parts:
         embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
         for embedder, (dataset, conversations) in product(embedders, cases.items()):
             if conversations and not (dataset in LONG and embedder in options.embedders[1:]):
                 name = options.embedders[0] if embedder == "own" else embedder
-                measured = ask(runner, entry, name, conversations)
+                measured = measure_recall(runner, entry, name, conversations)
                 update(entry, options, measured, "recall", embedder, dataset)
     if "losses" in options.parts:
         sizes = {"count": 100, "crowd": 1000} if options.quick else {"count": 200, "crowd": 10_000}
-        lost = losses(runner, entry, **sizes, seconds=options.limit * FILL)
+        lost = losses(runner, entry, **sizes, seconds=options.limit * WRITE_SHARE)
         update(entry, options, lost, "losses")
     print(f"{entry.key}, recall and losses: {time.perf_counter() - start:.0f} s", flush=True)
 
@@ -122,7 +122,7 @@ def measure_costs(runner: Runner, entry: Entry, options: argparse.Namespace) -> 
     """Measure what a system costs, alone on the machine, and store the results."""
     start = time.perf_counter()
     for count in (1000,) if options.quick else (1000, 10_000):
-        measured = costs(runner, entry, count, options.limit * FILL)
+        measured = costs(runner, entry, count, options.limit * WRITE_SHARE)
         update(entry, options, measured, "costs", str(count))
     print(f"{entry.key}, costs: {time.perf_counter() - start:.0f} s", flush=True)
 

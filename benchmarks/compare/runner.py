@@ -174,7 +174,7 @@ def _stop_servers(folder: Path) -> None:
             os.kill(int(file.read_text().split()[0]), signal.SIGQUIT)
 
 
-def ask(runner: Runner, entry: Entry, embedder: str, cases: list[Case]) -> Json:
+def measure_recall(runner: Runner, entry: Entry, embedder: str, cases: list[Case]) -> Json:
     """Return the measures of every question of a dataset, in order, and their means."""
     start = time.perf_counter()
     with scratch() as folder:

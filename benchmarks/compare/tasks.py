@@ -59,7 +59,7 @@ class Finder:
         return self._known[text]
 
 
-def recall(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def answer_questions(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
     """Ask every question; return ids and scores of the results, and the texts of a prompt."""
     answers: list[list[Json]] = []
     system = module.open(Path(task["folder"]), embedder)
@@ -264,6 +264,6 @@ TASKS: dict[str, Callable[[ModuleType, Measured, Json, float], Json]] = {
     "crowd": crowd,
     "delete": delete,
     "find": find,
-    "recall": recall,
+    "recall": answer_questions,
     "write": write,
 }

@@ -14,7 +14,7 @@ sys.path.append(str(REPOSITORY / "benchmarks"))
 from compare.embedding import HashedWords  # noqa: E402
 from compare.measures import auroc, fill, measure, summarize  # noqa: E402
 from compare.protocol import Hit, Turn  # noqa: E402
-from compare.runner import Runner, ask, losses, scratch  # noqa: E402
+from compare.runner import Runner, losses, measure_recall, scratch  # noqa: E402
 from compare.tasks import Finder  # noqa: E402
 
 SYSTEMS = REPOSITORY / "benchmarks" / "compare" / "systems"
@@ -64,7 +64,7 @@ def runner(tmp_path):
 
 def test_a_system_is_asked_in_a_process_of_its_own(runner):
     [entry] = runner.entries(["words"])
-    result = ask(runner, entry, "hashed-words", [CASE])
+    result = measure_recall(runner, entry, "hashed-words", [CASE])
     assert result["means"]["questions"] == 2
     assert result["means"]["recall@1"] == 1.0
     assert result["means"]["newest first"] == [1, 1]
