@@ -23,8 +23,8 @@ KEY = b"vectors"
 """Authentication key of the local socket."""
 
 
-class Measured:
-    """Counts the texts that were embedded and the time that it took, for the tables of costs."""
+class TimedEmbedder:
+    """Embedder that counts its texts and measures its time, for the tables of costs."""
 
     name = ""
     dimension = DIMENSION
@@ -36,13 +36,13 @@ class Measured:
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector for each text."""
-        return self._measured("d", list(texts))
+        return self._embed("d", list(texts))
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question."""
-        return self._measured("q", [text])[0]
+        return self._embed("q", [text])[0]
 
-    def _measured(self, kind: str, texts: list[str]) -> list[list[float]]:
+    def _embed(self, kind: str, texts: list[str]) -> list[list[float]]:
         with self._lock:
             start = time.perf_counter()
             vectors = self._vectors(kind, texts).tolist() if texts else []
@@ -54,7 +54,7 @@ class Measured:
         raise NotImplementedError
 
 
-class HashedWords(Measured):
+class HashedWords(TimedEmbedder):
     """Sum of a random vector for each word: texts with the same words are alike. Costs little."""
 
     name = "hashed-words"
@@ -75,7 +75,7 @@ class HashedWords(Measured):
         ]
 
 
-class CachedVectors(Measured):
+class CachedVectors(TimedEmbedder):
     """The vectors of a model, from a file; the server computes those that the file lacks.
 
     Args:

@@ -210,16 +210,16 @@ def losses_table(results: Results) -> str:
     for result in results.values():
         if losses := result.get("losses"):
             crowd = losses["crowd"]
-            beside = _failed(crowd) or f"{crowd['found']} of 10"
+            next_to_crowd = _failed(crowd) or f"{crowd['found']} of 10"
             if crowd.get("crowd", CROWD) < CROWD:  # its time was up
-                beside += f" ({crowd['crowd']:,})"
+                next_to_crowd += f" ({crowd['crowd']:,})"
             other = losses["deletion"].get("another user's text found")
             rows.append(
                 [
                     result["name"],
                     _found(losses["after restart"]),
                     _found(losses["after kill"]),
-                    beside,
+                    next_to_crowd,
                     {None: "–", True: "found", False: "no"}[other],
                 ]
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from compare.embedding import Measured
+from compare.embedding import TimedEmbedder
 from compare.protocol import Hit, System, Turn
 from compare.synthetic import CANARY, make_questions, make_turns
 
@@ -59,7 +59,7 @@ class Finder:
         return self._known[text]
 
 
-def answer_questions(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def answer_questions(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Ask every question; return ids and scores of the results, and the texts of a prompt."""
     answers: list[list[Json]] = []
     system = module.open(Path(task["folder"]), embedder)
@@ -100,7 +100,7 @@ def _ask(system: System, finder: Finder, query: str, user: str, now: datetime) -
     }
 
 
-def write(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def write(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Add turns one by one and note each in a file when it counts as written, until killed."""
     system = module.open(Path(task["folder"]), embedder)
     with Path(task["acknowledged"]).open("w") as file:
@@ -115,7 +115,7 @@ def write(module: ModuleType, embedder: Measured, task: Json, started: float) ->
     return {}
 
 
-def find(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def find(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Open what another process left, and return how many turns are found by their own text."""
     system = module.open(Path(task["folder"]), embedder)
     found = count_found(system, make_turns(task["count"])[: task["expected"]], "ada")
@@ -132,7 +132,7 @@ def count_found(system: System, turns: Sequence[Turn], user: str) -> int:
     )
 
 
-def delete(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def delete(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Delete a turn and look for its text in results and files; look for another user's."""
     folder = Path(task["folder"])
     system, turns = module.open(folder, embedder), make_turns(60)
@@ -168,7 +168,7 @@ def _files_with(folder: Path, text: str) -> list[str]:
     return [str(file.relative_to(folder)) for file in files if text.encode() in file.read_bytes()]
 
 
-def crowd(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def crowd(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Ask for ten turns of one user next to many of another, about the same things."""
     system = module.open(Path(task["folder"]), embedder)
     many, few = make_turns(task["count"]), make_turns(10, seed=77, prefix="few")
@@ -194,7 +194,7 @@ def _add_until(system: System, turns: list[Turn], user: str, seconds: float) -> 
     return len(turns)
 
 
-def costs(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def costs(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Fill a system, then measure single calls; times are without those of the embedder."""
     folder = Path(task["folder"])
     system, turns = module.open(folder, embedder), make_turns(task["count"] + 40)
@@ -220,7 +220,7 @@ def costs(module: ModuleType, embedder: Measured, task: Json, started: float) ->
     }
 
 
-def cold(module: ModuleType, embedder: Measured, task: Json, started: float) -> Json:
+def cold(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
     """Return the seconds from the start of the process to the first result."""
     system = module.open(Path(task["folder"]), embedder)
     system.search(make_questions(1)[0], "ada", 5, NOW)
@@ -229,7 +229,7 @@ def cold(module: ModuleType, embedder: Measured, task: Json, started: float) -> 
     return {"cold start seconds": seconds}
 
 
-def _median_ms(calls: list[Callable[[], object]], embedder: Measured) -> tuple[float, float]:
+def _median_ms(calls: list[Callable[[], object]], embedder: TimedEmbedder) -> tuple[float, float]:
     """Return the median time of a call without embedding, and the texts that a call embedded."""
     for call in calls[:3]:
         call()
@@ -258,7 +258,7 @@ def disk_mb(folder: Path) -> float:
     return sum(f.stat().st_blocks * 512 for f in folder.rglob("*") if f.is_file()) / 2**20
 
 
-TASKS: dict[str, Callable[[ModuleType, Measured, Json, float], Json]] = {
+TASKS: dict[str, Callable[[ModuleType, TimedEmbedder, Json, float], Json]] = {
     "cold": cold,
     "costs": costs,
     "crowd": crowd,

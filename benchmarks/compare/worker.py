@@ -19,7 +19,7 @@ if __name__ == "__main__":  # modules of this folder must not hide the packages 
     sys.path = [path for path in sys.path if Path(path or ".").resolve() != HERE]
     sys.path.append(str(HERE.parent))
 
-from compare.embedding import CachedVectors, HashedWords, Measured  # noqa: E402
+from compare.embedding import CachedVectors, HashedWords, TimedEmbedder  # noqa: E402
 from compare.tasks import TASKS  # noqa: E402
 
 
@@ -33,7 +33,7 @@ def load_system(name: str, folder: Path = HERE / "systems") -> ModuleType:
     return module
 
 
-def make_embedder(task: dict[str, Any]) -> Measured:
+def make_embedder(task: dict[str, Any]) -> TimedEmbedder:
     """Return the embedder that a task names."""
     if task["embedder"] == "hashed-words":
         return HashedWords()
