@@ -20,7 +20,7 @@ from common import describe_machine, median_ms
 
 from memorybank_core.embedders import embedder_named
 
-from .cases import DATASETS, LONG, QUICK, USUAL, Case, data_folder, read_cases
+from .datasets import DATASETS, LONG, QUICK, USUAL, ConversationData, data_folder, read_dataset
 from .environments import FOLDER
 from .report import DOCS, write_report
 from .runner import Entry, Runner, costs, describe, losses, measure_recall, prepare, vector_server
@@ -34,14 +34,17 @@ def main() -> None:
     """Read the options, run, and report."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, too
     options = parse()
-    cases = {name: read_cases(data_folder(options.data), name) for name in options.datasets}
-    if not any(cases.values()):
+    datasets = {name: read_dataset(data_folder(options.data), name) for name in options.datasets}
+    if not any(datasets.values()):
         print(f"no data in {data_folder(options.data)}: recall is not measured", file=sys.stderr)
     folder = options.environments / "vectors"
     with vector_server(folder, options.embedders) as address:
         runner = Runner(folder, address, options.environments, limit=options.limit)
         entries = install(runner, options)
-        run_in_parallel(runner, [partial(measure_recall_and_losses, runner, e, cases, options) for e in entries])
+        run_in_parallel(
+            runner,
+            [partial(measure_recall_and_losses, runner, e, datasets, options) for e in entries],
+        )
         if "costs" in options.parts:
             for entry in entries:
                 measure_costs(runner, entry, options)
@@ -59,8 +62,8 @@ def write_about(options: argparse.Namespace) -> None:
     if "costs" in options.parts or "embedding ms" not in about:
         turns = [
             turn
-            for case in read_cases(data_folder(options.data), "everyday")
-            for turn in case["turns"]
+            for conversation in read_dataset(data_folder(options.data), "everyday")
+            for turn in conversation["turns"]
         ]
         texts = [f"{turn[3]}\n{turn[4]}" for turn in turns[:40]] or [
             "My sister plays the cello."
@@ -100,13 +103,16 @@ def run_in_parallel(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None
 
 
 def measure_recall_and_losses(
-    runner: Runner, entry: Entry, cases: dict[str, list[Case]], options: argparse.Namespace
+    runner: Runner,
+    entry: Entry,
+    datasets: dict[str, list[ConversationData]],
+    options: argparse.Namespace,
 ) -> None:
     """Measure the recall and the losses of a system; store its results after each part."""
     start = time.perf_counter()
     if "recall" in options.parts:
         embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
-        for embedder, (dataset, conversations) in product(embedders, cases.items()):
+        for embedder, (dataset, conversations) in product(embedders, datasets.items()):
             if conversations and not (dataset in LONG and embedder in options.embedders[1:]):
                 name = options.embedders[0] if embedder == "own" else embedder
                 measured = measure_recall(runner, entry, name, conversations)

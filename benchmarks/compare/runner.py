@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .cases import Case
+from .datasets import ConversationData
 from .environments import installed_mb, make_environment, python_of, version_of
 from .measures import measure, summarize
 from .synthetic import CANARY
@@ -174,17 +174,19 @@ def _stop_servers(folder: Path) -> None:
             os.kill(int(file.read_text().split()[0]), signal.SIGQUIT)
 
 
-def measure_recall(runner: Runner, entry: Entry, embedder: str, cases: list[Case]) -> Json:
+def measure_recall(
+    runner: Runner, entry: Entry, embedder: str, conversations: list[ConversationData]
+) -> Json:
     """Return the measures of every question of a dataset, in order, and their means."""
     start = time.perf_counter()
     with scratch() as folder:
-        result = runner.run(entry, "recall", folder, embedder=embedder, cases=cases)
+        result = runner.run(entry, "recall", folder, embedder=embedder, conversations=conversations)
     if "error" in result:
         return result
     measured = [
         measure(question, answer)
-        for case, answers in zip(cases, result["answers"], strict=True)
-        for question, answer in zip(case["questions"], answers, strict=True)
+        for conversation, answers in zip(conversations, result["answers"], strict=True)
+        for question, answer in zip(conversation["questions"], answers, strict=True)
     ]
     seconds = round(time.perf_counter() - start, 1)
     return {"seconds": seconds, "means": summarize(measured), "questions": measured}

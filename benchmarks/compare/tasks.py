@@ -31,7 +31,7 @@ NOW = datetime(2025, 6, 1, tzinfo=timezone.utc)
 
 
 def read_turns(rows: Iterable[Sequence[str]]) -> list[Turn]:
-    """Return the turns of a case."""
+    """Return the turns of a conversation."""
     return [Turn(row[0], datetime.fromisoformat(row[1]), *row[2:]) for row in rows]
 
 
@@ -59,20 +59,22 @@ class Finder:
         return self._known[text]
 
 
-def answer_questions(module: ModuleType, embedder: TimedEmbedder, task: Json, started: float) -> Json:
+def answer_questions(
+    module: ModuleType, embedder: TimedEmbedder, task: Json, started: float
+) -> Json:
     """Ask every question; return ids and scores of the results, and the texts of a prompt."""
     answers: list[list[Json]] = []
     system = module.open(Path(task["folder"]), embedder)
-    for number, case in enumerate(task["cases"]):
+    for number, conversation in enumerate(task["conversations"]):
         user = f"user-{number}"  # some systems take only ASCII
-        turns, done = read_turns(case["turns"]), 0
+        turns, done = read_turns(conversation["turns"]), 0
         finder, found = Finder(turns), []
-        for question in case["questions"]:
+        for question in conversation["questions"]:
             until = question.get("after", len(turns))
             if until > done:
                 system.add(turns[done:until], user)
                 done = until
-            now = turns[until - 1].at if "after" in question else _at(case["now"])
+            now = turns[until - 1].at if "after" in question else _at(conversation["now"])
             found.append(_ask(system, finder, question["text"], user, now))
         answers.append(found)
     system.close()

@@ -18,7 +18,7 @@ from compare.runner import Runner, losses, measure_recall, scratch  # noqa: E402
 from compare.tasks import Finder  # noqa: E402
 
 SYSTEMS = REPOSITORY / "benchmarks" / "compare" / "systems"
-CASE = {
+CONVERSATION = {
     "user": "ada",
     "timezone": "UTC",
     "now": "2025-03-01T09:00:00+00:00",
@@ -64,7 +64,7 @@ def runner(tmp_path):
 
 def test_a_system_is_asked_in_a_process_of_its_own(runner):
     [entry] = runner.entries(["words"])
-    result = measure_recall(runner, entry, "hashed-words", [CASE])
+    result = measure_recall(runner, entry, "hashed-words", [CONVERSATION])
     assert result["means"]["questions"] == 2
     assert result["means"]["recall@1"] == 1.0
     assert result["means"]["newest first"] == [1, 1]
@@ -104,7 +104,7 @@ def test_a_prompt_ends_before_the_text_that_does_not_fit():
 
 
 def test_measures_of_a_question():
-    question = {**CASE["questions"][1], "alternatives": []}
+    question = {**CONVERSATION["questions"][1], "alternatives": []}
     answer = {"ids": ["t2", "t3"], "score": None, "prompts": {"500": ["t2"], "1500": ["t2", "t3"]}}
     measured = measure(question, answer)
     assert measured["recall"] == [0.0, 1.0, 1.0, 1.0]

@@ -22,8 +22,8 @@ QUICK = ("everyday", "probing-en", "probing-zh")
 LONG = ("locomo", "realmem")
 """Datasets that are asked with the first embedder only."""
 
-Case = dict[str, Any]
-"""A conversation: `user`, `timezone`, `now`, `turns` and `questions`, as JSON."""
+ConversationData = dict[str, Any]
+"""A conversation as JSON: `user`, `timezone`, `now`, `turns` and `questions`."""
 
 
 def data_folder(path: str | None) -> Path:
@@ -35,7 +35,7 @@ def data_folder(path: str | None) -> Path:
     return next((folder for folder in near if folder.is_dir()), repository / "shared" / "data")
 
 
-def read_cases(folder: Path, dataset: str) -> list[Case]:
+def read_dataset(folder: Path, dataset: str) -> list[ConversationData]:
     """Return the conversations of a dataset; none if its files are not there."""
     if dataset == "everyday":
         files = [folder / "everyday" / f"{name}.json" for name in ("maya", "tomas")]
@@ -50,11 +50,11 @@ def read_cases(folder: Path, dataset: str) -> list[Case]:
     return _read("memorybank", [bank], gold) if bank.exists() and gold.exists() else []
 
 
-def _read(format: Any, files: list[Path], gold: Path | None) -> list[Case]:
-    return [_to_case(c) for file in files for c in read_conversations(format, file, gold)]
+def _read(format: Any, files: list[Path], gold: Path | None) -> list[ConversationData]:
+    return [_to_data(c) for file in files for c in read_conversations(format, file, gold)]
 
 
-def _to_case(conversation: Conversation) -> Case:
+def _to_data(conversation: Conversation) -> ConversationData:
     return {
         "user": conversation.user_id,
         "timezone": conversation.timezone,
@@ -81,7 +81,7 @@ def _to_turn(turn: Turn) -> tuple[str, ...]:
     return (turn.id, turn.at.isoformat(), turn.session or "", turn.query, turn.response, speaker)
 
 
-def _realmem(file: Path) -> Case:
+def _realmem(file: Path) -> ConversationData:
     """Read a persona of RealMem, whose questions are asked after so many turns."""
     data = json.loads(file.read_text(encoding="utf-8"))
     fields = ("id", "at", "session", "query", "response")
