@@ -23,7 +23,16 @@ from memorybank_core.embedders import embedder_named
 from .datasets import DATASETS, LONG, QUICK, USUAL, ConversationData, data_folder, read_dataset
 from .environments import FOLDER
 from .report import DOCS, write_report
-from .runner import Entry, Runner, costs, describe, losses, measure_recall, prepare, vector_server
+from .runner import (
+    Runner,
+    SystemInfo,
+    costs,
+    describe,
+    losses,
+    measure_recall,
+    prepare,
+    vector_server,
+)
 
 HERE = Path(__file__).parent
 WRITE_SHARE = 0.6
@@ -40,14 +49,17 @@ def main() -> None:
     folder = options.environments / "vectors"
     with vector_server(folder, options.embedders) as address:
         runner = Runner(folder, address, options.environments, limit=options.limit)
-        entries = install(runner, options)
+        systems = install(runner, options)
         run_in_parallel(
             runner,
-            [partial(measure_recall_and_losses, runner, e, datasets, options) for e in entries],
+            [
+                partial(measure_recall_and_losses, runner, system, datasets, options)
+                for system in systems
+            ],
         )
         if "costs" in options.parts:
-            for entry in entries:
-                measure_costs(runner, entry, options)
+            for system in systems:
+                measure_costs(runner, system, options)
     if not options.no_report:
         write_about(options)
         write_report(options.results, options.docs)
@@ -74,19 +86,19 @@ def write_about(options: argparse.Namespace) -> None:
     save(file, about)
 
 
-def install(runner: Runner, options: argparse.Namespace) -> list[Entry]:
+def install(runner: Runner, options: argparse.Namespace) -> list[SystemInfo]:
     """Make the environments; return the systems that can be run, and note why others cannot."""
     installed = []
-    for entry in runner.entries(options.systems):
-        if error := prepare(runner, entry):
+    for system in runner.find_systems(options.systems):
+        if error := prepare(runner, system):
             save(
-                options.results / f"{entry.key}.json",
-                {"name": entry.facts["NAME"], "error": error},
+                options.results / f"{system.key}.json",
+                {"name": system.constants["NAME"], "error": error},
             )
-            print(f"{entry.key}: cannot be installed: {error}", flush=True)
+            print(f"{system.key}: cannot be installed: {error}", flush=True)
         else:
-            update(entry, options, describe(runner, entry))
-            installed.append(entry)
+            update(system, options, describe(runner, system))
+            installed.append(system)
     return installed
 
 
@@ -104,38 +116,38 @@ def run_in_parallel(runner: Runner, tasks: Sequence[Callable[[], None]]) -> None
 
 def measure_recall_and_losses(
     runner: Runner,
-    entry: Entry,
+    system: SystemInfo,
     datasets: dict[str, list[ConversationData]],
     options: argparse.Namespace,
 ) -> None:
     """Measure the recall and the losses of a system; store its results after each part."""
     start = time.perf_counter()
     if "recall" in options.parts:
-        embedders = options.embedders if entry.facts["CHOOSES_EMBEDDER"] else ["own"]
+        embedders = options.embedders if system.constants["CHOOSES_EMBEDDER"] else ["own"]
         for embedder, (dataset, conversations) in product(embedders, datasets.items()):
             if conversations and not (dataset in LONG and embedder in options.embedders[1:]):
                 name = options.embedders[0] if embedder == "own" else embedder
-                measured = measure_recall(runner, entry, name, conversations)
-                update(entry, options, measured, "recall", embedder, dataset)
+                measured = measure_recall(runner, system, name, conversations)
+                update(system, options, measured, "recall", embedder, dataset)
     if "losses" in options.parts:
         sizes = {"count": 100, "crowd": 1000} if options.quick else {"count": 200, "crowd": 10_000}
-        lost = losses(runner, entry, **sizes, seconds=options.limit * WRITE_SHARE)
-        update(entry, options, lost, "losses")
-    print(f"{entry.key}, recall and losses: {time.perf_counter() - start:.0f} s", flush=True)
+        lost = losses(runner, system, **sizes, seconds=options.limit * WRITE_SHARE)
+        update(system, options, lost, "losses")
+    print(f"{system.key}, recall and losses: {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def measure_costs(runner: Runner, entry: Entry, options: argparse.Namespace) -> None:
+def measure_costs(runner: Runner, system: SystemInfo, options: argparse.Namespace) -> None:
     """Measure what a system costs, alone on the machine, and store the results."""
     start = time.perf_counter()
     for count in (1000,) if options.quick else (1000, 10_000):
-        measured = costs(runner, entry, count, options.limit * WRITE_SHARE)
-        update(entry, options, measured, "costs", str(count))
-    print(f"{entry.key}, costs: {time.perf_counter() - start:.0f} s", flush=True)
+        measured = costs(runner, system, count, options.limit * WRITE_SHARE)
+        update(system, options, measured, "costs", str(count))
+    print(f"{system.key}, costs: {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def update(entry: Entry, options: argparse.Namespace, new: Any, *place: str) -> None:
+def update(system: SystemInfo, options: argparse.Namespace, new: Any, *place: str) -> None:
     """Store a new part of a system's results at a place; without one, update what is at the top."""
-    file = options.results / f"{entry.key}.json"
+    file = options.results / f"{system.key}.json"
     result: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     if place:
         part = result

@@ -29,21 +29,21 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What a system's module says about itself, read without importing it."""
+class SystemInfo:
+    """The constants of a system's module, read without importing it."""
 
     key: str
-    facts: Json = field(hash=False)
+    constants: Json = field(hash=False)
 
     @classmethod
-    def read(cls, path: Path) -> Entry:
+    def read(cls, path: Path) -> SystemInfo:
         """Read the constants of a module."""
-        facts = {}
+        constants = {}
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 with contextlib.suppress(ValueError):
-                    facts[node.targets[0].id] = ast.literal_eval(node.value)
-        return cls(path.stem, facts)
+                    constants[node.targets[0].id] = ast.literal_eval(node.value)
+        return cls(path.stem, constants)
 
 
 @dataclass
@@ -68,18 +68,18 @@ class Runner:
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _is_stopped: bool = False
 
-    def entries(self, names: Sequence[str] = ()) -> list[Entry]:
-        """Return the systems, all or those named."""
+    def find_systems(self, names: Sequence[str] = ()) -> list[SystemInfo]:
+        """Return the systems, all or those with these names."""
         paths = sorted(self.systems.glob("[!_]*.py"))
         if unknown := set(names) - {path.stem for path in paths}:
             raise SystemExit(f"no such system: {', '.join(sorted(unknown))}")
-        return [Entry.read(path) for path in paths if not names or path.stem in names]
+        return [SystemInfo.read(path) for path in paths if not names or path.stem in names]
 
-    def run(self, entry: Entry, task: str, folder: Path, **options: Any) -> Json:
+    def run(self, system: SystemInfo, task: str, folder: Path, **options: Any) -> Json:
         """Run a task to its end; the result has "error" if it failed or took too long."""
         with tempfile.TemporaryDirectory() as exchange:
             result = Path(exchange, "result.json")
-            process = self.start(entry, task, folder, Path(exchange), **options)
+            process = self.start(system, task, folder, Path(exchange), **options)
             limit = self.recall_limit if task == "recall" else self.limit
             try:
                 code = process.wait(limit)
@@ -94,11 +94,11 @@ class Runner:
             return {**json.loads(result.read_text(encoding="utf-8")), "in logs": CANARY in logs}
 
     def start(
-        self, entry: Entry, task: str, folder: Path, exchange: Path, **options: Any
+        self, system: SystemInfo, task: str, folder: Path, exchange: Path, **options: Any
     ) -> subprocess.Popen[bytes]:
         """Start a worker whose result, task and log are files of `exchange`."""
         request = {
-            "system": entry.key,
+            "system": system.key,
             "systems": str(self.systems),
             "task": task,
             "folder": str(folder),
@@ -108,7 +108,7 @@ class Runner:
         }
         file = exchange / "task.json"
         file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
-        python = python_of(entry.facts["ENVIRONMENT"], self.environments)
+        python = python_of(system.constants["ENVIRONMENT"], self.environments)
         command = [python, str(HERE / "worker.py"), str(file), str(exchange / "result.json")]
         if self._is_stopped:
             raise RuntimeError("the comparison was stopped")
@@ -175,12 +175,14 @@ def _stop_servers(folder: Path) -> None:
 
 
 def measure_recall(
-    runner: Runner, entry: Entry, embedder: str, conversations: list[ConversationData]
+    runner: Runner, system: SystemInfo, embedder: str, conversations: list[ConversationData]
 ) -> Json:
     """Return the measures of every question of a dataset, in order, and their means."""
     start = time.perf_counter()
     with scratch() as folder:
-        result = runner.run(entry, "recall", folder, embedder=embedder, conversations=conversations)
+        result = runner.run(
+            system, "recall", folder, embedder=embedder, conversations=conversations
+        )
     if "error" in result:
         return result
     measured = [
@@ -192,28 +194,30 @@ def measure_recall(
     return {"seconds": seconds, "means": summarize(measured), "questions": measured}
 
 
-def losses(runner: Runner, entry: Entry, *, count: int, crowd: int, seconds: float) -> Json:
+def losses(runner: Runner, system: SystemInfo, *, count: int, crowd: int, seconds: float) -> Json:
     """Return what is lost: at a restart, a kill, a deletion, and next to a large user."""
     result: Json = {"written": count}
     with scratch() as folder:
-        result["after restart"] = _write_and_find(runner, entry, folder, count, kill=False)
+        result["after restart"] = _write_and_find(runner, system, folder, count, kill=False)
     with scratch() as folder:
-        result["after kill"] = _write_and_find(runner, entry, folder, count, kill=True)
+        result["after kill"] = _write_and_find(runner, system, folder, count, kill=True)
     with scratch() as folder:
-        result["deletion"] = runner.run(entry, "delete", folder, embedder="hashed-words")
+        result["deletion"] = runner.run(system, "delete", folder, embedder="hashed-words")
     with scratch() as folder:
         options = {"embedder": "hashed-words", "count": crowd, "seconds": seconds}
-        result["crowd"] = runner.run(entry, "crowd", folder, **options)
+        result["crowd"] = runner.run(system, "crowd", folder, **options)
     return result
 
 
-def _write_and_find(runner: Runner, entry: Entry, folder: Path, count: int, *, kill: bool) -> Json:
+def _write_and_find(
+    runner: Runner, system: SystemInfo, folder: Path, count: int, *, kill: bool
+) -> Json:
     """Write turns in one process, end or kill it, and look for them in another."""
     with tempfile.TemporaryDirectory() as exchange:
         acknowledged = Path(exchange, "acknowledged.txt")
         acknowledged.touch()
         options = {"embedder": "hashed-words", "count": count, "acknowledged": str(acknowledged)}
-        process = runner.start(entry, "write", folder, Path(exchange), stay_open=kill, **options)
+        process = runner.start(system, "write", folder, Path(exchange), stay_open=kill, **options)
         end = time.monotonic() + runner.limit
         until = count if not kill else count * 3 // 4
         while process.poll() is None and time.monotonic() < end:
@@ -226,30 +230,30 @@ def _write_and_find(runner: Runner, entry: Entry, folder: Path, count: int, *, k
             lines = Path(exchange, "log.txt").read_text(errors="replace").strip().splitlines()
             return {"error": lines[-1][:300] if lines else "stopped"}
     found = runner.run(
-        entry, "find", folder, embedder="hashed-words", count=count, expected=written
+        system, "find", folder, embedder="hashed-words", count=count, expected=written
     )
     return {"acknowledged": written, **found}
 
 
-def costs(runner: Runner, entry: Entry, count: int, seconds: float) -> Json:
+def costs(runner: Runner, system: SystemInfo, count: int, seconds: float) -> Json:
     """Return times, memory and disk at a number of memories."""
     with scratch() as folder:
         options = {"embedder": "hashed-words", "count": count, "seconds": seconds}
-        result = runner.run(entry, "costs", folder, **options)
+        result = runner.run(system, "costs", folder, **options)
         if "error" not in result:
-            result |= runner.run(entry, "cold", folder, embedder="hashed-words")
+            result |= runner.run(system, "cold", folder, embedder="hashed-words")
     return result
 
 
-def describe(runner: Runner, entry: Entry) -> Json:
-    """Return what the tables say about a system besides its results."""
-    environment = entry.facts["ENVIRONMENT"]
+def describe(runner: Runner, system: SystemInfo) -> Json:
+    """Return what the tables show of a system besides its results."""
+    environment = system.constants["ENVIRONMENT"]
     return {
-        "name": entry.facts["NAME"],
-        "package": entry.facts["PACKAGE"],
-        "version": version_of(entry.facts["PACKAGE"], environment, runner.environments),
-        "setting": entry.facts["SETTING"],
-        "chooses embedder": entry.facts["CHOOSES_EMBEDDER"],
+        "name": system.constants["NAME"],
+        "package": system.constants["PACKAGE"],
+        "version": version_of(system.constants["PACKAGE"], environment, runner.environments),
+        "setting": system.constants["SETTING"],
+        "chooses embedder": system.constants["CHOOSES_EMBEDDER"],
         "installed MB": installed_mb(environment, runner.environments),
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
     }
@@ -276,7 +280,7 @@ def vector_server(folder: Path, models: Sequence[str]) -> Iterator[str]:
             process.wait()
 
 
-def prepare(runner: Runner, entry: Entry) -> str | None:
+def prepare(runner: Runner, system: SystemInfo) -> str | None:
     """Make the environment of a system; return an error message or None."""
-    environment = entry.facts["ENVIRONMENT"]
+    environment = system.constants["ENVIRONMENT"]
     return make_environment(environment, runner.environments) if environment else None

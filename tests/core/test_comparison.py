@@ -63,8 +63,8 @@ def runner(tmp_path):
 
 
 def test_a_system_is_asked_in_a_process_of_its_own(runner):
-    [entry] = runner.entries(["words"])
-    result = measure_recall(runner, entry, "hashed-words", [CONVERSATION])
+    [system] = runner.find_systems(["words"])
+    result = measure_recall(runner, system, "hashed-words", [CONVERSATION])
     assert result["means"]["questions"] == 2
     assert result["means"]["recall@1"] == 1.0
     assert result["means"]["newest first"] == [1, 1]
@@ -73,7 +73,7 @@ def test_a_system_is_asked_in_a_process_of_its_own(runner):
 
 
 def test_what_is_lost_is_found_out(runner):
-    forgetful, words = runner.entries()
+    forgetful, words = runner.find_systems()
     lost = losses(runner, words, count=12, crowd=20, seconds=30)
     assert lost["after restart"]["found"] == 12
     assert lost["after kill"]["found"] >= lost["after kill"]["acknowledged"] >= 9
@@ -86,9 +86,9 @@ def test_what_is_lost_is_found_out(runner):
 
 
 def test_a_system_that_fails_is_noted(runner):
-    [entry] = runner.entries(["words"])
+    [system] = runner.find_systems(["words"])
     with scratch() as folder:
-        result = runner.run(entry, "no such task", folder, embedder="hashed-words")
+        result = runner.run(system, "no such task", folder, embedder="hashed-words")
     assert "no such task" in result["error"]
 
 
