@@ -22,7 +22,7 @@ from .lineage import (
     new_lineage,
     new_writer,
     read_lineage,
-    read_schema,
+    read_schema_cookie,
     record_lineage,
 )
 from .schema import APPLICATION_ID
@@ -30,8 +30,8 @@ from .schema import APPLICATION_ID
 _PATIENCE = 2.0
 """Seconds in which a file that is being written must be readable: a checkpoint may be running."""
 _POLL = 0.01
-_TICK = 20_000_000
-"""Nanoseconds in which two changes may leave the same time of change."""
+_TIMESTAMP_GRANULARITY_NS = 20_000_000
+"""Two changes of a file within this time may leave the same timestamps."""
 
 _Stamp = tuple[int, int, int]
 """Size, time of change of the content, and of the file's status."""
@@ -39,7 +39,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _FileState:
-    """State of the file itself, without its log.
+    """State of the main file, without its WAL.
 
     Attributes:
         size: Its size in bytes.
@@ -104,12 +104,12 @@ class FileGuard:
         status, since = _stat(self._path), since or self.newest
         if status is None or self._identity not in (None, _identify(status)):
             with _transaction(db):  # on the file that lost its name
-                self._require(_is_later(read_lineage(db), since))
+                self._require(_descends_from(read_lineage(db), since))
             if named:
                 self._refuse_without_name()
             return
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        is_settled = time.time_ns() - max(stamp[1:]) > _TICK
+        is_settled = time.time_ns() - max(stamp[1:]) > _TIMESTAMP_GRANULARITY_NS
         if stamp == self._stamp and (self._is_certain or not is_settled):
             return
         with _transaction(db):
@@ -126,7 +126,7 @@ class FileGuard:
             StoreWriteError: If not. From then on, every call raises it.
         """
         newest = read_lineage(db)
-        self._require(not self.is_overwritten and _is_later(newest, self.newest))
+        self._require(not self.is_overwritten and _descends_from(newest, self.newest))
         self.newest = newest
 
     def record_write(self, db: sqlite3.Connection) -> Lineage:
@@ -136,7 +136,8 @@ class FileGuard:
             lineage = read_lineage(db)
         lineage = lineage or new_lineage()
         in_file = self._state.lineage if self._state else None
-        lineage = lineage.next(self._writer, in_file.writes if in_file else 0, read_schema(db))
+        schema, base = read_schema_cookie(db), in_file.writes if in_file else 0
+        lineage = lineage.next(self._writer, base, schema)
         record_lineage(db, lineage)
         return lineage
 
@@ -153,11 +154,11 @@ class FileGuard:
         """Compare the file with the log; return None if that is not possible at this moment."""
         before, newest, schema = self._state, None, 0
         with suppress(sqlite3.DatabaseError, ValueError):  # a mixture cannot always be read
-            newest, schema = read_lineage(db), read_schema(db)
+            newest, schema = read_lineage(db), read_schema_cookie(db)
         state = _read_state(self._path)
         if not state.is_bank:
             return False
-        if not _is_later(newest, since):
+        if not _descends_from(newest, since):
             return None if newest is None else False
         if before and state.is_short and state.size < before.size:
             return False  # it was cut off: no checkpoint does that
@@ -220,12 +221,12 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.rollback()
 
 
-def _is_later(lineage: Lineage | None, before: Lineage | None) -> bool:
+def _descends_from(lineage: Lineage | None, before: Lineage | None) -> bool:
     return before is None or (lineage is not None and lineage.includes(before))
 
 
 def _read_state(path: Path) -> _FileState:
-    """Read the file itself, without the log.
+    """Read the main file, without its WAL.
 
     SQLite opens it, without locks: if we opened and closed it, the locks that this process has on
     it would be dropped (sqlite.org/howtocorrupt.html, 2.2).
@@ -251,7 +252,7 @@ def _read_state(path: Path) -> _FileState:
 
 
 def _read_content(path: Path, *, is_short: bool) -> tuple[Lineage | None, bool]:
-    """Return the lineage of the file itself, and whether it is a bank or empty."""
+    """Return the lineage of the main file, and whether it is a bank or empty."""
     with closing(_connect(Path(os.path.realpath(path)), "mode=ro&immutable=1")) as db:
         if is_short:
             db.execute("PRAGMA writable_schema=ON")  # reads a file that lacks pages

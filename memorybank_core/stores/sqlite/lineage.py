@@ -1,9 +1,9 @@
-"""Lineage of a file: which bank it holds, and how far the file itself is behind its log.
+"""Lineage of a bank: which bank a file holds, and how far the main file is behind its WAL.
 
 Each write records it in the row `lineage` of the table `meta`. In WAL mode there are two versions
-of it: the newest, which SQLite reads through the log, and that of the file itself, without the log.
-A checkpoint copies pages from the log into the file, so the second is always an earlier state of
-the first. If another program overwrites the file (`cp backup.db bank.db`), it is not.
+of it: the newest, which SQLite reads through the WAL, and that of the main file, without the WAL. A
+checkpoint copies pages from the WAL into the main file, so the second is always an earlier state of
+the first. If another program overwrites the main file (`cp backup.db bank.db`), it is not.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ _RECORD = "INSERT OR REPLACE INTO meta VALUES ('lineage', ?)"
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """State of a bank, as its last write recorded it.
+    """Lineage of a bank, as its last write recorded it.
 
     Attributes:
         bank: Random id of the bank. A copy of the file has the same.
         writes: Number of writes since the bank got the id.
-        writers: The last openings of the bank that wrote, oldest first: the number of the first
-            write of each, and a random id. Copies that were written to separately differ in them.
-        base: `writes` of the file itself before the write, or less; 0 if it had no lineage.
-        boot: Id of the run of the machine in which `base` was read; "-" if unknown. When the power
-            fails, the file may lose what was written to it, and the log keeps it.
-        schema: SQLite's number of the schema, which also VACUUM changes.
-        rebuilt: The first write with that number; the file cannot always be read until it is in it.
+        writers: The last writers, oldest first: the number of the first write of each, and its
+            random id. A writer is one opened store. Copies that were written to separately differ
+            in them.
+        base: `writes` of the main file, without its WAL, when this write was made; a lower bound, 0
+            if unknown.
+        boot: The kernel's boot id when `base` was read; "-" if unknown. After a power failure, the
+            main file may lack what was copied into it, and only the WAL has it.
+        schema: SQLite's schema cookie (`PRAGMA schema_version`); VACUUM changes it too.
+        rebuilt: `writes` of the write that last changed the schema cookie. Until a checkpoint
+            copies it into the main file, that file may be unreadable without its WAL.
     """
 
     bank: str
@@ -51,16 +54,16 @@ class Lineage:
         """Return the lineage that a write records.
 
         Args:
-            writer: The opening that writes.
-            base: `writes` of the file itself, when it was last read.
-            schema: SQLite's number of the schema.
+            writer: Id of the writer.
+            base: `writes` of the main file, without its WAL, when it was last read.
+            schema: The schema cookie.
         """
         writes, writers = self.writes + 1, self.writers
         if not writers or writers[-1][1] != writer:
             writers = (*writers[1 - _MAX_WRITERS :], (writes, writer))
         rebuilt = self.rebuilt if schema == self.schema else writes
         base = max(base, self._certain_base())
-        return Lineage(self.bank, writes, writers, base, _read_boot(), schema, rebuilt)
+        return Lineage(self.bank, writes, writers, base, _read_boot_id(), schema, rebuilt)
 
     def includes(self, earlier: Lineage) -> bool:
         """Return whether `earlier` is this state, or one that led to it."""
@@ -71,12 +74,12 @@ class Lineage:
         )
 
     def allows(self, in_file: Lineage | None, before: Lineage | None, schema: int) -> bool:
-        """Return whether the file itself, without the log, can be in this state.
+        """Return whether the main file, without its WAL, can have the lineage `in_file`.
 
         Args:
-            in_file: The lineage of the file itself; None if it has none that can be read.
+            in_file: The lineage of the main file; None if it has none that can be read.
             before: The same, when it was last read.
-            schema: SQLite's number of the schema, as read through the log.
+            schema: The schema cookie, read through the WAL.
         """
         base = max(self._certain_base(), before.writes if before else 0)
         if in_file is None:
@@ -84,10 +87,10 @@ class Lineage:
         return in_file.writes >= base and self.includes(in_file)
 
     def _certain_base(self) -> int:
-        return self.base if _UNKNOWN != self.boot == _read_boot() else 0
+        return self.base if _UNKNOWN != self.boot == _read_boot_id() else 0
 
     def _writer_of(self, number: int) -> str | None:
-        """Return the opening that made a write; None if that is too long ago."""
+        """Return the id of the writer that made a write; None if that is too long ago."""
         writers = [writer for first, writer in self.writers if first <= number]
         return writers[-1] if writers else None
 
@@ -98,7 +101,7 @@ def new_lineage() -> Lineage:
 
 
 def new_writer() -> str:
-    """Return the random id of an opening."""
+    """Return a random id for a writer."""
     return secrets.token_hex(4)
 
 
@@ -143,14 +146,14 @@ def record_lineage(db: sqlite3.Connection, lineage: Lineage) -> None:
     db.execute(_RECORD, (f"{lineage.bank} {numbers} {writers}".ljust(_WIDTH),))
 
 
-def read_schema(db: sqlite3.Connection) -> int:
-    """Return SQLite's number of the schema."""
+def read_schema_cookie(db: sqlite3.Connection) -> int:
+    """Return SQLite's schema cookie, which every change of the schema increments."""
     return int(db.execute("PRAGMA schema_version").fetchone()[0])
 
 
 @cache
-def _read_boot() -> str:
-    """Return an id of the running time of this machine, which is another after a restart."""
+def _read_boot_id() -> str:
+    """Return the kernel's boot id, which changes at every restart; "-" if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8] or _UNKNOWN
     except (OSError, UnicodeDecodeError):
