@@ -1,8 +1,9 @@
 """Turns that could not be stored, kept in memory until the store is back.
 
 An application that passes `on_failure` to `begin_turn` goes on without its memory when the bank
-fails. An outage then costs one short wait, and the store is not asked again for some seconds. The
-turns of that time are written by the first later turn that reaches the store.
+fails. An outage then costs one short wait: it opens a circuit breaker, and for `OPEN_SECONDS` calls
+fail at once, without the store. The turns of that time are written by the first later turn that
+reaches the store.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ R = TypeVar("R")
 OnFailure = Callable[[str, MemoryBankError], object]
 """Called with what could not be done, such as "recall", and the error."""
 
-WAIT = 2.0
+MAX_WAIT = 2.0
 """Maximum seconds that one call of the store waits for a connection or a lock."""
-PAUSE = 10.0
-"""Seconds after a failed call in which the store is not asked again."""
+OPEN_SECONDS = 10.0
+"""Seconds for which the circuit breaker stays open after an outage."""
 MAX_TURNS, MAX_CHARACTERS = 1000, 10_000_000
 """Maximum number and total length of the turns that wait."""
 _MAX_ATTEMPTS = 5
@@ -79,15 +80,15 @@ class TurnBacklog:
     def __init__(self) -> None:
         self._waiting: _Waiting = {}
         self._lock, self._flushing = threading.RLock(), threading.Lock()
-        self._paused_until = 0.0
-        self._outage: MemoryBankError = StoreUnavailableError("the store was not asked yet")
+        self._open_until = 0.0
+        self._outage: MemoryBankError = StoreUnavailableError("the store was not called yet")
         call_in_child(self._leave_to_parent)
         weakref.finalize(self, _report_lost, self._waiting, "the process ended, or the bank closed")
 
     def attempt(
         self, action: str, call: Callable[[], R], default: R, on_failure: OnFailure | None
     ) -> R:
-        """Return the result of `call`, or `default` if it fails or the store is not asked.
+        """Return the result of `call`, or `default` if it fails or the circuit breaker is open.
 
         Args:
             action: What the call does, for `on_failure`.
@@ -98,12 +99,12 @@ class TurnBacklog:
         if on_failure is None:
             return call()
         try:
-            if time.monotonic() < self._paused_until:
+            if time.monotonic() < self._open_until:
                 raise self._outage
-            with limited_wait(WAIT):
+            with limited_wait(MAX_WAIT):
                 return call()
         except MemoryBankError as error:
-            self._note(error)
+            self._open_on_outage(error)
             _report(on_failure, action, error)
             return default
 
@@ -136,18 +137,18 @@ class TurnBacklog:
             return {id: turn for (user, id), turn in self._waiting.items() if user == user_id}
 
     def flush(self, on_failure: OnFailure) -> None:
-        """Write the turns that wait, unless another thread does, or the store is not asked."""
-        if not self._waiting or time.monotonic() < self._paused_until:
+        """Write the waiting turns, unless another thread does or the circuit breaker is open."""
+        if not self._waiting or time.monotonic() < self._open_until:
             return
         if not self._flushing.acquire(blocking=False):
             return
         try:
             for key, turn in list(self._waiting.items()):
                 try:
-                    with limited_wait(WAIT):
+                    with limited_wait(MAX_WAIT):
                         turn.write()
                 except MemoryBankError as error:
-                    if not self._failed_again(key, turn, error, on_failure):
+                    if not self._record_failure(key, turn, error, on_failure):
                         return
                 else:
                     self._remove(key, turn)
@@ -166,7 +167,7 @@ class TurnBacklog:
 
     def close(self) -> None:
         """Write what waits, if the store can be reached."""
-        self._paused_until = 0.0
+        self._open_until = 0.0
         self.flush(_ignore)
 
     def _leave_to_parent(self) -> None:
@@ -174,15 +175,15 @@ class TurnBacklog:
         self._lock, self._flushing = threading.RLock(), threading.Lock()
         self._waiting.clear()
 
-    def _failed_again(
+    def _record_failure(
         self,
         key: tuple[str, str],
         turn: WaitingTurn,
         error: MemoryBankError,
         on_failure: OnFailure,
     ) -> bool:
-        """Note a failed attempt; return whether the next turn should be tried."""
-        self._note(error)
+        """Record a failed attempt; return whether the next turn should be tried."""
+        self._open_on_outage(error)
         _report(on_failure, "store a turn of an outage", error)
         turn.attempts += not isinstance(error, _OUTAGES)
         if turn.attempts >= _MAX_ATTEMPTS:
@@ -195,10 +196,10 @@ class TurnBacklog:
             if self._waiting.get(key) is turn:  # otherwise a later state of the turn waits
                 del self._waiting[key]
 
-    def _note(self, error: MemoryBankError) -> None:
-        """Stop asking the store for a while if the error is an outage."""
+    def _open_on_outage(self, error: MemoryBankError) -> None:
+        """Open the circuit breaker if the error is an outage."""
         if isinstance(error, _OUTAGES) and error is not self._outage:
-            self._outage, self._paused_until = error, time.monotonic() + PAUSE
+            self._outage, self._open_until = error, time.monotonic() + OPEN_SECONDS
 
 
 def _report(on_failure: OnFailure, action: str, error: MemoryBankError) -> None:

@@ -367,8 +367,8 @@ def tolerant(failures):
     return {"user_id": ADA, "on_failure": on_failure}
 
 
-def end_pause(bank):
-    bank.backlog._paused_until = 0.0
+def close_circuit(bank):
+    bank.backlog._open_until = 0.0
 
 
 def test_an_outage_costs_one_call_and_loses_nothing(bank, outage, failures, tolerant):
@@ -383,7 +383,7 @@ def test_an_outage_costs_one_call_and_loses_nothing(bank, outage, failures, tole
     actions = [*begin, "store the turn", *begin]
     assert failures == [(action, "StoreUnavailableError") for action in actions]
     outage.error = None
-    end_pause(bank)
+    close_circuit(bank)
     later.complete("Welcome!", now=NOW)
     assert turns(bank)[1:] == [(QUESTION, "I do not know."), ("I moved to Oslo.", "Welcome!")]
     assert bank.get([turn.id], user_id=ADA)[turn.id].created_at == NOW
@@ -417,7 +417,7 @@ def test_what_is_deleted_in_an_outage_is_not_stored_after_it(bank, outage, toler
     bank.delete(user_id=ADA, ids=["deleted"])
     bank.delete(user_id=ADA, day=(NOW - timedelta(days=1)).date())
     bank.delete(user_id="bob")
-    end_pause(bank)
+    close_circuit(bank)
     kept.complete("Welcome!")
     assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
     assert bank.users() == [ADA]
@@ -432,7 +432,7 @@ def test_turns_beyond_the_limit_are_lost_and_that_is_logged(
         bank.begin_turn(text, now=NOW, **tolerant)
     assert "turns not stored: 1 (users: 1)" in caplog.text
     outage.error = None
-    end_pause(bank)
+    close_circuit(bank)
     bank.begin_turn("Four", now=NOW + timedelta(minutes=1), **tolerant)
     assert [query for query, _ in turns(bank)] == ["Two", "Three", "Four"]
 
@@ -476,12 +476,12 @@ def test_errors_are_raised_without_on_failure(bank, outage):
 
 
 def test_a_locked_file_costs_at_most_the_short_wait(bank, tolerant, failures, monkeypatch):
-    monkeypatch.setattr(backlog, "WAIT", 0.05)
+    monkeypatch.setattr(backlog, "MAX_WAIT", 0.05)
     with sqlite3.connect(bank.store.path) as other:
         other.execute("BEGIN IMMEDIATE")
         turn = bank.begin_turn("I moved to Oslo.", now=NOW, **tolerant)
     assert failures == [("store the user's message", "StoreBusyError")]
-    end_pause(bank)
+    close_circuit(bank)
     turn.complete("Welcome!")
     assert turns(bank) == [("I moved to Oslo.", "Welcome!")]
 

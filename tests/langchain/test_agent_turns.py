@@ -496,7 +496,7 @@ def test_what_is_said_in_an_outage_is_stored_after_it(bank):
         assert output["messages"][-1].text == f"I heard: {words}"
     assert bank.store.calls == 1
     bank.store = store
-    bank.backlog._paused_until = 0.0
+    bank.backlog._open_until = 0.0
     agent.invoke(says(ASKS), thread(), context=A)
     said = ["I moved to Oslo.", "My cat is called Pepper.", ASKS]
     assert new_turns(bank) == [(words, f"I heard: {words}") for words in said]

@@ -153,13 +153,13 @@ def test_a_database_that_fails(bank, way, monkeypatch, caplog):
         "recall",
     ]
     assert "the chat continues: StoreUnavailableError: the server is down" in caplog.text
-    bank.backlog._paused_until = 0.0
+    bank.backlog._open_until = 0.0
     with_memory(ECHO, bank).invoke("Hello?", of(BOB))
     assert stored_turns(bank) == [("I moved to Oslo.", "[]")]
 
 
 def test_a_locked_file_costs_a_short_wait(bank, monkeypatch):
-    monkeypatch.setattr(backlog, "WAIT", 0.05)
+    monkeypatch.setattr(backlog, "MAX_WAIT", 0.05)
     with sqlite3.connect(bank.store.path) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = with_memory(ECHO, bank, user_id=ALICE).invoke(QUESTION)

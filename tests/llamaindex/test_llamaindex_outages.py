@@ -28,7 +28,7 @@ def outage(bank):
     """Let the store of a bank fail within the block."""
     store, bank.store = bank.store, UnreachableStore()
     yield bank.store
-    bank.store, bank.backlog._paused_until = store, 0.0
+    bank.store, bank.backlog._open_until = store, 0.0
 
 
 @pytest.fixture

@@ -359,14 +359,14 @@ def test_turns_of_an_outage_of_the_server_wait_until_it_is_back(tmp_path, monkey
     ):
         is_down[0], sent = True, len(server.requests)
         for number in range(8):
-            bank.backlog._paused_until = 0.0
+            bank.backlog._open_until = 0.0
             turn = bank.begin_turn(
                 f"Message {number}", user_id="ada", on_failure=lambda *it: failures.append(it)
             )
             turn.complete("All right.")
         assert {type(error) for _, error in failures} == {EmbedderUnavailableError}
         assert len(server.requests) - sent < 40, "a failing request of a turn is not sent again"
-        is_down[0], bank.backlog._paused_until = False, 0.0
+        is_down[0], bank.backlog._open_until = False, 0.0
         bank.begin_turn("Are you back?", user_id="ada", on_failure=lambda *_: None)
         texts = {memory.turn.query for memory in bank.timeline(user_id="ada")}
         assert texts == {*(f"Message {number}" for number in range(8)), "Are you back?"}
