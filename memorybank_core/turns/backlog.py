@@ -158,7 +158,7 @@ class TurnBacklog:
     def discard(
         self, user_id: str, ids: Collection[str] | None = None, day: date | None = None
     ) -> None:
-        """Forget waiting turns of a user that were deleted: by ids, by day, or all."""
+        """Discard waiting turns of a user that were deleted: by ids, by day, or all."""
         with self._lock:
             for key, turn in list(self._waiting.items()):
                 is_meant = (ids is None or key[1] in ids) and day in (None, turn.day)
@@ -171,7 +171,7 @@ class TurnBacklog:
         self.flush(_ignore)
 
     def _leave_to_parent(self) -> None:
-        """In a forked child: forget the turns that wait, because the parent writes them."""
+        """In a forked child: discard the turns that wait, because the parent writes them."""
         self._lock, self._flushing = threading.RLock(), threading.Lock()
         self._waiting.clear()
 

@@ -22,7 +22,7 @@ from memorybank_core.testing.examples import EAST, NOON, NORTH, UP
 from memorybank_core.testing.items import item, write_and_search
 
 LATER = NOON + timedelta(hours=1)
-FORGET = "DELETE FROM memorybank.item_removals WHERE path = %(path)s AND version < %(version)s - 2"
+DELETE = "DELETE FROM memorybank.item_removals WHERE path = %(path)s AND version < %(version)s - 2"
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,9 @@ def test_deleted_items_are_overwritten_in_memory(store, url):
 
 
 def test_only_the_last_removals_are_kept(store, url, monkeypatch):
-    monkeypatch.setattr("memorybank_core.stores.postgres.item_versions._FORGET_REMOVALS", FORGET)
+    monkeypatch.setattr(
+        "memorybank_core.stores.postgres.item_versions._DELETE_OLD_REMOVALS", DELETE
+    )
     for number in range(6):
         store.items.write([item(f"a {number}")], [None], [(("a",), str(number - 1))], NOON)
     with psycopg.connect(url) as db:

@@ -48,8 +48,8 @@ class DistinctValues:
             self.nbytes += _size_of(identity)
         return code
 
-    def forget(self, code: int) -> None:
-        """Drop a value; its code is not used again."""
+    def remove(self, code: int) -> None:
+        """Remove a value; its code is not used again."""
         identity = self._values[code]
         if identity is not None:
             del self._codes[identity]

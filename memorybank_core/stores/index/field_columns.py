@@ -67,7 +67,7 @@ class FieldColumns:
             column.codes.extend(np.array(codes, np.int32))
 
     def remove(self, positions: Sequence[int]) -> None:
-        """Forget the values of removed items."""
+        """Remove the values of removed items."""
         for column in self._columns.values():
             column.remove(positions)
 
@@ -116,7 +116,7 @@ class _FieldColumn:
             if code >= 0:
                 self._counts[code] -= 1
                 if not self._counts[code]:
-                    self._distinct.forget(code)
+                    self._distinct.remove(code)
         codes[positions] = _UNKNOWN
 
     def compress(self, kept: Array) -> None:

@@ -141,7 +141,7 @@ class UserIndex:
         self._metadata.truncate(size)
         for column in self._columns.values():
             column.truncate(size)
-        self._forget_unused_names()
+        self._drop_unused_names()
 
     def update(self, states: StateBatch) -> None:
         """Update the state of indexed memories; of others it is ignored."""
@@ -207,7 +207,7 @@ class UserIndex:
             mean_length=self._lexical.mean_length,
         )
 
-    def _forget_unused_names(self) -> None:
+    def _drop_unused_names(self) -> None:
         """Drop the names of sessions and speakers that no memory has."""
         sessions, speakers = tuple(self._sessions), tuple(self._speakers)
         self._sessions, self._speakers = {}, {}

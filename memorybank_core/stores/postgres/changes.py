@@ -27,11 +27,11 @@ _SELECT = (
     "LEFT JOIN memorybank.memories AS o ON o.user_id = r.user_id AND o.seq = r.older "
     "WHERE r.user_id = %(user)s ORDER BY n.seq, r.older"
 )
-_FORGET = (
+_DELETE_CHANGE = (
     "DELETE FROM memorybank.replacements WHERE user_id = %(user)s "
     "AND older = %(older)s AND newer = %(newer)s"
 )
-_DELETE = (
+_DELETE_CHANGES = (
     "DELETE FROM memorybank.replacements WHERE user_id = %(user)s "
     "AND (older = ANY(%(seqs)s::bigint[]) OR newer = ANY(%(seqs)s::bigint[]))"
 )
@@ -74,10 +74,10 @@ def forget_change(session: Session, user_id: str, older: str, newer: str) -> boo
     if not locked or not {older, newer} <= seqs.keys():
         return False
     values = {**user, "older": seqs[older], "newer": seqs[newer]}
-    [[(count,)]] = session.execute(Statement(_FORGET, values))
+    [[(count,)]] = session.execute(Statement(_DELETE_CHANGE, values))
     return bool(count)
 
 
 def delete_changes(user_id: str, seqs: Collection[int]) -> Statement:
     """Return the statement that deletes every change of these memories, older or newer."""
-    return Statement(_DELETE, {"user": user_id, "seqs": list(seqs)})
+    return Statement(_DELETE_CHANGES, {"user": user_id, "seqs": list(seqs)})

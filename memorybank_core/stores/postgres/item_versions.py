@@ -29,7 +29,7 @@ _INSERT_REMOVAL = (
     "INSERT INTO memorybank.item_removals (root, path, version, removed) "
     "VALUES (%(root)s, %(path)s, %(version)s, %(removed)s)"
 )
-_FORGET_REMOVALS = (
+_DELETE_OLD_REMOVALS = (
     f"DELETE FROM memorybank.item_removals WHERE {OF_PATH} AND version < %(version)s - {KEPT}"
 )
 _DELETE_EMPTY_PATH = (
@@ -90,7 +90,9 @@ def record_removals(
             {**values_of_path(path), "version": versions[path], "removed": version}
             for path, version in removed
         ]
-        statements += [Statement(text, removals) for text in (_INSERT_REMOVAL, _FORGET_REMOVALS)]
+        statements += [
+            Statement(text, removals) for text in (_INSERT_REMOVAL, _DELETE_OLD_REMOVALS)
+        ]
     if emptied:
         rows = [values_of_path(path) for path in sorted(emptied)]
         statements += [Statement(text, rows) for text in _DELETE_EMPTY_PATH]

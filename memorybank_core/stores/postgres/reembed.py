@@ -42,7 +42,7 @@ _DROP_ITEM_VECTORS = Statement(
     "UPDATE memorybank.items SET vectors = NULL WHERE vectors IS NOT NULL"
 )
 _INVALIDATE_ITEMS = Statement(f"UPDATE memorybank.item_paths SET version = version + {KEPT + 1}")
-_FORGET_NEXT = Statement(
+_DELETE_NEXT_EMBEDDER = Statement(
     f"DELETE FROM memorybank.meta WHERE name IN ('next_embedder', '{property_name(FINGERPRINT)}')"
 )
 
@@ -171,7 +171,7 @@ def _finish(session: Session, target: _Target, progress: Callable[[int], None]) 
     }
     session.execute(
         Statement(_DELETE_GENERATION, {"generation": target.generation - 1}),
-        _FORGET_NEXT,
+        _DELETE_NEXT_EMBEDDER,
         _DROP_ITEM_VECTORS,
         _INVALIDATE_ITEMS,
         Statement(

@@ -248,8 +248,8 @@ class PostgresStore(DeprecatedStateCalls):
 
     def forget_change(self, user_id: str, older: str, newer: str) -> bool:
         """Delete a change; return False if it is not stored."""
-        forget = partial(change_rows.forget_change, user_id=user_id, older=older, newer=newer)
-        return self._write(user_id, forget)
+        delete = partial(change_rows.forget_change, user_id=user_id, older=older, newer=newer)
+        return self._write(user_id, delete)
 
     def set_profile(self, user_id: str, profile: str) -> None:
         """Store facts about the user that are not from the dialogue, as JSON."""
