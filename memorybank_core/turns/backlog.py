@@ -109,7 +109,7 @@ class TurnBacklog:
             return default
 
     def keep(self, user_id: str, turn: Turn, *, write: Callable[[], object], day: date) -> None:
-        """Keep a turn until it can be written; a later state of it replaces an earlier one.
+        """Keep a turn until it can be written; a later version of it replaces an earlier one.
 
         Beyond the limits, the oldest turns are lost, and an error is logged.
 
@@ -193,7 +193,7 @@ class TurnBacklog:
 
     def _remove(self, key: tuple[str, str], turn: WaitingTurn) -> None:
         with self._lock:
-            if self._waiting.get(key) is turn:  # otherwise a later state of the turn waits
+            if self._waiting.get(key) is turn:  # otherwise a later version waits
                 del self._waiting[key]
 
     def _open_on_outage(self, error: MemoryBankError) -> None:

@@ -3,9 +3,9 @@
 It is a cache, built from the store's rows, and can be dropped at any time. Of the values it has
 only the fields by which searches filter: a search reads the rows of the items that it ranks first.
 
-Each change of an item's value or vectors gives it a new version, so that a version identifies one
-state of one item. Stores number the changes of a namespace (PostgreSQL) or of a file (SQLite) in
-the order of their commits, and keep the versions of removed states for the last `KEPT` changes.
+Each change of an item's value or vectors makes a new version of it, which has a number of its own.
+Stores number the changes of a namespace (PostgreSQL) or of a file (SQLite) in the order of their
+commits, and keep the numbers of removed versions for the last `KEPT` changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Name = tuple[str, str]
 """Path and key of an item."""
 
 Removal = tuple[str | None, int]
-"""Path and version of a removed state; the path is None where versions are numbered by file."""
+"""Path and number of a removed version; the path is None where versions are numbered by file."""
 
 _ROW = np.dtype(
     [("version", "i8"), ("updated", "i8"), ("first", "i8"), ("windows", "i8"), ("alive", "?")]
@@ -105,7 +105,7 @@ class ItemIndex:
 
         Args:
             rows: The `row_columns` of items; the vectors are bytes or None.
-            removed: States to remove, if they are in the index.
+            removed: Versions to remove, if they are in the index.
         """
         if removed:
             self._remove(self._find(set(removed)))
@@ -225,15 +225,15 @@ class ItemIndex:
     def _rows(self) -> Array:
         return self._items.values
 
-    def _find(self, states: Set[Removal]) -> list[int]:
-        """Return the positions of these states of items."""
-        is_candidate = np.isin(self._rows["version"], [version for _, version in states])
+    def _find(self, removed: Set[Removal]) -> list[int]:
+        """Return the positions of these versions of items."""
+        is_candidate = np.isin(self._rows["version"], [version for _, version in removed])
         positions = np.flatnonzero(self._rows["alive"] & is_candidate).tolist()
         versions = self._rows["version"][positions].tolist()
         return [
             position
             for position, version in zip(positions, versions, strict=True)
-            if not states.isdisjoint({(None, version), (self._names[position][0], version)})
+            if not removed.isdisjoint({(None, version), (self._names[position][0], version)})
         ]
 
     def _append(self, rows: Sequence[Row]) -> None:

@@ -29,7 +29,7 @@ from memorybank_core.forked_processes import (
 from .disk_space import reserve_file, reserve_log
 from .errors import translate_errors
 from .file_guard import FileGuard, require_own_log
-from .read_only import State, read_state, to_uri
+from .read_only import FileStamp, read_stamp, to_uri
 from .schema import (
     PAGE_SIZE,
     check_file,
@@ -54,7 +54,7 @@ class Connections:
 
     def __init__(self, path: Path, busy_timeout: float, *, readonly: bool = False) -> None:
         self._path, self.busy_timeout, self.readonly = path, busy_timeout, readonly
-        self._state: State | None = None  # of a file that is only read
+        self._stamp: FileStamp | None = None  # of a file that is only read
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._guard = FileGuard(path)
@@ -78,18 +78,18 @@ class Connections:
         """
         with no_fork, translate_errors(self._path):
             since = self._guard.newest
-            connection, state = self._borrow(), self._state
+            connection, stamp = self._borrow(), self._stamp
             try:
                 connection.execute("BEGIN")
                 try:
                     yield connection
                 finally:
-                    if state is None:
+                    if stamp is None:
                         self._guard.require_intact(connection, since)
             finally:
                 connection.rollback()
                 self._give_back(connection)
-                if state is not None and read_state(self._path) != state:
+                if stamp is not None and read_stamp(self._path) != stamp:
                     raise StoreBusyError(f"{self._path} was written to meanwhile. Call again.")
 
     @contextmanager
@@ -177,14 +177,14 @@ class Connections:
 
     def _borrow(self) -> sqlite3.Connection:
         self._require_open()
-        if self.readonly and (state := read_state(self._path)) != self._state:
+        if self.readonly and (stamp := read_stamp(self._path)) != self._stamp:
             self._close_idle()
-            self._state = state
+            self._stamp = stamp
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = connect(self._path, self.busy_timeout, readonly=self.readonly)
-            if self.readonly and self._state is not None:
+            if self.readonly and self._stamp is not None:
                 self._guard.require_successor(connection)
         self._lent.add(connection)
         return connection

@@ -2,7 +2,7 @@
 
 Without a log next to it, such a file is opened as immutable: SQLite then needs no locks and creates
 no files. Should another process write to it after all, its size or time of change differs, or a log
-appears; see `read_state`. With a log, SQLite reads both.
+appears; see `read_stamp`. With a log, SQLite reads both.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from memorybank_core.errors import StoreError
 from memorybank_core.output_files import sqlite_uri
 
-State = tuple[int, int, int, int]
-"""Device, inode, size and time of change of a file."""
+FileStamp = tuple[int, int, int, int]
+"""Device, inode, size and modification time of a file, which show whether it was written to."""
 
 
 def is_writable(path: Path) -> bool:
@@ -37,11 +37,11 @@ def to_uri(path: Path, *, readonly: bool) -> str:
     """Return the URI with which SQLite opens a file."""
     if not readonly:
         return sqlite_uri(path, "mode=rw")
-    return sqlite_uri(path, "mode=ro" if read_state(path) is None else "mode=ro&immutable=1")
+    return sqlite_uri(path, "mode=ro" if read_stamp(path) is None else "mode=ro&immutable=1")
 
 
-def read_state(path: Path) -> State | None:
-    """Return the state of a file that is opened as immutable; None if it has a log or is gone."""
+def read_stamp(path: Path) -> FileStamp | None:
+    """Return the stamp of a file that is opened as immutable; None if it has a log or is gone."""
     target = Path(os.path.realpath(path))
     log, shared_memory = _log_files(target)
     if shared_memory.exists() or (log.exists() and log.stat().st_size):
