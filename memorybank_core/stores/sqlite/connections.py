@@ -156,8 +156,8 @@ class Connections:
                 if not is_nested:
                     self._lent.discard(writer)
 
-    def restart_log(self) -> bool:
-        """Write the log into the file, so that the next write uses the log's space again.
+    def checkpoint_wal(self) -> bool:
+        """Run a RESTART checkpoint, so that the next write reuses the WAL from its start.
 
         Returns:
             False if readers or a writer prevented it.

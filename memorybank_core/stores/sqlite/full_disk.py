@@ -1,7 +1,7 @@
 """Delete on a full disk, where one transaction may need more space than there is.
 
-Writing the log into the file lets the next transaction use the log's space again (see
-`disk_space`).
+A checkpoint copies the WAL into the main file, so that the next transaction can reuse the space of
+the WAL (see `disk_space`).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .reading import OF_USER
 R = TypeVar("R")
 
 
-def call_with_space(connections: Connections, call: Callable[[], R]) -> R:
-    """Return the result of a call that is one transaction; on a full disk, empty the log for it."""
+def retry_after_checkpoint(connections: Connections, call: Callable[[], R]) -> R:
+    """Run one transaction; if the disk is full, run it again after a checkpoint."""
     try:
         return call()
     except DiskFullError:
-        connections.restart_log()
+        connections.checkpoint_wal()
         return call()
 
 
-def delete_durably(
+def delete_despite_full_disk(
     connections: Connections,
     user_id: str,
     ids: Collection[str] | None,
@@ -36,7 +36,7 @@ def delete_durably(
     *,
     dimension: int,
 ) -> dict[str, int]:
-    """Delete memories in one transaction, or on a full disk in as many as the log has space for.
+    """Delete memories in one transaction, or on a full disk in several that fit into the WAL.
 
     Returns:
         The numbers of `deleting.delete`, summed over the transactions.
@@ -53,7 +53,7 @@ def delete_durably(
 
     def delete_parts(ids: Sequence[str]) -> None:
         try:
-            connections.restart_log()
+            connections.checkpoint_wal()
             delete(ids)
         except DiskFullError:
             if len(ids) < 2:
@@ -68,7 +68,7 @@ def delete_durably(
         try:
             delete_parts(_select_ids(connections, user_id, day) if ids is None else sorted(ids))
             if ids is None:  # what is left: digests, and the user
-                call_with_space(connections, lambda: delete(None, day))
+                retry_after_checkpoint(connections, lambda: delete(None, day))
         except DiskFullError as error:
             raise _report(error, user_id, counts["memories"]) from error
     return counts

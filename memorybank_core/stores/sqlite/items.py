@@ -26,7 +26,7 @@ from memorybank_core.stores.rows import to_micros
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from .connections import Connections
-from .full_disk import call_with_space
+from .full_disk import retry_after_checkpoint
 from .intact_rows import convert_rows
 from .item_source import ALIVE, UNDER, LocalItemSource
 from .reading import check_embedder
@@ -145,7 +145,7 @@ class LocalItems:
                 db.executemany(_INSERT, rows)
                 db.executemany("DELETE FROM items WHERE path = ? AND key = ?", keys)
 
-        call_with_space(self._connections, write)
+        retry_after_checkpoint(self._connections, write)
         self._cache.erase_items(keys)
         return self._erase() if keys else True
 

@@ -24,7 +24,7 @@ from memorybank_core.stores.rules import ExpectedEmbedder
 from . import reading, searching, state, writing
 from .changes import forget_change, read_changes, record_changes
 from .erasure import compact, erase
-from .full_disk import delete_durably
+from .full_disk import delete_despite_full_disk
 from .inspection import FileInspector
 from .items import LocalItems
 from .recent import RecentMemories
@@ -178,7 +178,7 @@ class LocalStore(DeprecatedStateCalls):
         copies of them that SQLite left in unused parts of the file.
         """
         try:
-            counts = delete_durably(
+            counts = delete_despite_full_disk(
                 self._connections, user_id, ids, day, dimension=self._embedder.dimension
             )
         finally:  # also after an error, part of them may be deleted
