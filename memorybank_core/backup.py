@@ -25,7 +25,7 @@ from .output_files import (
     synchronize_folder,
 )
 from .stores.sqlite.errors import translate_errors
-from .stores.sqlite.file_guard import require_own_log
+from .stores.sqlite.file_guard import require_own_wal
 from .stores.sqlite.file_lock import locked_for_replacement
 from .stores.sqlite.read_only import is_writable, require_readable, to_uri
 from .stores.sqlite.schema import check_file
@@ -171,7 +171,7 @@ def _copy(source: Path, new: Path, target: Path) -> dict[str, int]:
     """Copy one state of a bank, and verify the copy; return the number of rows of each table."""
     require_readable(source)
     with translate_errors(source):
-        require_own_log(source)
+        require_own_wal(source)
     with closing(_connect(source)) as db:
         with translate_errors(source):
             _require_bank(db, source)

@@ -87,7 +87,7 @@ def test_what_was_in_the_log_goes_with_a_file_that_was_moved(bank, path):
     with MemoryBank.open(path.with_name("other.db"), embedder=HashingEmbedder()) as other:
         other.add([Turn("I play chess.", id="chess")], user_id=ADA)
     path.with_name("other.db").rename(path)
-    with pytest.raises(StoreWriteError, match="its log"):
+    with pytest.raises(StoreWriteError, match="its write-ahead log"):
         MemoryBank.open(path)
     bank.close()
     for name, id in (("moved.db", "tea"), ("bank.db", "chess")):

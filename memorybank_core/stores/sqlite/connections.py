@@ -26,9 +26,9 @@ from memorybank_core.forked_processes import (
     no_fork,
 )
 
-from .disk_space import reserve_file, reserve_log
+from .disk_space import reserve_file, reserve_wal
 from .errors import translate_errors
-from .file_guard import FileGuard, require_own_log
+from .file_guard import FileGuard, require_own_wal
 from .read_only import FileStamp, read_stamp, to_uri
 from .schema import (
     PAGE_SIZE,
@@ -41,7 +41,7 @@ _inherited: set[Path] = set()
 """Files of which this process, a forked child, inherited an open connection.
 
 SQLite would take the locks of that connection, which belong to the parent, for those of the child.
-The parent could then delete the log that the child writes to (sqlite.org/howtocorrupt.html, 2.6).
+The parent could then delete the WAL that the child writes to (sqlite.org/howtocorrupt.html, 2.6).
 """
 
 
@@ -141,10 +141,10 @@ class Connections:
                     "without readonly, where this process may write to the file and its folder."
                 )
             if self._writer is None:
-                require_own_log(self._path, self._guard)
+                require_own_wal(self._path, self._guard)
                 self._writer = connect(self._path, self.busy_timeout, check=check)
                 self._guard.attach()
-                reserve_log(self._path)
+                reserve_wal(self._path)
             writer = self._writer
             timeout = limit_wait(self.busy_timeout)
             writer.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
@@ -170,7 +170,7 @@ class Connections:
         return connect(self._path, self.busy_timeout)
 
     def close(self) -> None:
-        """Close every connection; the last one writes the log into the file."""
+        """Close every connection; the last one copies the WAL into the main file."""
         with self._lock:
             self._closed = True
             self._close_idle()
@@ -206,14 +206,14 @@ class Connections:
                 self._release(self._idle.pop())
 
     def _release(self, connection: sqlite3.Connection) -> None:
-        """Close a connection; the last one writes the log into the file.
+        """Close a connection; the last one copies the WAL into the main file.
 
         If another program has overwritten the file, the connection is left open instead.
         """
         with suppress(StoreError, sqlite3.Error):
             if not self.readonly:
                 self._guard.require_intact(connection)
-                if not self._guard.has_name:  # SQLite would leave the log to the next file
+                if not self._guard.has_name:  # SQLite would leave the WAL to the next file
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if self._guard.is_overwritten:
             abandon(connection)

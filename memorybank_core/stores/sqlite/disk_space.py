@@ -1,16 +1,17 @@
 """Disk space that is kept for deletions, so that they succeed on a full disk.
 
-A deletion writes to the log (WAL). When the disk is full, the log cannot grow, but it can be
-written into the file and used again from its start. Two things make that possible at any time:
+A deletion writes to the write-ahead log (WAL). When the disk is full, the WAL cannot grow, but a
+checkpoint can copy it into the main file, so that it is used again from its start. Two things make
+that possible at any time:
 
-- The file has blocks for every page that is in the log. They are allocated before the commit that
-  needs them, so writing the log into the file needs no more space.
-- The log has blocks for one small transaction, even if it is empty.
+- The main file has blocks for every page that is in the WAL. They are allocated before the commit
+  that needs them, so a checkpoint needs no more space.
+- The WAL has blocks for one small transaction, even if it is empty.
 
 Blocks are allocated beyond the end of a file (FALLOC_FL_KEEP_SIZE), which changes neither its size
-nor its contents. SQLite returns those of the file whenever it has written the log into it, and
-deletes the log when the last connection is closed: a closed bank keeps no space. Elsewhere than on
-Linux, and on file systems without this call, nothing is kept.
+nor its contents. SQLite returns those of the main file at every checkpoint, and deletes the WAL
+when the last connection is closed: a closed bank keeps no space. Elsewhere than on Linux, and on
+file systems without this call, nothing is kept.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ except ModuleNotFoundError:  # Windows, where nothing is kept
     pass
 
 RESERVE = 512 * 2**10
-"""Bytes of the log: the pages that the deletion of one memory changes, several times over."""
+"""Bytes of the WAL: the pages that the deletion of one memory changes, several times over."""
 STEP = 256 * 2**10
-"""Bytes by which the blocks of the file grow."""
+"""Bytes by which the blocks of the main file grow."""
 
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _BLOCK = 512  # bytes of a unit of st_blocks
@@ -45,10 +46,10 @@ _unsupported: set[int] = set()
 """Devices whose file system cannot allocate, or compresses: trying again is a waste of time."""
 
 
-def reserve_log(path: Path) -> None:
-    """Allocate the blocks of the log of a file, if it has too few and there is space.
+def reserve_wal(path: Path) -> None:
+    """Allocate the blocks of the WAL of a file, if it has too few and there is space.
 
-    SQLite has no locks on the log, so that opening and closing it drops none.
+    SQLite has no locks on the WAL, so that opening and closing it drops none.
     """
     if _find_allocate() is None:
         return

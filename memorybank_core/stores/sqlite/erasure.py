@@ -5,17 +5,17 @@ secure_delete overwrites deleted rows and pages in place. But when SQLite moves 
 unused bytes between the pointers to the cells and the cells (sqlite.org/fileformat2.html, 1.6).
 `erase` overwrites these gaps in place. That is safe because:
 
-- No other process writes at the same time. Our transaction holds the lock for writing to the log,
-  and the log is empty, so that nothing can be copied from it to the file.
+- No other process writes at the same time. Our transaction holds the lock for writing to the WAL,
+  and the WAL is empty, so that nothing can be copied from it to the main file.
 - A reader may be reading a page. Only bytes that no reader uses are changed.
 - After a crash some gaps are overwritten and some are not. All of them are unused, so the file is
   intact, and the next deletion overwrites the rest. Like SQLite, this relies on a write not
   damaging neighbouring bytes.
 - Other connections, of any process, may have cached pages with the old gaps, and would write them
   back with their next change. Our transaction ends with a write, which changes the header of the
-  log's index, so every connection drops its cached pages before its next transaction.
+  WAL's index, so every connection drops its cached pages before its next transaction.
 - Our own connection is new. It has read only the schema, which contains no user data, and it
-  reads the page that it changes after the gaps were overwritten. So the log contains no deleted
+  reads the page that it changes after the gaps were overwritten. So the WAL contains no deleted
   data either.
 """
 
@@ -32,7 +32,7 @@ from pathlib import Path
 from memorybank_core.errors import StoreWriteError
 
 from .connections import Connections
-from .disk_space import reserve_log
+from .disk_space import reserve_wal
 from .pages import HEADER, find_gaps, is_plain, page_size
 
 _ATTEMPTS = 20
@@ -66,13 +66,13 @@ child shares the descriptors, which are used without a position, and has no lock
 
 
 def erase(connections: Connections) -> bool:
-    """Overwrite the remains of deleted rows in the file and its log.
+    """Overwrite the remains of deleted rows in the file and its WAL.
 
     Reads the whole file. A file with an unusual layout is compacted instead, as is any file on a
     platform without `pwrite`.
 
     Returns:
-        False if a reader of an old state kept the log from being emptied, or other writers
+        False if a reader of an old snapshot kept the WAL from being truncated, or other writers
         interfered at every attempt: the bytes may still be there. Call again later.
 
     Raises:
@@ -87,13 +87,13 @@ def erase(connections: Connections) -> bool:
                 return compact(connections)
             with closing(connections.connect()) as new_connection:
                 for _ in range(_ATTEMPTS):
-                    if not _empty_log(db, connections.busy_timeout):
+                    if not _truncate_wal(db, connections.busy_timeout):
                         return False
                     header = os.pread(descriptor.number, HEADER, 0)
                     if not is_plain(header, os.fstat(descriptor.number).st_size):
                         return compact(connections)
                     if _overwrite_gaps(new_connection, descriptor, path):
-                        reserve_log(path)  # emptying the log gave up its space
+                        reserve_wal(path)  # truncating the WAL gave up its space
                         return True
         except OSError as error:
             raise StoreWriteError(
@@ -104,10 +104,10 @@ def erase(connections: Connections) -> bool:
 
 
 def compact(connections: Connections) -> bool:
-    """Rewrite the file with live rows only, and empty the log into it.
+    """Rewrite the file with live rows only, and truncate the WAL.
 
     Returns:
-        False if a reader of an old state kept the log from being emptied.
+        False if a reader of an old snapshot kept the WAL from being truncated.
     """
     with connections.exclusive() as db:
         db.execute("PRAGMA temp_store=FILE")  # the new file may not fit into memory
@@ -115,11 +115,11 @@ def compact(connections: Connections) -> bool:
             db.execute("VACUUM")
         finally:
             db.execute("PRAGMA temp_store=MEMORY")
-        return _empty_log(db, connections.busy_timeout)
+        return _truncate_wal(db, connections.busy_timeout)
 
 
-def _empty_log(db: sqlite3.Connection, busy_timeout: float) -> bool:
-    """Write the log into the file and truncate it; return False if a reader needs the log.
+def _truncate_wal(db: sqlite3.Connection, busy_timeout: float) -> bool:
+    """Run a TRUNCATE checkpoint; return False if a reader needs the WAL.
 
     SQLite waits for readers and writers, but not for another checkpoint, so this retries.
     """
@@ -134,7 +134,7 @@ def _empty_log(db: sqlite3.Connection, busy_timeout: float) -> bool:
 def _overwrite_gaps(
     new_connection: sqlite3.Connection, descriptor: _Descriptor, path: Path
 ) -> bool:
-    """Overwrite the gaps; return False, having changed nothing, if the log is not empty."""
+    """Overwrite the gaps; return False, having changed nothing, if the WAL is not empty."""
     new_connection.execute("BEGIN IMMEDIATE")
     try:
         if path.with_name(f"{path.name}-wal").stat().st_size:
@@ -165,7 +165,7 @@ def _find_gaps(fd: int) -> Iterator[tuple[int, int]]:
 
 
 def _find_path(db: sqlite3.Connection) -> Path:
-    """Return the path that SQLite uses: that of a link's target, next to which the log is."""
+    """Return the path that SQLite uses: that of a link's target, next to which the WAL is."""
     row = db.execute(
         "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
     ).fetchone()

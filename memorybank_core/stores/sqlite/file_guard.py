@@ -1,6 +1,6 @@
 """Guard of an open file: notice that another program deleted, replaced or overwrote it.
 
-SQLite does not. It goes on with a file that has lost its name, and it combines the log of a file
+SQLite does not. It goes on with a file that has lost its name, and it combines the WAL of a file
 with whatever another program wrote over the file (sqlite.org/howtocorrupt.html, 1.4).
 """
 
@@ -142,7 +142,7 @@ class FileGuard:
         return lineage
 
     def _is_intact(self, db: sqlite3.Connection, since: Lineage | None) -> bool:
-        """Return whether the file can be that of the log; a running checkpoint is waited for."""
+        """Return whether the main file can be that of the WAL; wait for a running checkpoint."""
         deadline = time.monotonic() + _PATIENCE
         while (verdict := self._judge(db, since)) is None:
             if time.monotonic() > deadline:
@@ -151,7 +151,7 @@ class FileGuard:
         return verdict
 
     def _judge(self, db: sqlite3.Connection, since: Lineage | None) -> bool | None:
-        """Compare the file with the log; return None if that is not possible at this moment."""
+        """Compare the main file with the WAL; return None if that is not possible now."""
         before, newest, schema = self._state, None, 0
         with suppress(sqlite3.DatabaseError, ValueError):  # a mixture cannot always be read
             newest, schema = read_lineage(db), read_schema_cookie(db)
@@ -181,17 +181,17 @@ class FileGuard:
             return
         self.is_overwritten = True
         raise StoreWriteError(
-            f"{self._path} was overwritten by another program: its log, {self._path.name}-wal, "
-            "belongs to the file that was there before. Nothing was read or stored. Close this "
-            "bank in every process. What was written last may be only in the log: keep a copy of "
-            "both files, delete the log, and open the bank again"
+            f"{self._path} was overwritten by another program: its write-ahead log, "
+            f"{self._path.name}-wal, belongs to the file that was there before. Nothing was read "
+            "or stored. Close this bank in every process. What was written last may be only in the "
+            "log: keep a copy of both files, delete the log, and open the bank again"
         )
 
 
-def require_own_log(path: Path, guard: FileGuard | None = None) -> None:
-    """Check that the log of a file was not left by another file of this name.
+def require_own_wal(path: Path, guard: FileGuard | None = None) -> None:
+    """Check that the WAL of a file was not left by another file of this name.
 
-    To be called before a connection is opened that can write: closing it applies the log.
+    To be called before a connection is opened that can write: closing it applies the WAL.
 
     Args:
         path: The file.
@@ -199,11 +199,11 @@ def require_own_log(path: Path, guard: FileGuard | None = None) -> None:
 
     Raises:
         StoreWriteError: If another program has overwritten the file.
-        sqlite3.Error: If the file or its log cannot be read.
+        sqlite3.Error: If the file or its WAL cannot be read.
     """
     target = Path(os.path.realpath(path))
-    log = target.with_name(f"{target.name}-wal")
-    if log.exists() and log.stat().st_size:
+    wal = target.with_name(f"{target.name}-wal")
+    if wal.exists() and wal.stat().st_size:
         with closing(_connect(target, "mode=ro")) as db:
             (guard or FileGuard(path)).require_intact(db)
 

@@ -12,7 +12,7 @@ from memorybank_core.errors import ConfigurationError, NotABankError, StoreBusyE
 from memorybank_core.output_files import LOG_SUFFIXES, is_database, log_of, sqlite_uri
 
 from .errors import translate_errors
-from .file_guard import require_own_log
+from .file_guard import require_own_wal
 from .schema import APPLICATION_ID
 
 RENAMES_OPEN_FILES = os.name != "nt"
@@ -21,11 +21,11 @@ RENAMES_OPEN_FILES = os.name != "nt"
 
 @contextmanager
 def locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Lock a bank that is not open elsewhere; its log is written into the file and deleted.
+    """Lock a bank that is not open elsewhere; its WAL is copied into the main file and deleted.
 
     In WAL mode every connection that has read the file holds a shared lock on it until it is
     closed, even if it does nothing (sqlite.org/wal.html, 2.2 and 6), so that the exclusive lock
-    shows whether there is any. Without the log, the file can be renamed while it is locked: SQLite
+    shows whether there is any. Without a WAL, the file can be renamed while it is locked: SQLite
     has nothing left to delete by name.
 
     Args:
@@ -67,13 +67,13 @@ def locked_for_replacement(target: Path, *, force: bool) -> Iterator[None]:
         ConfigurationError: If the file is another application's database.
         NotABankError: If it is not a database, or damaged, and not `force`.
         StoreBusyError: If it is open.
-        StoreWriteError: If its log belongs to another file, and not `force`.
+        StoreWriteError: If its WAL belongs to another file, and not `force`.
     """
     with ExitStack() as stack:
         try:
             if not force and target.exists():
                 with translate_errors(target):
-                    require_own_log(target)  # the lock writes it into the file, which is kept
+                    require_own_wal(target)  # the lock copies it into the file, which is kept
             if _is_bank(target):
                 stack.enter_context(locked(target))
         except NotABankError as error:

@@ -235,7 +235,7 @@ def check_disk(path: Path) -> Finding:
 
 
 def check_permissions(path: Path) -> Iterator[Finding]:
-    """Check whether others may read the file or its log."""
+    """Check whether others may read the file, its WAL or the WAL's index."""
     if os.name != "posix":
         return
     files = (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")))

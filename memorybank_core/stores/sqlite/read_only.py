@@ -1,8 +1,8 @@
 """Files that are only read: on request, or because this process cannot write to them.
 
-Without a log next to it, such a file is opened as immutable: SQLite then needs no locks and creates
-no files. Should another process write to it after all, its size or time of change differs, or a log
-appears; see `read_stamp`. With a log, SQLite reads both.
+Without a WAL next to it, such a file is opened as immutable: SQLite then needs no locks and creates
+no files. Should another process write to it after all, its size or time of change differs, or a WAL
+appears; see `read_stamp`. With a WAL, SQLite reads both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FileStamp = tuple[int, int, int, int]
 
 
 def is_writable(path: Path) -> bool:
-    """Return whether this process may write to a file, and to its log or the folder for it.
+    """Return whether this process may write to a file, and to its WAL or the folder for it.
 
     True for a file that does not exist: opening it raises the error.
     """
@@ -28,9 +28,8 @@ def is_writable(path: Path) -> bool:
         return True
     if not os.access(target, os.F_OK):
         return True
-    logs = _log_files(target)
-    is_log_writable = all(os.access(log, os.W_OK) for log in logs)
-    return os.access(target, os.W_OK) and (is_log_writable or os.access(target.parent, os.W_OK))
+    is_wal_writable = all(os.access(file, os.W_OK) for file in _wal_files(target))
+    return os.access(target, os.W_OK) and (is_wal_writable or os.access(target.parent, os.W_OK))
 
 
 def to_uri(path: Path, *, readonly: bool) -> str:
@@ -41,10 +40,10 @@ def to_uri(path: Path, *, readonly: bool) -> str:
 
 
 def read_stamp(path: Path) -> FileStamp | None:
-    """Return the stamp of a file that is opened as immutable; None if it has a log or is gone."""
+    """Return the stamp of a file that is opened as immutable; None if it has a WAL or is gone."""
     target = Path(os.path.realpath(path))
-    log, shared_memory = _log_files(target)
-    if shared_memory.exists() or (log.exists() and log.stat().st_size):
+    wal, shared_memory = _wal_files(target)
+    if shared_memory.exists() or (wal.exists() and wal.stat().st_size):
         return None
     try:
         status = target.stat()
@@ -54,21 +53,22 @@ def read_stamp(path: Path) -> FileStamp | None:
 
 
 def require_readable(path: Path) -> None:
-    """Check that SQLite can read the log of a file that is only read.
+    """Check that SQLite can read the WAL of a file that is only read.
 
     Raises:
-        StoreError: If the log lacks its index, and this process cannot create it.
+        StoreError: If the WAL lacks its index, and this process cannot create it.
     """
     target = Path(os.path.realpath(path))
-    log, shared_memory = _log_files(target)
-    if shared_memory.exists() or not log.exists() or not log.stat().st_size:
+    wal, shared_memory = _wal_files(target)
+    if shared_memory.exists() or not wal.exists() or not wal.stat().st_size:
         return
     if not os.access(target.parent, os.W_OK):
         raise StoreError(
-            f"{path} has a log, {log.name}, which cannot be read in a folder that cannot be "
-            "written. Copy both files to another folder, and open the copy"
+            f"{path} has a write-ahead log, {wal.name}, which cannot be read in a folder that "
+            "cannot be written. Copy both files to another folder, and open the copy"
         )
 
 
-def _log_files(target: Path) -> tuple[Path, Path]:
+def _wal_files(target: Path) -> tuple[Path, Path]:
+    """Return the WAL of a file and the WAL's index, the shared memory."""
     return target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")

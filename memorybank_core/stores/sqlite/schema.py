@@ -178,7 +178,7 @@ def check_file(connection: sqlite3.Connection, path: Path) -> None:
         connection.rollback()
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
-        return  # the log may hold pages that the file lacks
+        return  # the WAL may hold pages that the file lacks
     size = path.stat().st_size
     if size < expected:
         raise NotABankError(

@@ -61,7 +61,7 @@ def _open_to_write(path: Path, busy_timeout: float) -> Connections:
             with connections.write():
                 pass  # records the lineage
             with connections.exclusive() as db:
-                db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # puts it into the file itself
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # copies it into the main file
             with connections.exclusive():
                 pass  # notices that it is there
     except BaseException:

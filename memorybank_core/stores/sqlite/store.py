@@ -264,13 +264,13 @@ class LocalStore(DeprecatedStateCalls):
             return reading.stats(db, user_id)
 
     def compact(self) -> bool:
-        """Rewrite the file with live rows only, and empty the log into it.
+        """Rewrite the file with live rows only, and truncate the write-ahead log (WAL).
 
         This returns the space of deleted rows to the disk. While it runs, it needs free disk space
         of twice the file's size, half of it in SQLite's temporary folder (SQLITE_TMPDIR, TMPDIR).
 
         Returns:
-            False if a reader of an old state kept the log from being emptied.
+            False if a reader of an old snapshot kept the WAL from being truncated.
         """
         return compact(self._connections)
 
