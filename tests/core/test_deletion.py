@@ -316,7 +316,7 @@ def test_a_deletion_empties_the_caches_of_texts(tmp_path):
         bank.add([Turn("The code is Rhubarb77.", "I don't know.", id="code")], user_id="ada")
         assert bank.search("Which code is it?", user_id="ada")
         assert "stem" in kept_texts()
-        assert bank.store._recent._users
+        assert bank.store._memory_cache._users
         bank.delete(user_id="ada")
-        assert not bank.store._recent._users
+        assert not bank.store._memory_cache._users
     assert kept_texts() == []

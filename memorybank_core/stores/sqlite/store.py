@@ -27,7 +27,7 @@ from .erasure import compact, erase
 from .full_disk import delete_despite_full_disk
 from .inspection import FileInspector
 from .items import LocalItems
-from .recent import RecentMemories
+from .memory_cache import MemoryCache
 from .rows import entries
 from .scan import scan
 from .settings import LocalSettings
@@ -73,7 +73,7 @@ class LocalStore(DeprecatedStateCalls):
         self.path = Path(path).absolute()  # the working directory may change
         self._embedder = ExpectedEmbedder(str(self.path), embedder, dimension)
         self._cache = IndexCache(cache_bytes, dimension)
-        self._recent = RecentMemories()
+        self._memory_cache = MemoryCache()
         self._connections = open_file(self.path, busy_timeout, readonly=readonly)
         self.readonly = self._connections.readonly
         try:
@@ -133,7 +133,7 @@ class LocalStore(DeprecatedStateCalls):
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
         """Return the memories of candidates by key, without those deleted since."""
         with self._connections.read() as db:
-            return reading.add_replacements(db, user_id, self._recent.read(db, user_id, keys))
+            return reading.add_replacements(db, user_id, self._memory_cache.read(db, user_id, keys))
 
     def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
         """Return memories in the order of their time, all or the last `last`."""
@@ -183,7 +183,7 @@ class LocalStore(DeprecatedStateCalls):
             )
         finally:  # also after an error, part of them may be deleted
             self._cache.drop(user_id)
-            self._recent.clear()
+            self._memory_cache.clear()
         with self._connections.read() as db:
             remaining = reading.count_memories(db, user_id)
         return DeletionReceipt(user_id, **counts, remaining=remaining, erased=self._erase())

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from memorybank_core import Change, MemoryBank, Turn
-from memorybank_core.stores.sqlite import recent
+from memorybank_core.stores.sqlite import memory_cache
 
 USER, OTHER = "ada", "bo"
 FIRST = datetime(2025, 3, 3, 9, tzinfo=timezone.utc)
@@ -67,10 +67,10 @@ def test_a_deleted_memory_is_not_read(banks, own):
 def test_a_transaction_that_began_before_a_write_reads_its_own_state(banks):
     store, writer = banks[0].store, banks[1]
     with store._connections.read() as early:
-        assert len(store._recent.read(early, USER, range(10))) == 4
+        assert len(store._memory_cache.read(early, USER, range(10))) == 4
         writer.reinforce(["t1"], user_id=USER, now=LATER)
         assert read(banks[0])["t1"].strength == 2.0
-        memories = store._recent.read(early, USER, range(10))
+        memories = store._memory_cache.read(early, USER, range(10))
         assert [memory.strength for memory in memories.values()] == [1.0] * 4
     assert read(banks[0])["t1"].strength == 2.0
 
@@ -80,15 +80,15 @@ def test_users_do_not_read_each_others_memories(banks):
     assert read(banks[0]).keys() == {"t1", "t2", "t3", "zh"}
 
 
-def test_few_memories_are_kept_and_none_after_a_deletion(banks, monkeypatch):
-    monkeypatch.setattr(recent, "_MOST", 3)
-    store, kept = banks[0].store, recent.RecentMemories()
+def test_few_memories_are_cached_and_none_after_a_deletion(banks, monkeypatch):
+    monkeypatch.setattr(memory_cache, "_MAX_SIZE", 3)
+    store, cache = banks[0].store, memory_cache.MemoryCache()
     with store._connections.read() as db:
         for user, size in ((USER, 3), (USER, 3), (OTHER, 1)):
-            assert len(kept.read(db, user, range(10))) == {USER: 4, OTHER: 1}[user]
-            assert kept._size == sum(len(user.memories) for user in kept._users.values()) == size
-        monkeypatch.setattr(recent, "MAX_CACHED_LENGTH", 10)
-        assert len(kept.read(db, USER, range(10))) == 4
-        assert kept._size == 1
+            assert len(cache.read(db, user, range(10))) == {USER: 4, OTHER: 1}[user]
+            assert cache._size == sum(len(user.memories) for user in cache._users.values()) == size
+        monkeypatch.setattr(memory_cache, "MAX_CACHED_LENGTH", 10)
+        assert len(cache.read(db, USER, range(10))) == 4
+        assert cache._size == 1
     banks[0].delete(user_id=OTHER)
-    assert not store._recent._users
+    assert not store._memory_cache._users
