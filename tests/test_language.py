@@ -35,8 +35,8 @@ BANNED_PARAMETERS = BANNED_VARIABLES - {"found"}  # which public methods have
 OPENING = re.compile(r"(?:What|How|Whether|Where|Which|Who|Whose|Whom|When|That)\b")
 GERUNDS = {
     "deleting", "embedding", "finetuning", "folding", "forgetting", "hashing", "loading",
-    "moving", "ranking", "reading", "reranking", "sampling", "searching", "spelling",
-    "superseding", "testing", "writing",
+    "moving", "ranking", "reading", "reranking", "sampling", "spelling", "superseding",
+    "testing", "writing",
 }  # fmt: skip
 """Module names in -ing that are the field's own terms."""
 

@@ -13,7 +13,7 @@ pytest.importorskip("psycopg", reason="psycopg is not installed")
 from interruption import is_killed
 from postgres_servers import connect
 
-from memorybank_core.stores.postgres import PostgresStore, searching
+from memorybank_core.stores.postgres import PostgresStore, index_refresh
 from memorybank_core.stores.postgres.connections import Session
 from memorybank_core.testing.examples import ADA, BOB, EAST, LAW, NOON, NORTH, probe, turn
 
@@ -84,8 +84,8 @@ def write_randomly(rng, store, number):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_equals_one_built_from_scratch_after_random_writes(stores, seed, monkeypatch):
-    monkeypatch.setattr(searching, "_PAGES_AT_ONCE", 3)
-    monkeypatch.setattr(searching, "_LOAD", searching._LOAD.replace("LIMIT 128", "LIMIT 3"))
+    monkeypatch.setattr(index_refresh, "_PAGES_AT_ONCE", 3)
+    monkeypatch.setattr(index_refresh, "_LOAD", index_refresh._LOAD.replace("LIMIT 128", "LIMIT 3"))
     rng = random.Random(seed)
     for number in range(80):
         write_randomly(rng, rng.choice(stores), number)

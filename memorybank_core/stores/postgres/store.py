@@ -22,7 +22,7 @@ from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
 from . import changes as change_rows
-from . import deleting, page_rows, reading, searching, state, writing
+from . import deleting, index_refresh, page_rows, reading, state, writing
 from .address import parse_address
 from .administration import prepare
 from .connections import Connections, Options, Session
@@ -144,7 +144,8 @@ class PostgresStore(DeprecatedStateCalls):
         """Find the memories that may answer `probe`, and their neighbours."""
         cached = self._cache.get(user_id)
         with cached.lock:
-            if searching.refresh(partial(self._read, user_id), self._embedder, user_id, cached):
+            read = partial(self._read, user_id)
+            if index_refresh.refresh(read, self._embedder, user_id, cached):
                 self._cache.resize(user_id, cached.index.nbytes)
             return cached.index.candidates(probe)
 

@@ -35,7 +35,7 @@ class MemoryCache:
     """Reads memories of a file by sequence number, through an LRU cache.
 
     Searches return the same memories again and again. Every write raises the user's version (see
-    `searching`), which shows a read what has changed since, so that it never returns an old state.
+    `index_refresh`), which shows a read what has changed since: it never returns an old state.
     """
 
     def __init__(self) -> None:

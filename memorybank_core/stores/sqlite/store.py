@@ -21,7 +21,7 @@ from memorybank_core.stores.deprecated import DeprecatedStateCalls
 from memorybank_core.stores.index.cache import IndexCache
 from memorybank_core.stores.rules import ExpectedEmbedder
 
-from . import reading, searching, state, writing
+from . import index_refresh, reading, state, writing
 from .changes import forget_change, read_changes, record_changes
 from .erasure import compact, erase
 from .full_disk import delete_despite_full_disk
@@ -126,7 +126,7 @@ class LocalStore(DeprecatedStateCalls):
         cached = self._cache.get(user_id)
         with cached.lock:
             with self._connections.read() as db:
-                if searching.refresh(db, self._embedder, user_id, cached):
+                if index_refresh.refresh(db, self._embedder, user_id, cached):
                     self._cache.resize(user_id, cached.index.nbytes)
             return cached.index.candidates(probe)
 

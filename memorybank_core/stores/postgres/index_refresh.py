@@ -1,4 +1,4 @@
-"""Search: bring the index of a user up to date with the database.
+"""Bring a user's search index up to date with the database.
 
 One statement compares the index with the user's row and returns what is newer. Every write raises
 the user's version. The index is truncated at the first page with a higher version than its own, and

@@ -1,4 +1,4 @@
-"""Search: bring the index of a user up to date with the file.
+"""Bring a user's search index up to date with the file.
 
 Every write of a user raises the user's version, whichever process made it. Rows with a higher
 version than the index are new or changed. If the text of an indexed memory was replaced
