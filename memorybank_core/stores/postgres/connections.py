@@ -137,6 +137,10 @@ class Session:
         return send(self._db, self._schema, statements)
 
 
+Run = Callable[[Callable[[Session], R]], R]
+"""Runs a call in a transaction and returns its result."""
+
+
 class Connections:
     """Runs calls on the connections of a pool.
 

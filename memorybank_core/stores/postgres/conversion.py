@@ -21,8 +21,7 @@ from memorybank_core.stores.damage import convert_all, report_damage
 from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
-from .connections import Session
-from .generations import Run
+from .connections import Run, Session
 from .pages import PAGE_SIZE, pack
 from .schema import TAKE_LOCK
 from .statements import Row, Rows, Statement

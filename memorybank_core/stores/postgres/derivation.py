@@ -23,8 +23,8 @@ from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import EPOCH
 
 from .address import Address
-from .connections import Session
-from .generations import Run, to_record
+from .connections import Run, Session
+from .generations import to_record
 from .migration import (
     LOCK_ATTEMPTS,
     SCHEMA_VERSION,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,11 @@ from memorybank_core.records import Memory
 from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.rows import to_memory
 
-from .connections import Session
+from .connections import Run, Session
 from .intact_rows import convert_rows
 from .pages import KEYS_NBYTES, PAGE_SIZE, Page, pack, read_keys
 from .rows import CONTENT, DEFAULT_STATE, group
 from .statements import Row, Rows, Statement
-
-R = TypeVar("R")
-Run = Callable[[Callable[[Session], R]], R]
-"""Runs a call in a transaction and returns its result."""
 
 _MAX_USERS = 256  # users whose keys are read at once
 _MAX_KEYS = 65_536  # keys that are read at once, except those of a single user

@@ -18,9 +18,8 @@ from typing import Any
 from memorybank_core.errors import StoreBusyError
 
 from .address import Address
-from .connections import Connections, Options, Session, connect
+from .connections import Connections, Options, Run, Session, connect
 from .conversion import pack_all
-from .generations import Run
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, in_schema
 from .statements import Row, Statement

@@ -21,8 +21,8 @@ from memorybank_core.stores.index.item_index import KEPT
 from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .address import parse_address
-from .connections import Connections, Options, Session, connect
-from .generations import Embedded, Run, find_missing, read_intact, to_record, write_pages
+from .connections import Connections, Options, Run, Session, connect
+from .generations import Embedded, find_missing, read_intact, to_record, write_pages
 from .pages import PAGE_SIZE
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, read_layout
