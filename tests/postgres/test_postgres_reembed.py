@@ -14,7 +14,7 @@ from postgres_servers import connect
 
 from memorybank_core import EmbedderMismatchError, HashingEmbedder, MemoryBank, StoreError, Turn
 from memorybank_core.ingest import embed_windows
-from memorybank_core.stores.postgres import Layout, generations, init
+from memorybank_core.stores.postgres import Layout, init, next_generation
 from memorybank_core.stores.postgres.page_rows import PAGE_COLUMNS, read_pages
 from memorybank_core.stores.postgres.pages import unpack
 from memorybank_core.stores.reembed import reembed
@@ -91,15 +91,15 @@ def assert_embedded(url, expected):
 
 
 def test_the_keys_of_few_memories_are_read_at_once(url, monkeypatch):
-    monkeypatch.setattr(generations, "_MAX_KEYS", 100)
-    read, users = generations._read_keys_and_pages, []
+    monkeypatch.setattr(next_generation, "_MAX_KEYS", 100)
+    read, users = next_generation._read_keys_and_pages, []
 
     def read_and_record(*args, **options):
         result = read(*args, **options)
         users.append(result[0])
         return result
 
-    monkeypatch.setattr(generations, "_read_keys_and_pages", read_and_record)
+    monkeypatch.setattr(next_generation, "_read_keys_and_pages", read_and_record)
     assert reembed(url, NEW) == sum(SIZES.values())
     *others, last = SIZES
     assert users[:3] == [["ada"], ["bob", *others[2:], last], []]

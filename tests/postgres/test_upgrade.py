@@ -26,10 +26,10 @@ from memorybank_core.stores.index.batch import to_batch
 from memorybank_core.stores.postgres import (
     Layout,
     connections,
-    conversion,
     count_to_upgrade,
     init,
-    migration,
+    migration_1_to_2,
+    packing_1_to_2,
     upgrade,
 )
 from memorybank_core.stores.postgres.characters import escape, unescape
@@ -69,9 +69,11 @@ def open_bank(url):
 
 def upgrade_in_small_steps(url, monkeypatch, between):
     """Upgrade in many small transactions, with an interruption after each."""
-    monkeypatch.setattr(conversion, "_BATCH", 64)
-    monkeypatch.setattr(conversion, "_MAX_USERS", 2)
-    monkeypatch.setattr(migration, "_UNNUMBERED", migration._UNNUMBERED.replace("4096", "1"))
+    monkeypatch.setattr(packing_1_to_2, "_BATCH", 64)
+    monkeypatch.setattr(packing_1_to_2, "_MAX_USERS", 2)
+    monkeypatch.setattr(
+        migration_1_to_2, "_UNNUMBERED", migration_1_to_2._UNNUMBERED.replace("4096", "1")
+    )
     return run_in_small_steps(monkeypatch, lambda: upgrade(url), between)
 
 
@@ -309,9 +311,9 @@ def test_the_grants_of_the_application_apply_to_the_new_tables(each_url):
 
 
 def test_a_transaction_that_holds_the_tables_delays_the_last_step_only(url, monkeypatch):
-    monkeypatch.setattr(migration, "LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(migration_1_to_2, "LOCK_ATTEMPTS", 1)
     monkeypatch.setattr(
-        migration,
+        migration_1_to_2,
         "SET_LOCK_TIMEOUT",
         connections.Statement("SET LOCAL lock_timeout = '50ms'"),
     )

@@ -10,7 +10,7 @@ from memorybank_core.logs import get_logger
 from .address import Address, parse_address
 from .connections import Options, connect
 from .derivation import count_outdated, migrate_to_3
-from .migration import count_unpacked, migrate_to_2
+from .migration_1_to_2 import count_unpacked, migrate_to_2
 from .schema import create, load_layout, quote, read_layout, read_version
 from .tables import VERSION, Layout
 

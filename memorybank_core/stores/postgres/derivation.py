@@ -24,14 +24,14 @@ from memorybank_core.stores.rows import EPOCH
 
 from .address import Address
 from .connections import Run, Session
-from .generations import to_record
-from .migration import (
+from .migration_1_to_2 import (
     LOCK_ATTEMPTS,
     SCHEMA_VERSION,
     SET_LOCK_TIMEOUT,
     copy_rights,
     transactions,
 )
+from .next_generation import to_record
 from .pages import HEADER_NBYTES, IS_OUTDATED, Page, pack, read_count, read_keys, read_windows
 from .rows import CONTENT
 from .schema import SET_META, TAKE_LOCK

@@ -22,7 +22,7 @@ from memorybank_core.stores.rules import FINGERPRINT, property_name
 
 from .address import parse_address
 from .connections import Connections, Options, Run, Session, connect
-from .generations import Embedded, find_missing, read_intact, to_record, write_pages
+from .next_generation import Embedded, find_missing, read_intact, to_record, write_pages
 from .pages import PAGE_SIZE
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, read_layout

@@ -1,9 +1,9 @@
 """Upgrade a bank from schema 1 to 2 while other processes go on searching and writing.
 
 Schema 1 had a row for each vector, and the terms in the rows of memories; schema 2 has them in
-pages. The pages are written user by user, in many short transactions: see `conversion`. One last
-transaction locks the tables, packs those who wrote in the meantime, drops what schema 2 does not
-have and sets the new version. Whenever this is interrupted, the next run continues.
+pages. The pages are written user by user, in many short transactions: see `packing_1_to_2`. One
+last transaction locks the tables, packs those who wrote in the meantime, drops what schema 2 does
+not have and sets the new version. Whenever this is interrupted, the next run continues.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from memorybank_core.errors import StoreBusyError
 
 from .address import Address
 from .connections import Connections, Options, Run, Session, connect
-from .conversion import pack_all
+from .packing_1_to_2 import pack_all
 from .row_security import ALL_ROWS
 from .schema import SET_META, TAKE_LOCK, in_schema
 from .statements import Row, Statement
