@@ -8,11 +8,11 @@ from typing import Any
 from memorybank_core.check_reports import Finding
 
 from .connections import Session
-from .disk_space import select_bytes
 from .row_security import ALL_ROWS, Scope
 from .schema import quote
 from .statements import Rows, Statement
 from .tables import GENERATION, TABLES, VERSION, Layout, create_tables
+from .vacuum import select_bytes
 
 _VERSIONS = Statement(
     "SELECT current_setting('server_version') UNION ALL "

@@ -26,7 +26,6 @@ from . import deleting, index_refresh, page_rows, reading, state, writing
 from .address import parse_address
 from .administration import prepare
 from .connections import Connections, Options, Session
-from .disk_space import select_bytes, vacuum
 from .inspection import DatabaseInspector
 from .items import PostgresItems
 from .metadata import set_metadata as replace_metadata
@@ -34,6 +33,7 @@ from .row_security import ALL_ROWS, user_scope
 from .scan import scan
 from .settings import PostgresSettings
 from .tables import Layout
+from .vacuum import select_bytes, vacuum
 
 R = TypeVar("R")
 CACHE_BYTES = 256 * 2**20

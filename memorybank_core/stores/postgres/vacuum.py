@@ -1,4 +1,4 @@
-"""Disk space of a bank: measure it, and let VACUUM make the space of deleted rows reusable.
+"""Size of a bank's tables, and VACUUM, which makes the space of deleted rows reusable.
 
 Citus keeps the rows on all nodes: its functions measure there, and it runs VACUUM there too.
 """
