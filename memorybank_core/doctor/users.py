@@ -15,7 +15,7 @@ def report_users(user_ids: Iterable[str]) -> Iterator[Finding]:
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for user_id in user_ids:
         count += 1
-        groups[fold(user_id)].append(user_id)
+        groups[fold_user_id(user_id)].append(user_id)
     similar = [sorted(group) for group in groups.values() if len(group) > 1]
     for group in sorted(similar):
         yield Finding(
@@ -31,7 +31,7 @@ def report_users(user_ids: Iterable[str]) -> Iterator[Finding]:
         yield Finding("users", "ok", f"no two of the {count:,} user ids are easily confused")
 
 
-def fold(user_id: str) -> str:
+def fold_user_id(user_id: str) -> str:
     """Return a user id without differences of case, white space and Unicode form (NFKC)."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", user_id).casefold())
     return "".join(folded.split())

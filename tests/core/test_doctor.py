@@ -11,7 +11,7 @@ import pytest
 from findings import problems
 
 from memorybank_core import HashingEmbedder, MemoryBank, Turn
-from memorybank_core.doctor.users import fold
+from memorybank_core.doctor.users import fold_user_id
 from memorybank_core.records import Change
 
 NOW = datetime(2025, 5, 9, 12, tzinfo=timezone.utc)
@@ -187,7 +187,7 @@ def test_stale_digests_future_dates_and_near_equal_users(path):
     [("Ada", "ada"), ("ada ", "ada"), ("a b", "a  b"), ("é", "e\u0301"), ("Straße", "STRASSE")],
 )
 def test_near_equal_ids_fold_to_one(one, other):
-    assert fold(one) == fold(other)
+    assert fold_user_id(one) == fold_user_id(other)
 
 
 def test_a_file_that_others_may_read_is_listed(path):
