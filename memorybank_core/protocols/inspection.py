@@ -17,7 +17,7 @@ class RawMemory:
     """A memory as it is stored, which may be damaged.
 
     Attributes:
-        key: Its position in the order of writing.
+        key: Its sequence number.
         values: Its values of `MEMORY_COLUMNS`; a text that is not UTF-8 is bytes.
         vectors: The vectors of its windows as bytes of float32; None if they are missing.
         derived: Its terms, asks and flags; None if they are missing or cannot be compared.
@@ -34,7 +34,7 @@ class RebuiltMemory:
     """A memory whose vectors and terms are to be stored again.
 
     Attributes:
-        key: Its position in the order of writing.
+        key: Its sequence number.
         memory: The memory.
         vectors: The vectors of its windows, float32 (windows, d).
         is_changed: Whether they differ from what is stored.
@@ -58,7 +58,7 @@ class StoreInspector(Protocol):
         ...
 
     def rows(self, user_id: str) -> Iterator[RawMemory]:
-        """Yield all memories of a user, in the order of writing."""
+        """Yield all memories of a user, in the order of their sequence numbers."""
         ...
 
     def rebuild(self, user_id: str, memories: Sequence[RebuiltMemory]) -> int:

@@ -68,7 +68,7 @@ class Candidates:
     Their order is that of their sessions, and within a session that of their places.
 
     Attributes:
-        key: int64; the argument of `MemoryStore.fetch`, in the order of writing.
+        key: int64; sequence number, the argument of `MemoryStore.fetch`.
         similarity: float64; cosine to the query, the best of the memory's windows.
         centred: float64; the same after the mean vector of their script has been subtracted from
             the query and from the memory.

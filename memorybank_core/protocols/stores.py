@@ -22,7 +22,7 @@ class Stored:
     """All data that a store has of one memory, to copy it to another store.
 
     Attributes:
-        key: Its position in the order of writing, in this store.
+        key: Its sequence number in this store.
         memory: The memory.
         vectors: The vectors of its windows, float32 (windows, d).
         recalls: Time and turn of each recall, oldest first.
@@ -40,6 +40,9 @@ StateChange = Literal["archive", "restore", "pin", "unpin"]
 
 class MemoryStore(Protocol):
     """Store of memories that finds candidates for a search. Most calls are about one user.
+
+    A store numbers the memories of each user in the order of writing. Arguments and results call
+    this sequence number `key`.
 
     Each call that writes is one durable transaction: when it returns, the change is on disk; if it
     raises, nothing was changed.
@@ -95,7 +98,7 @@ class MemoryStore(Protocol):
         ...
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
-        """Return the memories of candidates by key, without those deleted since.
+        """Return the memories of candidates by sequence number, without those deleted since.
 
         Their `replaced_by` is set.
         """
@@ -167,14 +170,14 @@ class MemoryStore(Protocol):
         ...
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
-        """Return all data of the next `limit` memories written after a key, in that order."""
+        """Return all data of the next `limit` memories after a sequence number, in order."""
         ...
 
     def put(self, user_id: str, stored: Sequence[Stored]) -> None:
         """Store memories, with distinct ids, copied from another store with all their data.
 
         A memory with a known id replaces the stored one, strength and recalls included. Each
-        memory gets a new key.
+        memory gets a new sequence number.
         """
         ...
 

@@ -185,13 +185,14 @@ def changed_ids(changes: Iterable[Change]) -> set[str]:
 
 
 def from_changes(changes: Iterable[Change], seqs: Mapping[str, int]) -> list[Row]:
-    """Return rows of older key, newer key, author and time; the last change of a pair counts.
+    """Return rows of older and newer turn, author and time; the last change of a pair counts.
 
-    The key 0 stands for no older turn. Changes of turns that are not stored are left out.
+    The turns are sequence numbers; 0 stands for no older turn. Changes of turns that are not stored
+    are left out.
 
     Args:
         changes: The changes.
-        seqs: The keys of stored turns, by id.
+        seqs: The sequence numbers of stored turns, by id.
     """
     keys: dict[str | None, int] = {None: 0}
     keys.update(seqs)

@@ -34,10 +34,10 @@ _BY_MEMORY = (*"key created day kind utterances asks flags windows terms".split(
 
 @dataclass(frozen=True, slots=True)
 class IndexBatch:
-    """Columns of n memories, in the order of their keys; postings and vectors are concatenated.
+    """Columns of n memories by sequence number; postings and vectors are concatenated.
 
     Attributes:
-        key: int64; the key of each memory.
+        key: int64; sequence number.
         created: int64; microseconds since 1970.
         day: int32; proleptic ordinal.
         kind: uint8; position in `KINDS`.
@@ -101,7 +101,7 @@ class StateBatch:
     """State of n memories: what recalling, archiving and pinning change.
 
     Attributes:
-        key: int64; the key of each memory.
+        key: int64; sequence number.
         refreshed: float64; the last recall, in seconds since 1970; infinite if pinned. Before the
             creation, it counts as the creation.
         strength: float64; S of the law of forgetting.
@@ -125,12 +125,12 @@ class StateBatch:
 def to_batch(
     memories: Sequence[Memory], matrices: Sequence[Matrix], keys: Sequence[int]
 ) -> IndexBatch:
-    """Return the batch of at least one memory, in the order of their keys.
+    """Return the batch of at least one memory, in the order of their sequence numbers.
 
     Args:
         memories: The memories.
         matrices: The vectors of each memory's windows, float32 (windows, d).
-        keys: The key of each memory, ascending.
+        keys: The sequence number of each memory, ascending.
     """
     turns = [memory.turn for memory in memories]
     session, sessions = encode(m.session if m.kind == "turn" else None for m in memories)

@@ -1,7 +1,7 @@
 """Search index of one user's memories: vectors, BM25 and the columns that ranking needs.
 
 It is a cache, built from the store's rows, and can be dropped at any time. Memories have positions
-0..n-1 in the order of writing. A memory has one or more vectors, one per window of its text.
+0..n-1 by sequence number. A memory has one or more vectors, one per window of its text.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class UserIndex:
 
     @property
     def last_key(self) -> int:
-        """Key of the memory written last, or 0."""
+        """Sequence number of the memory written last, or 0."""
         return int(self._values("key")[-1]) if len(self) else 0
 
     def reserve(self, size: int) -> None:
@@ -89,7 +89,7 @@ class UserIndex:
             array.reserve(size)
 
     def extend(self, batch: IndexBatch) -> None:
-        """Add memories, in the order of their keys, in the state of new ones.
+        """Add memories, in the order of their sequence numbers, in the state of new ones.
 
         Raises:
             ValueError: If some are damaged (or another of `damage.READ_ERRORS`); none was added.
@@ -124,7 +124,7 @@ class UserIndex:
         self._lexical.extend(batch.postings, batch.terms)
 
     def truncate(self, key: int) -> None:
-        """Drop the memory with this key and all later ones."""
+        """Drop the memory with this sequence number and all later ones."""
         size = int(np.searchsorted(self._values("key"), key))
         if size == len(self):
             return

@@ -1,4 +1,4 @@
-"""Record which turns replaced which, as rows of keys; 0 stands for no older turn."""
+"""Record which turns replaced which, as rows of sequence numbers; 0 stands for no older turn."""
 
 from __future__ import annotations
 

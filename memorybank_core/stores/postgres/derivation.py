@@ -39,7 +39,7 @@ from .statements import Row, Rows, Statement
 from .tables import Layout, create_tables
 
 _PAGES = 16  # of a transaction
-_PAGES_AT_ONCE = 1024  # whose keys are read at once
+_PAGES_AT_ONCE = 1024  # whose headers are read at once
 
 _ADD_METADATA = Statement("ALTER TABLE memorybank.memories ADD COLUMN IF NOT EXISTS metadata text")
 _NEW_TABLES = ("replacements",)
@@ -68,7 +68,7 @@ _UPDATE_PAGE = (
 
 
 class _Outdated(NamedTuple):
-    """The key of a page to derive again, its last memory, and its number of memories."""
+    """The primary key of a page to derive again, its last memory, and its number of memories."""
 
     user: str
     generation: int
@@ -166,7 +166,7 @@ def _derive_columns(row: Row, contents: Rows) -> bytes:
     """Return the columns of a page with the terms and traits of its memories derived again.
 
     Args:
-        row: First and last key, and columns of the page.
+        row: First and last sequence number, and columns of the page.
         contents: The rows of its memories.
     """
     first_seq, last_seq, columns = row

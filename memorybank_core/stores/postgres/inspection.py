@@ -96,7 +96,7 @@ class DatabaseInspector:
         return repaired
 
     def rows(self, user_id: str) -> Iterator[RawMemory]:
-        """Yield all memories of a user, in the order of writing."""
+        """Yield all memories of a user, in the order of their sequence numbers."""
         after = -1
         while batch := self._read(user_id, partial(_read_memories, user_id=user_id, after=after)):
             yield from batch
@@ -150,7 +150,7 @@ class DatabaseInspector:
 
 
 def _read_memories(session: Session, user_id: str, after: int) -> list[RawMemory]:
-    """Return the next memories after a key, with what the pages have of them."""
+    """Return the next memories after a sequence number, with what the pages have of them."""
     values = {"user": user_id, "after": after, "limit": _AT_ONCE}
     rows, page_rows = session.execute(Statement(_SELECT, values), Statement(_SELECT_PAGES, values))
     entries: dict[int, tuple[bytes, tuple[bytes, int, int] | None]] = {}
@@ -164,7 +164,7 @@ def _read_memories(session: Session, user_id: str, after: int) -> list[RawMemory
 
 
 def _read_entries(page: Page) -> dict[int, tuple[bytes, tuple[bytes, int, int] | None]]:
-    """Return the vectors and what is derived from the text of each memory of a page, by key."""
+    """Return vectors, and what is derived from texts, of a page's memories by sequence number."""
     batch = unpack([page])
     vectors = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
     terms = np.split(batch.postings, np.cumsum(batch.terms)[:-1])

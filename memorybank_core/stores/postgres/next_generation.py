@@ -21,8 +21,8 @@ from .pages import KEYS_NBYTES, PAGE_SIZE, Page, pack, read_keys
 from .rows import CONTENT, DEFAULT_STATE, group
 from .statements import Row, Rows, Statement
 
-_MAX_USERS = 256  # users whose keys are read at once
-_MAX_KEYS = 65_536  # keys that are read at once, except those of a single user
+_MAX_USERS = 256  # users whose sequence numbers are read at once
+_MAX_KEYS = 65_536  # sequence numbers that are read at once, except those of a single user
 
 _SELECT_USERS = (
     "SELECT user_id, memories FROM memorybank.users WHERE user_id > %(after)s "
@@ -55,7 +55,7 @@ _INSERT_PAGE = (
 
 
 _Keys = tuple[int, int, Array]
-"""First key, last key and keys of a page."""
+"""First, last and all sequence numbers of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def find_missing(run: Run[Any], generation: int) -> Iterator[list[Part]]:
 def _read_keys_and_pages(
     session: Session, generation: int, after: str
 ) -> tuple[list[str], dict[str, list[int]], dict[str, list[_Keys]]]:
-    """Return the next users after one, the keys of their memories, and those of their pages."""
+    """Return the next users, and the sequence numbers of their memories and of their pages."""
     [rows] = session.execute(Statement(_SELECT_USERS, {"after": after}))
     before = accumulate((memories for _, memories in rows), initial=0)
     users = [user for (user, _), keys in zip(rows, before, strict=False) if keys < _MAX_KEYS]
@@ -133,14 +133,14 @@ def to_record(row: Row) -> Memory:
 
 
 def _divide_missing(keys: Array, pages: Sequence[_Keys]) -> Iterator[list[int]]:
-    """Yield the keys that no page has, in groups that become pages.
+    """Yield the sequence numbers that no page has, in groups that become pages.
 
-    The keys of one page are all smaller than those of the next: a page that lost a key which has
-    to return is written again as a whole.
+    Those of one page are all smaller than those of the next: a page that lost one which has to
+    return is written again as a whole.
 
     Args:
-        keys: The keys of all memories, ascending.
-        pages: The pages, in the order of their keys.
+        keys: The sequence numbers of all memories, ascending.
+        pages: The pages, in the order of their sequence numbers.
     """
     missing = np.setdiff1d(keys, np.concatenate([[], *(page[2] for page in pages)]))
     firsts = []

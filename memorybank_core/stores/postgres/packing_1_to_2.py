@@ -1,9 +1,10 @@
 """Convert the rows of schema 1 to pages: the part of the upgrade that reads every memory.
 
-The memories of a user are packed in chunks of consecutive keys, one page each. Two columns that
-exist during the upgrade make it exact and resumable: `users.packed`, the commit markers that the
-user had before the user's rows were read, and `pages.source`, a hash of the rows of a page. A user
-whose markers differ has written since, and each chunk whose hash differs is packed again.
+The memories of a user are packed in chunks of consecutive sequence numbers, one page each. Two
+columns that exist during the upgrade make it exact and resumable: `users.packed`, the commit
+markers that the user had before the user's rows were read, and `pages.source`, a hash of the rows
+of a page. A user whose markers differ has written since, and each chunk whose hash differs is
+packed again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from .tables import FIRST_GENERATION
 
 K = TypeVar("K")  # a user or a chunk
 Chunk = tuple[str, int]
-"""A user, and the first key of the chunk."""
+"""A user, and the first sequence number of the chunk."""
 
 _BATCH = 1024  # memories of a transaction
 _MAX_USERS = 256  # users of a transaction
@@ -37,7 +38,7 @@ _MAX_USERS = 256  # users of a transaction
 _CONTENT = "seq, kind, session, day, created_at, query, response, user_name, companion_name"
 _COLUMNS = MEMORY_COLUMNS.replace("metadata", "NULL::text")  # schema 1 has none
 _HASH = f"hashtextextended(ROW({_CONTENT})::text, 0)"
-_FIRST = f"({{seq}} - 1) / {PAGE_SIZE} * {PAGE_SIZE} + 1"  # first key of the chunk of a key
+_FIRST = f"({{seq}} - 1) / {PAGE_SIZE} * {PAGE_SIZE} + 1"  # first number of the chunk
 
 _UNPACKED = (
     "SELECT user_id, memories FROM memorybank.users WHERE user_id > %(after)s "

@@ -88,7 +88,7 @@ def read_pages(rows: Rows) -> list[Page]:
 
 
 def read_matrices(session: Session, user_id: str, rows: Rows) -> dict[int, Matrix]:
-    """Return the vectors of each memory of these pages, float32 (windows, d), by its key."""
+    """Return the vectors of the memories of pages, float32 (windows, d), by sequence number."""
     matrices: dict[int, Matrix] = {}
     for batch in unpack_intact(session, user_id, read_pages(rows)):
         parts = np.split(batch.vectors, np.cumsum(batch.windows)[:-1])
@@ -108,7 +108,7 @@ def insert(pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
     They do nothing if the first statement of the transaction did not write its marker.
 
     Args:
-        pages: The pages, their keys counted from 0.
+        pages: The pages, with sequence numbers that begin at 0.
         values: "user", "marker", and "new", the number of memories.
     """
     return _build_insertions(_ADD, pages, values)
@@ -117,7 +117,7 @@ def insert(pages: Sequence[Page], values: dict[str, Any]) -> list[Statement]:
 def rewrite(
     session: Session, user_id: str, seqs: Collection[int], new: IndexBatch | None = None
 ) -> Removal:
-    """Remove memories from their pages, or replace them by those of `new` with the same keys.
+    """Remove memories from their pages, or replace them by those of `new` with the same number.
 
     Pages of an unfinished `reembed` lose them in any case: it will embed the new texts.
     """
@@ -152,7 +152,7 @@ def rewrite(
 
 
 def set_metadata(session: Session, user_id: str, texts: Mapping[int, str]) -> None:
-    """Replace the metadata of memories, given by key as JSON, in the pages that searches read."""
+    """Replace metadata, given as JSON by sequence number, in the pages that searches read."""
     seqs = np.array(sorted(texts), np.int64)
     [rows] = session.execute(_select_pages(user_id, 0, seqs))
     for batch in unpack_intact(session, user_id, read_pages(rows)):
@@ -170,7 +170,7 @@ def replace_all(session: Session, user_id: str, new: IndexBatch | None) -> None:
     Args:
         session: The session.
         user_id: The user.
-        new: The entries that replace those with the same keys, or are added.
+        new: The entries that replace those with the same sequence numbers, or are added.
     """
     user = {"user": user_id}
     *_, rows, seqs = session.execute(
@@ -229,12 +229,12 @@ def _select_pages(user_id: str, offset: int, seqs: Array) -> Statement:
 def _replace_rows(
     user_id: str, offset: int, old: Sequence[int], pages: Sequence[Page]
 ) -> list[Statement]:
-    """Return statements that delete pages, given by their first keys, and insert others.
+    """Return statements that delete pages and insert others.
 
     Args:
         user_id: The user.
         offset: 0 for the current generation, 1 for the next.
-        old: The first keys of the pages to delete.
+        old: The first sequence numbers of the pages to delete.
         pages: The pages to insert.
     """
     if not old:

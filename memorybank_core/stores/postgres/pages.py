@@ -32,7 +32,7 @@ _HEADER = struct.Struct("<BBHI")  # layout, version of terms, number of memories
 _HEADER_1 = struct.Struct("<BHI")  # the same without the version of terms
 _ROW_1 = np.dtype(
     [
-        ("key", "<u4"),  # relative to the page's first
+        ("key", "<u4"),  # sequence number, relative to the page's first
         ("created", "<i8"),
         ("day", "<i4"),
         ("kind", "u1"),
@@ -61,8 +61,8 @@ class Page:
     """A packed page.
 
     Attributes:
-        first_seq: Lower bound of its keys: the first one when it was written.
-        last_seq: Upper bound of its keys.
+        first_seq: Lower bound of its sequence numbers: the first one when it was written.
+        last_seq: Upper bound of its sequence numbers.
         columns: See the module.
         vectors: See the module.
     """
@@ -85,7 +85,7 @@ def to_pages(
 
     Args:
         batch: The memories.
-        first_seq: The lower bound of all keys, by default the first.
+        first_seq: The lower bound of all sequence numbers, by default the first.
         terms_version: The lowest version of their terms and traits.
     """
     positions = np.arange(len(batch))
@@ -98,7 +98,7 @@ def to_pages(
 def pack(
     batch: IndexBatch, first_seq: int, last_seq: int, terms_version: int = TERMS_VERSION
 ) -> Page:
-    """Pack a batch of at most `PAGE_SIZE` memories into the page of these keys."""
+    """Pack a batch of at most `PAGE_SIZE` memories into a page with these bounds."""
     known: list[dict[str, int]] = [{}, {}, {}]
     rows = np.empty(len(batch), ROW)
     rows["key"] = batch.key - first_seq
@@ -154,7 +154,7 @@ def unpack(pages: Sequence[Page]) -> IndexBatch:
 
 
 def read_keys(page: Page) -> Array:
-    """Return the keys of a page; its `columns` may end after `KEYS_NBYTES`."""
+    """Return the sequence numbers of a page; its `columns` may end after `KEYS_NBYTES`."""
     header = _read_header(page.columns)
     rows = np.frombuffer(page.columns, header.row, header.memories, header.start)
     keys: Array = rows["key"] + np.int64(page.first_seq)
@@ -222,7 +222,7 @@ def _to_rows(rows: Array) -> Array:
 
 
 def replace(batch: IndexBatch, new: IndexBatch) -> IndexBatch:
-    """Return `batch` with the memories of `new` in place of those with the same keys."""
+    """Return `batch` with the memories of `new` in place of those with the same number."""
     parts, after = [], -1
     for key in new.key:
         between = (batch.key > after) & (batch.key < key)
@@ -232,14 +232,14 @@ def replace(batch: IndexBatch, new: IndexBatch) -> IndexBatch:
 
 
 def find_mergeable(ranges: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the first keys of the pages to merge, or [].
+    """Return the first sequence numbers of the pages to merge, or [].
 
     These are the last eight pages if each is tiny; else all pages after the last full one, once
     they would fill a page. So a memory is rewritten about twice, and only neighbours are merged:
-    the keys of one page are all smaller than those of the next.
+    the sequence numbers of one page are all smaller than those of the next.
 
     Args:
-        ranges: First and last key of the user's last pages, the last page first.
+        ranges: First and last sequence number of the user's last pages, the last page first.
     """
     sizes = [last - first + 1 for first, last in ranges]
     tiny = _count_leading(size < SMALL for size in sizes)

@@ -71,7 +71,7 @@ _RECALLS = (
 )
 _NAMED = "FROM memorybank.memories AS n WHERE n.user_id = %(user)s AND n.id = ANY(%(ids)s::text[])"
 SELECT_SEQS = f"SELECT n.seq, n.id {_NAMED}"
-"""The keys of the memories with these ids, and the ids."""
+"""The sequence numbers of the memories with these ids, and the ids."""
 _PAGES_OF_NAMED = COVERING.format(generation=GENERATION, memories=_NAMED.removeprefix("FROM "))
 SELECT_DIGESTS = f"SELECT {DIGEST_COLUMNS} FROM memorybank.digests WHERE user_id = %(user)s"
 _PROFILE = "SELECT profile FROM memorybank.users WHERE user_id = %(user)s"
@@ -136,7 +136,7 @@ def _convert_by_seq(
     *,
     first: int,
 ) -> dict[int, Memory]:
-    """Return the memories of rows by the number in their first column, without damaged ones.
+    """Return the intact memories of rows by sequence number, which is the first column.
 
     Args:
         session: The session that read them.

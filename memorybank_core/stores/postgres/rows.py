@@ -12,7 +12,7 @@ from memorybank_core.stores.rows import CONTENT_COLUMNS, from_memory
 CONTENT = {
     name: "bigint" if name == "created_at" else "text" for name in CONTENT_COLUMNS.split(", ")
 }
-"""The columns of `memories` after the key, and their types."""
+"""The columns of `memories` after the sequence number, and their types."""
 STATE = {
     "strength": "double precision",
     "recalls": "bigint",
@@ -20,7 +20,7 @@ STATE = {
     "archived_at": "bigint",
     "pinned": "boolean",
 }
-"""The columns of `states` after the key and the version, and their types."""
+"""The columns of `states` after the sequence number and the version, and their types."""
 DEFAULT_STATE = (1.0, 0, None, None, False)
 """The state of a memory that has no row in `states`."""
 

@@ -38,13 +38,13 @@ _SET_PROFILE = "UPDATE memorybank.users SET profile = %(profile)s WHERE user_id 
 
 
 def write_states(user_id: str, rows: Sequence[Sequence[Any]]) -> list[Statement]:
-    """Return the statements that store the states of memories: rows of key and `STATE`."""
+    """Return the statements that store states: rows of sequence number and `STATE`."""
     values = {"user": user_id, **to_columns(_STATE_TYPES, rows)}
     return [Statement(_WRITE, values)] if rows else []
 
 
 def insert_recalls(user_id: str, rows: Sequence[Sequence[Any]]) -> list[Statement]:
-    """Return the statements that store recalls: rows of key, number, time and turn."""
+    """Return the statements that store recalls: rows of memory, number, time and turn."""
     values = {"user": user_id, **to_columns(_RECALL_TYPES, rows)}
     return [Statement(_INSERT_RECALLS, values)] if rows else []
 

@@ -150,7 +150,7 @@ class PostgresStore(DeprecatedStateCalls):
             return cached.index.candidates(probe)
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
-        """Return the memories of candidates by key, without those deleted since."""
+        """Return the memories of candidates by sequence number, without those deleted since."""
         return self._read(user_id, lambda session: reading.fetch(session, user_id, keys))
 
     def memories(self, user_id: str, filter: Filter, *, last: int | None = None) -> list[Memory]:
@@ -208,7 +208,7 @@ class PostgresStore(DeprecatedStateCalls):
         return self._read(user_id, lambda session: reading.vectors(session, user_id, ids))
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
-        """Return all data of the next `limit` memories written after a key."""
+        """Return all data of the next `limit` memories after a sequence number."""
         dimension = self._embedder.dimension
         return self._read(user_id, lambda db: scan(db, user_id, after, limit, dimension))
 

@@ -168,7 +168,7 @@ class _Memories:
         ids: Their ids.
         contents: Their values of `CONTENT`.
         states: Their values of `STATE`, by position, if not those of new memories.
-        batch: The batch of those that have vectors, with their positions for keys.
+        batch: The batch of those that have vectors, with their positions for sequence numbers.
     """
 
     def __init__(self, user_id: str, memories: Sequence[Memory], vectors: Sequence[Matrix]) -> None:
@@ -196,7 +196,7 @@ class _Memories:
         ]
 
     def keyed(self, seqs: Mapping[int, int]) -> IndexBatch:
-        """Return the batch of those at some positions with their keys, in the order of these."""
+        """Return the batch of those at some positions, with their sequence numbers and in order."""
         ordered = sorted(seqs.keys() & set(self.batch.key.tolist()), key=lambda place: seqs[place])
         if not ordered:
             return self.batch.select(np.zeros(len(self.batch), bool))
@@ -208,7 +208,7 @@ def _append(session: Session, embedder: ExpectedEmbedder, new: _Memories) -> int
     """Insert new memories of a known user in one round trip, if none of their ids is taken.
 
     Returns:
-        The next key of the user; None if nothing was inserted.
+        The user's next sequence number; None if nothing was inserted.
     """
     values = {
         "user": new.user_id,
@@ -256,7 +256,7 @@ def _insert(
     """Insert memories, replace others or damaged ones, and insert the past recalls of new ones.
 
     Returns:
-        The key of each memory, by its id.
+        The sequence number of each memory, by its id.
 
     Raises:
         ConflictError: If an id is taken and `replace` is False.

@@ -81,7 +81,7 @@ def _delete_user(db: sqlite3.Connection, user_key: int, dimension: int) -> dict[
 def _select_memories(
     db: sqlite3.Connection, user_key: int, ids: Collection[str] | None, day: date | None
 ) -> set[Row]:
-    """Return number, day and kind of the memories to delete.
+    """Return sequence number, day and kind of the memories to delete.
 
     Deleting a turn also deletes the event summaries of its day.
     """

@@ -99,7 +99,7 @@ def _version(index: str) -> int:
 
 
 def _update(db: sqlite3.Connection, keys: Sequence[Row]) -> None:
-    """Derive the terms and traits of the rows of `_SELECT`, which have these keys.
+    """Derive the terms and traits of the rows of `_SELECT`, which have these primary keys.
 
     Damaged ones keep theirs, and are not tried again.
     """

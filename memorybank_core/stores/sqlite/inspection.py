@@ -85,7 +85,7 @@ class FileInspector:
         return repaired
 
     def rows(self, user_id: str) -> Iterator[RawMemory]:
-        """Yield all memories of a user, in the order of writing."""
+        """Yield all memories of a user, in the order of their sequence numbers."""
         with self._open() as db:
             for seq, vector, terms, asks, flags, version, *values in db.execute(_ROWS, (user_id,)):
                 is_current = version == TERMS_VERSION

@@ -107,7 +107,7 @@ def known(db: sqlite3.Connection, user_id: str, ids: Collection[str]) -> dict[st
 def add_replacements(
     db: sqlite3.Connection, user_id: str, memories: Mapping[int, Memory]
 ) -> dict[int, Memory]:
-    """Return memories by key, each with the ids of the newer ones that replaced it."""
+    """Return memories by sequence number, with the ids of the newer ones that replaced them."""
     replaced = dict(memories)
     for seq, newer in _find_newer(db, user_id, replaced):
         memory = replaced[seq]
@@ -118,7 +118,7 @@ def add_replacements(
 def _find_newer(
     db: sqlite3.Connection, user_id: str, seqs: Collection[int]
 ) -> Iterable[tuple[int, str]]:
-    """Yield those of these numbers whose memory was replaced, with the id of a newer one."""
+    """Yield the sequence numbers of memories that were replaced, with the id of a newer one."""
     if not db.execute(_HAS_REPLACEMENTS, (user_id,)).fetchone():  # the usual case
         return
     yield from sorted(select_in(db, _SELECT_NEWER, (user_id,), "older", seqs))

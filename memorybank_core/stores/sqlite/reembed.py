@@ -97,7 +97,7 @@ def _embed_missing(
 def _read_batches(
     read: Callable[[], AbstractContextManager[sqlite3.Connection]], limit: int
 ) -> Iterator[list[Row]]:
-    """Yield user, number, version and text of the intact memories without new vectors."""
+    """Yield user, sequence number, version and text of intact memories without new vectors."""
     after: Row = (0, 0)
     while True:
         values = (*after, limit)

@@ -33,12 +33,12 @@ def scan(
 
 
 def _scan(db: sqlite3.Connection, user_id: str, values: Row, dimension: int) -> list[Stored]:
-    """Return all data of a user's intact memories among the next ones after a key.
+    """Return all data of a user's intact memories among the next ones.
 
     Args:
         db: The connection.
         user_id: The user.
-        values: The user, the key, and the number of memories.
+        values: The user, the sequence number that they follow, and the number of memories.
         dimension: Length of the vectors.
     """
     select = (
@@ -61,7 +61,7 @@ def _scan(db: sqlite3.Connection, user_id: str, values: Row, dimension: int) -> 
 def _read_histories(
     db: sqlite3.Connection, user_id: str, seqs: Sequence[int]
 ) -> dict[int, list[tuple[datetime, str | None]]]:
-    """Return time and turn of the recalls of memories, oldest first, by number."""
+    """Return time and turn of the recalls of memories, oldest first, by sequence number."""
     select = f"SELECT seq, at, number, turn FROM recalls WHERE {OF_USER}"
     recalls = convert_rows(
         db,

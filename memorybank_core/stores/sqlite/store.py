@@ -131,7 +131,7 @@ class LocalStore(DeprecatedStateCalls):
             return cached.index.candidates(probe)
 
     def fetch(self, user_id: str, keys: Sequence[int]) -> dict[int, Memory]:
-        """Return the memories of candidates by key, without those deleted since."""
+        """Return the memories of candidates by sequence number, without those deleted since."""
         with self._connections.read() as db:
             return reading.add_replacements(db, user_id, self._memory_cache.read(db, user_id, keys))
 
@@ -194,7 +194,7 @@ class LocalStore(DeprecatedStateCalls):
             return reading.vectors(db, user_id, ids, self._embedder.dimension)
 
     def scan(self, user_id: str, *, after: int = 0, limit: int = 256) -> list[Stored]:
-        """Return all data of the next `limit` memories written after a key."""
+        """Return all data of the next `limit` memories after a sequence number."""
         dimension = self._embedder.dimension
         with self._connections.read() as db:
             return scan(db, user_id, after=after, limit=limit, dimension=dimension)

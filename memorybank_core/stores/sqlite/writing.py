@@ -179,7 +179,7 @@ def _insert(
         db.executemany("DELETE FROM memories WHERE user_key = ? AND seq = ?", damaged)
     replaced = list(seqs.values())
     added = [entry.id for entry in new if entry.id not in seqs]
-    select = "SELECT next_seq FROM users WHERE user_key = ?"  # numbers are never reused
+    select = "SELECT next_seq FROM users WHERE user_key = ?"  # no sequence number is reused
     (next_seq,) = db.execute(select, (user_key,)).fetchone()
     seqs |= {id: seq for seq, id in enumerate(added, next_seq)}
     db.executemany(
