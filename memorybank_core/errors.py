@@ -71,7 +71,16 @@ class ContextOverflowError(LLMError):
 
 
 class AnswerError(LLMError):
-    """The model's answer is empty, a refusal, or cut off."""
+    """The model's answer is empty, a refusal, or cut off.
+
+    Args:
+        message: The message.
+        reason: "empty", "refused" or "cut_off"; "" for anything else.
+    """
+
+    def __init__(self, message: str = "", *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class EmbedderError(MemoryBankError):
@@ -130,7 +139,10 @@ class StoreClosedError(StoreError):
 
 
 class SettingsWarning(UserWarning):
-    """A bank is opened with other settings than it keeps, or does not know its settings."""
+    """A bank is opened with other settings than it keeps, or does not know its settings.
+
+    Also: a page is served to other machines without a password.
+    """
 
 
 class EmbedderWarning(UserWarning):

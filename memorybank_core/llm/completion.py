@@ -67,16 +67,19 @@ def require_complete(
     if refusal or reason in REFUSED:
         raise AnswerError(
             f"{source} refused to answer: {redact(str(refusal or reason))!r}. Rephrase the request "
-            "or use another model."
+            "or use another model.",
+            reason="refused",
         )
     if reason in CUT_OFF and answer == text:
         raise AnswerError(
             f"{cut_off} ({redact(reason)}). Raise max_tokens, or shorten the prompt so that the "
-            "answer fits into the context window."
+            "answer fits into the context window.",
+            reason="cut_off",
         )
     if requires_reason and not reason:
         raise AnswerError(
-            f"{cut_off}: it has no finish_reason. Try again, or check the server's log."
+            f"{cut_off}: it has no finish_reason. Try again, or check the server's log.",
+            reason="cut_off",
         )
     if requires_reason and reason not in FINISHED:
         raise AnswerError(
@@ -86,6 +89,7 @@ def require_complete(
     if not answer.strip():
         raise AnswerError(
             f"the answer of {source} is empty. Raise max_tokens (a model that reasons first may "
-            "have used them up), or rephrase the request."
+            "have used them up), or rephrase the request.",
+            reason="empty",
         )
     return Completion(answer, tokens)

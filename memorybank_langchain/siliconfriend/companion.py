@@ -14,7 +14,14 @@ from uuid import uuid4
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from memorybank_core import AnswerError, Context, DeletionReceipt, Memory, MemoryBank
+from memorybank_core import (
+    AnswerError,
+    Context,
+    DeletionReceipt,
+    InvalidInputError,
+    Memory,
+    MemoryBank,
+)
 from memorybank_core.validation import require_query
 from memorybank_langchain.run_config import REPLACED_KEY
 
@@ -24,6 +31,12 @@ from .quoting_model import QuotingModel
 from .stoppable import StoppableModel, Stopped
 
 PATIENCE = 120.0  # seconds
+
+
+def require_patience(patience: float) -> None:
+    """Raise InvalidInputError unless a time without output, in seconds, is more than 0."""
+    if not patience > 0:
+        raise InvalidInputError(f"the patience must be more than 0 seconds, not {patience:g}")
 
 
 class Companion:
@@ -36,6 +49,9 @@ class Companion:
         session: Name of a conversation to continue; None starts a new one.
         patience: Seconds without output after which an answer is aborted.
         options: Further keyword arguments of `siliconfriend`.
+
+    Raises:
+        InvalidInputError: If `patience` is not more than 0.
 
     Attributes:
         session: Name of the conversation.
@@ -52,6 +68,7 @@ class Companion:
         patience: float = PATIENCE,
         **options: Any,
     ) -> None:
+        require_patience(patience)
         self.bank, self.user_id = bank, user_id
         self.session = session or _create_session_name()
         self.recalled: Context | None = None
@@ -92,7 +109,7 @@ class Companion:
         except Stopped:
             return
         if not answer.strip():
-            raise AnswerError("the model returned an empty answer")
+            raise AnswerError("the model returned an empty answer", reason="empty")
 
     def stop(self) -> None:
         """End the current answer immediately; the part received so far is stored.

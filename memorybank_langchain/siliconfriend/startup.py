@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +62,9 @@ def open_bank_and_model(
         ConfigurationError: If the model or the bank does not exist or cannot be used.
         StoreError: If the bank cannot be opened.
     """
-    messages = STRINGS[require_language(bank_options["language"] or "en")]
+    language = require_language(bank_options["language"] or "en")
     with explain_missing_package("siliconfriend"):
-        from .discovery import find_models
-        from .models import QUOTATION, choose_digest_llm, is_tiny
+        from .models import choose_digest_llm
 
     if not is_url(path):
         file = Path(path).expanduser()
@@ -74,20 +73,39 @@ def open_bank_and_model(
                 f"cannot create the bank {file.name}: the folder {file.parent} does not exist"
             )
         path = str(file)
+    with ExitStack() as stack:
+        bank = None
+        if is_url(path) or Path(path).exists():  # a new bank is not created before the model loads
+            bank = stack.enter_context(MemoryBank.open(path, **bank_options))
+            language = bank.language
+        chat_model = _load_and_report(llm, model_options, STRINGS[language])
+        digest_llm = choose_digest_llm(chat_model)
+        if bank is None:
+            bank = stack.enter_context(MemoryBank.open(path, llm=digest_llm, **bank_options))
+        bank.llm = digest_llm
+        yield bank, chat_model
+
+
+def _load_and_report(
+    llm: str | None, options: Mapping[str, Any], messages: Mapping[str, str]
+) -> BaseChatModel:
+    """Load the model, and say what it is; see `open_bank_and_model`."""
+    from .discovery import find_models
+    from .models import QUOTATION, is_tiny
+
     name = llm or QUOTATION
     stderr = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if name == QUOTATION:
         stderr.print(messages["quotation"], style="dim", soft_wrap=True)
-        for model in find_models() if llm is None else ():
-            note = messages[model.kind].format(host=model.host)
-            stderr.print(messages["choice"].format(name=model.name, note=note), style="dim")
+        for found in find_models() if llm is None else ():
+            note = messages[found.kind].format(host=found.host)
+            stderr.print(messages["choice"].format(name=found.name, note=note), style="dim")
     else:
         stderr.print(messages["loading"].format(model=name), style="dim")
-    chat_model = load_chat_model(name, **model_options)
-    if is_tiny(chat_model):
+    model = load_chat_model(name, **options)
+    if is_tiny(model):
         stderr.print(messages["tiny"].format(model=name), style="yellow", soft_wrap=True)
-    with MemoryBank.open(path, llm=choose_digest_llm(chat_model), **bank_options) as bank:
-        yield bank, chat_model
+    return model
 
 
 def load_chat_model(name: str, **options: Any) -> BaseChatModel:

@@ -12,7 +12,9 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from memorybank_core import LLMError, MemoryBankError
+from memorybank_core import MemoryBankError
+
+from .failures import ModelFailedError, ModelStalledError
 
 _POLL_INTERVAL = 0.05  # seconds between two checks of the stop event
 
@@ -63,14 +65,12 @@ class StoppableModel(Runnable[Any, Any]):
                 piece = reader.pieces.get(timeout=min(_POLL_INTERVAL, self._patience))
             except queue.Empty:
                 if time.monotonic() >= deadline:
-                    raise LLMError(
-                        f"the model sent nothing for {self._patience:g} seconds"
-                    ) from None
+                    raise ModelStalledError(self._patience) from None
                 continue
             if isinstance(piece, MemoryBankError):
                 raise piece
             if isinstance(piece, Exception):
-                raise LLMError(f"the model failed: {type(piece).__name__}: {piece}") from piece
+                raise ModelFailedError(piece) from piece
             return piece
         raise Stopped
 

@@ -6,6 +6,7 @@ import re
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -24,8 +25,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from playwright.sync_api import expect
 from pydantic import Field
 
-from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank
-from memorybank_langchain.siliconfriend.web import deletions, page, start
+from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, SettingsWarning
+from memorybank_langchain.siliconfriend.web import deletions, page, serve, start
 from memorybank_langchain.siliconfriend.web.handlers import PageHandlers
 from memorybank_langchain.siliconfriend.web.page_layout import build_layout
 from memorybank_langchain.siliconfriend.web.strings import STRINGS
@@ -53,7 +54,8 @@ TALK = {
 }
 QUESTION = {"en": "Which instrument does Nora play?", "zh": "诺拉会拉什么琴？"}
 MARKDOWN = "A **bold** word.\n\n```python\nprint(1)\n```\n\n"
-MARKDOWN += "[site](https://example.org) [bad](javascript:a)"
+MARKDOWN += "[site](https://example.org) [bad](javascript:a) [app](myapp://z) [path](/gradio_api/x)"
+MARKDOWN += " [other](//example.com) <ftp://example.com>"
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> ${alert(3)} {{value}} **b**"
 EVIL_NAME = "Eve <img src=x onerror=alert(4)>${alert(5)}{{value}}"
 
@@ -284,6 +286,8 @@ def test_markup_in_messages_and_names_is_text(visitor, served):
     assert [link.get_attribute("href") for link in answer.locator("a").all()] == [
         "https://example.org"
     ]
+    expect(eve.find("[role=log] p").last).to_contain_text("bold")
+    assert eve.page.evaluate("document.documentElement.lang") == eve.served.language
     answer.get_by_role("button", name=eve.strings["copy"]).click()
     expect(answer.get_by_role("button")).to_have_text(eve.strings["copied"])
     eve.find("#mb-new-conversation").click()
@@ -518,7 +522,7 @@ def test_what_the_page_does_not_use_is_closed(served):
 def test_an_open_address_without_a_password_is_warned_of(tmp_path):
     with MemoryBank.open(tmp_path / "friend.db", embedder="hashing") as bank:
         with (
-            pytest.warns(UserWarning, match="set a password"),
+            pytest.warns(SettingsWarning, match="set a password"),
             pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"),
         ):
             start(page(bank, Friend()), host="192.0.2.1", port=free_port())
@@ -526,6 +530,9 @@ def test_an_open_address_without_a_password_is_warned_of(tmp_path):
             start(page(bank, Friend()), port=99999)
         with pytest.raises(InvalidInputError, match="language"):
             page(bank, Friend(), language="fr")
+        for call in (page, partial(serve, host="0.0.0.0")):
+            with pytest.raises(ConfigurationError, match="the password is empty: write one"):
+                call(bank, Friend(), password="")
     gc.collect()  # uvicorn leaves its loop open where it cannot listen
 
 

@@ -66,7 +66,8 @@ class Commands(ABC):
 
     def portrait(self) -> None:
         """Show the portrait and the summary."""
-        print_digests(self.out, self.bank.digests(user_id=self.user_id), self.strings)
+        digests = self.bank.digests(user_id=self.user_id)
+        print_digests(self.out, digests, self.bank, self.strings)
 
     def summarize(self) -> None:
         """Digest new turns."""

@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from memorybank_core import Context, Digest, Fading, ForgettingLaw, Memory, Portrait
+from memorybank_core import (
+    Context,
+    Digest,
+    Fading,
+    ForgettingLaw,
+    Memory,
+    MemoryBank,
+    Portrait,
+)
 from memorybank_core.forgetting import retention_of
 from memorybank_core.terminal import clean, one_line, retention_cell, table
 from memorybank_langchain.siliconfriend.digest_text import text_for_user
@@ -19,6 +27,7 @@ from .strings import format_day
 Strings = Mapping[str, str]
 
 _INDENT = 2
+_WIDTH_OF_ALL_COLUMNS = 60  # of a terminal; a narrower one has no room for the text besides
 _MAX_FADED = 5  # maximum number of faded memories to list
 
 
@@ -46,36 +55,38 @@ def print_timeline(
     if not memories:
         out.print(strings["no_memories"])
         return
-    memory_header, *headers = strings["head"].split(",")
-    timeline = table(*headers, numbers=(headers[0], headers[2]), memories=True)
+    memory_header, strength, retention, recalls = strings["head"].split(",")
+    is_wide = out.width >= _WIDTH_OF_ALL_COLUMNS
+    headers = (strength, retention, recalls) if is_wide else (retention,)
+    timeline = table(*headers, numbers=(strength, recalls), memories=True)
     timeline.columns[0].header = memory_header
     day = None
     for memory in memories:
         if memory.day != day:
             day = memory.day
             timeline.add_row(Text(str(day), style="bold cyan"))
-        timeline.add_row(
-            Text(one_line(memory.text)),
-            f"{memory.strength:g}",
-            retention_cell(
-                memory,
-                retention_of(memory, law, now),
-                forgotten=strings["forgotten_mark"],
-                pinned=strings["pinned_mark"],
-            ),
-            str(memory.recalls),
+        retained = retention_cell(
+            memory,
+            retention_of(memory, law, now),
+            forgotten=strings["forgotten_mark"],
+            pinned=strings["pinned_mark"],
         )
+        cells = (f"{memory.strength:g}", retained, str(memory.recalls)) if is_wide else (retained,)
+        timeline.add_row(Text(one_line(memory.text)), *cells)
     out.print(timeline)
 
 
-def print_digests(out: Console, digests: Sequence[Digest], strings: Strings) -> None:
-    """Print the portrait and the overall summary, with their authors."""
+def print_digests(
+    out: Console, digests: Sequence[Digest], bank: MemoryBank, strings: Strings
+) -> None:
+    """Print the portrait and the overall summary of a bank, with their authors."""
     overall = [digest for digest in digests if digest.day is None]
     if not overall:
         out.print(strings["no_portrait"])
     for digest in overall:
         key = "overall_portrait" if isinstance(digest, Portrait) else "overall_summary"
-        author = f"  ({clean(digest.made_by or '?')}, {digest.made_at:%Y-%m-%d})"
+        made_by = strings["extractive"] if digest.is_extractive else clean(digest.made_by or "?")
+        author = f"  ({made_by}, {format_day(bank.day_of(digest.made_at), bank.language)})"
         out.print(Text.assemble((strings[key], "bold cyan"), (author, "dim")))
         out.print(Padding(Text(clean(text_for_user(digest))), (0, 0, 1, _INDENT)))
 

@@ -14,12 +14,14 @@ from memorybank_core import MemoryBankError
 from memorybank_core.terminal import clean, one_line
 from memorybank_core.text import without_surrogates
 from memorybank_langchain.siliconfriend.companion import Companion
+from memorybank_langchain.siliconfriend.failures import describe_failure
 
 from .commands import Commands
 from .lines import LineReader
 from .strings import COMMANDS
 
-END_COMMANDS = ("/stop", "/quit", "/exit")
+END_COMMANDS = (["/stop"], ["/quit"], ["/exit"])
+"""First words of the lines that end the conversation."""
 
 
 class Repl(Commands):
@@ -38,10 +40,20 @@ class Repl(Commands):
 
     def run(self) -> None:
         """Process lines until /stop or the end of the input."""
-        while (line := self._read_line()) not in (None, *END_COMMANDS):
+        while (line := self._read_line()) is not None:
+            if line.split()[:1] in END_COMMANDS:
+                break
             if line:
                 self._process(line)
-        self.print_string("bye", name=self.user_id)
+        self.print_string("bye" if self._knows_user() else "bye_unknown", name=self.user_id)
+
+    def _knows_user(self) -> bool:
+        """Return whether a turn of the user is stored, as far as the bank can say."""
+        options: dict[str, Any] = {"kind": "turn", "archived": True, "last": 1}
+        try:
+            return bool(self.bank.timeline(user_id=self.user_id, **options))
+        except MemoryBankError:
+            return True
 
     def print_answer(self, pieces: Iterator[str]) -> None:
         """Print an answer while it is received; Ctrl-C stops the answer, not the program."""
@@ -53,13 +65,17 @@ class Repl(Commands):
                 for piece in pieces:
                     self.out.print(clean(without_surrogates(piece)), end="", soft_wrap=True)
             except MemoryBankError as error:
-                failure = one_line(str(error)).rstrip(".")
+                failure = one_line(describe_failure(error, self.language)).rstrip(".")
         self.out.print()
+        is_waiting = bool(self.bank.backlog.waiting(self.user_id))
         if failure:
             message = self.strings["failed"].format(error=failure)
+            message += "" if is_waiting else self.strings["kept"]
             self.out.print(Text(message, "red"), soft_wrap=True)
-        elif was_stopped():
+        elif was_stopped() and not is_waiting:
             self.print_string("stopped")
+        if is_waiting:
+            self.out.print(Text(self.strings["not_stored"], "yellow"), soft_wrap=True)
 
     def _read_line(self) -> str | None:
         """Return the next line, "" after Ctrl-C; None at the end of the input."""
@@ -81,7 +97,8 @@ class Repl(Commands):
             else:
                 self.print_string("unknown", command=one_line(command))
         except MemoryBankError as error:
-            self.out.print(Text(f"error: {one_line(str(error))}", "red"), soft_wrap=True)
+            message = self.strings["error"].format(error=one_line(str(error)))
+            self.out.print(Text(message, "red"), soft_wrap=True)
         except KeyboardInterrupt:
             self.print_string("cancelled")
 

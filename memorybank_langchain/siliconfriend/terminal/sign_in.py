@@ -8,7 +8,7 @@ from rich.text import Text
 
 from memorybank_core import InvalidInputError, MemoryBank
 from memorybank_core.terminal import console, one_line
-from memorybank_langchain.siliconfriend.companion import Companion
+from memorybank_langchain.siliconfriend.companion import Companion, require_patience
 from memorybank_langchain.siliconfriend.models import budget
 from memorybank_langchain.siliconfriend.quoting_model import QuotingModel
 
@@ -33,8 +33,9 @@ def talk(
         patience: Seconds without output after which an answer is aborted.
 
     Raises:
-        InvalidInputError: If `user` is not a valid name.
+        InvalidInputError: If `user` is not a valid name, or `patience` is not more than 0.
     """
+    require_patience(patience)
     out, lines, strings = console(), LineReader(), STRINGS[bank.language]
     if user is None:
         name = _ask_name(lines, out, bank.language)

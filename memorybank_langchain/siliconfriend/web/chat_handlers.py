@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any, cast
 
 import gradio as gr
 
+from memorybank_core import MemoryBankError
 from memorybank_core.web.events import Changes, clicked
+from memorybank_langchain.siliconfriend.failures import describe_failure
 
 from . import conversation_markup
 from .handlers import with_session, with_session_streaming
 from .memory_handlers import MemoryHandlers
 from .session import NoAnswerError, UserSession
 
+_MAX_REASON_LENGTH = 500
 _PAUSE = 0.05  # seconds between two updates of a growing answer
 
 
@@ -25,9 +29,11 @@ class ChatHandlers(MemoryHandlers):
     def say(self, session: UserSession, text: str, *settings: Any) -> Iterator[Changes]:
         """Answer the message in the message box."""
         if text.strip():
-            is_edit = bool(session.editing)
+            edited = session.editing
             answers = session.say(text, _sampling_options(*settings))
-            yield from self._stream_answer(session, text, answers, replaces_last=is_edit)
+            yield from self._stream_answer(
+                session, text, answers, replaces_last=bool(edited), edited=edited
+            )
 
     def handle_turn(
         self, session: UserSession | None, event: gr.EventData, *settings: Any
@@ -47,8 +53,8 @@ class ChatHandlers(MemoryHandlers):
                 answers = session.say(text, _sampling_options(*settings))
                 yield from self._stream_answer(session, text, answers, replaces_last=False)
         elif action == "again":
-            turn = session.require_last().turn
-            answers = session.again(_sampling_options(*settings))
+            turn = session.require_last(target).turn
+            answers = session.again(target, _sampling_options(*settings))
             query = turn.query if turn else ""
             yield from self._stream_answer(session, query, answers, replaces_last=True)
         elif action == "edit":
@@ -58,32 +64,87 @@ class ChatHandlers(MemoryHandlers):
             yield self.act(session, "chat", action, target)
 
     def _stream_answer(
-        self, session: UserSession, query: str, answers: Iterator[str], *, replaces_last: bool
+        self,
+        session: UserSession,
+        query: str,
+        answers: Iterator[str],
+        *,
+        replaces_last: bool,
+        edited: str = "",
     ) -> Iterator[Changes]:
-        """Show a growing answer and a stop button; update the memory at the end."""
-        layout, strings, conversation = self.layout, self.strings, session.companion.session
-        turns, failure = session.read_turns(), ""
-        render_growing = conversation_markup.render_growing
+        """Show a growing answer and a stop button; update the memory at the end.
+
+        Args:
+            session: The user's session.
+            query: The user's message.
+            answers: The growing answer.
+            replaces_last: Whether the answer replaces the last turn.
+            edited: Id of the turn whose message was edited; without an answer it is edited again.
+        """
+        conversation, answer, failure = session.companion.session, "", ""
+        with closing(cast(Generator[str], answers)):
+            yield self._show_start(session, query, replaces_last=replaces_last)
+            shown_at = 0.0
+            try:
+                for answer in answers:
+                    if session.companion.session != conversation:
+                        break  # another conversation was opened
+                    if time.monotonic() - shown_at >= _PAUSE:
+                        growing = conversation_markup.render_growing(query, answer, self.strings)
+                        yield {self.layout.answer: growing}
+                        shown_at = time.monotonic()
+            except NoAnswerError as error:
+                reason = describe_failure(error.error, self._language)[:_MAX_REASON_LENGTH]
+                failure = self.strings["failed"].format(error=reason)
+        is_kept = edited and (failure or not answer) and session.companion.session == conversation
+        if is_kept:
+            session.editing = edited
+        note = self.strings["kept_earlier" if replaces_last else "kept"]
         yield {
+            **self._show_end(session, query, answer, failure, note),
+            **self.show_send_button(),
+            **({self.layout.message_box: query} if is_kept else {}),
+        }
+
+    def _show_start(self, session: UserSession, query: str, *, replaces_last: bool) -> Changes:
+        """Show the message, the place of its answer, and the stop button."""
+        layout, turns = self.layout, session.read_turns()
+        return {
             layout.chat: session.render_conversation(
                 turns, answering=True, without_last=replaces_last
             ),
-            layout.answer: render_growing(query, "", strings),
+            layout.answer: conversation_markup.render_growing(query, "", self.strings),
             layout.message_box: "",
             layout.send: gr.update(visible=False),
             layout.stop: gr.update(visible=True),
+            **self.show_pending(session),
         }
+
+    def _show_end(
+        self, session: UserSession, query: str, answer: str, failure: str, note: str
+    ) -> Changes:
+        """Show the page after an answer; what could not be stored is shown below it.
+
+        Args:
+            session: The user's session.
+            query: The user's message.
+            answer: The answer.
+            failure: Why there is no answer; "" if there is one.
+            note: What is stored if there is no answer.
+        """
+        strings = self.strings
         try:
-            shown_at = 0.0
-            for answer in answers:
-                if session.companion.session != conversation:
-                    break  # another conversation was opened
-                if time.monotonic() - shown_at >= _PAUSE:
-                    yield {layout.answer: render_growing(query, answer, strings)}
-                    shown_at = time.monotonic()
-        except NoAnswerError as error:
-            failure = conversation_markup.render_failure(str(error), strings)
-        yield {**self.show_page(session), layout.answer: failure, **self.show_send_button()}
+            changes = {**self.show_page(session), **self.show_pending(session)}
+        except MemoryBankError as error:
+            changes = self.show_notice(str(error))
+        if session.has_waiting_turns:
+            reason = "\n\n".join(filter(None, (failure, strings["not_stored"])))
+            shown = conversation_markup.render_unstored(query, answer, reason, strings)
+        elif failure:
+            shown = conversation_markup.render_failure(f"{failure}\n\n{note}", strings)
+        else:
+            shown = ""
+        return {**changes, self.layout.answer: shown}
 
     def show_send_button(self) -> Changes:
         """Show the send button and hide the stop button."""

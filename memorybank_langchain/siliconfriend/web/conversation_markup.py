@@ -50,6 +50,15 @@ def render_growing(query: str, answer: str, strings: Strings) -> str:
     )
 
 
+def render_unstored(query: str, answer: str, reason: str, strings: Strings) -> str:
+    """Return a turn that waits to be stored, and why."""
+    body = _render_message("assistant", render_markdown(answer, strings), strings)
+    return (
+        f'<article class="mb-turn">{_render_message("user", _as_text(query), strings)}'
+        f"{body if answer.strip() else ''}</article>{render_failure(reason, strings)}"
+    )
+
+
 _WAITING = '<span class="mb-waiting" aria-hidden="true"><i></i><i></i><i></i></span>'
 
 

@@ -20,7 +20,7 @@ from memorybank_core.web.passwords import is_password
 
 from .deletions import PendingDeletions
 from .page_layout import PageLayout
-from .session import UserSession, clean_name
+from .session import StaleConversationError, UserSession, clean_name
 from .strings import STRINGS
 
 
@@ -30,12 +30,12 @@ def with_session(handler: Callable[..., Changes]) -> Callable[..., Changes]:
     @wraps(handler)
     def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Changes:
         if session is None:
-            return self.show_sign_in(self.strings["lost"])
+            return self.show_lost()
         try:
             changes = handler(self, session, *args)
             return {**self.show_pending(session), **changes}
         except (LookupError, MemoryBankError) as error:
-            return self.show_notice(str(error))
+            return self.show_error(session, error)
 
     return wrapper
 
@@ -48,13 +48,13 @@ def with_session_streaming(
     @wraps(handler)
     def wrapper(self: PageHandlers, session: UserSession | None, *args: Any) -> Iterator[Changes]:
         if session is None:
-            yield self.show_sign_in(self.strings["lost"])
+            yield self.show_lost()
             return
         try:
             yield self.show_pending(session)
             yield from handler(self, session, *args)
         except (LookupError, MemoryBankError) as error:
-            yield self.show_notice(str(error))
+            yield self.show_error(session, error)
 
     return wrapper
 
@@ -128,6 +128,12 @@ class PageHandlers:
             self.deletions.finish(session.user_id)
         return {self.layout.remembered: "", **self.show_sign_in("")}
 
+    def show_lost(self) -> Changes:
+        """Show the sign-in form after the server lost the session; keep the message being typed."""
+        changes = self.show_sign_in(self.strings["lost"])
+        del changes[self.layout.message_box]
+        return changes
+
     def show_sign_in(self, error: str) -> Changes:
         """Show the sign-in form with an error, and remove all content.
 
@@ -146,13 +152,20 @@ class PageHandlers:
             layout.confirmation: gr.update(visible=False),
             layout.delete_all: gr.update(visible=True),
             layout.archived: False,
-            layout.sign_in_error: render_notice(error),
+            layout.sign_in_error: render_notice(error, role="alert"),
             **dict.fromkeys(content_components, ""),
         }
 
     def show_notice(self, text: str) -> Changes:
         """Show a message about the last action."""
         return {self.layout.notice: render_notice(text)}
+
+    def show_error(self, session: UserSession, error: Exception) -> Changes:
+        """Show an error, and the present conversation if the page shows an earlier state of it."""
+        notice = self.show_notice(str(error))
+        if isinstance(error, StaleConversationError):
+            return {**self.show_page(session), **notice}
+        return notice
 
     def show_pending(self, session: UserSession) -> Changes:
         """Show what can still be undone or cancelled: a deletion, or the editing of a message."""

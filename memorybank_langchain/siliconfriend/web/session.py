@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 
@@ -24,21 +25,21 @@ from .deletions import PendingDeletions
 from .user_memory import UserMemory
 
 MAX_NAME_LENGTH = 100
-_MAX_ERROR_LENGTH = 500
 
 
 def clean_name(name: str, strings: Strings) -> str:
     """Return a name with whitespace reduced to single spaces.
 
+    Names of some scripts need format characters, such as the joiners in Persian names.
+
     Raises:
-        InvalidInputError: If the name is empty, too long, or has control characters.
+        InvalidInputError: If the name is empty, too long, or has control characters or surrogates.
     """
     name = " ".join(name.split())
-    if not name:
+    categories = {unicodedata.category(character) for character in name}
+    if categories <= {"Cf", "Zs"}:  # nothing would be visible
         raise InvalidInputError(strings["no_name"])
-    if len(name) > MAX_NAME_LENGTH or any(
-        unicodedata.category(character)[0] == "C" for character in name
-    ):
+    if len(name) > MAX_NAME_LENGTH or categories & {"Cc", "Cs"}:
         raise InvalidInputError(strings["bad_name"])
     return name
 
@@ -80,55 +81,75 @@ class UserSession(UserMemory):
         """Return the growing answer to `text`, which replaces the message being edited.
 
         Raises:
-            NoAnswerError: If there is no answer. The message is stored.
             InvalidInputError: If another answer is in progress.
+            StaleConversationError: If the message being edited is not the last one any more.
+            NoAnswerError: From the iterator, if there is no answer.
         """
-        self.deletions.finish(self.user_id)  # what is deleted is not recalled
-        edited, self.editing = self.editing, ""
-        if edited and edited == self._last_id():
-            return self._answer(lambda: self._say_instead(edited, text, settings))
-        return self._answer(lambda: self.companion.say(text, **settings))
 
-    def _say_instead(self, edited: str, text: str, settings: dict[str, Any]) -> Iterator[str]:
-        self.companion.erase([edited])
-        yield from self.companion.say(text, **settings)
+        def ask() -> Iterator[str]:
+            edited, self.editing = self.editing, ""
+            if not edited:
+                return self.companion.say(text, **settings)
+            return self.companion.edit(text, turn=self.require_last(edited), **settings)
 
-    def again(self, settings: dict[str, Any]) -> Iterator[str]:
-        """Return a new, growing answer to the last message.
+        return self._start_answer(ask)
+
+    def again(self, turn_id: object, settings: dict[str, Any]) -> Iterator[str]:
+        """Return another, growing answer to the last message.
 
         Raises:
-            NoAnswerError: If there is no answer. The message is stored.
-            LookupError: If this conversation has no turns.
             InvalidInputError: If another answer is in progress.
+            StaleConversationError: If the turn is not the last one.
+            NoAnswerError: From the iterator, if there is no answer.
         """
-        self.deletions.finish(self.user_id)
-        self.require_last()
-        return self._answer(lambda: self.companion.again(**settings))
+        return self._start_answer(
+            lambda: self.companion.again(turn=self.require_last(turn_id), **settings)
+        )
+
+    def _start_answer(self, ask: Callable[[], Iterator[str]]) -> Iterator[str]:
+        answers = self._answer(ask)
+        next(answers)  # the message is accepted, or an error is raised
+        return answers
 
     def _answer(self, ask: Callable[[], Iterator[str]]) -> Iterator[str]:
-        self._lock()
+        if not self._answering.acquire(blocking=False):
+            raise InvalidInputError(self.strings["busy"])
+        try:
+            self.deletions.finish(self.user_id)  # what is deleted is not recalled
+            with closing(cast(Generator[str], ask())) as pieces:
+                yield ""
+                yield from self._join(pieces)
+        finally:
+            self._answering.release()
+
+    def _join(self, pieces: Iterator[str]) -> Iterator[str]:
+        """Return the growing answer.
+
+        Raises:
+            NoAnswerError: If there is no answer.
+        """
         answer = ""
         try:
-            for piece in ask():
+            for piece in pieces:
                 answer += piece
                 yield answer
         except MemoryBankError as error:
-            reason = " ".join(str(error).split())[:_MAX_ERROR_LENGTH]
-            raise NoAnswerError(self.strings["failed"].format(error=reason)) from error
-        finally:
-            self._answering.release()
+            raise NoAnswerError(error) from error
 
     def edit(self, turn_id: object) -> str:
         """Start editing the last message of the conversation; return it.
 
         Raises:
-            LookupError: If it is not the last one.
+            StaleConversationError: If it is not the last one.
         """
-        last = self.require_last()
-        if last.id != turn_id or last.turn is None:
-            raise LookupError(self.strings["gone"])
+        last = self.require_last(turn_id)
         self.editing = last.id
-        return last.turn.query
+        return last.turn.query if last.turn else ""
+
+    @property
+    def has_waiting_turns(self) -> bool:
+        """True if turns of the user wait in memory because the bank cannot be reached."""
+        return bool(self.bank.backlog.waiting(self.user_id))
 
     def stop(self) -> None:
         """Stop the current answer; the part received so far is stored."""
@@ -167,24 +188,16 @@ class UserSession(UserMemory):
         self.confirming = None
         self.deletion = self.deletions.add(self.user_id, lambda: self.delete(*ids), ids)
 
-    def _lock(self) -> None:
-        if not self._answering.acquire(blocking=False):
-            raise InvalidInputError(self.strings["busy"])
-
-    def require_last(self) -> Memory:
-        """Return the last turn of the conversation.
+    def require_last(self, turn_id: object) -> Memory:
+        """Return the last turn of the conversation, which the browser must know.
 
         Raises:
-            LookupError: If this conversation has no turns.
+            StaleConversationError: If it has another id.
         """
-        turns = self.companion.history(last=1)
-        if not turns:
-            raise LookupError(self.strings["no_turns"])
-        return turns[0]
-
-    def _last_id(self) -> str:
-        turns = self.companion.history(last=1)
-        return turns[0].id if turns else ""
+        turns = [turn for turn in self.companion.history() if not self.hides(turn.id)]
+        if not turns or turns[-1].id != turn_id:
+            raise StaleConversationError(self.strings["moved_on"])
+        return turns[-1]
 
     def read_turns(self) -> list[Memory]:
         """Return the user's turns of all conversations, archived ones too, oldest first."""
@@ -241,8 +254,20 @@ class UserSession(UserMemory):
         return markup.render_head(self.user_id, len(remembered), first_day, self.strings)
 
 
+class StaleConversationError(LookupError):
+    """The conversation was continued or changed elsewhere, such as in another tab."""
+
+
 class NoAnswerError(Exception):
-    """There is no answer; the message says why, for the page."""
+    """There is no answer.
+
+    Args:
+        error: Why.
+    """
+
+    def __init__(self, error: MemoryBankError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _find_todays_conversation(bank: MemoryBank, user_id: str) -> str | None:
