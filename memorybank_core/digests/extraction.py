@@ -45,7 +45,7 @@ WORDING = {
         "quotes": "{speaker}说：{quotes}",
         "separator": "",
         "day_line": "{day}：{text}",
-        "summary": "逐日概要：",
+        "summary": "逐日总结：",
     },
 }
 """The words around the quotes, by language."""

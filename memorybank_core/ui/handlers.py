@@ -99,17 +99,21 @@ class BankHandlers:
             layout.content: gr.update(visible=False),
             layout.user: gr.update(choices=[], value=None),
             **dict.fromkeys(contents, ""),
-            layout.refused: render_notice(error),
+            layout.refused: render_notice(error, role="alert"),
         }
 
     def _open(self) -> Changes:
-        layout = self.layout
+        """Show the first view: of the user that the page was started for, if the bank has it."""
+        layout, notice = self.layout, ""
         try:
-            view = BankView(
-                self._bank, self.strings, self._language, write=self._write, user_id=self._user_id
-            )
-        except (LookupError, MemoryBankError) as error:
-            return {layout.notice: render_notice(str(error))}
+            view = BankView(self._bank, self.strings, self._language, write=self._write)
+        except MemoryBankError as error:
+            notice = render_notice(str(error), role="alert")
+            return {layout.notice: notice, layout.refused: notice}
+        try:
+            view.choose_user(self._user_id or view.user_id)
+        except LookupError as error:
+            notice = render_notice(str(error))
         return {
             layout.view: view,
             layout.gate: gr.update(visible=False),
@@ -118,7 +122,7 @@ class BankHandlers:
             layout.refused: "",
             layout.tabs: gr.Tabs(selected=view.tab),
             layout.state: view.state,
-            **self._show(view),
+            **self._show(view, notice),
         }
 
     def _show(self, view: BankView, notice: str = "") -> Changes:

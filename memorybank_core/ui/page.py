@@ -9,7 +9,8 @@ import gradio as gr
 from memorybank_core.bank import MemoryBank
 from memorybank_core.validation import require_language
 from memorybank_core.web.events import connector
-from memorybank_core.web.scripts import RESTORE_THEME, TOGGLE_THEME
+from memorybank_core.web.passwords import require_password
+from memorybank_core.web.scripts import TOGGLE_THEME, start_script
 
 from .handlers import BankHandlers
 from .layout import BankLayout, TabTriggers, build_layout
@@ -35,18 +36,21 @@ def page(
         password: Password that visitors must enter; None requires no password.
 
     Raises:
+        ConfigurationError: If the password is empty.
         InvalidInputError: If `language` is not supported.
     """
     language = require_language(language or bank.language)
     strings, write = STRINGS[language], write and not bank.readonly
+    asks_password = require_password(password) is not None
     title = render_title(bank, strings, write=write)
     blocks: gr.Blocks = gr.Blocks(title=strings["title"], analytics_enabled=False, fill_width=True)
     with blocks:
-        layout, tabs = build_layout(strings, title, asks_password=password is not None)
+        layout, tabs = build_layout(strings, title, asks_password=asks_password)
         handlers = BankHandlers(
             bank, layout, language, write=write, user_id=user_id, password=password
         )
         _connect(blocks, layout, tabs, handlers)
+        blocks.load(None, None, None, js=start_script(language), api_visibility="private")
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
 
@@ -66,7 +70,6 @@ def _connect(
             api_visibility="private",
         )
 
-    blocks.load(None, None, None, js=RESTORE_THEME, api_visibility="private")
     read_overview(on(blocks.load, handlers.load))
     read_overview(
         on([layout.sign_in.click, layout.password.submit], handlers.sign_in, layout.password)

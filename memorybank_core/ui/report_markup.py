@@ -7,6 +7,7 @@ from pathlib import PurePath
 from memorybank_core.bank import MemoryBank
 from memorybank_core.check_reports import CheckReport, Finding
 from memorybank_core.configuration import describe_law
+from memorybank_core.forgetting import ForgettingLaw
 from memorybank_core.locations import is_url, without_password
 from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.web.html_text import Strings, escape
@@ -57,9 +58,9 @@ def render_settings(bank: MemoryBank, file_bytes: int, strings: Strings) -> str:
     """Return the settings of the bank."""
     values = {
         "embedder": bank.embedder.name,
-        "law": describe_law(bank.law),
+        "law": _describe_law(bank.law, strings),
         "timezone": bank.timezone.key,
-        "language": bank.language,
+        "language": strings[f"language_{bank.language}"],
         "size": f"{file_bytes / 2**20:,.1f} MB",
     }
     rows = "".join(
@@ -67,6 +68,12 @@ def render_settings(bank: MemoryBank, file_bytes: int, strings: Strings) -> str:
         for name, value in values.items()
     )
     return f'<dl class="mb-fields mb-settings">{rows}</dl>'
+
+
+def _describe_law(law: ForgettingLaw, strings: Strings) -> str:
+    """Return name and parameters of a law of forgetting."""
+    name, _, parameters = describe_law(law).partition(" ")
+    return f"{strings.get(f'law_{name}', name)} {parameters}".strip()
 
 
 def render_user_deletion(user_id: str, strings: Strings, *, is_confirming: bool) -> str:
@@ -86,8 +93,8 @@ def render_receipt(receipt: DeletionReceipt, strings: Strings) -> str:
     title = escape(strings["receipt"].format(user=receipt.user_id))
     erased = escape(strings["erased" if receipt.erased else "not_erased"])
     return (
-        f'<div class="mb-notice mb-receipt"><p><b>{title}</b></p><dl class="mb-tiles">{rows}</dl>'
-        f'<p class="mb-known">{erased}</p></div>'
+        f'<div class="mb-notice mb-receipt" role="status"><p><b>{title}</b></p>'
+        f'<dl class="mb-tiles">{rows}</dl><p class="mb-known">{erased}</p></div>'
     )
 
 

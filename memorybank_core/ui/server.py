@@ -40,7 +40,7 @@ def serve(
 
     Raises:
         ConfigurationError: If the port is in use or is not a port, the host is not an address of
-            this machine, or there is no password for other machines.
+            this machine, the password is empty, or there is no password for other machines.
         InvalidInputError: If `language` is not supported.
     """
     language = require_language(language or bank.language)

@@ -72,6 +72,13 @@ def render_results(
     )
 
 
+def render_failed_search(reason: str, strings: Strings) -> str:
+    """Return why a search failed, and the way back to the timeline."""
+    back = render_button("clear", "", strings)
+    text = f'<p class="mb-lead" role="alert">{escape(reason)}</p>'
+    return f'<div class="mb-found">{text}{back}</div>'
+
+
 def render_fading(
     memories: Sequence[Memory], times: Sequence[datetime], options: TimelineOptions
 ) -> str:

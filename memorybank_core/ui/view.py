@@ -11,7 +11,7 @@ from datetime import date, datetime, timezone
 from memorybank_core.bank import MemoryBank
 from memorybank_core.check_reports import CheckReport
 from memorybank_core.digests.runner import load_digest_state
-from memorybank_core.errors import EmbedderError, InvalidInputError
+from memorybank_core.errors import EmbedderError, InvalidInputError, MemoryBankError
 from memorybank_core.records import SearchResult
 from memorybank_core.web.html_text import Strings
 from memorybank_core.web.markup import render_empty
@@ -149,10 +149,10 @@ class BankView:
     def render_memories(self) -> str:
         """Return the results of the search or, without one, a page of the timeline."""
         if not self.user_id:
-            return render_empty(self.strings["no_users"])
+            return self._render_no_user()
         options = self._options()
         if self.query:
-            return timeline_markup.render_results(self.query, self.search(), options, self.language)
+            return self._render_found(options)
         page = read_page(
             self.bank, self.user_id, self.cursors[-1], state=self.state, size=PAGE_SIZE
         )
@@ -161,6 +161,17 @@ class BankView:
             len(self.cursors), has_older=page.next is not None, strings=self.strings
         )
         return timeline_markup.render_timeline(page.memories, options) + pager
+
+    def _render_found(self, options: timeline_markup.TimelineOptions) -> str:
+        """Return the results of the search, or why there are none."""
+        try:
+            results = self.search()
+        except MemoryBankError as error:
+            return timeline_markup.render_failed_search(str(error), self.strings)
+        return timeline_markup.render_results(self.query, results, options, self.language)
+
+    def _render_no_user(self) -> str:
+        return render_empty(self.strings["choose_user" if self.users else "no_users"])
 
     def turn_page(self, direction: str) -> None:
         """Go to the "older", "newer" or "newest" page of the timeline."""
@@ -174,7 +185,7 @@ class BankView:
     def render_forgetting(self) -> str:
         """Return what fades within the days ahead, the earliest first."""
         if not self.user_id:
-            return render_empty(self.strings["no_users"])
+            return self._render_no_user()
         overview = self.require_overview()
         by = forgetting_markup.moment_after(overview.now, self.days_ahead)
         count = overview.count_faded(by)
@@ -197,7 +208,7 @@ class BankView:
     def render_digests(self) -> str:
         """Return a page of the user's digests."""
         if not self.user_id:
-            return render_empty(self.strings["no_users"])
+            return self._render_no_user()
         state = load_digest_state(self.bank.store, self.user_id)
         return digest_markup.render_digests(
             state, self.digest_page, self.bank, self.strings, write=self.write

@@ -18,9 +18,17 @@ def render_empty(text: str) -> str:
     return f'<p class="mb-empty">{escape(text)}</p>'
 
 
-def render_notice(text: str, button: str = "") -> str:
-    """Return a message about the last action, with a button; "" for an empty text."""
-    return f'<div class="mb-notice"><span>{escape(text)}</span>{button}</div>' if text else ""
+def render_notice(text: str, button: str = "", role: str = "status") -> str:
+    """Return a message about the last action; "" for an empty text.
+
+    Args:
+        text: The message.
+        button: HTML of a button.
+        role: Role for assistive technology: "status", or "alert" for an error to be read at once.
+    """
+    if not text:
+        return ""
+    return f'<div class="mb-notice" role="{role}"><span>{escape(text)}</span>{button}</div>'
 
 
 def render_button(action: str, target: str, strings: Strings, label: str | None = None) -> str:

@@ -8,12 +8,22 @@ TOGGLE_THEME = """() => {
 }"""
 """Script that changes between light and dark colours, and remembers the choice."""
 
-RESTORE_THEME = """() => {
+
+def start_script(language: str) -> str:
+    """Return the script of a page's start: its language, and the remembered colours.
+
+    Without a choice of colours, the system's stay.
+
+    Args:
+        language: "en" or "zh".
+    """
+    return f"""() => {{
+  document.documentElement.lang = '{language}';
   let theme = null;
-  try { theme = localStorage.getItem('mb-theme'); } catch { /* not allowed */ }
+  try {{ theme = localStorage.getItem('mb-theme'); }} catch {{ /* not allowed */ }}
   if (theme) document.body.classList.toggle('dark', theme === 'dark');
-}"""
-"""Script that restores the remembered colours; without a choice, the system's stay."""
+}}"""
+
 
 SEND_CLICKED_BUTTON = """
 let focused = null;

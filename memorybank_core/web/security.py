@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import re
+from collections.abc import Collection, MutableMapping
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,6 +33,7 @@ _CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::\d+)?")
 _HEADERS = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
@@ -40,14 +42,27 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """Blocks unused endpoints, and adds headers that block content from other origins."""
+    """Blocks unused endpoints, and adds headers that block content from other origins.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: The application.
+        hosts: Names that a request may use for this machine, so that a page of another name, which
+            resolves to this machine, cannot read this one; None allows all.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None = None) -> None:
         self._app = app
+        self._hosts = None if hosts is None else {host.strip("[]").lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI defines it."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if self._hosts is not None and _read_host(scope) not in self._hosts:
+            await PlainTextResponse("invalid host header", 400)(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
         path = str(scope["path"]).removeprefix("/gradio_api")
@@ -61,3 +76,9 @@ class SecurityMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _read_host(scope: Scope) -> str:
+    """Return the name in the Host header without its port; "" if it is not one."""
+    match = _HOST.fullmatch(Headers(scope=scope).get("host", "").lower())
+    return (match[1] or match[2]) if match else ""

@@ -7,7 +7,6 @@ import socket
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from memorybank_core.errors import ConfigurationError
 from memorybank_core.locations import is_loopback
@@ -18,7 +17,7 @@ from .theme import build_theme
 
 HOST = "127.0.0.1"
 _MAX_PORT = 65_535
-_LOCAL_HOSTS = ["localhost", "127.0.0.1"]
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _MAX_UPLOAD_BYTES = 1  # a page uploads nothing
 
 
@@ -40,9 +39,8 @@ def start_server(blocks: gr.Blocks, *, host: str, port: int, css: str) -> str:
     """
     require_port(port)
     _require_free(host, port)
-    middleware = [Middleware(SecurityMiddleware)]
-    if is_loopback(host) and ":" not in host:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, host]))
+    hosts = {*_LOCAL_HOSTS, host} if is_loopback(host) else None
+    middleware = [Middleware(SecurityMiddleware, hosts=hosts)]
     try:
         _, url, _ = blocks.launch(
             server_name=host,

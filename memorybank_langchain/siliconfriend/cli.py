@@ -127,7 +127,6 @@ def web(
             model,
             host=host,
             port=port,
-            language=memory_bank.language,
             password=password,
             **budget(model),
         )

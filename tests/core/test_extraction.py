@@ -177,7 +177,7 @@ def test_the_overall_summary_has_a_dated_line_a_day_in_order():
         "- 2023-05-05: Nora moved to Bergen. She likes it. " + " ".join(["More words follow."] * 6),
     ]
     assert extract_overall_summary([(date(2023, 5, 4), "她搬到了杭州。\n她很开心。")], "zh") == (
-        "逐日概要：\n- 2023-05-04：她搬到了杭州。她很开心。"
+        "逐日总结：\n- 2023-05-04：她搬到了杭州。她很开心。"
     )
 
 

@@ -1,9 +1,12 @@
 """What the page of a bank shows and does, without a browser."""
 
+import asyncio
 import re
 import socket
 from collections import Counter
+from dataclasses import fields
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from html import unescape
 
 import pytest
@@ -11,21 +14,24 @@ import pytest
 pytest.importorskip("gradio", reason="gradio is not installed")
 
 import gradio as gr
+from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
 
-from memorybank_core import InvalidInputError, MemoryBank, Turn
+from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, Turn
 from memorybank_core.cli.app import app
 from memorybank_core.embedders.placeholder import EmbedderPlaceholder
 from memorybank_core.forgetting import THRESHOLD
 from memorybank_core.ui.actions import act
 from memorybank_core.ui.forgetting_markup import moment_after
 from memorybank_core.ui.handlers import MOST_CHOICES, BankHandlers
-from memorybank_core.ui.layout import build_layout
+from memorybank_core.ui.layout import BankLayout, build_layout
 from memorybank_core.ui.overview import Overview
 from memorybank_core.ui.page import page
+from memorybank_core.ui.server import serve
 from memorybank_core.ui.strings import STRINGS
 from memorybank_core.ui.timeline_pages import STATES, Cursor, matches_state, read_page
 from memorybank_core.ui.view import PAGE_SIZE, BankView
+from memorybank_core.web.security import SecurityMiddleware
 
 pytestmark = [  # gradio leaves event loops and sockets open
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -242,8 +248,8 @@ def test_a_bank_whose_embedder_is_missing_can_be_looked_at(folder):
         view = view_of(bank)
         assert "I swam" in view.render_memories()
         view.query = "swim"
-        with pytest.raises(InvalidInputError, match="Search needs the embedder 'hashing"):
-            view.render_memories()
+        assert "Search needs the embedder 'hashing" in unescape(view.render_memories())
+        assert 'data-do="clear"' in view.render_memories()
 
 
 def test_users_are_chosen_and_an_empty_bank_says_so(bank):
@@ -256,6 +262,8 @@ def test_users_are_chosen_and_an_empty_bank_says_so(bank):
     assert "Hello." in view.render_memories()
     view.choose_user("ada")
     assert "Hello." not in view.render_memories()
+    view.choose_user(None)
+    assert STRINGS["en"]["choose_user"] in view.render_memories()
     for user_id in ("eve", ["ada"], 1):
         with pytest.raises(LookupError, match="has no user"):
             view.choose_user(user_id)
@@ -308,6 +316,96 @@ def test_a_used_port_is_one_line(bank, folder):
     assert result.exit_code == 1
     assert f"error: cannot listen on 127.0.0.1:{port} (Address already in use)" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def handlers_of(bank, language="en", **options):
+    layout = BankLayout(**{field.name: field.name for field in fields(BankLayout)})
+    options = {"write": True, "user_id": None, "password": None, **options}
+    return BankHandlers(bank, layout, language, **options)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_after_a_failed_search_the_page_still_works(folder, language):
+    with MemoryBank.open(folder / "bank.db", embedder="hashing") as bank:
+        fill(bank, count=2)
+        placeholder = EmbedderPlaceholder(bank.embedder.name, bank.embedder.dimension)
+    with MemoryBank.open(folder / "bank.db", embedder=placeholder) as bank:
+        handlers, strings = handlers_of(bank, language), STRINGS[language]
+        view = handlers.load()["view"]
+        assert strings["clear"] in handlers.search(view, "swim")["memories"]
+        page = handlers._act(view, "pin", "t0")
+        assert strings["did_pin"] in page["notice"]
+        assert strings["clear"] in page["memories"]
+        handlers._select_tab(view, "digests")
+        assert strings["clear"] in handlers._select_tab(view, "memories")["memories"]
+        assert "swam" in handlers._act(view, "clear", "")["memories"]
+
+
+@pytest.mark.parametrize("password", [None, "sesame"])
+def test_a_page_for_a_user_who_was_deleted_shows_the_others(bank, password):
+    bank.add(["Hi."], user_id="ada")
+    handlers = handlers_of(bank, user_id="eve", password=password)
+    page = handlers.sign_in("sesame")
+    assert "Hi." in page["memories"]
+    assert "has no user eve" in page["notice"]
+    assert page["content"]["visible"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_deletion_of_a_day_says_that_it_takes_what_is_not_listed(bank, state):
+    fill(bank, count=3)
+    view = view_of(bank, write=True)
+    view.choose_state(state)
+    day = bank.timeline(user_id="ada", archived=True)[-1].day
+    act(view, "delete_day", day.isoformat())
+    if "mb-question" in view.render_memories():
+        assert "including those not listed here?" in view.render_memories()
+    act(view, "confirm", day.isoformat())
+    assert all(memory.day != day for memory in bank.timeline(user_id="ada", archived=True))
+
+
+@pytest.mark.parametrize("password", ["", " "])
+def test_an_empty_password_is_refused(bank, password):
+    bank.add(["Hi."], user_id="ada")
+    for call in (page, partial(serve, host="0.0.0.0")):
+        with pytest.raises(ConfigurationError, match="the password is empty: write one"):
+            call(bank, password=password)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_settings_and_notices_speak_the_language_of_the_page(bank, language):
+    bank.add(["Hi."], user_id="ada")
+    handlers = handlers_of(bank, language)
+    shown = handlers.load()["stats"]
+    law, name = {"en": ("Ebbinghaus", "English"), "zh": ("艾宾浩斯", "英文")}[language]
+    assert f"<dd>{law} (scale_days 5)</dd>" in shown
+    assert f"<dd>{name}</dd>" in shown
+    assert 'role="status"' in handlers._act(handlers.load()["view"], "forget_faded", "")["notice"]
+    assert 'role="alert"' in handlers.show_gate("no")["refused"]
+    assert f"lang = '{language}'" in str(page(bank, language=language).config)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("localhost:7861", 200), ("127.0.0.1", 200), ("[::1]:7861", 200), ("[::1]", 200),
+        ("LOCALHOST", 200), ("evil.example", 400), ("evil.example:7861", 400), ("", 400),
+        ("[::2]:7861", 400), ("localhost.evil.example", 400), ("[::1", 400), ("::1", 400),
+    ],
+)  # fmt: skip
+def test_a_page_on_this_machine_has_only_its_own_names(name, status):
+    async def hello(scope, receive, send):
+        await PlainTextResponse("Hello")(scope, receive, send)
+
+    statuses = []
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    middleware = SecurityMiddleware(hello, hosts={"localhost", "127.0.0.1", "[::1]"})
+    scope = {"type": "http", "path": "/", "headers": [(b"host", name.encode())]}
+    asyncio.run(middleware(scope, None, send))
+    assert statuses[0] == status
 
 
 def test_many_users_do_not_make_a_long_list(bank, monkeypatch):

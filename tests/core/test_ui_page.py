@@ -130,7 +130,7 @@ def test_a_bank_is_searched_paged_and_changed(visit, english):
 
     tab(web, strings["forgetting"])
     lead = web.locator("#mb-forgetting .mb-lead")
-    expect(lead).to_contain_text("active memories fade")
+    expect(lead).to_contain_text("active memories will fade")
     before = lead.inner_text()
     web.locator("#mb-ahead input[type=number]").fill("2")
     expect(lead).not_to_have_text(before)
@@ -212,3 +212,9 @@ def test_what_the_page_does_not_use_is_closed(english):
             urlopen(english.url + path, timeout=5)
     with pytest.raises(HTTPError, match="400"):
         urlopen(Request(english.url, headers={"Host": "evil.example"}), timeout=5)
+
+
+def test_a_reverse_proxy_names_the_page_by_other_headers_than_host(english):
+    headers = {"X-Forwarded-Host": "memory.example.com", "X-Forwarded-Proto": "https"}
+    with urlopen(Request(english.url, headers=headers), timeout=5) as answer:
+        assert '"root":"https://memory.example.com"' in answer.read().decode()

@@ -48,10 +48,12 @@ def ui(
     """Show a bank in the browser: search, timeline, forgetting, digests and checks."""
     from memorybank_core.ui import serve
     from memorybank_core.ui.server import require_safe_address
+    from memorybank_core.web.passwords import require_password
     from memorybank_core.web.server import require_port
 
     require_port(port)
-    require_safe_address(host, has_password=bool(password))
+    require_password(password)
+    require_safe_address(host, has_password=password is not None)
     if language is not None:
         require_language(language)
     loaded = _load_embedder(path, embedder)
@@ -59,7 +61,7 @@ def ui(
         path, user=user, embeds=True, embedder=loaded, law=law, readonly=not write
     ) as bank:
         serve(
-            bank, host=host, port=port, language=language, password=password or None,
+            bank, host=host, port=port, language=language, password=password,
             write=write, user_id=user,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 from memorybank_core.web.html_text import Strings, escape, escape_template
 
+_WEB_OR_MAIL = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 _FORMATTER = HtmlFormatter(nowrap=True)
 
 
@@ -37,12 +39,17 @@ def render_markdown(text: str, strings: Strings) -> str:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
     parser.enable(["table", "strikethrough"]).disable(["image"])
+    parser.validateLink = _is_web_or_mail  # type: ignore[assignment,method-assign]
     for name, rule in (
         ("fence", _render_code), ("code_block", _render_code), ("link_open", _open_link),
         ("heading_open", _render_heading), ("heading_close", _render_heading),
     ):  # fmt: skip
         parser.add_render_rule(name, rule)
     return parser
+
+
+def _is_web_or_mail(address: str) -> bool:
+    return _WEB_OR_MAIL.match(address.strip()) is not None
 
 
 def _render_code(

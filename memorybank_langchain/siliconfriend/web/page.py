@@ -10,7 +10,8 @@ from langchain_core.language_models import BaseChatModel
 from memorybank_core import MemoryBank
 from memorybank_core.validation import require_language
 from memorybank_core.web.events import Connect, connector
-from memorybank_core.web.scripts import RESTORE_THEME, TOGGLE_THEME
+from memorybank_core.web.passwords import require_password
+from memorybank_core.web.scripts import TOGGLE_THEME, start_script
 
 from .chat_handlers import ChatHandlers
 from .deletions import PendingDeletions
@@ -34,7 +35,7 @@ def page(
     bank: MemoryBank,
     model: BaseChatModel,
     *,
-    language: str = "en",
+    language: str | None = None,
     password: str | None = None,
     **options: Any,
 ) -> gr.Blocks:
@@ -43,20 +44,24 @@ def page(
     Args:
         bank: Bank with the memories; users see only their own.
         model: Any LangChain chat model.
-        language: Language of the page, "en" or "zh"; the companion speaks the bank's language.
+        language: Language of the page, "en" or "zh"; default the bank's, which the companion
+            speaks.
         password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
+        ConfigurationError: If the password is empty.
         InvalidInputError: If `language` is not supported.
     """
-    strings = STRINGS[require_language(language)]
+    language = require_language(language or bank.language)
+    strings, asks_password = STRINGS[language], require_password(password) is not None
     blocks = ChatPage(title=strings["title"], analytics_enabled=False, fill_width=True)
     with blocks:
-        layout = build_layout(strings, asks_password=password is not None)
+        layout = build_layout(strings, asks_password=asks_password)
         handlers = ChatHandlers(bank, model, layout, language, password, options)
         blocks.deletions = handlers.deletions
         _connect(blocks, layout, handlers)
+        blocks.load(None, None, None, js=start_script(language), api_visibility="private")
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
 
@@ -88,7 +93,6 @@ def _connect_frame(
     sign_in = on(submit_events, handlers.sign_in, layout.name, layout.password)
     _focus_message_box(sign_in)
     on(layout.theme.click, None, outputs=None, js=TOGGLE_THEME)
-    blocks.load(None, None, None, js=RESTORE_THEME, api_visibility="private")
     on(layout.sign_out.click, handlers.sign_out, layout.session)
     on(layout.sign_out.click, None, outputs=None, js=FORGET_NAME)
     for button, name in (

@@ -66,6 +66,11 @@ After an action on a turn, the conversation is not scrolled.
 
 FOLLOW_ANSWER = """
 const talk = element.closest('#mb-talk');
+const log = document.createElement('div');
+log.className = 'mb-hidden';
+log.setAttribute('role', 'log');
+element.parentElement.append(log);
+let answering = false;
 talk.addEventListener('scroll', () => {
   const below = talk.scrollHeight - talk.scrollTop - talk.clientHeight;
   talk.dataset.follows = below < 60 ? 'yes' : 'no';
@@ -75,10 +80,20 @@ new ResizeObserver(() => {
 }).observe(talk);
 watch('value', () => {
   const isNew = element.querySelector('.mb-waiting');
+  const wasAnswering = answering;
+  answering = element.querySelector('[aria-busy]') !== null;
+  if (wasAnswering && !answering) setTimeout(() => {
+    const answers = document.querySelectorAll('#mb-talk .mb-bubble.assistant');
+    log.append(Object.assign(document.createElement('p'),
+      { textContent: answers[answers.length - 1]?.innerText ?? '' }));
+  }, 100);
   if (isNew || talk.dataset.follows !== 'no') talk.scrollTop = talk.scrollHeight;
 });
 """
-"""Script that scrolls with a growing answer, unless the reader has scrolled up."""
+"""Script that scrolls with a growing answer, unless the reader has scrolled up.
+
+An answer that is complete is added to a hidden log, which screen readers read aloud.
+"""
 
 DOWNLOAD = """(text) => {
   const link = document.createElement('a');

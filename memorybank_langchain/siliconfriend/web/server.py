@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 from langchain_core.language_models import BaseChatModel
 
-from memorybank_core import MemoryBank
+from memorybank_core import MemoryBank, SettingsWarning
 from memorybank_core.locations import is_loopback
+from memorybank_core.validation import require_language
 from memorybank_core.web.server import HOST, require_port, start_server, wait_for_end
 
 from .page import page
@@ -25,7 +26,7 @@ def serve(
     *,
     host: str = HOST,
     port: int = PORT,
-    language: str = "en",
+    language: str | None = None,
     password: str | None = None,
     **options: Any,
 ) -> None:
@@ -36,15 +37,17 @@ def serve(
         model: Any LangChain chat model.
         host: Address to listen on; "0.0.0.0" makes the page reachable from other machines.
         port: Port to listen on.
-        language: Language of the page, "en" or "zh"; the companion speaks the bank's language.
+        language: Language of the page, "en" or "zh"; default the bank's, which the companion
+            speaks.
         password: Password that visitors must enter; None requires no password.
         options: Keyword arguments of `Companion` and `siliconfriend`, except `user_id`.
 
     Raises:
-        ConfigurationError: If the port is in use or is not a port, or the host is not an address
-            of this machine.
+        ConfigurationError: If the port is in use or is not a port, the host is not an address of
+            this machine, or the password is empty.
         InvalidInputError: If `language` is not supported.
     """
+    language = require_language(language or bank.language)
     blocks = page(bank, model, language=language, password=password, **options)
     url = start(blocks, host=host, port=port, has_password=password is not None)
     wait_for_end(blocks, STRINGS[language]["running"].format(url=url))
@@ -73,6 +76,7 @@ def start(
         warnings.warn(
             f"anyone who can reach {host}:{port} can sign in under any name and read that user's "
             "memories: set a password, or serve on 127.0.0.1",
+            SettingsWarning,
             stacklevel=2,
         )
     return start_server(blocks, host=host, port=port, css=CSS)
