@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .notebook import ShownAsTable
@@ -23,6 +24,8 @@ class Finding(ShownAsTable):
         repairable: Whether `check(repair=True)` can rebuild it from the rows.
         user_id: The user whom it is about; None for the whole bank.
         ids: Ids of the memories that it is about.
+        code: Stable name of what was found, such as "rows_damaged", for programs and translations.
+        values: The values in the message, by name.
     """
 
     check: str
@@ -32,6 +35,8 @@ class Finding(ShownAsTable):
     repairable: bool = False
     user_id: str | None = None
     ids: tuple[str, ...] = ()
+    code: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

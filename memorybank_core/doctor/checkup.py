@@ -71,8 +71,18 @@ def _guarded(check: str, run: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return run()
     except (MemoryBankError, ValueError, TypeError, OverflowError) as error:
-        message = f"the check failed: {' '.join(str(error).split())}"
-        return [Finding(check, "error", message, "Deal with the other findings first.")]
+        reason = " ".join(str(error).split())
+        advice = "Deal with the other findings first."
+        return [
+            Finding(
+                check,
+                "error",
+                f"the check failed: {reason}",
+                advice,
+                code="check_failed",
+                values={"error": reason},
+            )
+        ]
 
 
 def _read_users(
@@ -100,16 +110,20 @@ def _check_embedder(store: MemoryStore, embedder: Embedder) -> list[Finding]:
     except EmbedderError as error:
         message = f"the embedder {name!r} was not compared: {error}"
         advice = "Install the embedder to check that it still returns the vectors of this bank."
-        return [Finding("embedder", "warning", message, advice)]
+        values = {"name": name, "error": str(error)}
+        code = "embedder_not_compared"
+        return [Finding("embedder", "warning", message, advice, code=code, values=values)]
+    values = {"name": name}
     if similarity is None:
         message = f"the bank has no fingerprint of its embedder {name!r} yet"
-        return [Finding("embedder", "ok", message)]
+        return [Finding("embedder", "ok", message, code="embedder_unknown", values=values)]
     if similarity >= MIN_SIMILARITY:
         message = f"{name!r} returns the vectors that the bank was written with"
-        return [Finding("embedder", "ok", message)]
+        return [Finding("embedder", "ok", message, code="embedder_ok", values=values)]
     message = f"{name!r} no longer returns the vectors of this bank (cosine {similarity:.3f})"
     advice = "Install the former version of the model, or run: memorybank reembed"
-    return [Finding("embedder", "error", message, advice)]
+    values["similarity"] = f"{similarity:.3f}"
+    return [Finding("embedder", "error", message, advice, code="embedder_changed", values=values)]
 
 
 def _check_digests(store: MemoryStore, has_model: bool) -> Iterator[Finding]:
@@ -120,12 +134,28 @@ def _check_digests(store: MemoryStore, has_model: bool) -> Iterator[Finding]:
         except (ValueError, TypeError, OverflowError) as error:
             message = f"user {user_id!r}: the digests cannot be compared: {error}"
             advice = "Deal with the damaged rows of this user first."
-            yield Finding("digests", "error", message, advice, user_id=user_id)
+            yield Finding(
+                "digests",
+                "error",
+                message,
+                advice,
+                user_id=user_id,
+                code="digests_unreadable",
+                values={"user": user_id, "error": str(error)},
+            )
             continue
         if count:
             stale += count
             message = f"user {user_id!r}: {count:,} digests are missing or outdated"
             advice = "Run: memorybank summarize. Nothing is lost: digests are made from the turns."
-            yield Finding("digests", "warning", message, advice, user_id=user_id)
+            yield Finding(
+                "digests",
+                "warning",
+                message,
+                advice,
+                user_id=user_id,
+                code="digests_stale",
+                values={"user": user_id, "count": count},
+            )
     if not stale:
-        yield Finding("digests", "ok", "all digests are up to date")
+        yield Finding("digests", "ok", "all digests are up to date", code="digests_ok")

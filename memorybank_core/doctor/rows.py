@@ -167,10 +167,13 @@ def report_rows(users: Sequence[UserRows]) -> Iterator[Finding]:
                 repairable,
                 user.user_id,
                 tuple(ids),
+                "rows_damaged" if repairable else "rows_unreadable",
+                {"user": user.user_id, "count": len(ids), "fault": fault, "ids": _list(ids)},
             )
     if not any(user.faults for user in users):
         total = sum(user.total for user in users)
-        yield Finding("rows", "ok", f"all {total:,} memories can be read")
+        message = f"all {total:,} memories can be read"
+        yield Finding("rows", "ok", message, code="rows_ok", values={"count": total})
 
 
 def report_dates(users: Sequence[UserRows]) -> Iterator[Finding]:
@@ -186,9 +189,15 @@ def report_dates(users: Sequence[UserRows]) -> Iterator[Finding]:
                 "They do not fade until then.",
                 user_id=user.user_id,
                 ids=tuple(user.future),
+                code="dates_future",
+                values={
+                    "user": user.user_id,
+                    "count": len(user.future),
+                    "ids": _list(user.future),
+                },
             )
     if not any(user.future for user in users):
-        yield Finding("dates", "ok", "no memory is dated in the future")
+        yield Finding("dates", "ok", "no memory is dated in the future", code="dates_ok")
 
 
 def count_memories(count: int) -> str:

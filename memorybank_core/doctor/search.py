@@ -28,10 +28,12 @@ def report_search(store: MemoryStore, users: Sequence[UserRows]) -> Iterator[Fin
     checks = {finding.check for finding in findings}
     if "index" not in checks:
         total = sum(user.sound for user in users)
-        yield Finding("index", "ok", f"the search indexes have all {total:,} sound memories")
+        message = f"the search indexes have all {total:,} sound memories"
+        yield Finding("index", "ok", message, code="index_ok", values={"count": total})
     if "search" not in checks:
         count = sum(len(user.samples) for user in users)
-        yield Finding("search", "ok", f"{count:,} memories were found by their own texts")
+        message = f"{count:,} memories were found by their own texts"
+        yield Finding("search", "ok", message, code="search_ok", values={"count": count})
 
 
 def _check_user(store: MemoryStore, user: UserRows) -> Iterator[Finding]:
@@ -50,6 +52,8 @@ def _check_user(store: MemoryStore, user: UserRows) -> Iterator[Finding]:
             f"user {user.user_id!r}: a search fails: {error}",
             "Repair the damaged rows of this user first.",
             user_id=user.user_id,
+            code="search_fails",
+            values={"user": user.user_id, "error": str(error)},
         )
         return
     if indexed is not None and not user.sound <= indexed <= user.total:
@@ -61,6 +65,8 @@ def _check_user(store: MemoryStore, user: UserRows) -> Iterator[Finding]:
             "Run the check with repair: the index is built again.",
             True,
             user.user_id,
+            code="index_differs",
+            values={"user": user.user_id, "indexed": indexed, "total": user.total},
         )
     if missed:
         yield Finding(
@@ -72,6 +78,8 @@ def _check_user(store: MemoryStore, user: UserRows) -> Iterator[Finding]:
             True,
             user.user_id,
             tuple(missed),
+            "search_misses",
+            {"user": user.user_id, "missed": len(missed), "searched": len(user.samples)},
         )
 
 

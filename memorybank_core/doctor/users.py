@@ -26,9 +26,12 @@ def report_users(user_ids: Iterable[str]) -> Iterator[Finding]:
             "They are different users, whose memories are separate. If they are one person, let "
             "the application write the id in one way, and move the memories with an export and an "
             "import.",
+            code="users_similar",
+            values={"names": ", ".join(map(repr, group))},
         )
     if not similar:
-        yield Finding("users", "ok", f"no two of the {count:,} user ids are easily confused")
+        message = f"no two of the {count:,} user ids are easily confused"
+        yield Finding("users", "ok", message, code="users_ok", values={"count": count})
 
 
 def fold_user_id(user_id: str) -> str:

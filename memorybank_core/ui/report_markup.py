@@ -13,6 +13,8 @@ from memorybank_core.reports import DeletionReceipt, Stats
 from memorybank_core.web.html_text import Strings, escape
 from memorybank_core.web.markup import format_day, render_button, render_question
 
+from .finding_strings import describe_finding, describe_repair
+
 _RECEIPT_FIELDS = ("memories", "vectors", "recalls", "digests", "remaining")
 
 
@@ -98,7 +100,9 @@ def render_receipt(receipt: DeletionReceipt, strings: Strings) -> str:
     )
 
 
-def render_check(report: CheckReport | None, strings: Strings, *, write: bool) -> str:
+def render_check(
+    report: CheckReport | None, strings: Strings, language: str, *, write: bool
+) -> str:
     """Return the findings of a check, and the buttons that check and repair."""
     buttons = render_button("check", "", strings)
     if report is None:
@@ -108,11 +112,11 @@ def render_check(report: CheckReport | None, strings: Strings, *, write: bool) -
         buttons += render_button("repair", "", strings)
     counts = {"errors": len(report.errors), "warnings": len(report.warnings)}
     text = strings["check_found" if any(counts.values()) else "check_ok"].format(**counts)
+    what = [describe_repair(text, language) for text in report.repaired]
     repaired = "".join(
-        f'<p class="mb-known">{escape(strings["repaired"].format(what=what))}</p>'
-        for what in report.repaired
+        f'<p class="mb-known">{escape(strings["repaired"].format(what=text))}</p>' for text in what
     )
-    findings = "".join(_render_finding(finding, strings) for finding in report.findings)
+    findings = "".join(_render_finding(finding, strings, language) for finding in report.findings)
     return (
         f'<div class="mb-found"><p class="mb-lead">{escape(text)}</p>'
         f'<div class="mb-actions">{buttons}</div></div>{repaired}'
@@ -120,10 +124,11 @@ def render_check(report: CheckReport | None, strings: Strings, *, write: bool) -
     )
 
 
-def _render_finding(finding: Finding, strings: Strings) -> str:
+def _render_finding(finding: Finding, strings: Strings, language: str) -> str:
+    check, message, advice = describe_finding(finding, language)
     severity = escape(strings[f"severity_{finding.severity}"])
-    advice = f'<p class="mb-known">{escape(finding.advice)}</p>' if finding.advice else ""
+    below = f'<p class="mb-known">{escape(advice)}</p>' if advice else ""
     return (
         f'<li><span class="mb-badge {finding.severity}">{severity}</span>'
-        f"<div><p><b>{escape(finding.check)}</b> {escape(finding.message)}</p>{advice}</div></li>"
+        f"<div><p><b>{escape(check)}</b> {escape(message)}</p>{below}</div></li>"
     )

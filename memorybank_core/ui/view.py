@@ -216,7 +216,9 @@ class BankView:
 
     def render_health(self) -> str:
         """Return the findings of the last check."""
-        return report_markup.render_check(self.report, self.strings, write=self.write)
+        return report_markup.render_check(
+            self.report, self.strings, self.language, write=self.write
+        )
 
     def _options(self) -> timeline_markup.TimelineOptions:
         return timeline_markup.TimelineOptions(

@@ -215,7 +215,7 @@ def test_memories_are_pinned_archived_restored_and_strengthened(bank):
     with pytest.raises(LookupError, match="no longer exists"):
         act(view, "pin", "gone")
     faded = view.require_overview().count_faded(datetime.now(timezone.utc))
-    assert f"{faded} archived" in act(view, "forget_faded", "")
+    assert f"Archived: {faded};" in act(view, "forget_faded", "")
     assert act(view, "unknown", "") == act(view, None, None) == ""
 
 
@@ -338,7 +338,7 @@ def test_after_a_failed_search_the_page_still_works(folder, language):
         assert strings["clear"] in page["memories"]
         handlers._select_tab(view, "digests")
         assert strings["clear"] in handlers._select_tab(view, "memories")["memories"]
-        assert "swam" in handlers._act(view, "clear", "")["memories"]
+        assert "游泳" in handlers._act(view, "clear", "")["memories"]
 
 
 @pytest.mark.parametrize("password", [None, "sesame"])

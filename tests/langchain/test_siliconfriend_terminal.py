@@ -248,7 +248,7 @@ def test_commands_digest_forget_and_start_a_new_conversation(server, bank):
         digested = chat.ask("/summarize")
         assert "Days summarized: 1" in digested
         assert "How I see you" in digested
-        assert "memories kept: 1." in chat.ask("/forget")
+        assert "memories kept: 2." in chat.ask("/forget")
         assert "New conversation." in chat.ask("/new")
         assert "recalled: I paint small boats." in chat.ask("What do I paint?")
         assert "Unknown command: /nonsense" in chat.ask("/nonsense")

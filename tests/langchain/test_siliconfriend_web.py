@@ -26,6 +26,7 @@ from playwright.sync_api import expect
 from pydantic import Field
 
 from memorybank_core import ConfigurationError, InvalidInputError, MemoryBank, SettingsWarning
+from memorybank_langchain.siliconfriend.failures import ModelStalledError, describe_failure
 from memorybank_langchain.siliconfriend.web import deletions, page, serve, start
 from memorybank_langchain.siliconfriend.web.handlers import PageHandlers
 from memorybank_langchain.siliconfriend.web.page_layout import build_layout
@@ -264,7 +265,9 @@ def test_an_answer_can_be_stopped_half_way(visitor, served):
 
 def test_a_model_that_fails_stalls_or_says_nothing_is_shown(visitor, served):
     bob = visitor().sign_in("Bob").inside()
-    failing = {"broken": "cannot</b> be reached", "stall": "1 seconds", "empty": "empty answer"}
+    stalled = describe_failure(ModelStalledError(PATIENCE), served.language)
+    empty = {"en": "empty answer", "zh": "模型的回答是空的"}[served.language]
+    failing = {"broken": "cannot</b> be reached", "stall": stalled, "empty": empty}
     for text, why in failing.items():
         bob.say(text, why)
         expect(bob.find(".mb-bubble.user .mb-plain").last).to_have_text(text)

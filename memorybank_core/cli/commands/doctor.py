@@ -56,7 +56,8 @@ def _check(path: str, now: object, repair: bool) -> CheckReport:
             return check_bank(store, embedder, now=moment, repair=repair)
     except MemoryBankError as error:
         advice = "Follow the message; if the file is damaged, restore it from a backup."
-        finding = Finding("open", "error", str(error), advice)
+        values = {"error": str(error)}
+        finding = Finding("open", "error", str(error), advice, code="open_fails", values=values)
         return CheckReport(without_password(path), (finding,))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from memorybank_core.check_reports import Finding
+from memorybank_core.stores.findings import report_orphans
 
 from .connections import Session
 from .row_security import ALL_ROWS, Scope
@@ -87,11 +88,13 @@ def check_server(session: Session) -> Iterator[Finding]:
     """State the versions of the server and its extensions, and the damage that it has seen."""
     versions, [(failures,)] = session.execute(_VERSIONS, _CHECKSUM_FAILURES)
     names = ", ".join(name for (name,) in versions)
-    yield Finding("server", "ok", f"PostgreSQL {names}")
+    message = f"PostgreSQL {names}"
+    yield Finding("server", "ok", message, code="server_ok", values={"names": names})
     if failures:
         message = f"the server has read {failures:,} damaged pages in this database"
         advice = "Look into its log and check the disk; restore the database from a backup."
-        yield Finding("integrity", "error", message, advice)
+        values = {"count": failures}
+        yield Finding("integrity", "error", message, advice, code="pages_damaged", values=values)
 
 
 def check_indexes(session: Session, schema: str) -> Iterator[Finding]:
@@ -100,11 +103,19 @@ def check_indexes(session: Session, schema: str) -> Iterator[Finding]:
     invalid = [(name, can_rebuild) for name, is_valid, can_rebuild in rows if not is_valid]
     if invalid:
         can_rebuild = all(can_rebuild for _, can_rebuild in invalid)
-        message = f"invalid indexes, which the server does not use: {_list(n for n, _ in invalid)}"
-        advice = "Run the check with repair: they are built again from the rows."
-        yield Finding("integrity", "error", message, advice, can_rebuild)
+        names = _list(name for name, _ in invalid)
+        yield Finding(
+            "integrity",
+            "error",
+            f"invalid indexes, which the server does not use: {names}",
+            "Run the check with repair: they are built again from the rows.",
+            can_rebuild,
+            code="indexes_invalid",
+            values={"names": names},
+        )
     else:
-        yield Finding("integrity", "ok", f"all {len(rows):,} indexes are valid")
+        message, values = f"all {len(rows):,} indexes are valid", {"count": len(rows)}
+        yield Finding("integrity", "ok", message, code="indexes_ok", values=values)
 
 
 def find_invalid(session: Session, schema: str) -> list[str]:
@@ -122,19 +133,28 @@ def check_schema(session: Session, schema: str, layout: Layout) -> Iterator[Find
     missing = find_missing_indexes(session, schema, layout)
     if lacking:
         message = f"the database lacks the tables {_list(lacking)}"
-        yield Finding("schema", "error", message, "Restore the database from a backup.")
+        advice, names = "Restore the database from a backup.", {"names": _list(lacking)}
+        yield Finding("schema", "error", message, advice, code="tables_lacking", values=names)
     if incomplete:
         message = f"not all {expected} partitions are attached to: {_list(incomplete)}"
         advice = "Attach them again, or restore the database from a backup."
-        yield Finding("schema", "error", message, advice)
+        values = {"count": expected, "names": _list(incomplete)}
+        yield Finding("schema", "error", message, advice, code="partitions_lacking", values=values)
     if missing:
         message = f"the database lacks the indexes {_list(missing)}"
-        advice = "Run the check with repair: they are built from the rows."
-        yield Finding("schema", "error", message, advice, True)
+        yield Finding(
+            "schema",
+            "error",
+            message,
+            "Run the check with repair: they are built from the rows.",
+            True,
+            code="indexes_lacking",
+            values={"names": _list(missing)},
+        )
     if not (lacking or incomplete or missing):
         in_parts = f" in {expected} partitions" if expected else ""
         message = f"schema {VERSION}, with all tables{in_parts} and indexes"
-        yield Finding("schema", "ok", message)
+        yield Finding("schema", "ok", message, code="schema_ok", values={"version": VERSION})
 
 
 def find_missing_indexes(session: Session, schema: str, layout: Layout) -> dict[str, str]:
@@ -157,16 +177,15 @@ def check_orphans(session: Session) -> Iterator[Finding]:
     )
     results = session.execute(*map(Statement, selects), Statement(f"SELECT {_IS_UNFINISHED}"))
     counts = {table: rows[0][0] for table, rows in zip(ORPHANS, results, strict=False)}
-    orphans = [f"{count:,} of {table}" for table, count in counts.items() if count]
-    if results[-1] == [(True,)]:
-        message = "a change of the embedder was not finished"
-        yield Finding("leftovers", "warning", message, "Run again: memorybank reembed")
-    elif not orphans:
-        yield Finding("leftovers", "ok", "every row belongs to a memory")
-    if orphans:
-        message = f"rows without a memory: {', '.join(orphans)}"
-        advice = "Run the check with repair: these rows are deleted. No memory is."
-        yield Finding("leftovers", "warning", message, advice, True)
+    is_unfinished = results[-1] == [(True,)]
+    if is_unfinished:
+        message, advice = (
+            "a change of the embedder was not finished",
+            "Run again: memorybank reembed",
+        )
+        yield Finding("leftovers", "warning", message, advice, code="reembed_unfinished")
+    if any(counts.values()) or not is_unfinished:
+        yield report_orphans(counts)
 
 
 def check_counts(session: Session) -> Iterator[Finding]:
@@ -176,16 +195,19 @@ def check_counts(session: Session) -> Iterator[Finding]:
         names = _list(repr(user) for (user,) in rows)
         message = f"the rows of these users are missing or do not fit their memories: {names}"
         advice = "Run the check with repair: they are made from the memories."
-        yield Finding("counts", "error", message, advice, True)
+        values = {"names": names}
+        yield Finding("counts", "error", message, advice, True, code="counts_wrong", values=values)
     else:
-        yield Finding("counts", "ok", "the row of every user fits the user's memories")
+        message = "the row of every user fits the user's memories"
+        yield Finding("counts", "ok", message, code="counts_ok")
 
 
 def check_size(session: Session, schema: str, layout: Layout) -> Iterator[Finding]:
     """State the size of the tables; the free space of a server is not known to its clients."""
     [[(size,)]] = session.execute(select_bytes(layout, schema))
-    message = f"the tables have {size / 1e6:,.1f} MB; watch the free space on the server"
-    yield Finding("disk", "ok", message)
+    megabytes = f"{size / 1e6:,.1f}"
+    message = f"the tables have {megabytes} MB; watch the free space on the server"
+    yield Finding("disk", "ok", message, code="tables_size", values={"size": megabytes})
 
 
 def check_rights(session: Session, schema: str) -> Iterator[Finding]:
@@ -198,19 +220,23 @@ def check_rights(session: Session, schema: str) -> Iterator[Finding]:
         advice = (
             f"Run: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {quote(schema)}"
         )
-        yield Finding("permissions", "error", message, f"{advice} TO …")
+        advice, values = f"{advice} TO …", {"names": _list(lacking), "schema": quote(schema)}
+        yield Finding("permissions", "error", message, advice, code="rights_lacking", values=values)
     if public:
         message = f"every role of the database has rights on the tables {_list(public)}"
         advice = f"Run: REVOKE ALL ON ALL TABLES IN SCHEMA {quote(schema)} FROM PUBLIC"
-        yield Finding("permissions", "warning", message, advice)
+        values = {"names": _list(public), "schema": quote(schema)}
+        yield Finding("permissions", "warning", message, advice, code="rights_open", values=values)
     if not (lacking or public):
-        yield Finding("permissions", "ok", "this role may use all tables, and not every role may")
+        message = "this role may use all tables, and not every role may"
+        yield Finding("permissions", "ok", message, code="rights_ok")
 
 
 def check_row_security(session: Session, schema: str, layout: Layout) -> Iterator[Finding]:
     """Check that row-level security is in force: try to read rows as another user."""
     if not layout.row_security:
-        yield Finding("row security", "ok", "this bank was created without row-level security")
+        message = "this bank was created without row-level security"
+        yield Finding("row security", "ok", message, code="row_security_absent")
         return
     rows = {name: flags for name, _, *flags in _select(session, _TABLES, schema)}
     parts = {f"{name}_{n}" for name in TABLES for n in range(layout.partitions)}
@@ -222,18 +248,20 @@ def check_row_security(session: Session, schema: str, layout: Layout) -> Iterato
     if open_tables:
         message = f"row-level security is not in force on {_list(open_tables)}"
         advice = "Run ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY, or create the bank again."
-        yield Finding("row security", "error", message, advice)
+        code, values = "row_security_off", {"names": _list(open_tables)}
+        yield Finding("row security", "error", message, advice, code=code, values=values)
     elif not all(rows[name][2] for name in TABLES if name in rows):
         message = "this role is exempt from row-level security: a superuser, or BYPASSRLS"
         advice = "Let applications connect as a role that is not, and run this check as that role."
-        yield Finding("row security", "warning", message, advice)
+        yield Finding("row security", "warning", message, advice, code="row_security_exempt")
     elif visible := _find_visible(session, layout):
         message = f"another user's rows are visible in {_list(visible)}"
         advice = "Look for added policies: SELECT * FROM pg_policies"
-        yield Finding("row security", "error", message, advice)
+        code, values = "row_security_broken", {"names": _list(visible)}
+        yield Finding("row security", "error", message, advice, code=code, values=values)
     else:
         message = "the rows of a user were not visible to another, nor without a user"
-        yield Finding("row security", "ok", message)
+        yield Finding("row security", "ok", message, code="row_security_ok")
 
 
 def _find_visible(session: Session, layout: Layout) -> list[str]:

@@ -14,6 +14,7 @@ from memorybank_core.errors import StoreBusyError, StoreError
 from memorybank_core.protocols.inspection import RawMemory, RebuiltMemory
 from memorybank_core.search.terms import TERMS_VERSION
 from memorybank_core.stores.damage import READ_ERRORS
+from memorybank_core.stores.findings import WRITE_OK, report_busy, report_failure
 from memorybank_core.stores.index.batch import IndexBatch, to_batch
 
 from . import database_checks as checks
@@ -130,7 +131,7 @@ class DatabaseInspector:
             return self._connections.run(call, ALL_ROWS, writes=True)
         except StoreError as error:
             advice = "Follow the message; if the database is damaged, restore it from a backup."
-            return [Finding(check, "error", str(error), advice)]
+            return [report_failure(check, error, advice, "database_fails")]
 
     def _check_write(self) -> Finding:
         """Write a row and roll it back."""
@@ -142,11 +143,11 @@ class DatabaseInspector:
         try:
             self._connections.run(write, ALL_ROWS, writes=True)
         except StoreBusyError as error:
-            return Finding("write", "warning", str(error), "Check again later.")
+            return report_busy(error)
         except StoreError as error:
             advice = "The bank can be read only: check the rights of this role, and the server."
-            return Finding("write", "error", str(error), advice)
-        return Finding("write", "ok", "a test write succeeded, and was undone")
+            return report_failure("write", error, advice, "write_denied")
+        return WRITE_OK
 
 
 def _read_memories(session: Session, user_id: str, after: int) -> list[RawMemory]:

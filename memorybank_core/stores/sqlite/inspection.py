@@ -16,6 +16,7 @@ from memorybank_core.errors import StoreBusyError, StoreError
 from memorybank_core.forked_processes import no_fork
 from memorybank_core.protocols.inspection import RawMemory, RebuiltMemory
 from memorybank_core.search.terms import TERMS_VERSION
+from memorybank_core.stores.findings import WRITE_OK, report_busy, report_failure, report_orphans
 from memorybank_core.stores.rows import MEMORY_COLUMNS, to_memory
 
 from .connections import Connections
@@ -137,7 +138,7 @@ class FileInspector:
                 return list(run(db))
         except StoreError as error:
             advice = "Restore the file from a backup. A copy of it may help to save the rest."
-            return [Finding(check, "error", str(error), advice)]
+            return [report_failure(check, error, advice, "file_fails")]
 
 
 def _decode(text: bytes) -> str | bytes:
@@ -155,14 +156,16 @@ def _check_integrity(db: sqlite3.Connection) -> Iterator[Finding]:
     """Check the pages and indexes of the file with SQLite's own check."""
     faults = [str(fault) for (fault,) in db.execute("PRAGMA integrity_check(20)")]
     if faults == ["ok"]:
-        yield Finding("integrity", "ok", "SQLite finds no damage")
+        yield Finding("integrity", "ok", "SQLite finds no damage", code="integrity_ok")
         return
-    lines = [line for fault in faults for line in fault.splitlines()]
+    text = "; ".join([line for fault in faults for line in fault.splitlines()][:3])
     yield Finding(
         "integrity",
         "error",
-        f"SQLite finds the file damaged: {'; '.join(lines[:3])}",
+        f"SQLite finds the file damaged: {text}",
         "Copy the file away, then restore it from a backup. An export may save what is readable.",
+        code="integrity_damaged",
+        values={"faults": text},
     )
 
 
@@ -170,15 +173,19 @@ def _check_schema(db: sqlite3.Connection) -> Iterator[Finding]:
     """Compare the version of the schema, its tables and indexes with those of this package."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (owner,) = db.execute("PRAGMA application_id").fetchone()
+    values: dict[str, object] = {"version": version, "known": len(MIGRATIONS)}
     if owner != APPLICATION_ID:
         message = "the file does not have the application id of a bank"
-        yield Finding("schema", "error", message, "Restore the file from a backup.")
+        advice = "Restore the file from a backup."
+        yield Finding("schema", "error", message, advice, code="schema_foreign")
     elif version > len(MIGRATIONS):
         message = f"the file has schema {version}; this version knows up to {len(MIGRATIONS)}"
-        yield Finding("schema", "error", message, "Run: pip install --upgrade memorybank-llm")
+        advice = "Run: pip install --upgrade memorybank-llm"
+        yield Finding("schema", "error", message, advice, code="schema_newer", values=values)
     elif version < len(MIGRATIONS):
         message = f"the file has schema {version}, and this version has {len(MIGRATIONS)}"
-        yield Finding("schema", "warning", message, "Open the bank: that upgrades it.")
+        advice = "Open the bank: that upgrades it."
+        yield Finding("schema", "warning", message, advice, code="schema_older", values=values)
     elif missing := dict(_find_missing(db)):
         are_indexes = all("INDEX" in statement.split("(")[0] for statement in missing.values())
         yield Finding(
@@ -189,9 +196,12 @@ def _check_schema(db: sqlite3.Connection) -> Iterator[Finding]:
             if are_indexes
             else "Restore the file from a backup.",
             are_indexes,
+            code="schema_lacks_indexes" if are_indexes else "schema_lacks_tables",
+            values={"names": ", ".join(missing)},
         )
     else:
-        yield Finding("schema", "ok", f"schema {version}, with all tables and indexes")
+        message = f"schema {version}, with all tables and indexes"
+        yield Finding("schema", "ok", message, code="schema_ok", values=values)
 
 
 def _find_missing(db: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -208,17 +218,11 @@ def _find_missing(db: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def _check_orphans(db: sqlite3.Connection) -> Iterator[Finding]:
     """Count the rows that belong to no memory."""
-    orphans = []
+    counts = {}
     for table, condition in _ORPHANS.items():
         (count,) = db.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
-        if count:
-            orphans.append(f"{count:,} of {table}")
-    if orphans:
-        message = f"rows without a memory: {', '.join(orphans)}"
-        advice = "Run the check with repair: these rows are deleted. No memory is."
-        yield Finding("leftovers", "warning", message, advice, True)
-    else:
-        yield Finding("leftovers", "ok", "every row belongs to a memory")
+        counts[table] = count
+    yield report_orphans(counts)
 
 
 def check_disk(path: Path) -> Finding:
@@ -226,12 +230,14 @@ def check_disk(path: Path) -> Finding:
     try:
         size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
     except OSError as error:
-        return Finding("disk", "warning", f"the free space is unknown: {error}")
-    sizes = f"{free / 1e6:,.0f} MB free, and the file has {size / 1e6:,.1f} MB"
+        message, values = f"the free space is unknown: {error}", {"error": str(error)}
+        return Finding("disk", "warning", message, code="disk_unknown", values=values)
+    values = {"free": f"{free / 1e6:,.0f}", "size": f"{size / 1e6:,.1f}"}
+    sizes = "{free} MB free, and the file has {size} MB".format(**values)
     if free < size:
         advice = "Free some space: compact fails, and writing may soon fail too."
-        return Finding("disk", "warning", sizes, advice)
-    return Finding("disk", "ok", sizes)
+        return Finding("disk", "warning", sizes, advice, code="disk_full", values=values)
+    return Finding("disk", "ok", sizes, code="disk_ok", values=values)
 
 
 def check_permissions(path: Path) -> Iterator[Finding]:
@@ -246,11 +252,18 @@ def check_permissions(path: Path) -> Iterator[Finding]:
                 readable.append(file)
     if readable:
         names = ", ".join(file.name for file in readable)
-        advice = f"Run: chmod 600 {' '.join(map(str, readable))}"
-        message = f"other users of this machine may open {names}"
-        yield Finding("permissions", "warning", message, advice)
+        paths = " ".join(map(str, readable))
+        yield Finding(
+            "permissions",
+            "warning",
+            f"other users of this machine may open {names}",
+            f"Run: chmod 600 {paths}",
+            code="permissions_open",
+            values={"names": names, "paths": paths},
+        )
     else:
-        yield Finding("permissions", "ok", "only the owner may open the file")
+        message = "only the owner may open the file"
+        yield Finding("permissions", "ok", message, code="permissions_ok")
 
 
 def _check_write(connections: Connections) -> Finding:
@@ -258,15 +271,15 @@ def _check_write(connections: Connections) -> Finding:
     if connections.readonly:
         message = "the file was opened for reading only, so no test write was made"
         advice = "To write, check the disk and the rights of the file and its folder."
-        return Finding("write", "warning", message, advice)
+        return Finding("write", "warning", message, advice, code="write_readonly")
     try:
         with connections.write() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('check', '')")
             raise _UndoneError
     except _UndoneError:
-        return Finding("write", "ok", "a test write succeeded, and was undone")
+        return WRITE_OK
     except StoreBusyError as error:
-        return Finding("write", "warning", str(error), "Check again later.")
+        return report_busy(error)
     except StoreError as error:
         advice = "The bank can be read only: check the disk and the rights of its file and folder."
-        return Finding("write", "error", str(error), advice)
+        return report_failure("write", error, advice, "write_fails")
