@@ -163,7 +163,7 @@ class BankView:
         return timeline_markup.render_timeline(page.memories, options) + pager
 
     def _render_found(self, options: timeline_markup.TimelineOptions) -> str:
-        """Return the results of the search, or why there are none."""
+        """Return the results of the search, or why it failed."""
         try:
             results = self.search()
         except MemoryBankError as error:

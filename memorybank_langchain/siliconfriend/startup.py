@@ -97,9 +97,9 @@ def _load_and_report(
     stderr = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if name == QUOTATION:
         stderr.print(messages["quotation"], style="dim", soft_wrap=True)
-        for found in find_models() if llm is None else ():
-            note = messages[found.kind].format(host=found.host)
-            stderr.print(messages["choice"].format(name=found.name, note=note), style="dim")
+        for choice in find_models() if llm is None else ():
+            note = messages[choice.kind].format(host=choice.host)
+            stderr.print(messages["choice"].format(name=choice.name, note=note), style="dim")
     else:
         stderr.print(messages["loading"].format(model=name), style="dim")
     model = load_chat_model(name, **options)
