@@ -28,7 +28,7 @@ from .context import (
     ShownMemories,
     Tokenizer,
     compose,
-    find_clues,
+    compute_signals,
     find_missing_days,
     memories_within,
     require_max_tokens,
@@ -674,8 +674,8 @@ class MemoryBank:
             portrait=overall.get(Portrait),
             summary=overall.get(Summary),
             missing=missing,
-            clues=partial(
-                find_clues, self.store, self.embed_query, query or "", results, user_id=user_id
+            signals=partial(
+                compute_signals, self.store, self.embed_query, query or "", results, user_id=user_id
             ),
             language=self.language,
             max_tokens=max_tokens,

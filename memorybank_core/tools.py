@@ -23,7 +23,7 @@ from .context import (
 from .context.markers import without_markers
 from .context.passages import (
     MAX_SHORTENED,
-    find_clues,
+    compute_signals,
     length_limit,
     shorten_to,
     texts_of,
@@ -206,11 +206,11 @@ class MemoryTools:
         if sum(sizes) > self._max_tokens:
             limit = length_limit(self._max_tokens, self._max_tokens)
             bank = self._bank
-            clues = find_clues(bank.store, bank.embed_query, query, results, user_id=user_id)
+            signals = compute_signals(bank.store, bank.embed_query, query, results, user_id=user_id)
             for i in [i for i, size in enumerate(sizes) if size > limit][:MAX_SHORTENED]:
                 memory = results[i].memory
                 render = partial(to_json_line, memory, language)
-                shortened = shorten_to(memory, clues, limit, render, language, count)
+                shortened = shorten_to(memory, signals, limit, render, language, count)
                 lines[i] = shortened or lines[i]
                 sizes[i] = count(lines[i])
         remaining, fitting = self._max_tokens, []

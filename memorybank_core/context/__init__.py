@@ -2,7 +2,7 @@
 
 The context is one marked block, so that `without_recalled` can remove it from whatever is stored
 next: recalled text never becomes a new memory. Nothing here writes to the store.
-`find_clues` and `find_missing_days` read it; the other functions are pure.
+`compute_signals` and `find_missing_days` read it; the other functions are pure.
 """
 
 from memorybank_core.search.relevance import MAX_REINFORCED, MIN_RELEVANCE
@@ -11,7 +11,7 @@ from .block import Context, compose
 from .markers import CLOSING, OPENING, without_recalled
 from .missing_days import find_missing_days
 from .options import require_options
-from .passages import Clues, find_clues
+from .passages import QuerySignals, compute_signals
 from .shown import Shown, ShownMemories
 from .tokens import (
     CONTEXT_TOKENS,
@@ -27,13 +27,13 @@ __all__ = [
     "MAX_REINFORCED",
     "MIN_RELEVANCE",
     "OPENING",
-    "Clues",
     "Context",
+    "QuerySignals",
     "Shown",
     "ShownMemories",
     "Tokenizer",
     "compose",
-    "find_clues",
+    "compute_signals",
     "find_missing_days",
     "memories_within",
     "require_max_tokens",

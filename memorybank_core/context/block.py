@@ -17,7 +17,7 @@ from memorybank_core.search.superseding import keep_current
 from memorybank_core.text import without_surrogates
 
 from .markers import CLOSING, OPENING, without_markers
-from .passages import MAX_SHORTENED, Clues, find_limit, shorten_to, texts_of
+from .passages import MAX_SHORTENED, QuerySignals, find_limit, shorten_to, texts_of
 from .portrait_lines import PORTRAIT_SHARE, keep_lines
 from .strings import WORDING, format_days
 from .tokens import require_max_tokens
@@ -112,7 +112,7 @@ def compose(
     portrait: str | None = None,
     summary: str | None = None,
     missing: Sequence[DayRange] = (),
-    clues: Callable[[], Clues] = Clues,
+    signals: Callable[[], QuerySignals] = QuerySignals,
     language: str = "en",
     max_tokens: int,
     count: Callable[[str], int],
@@ -131,8 +131,8 @@ def compose(
         portrait: The user's portrait, if any.
         summary: The overall summary, if any.
         missing: Days of which the text says that nothing is remembered, if it has space for that.
-        clues: Returns the clues to the best passages of long memories; called if there are any to
-            shorten.
+        signals: Returns the signals that score the passages of long memories; called if there are
+            any to shorten.
         language: "en" or "zh", for the words around the memories and digests.
         max_tokens: Maximum number of tokens of the whole text, 1 or more.
         count: Counts the tokens of a text (see `token_counter`).
@@ -145,7 +145,7 @@ def compose(
         raise InvalidInputError(f"language must be one of {', '.join(WORDING)}, not {language!r}")
     pieces = _make_pieces(results, {"portrait": portrait, "summary": summary}, language)
     pieces[1:1] = _make_missing(missing, language)
-    kept, tokens = _select_pieces(pieces, clues, language, max_tokens, count)
+    kept, tokens = _select_pieces(pieces, signals, language, max_tokens, count)
     present = {_name(piece) for piece in kept}
     dropped = [piece for piece in pieces if _name(piece) not in present]
     return Context(
@@ -237,7 +237,7 @@ def _sort_key(piece: _Piece) -> tuple[Any, ...]:
 
 def _select_pieces(
     pieces: Sequence[_Piece],
-    clues: Callable[[], Clues],
+    signals: Callable[[], QuerySignals],
     language: str,
     budget: int,
     count: Callable[[str], int],
@@ -262,9 +262,9 @@ def _select_pieces(
     limit = find_limit(sizes, budget, budget - count(frame))
     long = [i for i, size in enumerate(sizes) if pieces[i].result and size > limit][:MAX_SHORTENED]
     if long:
-        pieces, sizes, known_clues = list(pieces), list(sizes), clues()
+        pieces, sizes, query_signals = list(pieces), list(sizes), signals()
         for i in long:
-            pieces[i] = _shorten_piece(pieces[i], known_clues, limit, language, count)
+            pieces[i] = _shorten_piece(pieces[i], query_signals, limit, language, count)
             sizes[i] = count(pieces[i].text) - overhead
         kept, used = pieces, count_block(pieces)
     prefix = sum(total <= budget for total in accumulate(sizes, initial=count(frame))) - 1
@@ -284,11 +284,11 @@ def _shorten_portrait(piece: _Piece, limit: int, count: Callable[[str], int]) ->
 
 
 def _shorten_piece(
-    piece: _Piece, clues: Clues, limit: int, language: str, count: Callable[[str], int]
+    piece: _Piece, signals: QuerySignals, limit: int, language: str, count: Callable[[str], int]
 ) -> _Piece:
     """Return a memory reduced to its best passages; the piece itself if no passage fits."""
     if not piece.result:
         return piece
     render = partial(_format_memory, piece.result, language)
-    text = shorten_to(piece.result.memory, clues, limit, render, language, count)
+    text = shorten_to(piece.result.memory, signals, limit, render, language, count)
     return _Piece(piece.section, text, piece.result, is_shortened=True) if text else piece

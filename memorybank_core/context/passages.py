@@ -1,7 +1,7 @@
 """Passages of a memory that is too long for its share of a prompt.
 
-The texts of a memory are split into parts without overlap. The parts that contain the question's
-terms, and those in windows whose vectors are near the question, are kept; a marker such as "[...
+The texts of a memory are split into parts without overlap. The parts that contain the query's
+terms, and those in windows whose vectors are near the query's, are kept; a marker such as "[...
 part 2 of 7 ...]" states their place. Nothing is embedded: the store has the windows' vectors.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from memorybank_core.fair_share import fair_share
 from memorybank_core.protocols import MemoryStore, Vector
 from memorybank_core.records import Memory, SearchResult
 from memorybank_core.search.long_queries import select_windows
@@ -27,17 +28,17 @@ SHARE = 2
 """A memory longer than the budget divided by this is shortened if not everything fits."""
 MAX_SHORTENED = 8
 """Maximum number of memories that are shortened, which takes time; more would not fit."""
-LEAST = 150
-"""Length in tokens to which a memory may grow in any case, if the budget allows it."""
+MIN_SHORTENED_TOKENS = 150
+"""A memory is never shortened to fewer tokens than this, if the budget allows it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
-    """Clues to the parts of memories that answer a question.
+class QuerySignals:
+    """Query terms and window similarities, which score the passages of long memories.
 
     Attributes:
-        terms: The question's terms.
-        similarities: Similarity of the question to each window of a memory, by id.
+        terms: The terms of the query.
+        similarities: Similarity of the query to each window of a memory, by id.
     """
 
     terms: frozenset[str] = frozenset()
@@ -54,52 +55,46 @@ class _Part:
     text: str
 
 
-def find_clues(
+def compute_signals(
     store: MemoryStore,
     embed_query: Callable[[str], Vector],
     query: str,
     results: Sequence[SearchResult],
     *,
     user_id: str,
-) -> Clues:
-    """Return the clues of a question; the store is read for results with several windows.
+) -> QuerySignals:
+    """Return the signals of a query; the store is read for results with several windows.
 
     Args:
         store: The store of the memories.
         embed_query: Returns the vector that the search used, without embedding the query again.
-        query: The question.
+        query: The query.
         results: The memories found.
         user_id: The user.
     """
     memories = [result.memory for result in results]
     long = [m.id for m in memories if estimate_tokens(m.text) > WINDOW * 1.25]
     if not long:
-        return Clues()
+        return QuerySignals()
     query = without_surrogates(query)
     vector, vectors = embed_query(query), store.vectors(user_id, long)
     similarities = {id: (matrix @ vector).tolist() for id, matrix in vectors.items()}
-    return Clues(frozenset(tokenize("\n".join(select_windows(query)))), similarities)
+    return QuerySignals(frozenset(tokenize("\n".join(select_windows(query)))), similarities)
 
 
 def length_limit(max_tokens: int, available: int) -> int:
     """Return the length to which a memory is shortened in a prompt of `max_tokens`."""
-    return min(max(max_tokens // SHARE, LEAST), available)
+    return min(max(max_tokens // SHARE, MIN_SHORTENED_TOKENS), available)
 
 
 def find_limit(sizes: Sequence[int], budget: int, available: int) -> int:
     """Return the length to which pieces are shortened, so that all fit or each has its share."""
-    remaining = available
-    for position, size in enumerate(sorted(sizes)):
-        level = remaining // (len(sizes) - position)
-        if size > level:
-            return max(level, length_limit(budget, available))
-        remaining -= size
-    return available
+    return max(math.floor(fair_share(sizes, available)), length_limit(budget, available))
 
 
 def shorten_to(
     memory: Memory,
-    clues: Clues,
+    signals: QuerySignals,
     limit: int,
     render: Callable[[Sequence[str]], str],
     language: str,
@@ -109,7 +104,7 @@ def shorten_to(
 
     Args:
         memory: The memory.
-        clues: The clues to its best parts.
+        signals: The signals that score its parts.
         limit: Maximum number of tokens of the result.
         render: Returns the text of a prompt with these texts in place of the memory's own.
         language: "en" or "zh", for the markers.
@@ -119,7 +114,7 @@ def shorten_to(
         The text, or None if no passage fits.
     """
     space = limit - count(render(["." for _ in texts_of(memory)]))
-    while space > 0 and (texts := shorten(memory, clues, space, language, count)):
+    while space > 0 and (texts := shorten(memory, signals, space, language, count)):
         text = render(texts)
         if (excess := count(text) - limit) <= 0:
             return text
@@ -129,7 +124,7 @@ def shorten_to(
 
 def shorten(
     memory: Memory,
-    clues: Clues,
+    signals: QuerySignals,
     limit: int,
     language: str,
     count: Callable[[str], int],
@@ -141,7 +136,7 @@ def shorten(
 
     Args:
         memory: The memory.
-        clues: The clues to its best parts.
+        signals: The signals that score its parts.
         limit: Maximum number of tokens of all passages and markers.
         language: "en" or "zh", for the markers.
         count: Counts the tokens of a text.
@@ -152,7 +147,7 @@ def shorten(
     texts = texts_of(memory)
     for size in PART_SIZES:
         parts = list(_split(texts, size))
-        scores = _score(parts, memory, clues)
+        scores = _score(parts, memory, signals)
         order = sorted(range(len(parts)), key=lambda i: (parts[i].total > 1, -scores[i], i))
         chosen = _fill([parts[i] for i in order], limit, language, count)
         if chosen:
@@ -189,10 +184,10 @@ def _split(texts: Sequence[str], size: int) -> Iterator[_Part]:
             yield _Part(index, number, len(windows), window)
 
 
-def _score(parts: Sequence[_Part], memory: Memory, clues: Clues) -> list[float]:
+def _score(parts: Sequence[_Part], memory: Memory, signals: QuerySignals) -> list[float]:
     """Return the sum of the parts' lexical and semantic scores, each at most 1."""
-    lexical = _scale(_score_terms(parts, clues.terms), 0.0)
-    similarities = _score_windows(parts, memory.text, clues.similarities.get(memory.id, ()))
+    lexical = _scale(_score_terms(parts, signals.terms), 0.0)
+    similarities = _score_windows(parts, memory.text, signals.similarities.get(memory.id, ()))
     semantic = _scale(similarities, min(similarities, default=0.0))
     return [a + b for a, b in zip(lexical, semantic, strict=True)]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from memorybank_core.errors import ConflictError, ContextOverflowError
+from memorybank_core.fair_share import fair_share
 from memorybank_core.llm.prompts import Prompts
 from memorybank_core.protocols import Matrix
 from memorybank_core.records import EXTRACTIVE, Digest, DigestKind, Memory
@@ -184,7 +185,7 @@ class Summarizer:
         step = -(-len(texts) * _MIN_PART_TOKENS // limit)  # rounded up
         texts = texts[::-1][::step][::-1]  # counted from the end, to keep the last
         lengths = [self._client.count_tokens(text) for text in texts]
-        max_length = _find_common_limit(lengths, limit)
+        max_length = fair_share(lengths, limit)
         return [
             text if length <= max_length else self._cut(text, int(max_length))[0]
             for text, length in zip(texts, lengths, strict=True)
@@ -209,14 +210,3 @@ class Summarizer:
 
     def _ask(self, task: str, texts: Sequence[str]) -> str:
         return self._client.ask(self._prompts.system, f"{task}\n\n{format_material(texts)}")
-
-
-def _find_common_limit(lengths: Sequence[float], total: float) -> float:
-    """Return the length that each may have at most, so that their sum is at most `total`."""
-    remaining, limit = float(total), 0.0
-    for position, length in enumerate(sorted(lengths)):
-        limit = remaining / (len(lengths) - position)
-        if length > limit:
-            return limit
-        remaining -= length
-    return max(lengths, default=limit)

@@ -27,8 +27,8 @@ from memorybank_core.context import (
     CLOSING,
     MAX_REINFORCED,
     OPENING,
-    Clues,
     Context,
+    QuerySignals,
     compose,
     memories_within,
     require_max_tokens,
@@ -58,11 +58,11 @@ def event(id, text, at=MONDAY):
     return SearchResult(memory, 1.0, Parts(1, 0, 0, 0, 0, 0), 0.5, 0.9)
 
 
-NO_CLUES = Clues()
+NO_SIGNALS = QuerySignals()
 
 
-def composed(results, max_tokens=PLENTY, count=len, clues=NO_CLUES, **options):
-    return compose(results, max_tokens=max_tokens, count=count, clues=lambda: clues, **options)
+def composed(results, max_tokens=PLENTY, count=len, signals=NO_SIGNALS, **options):
+    return compose(results, max_tokens=max_tokens, count=count, signals=lambda: signals, **options)
 
 
 def words(text):
@@ -300,21 +300,21 @@ QUESTIONS = {"en": "What is the parrot called?", "zh": "诊所搬到哪里了？
 
 def test_the_vectors_of_memories_that_fit_are_not_read():
     def unexpected():
-        raise AssertionError("the clues were read")
+        raise AssertionError("the signals were read")
 
-    whole = compose([LONG["en"]], max_tokens=PLENTY, count=len, clues=unexpected)
+    whole = compose([LONG["en"]], max_tokens=PLENTY, count=len, signals=unexpected)
     assert whole.complete
 
 
-def clues_to(language):
-    return Clues(frozenset(tokenize(QUESTIONS[language])))
+def signals_of(language):
+    return QuerySignals(frozenset(tokenize(QUESTIONS[language])))
 
 
 @pytest.mark.parametrize("budget", [250, 500, 1000])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_long_memory_comes_as_its_best_passages(language, budget):
     results, options = [LONG[language], *TALK], {"language": language, "count": token_counter()}
-    context = composed(results, budget, clues=clues_to(language), **options)
+    context = composed(results, budget, signals=signals_of(language), **options)
     assert {"en": REPORT, "zh": MINUTES}[language][41].strip() in context.text
     assert LONG[language].memory.turn.query in context.text
     assert context.shortened == ("long",) == context.ids[:1]
@@ -324,7 +324,7 @@ def test_a_long_memory_comes_as_its_best_passages(language, budget):
 
 
 def test_a_long_memory_that_fits_stays_whole():
-    context = composed([LONG["en"]], 4000, clues=clues_to("en"))
+    context = composed([LONG["en"]], 4000, signals=signals_of("en"))
     assert (context.shortened, context.complete) == ((), True)
     assert REPORT[59].strip() in context.text
 
@@ -342,8 +342,8 @@ def test_the_nearest_window_decides_where_no_word_does(window):
     memory = LONG["en"].memory
     windows = split_windows(memory.text)
     similarities = [float(i == window) for i in range(len(windows))]
-    clues = Clues(frozenset(), {"long": similarities})
-    text = composed([LONG["en"]], 500, clues=clues, count=token_counter()).text
+    signals = QuerySignals(frozenset(), {"long": similarities})
+    text = composed([LONG["en"]], 500, signals=signals, count=token_counter()).text
     numbers = re.findall(r"Sentence (\d+) of", windows[window])
     assert f"Sentence {numbers[len(numbers) // 2]} of" in text
 
@@ -364,7 +364,7 @@ def test_the_passages_of_a_search_need_no_further_embedding(tmp_path):
 
 def test_a_memory_that_can_only_fit_in_part_is_never_left_out():
     for budget in range(170, 600, 30):
-        context = composed([LONG["en"]], budget, count=token_counter(), clues=clues_to("en"))
+        context = composed([LONG["en"]], budget, count=token_counter(), signals=signals_of("en"))
         assert context.ids == ("long",), budget
         assert "Waldorf" in context.text
 
