@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .talk_patterns import compile_lines
+from .pattern_lines import compile_lines
 
 NO_ANSWER = compile_lines(
     r"""

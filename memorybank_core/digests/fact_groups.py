@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .pattern_lines import compile_lines
 from .statement_patterns import KIN, PEOPLE
-from .talk_patterns import compile_lines
 
 _PET = (
     r"(?:cats?|dogs?|pupp(?:y|ies)|kittens?|hens?|rabbits?|hamsters?|parrots?|budgies?|horses?|"

@@ -6,8 +6,8 @@ import re
 
 from memorybank_core.text import CJK
 
+from .pattern_lines import compile_lines
 from .statement_patterns import KIN, PEOPLE
-from .talk_patterns import compile_lines
 from .verb_forms import FINITE_FORMS, PAST_FORMS
 
 _SELF = r"(?:I|I['’](?:m|ve|ll|d)|my|we|we['’](?:re|ve|ll|d)|our)\b"

@@ -10,8 +10,8 @@ import re
 
 from memorybank_core.text import CJK
 
+from .pattern_lines import compile_lines
 from .statement_patterns import KIN, PEOPLE
-from .talk_patterns import compile_lines
 from .verb_forms import FINITE_FORMS, IRREGULAR_PAST, is_participle
 
 WOMAN = re.compile(

@@ -14,6 +14,7 @@ from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
 from . import fact_patterns, statement_patterns, talk_patterns
 from .implied_subjects import MAN, WOMAN, add_subject
+from .pattern_lines import compile_lines
 from .person import describe_user
 from .verb_forms import FINITE_FORMS
 
@@ -34,7 +35,7 @@ _CLAUSE_START = re.compile(
 _HANGING = re.compile(
     rf"^(?:my|our)(?: (?!(?:{FINITE_FORMS})\b)[\w'’-]+)+, (?:and )?(?:I|we)\b", re.IGNORECASE
 )
-_UNFIT = talk_patterns.compile_lines(
+_UNFIT = compile_lines(
     r"""
     ^\W*(?:oh|wow|ugh|haha\w*|lol|omg|yes|yeah|no|nope|well|hey|hmm+|sure|ok|okay|right|great|nice)\b
     ^\W*(?:thanks|sorry|please|don't|do not|let|imagine|guess|never|tell|show|remember|note)\b
@@ -53,7 +54,7 @@ _UNFIT = talk_patterns.compile_lines(
     """,
 )
 """Interjections, imperatives, laughter, and "we" where one person alone would be wrong."""
-_DEIXIS = talk_patterns.compile_lines(
+_DEIXIS = compile_lines(
     r"""
     \b(?:here|these|those)\b|\bthere\b(?!'s| is| are| was| were)
     ^\W*that\b|\bthat\W*$|\b(?:like|about|for|of|with|to|at|did|do|does|love|hate|is|was) that\b

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .talk_patterns import compile_lines
+from .pattern_lines import compile_lines
 
 # words after "this", "last" or "next" that make a time of it
 _SPAN = (
