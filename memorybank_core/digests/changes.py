@@ -19,7 +19,7 @@ from memorybank_core.llm.prompts import PROMPTS
 from memorybank_core.protocols import LLM, Filter, MemoryStore
 from memorybank_core.records import Change, Memory
 from memorybank_core.reports import ChangeReport, FailedReading
-from memorybank_core.search.statements import read_statement
+from memorybank_core.search.statement_analysis import read_statement
 
 from .llm_client import CallCounter, LLMClient, format_material
 

@@ -19,7 +19,7 @@ from memorybank_core.text import clip, estimate_tokens, split_sentences
 
 from .centrality import lexical_vectors, mean_vectors, most_central
 from .indirect_speech import report_all
-from .statements import find_statements, select_excerpt
+from .statement_spans import find_statements, select_excerpt
 
 MAX_EVENTS = 5
 """Maximum number of turns that `extract_events` quotes; a short day gets fewer."""

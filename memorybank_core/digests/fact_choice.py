@@ -13,13 +13,13 @@ from math import exp, log1p
 from typing import NamedTuple
 
 from memorybank_core.protocols import Array
-from memorybank_core.search.statements import read_statement, replaces
+from memorybank_core.search.statement_analysis import read_statement, replaces
 from memorybank_core.text import CJK, estimate_tokens
 
 from . import fact_patterns as patterns
 from .centrality import lexical_vectors, select_distinct
 from .fact_groups import find_slot
-from .statements import length_weight
+from .statement_spans import length_weight
 
 MAX_FACTS = 30
 """Maximum number of facts in an overall portrait."""

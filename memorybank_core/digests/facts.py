@@ -14,12 +14,12 @@ from typing import NamedTuple
 from memorybank_core.records import Turn
 from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
-from . import answer_patterns, statement_patterns, talk_patterns
+from . import answer_patterns, dialogue_patterns, statement_patterns
 from . import fact_patterns as patterns
 from .fact_groups import classify
 from .implied_subjects import MAN, WOMAN, add_description, add_subject, name_person
 from .person import describe_user
-from .statements import find_statements, rate_self_level
+from .statement_spans import find_statements, rate_self_level
 
 MAX_TOKENS = 32
 """Maximum length of a fact, in estimated tokens."""
@@ -145,7 +145,7 @@ def _make_fact(statement: str, name: str | None) -> Fact | None:
     is_chinese = _HAN.search(statement) is not None
     if not _MIN_TOKENS <= estimate_tokens(statement) <= MAX_TOKENS:
         return None
-    if patterns.UNFIT.search(statement) or talk_patterns.TALK.search(statement):
+    if patterns.UNFIT.search(statement) or dialogue_patterns.TALK.search(statement):
         return None
     if _is_dangling(statement):
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
-from . import fact_patterns, statement_patterns, talk_patterns
+from . import dialogue_patterns, fact_patterns, statement_patterns
 from .implied_subjects import MAN, WOMAN, add_subject
 from .pattern_lines import compile_lines
 from .person import describe_user
@@ -104,9 +104,9 @@ def _is_unfit(sentence: str) -> bool:
         _DEIXIS,
         fact_patterns.UNFIT,
         fact_patterns.ROLE,
-        talk_patterns.TALK,
-        talk_patterns.QUESTION,
-        talk_patterns.ASKING,
+        dialogue_patterns.TALK,
+        dialogue_patterns.QUESTION,
+        dialogue_patterns.ASKING,
     )
     return any(pattern.search(sentence) for pattern in patterns)
 

@@ -1,4 +1,7 @@
-"""Compile patterns that are written as lines: one alternative a line, in English and Chinese."""
+"""Compile patterns written in lines, in English and Chinese.
+
+Each line is one alternative; a backslash continues it on the next line.
+"""
 
 from __future__ import annotations
 

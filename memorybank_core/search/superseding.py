@@ -17,7 +17,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Memory, SearchResult, SupersededBy
 
 from .repeats import add_part
-from .statements import Statement, has_more, may_replace, read_statement, replaces
+from .statement_analysis import Statement, has_more, may_replace, read_statement, replaces
 from .traits import HAN
 
 _MIN_COSINE = 0.25

@@ -17,7 +17,7 @@ from memorybank_core.digests.extraction import (
     extract_events,
     extract_overall_summary,
 )
-from memorybank_core.digests.statements import find_statements, rate_self_level, select_excerpt
+from memorybank_core.digests.statement_spans import find_statements, rate_self_level, select_excerpt
 from memorybank_core.text import clip
 
 EAST, NORTH = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]

@@ -17,7 +17,7 @@ from memorybank_core.search.long_queries import select_windows
 from memorybank_core.search.question import read_question
 from memorybank_core.search.repeats import lower_unanswered, merge_repeats
 from memorybank_core.search.small_talk import is_small_talk
-from memorybank_core.search.statements import read_statement
+from memorybank_core.search.statement_analysis import read_statement
 from memorybank_core.search.superseding import asks_past
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.search.traits import find_traits

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from memorybank_core import MemoryBank, SearchResult, SupersededBy, Turn
-from memorybank_core.search.statements import read_statement, replaces
+from memorybank_core.search.statement_analysis import read_statement, replaces
 from memorybank_core.search.superseding import asks_past
 from memorybank_core.tools import MemoryTools
 

@@ -1,7 +1,7 @@
 """Find the statements in an English or Chinese utterance, and rate how much they reveal.
 
 A statement is a verbatim piece of the text without the small talk around it, such as "Hi,",
-"好的，" or "…, what do you think?". The patterns are in `talk_patterns` and
+"好的，" or "…, what do you think?". The patterns are in `dialogue_patterns` and
 `statement_patterns`.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from memorybank_core.text import CJK, clip, estimate_tokens, split_sentences
 
-from . import statement_patterns, talk_patterns
+from . import dialogue_patterns, statement_patterns
 
 FULL_WEIGHT_TOKENS = 12
 """Minimum length of a statement of full weight, in estimated tokens."""
@@ -96,19 +96,21 @@ def _strip_talk(sentence: str) -> str:
     """Return the statement in `sentence`, or "" if it is only a question or small talk."""
     parts = _COMMA.split(sentence)
     first, last = 0, len(parts)
-    if talk_patterns.QUESTION.search(sentence):
-        while last > 1 and talk_patterns.ADDRESS.fullmatch(parts[last - 1]):
+    if dialogue_patterns.QUESTION.search(sentence):
+        while last > 1 and dialogue_patterns.ADDRESS.fullmatch(parts[last - 1]):
             last -= 1
-        questions = (i for i, part in enumerate(parts[:last]) if talk_patterns.ASKING.search(part))
+        questions = (
+            i for i, part in enumerate(parts[:last]) if dialogue_patterns.ASKING.search(part)
+        )
         last = min(next(questions, last), last - 1)
-    while last > 1 and talk_patterns.TALK.search(parts[last - 1]):
+    while last > 1 and dialogue_patterns.TALK.search(parts[last - 1]):
         last -= 1
-    while first < last and talk_patterns.OPENING.fullmatch(parts[first][:_MAX_GREETING]):
+    while first < last and dialogue_patterns.OPENING.fullmatch(parts[first][:_MAX_GREETING]):
         first += 1
-    while 0 < first < last and talk_patterns.ADDRESS.fullmatch(parts[first]):
+    while 0 < first < last and dialogue_patterns.ADDRESS.fullmatch(parts[first]):
         first += 1
     piece = "".join(parts[first:last]).strip()
-    if link := talk_patterns.LINK.match(piece):
+    if link := dialogue_patterns.LINK.match(piece):
         piece = piece[link.end() :]
     is_cut = last < len(parts)
     if is_cut:
@@ -118,7 +120,7 @@ def _strip_talk(sentence: str) -> str:
 
 def _is_statement(piece: str, is_cut: bool) -> bool:
     """Return whether `piece` has content and its main clause was not cut off."""
-    if not _LETTER.search(piece) or talk_patterns.FILLER.fullmatch(piece):
+    if not _LETTER.search(piece) or dialogue_patterns.FILLER.fullmatch(piece):
         return False
     is_fragment = statement_patterns.SUBORDINATE.search(piece) or estimate_tokens(piece) < 3
     return not (is_cut and is_fragment)
@@ -128,8 +130,8 @@ def _rate(piece: str, start: int) -> StatementSpan:
     """Rate the statement `piece`, which begins at index `start` of its text."""
     end, piece = start + len(piece), piece[:_MAX_MATCHED]
     weight = length_weight(piece)
-    is_vague = weight < 1.0 and talk_patterns.VAGUE.search(piece)
-    if is_vague or talk_patterns.TALK.search(piece):
+    is_vague = weight < 1.0 and dialogue_patterns.VAGUE.search(piece)
+    if is_vague or dialogue_patterns.TALK.search(piece):
         return StatementSpan(start, end, 0.1 * weight, "talk")
     is_dependent = bool(statement_patterns.BACK_REFERENCE.search(piece))
     factors = (

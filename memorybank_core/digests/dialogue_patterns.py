@@ -1,6 +1,6 @@
-"""Patterns of small talk: greetings, questions, thanks and comments, in English and Chinese.
+"""Patterns of talk with the companion: greetings, questions, thanks and comments on its advice.
 
-Every pattern matches both languages, so mixed dialogues need no setting.
+Every pattern matches English and Chinese, so mixed dialogues need no setting.
 """
 
 from __future__ import annotations
