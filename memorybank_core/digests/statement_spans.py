@@ -1,8 +1,8 @@
 """Find the statements in an English or Chinese utterance, and rate how much they reveal.
 
 A statement is a verbatim piece of the text without the small talk around it, such as "Hi,",
-"好的，" or "…, what do you think?". The patterns are in `dialogue_patterns` and
-`statement_patterns`.
+"好的，" or "…, what do you think?". The patterns are in
+`dialogue_patterns` and `statement_patterns`.
 """
 
 from __future__ import annotations
@@ -99,9 +99,8 @@ def _strip_talk(sentence: str) -> str:
     if dialogue_patterns.QUESTION.search(sentence):
         while last > 1 and dialogue_patterns.ADDRESS.fullmatch(parts[last - 1]):
             last -= 1
-        questions = (
-            i for i, part in enumerate(parts[:last]) if dialogue_patterns.ASKING.search(part)
-        )
+        asking = dialogue_patterns.ASKING
+        questions = (i for i, part in enumerate(parts[:last]) if asking.search(part))
         last = min(next(questions, last), last - 1)
     while last > 1 and dialogue_patterns.TALK.search(parts[last - 1]):
         last -= 1
