@@ -33,7 +33,7 @@ from memorybank_core import MemoryBank
 from memorybank_core.evaluation.datasets import read_conversations
 from memorybank_core.evaluation.questions import Conversation, Question
 from memorybank_core.protocols import Candidates, Probe
-from memorybank_core.search.question import QueryProfile, read_question
+from memorybank_core.search.query_profile import QueryProfile, analyze_query
 from memorybank_core.search.ranking import Ranking, Weights, rank
 
 DEPTH = 20
@@ -117,7 +117,7 @@ def record(format: str, conversation: Conversation, embedder: Any) -> Iterator[C
             found = store.last
             days = np.maximum(now.timestamp() - found.refreshed, 0.0) / 86_400
             memories = store.fetch(user, found.key.tolist())
-            profile = read_question(
+            profile = analyze_query(
                 question.text, bank.day_of(now), lambda: store.span(user), bank.date_order
             )
             yield Case(

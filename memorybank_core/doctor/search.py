@@ -10,7 +10,7 @@ from memorybank_core.check_reports import Finding
 from memorybank_core.errors import MemoryBankError
 from memorybank_core.protocols import Candidates, Filter, MemoryStore, Probe
 from memorybank_core.records import Memory
-from memorybank_core.search.question import read_question
+from memorybank_core.search.query_profile import analyze_query
 
 from .rows import UserRows
 
@@ -85,16 +85,16 @@ def _check_user(store: MemoryStore, user: UserRows) -> Iterator[Finding]:
 
 def _to_probe(memory: Memory, vector: np.ndarray) -> Probe:
     """Return the probe of a memory's own text and vector."""
-    question = read_question(memory.text[:500], memory.day)
+    profile = analyze_query(memory.text[:500], memory.day)
     return Probe(
         vector=vector,
-        terms=question.terms,
+        terms=profile.terms,
         days=(),
         filter=Filter(archived=True),
         pool=_POOL,
         least=_LEAST,
         reach=0,
-        scripts=question.scripts,
+        scripts=profile.scripts,
     )
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from memorybank_core.context.strings import format_days
 from memorybank_core.records import SearchResult
 from memorybank_core.search.answer_types import expect_answer, find_names
-from memorybank_core.search.question import GENERIC_WEIGHT, QueryProfile, read_question
+from memorybank_core.search.query_profile import GENERIC_WEIGHT, QueryProfile, analyze_query
 from memorybank_core.search.superseding import asks_past
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.traits import ALL_SCRIPTS, find_traits
@@ -55,12 +55,12 @@ def quote_answer(
     wording = WORDING[language := find_language(message, language)]
     if kind := find_small_talk(message):
         return Quotation(wording[kind])
-    question = read_question(message, today, lambda: _find_span(results))
-    terms = _find_topic(question, find_names(message))
-    criteria = Criteria(terms, expect_answer(message, question), asks_companion(message))
+    profile = analyze_query(message, today, lambda: _find_span(results))
+    terms = _find_topic(profile, find_names(message))
+    criteria = Criteria(terms, expect_answer(message, profile), asks_companion(message))
     quotes = [
         Quote(result, excerpt)
-        for result in _select_current(message, question, results)
+        for result in _select_current(message, profile, results)
         if (excerpt := select_quote(result.memory, criteria))
     ]
     if not is_inquiry(message):
@@ -68,10 +68,10 @@ def quote_answer(
     counted = answer_times(message, quotes, language)
     if counted:
         return counted
-    quotes = [quote for quote in quotes if _rate(question, criteria, quote.result)]
+    quotes = [quote for quote in quotes if _rate(profile, criteria, quote.result)]
     if not quotes:
-        return _admit(question, language)
-    return _answer_question(question, criteria, quotes, language)
+        return _admit(profile, language)
+    return _answer_question(profile, criteria, quotes, language)
 
 
 def _find_span(results: Sequence[SearchResult]) -> tuple[date, date] | None:
@@ -80,17 +80,17 @@ def _find_span(results: Sequence[SearchResult]) -> tuple[date, date] | None:
     return (min(days), max(days)) if days else None
 
 
-def _find_topic(question: QueryProfile, names: frozenset[str]) -> list[TermGroup]:
+def _find_topic(profile: QueryProfile, names: frozenset[str]) -> list[TermGroup]:
     """Return the terms of a question that name its topic, without these names."""
     return [
         term
-        for term in question.terms
+        for term in profile.terms
         if term.weight > GENERIC_WEIGHT and names.isdisjoint(term.forms)
     ]
 
 
 def _select_current(
-    message: str, question: QueryProfile, results: Sequence[SearchResult]
+    message: str, profile: QueryProfile, results: Sequence[SearchResult]
 ) -> list[SearchResult]:
     """Return the results to quote: what is current, and of a day that the question names.
 
@@ -100,13 +100,13 @@ def _select_current(
     if not asks_past(message):
         kept = [result for result in kept if result.superseded_by is None]
     kept = [result for result in kept if result.memory.turn] or kept
-    named = [result for result in kept if result.relevance >= POSSIBLE and _is_of(question, result)]
+    named = [result for result in kept if result.relevance >= POSSIBLE and _is_of(profile, result)]
     return named or kept
 
 
-def _is_of(question: QueryProfile, result: SearchResult) -> bool:
+def _is_of(profile: QueryProfile, result: SearchResult) -> bool:
     """Return whether a memory is of a day that the question names."""
-    return any(days.first <= result.memory.day <= days.last for days in question.days)
+    return any(days.first <= result.memory.day <= days.last for days in profile.days)
 
 
 def _acknowledge(
@@ -121,9 +121,9 @@ def _acknowledge(
     return Quotation(text, (related.result,))
 
 
-def _admit(question: QueryProfile, language: str) -> Quotation:
+def _admit(profile: QueryProfile, language: str) -> Quotation:
     """Return the admission that nothing is remembered."""
-    days = question.days
+    days = profile.days
     if len(days) == 1 and (days[0].last - days[0].first).days < _LONGEST_SPAN:
         text = WORDING[language]["unknown_days"].format(
             days=format_days(days[0].first, days[0].last, language)
@@ -133,11 +133,11 @@ def _admit(question: QueryProfile, language: str) -> Quotation:
 
 
 def _answer_question(
-    question: QueryProfile, criteria: Criteria, quotes: Sequence[Quote], language: str
+    profile: QueryProfile, criteria: Criteria, quotes: Sequence[Quote], language: str
 ) -> Quotation:
     """Return one or two quotes, with a reservation if they may not answer."""
     wording, first = WORDING[language], quotes[0]
-    if _rate(question, criteria, first.result) < _CERTAINLY:
+    if _rate(profile, criteria, first.result) < _CERTAINLY:
         text = wording["space"].join([wording["unsure"], format_quote(first, language)])
         return Quotation(text, (first.result,), is_certain=False)
     least = max(first.result.relevance * _SECOND_SHARE, CERTAIN)
@@ -145,14 +145,14 @@ def _answer_question(
     sentences = []
     for quote in chosen:
         sentences.append(format_quote(quote, language))
-        if question.asks_when:
+        if profile.asks_when:
             sentences += _explain_day(quote, language)
     if first.result.times > 1:
         sentences.append(wording["repeated"].format(count=first.result.times))
     return Quotation(wording["space"].join(sentences), tuple(quote.result for quote in chosen))
 
 
-def _rate(question: QueryProfile, criteria: Criteria, result: SearchResult) -> int:
+def _rate(profile: QueryProfile, criteria: Criteria, result: SearchResult) -> int:
     """Return 2 if a memory probably answers, 1 if it may, and 0 if it does not.
 
     One in the question's script that has none of its words, names aside, may only be about the
@@ -162,10 +162,10 @@ def _rate(question: QueryProfile, criteria: Criteria, result: SearchResult) -> i
         return 0
     text, terms = result.memory.text, criteria.terms
     flags = find_traits(text).flags
-    is_comparable = terms and flags & question.scripts & ALL_SCRIPTS
+    is_comparable = terms and flags & profile.scripts & ALL_SCRIPTS
     is_on_topic = not is_comparable or match_terms(text, terms) > 0.0
-    is_likely = result.relevance >= CERTAIN or _is_of(question, result)
-    if criteria.has_answer and not question.asks_when:  # the day of a memory is a time
+    is_likely = result.relevance >= CERTAIN or _is_of(profile, result)
+    if criteria.has_answer and not profile.asks_when:  # the day of a memory is a time
         is_likely &= criteria.has_answer(text, flags)
     return int(is_likely) + int(is_on_topic)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from memorybank_core.search.question import GENERIC_WEIGHT, group_forms
+from memorybank_core.search.query_profile import GENERIC_WEIGHT, group_forms
 
 from .excerpts import match_terms
 from .phrases import Quotation, Quote, format_day, format_list

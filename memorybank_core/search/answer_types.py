@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .question import QueryProfile
+from .query_profile import QueryProfile
 from .tokenize import tokenize
 from .traits import HAS_NUMBER, TELLS_TIME
 
@@ -49,20 +49,20 @@ def find_names(query: str) -> frozenset[str]:
     return frozenset(term for name in names for term in tokenize(name))
 
 
-def expect_answer(query: str, question: QueryProfile) -> Callable[[str, int], bool] | None:
+def expect_answer(query: str, profile: QueryProfile) -> Callable[[str, int], bool] | None:
     """Return a test whether a text, with its flags, has what the query asks for; None if anything.
 
     Args:
         query: The query.
-        question: Its analysis.
+        profile: Analysis of the query.
     """
-    if question.asks_when:
+    if profile.asks_when:
         return lambda text, flags: flags & TELLS_TIME > 0
     if _PHONE.search(query):
         return lambda text, flags: _LONG_NUMBER.search(text, 0, MAX_LENGTH) is not None
     if _MONEY.search(query):
         return lambda text, flags: _AMOUNT.search(text, 0, MAX_LENGTH) is not None
-    if question.asks_number:
+    if profile.asks_number:
         return lambda text, flags: flags & HAS_NUMBER > 0
     if _NAME.search(query):
         lower = query.lower()

@@ -21,7 +21,7 @@ from memorybank_core.records import Memory, SearchResult
 from memorybank_core.text import without_surrogates
 
 from .long_queries import select_windows
-from .question import QueryProfile, read_question
+from .query_profile import QueryProfile, analyze_query
 from .ranking import Ranking, Weights, rank
 from .relevance import estimate_relevance
 from .repeats import lower_unanswered, merge_repeats
@@ -90,20 +90,20 @@ def search_memories(
     small_talk = is_small_talk(query)
     if small_talk and min_relevance > 0.0:
         return []
-    question = read_question(query, today, lambda: store.span(user_id, today), date_order)
-    probe = _to_probe(question, embed_query(whole), filter, k, weights)
+    profile = analyze_query(query, today, lambda: store.span(user_id, today), date_order)
+    probe = _to_probe(profile, embed_query(whole), filter, k, weights)
     candidates = store.candidates(user_id, probe)
     retention = _compute_retention(candidates, law, now)
 
     def compare(depth: int) -> list[SearchResult]:
         """Return the `depth` best results in the order that comparing them gives."""
-        ranking = rank(question, candidates, retention, depth, weights)
+        ranking = rank(profile, candidates, retention, depth, weights)
         keys = candidates.key[ranking.rows].tolist()
         memories = store.fetch(user_id, keys)
         texts = [memories[key].text if key in memories else "" for key in keys]
         relevance = [0.0] * len(keys)
         if not small_talk:
-            relevance = estimate_relevance(query, question, candidates, ranking, texts)
+            relevance = estimate_relevance(query, profile, candidates, ranking, texts)
         results = _to_results(ranking, candidates, retention, relevance, memories)
         if reranker is not None:
             preceding = fetch_preceding(store, user_id, candidates, ranking.rows, memories)
@@ -123,14 +123,14 @@ def _is_crowded(results: Sequence[SearchResult], k: int) -> bool:
 
 
 def _to_probe(
-    question: QueryProfile, vector: Vector, filter: Filter, k: int, weights: Weights
+    profile: QueryProfile, vector: Vector, filter: Filter, k: int, weights: Weights
 ) -> Probe:
-    """Return the input of the store for k results of an analysed query."""
+    """Return the input of the store for k results of a query."""
     return Probe(
         vector=vector,
-        terms=question.terms,
-        days=question.days,
-        scripts=question.scripts,
+        terms=profile.terms,
+        days=profile.days,
+        scripts=profile.scripts,
         filter=filter,
         pool=max(MAX_CANDIDATES, k),
         least=max(MIN_CANDIDATES, k),

@@ -36,7 +36,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Parts
 
 from .neighbours import find_distances
-from .question import QueryProfile
+from .query_profile import QueryProfile
 from .terms import K1, B
 from .traits import ALL_SCRIPTS, ENDS_ASKING, HAS_NUMBER, MAX_ASKS, PREFERENCE, TELLS_TIME
 
@@ -134,12 +134,12 @@ class Ranking:
 
 
 def rank(
-    question: QueryProfile, candidates: Candidates, retention: Array, k: int, weights: Weights
+    profile: QueryProfile, candidates: Candidates, retention: Array, k: int, weights: Weights
 ) -> Ranking:
     """Return the k best candidates, best first; ties go to the newer, then the later written.
 
     Args:
-        question: The analysed query.
+        profile: Analysis of the query.
         candidates: The candidates of the store, n rows.
         retention: float64 (n,), R of each row at the search's `now`.
         k: Maximum number of results.
@@ -147,8 +147,8 @@ def rank(
     """
     distances = find_distances(candidates, weights.reach)
     similarity = _standardise(candidates.centred, candidates.pooled, _MIN_DEVIATION)
-    lexical = _lexical_score(question, candidates, distances, similarity, weights)
-    match = weights.message if question.is_message else 1.0
+    lexical = _lexical_score(profile, candidates, distances, similarity, weights)
+    match = weights.message if profile.is_message else 1.0
     similarity *= match * weights.similarity
     lexical *= match * weights.lexical
     context = _neighbour_share(similarity + lexical, candidates, distances, weights)
@@ -160,9 +160,9 @@ def rank(
             _date_bonus(candidates.named, weights),
             weights.speaker * candidates.spoken,
             context,
-            _freshness_bonus(question, candidates, retention, weights),
+            _freshness_bonus(profile, candidates, retention, weights),
             -weights.asking / MAX_ASKS * candidates.asks,
-            _content_bonus(question, candidates, weights),
+            _content_bonus(profile, candidates, weights),
         )
     )
     order = _best(columns.sum(axis=0), candidates, k)
@@ -205,7 +205,7 @@ def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
 
 
 def _lexical_score(
-    question: QueryProfile,
+    profile: QueryProfile,
     candidates: Candidates,
     distances: Sequence[Array],
     similarity: Array,
@@ -223,7 +223,7 @@ def _lexical_score(
     if weights.saturation:
         score = weights.saturation * np.tanh(score / weights.saturation)
     written = candidates.flags & ALL_SCRIPTS
-    foreign = (written > 0) & (written & question.scripts == 0)
+    foreign = (written > 0) & (written & profile.scripts == 0)
     result: Array = np.where(foreign, np.maximum(score, weights.foreign * similarity), score)
     return result
 
@@ -249,23 +249,23 @@ def _date_bonus(named: Array, weights: Weights) -> Array:
 
 
 def _freshness_bonus(
-    question: QueryProfile, candidates: Candidates, retention: Array, weights: Weights
+    profile: QueryProfile, candidates: Candidates, retention: Array, weights: Weights
 ) -> Array:
     """Return the bonus of each row for its retention and, if the present is asked, its time."""
     bonus: Array = weights.retention * np.maximum(retention, weights.floor)
-    if question.asks_current and not question.is_message and len(bonus):
+    if profile.asks_current and not profile.is_message and len(bonus):
         age = candidates.created.max() - candidates.created
         bonus += weights.current * (1.0 - age / max(age.max(), 1.0))
     return bonus
 
 
-def _content_bonus(question: QueryProfile, candidates: Candidates, weights: Weights) -> Array:
+def _content_bonus(profile: QueryProfile, candidates: Candidates, weights: Weights) -> Array:
     """Return the bonus of each row for what its text has, of any topic."""
     bonus: Array = weights.length * candidates.length / (candidates.length + weights.half_length)
     for flag, weight in (
-        (TELLS_TIME, weights.time + weights.when * question.asks_when),
-        (HAS_NUMBER, weights.number * question.asks_number),
-        (PREFERENCE, weights.preference * question.asks_advice),
+        (TELLS_TIME, weights.time + weights.when * profile.asks_when),
+        (HAS_NUMBER, weights.number * profile.asks_number),
+        (PREFERENCE, weights.preference * profile.asks_advice),
     ):
         if weight:
             bonus += weight * (candidates.flags & flag > 0)

@@ -18,7 +18,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import SearchResult
 
 from .answer_types import expect_answer, find_names
-from .question import QueryProfile
+from .query_profile import QueryProfile
 from .ranking import Ranking, weigh_terms
 from .traits import MAX_ASKS
 
@@ -64,7 +64,7 @@ questions, but less than one memory for a turn of everyday talk, which mostly as
 
 def relevance_features(
     query: str,
-    question: QueryProfile,
+    profile: QueryProfile,
     candidates: Candidates,
     ranking: Ranking,
     texts: Sequence[str],
@@ -73,7 +73,7 @@ def relevance_features(
 
     Args:
         query: The query.
-        question: Its analysis.
+        profile: Analysis of the query.
         candidates: The candidates.
         ranking: Their ranking.
         texts: The text of each result.
@@ -84,7 +84,7 @@ def relevance_features(
         scores = np.array(ranking.scores)
         features[:, 1] = _find_nearness(candidates)
         features[:, 2], features[:, 3], features[:, 4] = _match_words(query, candidates, rows)
-        features[:, 5] = _lacks_answer(query, question, candidates.flags[rows].tolist(), texts)
+        features[:, 5] = _lacks_answer(query, profile, candidates.flags[rows].tolist(), texts)
         features[:, 6] = bool(candidates.spoken.any()) and not candidates.spoken[rows[0]]
         features[:, 7] = scores - scores[0]
         features[:, 8] = scores[0] - scores[min(5, len(rows) - 1)]
@@ -135,10 +135,10 @@ def _match_words(
 
 
 def _lacks_answer(
-    query: str, question: QueryProfile, flags: Sequence[int], texts: Sequence[str]
+    query: str, profile: QueryProfile, flags: Sequence[int], texts: Sequence[str]
 ) -> list[bool]:
     """Return whether each text, with its flags, lacks what the query asks for."""
-    has_answer = expect_answer(query, question)
+    has_answer = expect_answer(query, profile)
     if has_answer is None:
         return [False] * len(texts)
     return [not has_answer(*pair) for pair in zip(texts, flags, strict=True)]
@@ -146,7 +146,7 @@ def _lacks_answer(
 
 def estimate_relevance(
     query: str,
-    question: QueryProfile,
+    profile: QueryProfile,
     candidates: Candidates,
     ranking: Ranking,
     texts: Sequence[str],
@@ -155,12 +155,12 @@ def estimate_relevance(
 
     Args:
         query: The query.
-        question: Its analysis.
+        profile: Analysis of the query.
         candidates: The candidates.
         ranking: Their ranking.
         texts: The text of each result.
     """
-    features = relevance_features(query, question, candidates, ranking, texts)
+    features = relevance_features(query, profile, candidates, ranking, texts)
     chances: list[float] = (1.0 / (1.0 + np.exp(-features @ np.array(COEFFICIENTS)))).tolist()
     return chances
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memorybank_core.protocols import Candidates
-from memorybank_core.search.question import QueryProfile
+from memorybank_core.search.query_profile import QueryProfile
 from memorybank_core.search.ranking import Weights, rank
 from memorybank_core.search.terms import TermGroup
 from memorybank_core.search.traits import (

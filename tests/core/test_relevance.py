@@ -9,7 +9,7 @@ import pytest
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_core.embedders import embedder_named
 from memorybank_core.search.answer_types import expect_answer, find_names
-from memorybank_core.search.question import read_question
+from memorybank_core.search.query_profile import analyze_query
 from memorybank_core.search.relevance import (
     MAX_REINFORCED,
     MIN_REINFORCED_RELEVANCE,
@@ -142,14 +142,14 @@ Which bank does Nora work for? | She works for Hartmann and Sons. | Nora works a
 @pytest.mark.parametrize("line", lines(ANSWERS.replace(" | ", " / ")))
 def test_an_answer_has_what_the_question_asks_for(line):
     query, answer, other = line.split(" / ")
-    expected = expect_answer(query, read_question(query, MONDAY.date()))
+    expected = expect_answer(query, analyze_query(query, MONDAY.date()))
     assert expected(answer, find_traits(answer).flags)
     assert not expected(other, find_traits(other).flags)
 
 
 @pytest.mark.parametrize("query", ["What does Nora like?", "她喜欢什么？"])
 def test_other_questions_expect_nothing_of_the_text(query):
-    assert expect_answer(query, read_question(query, MONDAY.date())) is None
+    assert expect_answer(query, analyze_query(query, MONDAY.date())) is None
 
 
 def test_names_are_found_in_both_languages():

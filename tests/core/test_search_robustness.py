@@ -14,7 +14,7 @@ from memorybank_core import MemoryBank, Turn
 from memorybank_core.context import without_recalled
 from memorybank_core.search.dates import find_days
 from memorybank_core.search.long_queries import select_windows
-from memorybank_core.search.question import read_question
+from memorybank_core.search.query_profile import analyze_query
 from memorybank_core.search.repeats import lower_unanswered, merge_repeats
 from memorybank_core.search.small_talk import is_small_talk
 from memorybank_core.search.statement_analysis import read_statement
@@ -70,7 +70,7 @@ def test_a_bank_keeps_and_finds_a_hostile_text(tmp_path, text):
 def test_pure_functions_accept_any_text(text, other):
     for function in FUNCTIONS.values():
         function(text)
-    read_question(text, TODAY)
+    analyze_query(text, TODAY)
     read_statement(text)
     find_days(text, today=TODAY)
     assert 0 <= find_traits(text).asks <= 255

@@ -1,14 +1,14 @@
-"""What a question is: its kind, its terms and their forms, in English and Chinese."""
+"""Analysis of a query: its kind, its terms and their forms, in English and Chinese."""
 
 from datetime import date
 
 import pytest
 
-from memorybank_core.search.question import (
+from memorybank_core.search.query_profile import (
     CHARACTER_WEIGHT,
     GENERIC_WEIGHT,
+    analyze_query,
     group_forms,
-    read_question,
 )
 from memorybank_core.search.traits import HAN, LATIN
 
@@ -16,7 +16,7 @@ KINDS = ("asks_when", "asks_number", "asks_advice", "asks_current", "is_message"
 
 
 def read(query):
-    return read_question(query, today=date(2025, 6, 1))
+    return analyze_query(query, today=date(2025, 6, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Analysis of a query: its terms, the days that it names, and the kind of question that it is.
+"""Analysis of a query: its terms, the days that it names, and the kind of its question.
 
 The kinds are few, and the rules look at general vocabulary of English and Chinese questions only.
 They change how much each search signal counts (see `ranking`).
@@ -67,7 +67,7 @@ _GENERIC_PHRASE = re.compile("|".join(sorted(GENERIC_PHRASES, key=len, reverse=T
 
 @dataclass(frozen=True, slots=True)
 class QueryProfile:
-    """An analysed query.
+    """Analysis of a query.
 
     Attributes:
         terms: Its terms; the forms of one word are one term.
@@ -90,13 +90,13 @@ class QueryProfile:
     is_message: bool = False
 
 
-def read_question(
+def analyze_query(
     query: str,
     today: date,
     span: Callable[[], tuple[date, date] | None] = lambda: None,
     date_order: str = "month-first",
 ) -> QueryProfile:
-    """Analyse a query in English, Chinese, or both.
+    """Analyze a query in English, Chinese, or both.
 
     Args:
         query: The query.
