@@ -50,33 +50,33 @@ _NUMBER = re.compile(
 
 
 class Line(NamedTuple):
-    """A fact of a day: its text, how the user would say it, its level and group."""
+    """A fact of a day: its text, the text in the first person, its level and its group."""
 
     day: date
     text: str
-    own: str
+    first_person: str
     level: int
     group: str
 
 
-def rate_value(own: str, level: int, group: str) -> float:
+def rate_value(first_person: str, level: int, group: str) -> float:
     """Return the value of a fact by itself: by level, topic, permanence, names and numbers."""
-    specific = 0.3 * bool(_NAME.search(own[1:])) + 0.3 * bool(_NUMBER.search(own))
+    specific = 0.3 * bool(_NAME.search(first_person[1:])) + 0.3 * bool(_NUMBER.search(first_person))
     return (
         level
-        + 0.5 * length_weight(own)
-        + 0.5 * bool(patterns.STABLE.search(own))
+        + 0.5 * length_weight(first_person)
+        + 0.5 * bool(patterns.STABLE.search(first_person))
         + 0.6 * (group not in _WITHOUT_TOPIC)
         + specific
-        - 1.0 * bool(patterns.SIMILE.search(own))
-        - 0.6 * _is_deed(own)
+        - 1.0 * bool(patterns.SIMILE.search(first_person))
+        - 0.6 * _is_deed(first_person)
     )
 
 
-def _is_deed(own: str) -> bool:
+def _is_deed(first_person: str) -> bool:
     """Return whether a fact is a deed of the past that changed nothing."""
-    is_past = patterns.PAST_TENSE.search(own) or patterns.MOMENT.search(own)
-    return bool(is_past) and not patterns.LIFE_EVENT.search(own)
+    is_past = patterns.PAST_TENSE.search(first_person) or patterns.MOMENT.search(first_person)
+    return bool(is_past) and not patterns.LIFE_EVENT.search(first_person)
 
 
 def choose_facts(lines: Sequence[Line], latest: date) -> list[Line]:
@@ -87,17 +87,17 @@ def choose_facts(lines: Sequence[Line], latest: date) -> list[Line]:
         latest: The last day of the portrait.
     """
     lines = list(reversed(lines))  # of two equal facts, the later day's is kept
-    vectors = lexical_vectors([line.own for line in lines])
+    vectors = lexical_vectors([line.first_person for line in lines])
     similarity = vectors @ vectors.T
     mentions = (similarity > _MIN_TOPIC_COSINE).sum(axis=1)
-    values = [rate_value(line.own, line.level, line.group) for line in lines]
+    values = [rate_value(line.first_person, line.level, line.group) for line in lines]
     scores = [
         value
         + 0.4 * log1p(max(float(count) - 1.0, 0.0))
         + 0.8 * exp(-(latest - line.day).days / RECENT_DAYS.get(line.group, _LASTING_DAYS))
         for line, value, count in zip(lines, values, mentions, strict=True)
     ]
-    rows = select_distinct([line.own for line in lines], scores, _MAX_COMPARED)
+    rows = select_distinct([line.first_person for line in lines], scores, _MAX_COMPARED)
     rows = _without_replaced(lines, similarity, rows)
     if worthy := [row for row in rows if values[row] >= MIN_VALUE]:
         rows = worthy
@@ -127,11 +127,11 @@ def _without_replaced(lines: Sequence[Line], similarity: Array, rows: Sequence[i
     """Return the rows of facts that no newer one replaced."""
     newest: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: -row):  # the oldest first
-        if slot := find_slot(lines[row].own):
+        if slot := find_slot(lines[row].first_person):
             newest[slot] = row
     kept = []
     for row in rows:
-        slot = find_slot(lines[row].own)
+        slot = find_slot(lines[row].first_person)
         if slot and lines[row].day < lines[newest[slot]].day and lines[row].group != "life":
             continue
         if not any(
@@ -145,5 +145,6 @@ def _without_replaced(lines: Sequence[Line], similarity: Array, rows: Sequence[i
 
 
 def _replaces(lines: Sequence[Line], older: int, newer: int) -> bool:
-    before, after = read_statement(lines[older].own), read_statement(lines[newer].own)
+    before = read_statement(lines[older].first_person)
+    after = read_statement(lines[newer].first_person)
     return before is not None and after is not None and replaces(before, after)

@@ -17,8 +17,8 @@ from memorybank_core.text import CJK, estimate_tokens, split_sentences
 from . import answer_patterns, dialogue_patterns, statement_patterns
 from . import fact_patterns as patterns
 from .fact_groups import classify
+from .grammatical_person import to_third_person
 from .implied_subjects import MAN, WOMAN, add_description, add_subject, name_person
-from .person import describe_user
 from .statement_spans import find_statements, rate_self_level
 
 MAX_TOKENS = 32
@@ -153,7 +153,7 @@ def _make_fact(statement: str, name: str | None) -> Fact | None:
     if not finite.search(statement):
         return None
     level = rate(statement)
-    text = describe_user(statement, name)
+    text = to_third_person(statement, name)
     if not level or text is None:
         return None
     text = text.replace(",", "，").replace("， ", "，") if is_chinese else text

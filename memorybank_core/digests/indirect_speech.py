@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from memorybank_core.text import CJK, estimate_tokens, split_sentences
 
 from . import dialogue_patterns, fact_patterns, statement_patterns
+from .grammatical_person import to_third_person
 from .implied_subjects import MAN, WOMAN, add_subject
 from .pattern_lines import compile_lines
-from .person import describe_user
 from .verb_forms import FINITE_FORMS
 
 _HAN = re.compile(f"[{CJK}]")
@@ -84,7 +84,7 @@ def report(sentence: str, before: str = "", name: str | None = None) -> str | No
         return None
     if not _is_complete(bare, is_chinese) or _has_open_pronoun(bare, before):
         return None
-    text = describe_user(bare, name)
+    text = to_third_person(bare, name)
     if text is None:
         return None
     return f"{text}{'。' if is_chinese else '.'}"

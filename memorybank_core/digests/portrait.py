@@ -20,7 +20,7 @@ from .centrality import select_distinct
 from .fact_choice import MIN_VALUE, RECENT_DAYS, Line, choose_facts, rate_value
 from .fact_groups import classify
 from .facts import Fact, find_facts, questions_before, rate
-from .person import quote_user
+from .grammatical_person import to_first_person
 
 MAX_LINES = 8
 """Maximum number of facts in the portrait of a day."""
@@ -103,11 +103,12 @@ def extract_portrait(turns: Sequence[Memory], language: str) -> str:
     if not facts:
         return NOTHING_KNOWN[language]
     texts = [fact.text for fact in facts]
-    owns = [*map(quote_user, texts)]
+    statements = [*map(to_first_person, texts)]
     scores = [
-        rate_value(own, fact.level, fact.group) for own, fact in zip(owns, facts, strict=True)
+        rate_value(statement, fact.level, fact.group)
+        for statement, fact in zip(statements, facts, strict=True)
     ]
-    rows = sorted(select_distinct(owns, scores, MAX_LINES))
+    rows = sorted(select_distinct(statements, scores, MAX_LINES))
     rows = [row for row in rows if scores[row] >= MIN_VALUE] or rows
     return "\n- ".join([WORDING[language]["day"], *(texts[row] for row in rows)])
 
@@ -164,14 +165,14 @@ def _parse_portrait(day: date, text: str) -> Iterator[Line]:
             quoted = _SPEAKER_LINE.match(item)
             turn = Turn(quoted["quote"] if quoted else item or "-")
             for fact in find_facts(turn, name=quoted["name"] if quoted else None):
-                yield Line(day, fact.text, quote_user(fact.text), fact.level, fact.group)
+                yield Line(day, fact.text, to_first_person(fact.text), fact.level, fact.group)
         return
     is_ours = heading in {wording["day"] for wording in WORDING.values()}
     prose = [row for row in split_sentences(text) if not _HEADING.search(row)][:_PROSE_SENTENCES]
     for item in items if is_ours else [clip(row, LINE_TOKENS) for row in items or prose]:
-        own = quote_user(item)
-        level = rate(own.rstrip(".。")) if is_ours and own != item else 3
-        yield Line(day, item, own, level, classify(own))
+        first_person = to_first_person(item)
+        level = rate(first_person.rstrip(".。")) if is_ours and first_person != item else 3
+        yield Line(day, item, first_person, level, classify(first_person))
 
 
 def _name_days(line: Line, latest: date) -> Line:
@@ -186,12 +187,14 @@ def _name_days(line: Line, latest: date) -> Line:
             return str(day)
         return f"{'On' if match[0][0].isupper() else 'on'} {day}"
 
-    return line._replace(text=_DAY_WORD.sub(name, line.text), own=_DAY_WORD.sub(name, line.own))
+    return line._replace(
+        text=_DAY_WORD.sub(name, line.text), first_person=_DAY_WORD.sub(name, line.first_person)
+    )
 
 
 def _holds(line: Line, latest: date) -> bool:
     """Return whether a fact of a day can still be true: not one of "today" or "next week"."""
-    return line.day == latest or not patterns.PAST_DAY.search(line.own)
+    return line.day == latest or not patterns.PAST_DAY.search(line.first_person)
 
 
 def _date(line: Line) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memorybank_core import HashingEmbedder, Memory, MemoryBank, Turn
 from memorybank_core.digests.fact_choice import MAX_FACTS, MAX_GROUPS
-from memorybank_core.digests.person import address_user, describe_user
+from memorybank_core.digests.grammatical_person import to_second_person, to_third_person
 from memorybank_core.digests.portrait import (
     MAX_LINES,
     NOTHING_KNOWN,
@@ -91,21 +91,21 @@ PERSONS = [
 
 @pytest.mark.parametrize(("said", "third", "second"), PERSONS)
 def test_a_statement_changes_its_person_with_its_verbs(said, third, second):
-    assert describe_user(said) == third
+    assert to_third_person(said) == third
     if second:
-        assert address_user(third) == second
+        assert to_second_person(third) == second
 
 
 def test_a_statement_with_unclear_verbs_is_not_converted():
-    assert describe_user("I try to keep a diary and write every day.") is None
+    assert to_third_person("I try to keep a diary and write every day.") is None
 
 
 def test_a_portrait_is_addressed_to_the_user():
     text = "About the user:\n- Life: The user lives in Oslo. The user's cat is ill."
-    assert address_user(text) == "About you:\n- Life: You live in Oslo. Your cat is ill."
+    assert to_second_person(text) == "About you:\n- Life: You live in Oslo. Your cat is ill."
     text = "关于用户：\n- 生活：用户叫林雪。The user lives in Oslo."
-    assert address_user(text) == "关于你：\n- 生活：你叫林雪。You live in Oslo."
-    assert address_user("She plays the cello.") == "She plays the cello."
+    assert to_second_person(text) == "关于你：\n- 生活：你叫林雪。You live in Oslo."
+    assert to_second_person("She plays the cello.") == "She plays the cello."
 
 
 def test_the_portrait_keeps_what_the_user_says_of_themself():
@@ -402,7 +402,7 @@ def test_portraits_take_any_text(queries, language):
     assert all(re.search("user|用户", line, re.IGNORECASE) for line in lines_of(portrait))
     overall = extract_overall_portrait([(DAY, portrait)], language)
     assert len(lines_of(overall)) <= MAX_GROUPS
-    assert not re.search(r"\b[Tt]he user\b", "\n".join(map(address_user, lines_of(overall))))
+    assert not re.search(r"\b[Tt]he user\b", "\n".join(map(to_second_person, lines_of(overall))))
 
 
 @given(st.lists(st.tuples(st.dates(), st.text()), min_size=1, max_size=20))

@@ -1,8 +1,8 @@
 """Grammatical person: from "I" to "the user", and from there to "you", in English and Chinese.
 
-`describe_user` turns a statement in the first person into one about the user; `address_user` turns
-that into the second person. `describe_user` returns None where the way back would be wrong, so
-that no sentence with a wrong verb is written.
+`to_third_person` turns a statement in the first person into one about the user; `to_second_person`
+turns that into the second person. `to_third_person` returns None where the way back would be wrong,
+so that no sentence with a wrong verb is written.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PLURAL = (
 _REPEATED = re.compile(
     r"^(I (?:(?!\b(?:that|because|when|if|my|who|which)\b)[^,]){1,60},? (?:and|but)) I (?!was\b)"
 )
-_TO_SECOND = (
+_FIRST_TO_SECOND = (
     (re.compile(rf"\bI({ADVERBS}) was(n['’]t)?\b"), r"you\1 were\2"),
     (re.compile(r"\bam(n['’]t)?\b"), r"are\1"),
     (re.compile(r"\bI\b"), "you"),
@@ -51,12 +51,17 @@ _TO_SECOND = (
     (re.compile(r"\bmy\b", re.IGNORECASE), "your"),
     (re.compile(r"\bme\b", re.IGNORECASE), "you"),
 )
-_TO_FIRST = (
+_SECOND_TO_FIRST = (
     (re.compile(r"\byourself\b", re.IGNORECASE), "myself"),
     (re.compile(r"\byour\b", re.IGNORECASE), "my"),
     (re.compile(rf"\byou({ADVERBS}) are\b", re.IGNORECASE), r"I\1 am"),
     (re.compile(rf"\byou({ADVERBS}) were\b", re.IGNORECASE), r"I\1 was"),
     (re.compile(r"\byou\b", re.IGNORECASE), "I"),
+)
+_FIRST_TO_THIRD = (
+    (re.compile(r"\bmyself\b", re.IGNORECASE), "themselves"),
+    (re.compile(r"\b(?:mine|my)\b", re.IGNORECASE), "the user's"),
+    (re.compile(r"\bme\b", re.IGNORECASE), "the user"),
 )
 _SUBJECT = re.compile(rf"\bI\b({ADVERBS})(?: ([A-Za-z]+(?:['’]t)?)\b)?")
 _COMPOUND = re.compile(r"^(?:[Mm]y(?: \w+)?(?: [A-Z]\w+)?|[A-Z]\w+) and I\b")
@@ -80,7 +85,7 @@ _BOUNDARY = re.compile(
     r"until|whether|although|though) $",
     re.IGNORECASE,
 )
-_KIN = (
+_POSSESSED_PERSONS = (
     "爸妈|妈妈|爸爸|父母|父亲|母亲|妻子|丈夫|老婆|老公|女儿|儿子|孩子|姐姐|妹妹|哥哥|弟弟|男友|女友|"
     "男朋友|女朋友|爷爷|奶奶|外公|外婆|家人|朋友|同事|老板|邻居"
 )
@@ -96,7 +101,7 @@ _UNCLEAR_TENSE = re.compile(
 )
 
 
-def describe_user(statement: str, name: str | None = None) -> str | None:
+def to_third_person(statement: str, name: str | None = None) -> str | None:
     """Return a statement in the first person as one about the user; None if that is not possible.
 
     Args:
@@ -104,39 +109,39 @@ def describe_user(statement: str, name: str | None = None) -> str | None:
         name: Name to use in place of "the user".
     """
     if _HAN.search(statement):
-        return _describe_chinese(statement, name)
+        return _chinese_first_to_third(statement, name)
     if _UNCLEAR_TENSE.search(statement) or _THE_USER.search(statement):
         return None
-    own = _normalize(statement)
-    third = _to_third(own)
-    if third is None or address_user(third) != _to_second(own):
+    statement = _normalize(statement)
+    third = _first_to_third(statement)
+    if third is None or to_second_person(third) != _first_to_second(statement):
         return None
     return third if name is None else _rename(third, name)
 
 
-def address_user(text: str) -> str:
+def to_second_person(text: str) -> str:
     """Return text about "the user" as text that says "you" to them.
 
     Each line is converted; quotes, and lines that are not about the user, stay as they are.
     """
-    return "\n".join(map(_address_line, text.split("\n")))
+    return "\n".join(map(_line_to_second, text.split("\n")))
 
 
-def quote_user(text: str) -> str:
+def to_first_person(text: str) -> str:
     """Return a sentence about "the user" roughly as they would say it, for comparisons."""
     if "用户" in text:
         return text.replace("用户", "我")
-    text = address_user(text)
-    for pattern, replacement in _TO_FIRST:
+    text = to_second_person(text)
+    for pattern, replacement in _SECOND_TO_FIRST:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _describe_chinese(statement: str, name: str | None) -> str | None:
+def _chinese_first_to_third(statement: str, name: str | None) -> str | None:
     if _NOT_SELF.search(statement) or "用户" in statement or _ENGLISH_SELF.search(statement):
         return None
     statement = _SHORT_KIN.sub(r"我\1\1", statement)
-    statement = re.sub(f"(我们?)(?={_KIN})", r"\1的", statement)
+    statement = re.sub(f"(我们?)(?={_POSSESSED_PERSONS})", r"\1的", statement)
     return _CHINESE_SELF.sub(name or "用户", statement)
 
 
@@ -155,78 +160,83 @@ def _normalize(statement: str) -> str:
     return _REPEATED.sub(r"\1 ", text)
 
 
-def _to_second(own: str) -> str:
-    compound = _COMPOUND.match(own) is not None
-    for pattern, replacement in _TO_SECOND:
-        own = pattern.sub(replacement, own)
+def _first_to_second(statement: str) -> str:
+    """Return a normalized statement in the second person."""
+    compound = _COMPOUND.match(statement) is not None
+    for pattern, replacement in _FIRST_TO_SECOND:
+        statement = pattern.sub(replacement, statement)
     if compound:
-        own = re.sub(r"^(.*?) and you\b", r"you and \1", own)
-    return _capitalize(own)
+        statement = re.sub(r"^(.*?) and you\b", r"you and \1", statement)
+    return _capitalize(statement)
 
 
-def _to_third(own: str) -> str | None:
-    """Return a normalised statement in the third person; None if its verbs are unclear."""
-    unclear = False
-    compound = _COMPOUND.match(own)
-    if compound:
-        partner = compound.group()[:-6]
-        own = f"I and {partner}{own[compound.end() :]}"
-    present_from: int | None = None
-
-    def describe(match: re.Match[str]) -> str:
-        nonlocal unclear
-        adverbs, verb = match[1], match[2]
-        if verb is None or not may_be_verb(verb):
-            unclear = True
-            return "the user"
-        return f"the user{adverbs} {verb if verb == 'and' else inflect(verb)}"
-
-    first = _SUBJECT.match(own)
-    if (first and first[2] and first[2] in ("have", "am", "do", "don't")) or (
-        first and first[2] and not is_past(first[2]) and not is_auxiliary(first[2])
-    ):
-        present_from = first.end()
-    if present_from is not None:
-        head, tail = own[:present_from], own[present_from:]
-        for conjunct in reversed(list(_COORDINATE.finditer(tail))):
-            if not is_common(conjunct[2]):
-                if not may_be_noun(conjunct[2]):
-                    continue
-                if not _OBJECT_AFTER.match(tail, conjunct.end()):
-                    return None
-            if _INFINITIVE.search(tail[: conjunct.start()]):
-                return None
-            tail = tail[: conjunct.start(2)] + inflect(conjunct[2]) + tail[conjunct.end(2) :]
-        own = head + tail
-    if present_from is None and (_has_later_conjunct(own) or _changes_tense(own)):
+def _first_to_third(statement: str) -> str | None:
+    """Return a normalized statement in the third person; None if its verbs are unclear."""
+    if compound := _COMPOUND.match(statement):
+        partner = compound.group().removesuffix(" and I")
+        statement = f"I and {partner}{statement[compound.end() :]}"
+    subject = _SUBJECT.match(statement)
+    if subject and _is_present(subject[2]):
+        rest = _inflect_conjuncts(statement[subject.end() :])
+        if rest is None:
+            return None
+        statement = statement[: subject.end()] + rest
+    elif _has_later_conjunct(statement) or _changes_tense(statement):
         return None
-    own = re.sub(r"(?<!I) am\b", " is", own) if not re.search(rf"\bI{ADVERBS} am\b", own) else own
-    text = _SUBJECT.sub(describe, own)
-    text = re.sub(r"\bam\b", "is", text)
-    if text.startswith("the user ") and not _THEY.search(own):
+    if not re.search(rf"\bI{ADVERBS} am\b", statement):
+        statement = re.sub(r"(?<!I) am\b", " is", statement)
+    if not all(may_be_verb(match[2] or "") for match in _SUBJECT.finditer(statement)):
+        return None
+    text = re.sub(r"\bam\b", "is", _SUBJECT.sub(_describe_subject, statement))
+    if text.startswith("the user ") and not _THEY.search(statement):
         text = re.sub(r"\bmy\b", "their", text, flags=re.IGNORECASE)
-    for pattern, replacement in (
-        (r"\bmyself\b", "themselves"),
-        (r"\b(?:mine|my)\b", "the user's"),
-        (r"\bme\b", "the user"),
-    ):
-        text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
-    return None if unclear else _capitalize(text)
+    for pattern, replacement in _FIRST_TO_THIRD:
+        text = pattern.sub(replacement, text)
+    return _capitalize(text)
 
 
-def _changes_tense(own: str) -> bool:
+def _is_present(verb: str | None) -> bool:
+    """Return whether a verb after "I" is in the present and has another form after "the user"."""
+    if not verb:
+        return False
+    return verb in ("have", "am", "do", "don't") or not (is_past(verb) or is_auxiliary(verb))
+
+
+def _inflect_conjuncts(rest: str) -> str | None:
+    """Return what follows a verb of the present with the verbs after "and" in the third person.
+
+    None if it is unclear whether a word after "and" is a verb of the user.
+    """
+    for conjunct in reversed(list(_COORDINATE.finditer(rest))):
+        if not is_common(conjunct[2]):
+            if not may_be_noun(conjunct[2]):
+                continue
+            if not _OBJECT_AFTER.match(rest, conjunct.end()):
+                return None
+        if _INFINITIVE.search(rest[: conjunct.start()]):
+            return None
+        rest = rest[: conjunct.start(2)] + inflect(conjunct[2]) + rest[conjunct.end(2) :]
+    return rest
+
+
+def _describe_subject(subject: re.Match[str]) -> str:
+    adverbs, verb = subject[1], subject[2]
+    return f"the user{adverbs} {verb if verb == 'and' else inflect(verb)}"
+
+
+def _changes_tense(statement: str) -> bool:
     """Return whether a verb of the present follows one of the past: "I went and don't mind"."""
-    first = _SUBJECT.match(own)
+    first = _SUBJECT.match(statement)
     if not first or not (is_past(first[2] or "") or first[2] in ("haven't", "was", "wasn't")):
         return False
     return any(
         is_common(verb[2])
-        and (verb[2] == "don't" or not _INFINITIVE.search(own[first.end() : verb.start()]))
-        for verb in _COORDINATE.finditer(own, first.end())
+        and (verb[2] == "don't" or not _INFINITIVE.search(statement[first.end() : verb.start()]))
+        for verb in _COORDINATE.finditer(statement, first.end())
     )
 
 
-def _has_later_conjunct(own: str) -> bool:
+def _has_later_conjunct(statement: str) -> bool:
     """Return whether a verb after "and" may belong to an "I" with a verb of the present."""
     return any(
         subject[2]
@@ -234,44 +244,44 @@ def _has_later_conjunct(own: str) -> bool:
         and not is_auxiliary(subject[2])
         and any(
             is_common(verb[2]) or may_be_noun(verb[2])
-            for verb in _COORDINATE.finditer(own, subject.end())
+            for verb in _COORDINATE.finditer(statement, subject.end())
         )
-        for subject in _SUBJECT.finditer(own)
+        for subject in _SUBJECT.finditer(statement)
     )
 
 
-def _address_line(line: str) -> str:
+def _line_to_second(line: str) -> str:
     return "".join(
-        piece if piece.startswith("“") else _address_text(piece) for piece in _QUOTE.split(line)
+        piece if piece.startswith("“") else _text_to_second(piece) for piece in _QUOTE.split(line)
     )
 
 
-def _address_text(text: str) -> str:
+def _text_to_second(text: str) -> str:
     text = text.replace("用户", "你")
     if not _THE_USER.search(text):
         return text
-    return "".join(map(_address_sentence, _SENTENCE.split(text)))
+    return "".join(map(_sentence_to_second, _SENTENCE.split(text)))
 
 
-def _address_sentence(sentence: str) -> str:
+def _sentence_to_second(sentence: str) -> str:
     is_subject = sentence.lower().startswith("the user ")
     text = _NAMED.sub("your", sentence)
     if is_subject and text == sentence:
         text = re.sub(r"\btheir\b", "your", text)
-    text = _USER.sub(_address_match, text)
+    text = _USER.sub(_subject_to_second, text)
     if is_subject:
-        text = _COORDINATE.sub(lambda m: m[1] + _second_verb(m[2]), text)
+        text = _COORDINATE.sub(lambda m: m[1] + _verb_to_second(m[2]), text)
     text = re.sub(r"\bthemselves\b", "yourself", text) if text != sentence else text
     return _capitalize(text) if text != sentence else sentence
 
 
-def _second_verb(verb: str) -> str:
+def _verb_to_second(verb: str) -> str:
     base = uninflect(verb)
     is_verb = is_common(base) or (may_be_noun(base) and base != verb)
     return base if is_verb or verb in ("is", "has", "does", "doesn't") else verb
 
 
-def _address_match(match: re.Match[str]) -> str:
+def _subject_to_second(match: re.Match[str]) -> str:
     before, adverbs, verb = match[1], match[3], match[4]
     if verb is None:
         return f"{before}you{adverbs}"
