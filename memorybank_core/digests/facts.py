@@ -58,19 +58,19 @@ def find_facts(turn: Turn, question: str = "", name: str | None = None) -> list[
     query = turn.query[:_MAX_READ]
     statements = [*_find_statements(query), [_complete(query, question)]]
     facts = (
-        next(filter(None, (_make_fact(text, name) for text in _order(lengths))), None)
-        for lengths in statements
+        next(filter(None, (_make_fact(text, name) for text in _by_preference(versions))), None)
+        for versions in statements
     )
     return list(dict.fromkeys(fact for fact in facts if fact))
 
 
-def _order(lengths: Sequence[str]) -> list[str]:
+def _by_preference(versions: Sequence[str]) -> list[str]:
     """Return the versions of a statement, the longest first; those with a comparison last."""
-    return sorted(lengths, key=lambda text: (patterns.SIMILE.search(text) is not None, -len(text)))
+    return sorted(versions, key=lambda text: (patterns.SIMILE.search(text) is not None, -len(text)))
 
 
 def _find_statements(query: str) -> Iterator[list[str]]:
-    """Yield the statements in the first person, each with one clause, with two, and so on."""
+    """Yield the versions of each statement in the first person (see `_split_statements`)."""
     before = ""
     for span in find_statements(query):
         if span.role == "talk":
@@ -83,11 +83,11 @@ def _find_statements(query: str) -> Iterator[list[str]]:
             if statement_patterns.FIRST_PERSON.search(sentence) and not patterns.ROLE.search(
                 sentence
             ):
-                yield from _cut(sentence)
+                yield from _split_statements(sentence)
 
 
-def _cut(sentence: str) -> Iterator[list[str]]:
-    """Yield the statements in a sentence, cut out of it at its clauses."""
+def _split_statements(sentence: str) -> Iterator[list[str]]:
+    """Yield the versions of each statement in a sentence: with one clause, with two, and so on."""
     is_chinese = _HAN.search(sentence) is not None
     boundary = patterns.CHINESE_CLAUSE if is_chinese else patterns.CLAUSE
     start = patterns.CHINESE_START if is_chinese else patterns.START
@@ -95,11 +95,11 @@ def _cut(sentence: str) -> Iterator[list[str]]:
     parts = [part for part in boundary.split(sentence) if part.strip()]
     if quoted:  # the clause that the quote belongs to
         parts = parts[:-1]
-    row = 0
-    while row < len(parts):
-        text = patterns.CONJUNCTION.sub("", parts[row]).lstrip()
+    index = 0
+    while index < len(parts):
+        text = patterns.CONJUNCTION.sub("", parts[index]).lstrip()
         match = start.match(text)
-        row += 1
+        index += 1
         if not match:
             continue
         lead = (match["lead"] or "").rstrip()
@@ -107,13 +107,13 @@ def _cut(sentence: str) -> Iterator[list[str]]:
             text = text[match.end("lead") :]
         elif not is_chinese and " " in lead and not lead.endswith(","):
             text = f"{lead}, {text[match.end('lead') :]}"
-        lengths = [_END.sub("", text)]
-        while row < len(parts) and _continues(text, parts[row], start):
-            gap = "" if is_chinese or text.endswith(" ") or parts[row].startswith(" ") else " "
-            text += gap + parts[row]
-            lengths.append(_END.sub("", text))
-            row += 1
-        yield lengths
+        versions = [_END.sub("", text)]
+        while index < len(parts) and _continues(text, parts[index], start):
+            gap = "" if is_chinese or text.endswith(" ") or parts[index].startswith(" ") else " "
+            text += gap + parts[index]
+            versions.append(_END.sub("", text))
+            index += 1
+        yield versions
 
 
 def _continues(text: str, part: str, start: re.Pattern[str]) -> bool:
