@@ -259,7 +259,7 @@ PAST_TENSE = compile_lines(
 )
 """A deed or an event of the past."""
 
-PAST_DAY = compile_lines(
+RELATIVE_TIME = compile_lines(
     r"""
     \b(?:today|tonight|yesterday|tomorrow|this (?:morning|afternoon|evening|week|weekend))\b
     \b(?:last (?:night|week|\w+day)|next (?:week|month|\w+day)|at the moment|right now)\b
@@ -268,4 +268,4 @@ PAST_DAY = compile_lines(
     """,
     "今[天早晚]|昨[天晚]|明[天早晚]|(?<![年月])刚|[上下这]周|周末|此刻|待会|后天|前天",
 )
-"""A time that is understood only on its day."""
+"""A time that only makes sense on the day it was said, such as "tomorrow"."""

@@ -194,7 +194,7 @@ def _name_days(line: Line, latest: date) -> Line:
 
 def _holds(line: Line, latest: date) -> bool:
     """Return whether a fact of a day can still be true: not one of "today" or "next week"."""
-    return line.day == latest or not patterns.PAST_DAY.search(line.first_person)
+    return line.day == latest or not patterns.RELATIVE_TIME.search(line.first_person)
 
 
 def _date(line: Line) -> str:
