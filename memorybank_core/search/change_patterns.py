@@ -48,12 +48,12 @@ ADDITION = re.compile(
     re.IGNORECASE,
 )
 """Adds something to what is known."""
-MOVING = re.compile(
+RESIDENCE = re.compile(
     r"\b(?:live[sd]? (?:in|at|on)|moved|moving|our (?:flat|house|home))\b|住|搬[到去家了进]",
     re.IGNORECASE,
 )
 """Is about where someone lives."""
-_RELATIVES = """
+_ROLES = """
 mother mum mom mam 妈妈 母亲 我妈 老妈
 father dad 爸爸 父亲 我爸 老爸
 sister 姐姐 妹妹 我姐 我妹
@@ -64,17 +64,17 @@ wife 老婆 妻子
 husband 老公 丈夫|girlfriend 女朋友|boyfriend 男朋友|neighbour neighbor 邻居|colleague 同事
 landlord landlady 房东|niece 侄女|nephew 侄子
 """
-RELATIVE_NAMES = {
+ROLE_NAMES = {
     name: group.split()[0]
-    for line in _RELATIVES.split("\n")
+    for line in _ROLES.split("\n")
     for group in line.split("|")
     for name in group.split()
 }
 """Words for persons by their relation to the speaker, each with one word for its group."""
-_LATIN_RELATIVES = "|".join(name for name in RELATIVE_NAMES if name.isascii())
-_CHINESE_RELATIVES = "|".join(name for name in RELATIVE_NAMES if not name.isascii())
-RELATIVES = re.compile(rf"\b(?:{_LATIN_RELATIVES})\b|{_CHINESE_RELATIVES}", re.IGNORECASE)
-"""A person by relation to the speaker."""
+_LATIN_ROLES = "|".join(name for name in ROLE_NAMES if name.isascii())
+_CHINESE_ROLES = "|".join(name for name in ROLE_NAMES if not name.isascii())
+PERSON_ROLES = re.compile(rf"\b(?:{_LATIN_ROLES})\b|{_CHINESE_ROLES}", re.IGNORECASE)
+"""A person by relation to the speaker, such as a sister, a neighbour or a colleague."""
 _DAYS = "mon|tues|wednes|thurs|fri|satur|sun"
 _MONTHS = "january|february|march|april|june|july|august|september|october|november|december"
 _NUMBERS = (

@@ -21,12 +21,12 @@ from .change_patterns import (
     CORRECTION,
     END,
     IGNORED,
-    MOVING,
     NAMED,
     NOW,
     PAST_TIME,
-    RELATIVE_NAMES,
-    RELATIVES,
+    PERSON_ROLES,
+    RESIDENCE,
+    ROLE_NAMES,
     SELF,
     SINGLE_VALUED,
     STATE,
@@ -57,7 +57,7 @@ class Statement:
         terms: The terms of the text that carry a topic.
         values: Its numbers, times and days.
         subjects: What each clause is about: its words before the verb.
-        relatives: The relatives and other persons by role that it mentions.
+        roles: The roles of the persons that it mentions: relatives, neighbours, colleagues.
         frames: The values of clauses that state one value, by the rest of the clause.
         cue_terms: The terms of the sentences that say that something changed, ended or was wrong.
         corrects: Whether it says that an earlier statement was wrong.
@@ -65,13 +65,13 @@ class Statement:
         ends: Whether it says that something ended.
         is_now: Whether it says how something is now.
         adds: Whether it adds to a list.
-        moves: Whether it is about where someone lives.
+        is_about_residence: Whether it is about where someone lives.
     """
 
     terms: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
     subjects: frozenset[frozenset[str]] = frozenset()
-    relatives: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
     frames: frozenset[tuple[frozenset[str], frozenset[str]]] = frozenset()
     cue_terms: frozenset[str] = frozenset()
     corrects: bool = False
@@ -79,7 +79,7 @@ class Statement:
     ends: bool = False
     is_now: bool = False
     adds: bool = False
-    moves: bool = False
+    is_about_residence: bool = False
 
 
 @cache_by_text(4_096)
@@ -95,7 +95,7 @@ def read_statement(text: str) -> Statement | None:
         terms=_terms(stated),
         values=frozenset(match.lower() for match in VALUE.findall(stated)),
         subjects=frozenset(filter(None, map(_find_subject, clauses))),
-        relatives=frozenset(RELATIVE_NAMES[m.lower()] for m in RELATIVES.findall(stated)),
+        roles=frozenset(ROLE_NAMES[m.lower()] for m in PERSON_ROLES.findall(stated)),
         frames=frozenset(_find_frames(clauses)),
         cue_terms=_terms(" ".join(cues)),
         corrects=CORRECTION.search(stated) is not None,
@@ -103,7 +103,7 @@ def read_statement(text: str) -> Statement | None:
         ends=END.search(stated) is not None,
         is_now=NOW.search(stated) is not None,
         adds=ADDITION.search(stated) is not None,
-        moves=MOVING.search(stated) is not None,
+        is_about_residence=RESIDENCE.search(stated) is not None,
     )
 
 
@@ -116,7 +116,7 @@ def may_replace(text: str) -> bool:
 
 def replaces(older: Statement, newer: Statement) -> bool:
     """Return whether `newer` states another value for the same attribute of the same subject."""
-    if older.relatives and newer.relatives and older.relatives.isdisjoint(newer.relatives):
+    if older.roles and newer.roles and older.roles.isdisjoint(newer.roles):
         return False
     if _states_other_value(older, newer):
         return True
@@ -135,7 +135,8 @@ def replaces(older: Statement, newer: Statement) -> bool:
         return False
     if is_change:
         same = older.subjects & newer.subjects - {SELF_SUBJECT}
-        return shared >= enough or bool(same) or (older.moves and newer.moves)
+        is_move = older.is_about_residence and newer.is_about_residence
+        return shared >= enough or bool(same) or is_move
     return shared >= min(2 * enough, _count(older.terms) / 2, _count(newer.cue_terms) / 2)
 
 
