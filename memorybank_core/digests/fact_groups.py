@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .pattern_lines import compile_lines
-from .statement_patterns import KIN, PEOPLE
+from .statement_patterns import CIRCLE_EN, CIRCLE_ZH
 
 _PET = (
     r"(?:cats?|dogs?|pupp(?:y|ies)|kittens?|hens?|rabbits?|hamsters?|parrots?|budgies?|horses?|"
@@ -44,12 +44,12 @@ _GROUPS = (
         "people",
         compile_lines(
             rf"""
-            \b(?:my|our) (?:\w+ )?(?:{PEOPLE}|friends?|neighbou?rs?|in-laws?|\w+-in-law|mam)\b
+            \b(?:my|our) (?:\w+ )?(?:{CIRCLE_EN}|friends?|neighbou?rs?|in-laws?|\w+-in-law|mam)\b
             \b(?:my|our) (?:\w+ )?(?:nieces?|nephews?|aunts?|uncles?|twins?|fianc\w+|god\w+)\b
-            \b(?:have|got|adopted) (?:an?|two|three|four) (?:\w+ )?{PEOPLE}s?\b|\bmarried\b
+            \b(?:have|got|adopted) (?:an?|two|three|four) (?:\w+ )?{CIRCLE_EN}s?\b|\bmarried\b
             \bI(?:'m| am) (?:now )?(?:an? )(?:aunt|uncle|mother|father|god\w+|grand\w+|widow)\b
             """,
-            f"(?:我|的|和|跟|有|养)[^，。]{{0,4}}(?<![师学])(?:{KIN}|朋友|邻居|外甥|侄)|"
+            f"(?:我|的|和|跟|有|养)[^，。]{{0,4}}(?<![师学])(?:{CIRCLE_ZH}|朋友|邻居|外甥|侄)|"
             "我[^，。]{0,4}[结离求订]婚",
         ),
     ),

@@ -7,7 +7,7 @@ import re
 from memorybank_core.text import CJK
 
 from .pattern_lines import compile_lines
-from .statement_patterns import KIN, PEOPLE
+from .statement_patterns import CIRCLE_EN, CIRCLE_ZH
 from .verb_forms import FINITE_FORMS, PAST_FORMS
 
 _SELF = r"(?:I|I['’](?:m|ve|ll|d)|my|we|we['’](?:re|ve|ll|d)|our)\b"
@@ -54,7 +54,7 @@ START = re.compile(
 
 CHINESE_START = re.compile(
     f"(?P<lead>{_CHINESE_LEAD})(?:我(?!说|问|觉得|想[问说]|看[，,。]|知道)|咱)|"
-    f"(?:[{CJK}A-Za-z]{{1,6}})(?:是|叫)我(?:的|{KIN})"
+    f"(?:[{CJK}A-Za-z]{{1,6}})(?:是|叫)我(?:的|{CIRCLE_ZH})"
 )
 """The beginning of a Chinese statement about the speaker."""
 
@@ -135,7 +135,7 @@ PRONOUN_SUBJECT = re.compile(
 """A pronoun that begins a clause and does not report what somebody said."""
 
 ANTECEDENT = re.compile(
-    rf"\b(?i:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{PEOPLE}\b|(?:{KIN})|"
+    rf"\b(?i:my|our|an?|the) [\w'’-]+|(?<=\s)[A-Z][a-z]+|\b{CIRCLE_EN}\b|(?:{CIRCLE_ZH})|"
     "[一二两三]?[只条个位本台辆]"
 )
 """A noun that a pronoun can refer to."""
@@ -191,8 +191,8 @@ LIFE_EVENT = compile_lines(
     stopped|became|lost|enrolled|resigned|got (?:a|an|my|our|engaged|promoted)|broke my|left my|\
     been diagnosed)\b
     \b(?:I|we) was (?:diagnosed|promoted|hired|fired|born)\b|\b(?:I|we) had my (?:first|last) \w+
-    \bmy (?:\w+ )?{PEOPLE}(?: (?-i:[A-Z])\w+)?(?:'s| has| have| just)* (?:moved|got|married|died|\
-    divorced|retired|graduated|quit|started|stopped|lost|bought|adopted|was born|had a baby)\b
+    \bmy (?:\w+ )?{CIRCLE_EN}(?: (?-i:[A-Z])\w+)?(?:'s| has| have| just)* (?:moved|got|married|\
+    died|divorced|retired|graduated|quit|started|stopped|lost|bought|adopted|was born|had a baby)\b
     \bmy (?:doctor|gp|dentist|physio|dermatologist|vet)(?:'s| has)? (?:put|halved|raised|lowered|\
     doubled|stopped|prescribed|changed|diagnosed|cleared)\b
     \bmy (?:\w+ )?(?:number|address|name)(?:'s| has| have)? changed\b
@@ -202,7 +202,7 @@ LIFE_EVENT = compile_lines(
     我[^，。]{{0,6}}(?:搬到|搬进|搬家|结婚|离婚|毕业|买了|卖了|领养|养了|辞职|入职|换了|换到|开始)
     我[^，。]{{0,6}}(?:考[过上到]|退休|戒|怀孕|确诊|报名|加入|签了|升职|不再|求婚|办了|当上|住院|手术)
     ^我.{{0,14}}(?<!受)不[^，。了]{{1,6}}了|终于[^，。]{{1,6}}了|定[在于]|预产期
-    我的?(?:{KIN})[^，。]{{0,6}}(?:搬|[结离]婚|去世|走了|退休|怀孕|生了|升职|毕业|换|跳槽|入职|辞职|住院|手术)
+    我的?(?:{CIRCLE_ZH})[^，。]{{0,6}}(?:搬|[结离]婚|去世|走了|退休|怀孕|生了|升职|毕业|换|跳槽|入职|辞职|住院|手术)
     医生[^，。]{{0,2}}(?:让|叫|建议|给|不让)我?[^，。]{{0,3}}(?:吃|停|做|少|多|戒|换|开|每)
     """,
 )

@@ -133,7 +133,7 @@ def _is_about_same(text: str, clause: str) -> bool:
     pronoun, subject = patterns.PRONOUN_SUBJECT.match(clause), _OWN_SUBJECT.match(text)
     if not pronoun or not subject:
         return False
-    is_person = statement_patterns.PERSON.search(subject.group()) is not None
+    is_person = statement_patterns.PERSON_OR_PET.search(subject.group()) is not None
     if pronoun["thing"]:
         return not is_person
     other = WOMAN if pronoun["person"].lower().startswith("he") else MAN

@@ -11,7 +11,7 @@ import re
 from memorybank_core.text import CJK
 
 from .pattern_lines import compile_lines
-from .statement_patterns import KIN, PEOPLE
+from .statement_patterns import CIRCLE_EN, CIRCLE_ZH
 from .verb_forms import FINITE_FORMS, IRREGULAR_PAST, is_participle
 
 WOMAN = re.compile(
@@ -69,7 +69,7 @@ _MINE = compile_lines(
     (?<!\bthat)(?<!\bit)(?<!\bthere)(?<!\bhe)(?<!\bshe)(?<!\bwhat)(?:'s| is) (?:now )?\
     (?:(?:at|on) )?(?:{WEEKDAYS}|\d\d?[:.]\d\d|\d\d? ?[ap]m)\b)
     """,
-    f"(?=(?:{KIN})(?:[\u4e00-\u9fff]{{0,3}}?)(?:是|叫|在|有|会|今年|现在|也|喜欢|爱|刚|[离结]婚|升|退休|住|"
+    f"(?=(?:{CIRCLE_ZH})(?:[\u4e00-\u9fff]{{0,3}}?)(?:是|叫|在|有|会|今年|现在|也|喜欢|爱|刚|[离结]婚|升|退休|住|"
     "怀孕|最|对|不|养|搬|生(?!日)|考|上|去年))"
     "|(?=(?:车|手机|电脑|护照|驾照|工资|房租|论文|婚礼|婚期|膝盖|腰|脖子|嗓子|胃)(?:是|在|终于|又|也|涨|定|有|很|"
     "疼|提|到|坏|丢|换|不|搬|交|放))"
@@ -94,16 +94,16 @@ _CHINESE_DIARY = re.compile(
 _CHINESE_COMMA = re.compile(rf"(?<=[{CJK}]), ?|, ?(?=[{CJK}])")
 _OUR_HOME = re.compile("^(?=家里?(?:有|养|住|的))")
 _OTHER_PERSON = re.compile(
-    rf"^\W*(?:(?:s?he|they|{_ROLE})\b|(?:my|our|his|her) (?:[\w'’-]+ )??(?:{PEOPLE}|friend|"
+    rf"^\W*(?:(?:s?he|they|{_ROLE})\b|(?:my|our|his|her) (?:[\w'’-]+ )??(?:{CIRCLE_EN}|friend|"
     r"colleague|neighbou?r)s?\b|(?-i:[A-Z][a-z]+)(?:['’]s)? (?:is|has|was|had|said|says|\w+ed)\b)"
-    f"|^[他她]|^我?的?(?:{KIN})(?!和我)",
+    f"|^[他她]|^我?的?(?:{CIRCLE_ZH})(?!和我)",
     re.IGNORECASE,
 )
 
 
 _SUBJECT_PERSON = re.compile(
-    rf"^\W*(?:today |yesterday |now )?(?:my|our) (?P<person>(?:\w+ )??(?:{PEOPLE}|mam)\b"
-    rf"(?: (?-i:[A-Z])\w+)?)|^我?的?(?P<kin>{KIN})",
+    rf"^\W*(?:today |yesterday |now )?(?:my|our) (?P<person>(?:\w+ )??(?:{CIRCLE_EN}|mam)\b"
+    rf"(?: (?-i:[A-Z])\w+)?)|^我?的?(?P<kin>{CIRCLE_ZH})",
     re.IGNORECASE,
 )
 _HE_OR_SHE = re.compile(

@@ -21,8 +21,8 @@ from .verb_forms import FINITE_FORMS
 _HAN = re.compile(f"[{CJK}]")
 _MIN_TOKENS = 2.5  # minimum length of a sentence: shorter ones say too little
 _PERSON = re.compile(
-    rf"\b(?:[Mm]y|[Oo]ur) (?:\w+ )?{statement_patterns.PEOPLE}\b|(?<=\s)[A-Z][a-z]+|"
-    rf"(?:{statement_patterns.KIN})",
+    rf"\b(?:[Mm]y|[Oo]ur) (?:\w+ )?{statement_patterns.CIRCLE_EN}\b|(?<=\s)[A-Z][a-z]+|"
+    rf"(?:{statement_patterns.CIRCLE_ZH})",
 )
 _HE = re.compile(r"h(?:e|im|is)\b|他", re.IGNORECASE)
 _SHE = re.compile(r"(?:she|hers?)\b|她", re.IGNORECASE)

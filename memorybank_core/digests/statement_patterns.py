@@ -75,17 +75,21 @@ OPINION = compile_lines(
 )
 """An opinion about something, rather than a trait of the speaker."""
 
-PEOPLE = (
+CIRCLE_EN = (
     r"(?:wife|husband|partner|girl ?friend|boy ?friend|sons?|daughters?|kids?|child|children|"
     r"mother|father|mom|mum|dad|parents?|sisters?|brothers?|grand\w+|cousin|family|best friend|"
     r"boss|cat|dog|pet)"
 )
-KIN = (
+"""Family, pets and other close people of a speaker."""
+CIRCLE_ZH = (
     "妈妈?|爸爸?|父母|父亲|母亲|妻子|丈夫|老婆|老公|女儿|儿子|孩子|姐姐?|妹妹?|哥哥?|弟弟?|"
     "男友|女友|男朋友|女朋友|爷爷|奶奶|外公|外婆|家人|猫|狗"
 )
-PERSON = compile_lines(rf"\b(?:{PEOPLE}|mam|granny|friend|neighbou?r|colleague)\b", f"(?:{KIN})")
-"""A person by relation to the speaker."""
+"""Family, pets and other close people of a speaker."""
+PERSON_OR_PET = compile_lines(
+    rf"\b(?:{CIRCLE_EN}|mam|granny|friend|neighbou?r|colleague)\b", f"(?:{CIRCLE_ZH})"
+)
+"""A person or pet by relation to the speaker."""
 _AM = r"\bI(?:'m| am|'ve been| have been)(?: a bit| a little| under)?"
 
 _LASTING = compile_lines(
@@ -99,13 +103,13 @@ _LASTING = compile_lines(
     \bmy (?:\w+ )?(?:name is|name's|favou?rite(?! was)|hobb(?:y|ies)|dream|goal|passion)\b
     \bmy (?:\w+ )?(?:job|career|major|personality|interests?|strengths?)\b
     \bmy (?:\w+ )?(?:weakness(?:es)?|birthday|hometown)\b
-    \bmy (?:\w+ )?(?:work|profession|{PEOPLE})\b
+    \bmy (?:\w+ )?(?:work|profession|{CIRCLE_EN})\b
     """,
     rf"""
     我[^，。,！？]{{0,8}}(?:喜欢|热爱|爱(?!尔)|讨厌|害怕|怕|擅长|感兴趣|着迷|偏爱|崇拜|习惯|从小|过敏)
     我[^，。,！？]{{0,8}}(?:不吃|不喝|热衷|痴迷)|[最更][喜爱]|最感兴趣|比较喜欢
     我(?:叫|姓|来自|住在|家|今年\d|是(?!不是|否|说|想)|出生|毕业)
-    我在[^，。,]{{1,12}}(?:工作|上班|上学|读书|生活)|我(?:自己)?的?(?:{KIN})
+    我在[^，。,]{{1,12}}(?:工作|上班|上学|读书|生活)|我(?:自己)?的?(?:{CIRCLE_ZH})
     我的(?:名字|爱好|兴趣|梦想|工作|职业|专业|性格|偶像|目标|理想|缺点|优点|弱点|生日|家乡|老家)
     """,
 )
