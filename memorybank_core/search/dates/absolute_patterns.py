@@ -3,22 +3,22 @@
 import re
 from datetime import date
 
-from .parts import Parts, ReferenceDays
+from .parts import DateParts, ReferenceDays
 from .patterns import (
+    AFTER_BARE_DAY,
     ALSO_VERBS,
-    CLOSE,
+    END,
     FULL_MONTHS,
     HAS_DIGIT,
     HAS_MONTH,
     HAS_ORDINAL,
-    LAST,
     LEAD,
-    OPEN,
     ORDINAL,
-    SENTENCE,
-    Y_CLOSE,
+    START,
+    WHICH,
+    Y_END,
     Z_BARE,
-    Z_OPEN,
+    Z_START,
     ZD,
     ZM,
     ZN,
@@ -27,8 +27,8 @@ from .patterns import (
     U,
     Y,
     group,
+    pattern,
     read_parts,
-    row,
 )
 
 _SPANS = (
@@ -37,7 +37,7 @@ _SPANS = (
 )
 
 
-def _read_numeric(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_numeric(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read 3/4 by the order of day and month; a number above 12 can only be a day."""
     parts = read_parts(match, reference)
     if reference.day_first:
@@ -47,7 +47,7 @@ def _read_numeric(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return parts
 
 
-def _read_month_day(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_month_day(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read month and day; "may 4" in lower case only as "on may 4", "may 4th" or "may 4 2023"."""
     lead = f" {match.string[max(0, match.start() - 8) : match.start()].lower()}"
     leads = (" on ", " from ", " to ", " since ", " before ", " after ", " until ", " by ")
@@ -55,7 +55,7 @@ def _read_month_day(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return {} if match["month"] in ALSO_VERBS and not certain else read_parts(match, reference)
 
 
-def read_month(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def read_month(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read a month; case and the next character distinguish it from a verb ("this may help")."""
     following = match.string[match.end() : match.end() + 1]
     is_name = match["month"].istitle() or match["month"].lower() not in ALSO_VERBS
@@ -72,7 +72,7 @@ def read_month(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return parts
 
 
-def _read_iso_week(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_iso_week(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     try:
         monday = date.fromisocalendar(int(match["iso"]), int(match["number"]), 1)
     except ValueError:
@@ -83,58 +83,60 @@ def _read_iso_week(match: re.Match[str], reference: ReferenceDays) -> Parts:
 
 DAYS = (
     *(
-        row(hints, lead + days + Y + CLOSE, _read_month_day)
+        pattern(hints, lead + days + Y + END, _read_month_day)
         for hints, lead, to in _SPANS
-        for days in (rf"{M} (?:the )?{D}{to}{U}", rf"{OPEN}{D}{to}{U}(?: of)? {M}")
+        for days in (rf"{M} (?:the )?{D}{to}{U}", rf"{START}{D}{to}{U}(?: of)? {M}")
     ),
-    row(HAS_MONTH, rf"{M} (?:the )?{D}{Y}{CLOSE}", _read_month_day),
-    row(HAS_MONTH, rf"\b(?=[t\d])(?:the )?{OPEN}{D}(?: of)? {M}{Y}{CLOSE}", _read_month_day),
-    row(HAS_ORDINAL, rf"\b(?:the )?(?P<day>{ORDINAL})(?: day)? of {M}{Y}{CLOSE}", read_parts),
-    row(HAS_ORDINAL, rf"{M} (?P<th>the )?(?P<day>{ORDINAL})\b{Y}{CLOSE}", _read_month_day),
-    row(
+    pattern(HAS_MONTH, rf"{M} (?:the )?{D}{Y}{END}", _read_month_day),
+    pattern(HAS_MONTH, rf"\b(?=[t\d])(?:the )?{START}{D}(?: of)? {M}{Y}{END}", _read_month_day),
+    pattern(HAS_ORDINAL, rf"\b(?:the )?(?P<day>{ORDINAL})(?: day)? of {M}{Y}{END}", read_parts),
+    pattern(HAS_ORDINAL, rf"{M} (?P<th>the )?(?P<day>{ORDINAL})\b{Y}{END}", _read_month_day),
+    pattern(
         "-",
-        rf"{OPEN}{D}-{M}-(?P<year>\d{{4}}){CLOSE}",
+        rf"{START}{D}-{M}-(?P<year>\d{{4}}){END}",
         read_parts,
     ),
-    row(
+    pattern(
         "w",
         r"(?<![\w-])(?P<iso>\d{4})-?W(?P<number>\d\d)(?:-?(?P<isoday>[1-7]))?(?![\w-])",
         _read_iso_week,
     ),
-    row(
+    pattern(
         "-/.",
         r"(?<!\d)(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})"
         r"(?!\.?\d(?<!\.\.\d))",
         read_parts,
     ),
-    row(
+    pattern(
         "-",
         r"(?<![\w.-])(?P<year>(?:19|20|21)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\w-]|\.\d)",
         read_parts,
     ),
-    row(
+    pattern(
         "-/",
         r"(?<![\d/])(?P<month>\d{1,2})(?P<sep>[/-])(?P<day>\d{1,2})(?P=sep)"
         r"(?P<year>\d{4}|(?<=/)\d\d)(?![\d/])",
         _read_numeric,
     ),
-    row(
+    pattern(
         ".",
         r"(?<![\w.])(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})(?![\w]|\.\d)",
         read_parts,
     ),
-    row("/", rf"\b(?=\d\d?/){LEAD}(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}})(?![\d/])", _read_numeric),
-    row(
+    pattern(
+        "/", rf"\b(?=\d\d?/){LEAD}(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}})(?![\d/])", _read_numeric
+    ),
+    pattern(
         "天号日",
         r"(?<![\d/])(?P<month>\d{1,2})/(?P<day>\d{1,2})(?=那天|当天|[号日])[号日]?",
         _read_numeric,
     ),
-    row(
+    pattern(
         "月",
         rf"{ZM} ?{ZD}(?: ?[日号])?[-–—~到至] ?(?P<until>\d{{1,2}}|{ZN}) ?[日号]",
         read_parts,
     ),
-    row(
+    pattern(
         "月",
         rf"{ZM} ?(?:(?P<day>(?:\d{{1,2}}|{ZN})(?= ?[日号])|\d{{1,2}}{Z_BARE}))(?: ?[日号])?",
         read_parts,
@@ -143,19 +145,21 @@ DAYS = (
 """Days with their month."""
 
 MONTHS_AND_YEARS = (
-    row(HAS_MONTH, rf"{M}(?:, ?| of | )(?P<year>\d{{4}}){Y_CLOSE}", read_parts),
-    row(
-        HAS_MONTH, rf"\b(?=[ltnpcida])(?:{LAST}|in|during|around) (?:the month of )?{M}", read_month
+    pattern(HAS_MONTH, rf"{M}(?:, ?| of | )(?P<year>\d{{4}}){Y_END}", read_parts),
+    pattern(
+        HAS_MONTH,
+        rf"\b(?=[ltnpcida])(?:{WHICH}|in|during|around) (?:the month of )?{M}",
+        read_month,
     ),
-    row(FULL_MONTHS, rf"\b(?P<month>{FULL_MONTHS.replace(' ', '|')})\b", read_month),
-    row(
+    pattern(FULL_MONTHS, rf"\b(?P<month>{FULL_MONTHS.replace(' ', '|')})\b", read_month),
+    pattern(
         "in during year summer winter spring fall autumn",
         rf"\b(?:in|during|(?:summer|winter|spring|fall|autumn) of|year)"
-        rf" (?P<year>\d{{4}}){Y_CLOSE}",
+        rf" (?P<year>\d{{4}}){Y_END}",
         read_parts,
     ),
-    row("月", rf"{ZM}份?(?![天兔])", read_parts),
-    row(
+    pattern("月", rf"{ZM}份?(?![天兔])", read_parts),
+    pattern(
         "年",
         r"(?<!\d)(?P<year>\d{4}|[一二][零〇一二三四五六七八九]{3}|\d\d(?= ?年 ?\d{1,2} ?月)) ?年",
         read_parts,
@@ -165,14 +169,14 @@ MONTHS_AND_YEARS = (
 
 _ONLY_DAY = rf"(?P<day>\d{{1,2}}(?=st|nd|rd|th)|{ORDINAL})(?:st|nd|rd|th)?"
 DAYS_OF_THE_MONTH = (
-    row(
+    pattern(
         "on by before after since until till from",
-        rf"\b(?=the ){LEAD}the {_ONLY_DAY}{SENTENCE}",
+        rf"\b(?=the ){LEAD}the {_ONLY_DAY}{AFTER_BARE_DAY}",
         read_parts,
     ),
-    row(
+    pattern(
         "日号",
-        rf"(?<![第路街巷弄道]){Z_OPEN}(?P<day>(?:\d{{1,2}}|{ZN})(?=号(?![楼线房室店门机馆位院码公电选员]))"
+        rf"(?<![第路街巷弄道]){Z_START}(?P<day>(?:\d{{1,2}}|{ZN})(?=号(?![楼线房室店门机馆位院码公电选员]))"
         rf"|(?:\d{{1,2}}|[二三]?十[一二三四五六七八九]|[二三]十)(?=日(?![游内后元本])))[日号]",
         read_parts,
     ),
@@ -180,9 +184,9 @@ DAYS_OF_THE_MONTH = (
 """Days of the month alone."""
 
 WEAK = (
-    row("st nd rd th", r"\b(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)\b", read_parts, weak=True),
-    row(HAS_ORDINAL, rf"\bthe (?P<day>{ORDINAL})\b", read_parts, weak=True),
-    row(HAS_MONTH, M, read_month, weak=True),
-    row(HAS_DIGIT, rf"{OPEN}(?P<year>(?:19|2[01])\d\d){Y_CLOSE}", read_parts, weak=True),
+    pattern("st nd rd th", r"\b(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)\b", read_parts, weak=True),
+    pattern(HAS_ORDINAL, rf"\bthe (?P<day>{ORDINAL})\b", read_parts, weak=True),
+    pattern(HAS_MONTH, M, read_month, weak=True),
+    pattern(HAS_DIGIT, rf"{START}(?P<year>(?:19|2[01])\d\d){Y_END}", read_parts, weak=True),
 )
 """Names and numbers that count only next to another date or a bound."""

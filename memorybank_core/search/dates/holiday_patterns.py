@@ -4,8 +4,8 @@ import re
 from functools import partial
 
 from .holidays import HOLIDAYS, holiday_day
-from .parts import Parts, ReferenceDays
-from .patterns import LAST, OFFSETS, TOKEN, Row, group, row
+from .parts import DateParts, ReferenceDays
+from .patterns import OFFSETS, TOKEN, WHICH, DatePattern, group, pattern
 
 _COMMON = frozenset(
     "day eve the st saint first second on at of and s festival night tree card market present gift "
@@ -17,23 +17,23 @@ _COMMON_CHARACTERS = frozenset(
 )
 _AROUND = {"before": 3, "after": 3}
 _ENGLISH_SPANS = {"weekend": {"before": 2, "after": 1}, "time": _AROUND, "season": _AROUND}
-_CHINESE_SPANS: dict[str, Parts] = {"前后": _AROUND, "": {}}
+_CHINESE_SPANS: dict[str, DateParts] = {"前后": _AROUND, "": {}}
 _WHOLE_HOLIDAYS = {"before": 0, "after": 6}
 
 
-def _read_english(number: int, match: re.Match[str], reference: ReferenceDays) -> Parts:
-    span: Parts = _AROUND if group(match, "over") else {}
+def _read_english(number: int, match: re.Match[str], reference: ReferenceDays) -> DateParts:
+    span: DateParts = _AROUND if group(match, "over") else {}
     if stretch := group(match, "stretch"):
         span = _ENGLISH_SPANS.get(stretch, _WHOLE_HOLIDAYS)
     return _in_year({"holiday": number} | span, match, reference)
 
 
-def _read_chinese(number: int, match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_chinese(number: int, match: re.Match[str], reference: ReferenceDays) -> DateParts:
     span = _CHINESE_SPANS.get(group(match, "stretch"), _WHOLE_HOLIDAYS)
     return _in_year({"holiday": number} | span, match, reference)
 
 
-def _in_year(parts: Parts, match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _in_year(parts: DateParts, match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Add the year to a holiday: "last Christmas" is the latest one before today."""
     if group(match, "year"):
         return parts | {"year": int(match["year"])}
@@ -47,30 +47,30 @@ def _in_year(parts: Parts, match: re.Match[str], reference: ReferenceDays) -> Pa
     return parts | {"year": today.year + (OFFSETS[which] > 0 and not ahead)}
 
 
-def _english_row(number: int, names: str) -> Row:
+def _english_pattern(number: int, names: str) -> DatePattern:
     words = set(TOKEN.findall(names.replace("\\.", "").replace("?", ""))) - _COMMON
     hints = {
         form for word in words for form in (word, f"{word}s", word.rstrip("s")) if word.isalpha()
     }
-    pattern = (
-        rf"\b(?:(?P<over>over|around|during) )?(?:the )?(?:{LAST} )?(?:{names})(?!\w)(?:'s)?"
+    expression = (
+        rf"\b(?:(?P<over>over|around|during) )?(?:the )?(?:{WHICH} )?(?:{names})(?!\w)(?:'s)?"
         r"(?: (?P<stretch>weekend|time|season|holidays?|break|vacation)\b)?"
         r"(?:(?:,| of| in)? (?P<year>(?:19|20|21)\d\d)\b)?"
     )
-    return row(" ".join(hints), pattern, partial(_read_english, number))
+    return pattern(" ".join(hints), expression, partial(_read_english, number))
 
 
-def _chinese_row(number: int, names: str) -> Row:
+def _chinese_pattern(number: int, names: str) -> DatePattern:
     characters = {c for c in names if not c.isascii()}
     hints = "".join(characters - _COMMON_CHARACTERS or characters)
-    pattern = (
+    expression = (
         rf"(?<![一二三四五六七八九十])(?:{names})(?P<stretch>假期|小?长假|黄金周|期间|放假|前后)?"
     )
-    return row(hints, pattern, partial(_read_chinese, number))
+    return pattern(hints, expression, partial(_read_chinese, number))
 
 
-HOLIDAY_ROWS = (
-    *(_english_row(n, item.english) for n, item in enumerate(HOLIDAYS) if item.english),
-    *(_chinese_row(n, item.chinese) for n, item in enumerate(HOLIDAYS) if item.chinese),
+HOLIDAY_PATTERNS = (
+    *(_english_pattern(n, item.english) for n, item in enumerate(HOLIDAYS) if item.english),
+    *(_chinese_pattern(n, item.chinese) for n, item in enumerate(HOLIDAYS) if item.chinese),
 )
-"""One row for each holiday and language."""
+"""One pattern for each holiday and language."""

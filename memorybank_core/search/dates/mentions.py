@@ -1,4 +1,4 @@
-"""Mentions of dates in a text: found by the rows, merged, and joined into ranges."""
+"""Mentions of dates in a text: found by the patterns, merged, and joined into ranges."""
 
 import re
 from collections.abc import Callable
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from .absolute_patterns import DAYS, DAYS_OF_THE_MONTH, MONTHS_AND_YEARS
 from .absolute_patterns import WEAK as WEAK_DATES
-from .holiday_patterns import HOLIDAY_ROWS
-from .parts import MODIFIERS, Parts, ReferenceDays, find_nearest, is_open, resolve
+from .holiday_patterns import HOLIDAY_PATTERNS
+from .parts import MODIFIERS, DateParts, ReferenceDays, find_nearest, lacks_year, resolve
 from .patterns import TOKEN
 from .period_patterns import PERIODS, SEASONS
 from .relative_patterns import CONVERSATIONS, HABITS, RELATIVE, WEAK_WEEKDAYS, WEEKDAYS
 from .window_patterns import WINDOWS
 
-_ROWS = (
+_PATTERNS = (
     *HABITS,
-    *HOLIDAY_ROWS,
+    *HOLIDAY_PATTERNS,
     *DAYS,
     *PERIODS,
     *MONTHS_AND_YEARS,
@@ -30,12 +30,12 @@ _ROWS = (
     *WEAK_DATES[2:],
     *SEASONS,
 )
-"""All rows, in order of priority: a match that overlaps one of an earlier row is dropped."""
+"""All patterns by priority: a match that overlaps one of an earlier pattern is dropped."""
 
-_ROWS_BY_HINT: dict[str, list[int]] = {}
-for _number, _row in enumerate(_ROWS):
-    for _hint in _row.hints:
-        _ROWS_BY_HINT.setdefault(_hint, []).append(_number)
+_PATTERNS_BY_HINT: dict[str, list[int]] = {}
+for _number, _pattern in enumerate(_PATTERNS):
+    for _hint in _pattern.hints:
+        _PATTERNS_BY_HINT.setdefault(_hint, []).append(_number)
 _SHAPES = {frozenset(shape.split()) for shape in ("year month", "month day", "year month day")}
 _SHAPES |= {frozenset(("week", "weekday")), frozenset(("year", "holiday"))}
 _ADJACENT = {"", " ", ",", ", ", " of ", " in ", " on ", " from ", "的", " 的 ", "(", " ("}
@@ -58,13 +58,13 @@ class Mention(NamedTuple):
 
     start: int
     end: int
-    parts: Parts
+    parts: DateParts
     weak: bool
 
 
 def find_mentions(text: str, reference: ReferenceDays) -> list[Mention]:
     """Return the mentions of dates in a text, in order, merged and joined."""
-    mentions = _match_rows(text, reference)
+    mentions = _match_patterns(text, reference)
     if len(mentions) > 1:
         mentions = _combine(mentions, lambda left, right: _merge(left, right, text))
         today = reference.today
@@ -72,17 +72,17 @@ def find_mentions(text: str, reference: ReferenceDays) -> list[Mention]:
     return mentions
 
 
-def _match_rows(text: str, reference: ReferenceDays) -> list[Mention]:
-    tokens = _ROWS_BY_HINT.keys() & TOKEN.findall(text.lower())
+def _match_patterns(text: str, reference: ReferenceDays) -> list[Mention]:
+    tokens = _PATTERNS_BY_HINT.keys() & TOKEN.findall(text.lower())
     taken = bytearray(len(text))
     mentions = []
-    for number in sorted({number for token in tokens for number in _ROWS_BY_HINT[token]}):
-        row = _ROWS[number]
-        for match in row.pattern.finditer(text):
+    for number in sorted({number for token in tokens for number in _PATTERNS_BY_HINT[token]}):
+        pattern = _PATTERNS[number]
+        for match in pattern.regex.finditer(text):
             start, end = match.span()
             if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
-                mentions.append(Mention(start, end, row.read(match, reference), row.weak))
+                mentions.append(Mention(start, end, pattern.read(match, reference), pattern.weak))
     return sorted(mentions, key=lambda mention: mention.start)
 
 
@@ -124,14 +124,14 @@ def _join_range(left: Mention, right: Mention, text: str, today: date) -> Mentio
     before, gap = text[max(0, left.start - 12) : left.start].lower(), text[left.end : right.start]
     before = before.removesuffix("the ")
     between = before.endswith("between ") or text.startswith(("之间", "间"), right.end)
-    complete = not is_open(left.parts) and not is_open(right.parts)
+    complete = not lacks_year(left.parts) and not lacks_year(right.parts)
     joined = _TO.fullmatch(gap) or (between and _AND.fullmatch(gap))
     if not joined and not (complete and _SLASH.fullmatch(gap)):
         return None
     if left.weak and right.weak and not between and not before.endswith("from "):
         return None
     continues = "month" in left.parts and "month" not in right.parts  # "from May 2 to the 5th"
-    if is_open(left.parts) and not continues:
+    if lacks_year(left.parts) and not continues:
         end = resolve(right.parts, today)
         start = end and find_nearest(left.parts, end.last, -1)
     else:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from .day_range import DayRange
 from .holidays import holiday_day
 
-Parts = dict[str, int]
+DateParts = dict[str, int]
 
 MONTH_PARTS = (
     (1, 10), (11, 20), (21, 31),  # early, mid, late
@@ -56,12 +56,12 @@ class ReferenceDays(NamedTuple):
     day_first: bool = False
 
 
-def shift_date(today: date, unit: str, offset: int) -> Parts:
+def shift_date(today: date, unit: str, offset: int) -> DateParts:
     """Return the day, week, month or year that lies `offset` units after the one of today."""
     week = today.toordinal() - today.weekday() + 7 * offset
     year, month = divmod(today.year * 12 + today.month - 1 + offset, 12)
     quarter = today.year * 4 + (today.month - 1) // 3 + offset
-    units: dict[str, Parts] = {
+    units: dict[str, DateParts] = {
         "day": {"ordinal": today.toordinal() + offset},
         "week": {"week": week},
         "fortnight": {"week": week + 7 * offset},
@@ -90,7 +90,7 @@ def same_day(today: date, unit: str, offset: int) -> date | None:
     return date.fromordinal(ordinal) if 1 <= ordinal <= date.max.toordinal() else None
 
 
-def to_days(parts: Parts) -> DayRange | None:
+def to_days(parts: DateParts) -> DayRange | None:
     """Return the days of complete parts; None if the calendar has no such days."""
     try:
         if "holiday" in parts:
@@ -113,7 +113,7 @@ def to_days(parts: Parts) -> DayRange | None:
     return DayRange(first, last) if fits else None
 
 
-def _calendar_days(parts: Parts) -> tuple[date, date]:
+def _calendar_days(parts: DateParts) -> tuple[date, date]:
     """Return the first and the last day of parts with a year.
 
     Raises:
@@ -132,14 +132,14 @@ def _calendar_days(parts: Parts) -> tuple[date, date]:
     return date(year, month, parts.get("day", 1)), date(end_year, end_month, end)
 
 
-def is_open(parts: Parts) -> bool:
-    """Return whether the parts leave the year open."""
+def lacks_year(parts: DateParts) -> bool:
+    """Return whether the parts lack a year, and a week or a day that would do in its place."""
     return parts.keys().isdisjoint(("year", "week", "ordinal"))
 
 
-def find_nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
-    """Return the nearest days before (-1) or after (1) `anchor` that match open parts."""
-    if not parts or not is_open(parts):
+def find_nearest(parts: DateParts, anchor: date, direction: int) -> DayRange | None:
+    """Return the nearest days before (-1) or after (1) `anchor` that match parts without a year."""
+    if not parts or not lacks_year(parts):
         return to_days(parts) if parts else None
     if "weekday" in parts:
         choices = [shift_date(anchor, "week", offset) for offset in (0, direction)]
@@ -155,7 +155,7 @@ def find_nearest(parts: Parts, anchor: date, direction: int) -> DayRange | None:
     return None
 
 
-def resolve(parts: Parts, today: date) -> DayRange | None:
+def resolve(parts: DateParts, today: date) -> DayRange | None:
     """Return the most recent days that match the parts; a weekday never means today."""
     if parts.keys() == {"weekday"} and today > date.min:
         today -= timedelta(1)

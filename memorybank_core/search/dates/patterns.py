@@ -1,4 +1,4 @@
-"""Building blocks of the pattern tables: a row, and expressions that several tables use."""
+"""Building blocks of the tables of patterns: a pattern, and expressions that several tables use."""
 
 import re
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .numbers import COUNTS, MONTHS, ORDINALS, SHORT_WEEKDAYS, WEEKDAYS, read_number
-from .parts import Parts, ReferenceDays
+from .parts import DateParts, ReferenceDays
 
 TOKEN = re.compile(r"[a-z]+|[\d/.-]|[^\x00-\x7f]", re.ASCII)
-"""The tokens of a lower-case text by which rows are chosen."""
+"""The tokens of a lower-case text by which patterns are chosen."""
 
 OFFSETS = {
     word: offset
@@ -26,11 +26,11 @@ OFFSETS = {
 }
 ALSO_VERBS = frozenset(("may", "march", "mar"))
 
-_Reader = Callable[[re.Match[str], ReferenceDays], Parts]
+_Reader = Callable[[re.Match[str], ReferenceDays], DateParts]
 
 
 @dataclass(frozen=True)
-class Row:
+class DatePattern:
     """One way of writing a date.
 
     Attributes:
@@ -47,18 +47,18 @@ class Row:
     weak: bool
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The compiled expression. To compile all rows takes an eighth of the time of an import."""
+    def regex(self) -> re.Pattern[str]:
+        """The compiled expression. To compile all takes an eighth of the time of an import."""
         return re.compile(self.expression, re.ASCII | re.IGNORECASE)
 
 
-def row(hints: str, expression: str, read: _Reader, weak: bool = False) -> Row:
-    """Return a row; `hints` are split into tokens."""
-    return Row(frozenset(TOKEN.findall(hints)), expression, read, weak)
+def pattern(hints: str, expression: str, read: _Reader, weak: bool = False) -> DatePattern:
+    """Return a pattern; `hints` are split into tokens."""
+    return DatePattern(frozenset(TOKEN.findall(hints)), expression, read, weak)
 
 
-def read_nothing(match: re.Match[str], reference: ReferenceDays) -> Parts:
-    """Return no parts: a habit or a vague count is not a date, and no other row may match it."""
+def read_nothing(match: re.Match[str], reference: ReferenceDays) -> DateParts:
+    """Return no parts: a habit or a vague count is no date, and no other pattern may match it."""
     return {}
 
 
@@ -67,7 +67,7 @@ def group(match: re.Match[str], name: str = "which") -> str:
     return (match.groupdict().get(name) or "").lower()
 
 
-def read_parts(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def read_parts(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Return the named groups of the match that are parts of a date, as numbers."""
     parts = {
         key: read_number(text[:3].lower() if key == "month" else text.lower())
@@ -92,8 +92,8 @@ M = rf"\b(?P<month>{MONTH})(?:\.(?= ?\d))?"
 D = r"(?P<day>\d{1,2})(?P<th>st|nd|rd|th)?"
 U = r"(?:the )?(?P<until>\d{1,2})(?:st|nd|rd|th)?"
 Y = r"(?:(?:, ?| of | in | )(?P<year>\d{4})(?![\d:]))?"
-OPEN, CLOSE = r"(?<![\w.:/$#-])", r"(?!\w|%|[.,:/]\d| ?[ap]\.?m\b)"
-Y_CLOSE = r"(?![\w%]|[.,:/]\d| (?:steps|people|words|days|times|miles|dollars)\b)"
+START, END = r"(?<![\w.:/$#-])", r"(?!\w|%|[.,:/]\d| ?[ap]\.?m\b)"
+Y_END = r"(?![\w%]|[.,:/]\d| (?:steps|people|words|days|times|miles|dollars)\b)"
 LEAD = (
     r"(?:(?<=\bon )|(?<=\bby )|(?<=\bbefore )|(?<=\bafter )|(?<=\bsince )|(?<=\buntil )"
     r"|(?<=\btill )|(?<=\bfrom ))"
@@ -101,7 +101,10 @@ LEAD = (
 """Position after a word that dates follow."""
 ORDINAL = rf"(?:(?:twenty|thirty)[- ])?(?:{'|'.join(reversed(ORDINALS))})|thirtieth"
 HAS_ORDINAL = f"{' '.join(ORDINALS)} twenty thirty thirtieth"
-SENTENCE = r"(?=$|[?.!,;:)]| (?:i|we|you|he|she|it|they|did|was|and|or|to|at|with|what|when)\b)"
+AFTER_BARE_DAY = (
+    r"(?=$|[?.!,;:)]| (?:i|we|you|he|she|it|they|did|was|and|or|to|at|with|what|when)\b)"
+)
+"""What may follow "the 5th" if that is a day."""
 
 WEEKDAY = (
     r"(?=[mtwfs])(?:"
@@ -110,15 +113,15 @@ WEEKDAY = (
 )
 FULL_WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
 W = rf"(?P<weekday>{WEEKDAY})"
-LAST = r"(?=[ltnpc])(?P<which>last|this|next|past|previous|coming)"
+WHICH = r"(?=[ltnpc])(?P<which>last|this|next|past|previous|coming)"
 COUNT = rf"(?:\d{{1,4}}|an?|(?:a )?couple|{'|'.join(COUNTS)})"
 TALK = r"(?:talked|spoke|chatted|met|talk|speak|chat|meet)(?: (?:to|with) you)?"
 
 ZN = r"(?:[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九])"
-Z_OPEN = r"(?<![\d.第几数多两百千一二三四五六七八九十])"
-ZM = rf"{Z_OPEN}(?<![叫名])(?P<month>\d{{1,2}}|{ZN}) ?月"
+Z_START = r"(?<![\d.第几数多两百千一二三四五六七八九十])"
+ZM = rf"{Z_START}(?<![叫名])(?P<month>\d{{1,2}}|{ZN}) ?月"
 ZD = rf"(?P<day>\d{{1,2}}|{ZN})"
 Z_BARE = r"(?![\d.:%]|[多几余月年个元块岁人次点时分页天周折百千万])"
-Z_LAST = r"(?P<which>上上|(?<![早晚马线网以])上|这|本|下下|下)(?:一?个|一)?"
+Z_WHICH = r"(?P<which>上上|(?<![早晚马线网以])上|这|本|下下|下)(?:一?个|一)?"
 Z_WEEK = r"(?:周|星期|礼拜)"
 Z_TALK = r"(?:我们?|咱们?|[和跟与]?你)*(?:对话|谈话|交谈|说话|聊(?:天|(?=[了的什时?,。!]|到哪|$)))"

@@ -7,17 +7,17 @@ import re
 
 from .absolute_patterns import read_month
 from .numbers import read_number
-from .parts import FIRST_DAY, Parts, ReferenceDays, shift_date, to_days
+from .parts import FIRST_DAY, DateParts, ReferenceDays, shift_date, to_days
 from .patterns import (
-    LAST,
     OFFSETS,
-    Y_CLOSE,
-    Z_LAST,
+    WHICH,
+    Y_END,
+    Z_WHICH,
     ZM,
     M,
     group,
+    pattern,
     read_parts,
-    row,
 )
 
 _EARLY = r"early(?: in)?|(?:the )?(?:start|beginning) of"
@@ -55,12 +55,12 @@ def _part_index(text: str) -> int:
     return 0 if first in ("early", "start", "beginning") else 1 if first.startswith("mid") else 2
 
 
-def _read_part_of_month(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_part_of_month(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     parts = read_month(match, reference)
     return parts and parts | {"part": _part_index(match["part"])}
 
 
-def _read_part_of_year(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_part_of_year(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read "late 2024", "early last year", "the end of the year"."""
     index = _part_index(match["part"])
     if 3 <= index < 8 or index >= FIRST_DAY:  # a week or a day
@@ -74,7 +74,7 @@ def _read_part_of_year(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return parts | ({"year": reference.today.year + OFFSETS[which]} if which else {})
 
 
-def _read_part_of_this(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_part_of_this(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read "early last month" and "the end of last week"."""
     index, unit = _part_index(match["part"]), match["unit"].lower()
     if unit == "month" and not group(match):
@@ -86,7 +86,7 @@ def _read_part_of_this(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return {"ordinal": base["week"] + first, "length": 3}
 
 
-def _read_months(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_months(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read a season, a quarter or a half; "last summer" is the latest one that has ended."""
     months = 6 if group(match, "half") else 3
     if season := group(match, "season"):
@@ -102,7 +102,7 @@ def _read_months(match: re.Match[str], reference: ReferenceDays) -> Parts:
     return parts | _which_year(parts, group(match), reference)
 
 
-def _which_year(parts: Parts, which: str, reference: ReferenceDays) -> Parts:
+def _which_year(parts: DateParts, which: str, reference: ReferenceDays) -> DateParts:
     """Return the year of "last", "this" or "next" months, or {} without such a word."""
     if not which:
         return {}
@@ -119,15 +119,15 @@ def _which_year(parts: Parts, which: str, reference: ReferenceDays) -> Parts:
     return {"year": chosen[0].first.year} if chosen else {}
 
 
-def _read_quarter_near(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_quarter_near(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     return shift_date(reference.today, "quarter", OFFSETS[group(match)])
 
 
-def _read_vacation(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_vacation(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     return {"month": 7 if match[1] == "暑" else 1, "months": 2}
 
 
-def _read_chinese_month_part(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_chinese_month_part(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     """Read 3月初, 上个月底 or, without a month, the latest 月初."""
     part = {"part": _ORDER[match["part"]]}
     if which := group(match):
@@ -137,7 +137,7 @@ def _read_chinese_month_part(match: re.Match[str], reference: ReferenceDays) -> 
     return part
 
 
-def _read_chinese_year_part(match: re.Match[str], reference: ReferenceDays) -> Parts:
+def _read_chinese_year_part(match: re.Match[str], reference: ReferenceDays) -> DateParts:
     month, months = _YEAR_PARTS[_ORDER[match["part"]]]
     parts = {"month": month, "months": months}
     if group(match, "year"):
@@ -147,51 +147,51 @@ def _read_chinese_year_part(match: re.Match[str], reference: ReferenceDays) -> P
 
 
 PERIODS = (
-    row(
+    pattern(
         _HAS_PART,
-        rf"\b{_PART}(?:{LAST} )?{M}(?:,? (?P<year>\d{{4}}){Y_CLOSE})?",
+        rf"\b{_PART}(?:{WHICH} )?{M}(?:,? (?P<year>\d{{4}}){Y_END})?",
         _read_part_of_month,
     ),
-    row(
+    pattern(
         _HAS_PART,
-        rf"\b{_PART}(?:(?P<year>\d{{4}}){Y_CLOSE}|(?:the|{LAST}) year\b)",
+        rf"\b{_PART}(?:(?P<year>\d{{4}}){Y_END}|(?:the|{WHICH}) year\b)",
         _read_part_of_year,
     ),
-    row(_HAS_PART, rf"\b{_PART}(?:the|{LAST}) (?P<unit>week|month)\b", _read_part_of_this),
-    row(
+    pattern(_HAS_PART, rf"\b{_PART}(?:the|{WHICH}) (?P<unit>week|month)\b", _read_part_of_this),
+    pattern(
         _HAS_SEASON,
-        rf"\b{_FALL}(?: of|,)? (?P<year>\d{{4}}){Y_CLOSE}",
+        rf"\b{_FALL}(?: of|,)? (?P<year>\d{{4}}){Y_END}",
         _read_months,
     ),
-    row(_HAS_SEASON, rf"\b{LAST} {_FALL}\b", _read_months),
-    row(_HAS_SEASON, rf"\b(?:in|during|over|all) (?:the )?{_SEASON}\b(?! of \d)", _read_months),
-    row("fall", r"\b(?:in|during|over) the (?P<season>fall)\b(?! of)", _read_months),
-    row("q", r"(?<![\w.])(?:(?P<year>\d{4})[ -]?)?(?-i:Q)(?P<quarter>[1-4])\b", _read_months),
-    row("quarter", rf"\b{LAST} quarter\b", _read_quarter_near),
-    row(
+    pattern(_HAS_SEASON, rf"\b{WHICH} {_FALL}\b", _read_months),
+    pattern(_HAS_SEASON, rf"\b(?:in|during|over|all) (?:the )?{_SEASON}\b(?! of \d)", _read_months),
+    pattern("fall", r"\b(?:in|during|over) the (?P<season>fall)\b(?! of)", _read_months),
+    pattern("q", r"(?<![\w.])(?:(?P<year>\d{4})[ -]?)?(?-i:Q)(?P<quarter>[1-4])\b", _read_months),
+    pattern("quarter", rf"\b{WHICH} quarter\b", _read_quarter_near),
+    pattern(
         "quarter",
         rf"\b(?:the )?(?P<quarter>first|second|third|fourth|1st|2nd|3rd|4th) quarter\b"
-        rf"(?: of (?:the year|(?P<year>\d{{4}}){Y_CLOSE}))?",
+        rf"(?: of (?:the year|(?P<year>\d{{4}}){Y_END}))?",
         _read_months,
     ),
-    row(
+    pattern(
         "h",
         r"(?:(?<=\bin )|(?<=\bduring )|(?<=\bsince )|\b(?=\w\w(?: of)? (?:19|2[01])\d\d\b))"
         r"(?-i:H)(?P<half>[12])\b",
         _read_months,
     ),
-    row("季", rf"{Z_LAST}(?P<unit>季度)", _read_quarter_near),
-    row("季", r"(?<![两几前\d一二三四])第?(?P<quarter>[一二三四1-4])个?季度", _read_months),
-    row("半", r"(?P<half>[上下])半年", _read_months),
-    row("春夏秋冬", rf"{Z_LAST}(?P<season>[春夏秋冬])[天季]", _read_months),
-    row("春夏秋冬", r"(?P<season>[春夏秋冬])[天季]", _read_months, weak=True),
-    row("暑寒", r"([暑寒])假", _read_vacation),
-    row(
+    pattern("季", rf"{Z_WHICH}(?P<unit>季度)", _read_quarter_near),
+    pattern("季", r"(?<![两几前\d一二三四])第?(?P<quarter>[一二三四1-4])个?季度", _read_months),
+    pattern("半", r"(?P<half>[上下])半年", _read_months),
+    pattern("春夏秋冬", rf"{Z_WHICH}(?P<season>[春夏秋冬])[天季]", _read_months),
+    pattern("春夏秋冬", r"(?P<season>[春夏秋冬])[天季]", _read_months, weak=True),
+    pattern("暑寒", r"([暑寒])假", _read_vacation),
+    pattern(
         "月",
-        rf"(?:{Z_LAST}月|{ZM}|(?<![\d一二三四五六七八九十个每半])月)份?的?(?P<part>初|底|末|[上中下]旬)(?![一二三四五六七八九])",
+        rf"(?:{Z_WHICH}月|{ZM}|(?<![\d一二三四五六七八九十个每半])月)份?的?(?P<part>初|底|末|[上中下]旬)(?![一二三四五六七八九])",
         _read_chinese_month_part,
     ),
-    row(
+    pattern(
         "年",
         r"(?:(?P<which>去|今|前|明)年?|(?<!\d)(?P<year>\d{4})年?|(?<![\d一二两三四五六七八九十百千几多半每]))"
         r"年的?(?P<part>初(?![一二三四五六七八九十])|[底末]|中(?!国))(?![级学中])",
@@ -199,5 +199,5 @@ PERIODS = (
     ),
 )
 """Parts of months and years."""
-SEASONS = (row(_HAS_SEASON, rf"\b(?:the )?{_SEASON}\b", _read_months, weak=True),)
+SEASONS = (pattern(_HAS_SEASON, rf"\b(?:the )?{_SEASON}\b", _read_months, weak=True),)
 """Seasons, which count only next to another date or a bound."""
