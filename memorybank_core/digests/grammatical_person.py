@@ -14,11 +14,11 @@ from memorybank_core.text import CJK
 from .verb_forms import (
     ADVERBS,
     inflect,
+    is_ambiguous_verb,
     is_auxiliary,
-    is_common,
+    is_likely_verb,
     is_participle,
     is_past,
-    may_be_noun,
     may_be_verb,
     uninflect,
 )
@@ -208,8 +208,8 @@ def _inflect_conjuncts(rest: str) -> str | None:
     None if it is unclear whether a word after "and" is a verb of the user.
     """
     for conjunct in reversed(list(_COORDINATE.finditer(rest))):
-        if not is_common(conjunct[2]):
-            if not may_be_noun(conjunct[2]):
+        if not is_likely_verb(conjunct[2]):
+            if not is_ambiguous_verb(conjunct[2]):
                 continue
             if not _OBJECT_AFTER.match(rest, conjunct.end()):
                 return None
@@ -230,7 +230,7 @@ def _changes_tense(statement: str) -> bool:
     if not first or not (is_past(first[2] or "") or first[2] in ("haven't", "was", "wasn't")):
         return False
     return any(
-        is_common(verb[2])
+        is_likely_verb(verb[2])
         and (verb[2] == "don't" or not _INFINITIVE.search(statement[first.end() : verb.start()]))
         for verb in _COORDINATE.finditer(statement, first.end())
     )
@@ -243,7 +243,7 @@ def _has_later_conjunct(statement: str) -> bool:
         and not is_past(subject[2])
         and not is_auxiliary(subject[2])
         and any(
-            is_common(verb[2]) or may_be_noun(verb[2])
+            is_likely_verb(verb[2]) or is_ambiguous_verb(verb[2])
             for verb in _COORDINATE.finditer(statement, subject.end())
         )
         for subject in _SUBJECT.finditer(statement)
@@ -277,7 +277,7 @@ def _sentence_to_second(sentence: str) -> str:
 
 def _verb_to_second(verb: str) -> str:
     base = uninflect(verb)
-    is_verb = is_common(base) or (may_be_noun(base) and base != verb)
+    is_verb = is_likely_verb(base) or (is_ambiguous_verb(base) and base != verb)
     return base if is_verb or verb in ("is", "has", "does", "doesn't") else verb
 
 
@@ -289,7 +289,7 @@ def _subject_to_second(match: re.Match[str]) -> str:
         _BOUNDARY.search(before)
         or before[-3:-1] in (", ", "; ")
         or is_auxiliary(uninflect(verb))
-        or is_common(uninflect(verb))
+        or is_likely_verb(uninflect(verb))
     ):
         verb = uninflect(verb)
     return f"{before}you{adverbs} {verb}"

@@ -59,7 +59,7 @@ _PARTICIPLES = frozenset(
     """.split()
 )
 _NOT_PAST = frozenset("need feed breed bleed speed embed shed wed exceed proceed succeed".split())
-_COMMON = frozenset(
+_LIKELY_VERBS = frozenset(
     """
     am have do don't go live love like hate enjoy eat drink get take make want need feel think know
     prefer spend speak teach wear sing keep buy bring become grow learn own write see try use play
@@ -70,15 +70,15 @@ _COMMON = frozenset(
     suffer suggest teach tell throw translate understand wander
     """.split()
 )
-"""Verbs that are expected after "and" and "but"."""
-_ALSO_NOUNS = frozenset(
+"""Words that are most likely verbs after "and" and "but"."""
+_AMBIGUOUS_VERBS = frozenset(
     """
     build catch clean climb design draw drive fall fill find finish grow hang hold manage move offer
     open paint pay pick put reach repair reply share start stay stop store train travel treat try
     wait walk wash watch weave wish wonder worry
     """.split()
 )
-"""Verbs that may be nouns or adjectives after "and": "tea and open windows"."""
+"""Words that may be verbs, nouns or adjectives after "and": "tea and open windows"."""
 _ADVERB = (
     r"(?:really|also|still|just|even|quite|always|often|never|sometimes|usually|rarely|seldom|now|"
     r"already|almost|mostly|mainly|actually|currently|recently|finally|regularly|normally|"
@@ -113,14 +113,14 @@ def may_be_verb(word: str) -> bool:
     return len(word) > 1 and word.lower() not in _NOT_VERBS
 
 
-def is_common(verb: str) -> bool:
-    """Return whether a verb is expected after a conjunction."""
-    return verb.lower() in _COMMON
+def is_likely_verb(verb: str) -> bool:
+    """Return whether a word after a conjunction is most likely a verb."""
+    return verb.lower() in _LIKELY_VERBS
 
 
-def may_be_noun(verb: str) -> bool:
+def is_ambiguous_verb(verb: str) -> bool:
     """Return whether a word after a conjunction may be a verb, a noun or an adjective."""
-    return verb.lower() in _ALSO_NOUNS
+    return verb.lower() in _AMBIGUOUS_VERBS
 
 
 def inflect(verb: str) -> str:
@@ -152,8 +152,12 @@ def uninflect(verb: str) -> str:
 FINITE_FORMS = "|".join(
     sorted(
         {
-            *(inflect(verb) for verb in _COMMON),
-            *(verb for verb in _COMMON if verb not in ("love", "help", "work", "play", "sleep")),
+            *(inflect(verb) for verb in _LIKELY_VERBS),
+            *(
+                verb
+                for verb in _LIKELY_VERBS
+                if verb not in ("love", "help", "work", "play", "sleep")
+            ),
             *_PAST,
             *(word for word in _MODALS if word != "used"),
             *"is are was were has had does comes calls works helps studies teaches wants lives "
