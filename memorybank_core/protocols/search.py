@@ -38,7 +38,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The input of `MemoryStore.candidates`: an analysed query.
+    """The input of `MemoryStore.candidates`: an analyzed query.
 
     Attributes:
         vector: The query's embedding, float32 (d,).

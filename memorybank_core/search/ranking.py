@@ -146,7 +146,7 @@ def rank(
         weights: The weights of the signals.
     """
     distances = find_distances(candidates, weights.reach)
-    similarity = _standardise(candidates.centred, candidates.pooled, _MIN_DEVIATION)
+    similarity = _standardize(candidates.centred, candidates.pooled, _MIN_DEVIATION)
     lexical = _lexical_score(profile, candidates, distances, similarity, weights)
     match = weights.message if profile.is_message else 1.0
     similarity *= match * weights.similarity
@@ -188,7 +188,7 @@ def _best(score: Array, candidates: Candidates, k: int) -> Array:
     return best
 
 
-def _standardise(values: Array, pooled: Array, least: float = 1e-9) -> Array:
+def _standardize(values: Array, pooled: Array, least: float = 1e-9) -> Array:
     """Scale `values` so that the pooled ones have mean 0 and deviation 1, or less.
 
     If their deviation is below `least`, it counts as `least`, so that equal ones become 0.
@@ -211,12 +211,12 @@ def _lexical_score(
     similarity: Array,
     weights: Weights,
 ) -> Array:
-    """Return the standardised lexical score of each row."""
+    """Return the standardized lexical score of each row."""
     idf = weigh_terms(candidates)
     counts, length = _expand_counts(candidates, distances)
     mean_length = _MEAN_EXPANDED_LENGTH * candidates.mean_length or 1.0
     norms = K1 * (1 - B) + K1 * B / mean_length * length
-    score = _standardise((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
+    score = _standardize((counts / (counts + norms[:, None])) @ (idf * (K1 + 1)), candidates.pooled)
     covered = (candidates.counts.compress(candidates.pooled, 0) > 0) @ idf
     share = float(covered.max(initial=0.0)) / (float(idf.sum()) or 1.0)
     score *= share**weights.coverage

@@ -56,7 +56,7 @@ def rerank(
     except RerankerError as error:
         _logger.warning("The search continues without the reranker: %s", describe_error(error))
         return list(results)
-    read = weight * _standardise(scores)
+    read = weight * _standardize(scores)
     parts = np.append(read, np.full(len(results) - len(texts), read.min()))
     rescored = [
         add_part(result, "reranker", part)
@@ -140,7 +140,7 @@ def _with_preceding(memory: Memory, preceding: Memory | None) -> str:
     return f"{preceding.text[-MAX_PRECEDING:]}\n{memory.text}"
 
 
-def _standardise(scores: Array) -> Array:
+def _standardize(scores: Array) -> Array:
     """Return scores with mean 0 and deviation 1; zeros if all are equal."""
     deviation = scores.std()
     result: Array = (scores - scores.mean()) / deviation if deviation > 1e-9 else scores * 0.0

@@ -122,7 +122,7 @@ def test_the_answer_is_in_the_language_of_the_message(message, language):
     assert find_language(message, "zh") == language
 
 
-def test_questions_are_recognised():
+def test_questions_are_recognized():
     assert all(map(is_inquiry, ["Tell me about my sister", "你还记得我姐姐吗", "where is my key"]))
     assert not any(map(is_inquiry, ["I like tea.", "我喜欢喝茶。"]))
     asked = ["What did you suggest?", "你给我出了哪几条主意？", "What was your advice?"]

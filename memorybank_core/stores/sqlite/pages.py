@@ -18,7 +18,7 @@ def page_size(header: bytes) -> int:
 
 
 def is_plain(header: bytes, length: int) -> bool:
-    """Return whether the b-tree pages of the file can be recognised by their first byte.
+    """Return whether the b-tree pages of the file can be recognized by their first byte.
 
     False if the file has pointer-map pages (auto_vacuum) or reserved bytes at the end of each page,
     is not in WAL mode, or is too long.
