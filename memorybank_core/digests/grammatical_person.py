@@ -162,12 +162,12 @@ def _normalize(statement: str) -> str:
 
 def _first_to_second(statement: str) -> str:
     """Return a normalized statement in the second person."""
-    compound = _COMPOUND.match(statement) is not None
+    text = statement
     for pattern, replacement in _FIRST_TO_SECOND:
-        statement = pattern.sub(replacement, statement)
-    if compound:
-        statement = re.sub(r"^(.*?) and you\b", r"you and \1", statement)
-    return _capitalize(statement)
+        text = pattern.sub(replacement, text)
+    if _COMPOUND.match(statement):
+        text = re.sub(r"^(.*?) and you\b", r"you and \1", text)
+    return _capitalize(text)
 
 
 def _first_to_third(statement: str) -> str | None:
@@ -187,7 +187,7 @@ def _first_to_third(statement: str) -> str | None:
         statement = re.sub(r"(?<!I) am\b", " is", statement)
     if not all(may_be_verb(match[2] or "") for match in _SUBJECT.finditer(statement)):
         return None
-    text = re.sub(r"\bam\b", "is", _SUBJECT.sub(_describe_subject, statement))
+    text = re.sub(r"\bam\b", "is", _SUBJECT.sub(_subject_to_third, statement))
     if text.startswith("the user ") and not _THEY.search(statement):
         text = re.sub(r"\bmy\b", "their", text, flags=re.IGNORECASE)
     for pattern, replacement in _FIRST_TO_THIRD:
@@ -197,9 +197,9 @@ def _first_to_third(statement: str) -> str | None:
 
 def _is_present(verb: str | None) -> bool:
     """Return whether a verb after "I" is in the present and has another form after "the user"."""
-    if not verb:
-        return False
-    return verb in ("have", "am", "do", "don't") or not (is_past(verb) or is_auxiliary(verb))
+    return verb is not None and (
+        verb in ("have", "am", "do", "don't") or not (is_past(verb) or is_auxiliary(verb))
+    )
 
 
 def _inflect_conjuncts(rest: str) -> str | None:
@@ -208,20 +208,18 @@ def _inflect_conjuncts(rest: str) -> str | None:
     None if it is unclear whether a word after "and" is a verb of the user.
     """
     for conjunct in reversed(list(_COORDINATE.finditer(rest))):
-        if not is_likely_verb(conjunct[2]):
-            if not is_ambiguous_verb(conjunct[2]):
-                continue
-            if not _OBJECT_AFTER.match(rest, conjunct.end()):
-                return None
-        if _INFINITIVE.search(rest[: conjunct.start()]):
+        is_likely = is_likely_verb(conjunct[2])
+        if not is_likely and not is_ambiguous_verb(conjunct[2]):
+            continue
+        is_unclear = not is_likely and not _OBJECT_AFTER.match(rest, conjunct.end())
+        if is_unclear or _INFINITIVE.search(rest[: conjunct.start()]):
             return None
         rest = rest[: conjunct.start(2)] + inflect(conjunct[2]) + rest[conjunct.end(2) :]
     return rest
 
 
-def _describe_subject(subject: re.Match[str]) -> str:
-    adverbs, verb = subject[1], subject[2]
-    return f"the user{adverbs} {verb if verb == 'and' else inflect(verb)}"
+def _subject_to_third(subject: re.Match[str]) -> str:
+    return f"the user{subject[1]} {inflect(subject[2]) if subject[2] != 'and' else 'and'}"
 
 
 def _changes_tense(statement: str) -> bool:
@@ -251,9 +249,8 @@ def _has_later_conjunct(statement: str) -> bool:
 
 
 def _line_to_second(line: str) -> str:
-    return "".join(
-        piece if piece.startswith("“") else _text_to_second(piece) for piece in _QUOTE.split(line)
-    )
+    pieces = _QUOTE.split(line)
+    return "".join(piece if piece.startswith("“") else _text_to_second(piece) for piece in pieces)
 
 
 def _text_to_second(text: str) -> str:
