@@ -186,7 +186,7 @@ class Parts:
             for one.
         reranker: Score of the reranker, standardized over the results that it read; 0 without one.
         answer: Below 0 for a turn that asked what the query asks and was not answered.
-        change: Brings the newest of statements that replaced or repeated each other first.
+        change: Moves the newest of statements that replaced or repeated each other to the front.
     """
 
     similarity: float

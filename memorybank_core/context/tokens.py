@@ -15,7 +15,7 @@ CONTEXT_TOKENS = 1500
 
 _SHORT_MEMORY = 30
 """Tokens of a short memory with its date and speaker, as estimated."""
-_FEWEST, _MOST = 5, 200
+_MIN_MEMORIES, _MAX_MEMORIES = 5, 200
 """Minimum and maximum number of memories that a budget asks for."""
 
 _LETTERS_AND_SPACE = f"{ascii_letters} ".encode()
@@ -78,7 +78,7 @@ def require_max_tokens(max_tokens: int) -> None:
 
 def memories_within(max_tokens: int) -> int:
     """Return how many memories to search for to fill `max_tokens` tokens even if all are short."""
-    return min(max(max_tokens // _SHORT_MEMORY, _FEWEST), _MOST)
+    return min(max(max_tokens // _SHORT_MEMORY, _MIN_MEMORIES), _MAX_MEMORIES)
 
 
 def _to_count(tokens: Any) -> int:

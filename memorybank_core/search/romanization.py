@@ -12,7 +12,7 @@ from itertools import product
 
 from anyascii import anyascii
 
-_LONGEST = 6  # letters of a syllable, as in zhuang
+_MAX_SYLLABLE = 6  # letters of a syllable, as in zhuang
 _MAX_PAIRS = 2_000
 _GRAMMATICAL = frozenset("的了吗呢么吧啊我你您他她它们是不在有这那哪个就都也和与没很还要会能去来")
 """Frequent characters that names rarely contain."""
@@ -93,7 +93,7 @@ def _splits(word: str, most: int) -> Iterator[tuple[str, ...]]:
     if any(word in table for table in _tables()):
         yield (word,)
     if most > 1:
-        for end in range(1, min(len(word), _LONGEST + 1)):
+        for end in range(1, min(len(word), _MAX_SYLLABLE + 1)):
             if any(word[:end] in table for table in _tables()):
                 for rest in _splits(word[end:], most - 1):
                     yield word[:end], *rest

@@ -19,7 +19,8 @@ from .tokenize import STOP_WORDS, stem
 MIN_LENGTH = 4
 """Minimum length of a Latin word that is corrected: shorter ones resemble too many others."""
 
-_TWO_ERRORS, _LONG = 5, 10  # letters of words that may have two errors, and two slips
+_MIN_TWO_ERRORS, _MAX_TWO_SLIPS = 5, 10
+"""Minimum length of a word that may have two errors, and maximum length for two slips."""
 _CHINESE = re.compile("[\u3400-\u9fff]{2}")
 _PARTICLES = frozenset("的了着过吗呢么吧是不在这那什")  # a pair with one of them is rarely a word
 _SYLLABLES = re.compile(f"[{IDEOGRAPHIC}]{{2}}")
@@ -105,9 +106,9 @@ def _near_words(word: str) -> Iterator[Iterable[str]]:
     edits = [*_other_edits(word), *_other_endings(word)]
     yield [edit for edit in edits if _is_english(edit)]
     yield edits
-    if len(word) >= _TWO_ERRORS:
+    if len(word) >= _MIN_TWO_ERRORS:
         yield [twice for edit in alike for twice in _alike(edit)]
-    if _TWO_ERRORS <= len(word) <= _LONG:
+    if _MIN_TWO_ERRORS <= len(word) <= _MAX_TWO_SLIPS:
         yield [twice for edit in slips for twice in _slips(edit)]
     yield pairs_read_as(word, syllables=3)
     yield _consonants(word)
