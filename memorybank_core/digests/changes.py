@@ -19,7 +19,7 @@ from memorybank_core.llm.prompts import PROMPTS
 from memorybank_core.protocols import LLM, Filter, MemoryStore
 from memorybank_core.records import Change, Memory
 from memorybank_core.reports import ChangeReport, FailedReading
-from memorybank_core.search.statement_analysis import read_statement
+from memorybank_core.search.statement_analysis import analyze_statement
 
 from .llm_client import CallCounter, LLMClient, format_material
 
@@ -153,7 +153,7 @@ def _select_older(newer: Memory, found: Iterable[Memory]) -> list[Memory]:
 def _states(memory: Memory) -> bool:
     """Return whether the user said something in a turn, rather than only asked."""
     query = memory.turn.query if memory.turn else ""
-    return bool(query.strip()) and read_statement(query) is not None
+    return bool(query.strip()) and analyze_statement(query) is not None
 
 
 def _speaker(memory: Memory) -> str | None:

@@ -13,7 +13,7 @@ from math import exp, log1p
 from typing import NamedTuple
 
 from memorybank_core.protocols import Array
-from memorybank_core.search.statement_analysis import read_statement, replaces
+from memorybank_core.search.statement_analysis import analyze_statement, replaces
 from memorybank_core.text import CJK, estimate_tokens
 
 from . import fact_patterns as patterns
@@ -145,6 +145,6 @@ def _without_replaced(lines: Sequence[Line], similarity: Array, rows: Sequence[i
 
 
 def _replaces(lines: Sequence[Line], older: int, newer: int) -> bool:
-    before = read_statement(lines[older].first_person)
-    after = read_statement(lines[newer].first_person)
+    before = analyze_statement(lines[older].first_person)
+    after = analyze_statement(lines[newer].first_person)
     return before is not None and after is not None and replaces(before, after)

@@ -50,7 +50,7 @@ SELF_SUBJECT = frozenset(("i",))
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatementProfile:
     """The content of the stating sentences of a text.
 
     Attributes:
@@ -83,15 +83,15 @@ class Statement:
 
 
 @cache_by_text(4_096)
-def read_statement(text: str) -> Statement | None:
-    """Return what a text states, or None if it only asks."""
+def analyze_statement(text: str) -> StatementProfile | None:
+    """Return the profile of what a text states, or None if it only asks."""
     sentences = [sentence for sentence in split_sentences(text) if not is_question(sentence)]
     if not sentences:
         return None
     stated = " ".join(sentences)
     clauses = [clause for clause in _CLAUSE.split(stated) if clause and clause.strip()]
     cues = [s for s in sentences if any(p.search(s) for p in (CORRECTION, CHANGE, END, NOW))]
-    return Statement(
+    return StatementProfile(
         terms=_terms(stated),
         values=frozenset(match.lower() for match in VALUE.findall(stated)),
         subjects=frozenset(filter(None, map(_find_subject, clauses))),
@@ -114,7 +114,7 @@ def may_replace(text: str) -> bool:
     return any(pattern.search(stated) for pattern in (VALUE, CORRECTION, CHANGE, END, NOW, NAMED))
 
 
-def replaces(older: Statement, newer: Statement) -> bool:
+def replaces(older: StatementProfile, newer: StatementProfile) -> bool:
     """Return whether `newer` states another value for the same attribute of the same subject."""
     if older.roles and newer.roles and older.roles.isdisjoint(newer.roles):
         return False
@@ -140,7 +140,7 @@ def replaces(older: Statement, newer: Statement) -> bool:
     return shared >= min(2 * enough, _count(older.terms) / 2, _count(newer.cue_terms) / 2)
 
 
-def has_more(older: Statement, newer: Statement) -> bool:
+def has_more(older: StatementProfile, newer: StatementProfile) -> bool:
     """Return whether `older` says more than what `newer` repeats or replaces."""
     further = older.terms - newer.terms - _terms(" ".join(older.values))
     words = sum(0.5 if _HAN.match(term) else 1.0 for term in further if not _HAN_PAIR.match(term))
@@ -152,13 +152,13 @@ def _count(terms: frozenset[str]) -> float:
     return sum(1.0 if len(term) > 1 or term.isascii() else 1 / 3 for term in terms)
 
 
-def _states_other_value(older: Statement, newer: Statement) -> bool:
+def _states_other_value(older: StatementProfile, newer: StatementProfile) -> bool:
     """Return whether a clause of both differs in nothing but its value."""
     values = dict(older.frames)
     return any(frame in values and values[frame] != value for frame, value in newer.frames)
 
 
-def _same_subject(older: Statement, newer: Statement) -> bool:
+def _same_subject(older: StatementProfile, newer: StatementProfile) -> bool:
     """Return whether a clause of one is about what a clause of the other is about."""
     for first in older.subjects:
         for second in newer.subjects:

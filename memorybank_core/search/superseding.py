@@ -17,7 +17,7 @@ from memorybank_core.protocols import Array, Candidates
 from memorybank_core.records import Memory, SearchResult, SupersededBy
 
 from .repeats import add_part
-from .statement_analysis import Statement, has_more, may_replace, read_statement, replaces
+from .statement_analysis import StatementProfile, analyze_statement, has_more, may_replace, replaces
 from .traits import HAN
 
 _MIN_COSINE = 0.25
@@ -172,9 +172,9 @@ def _says_more(older: Memory, newer: Memory) -> bool:
     return first is not None and second is not None and has_more(first, second)
 
 
-def _read(memory: Memory, max_length: int) -> Statement | None:
+def _read(memory: Memory, max_length: int) -> StatementProfile | None:
     text = memory.turn.query if memory.turn else ""
-    return read_statement(text) if 0 < len(text) <= max_length else None
+    return analyze_statement(text) if 0 < len(text) <= max_length else None
 
 
 def _follow(newer: dict[int, int], row: int) -> int:

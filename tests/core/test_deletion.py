@@ -13,7 +13,7 @@ import pytest
 from processes import execute, find_canaries, open_bank, run, serving
 
 from memorybank_core import EmbedderError, HashingEmbedder, MemoryBank, Portrait, Turn
-from memorybank_core.search import repeats, statements, tokenize
+from memorybank_core.search import repeats, statement_analysis, tokenize
 from memorybank_core.stores.reembed import reembed
 from memorybank_core.stores.sqlite import erasure, pages
 from memorybank_core.text import split_windows
@@ -311,7 +311,7 @@ def test_a_deletion_empties_the_caches_of_texts(tmp_path):
     def kept_texts():
         return [cache.__name__ for cache in caches if cache.cache_info().currsize]
 
-    caches = [tokenize.stem, statements.read_statement, repeats._find_unanswered]
+    caches = [tokenize.stem, statement_analysis.analyze_statement, repeats._find_unanswered]
     with open_bank(tmp_path / "bank.db") as bank:
         bank.add([Turn("The code is Rhubarb77.", "I don't know.", id="code")], user_id="ada")
         assert bank.search("Which code is it?", user_id="ada")

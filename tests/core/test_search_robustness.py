@@ -17,7 +17,7 @@ from memorybank_core.search.long_queries import select_windows
 from memorybank_core.search.query_profile import analyze_query
 from memorybank_core.search.repeats import lower_unanswered, merge_repeats
 from memorybank_core.search.small_talk import is_small_talk
-from memorybank_core.search.statement_analysis import read_statement
+from memorybank_core.search.statement_analysis import analyze_statement
 from memorybank_core.search.superseding import asks_past
 from memorybank_core.search.tokenize import tokenize
 from memorybank_core.search.traits import find_traits
@@ -71,7 +71,7 @@ def test_pure_functions_accept_any_text(text, other):
     for function in FUNCTIONS.values():
         function(text)
     analyze_query(text, TODAY)
-    read_statement(text)
+    analyze_statement(text)
     find_days(text, today=TODAY)
     assert 0 <= find_traits(text).asks <= 255
     assert "".join(split_windows(text, overlap=0)) == text

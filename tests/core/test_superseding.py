@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from memorybank_core import MemoryBank, SearchResult, SupersededBy, Turn
-from memorybank_core.search.statement_analysis import read_statement, replaces
+from memorybank_core.search.statement_analysis import analyze_statement, replaces
 from memorybank_core.search.superseding import asks_past
 from memorybank_core.tools import MemoryTools
 
@@ -38,7 +38,7 @@ def pairs(name):
 
 
 def is_replaced(older, newer):
-    first, second = read_statement(older), read_statement(newer)
+    first, second = analyze_statement(older), analyze_statement(newer)
     return first is not None and second is not None and replaces(first, second)
 
 

@@ -58,7 +58,7 @@ def pattern(hints: str, expression: str, read: _Reader, weak: bool = False) -> D
 
 
 def read_nothing(match: re.Match[str], reference: ReferenceDays) -> DateParts:
-    """Return no parts: a habit or a vague count is no date, and no other pattern may match it."""
+    """Return no parts: a habit or vague count is not a date, and no other pattern may match it."""
     return {}
 
 
@@ -104,7 +104,7 @@ HAS_ORDINAL = f"{' '.join(ORDINALS)} twenty thirty thirtieth"
 AFTER_BARE_DAY = (
     r"(?=$|[?.!,;:)]| (?:i|we|you|he|she|it|they|did|was|and|or|to|at|with|what|when)\b)"
 )
-"""What may follow "the 5th" if that is a day."""
+"""Position after "the 5th" if that is a day."""
 
 WEEKDAY = (
     r"(?=[mtwfs])(?:"
