@@ -61,7 +61,7 @@ def language(request):
 
 @pytest.fixture
 def bank(folder, language, monkeypatch):
-    monkeypatch.setattr(backlog, "PAUSE", 0.0)
+    monkeypatch.setattr(backlog, "OPEN_SECONDS", 0.0)
     path = folder / "friend.db"
     with MemoryBank.open(path, embedder=Unsteady(), language=language) as bank:
         yield bank

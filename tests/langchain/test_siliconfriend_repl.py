@@ -90,7 +90,7 @@ def test_a_digest_says_how_and_on_which_day_it_was_made(bank):
 
 
 def test_an_outage_is_said_and_nothing_is_called_kept(bank, monkeypatch):
-    monkeypatch.setattr(backlog, "PAUSE", 0.0)
+    monkeypatch.setattr(backlog, "OPEN_SECONDS", 0.0)
     strings = STRINGS[bank.language]
     bank.embedder.is_down = True
     assert strings["not_stored"] in run(bank, "Hi!")
