@@ -12,28 +12,19 @@ from typing import Any, NamedTuple
 from .bank import MemoryBank
 from .conditions import matches, require_where
 from .context import (
-    CLOSING,
     CONTEXT_TOKENS,
     MIN_RELEVANCE,
-    OPENING,
+    compute_signals,
     memories_within,
     require_options,
     token_counter,
 )
-from .context.markers import without_markers
-from .context.passages import (
-    MAX_SHORTENED,
-    compute_signals,
-    length_limit,
-    shorten_to,
-    texts_of,
-)
-from .context.strings import WORDING as CONTEXT_STRINGS
 from .metadata import require_metadata
 from .record_values import plain_value
-from .records import Memory, SearchResult, Turn
+from .records import SearchResult, Turn
 from .search.relevance import select_reinforced
 from .search.superseding import keep_current
+from .tool_lines import fit_lines, to_block
 
 ARGUMENTS = {"remember": "text", "recall": "query", "forget": "id"}
 """Name of the only argument of each tool."""
@@ -55,6 +46,7 @@ WORDING = {
         "left_out": "Left out for lack of space: {count}. Ask for something narrower.",
         "erased": "Erased for good: {id}.",
         "no_such": "There is no memory with the id {id}. recall gives the ids.",
+        "failed": "The memory is not available at the moment. Go on without it.",
     },
     "zh": {
         "remember": "记住某件事，供以后的对话使用："
@@ -72,13 +64,10 @@ WORDING = {
         "left_out": "因篇幅所限未列出：{count} 条。请缩小查找范围。",
         "erased": "已永久删除：{id}。",
         "no_such": "没有编号为 {id} 的记忆。编号由 recall 给出。",
+        "failed": "记忆暂时无法使用，请在没有它的情况下继续。",
     },
 }
 """The texts for the model, by language: descriptions and replies of the tools."""
-
-
-_LINE_BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
-"""Line breaks that JSON does not escape, by their code points."""
 
 
 class ToolReply(NamedTuple):
@@ -89,12 +78,14 @@ class ToolReply(NamedTuple):
         ids: Ids of the memories that were found, stored or erased.
         reinforced: Ids of the memories that were strengthened.
         results: The memories that were found.
+        lines: Their lines of JSON in the text.
     """
 
     text: str
     ids: tuple[str, ...] = ()
     reinforced: tuple[str, ...] = ()
     results: tuple[SearchResult, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 class MemoryTools:
@@ -148,8 +139,14 @@ class MemoryTools:
         reply = self._wording["remembered" if receipt.ids else "nothing_new"]
         return ToolReply(reply.format(id=id), receipt.ids)
 
-    def recall(self, query: str, *, user_id: str) -> ToolReply:
-        """Return the memories for `query` as one marked block, and reinforce the best."""
+    def recall(self, query: str, *, user_id: str, turn: str | None = None) -> ToolReply:
+        """Return the memories for `query` as one marked block, and reinforce the best.
+
+        Args:
+            query: The query.
+            user_id: The user.
+            turn: Id of the turn in progress, in which each memory gains strength only once.
+        """
         k = self._k or memories_within(self._max_tokens)
         results = self._bank.search(
             query,
@@ -159,20 +156,19 @@ class MemoryTools:
             where=self._where,
         )
         results = keep_current(results)
-        fitting = self._select_fitting(query, results, user_id)
+        fitting = self._fit(query, results, user_id)
         best = select_reinforced(result for result, _ in fitting)
-        self._bank.reinforce(best, user_id=user_id)
-        lines = [line for _, line in fitting]
-        if lines:
-            lines = [to_block(lines, self._language)]
+        self._bank.reinforce(best, user_id=user_id, turn=turn)
+        lines = tuple(line for _, line in fitting)
+        parts = [to_block(lines, self._language)] if lines else []
         if len(fitting) < len(results):
             omitted = len(results) - len(fitting)
-            lines.append(self._wording["left_out"].format(count=omitted))
+            parts.append(self._wording["left_out"].format(count=omitted))
         shown = tuple(result for result, _ in fitting)
         ids = tuple(result.memory.id for result in shown)
         reinforced = tuple(result.memory.id for result in best)
-        text = "\n".join(lines) or self._wording["unknown"]
-        return ToolReply(text, ids, reinforced, shown)
+        text = "\n".join(parts) or self._wording["unknown"]
+        return ToolReply(text, ids, reinforced, shown, lines)
 
     def forget(self, id: str, *, user_id: str) -> ToolReply:
         """Erase one memory permanently."""
@@ -192,64 +188,14 @@ class MemoryTools:
         content = json.dumps(parts, sort_keys=True)
         return f"remembered-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
-    def _select_fitting(
+    def _fit(
         self, query: str, results: Sequence[SearchResult], user_id: str
     ) -> list[tuple[SearchResult, str]]:
-        """Return the results that fit into `max_tokens`, each with its line of the reply.
-
-        If not all fit, long memories are reduced to their best passages.
-        """
-        count = token_counter(getattr(self._bank.llm, "count_tokens", None))
-        language = self._language
-        lines = [to_json_line(result.memory, language) for result in results]
-        sizes = [count(line) for line in lines]
-        if sum(sizes) > self._max_tokens:
-            limit = length_limit(self._max_tokens, self._max_tokens)
-            bank = self._bank
-            signals = compute_signals(bank.store, bank.embed_query, query, results, user_id=user_id)
-            for i in [i for i, size in enumerate(sizes) if size > limit][:MAX_SHORTENED]:
-                memory = results[i].memory
-                render = partial(to_json_line, memory, language)
-                shortened = shorten_to(memory, signals, limit, render, language, count)
-                lines[i] = shortened or lines[i]
-                sizes[i] = count(lines[i])
-        remaining, fitting = self._max_tokens, []
-        for result, line, size in zip(results, lines, sizes, strict=True):
-            if size <= remaining:
-                remaining -= size
-                fitting.append((result, line))
-        return fitting
-
-
-def describe_memory(
-    memory: Memory, language: str, texts: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Return the id, the day and what was said as plain JSON, without markers of blocks.
-
-    Args:
-        memory: The memory.
-        language: "en" or "zh", for the names of the speakers.
-        texts: The texts in place of the memory's own.
-    """
-    wording, turn = CONTEXT_STRINGS[language], memory.turn
-    names = [wording["event"]]
-    if turn is not None:
-        names = [turn.user_name or wording["user"], turn.companion_name or wording["companion"]]
-    own = texts_of(memory) if texts is None else texts
-    lines = [
-        without_markers(wording["line"].format(name=name, text=text))  # before its line breaks go
-        for name, text in zip(names, own, strict=True)
-        if text
-    ]
-    return {"id": without_markers(memory.id), "day": memory.day.isoformat(), "said": lines}
-
-
-def to_block(lines: Sequence[str], language: str) -> str:
-    """Return lines of recalled text between the markers of a block."""
-    return "\n".join([OPENING, CONTEXT_STRINGS[language]["intro"], *lines, CLOSING])
-
-
-def to_json_line(memory: Memory, language: str, texts: Sequence[str] | None = None) -> str:
-    """Return a memory as one line of JSON; its text cannot end the line or the block."""
-    fields = describe_memory(memory, language, texts)
-    return without_markers(json.dumps(fields, ensure_ascii=False).translate(_LINE_BREAKS))
+        """Return the results that fit into `max_tokens`, each with its line of the reply."""
+        bank = self._bank
+        count = token_counter(getattr(bank.llm, "count_tokens", None))
+        embed = bank.embed_query
+        signals = partial(compute_signals, bank.store, embed, query, results, user_id=user_id)
+        memories = [result.memory for result in results]
+        fitting = fit_lines(memories, self._language, self._max_tokens, count, signals)
+        return [(results[position], line) for position, line in fitting]

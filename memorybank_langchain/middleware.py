@@ -31,7 +31,7 @@ from .agent_state import (
     with_block,
 )
 from .failures import OnRecall
-from .run_config import USER_ID_KEY, find_user, resolve_user, to_user_id
+from .run_config import USER_ID_KEY, find_user, resolve_user, to_user_id, turn_in_progress
 
 if TYPE_CHECKING:
     from langchain.agents.middleware.types import ToolCallRequest  # langchain 1.0 has it elsewhere
@@ -190,9 +190,9 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         request: ToolCallRequest,
         handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]],
     ) -> ToolMessage | Command[Any]:
-        """Refuse to call a tool in a run that another user began."""
-        self._read_own(request)
-        return handler(request)
+        """Call a tool, but refuse to in a run that another user began."""
+        with turn_in_progress(self._find_id(request)):
+            return handler(request)
 
     async def awrap_tool_call(
         self,
@@ -200,8 +200,8 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
     ) -> ToolMessage | Command[Any]:
         """Async `wrap_tool_call`."""
-        self._read_own(request)
-        return await handler(request)
+        with turn_in_progress(self._find_id(request)):
+            return await handler(request)
 
     def after_agent(
         self, state: MemoryBankState, runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
@@ -233,6 +233,11 @@ class MemoryBankMiddleware(AgentMiddleware[MemoryBankState, Any]):
         config = ensure_config(getattr(request.runtime, "config", None))
         self._require_same_user(turn, getattr(request.runtime, "context", None), config)
         return turn
+
+    def _find_id(self, request: ToolCallRequest) -> str | None:
+        """Return the id of the unanswered turn of a request, which must be this user's."""
+        turn = self._read_own(request)
+        return None if turn is None else str(turn["turn"]["id"])
 
     def _require_same_user(self, turn: AgentTurn, context: Any, config: RunnableConfig) -> None:
         user_id = find_user(config, key=self.user_id_key, context=context)

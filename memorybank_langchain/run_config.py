@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +21,8 @@ USER_ID_KEY = "user_id"
 """Default key of the user's id in the context or config of a run."""
 TURN_KEY = "__memorybank_turn"
 """Configurable value of the id of the turn in progress, which a history does not show yet."""
+CURRENT_TURN: ContextVar[str | None] = ContextVar("memorybank_turn", default=None)
+"""Id of the turn in which an agent calls a tool."""
 CONTEXT_KEY = "__memorybank_context"
 """Configurable value of the context recalled for the turn in progress."""
 REPLACED_KEY = "__memorybank_replaced"
@@ -77,6 +81,22 @@ def resolve_session(session: str | None, config: RunnableConfig | None) -> str |
     options = ensure_config(config)["configurable"]
     names = (session, options.get("thread_id"), options.get("session_id"))
     return next((str(name) for name in names if name not in (None, "")), None)
+
+
+def find_turn(config: RunnableConfig | None) -> str | None:
+    """Return the id of the turn in progress, of a chain or an agent; None outside one."""
+    turn = ensure_config(config)["configurable"].get(TURN_KEY)
+    return turn if isinstance(turn, str) else CURRENT_TURN.get()
+
+
+@contextmanager
+def turn_in_progress(id: str | None) -> Iterator[None]:
+    """Let tools that are called in the block find the id of an agent's turn."""
+    token = CURRENT_TURN.set(id)
+    try:
+        yield
+    finally:
+        CURRENT_TURN.reset(token)
 
 
 def find_replaced(config: RunnableConfig) -> Memory | None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from pydantic import Field, StringConstraints, create_model
 
-from memorybank_core import MemoryBank
+from memorybank_core import InvalidInputError, MemoryBank, MemoryBankError
 from memorybank_core.context import CONTEXT_TOKENS, MIN_RELEVANCE
-from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools
+from memorybank_core.tools import ARGUMENTS, WORDING, MemoryTools, ToolReply
 
 from .failures import OnRecall, call_on_recall, failure_reporter
-from .run_config import USER_ID_KEY, UserId, resolve_session, resolve_user, to_user_id
+from .run_config import (
+    USER_ID_KEY,
+    UserId,
+    find_turn,
+    resolve_session,
+    resolve_user,
+    to_user_id,
+)
 from .traces import recall_run, to_context
 
 _NonEmptyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -39,6 +47,9 @@ def memory_tools(
     "forget that" expects it. If a person should confirm first, use LangChain's
     `HumanInTheLoopMiddleware`, or omit the tool. If every turn is stored anyway, `recall` and
     `forget` are enough.
+
+    If the bank fails, the chat continues: the tool tells the model so, with the status "error", the
+    error is logged, and callbacks receive the custom event "memorybank_error".
 
     Args:
         bank: Bank that holds the memories.
@@ -68,7 +79,7 @@ def memory_tools(
         metadata=metadata,
         where=where,
     )
-    tools = _Tools(memory, user_id, user_id_key, on_recall)
+    tools = _Tools(bank, memory, user_id, user_id_key, on_recall)
     wording = WORDING[bank.language]
     return [
         _make_tool(function, wording) for function in (tools.remember, tools.recall, tools.forget)
@@ -85,6 +96,7 @@ def _make_tool(function: Callable[..., str], wording: Mapping[str, str]) -> Base
         name=name,
         description=wording[name],
         args_schema=create_model(name, **fields),
+        handle_tool_error=True,
     )
 
 
@@ -103,24 +115,27 @@ class _Tools:
 
     def __init__(
         self,
+        bank: MemoryBank,
         tools: MemoryTools,
         user_id: str | None,
         user_id_key: str,
         on_recall: OnRecall | None,
     ) -> None:
-        self._tools, self._on_recall = tools, on_recall
+        self._bank, self._tools, self._on_recall = bank, tools, on_recall
         self._user_id, self._user_id_key = user_id, user_id_key
 
     def remember(self, text: str, config: RunnableConfig) -> str:
         """Store a text as a message that the user sends now."""
-        session = resolve_session(None, config)
-        return self._tools.remember(text, user_id=self._resolve_user(config), session=session).text
+        user_id, session = self._resolve_user(config), resolve_session(None, config)
+        call = partial(self._tools.remember, text, user_id=user_id, session=session)
+        return self._run("remember", call, user_id, config).text
 
     def recall(self, query: str, config: RunnableConfig) -> str:
         """Return the memories relevant to a query, as text marked as data."""
-        user_id = self._resolve_user(config)
+        user_id, turn = self._resolve_user(config), find_turn(config)
+        call = partial(self._tools.recall, query, user_id=user_id, turn=turn)
         with recall_run(query, config) as run:
-            reply = self._tools.recall(query, user_id=user_id)
+            reply = self._run("recall", call, user_id, config)
             run.results = reply.results
         report = failure_reporter(config, user_id=user_id)
         call_on_recall(self._on_recall, to_context(reply.text, reply.results), report)
@@ -128,7 +143,27 @@ class _Tools:
 
     def forget(self, id: str, config: RunnableConfig) -> str:
         """Permanently delete one memory."""
-        return self._tools.forget(id, user_id=self._resolve_user(config)).text
+        user_id = self._resolve_user(config)
+        call = partial(self._tools.forget, id, user_id=user_id)
+        return self._run("forget", call, user_id, config).text
+
+    def _run(
+        self, action: str, call: Callable[[], ToolReply], user_id: str, config: RunnableConfig
+    ) -> ToolReply:
+        """Call the bank; if it fails, report that, and raise what LangChain tells the model.
+
+        In an outage, the store is asked only every few seconds, as by the middleware.
+        """
+        errors: list[MemoryBankError] = []
+        backlog = self._bank.backlog
+        reply = backlog.attempt(action, call, None, lambda _, error: errors.append(error))
+        if reply is not None:
+            return reply
+        [error] = errors
+        if isinstance(error, InvalidInputError):
+            raise error
+        failure_reporter(config, user_id=user_id)(action, error)
+        raise ToolException(WORDING[self._bank.language]["failed"]) from error
 
     def _resolve_user(self, config: RunnableConfig) -> str:
         return resolve_user(self._user_id, config, key=self._user_id_key)

@@ -23,7 +23,7 @@ from .conversation import ConversationState, collect_messages, list_shown
 from .failures import attempt, failure_reporter, tolerant_counter
 from .fields import MetadataField, TokenizerField, UserField, UserId, WhereField, share
 from .former_state import upgrade_memory
-from .messages import copy_messages, to_messages, with_block
+from .messages import copy_messages, extract_text, to_messages, with_block
 from .recall import recall
 from .synchronization import (
     RESUME_TURNS,
@@ -181,16 +181,17 @@ class MemoryBankMemory(BaseMemory):
         """Return the memory as plain JSON values, which `from_dict` reads."""
         return self.model_dump(mode="json", **kwargs)
 
-    def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:
+    def get(self, input: str | ChatMessage | None = None, **kwargs: Any) -> list[ChatMessage]:
         """Return the latest messages with the digests of the user and the recalled memories.
 
         Args:
-            input: Text of the user's message; None uses the last message.
+            input: The user's message or its text; None uses the last message.
             **kwargs: Arguments that LlamaIndex's engines pass to its own memories; ignored.
         """
         state = self._load()
         latest = state.latest_within(self.token_limit, self._make_counter())
-        query, is_last = state.find_query(input)
+        text = extract_text(input) if isinstance(input, ChatMessage) else input
+        query, is_last = state.find_query(text)
         self.conversation, block = recall(
             state, query, self, self.session, list_shown(state, latest), is_last=is_last
         )

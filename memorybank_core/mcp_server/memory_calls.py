@@ -14,7 +14,8 @@ from memorybank_core.context import compose, token_counter
 from memorybank_core.context.markers import without_markers
 from memorybank_core.errors import InvalidInputError
 from memorybank_core.records import Memory
-from memorybank_core.tools import MemoryTools, to_block, to_json_line
+from memorybank_core.tool_lines import fit_lines, to_block
+from memorybank_core.tools import MemoryTools
 
 from .outputs import (
     Changed,
@@ -31,7 +32,9 @@ from .texts import WORDING
 MAX_MEMORIES = 50
 """Maximum number of memories that one call returns."""
 MAX_TOKENS = 4000
-"""Maximum length of the memories that `recall` returns."""
+"""Maximum length of the memories that one call returns."""
+MAX_QUESTION_TOKENS = 500
+"""Maximum length of the memory in the question whether to erase it."""
 
 
 class MemoryCalls:
@@ -55,14 +58,18 @@ class MemoryCalls:
         """Return the memories for a query, and strengthen the best."""
         tools = MemoryTools(self._bank, k=k, max_tokens=MAX_TOKENS)
         reply = tools.recall(query, user_id=self._user_id)
-        memories = [to_recalled(result, self._language) for result in reply.results]
+        pairs = zip(reply.results, reply.lines, strict=True)
+        memories = [to_recalled(result, line, self._language) for result, line in pairs]
         return to_result(reply.text, Recall(memories=memories))
 
     def recent(self, k: int) -> CallToolResult:
-        """Return the newest memories."""
+        """Return the newest memories, as many as fit."""
         memories = self._bank.timeline(user_id=self._user_id, kind="turn", last=k)
-        stored = [to_stored(memory, self._language) for memory in memories]
-        return to_result(self._render(memories), Recent(memories=stored))
+        lines = self._fit_latest(memories, MAX_TOKENS)
+        latest = memories[len(memories) - len(lines) :]
+        pairs = zip(latest, lines, strict=True)
+        stored = [to_stored(memory, line) for memory, line in pairs]
+        return to_result(self._render(memories, lines), Recent(memories=stored))
 
     def portrait(self) -> CallToolResult:
         """Return the overall portrait and summary."""
@@ -98,7 +105,8 @@ class MemoryCalls:
         memory = self._find(id)
         if memory is None:
             return None
-        text = "\n".join(to_stored(memory, self._language).lines)
+        lines = self._fit_latest([memory], MAX_QUESTION_TOKENS)
+        text = "\n".join(text for line in lines for text in to_stored(memory, line).lines)
         return self._wording["erase_question"].format(text=text)
 
     def days(self) -> str:
@@ -107,7 +115,7 @@ class MemoryCalls:
         return json.dumps(Counter(memory.day.isoformat() for memory in memories))
 
     def day(self, day: str) -> str:
-        """Return what was said on a day (ISO 8601).
+        """Return what was said on a day (ISO 8601); of a long day, what was said last.
 
         Raises:
             InvalidInputError: If it is not a day.
@@ -116,9 +124,10 @@ class MemoryCalls:
             chosen = date.fromisoformat(day)
         except ValueError:
             raise InvalidInputError(f"{day!r} is not a day; write 2026-03-09") from None
-        return self._render(
-            self._bank.timeline(user_id=self._user_id, since=chosen, until=chosen, kind="turn")
+        memories = self._bank.timeline(
+            user_id=self._user_id, since=chosen, until=chosen, kind="turn"
         )
+        return self._render(memories, self._fit_latest(memories, MAX_TOKENS))
 
     def digest(self, kind: str) -> str:
         """Return the overall portrait or summary as a marked block."""
@@ -140,10 +149,19 @@ class MemoryCalls:
         text = self._wording[done].format(id=without_markers(id))
         return to_result(text, Changed(id=id, changed=bool(count)))
 
-    def _render(self, memories: Sequence[Memory]) -> str:
-        """Return memories as one marked block with a line of JSON each."""
-        lines = [to_json_line(memory, self._language) for memory in memories]
-        return to_block(lines, self._language) if lines else self._wording["nothing"]
+    def _fit_latest(self, memories: Sequence[Memory], max_tokens: int) -> list[str]:
+        """Return lines of JSON of the latest memories that fit, oldest first."""
+        newest = memories[::-1]
+        fitting = fit_lines(newest, self._language, max_tokens, token_counter())
+        return [line for i, (position, line) in enumerate(fitting) if i == position][::-1]
+
+    def _render(self, memories: Sequence[Memory], lines: Sequence[str]) -> str:
+        """Return the lines of the latest memories as one marked block."""
+        parts = [to_block(lines, self._language)] if lines else []
+        if len(lines) < len(memories):
+            count = len(memories) - len(lines)
+            parts.append(self._wording["left_out"].format(count=count))
+        return "\n".join(parts) or self._wording["nothing"]
 
     def _render_digests(self, *, portrait: str | None = None, summary: str | None = None) -> str:
         """Return digests as one marked block."""

@@ -2,86 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from types import GenericAlias
+from typing import Any, get_args
 
 from mcp.types import CallToolResult, TextContent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from memorybank_core.records import Memory, SearchResult
-from memorybank_core.tools import describe_memory
+
+from .texts import OUTPUT_WORDING
 
 
 class Remembered(BaseModel):
     """Outcome of `remember`."""
 
-    id: str | None = Field(
-        description="Id of the memory, the same for the same text on a day; null if there was no "
-        "text to remember."
-    )
+    id: str | None
 
 
 class StoredMemory(BaseModel):
     """One memory."""
 
     id: str
-    day: str = Field(description="Day in ISO 8601, in the time zone of the memory.")
-    lines: list[str] = Field(description="What was said, each text with its speaker.")
-    pinned: bool = Field(default=False, description="Whether it does not fade.")
+    day: str
+    lines: list[str]
+    pinned: bool = False
 
 
 class RecalledMemory(StoredMemory):
     """One memory that fits a query."""
 
-    relevance: float = Field(description="How probably it is about the query, 0 to 1.")
-    why: str = Field(description="The parts of its score.")
-    superseded_by: str | None = Field(
-        default=None, description="Id of a newer memory that says something else."
-    )
+    relevance: float
+    why: str
+    superseded_by: str | None = None
 
 
 class Recall(BaseModel):
-    """Outcome of `recall`: the memories, best first."""
+    """Outcome of `recall`."""
 
     memories: list[RecalledMemory]
 
 
 class Recent(BaseModel):
-    """Outcome of `recent`: the memories, oldest first."""
+    """Outcome of `recent`."""
 
     memories: list[StoredMemory]
 
 
 class Known(BaseModel):
-    """Outcome of `portrait`: what is known of the user, in prose."""
+    """Outcome of `portrait`."""
 
-    portrait: str | None = Field(description="Insights into the user; null before the first.")
-    summary: str | None = Field(description="What happened so far; null before the first.")
+    portrait: str | None
+    summary: str | None
 
 
 class Changed(BaseModel):
     """Outcome of a change."""
 
     id: str
-    changed: bool = Field(description="False if there is no such memory, or nothing to change.")
+    changed: bool
 
 
-RememberedResult = Annotated[CallToolResult, Remembered]
-RecallResult = Annotated[CallToolResult, Recall]
-RecentResult = Annotated[CallToolResult, Recent]
-KnownResult = Annotated[CallToolResult, Known]
-ChangedResult = Annotated[CallToolResult, Changed]
+def describe_output(model: type[BaseModel], language: str) -> type[BaseModel]:
+    """Return a copy of an output with the descriptions of a language for the schema of a tool."""
+    wording = OUTPUT_WORDING[language]
+    name, fields = model.__name__, dict[str, Any]()
+    for key, field in model.model_fields.items():
+        annotation: Any = field.annotation
+        for item in get_args(annotation):
+            if isinstance(item, type) and issubclass(item, BaseModel):
+                annotation = GenericAlias(list, (describe_output(item, language),))
+        description = wording.get(f"{name}.{key}", wording.get(key))
+        fields[key] = annotation, Field(default=field.default, description=description)
+    return create_model(name, __doc__=wording[name], **fields)
 
 
-def to_stored(memory: Memory, language: str) -> StoredMemory:
-    """Return a memory as structured output; its text cannot close a block of memories."""
-    return StoredMemory(**_describe(memory, language))
+def to_stored(memory: Memory, line: str) -> StoredMemory:
+    """Return a memory as structured output, with the texts of its line of JSON."""
+    return StoredMemory(**_read_line(memory, line))
 
 
-def to_recalled(result: SearchResult, language: str) -> RecalledMemory:
-    """Return a search result as structured output."""
+def to_recalled(result: SearchResult, line: str, language: str) -> RecalledMemory:
+    """Return a search result as structured output, with the texts of its line of JSON."""
     newer = result.superseded_by
     return RecalledMemory(
-        **_describe(result.memory, language),
+        **_read_line(result.memory, line),
         relevance=round(result.relevance, 3),
         why=result.why(language),
         superseded_by=newer.id if newer else None,
@@ -94,9 +99,9 @@ def to_result(text: str, output: BaseModel) -> CallToolResult:
     return CallToolResult(content=list(content), structuredContent=output.model_dump())
 
 
-def _describe(memory: Memory, language: str) -> dict[str, Any]:
-    """Return the fields of `StoredMemory`."""
-    fields = describe_memory(memory, language)
+def _read_line(memory: Memory, line: str) -> dict[str, Any]:
+    """Return the fields of `StoredMemory`; a line may have shortened texts."""
+    fields = json.loads(line)
     return {
         "id": fields["id"],
         "day": fields["day"],

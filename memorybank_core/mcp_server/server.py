@@ -12,6 +12,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.fastmcp import Context, FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ClientCapabilities, ElicitationCapability, ToolAnnotations
 from pydantic import AnyHttpUrl, Field, create_model
 
@@ -20,7 +21,7 @@ from memorybank_core.errors import ConfigurationError
 from memorybank_core.validation import require_user
 
 from .memory_calls import MAX_MEMORIES, MemoryCalls
-from .outputs import ChangedResult, KnownResult, RecallResult, RecentResult, RememberedResult
+from .outputs import Changed, Known, Recall, Recent, Remembered, describe_output
 from .texts import WORDING
 from .tokens import StaticTokens
 
@@ -61,12 +62,16 @@ def create_server(
     else:
         options["token_verifier"] = StaticTokens(tokens or {})
         options["auth"] = AuthSettings(issuer_url=AnyHttpUrl(ISSUER), resource_server_url=None)
+        # The SDK accepts only Host headers of this machine, but a proxy passes on its own name. The
+        # check is for servers that a web page can call; it cannot send a token.
+        unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        options.setdefault("transport_security", unchecked)
     wording = WORDING[bank.language]
     server = FastMCP(NAME, instructions=wording["instructions"], **options)
     handlers = _Handlers(bank, server, user_id)
-    _add_reading_tools(server, handlers, wording)
+    _add_reading_tools(server, handlers, bank.language)
     if writes:
-        _add_changing_tools(server, handlers, wording)
+        _add_changing_tools(server, handlers, bank.language)
     _add_resources(server, handlers, wording)
     server.prompt("what_do_you_know_of_me", title=wording["prompt"], description=wording["prompt"])(
         lambda: wording["prompt_text"]
@@ -109,8 +114,12 @@ class _Handlers:
         return user.access_token.client_id
 
 
-def _add_reading_tools(server: FastMCP, handlers: _Handlers, wording: Mapping[str, str]) -> None:
+def _add_reading_tools(server: FastMCP, handlers: _Handlers, language: str) -> None:
     """Add the tools that change no memory."""
+    wording = WORDING[language]
+    RecallResult = Annotated[CallToolResult, describe_output(Recall, language)]  # noqa: N806
+    RecentResult = Annotated[CallToolResult, describe_output(Recent, language)]  # noqa: N806
+    KnownResult = Annotated[CallToolResult, describe_output(Known, language)]  # noqa: N806
     annotations = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
 
     @server.tool(description=wording["recall"], annotations=annotations)
@@ -129,8 +138,13 @@ def _add_reading_tools(server: FastMCP, handlers: _Handlers, wording: Mapping[st
         return await handlers.run(MemoryCalls.portrait)
 
 
-def _add_changing_tools(server: FastMCP, handlers: _Handlers, wording: Mapping[str, str]) -> None:
+def _add_changing_tools(server: FastMCP, handlers: _Handlers, language: str) -> None:
     """Add the tools that store, archive, restore, pin or erase memories."""
+    wording = WORDING[language]
+    RememberedResult = Annotated[  # noqa: N806
+        CallToolResult, describe_output(Remembered, language)
+    ]
+    ChangedResult = Annotated[CallToolResult, describe_output(Changed, language)]  # noqa: N806
     Id = Annotated[str, Field(description=wording["id"])]  # noqa: N806  # a type
     harmless = ToolAnnotations(
         readOnlyHint=False, destructiveHint=False, idempotentHint=True, openWorldHint=False

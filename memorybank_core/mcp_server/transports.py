@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from mcp.server.fastmcp import FastMCP
@@ -14,13 +15,14 @@ DRAIN_TIME = 5
 """Time that running requests get to end when the server is stopped, in seconds."""
 
 
-def serve_http(server: FastMCP) -> None:
+def serve_http(server: FastMCP, announce: Callable[[str], object] | None = None) -> None:
     """Serve a server over streamable HTTP until the process is interrupted.
 
     The address is that of the server's settings; the path is /mcp.
 
     Args:
         server: The server.
+        announce: Called with the URL as soon as the address is listened on.
 
     Raises:
         ConfigurationError: If the address is not of this machine and there are no tokens, or it
@@ -45,4 +47,7 @@ def serve_http(server: FastMCP) -> None:
         timeout_graceful_shutdown=DRAIN_TIME,
     )
     with listener:
+        if announce is not None:
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            announce(f"http://{host}:{listener.getsockname()[1]}/mcp")
         uvicorn.Server(config).run(sockets=[listener])

@@ -4,13 +4,15 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import asynccontextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,48 @@ def test_tools_have_schemas_and_annotations(bank):
     assert (reading, destructive) == ({"recall", "recent", "portrait"}, {"erase"})
     assert all(tool.description and tool.outputSchema for tool in tools.values())
     assert not any("user" in str(tool.inputSchema["properties"].keys()) for tool in tools.values())
+
+
+def test_everything_that_a_tool_says_is_in_the_language_of_the_bank(tmp_path):
+    with MemoryBank.open(tmp_path / "zh.db", embedder="hashing", language="zh") as bank:
+        tools = use(bank, lambda client: client.list_tools()).tools
+
+    def descriptions(schema):
+        if isinstance(schema, list):
+            return [text for item in schema for text in descriptions(item)]
+        if not isinstance(schema, dict):
+            return []
+        own = [schema["description"]] if isinstance(schema.get("description"), str) else []
+        return own + descriptions(list(schema.values()))
+
+    schemas = [[tool.inputSchema, tool.outputSchema] for tool in tools]
+    texts = [text for schema in schemas for text in descriptions(schema)]
+    assert len(texts) > 25
+    assert [text for text in texts if not re.search("[一-鿿]", text)] == []
+
+
+def test_results_have_a_limit(bank):
+    words = "The harbour of Bergen is long. " * 1_000
+    long = [Turn(f"Question {i}?", words, AT + timedelta(hours=i), f"l{i}") for i in range(4)]
+    bank.add(long, user_id="ada")
+
+    async def read(client):
+        recall = await client.call_tool("recall", {"query": "What about the harbour of Bergen?"})
+        recent = await client.call_tool("recent", {"k": 5})
+        day = await client.read_resource("memorybank://timeline/2026-03-09")
+        return recall, recent, day.contents[0].text
+
+    recall, recent, day = use(bank, read)
+    for result in (recall, recent):
+        texts = [result.content[0].text, json.dumps(result.structuredContent)]
+        assert all(len(text) < 20_000 for text in texts)
+        assert result.structuredContent["memories"]
+    assert "Left out for lack of space:" in recall.content[0].text
+    shown = [memory["id"] for memory in recent.structuredContent["memories"]]
+    assert shown in (["l3"], ["l2", "l3"])
+    assert f"Left out for lack of space: {5 - len(shown)}, the oldest." in recent.content[0].text
+    assert len(day) < 20_000
+    assert day.endswith(f"Left out for lack of space: {6 - len(shown)}, the oldest.")
 
 
 def test_without_writes_no_tool_changes_memories(bank):
@@ -221,8 +265,8 @@ def test_a_bad_day_is_an_error(bank):
 
 
 @asynccontextmanager
-async def connected(url, token):
-    headers = {"Authorization": f"Bearer {token}"} if token else None
+async def connected(url, token, **others):
+    headers = ({"Authorization": f"Bearer {token}"} if token else {}) | others
     async with (
         create_mcp_http_client(headers=headers) as http,
         streamable_http_client(url, http_client=http) as (reader, writer, _),
@@ -260,6 +304,40 @@ def test_over_http_a_token_has_its_user(bank, url):
     assert "ben says" not in ada
     assert "ben says 4" in ben
     assert "ada says" not in ben
+
+
+def test_a_proxy_may_pass_on_its_own_name(url):
+    async def run():
+        async with connected(url, TOKENS["ada"], Host="memory.example.com") as client:
+            return await client.call_tool("recent", {})
+
+    assert "t1" in asyncio.run(run()).content[0].text
+
+
+def test_without_tokens_only_names_of_this_machine_are_accepted(bank):
+    settings = create_server(bank, user_id="ada").settings.transport_security
+    assert settings.enable_dns_rebinding_protection
+
+
+@pytest.mark.parametrize(
+    ("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
+)
+def test_the_url_is_where_it_listens(bank, host, start):
+    class AnnouncedError(Exception):
+        pass
+
+    def announce(url):
+        port = int(url.removeprefix(start).removesuffix("/mcp"))
+        socket.create_connection((host, port)).close()
+        raise AnnouncedError
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, 0), family=family).close()
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    with pytest.raises(AnnouncedError):
+        serve_http(create_server(bank, user_id="ada", host=host, port=0), announce)
 
 
 @pytest.mark.parametrize("token", [None, "", "token-of-nobody-0123456789", "token-of-ada"])

@@ -13,10 +13,13 @@ pytest.importorskip("langchain.agents", reason="langchain is not installed")
 from langchain.agents import create_agent
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from unreachable_store import UnreachableStore
 
 from memorybank_core import InvalidInputError, MemoryBank, Turn
 from memorybank_core.context import without_recalled
+from memorybank_langchain import MemoryBankMiddleware, with_memory
 from memorybank_langchain.tools import WORDING, memory_tools
 
 unit_tests = pytest.importorskip(
@@ -275,3 +278,43 @@ class TestUnit(ToolProperties, unit_tests.ToolsUnitTests):
 @pytest.mark.filterwarnings("ignore:.*not an async function")  # some are, some not
 class TestIntegration(ToolProperties, integration_tests.ToolsIntegrationTests):
     """LangChain's integration tests of a tool."""
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_a_bank_that_fails_does_not_stop_an_agent(bank, way, caplog):
+    calls = [
+        ToolCall(name=name, args=arguments, id=name, type="tool_call")
+        for name, arguments in EXAMPLES.items()
+    ]
+    model = ToolCallingModel(messages=iter([AIMessage("", tool_calls=calls), AIMessage("Done.")]))
+    agent = create_agent(model, memory_tools(bank, user_id=ALICE))
+    store, bank.store = bank.store, UnreachableStore()
+    output = getattr(agent, way)({"messages": [("user", "Hi")]})
+    messages = (asyncio.run(output) if way == "ainvoke" else output)["messages"]
+    bank.store = store
+    results = [message for message in messages if isinstance(message, ToolMessage)]
+    assert {(m.text, m.status) for m in results} == {(WORDING["en"]["failed"], "error")}
+    assert messages[-1].text == "Done."
+    assert "the chat continues: StoreUnavailableError" in caplog.text
+
+
+def test_an_invalid_argument_is_still_an_error(bank):
+    with pytest.raises(InvalidInputError, match="user_id is missing"):
+        named(bank)["recall"].invoke({"query": "cello"})
+
+
+def test_a_turn_strengthens_once_what_its_tool_recalls_too(bank):
+    call = ToolCall(name="recall", args=EXAMPLES["recall"], id="1", type="tool_call")
+    model = ToolCallingModel(
+        messages=iter([AIMessage("", tool_calls=[call]), AIMessage("Nora."), AIMessage("Nora!")])
+    )
+    tools = memory_tools(bank, user_id=ALICE)
+    agent = create_agent(model, tools, middleware=[MemoryBankMiddleware(bank)])
+    question = {"messages": [("user", EXAMPLES["recall"]["query"])]}
+    agent.invoke(question, {"configurable": {"user_id": ALICE, "thread_id": "a"}})
+    assert len(bank.recalls("cello", user_id=ALICE)) == 1
+    agent.invoke(question, {"configurable": {"user_id": ALICE, "thread_id": "b"}})
+    assert len(bank.recalls("cello", user_id=ALICE)) == 2
+    chain = with_memory(RunnableLambda(lambda values: tools[1].invoke(values["input"])), bank)
+    chain.invoke(EXAMPLES["recall"]["query"], {"configurable": {"user_id": ALICE}})
+    assert len(bank.recalls("cello", user_id=ALICE)) == 3

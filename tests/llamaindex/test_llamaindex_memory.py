@@ -198,6 +198,7 @@ def test_many_gets_in_a_turn_are_one_recall(talked, monkeypatch):
     memory.put(user(QUESTION))
     first = memory.get()
     assert words(asyncio.run(memory.aget())) == words(memory.get(input=QUESTION)) == words(first)
+    assert words(memory.get(user(QUESTION))) == words(first)
     assert (len(searches), recalls(talked)[FACT]) == (1, 0)
     memory.put(ai("The cello."))
     assert words(memory.get())[:1] == words(first)

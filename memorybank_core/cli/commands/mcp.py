@@ -67,8 +67,7 @@ def mcp(
             log_level="WARNING",
         )  # fmt: skip
         if http:
-            typer.echo(f"http://{host}:{port}/mcp", err=True)
-            serve_http(server)
+            serve_http(server, lambda url: typer.echo(url, err=True))
         else:
             server.run("stdio")
 
