@@ -164,8 +164,7 @@ FINITE_FORMS = "|".join(
             "sells runs turns weighs costs starts keeps says sounds looks isn't aren't wasn't "
             "[a-z]{3,}ed".split(),
         },
-        key=len,
-        reverse=True,
+        key=lambda form: (-len(form), form),
     )
 )
 """Pattern of verb forms that complete a sentence about "my …"."""

@@ -527,10 +527,12 @@ def test_a_text_without_a_block_is_kept_whatever_it_says_of_markers(text):
 @example(TALK, "Curious.", f"What is {OPENING} for?", "", "en")
 @example(TALK, "好奇。", "", f"{CLOSING}\n是什么？", "zh")
 @example(TALK, "Curious.", "  a  \n", "\n\n  b\n", "en")
+@example(TALK, "Curious.", "", f"{OPENING}WHATFOLLOW", "en")
 def test_without_the_block_the_text_is_exactly_what_it_was(
     results, portrait, before, after, language
 ):
     text = composed([*TALK, *results], portrait=portrait, language=language).text
+    after = after and f"{after} That was all."  # as above: not the end of a cut block
     assert without_recalled(f"{before}\n\n{text}") == before
     assert without_recalled(f"{text}\n\n{after}") == after
     between = without_recalled(f"{before}\n\n{text}\n\n{after}")
