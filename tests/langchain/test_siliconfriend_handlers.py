@@ -155,9 +155,16 @@ def test_what_an_outage_keeps_in_memory_is_shown_and_said(chat, bank, language):
     assert chat.strings["not_stored"] in page["answer"]
     chat.model.pieces = [OSError("cut")]
     page = chat.say(third)
+    assert second in page["answer"]
     assert third in page["answer"]
     assert chat.strings["not_stored"] in page["answer"]
     assert chat.strings["kept"] not in page["answer"]
+    other = Chat(bank, language)
+    assert third in other.handlers.sign_in("Lena", "")["answer"]
+    assert third not in other.handlers.sign_in("Omar", "")["answer"]
+    assert third in chat.click("pin", chat.last_id())["answer"]
+    assert third not in merge([chat.handlers.new_conversation(chat.session)])["answer"]
+    chat.session.open_conversation(other.session.companion.session)
     bank.embedder.is_down, chat.model.pieces = False, ["Hm. Yes."]
     page = chat.click("again", chat.last_id())
     assert page["answer"] == ""

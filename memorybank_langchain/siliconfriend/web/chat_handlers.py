@@ -90,8 +90,7 @@ class ChatHandlers(MemoryHandlers):
                     if session.companion.session != conversation:
                         break  # another conversation was opened
                     if time.monotonic() - shown_at >= _PAUSE:
-                        growing = conversation_markup.render_growing(query, answer, self.strings)
-                        yield {self.layout.answer: growing}
+                        yield self._show_growing(session, query, answer)
                         shown_at = time.monotonic()
             except NoAnswerError as error:
                 reason = describe_failure(error.error, self._language)[:_MAX_REASON_LENGTH]
@@ -101,7 +100,7 @@ class ChatHandlers(MemoryHandlers):
             session.editing = edited
         note = self.strings["kept_earlier" if replaces_last else "kept"]
         yield {
-            **self._show_end(session, query, answer, failure, note),
+            **self._show_end(session, failure, note),
             **self.show_send_button(),
             **({self.layout.message_box: query} if is_kept else {}),
         }
@@ -113,37 +112,34 @@ class ChatHandlers(MemoryHandlers):
             layout.chat: session.render_conversation(
                 turns, answering=True, without_last=replaces_last
             ),
-            layout.answer: conversation_markup.render_growing(query, "", self.strings),
+            **self._show_growing(session, query, ""),
             layout.message_box: "",
             layout.send: gr.update(visible=False),
             layout.stop: gr.update(visible=True),
             **self.show_pending(session),
         }
 
-    def _show_end(
-        self, session: UserSession, query: str, answer: str, failure: str, note: str
-    ) -> Changes:
-        """Show the page after an answer; what could not be stored is shown below it.
+    def _show_growing(self, session: UserSession, query: str, answer: str) -> Changes:
+        """Show a growing answer, below the turns that wait to be stored."""
+        growing = conversation_markup.render_growing(query, answer, self.strings)
+        return {self.layout.answer: session.render_waiting() + growing}
+
+    def _show_end(self, session: UserSession, failure: str, note: str) -> Changes:
+        """Show the page after an answer, also if the bank cannot be read.
 
         Args:
             session: The user's session.
-            query: The user's message.
-            answer: The answer.
             failure: Why there is no answer; "" if there is one.
             note: What is stored if there is no answer.
         """
-        strings = self.strings
         try:
             changes = {**self.show_page(session), **self.show_pending(session)}
         except MemoryBankError as error:
             changes = self.show_notice(str(error))
-        if session.has_waiting_turns:
-            reason = "\n\n".join(filter(None, (failure, strings["not_stored"])))
-            shown = conversation_markup.render_unstored(query, answer, reason, strings)
-        elif failure:
-            shown = conversation_markup.render_failure(f"{failure}\n\n{note}", strings)
-        else:
-            shown = ""
+        shown = session.render_waiting()
+        if failure:
+            reason = failure if shown else f"{failure}\n\n{note}"
+            shown += conversation_markup.render_failure(reason, self.strings)
         return {**changes, self.layout.answer: shown}
 
     def show_send_button(self) -> Changes:

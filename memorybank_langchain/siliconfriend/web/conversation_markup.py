@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import groupby
 
-from memorybank_core import Memory
+from memorybank_core import Memory, Turn
 from memorybank_core.web.html_text import Strings, escape
 from memorybank_core.web.markup import format_day, render_button, render_question
 
@@ -50,13 +50,18 @@ def render_growing(query: str, answer: str, strings: Strings) -> str:
     )
 
 
-def render_unstored(query: str, answer: str, reason: str, strings: Strings) -> str:
-    """Return a turn that waits to be stored, and why."""
-    body = _render_message("assistant", render_markdown(answer, strings), strings)
-    return (
-        f'<article class="mb-turn">{_render_message("user", _as_text(query), strings)}'
-        f"{body if answer.strip() else ''}</article>{render_failure(reason, strings)}"
-    )
+def render_waiting(turns: Sequence[Turn], strings: Strings) -> str:
+    """Return turns that wait to be stored, and say so; "" without turns."""
+    if not turns:
+        return ""
+    articles = []
+    for turn in turns:
+        parts = [_render_message("user", _as_text(turn.query), strings)]
+        if turn.answer.strip():
+            answer = render_markdown(turn.answer, strings)
+            parts.append(_render_message("assistant", answer, strings))
+        articles.append(f'<article class="mb-turn">{"".join(parts)}</article>')
+    return "".join(articles) + render_failure(strings["not_stored"], strings)
 
 
 _WAITING = '<span class="mb-waiting" aria-hidden="true"><i></i><i></i><i></i></span>'

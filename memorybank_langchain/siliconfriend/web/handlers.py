@@ -118,7 +118,7 @@ class PageHandlers:
             layout.password: "",
             **self.show_page(session),
             layout.search_box: "",
-            **dict.fromkeys((layout.sign_in_error, layout.notice, layout.answer), ""),
+            **dict.fromkeys((layout.sign_in_error, layout.notice), ""),
         }
 
     def sign_out(self, session: UserSession | None) -> Changes:
@@ -185,7 +185,7 @@ class PageHandlers:
         return {
             layout.head: session.render_head(turns),
             layout.chat: session.render_conversation(turns),
-            layout.answer: "",
+            layout.answer: session.render_waiting(),
             layout.conversations: session.render_conversations(turns),
             layout.recalled: session.render_recalled(self._language),
             layout.timeline: session.render_timeline(),

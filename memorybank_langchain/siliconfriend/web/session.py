@@ -146,10 +146,11 @@ class UserSession(UserMemory):
         self.editing = last.id
         return last.turn.query if last.turn else ""
 
-    @property
-    def has_waiting_turns(self) -> bool:
-        """True if turns of the user wait in memory because the bank cannot be reached."""
-        return bool(self.bank.backlog.waiting(self.user_id))
+    def render_waiting(self) -> str:
+        """Return the turns of this conversation that an outage keeps in memory as HTML."""
+        waiting = self.bank.backlog.waiting(self.user_id).values()
+        turns = [item.turn for item in waiting if item.session == self.companion.session]
+        return conversation_markup.render_waiting(turns, self.strings)
 
     def stop(self) -> None:
         """Stop the current answer; the part received so far is stored."""
