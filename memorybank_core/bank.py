@@ -1150,8 +1150,8 @@ class MemoryBank:
             ids = collect_ids(ids, user_id)
         day = require_day(day, "day")
         self.deleted_texts.add(user_id, self._texts_to_delete(user_id, ids, day))
-        receipt = self.store.delete(user_id, ids=ids, day=day)
-        self.backlog.discard(user_id, ids, day)
+        with self.backlog.deletion(user_id, ids, day):
+            receipt = self.store.delete(user_id, ids=ids, day=day)
         self._query_cache.clear()  # it may hold vectors of what the user wrote
         clear_text_caches()
         return receipt

@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
@@ -79,7 +80,7 @@ class TurnBacklog:
 
     def __init__(self) -> None:
         self._waiting: _Waiting = {}
-        self._lock, self._flushing = threading.RLock(), threading.Lock()
+        self._make_locks()
         self._open_until = 0.0
         self._outage: MemoryBankError = StoreUnavailableError("the store was not called yet")
         call_in_child(self._leave_to_parent)
@@ -137,23 +138,43 @@ class TurnBacklog:
             return {id: turn for (user, id), turn in self._waiting.items() if user == user_id}
 
     def flush(self, on_failure: OnFailure) -> None:
-        """Write the waiting turns, unless another thread does or the circuit breaker is open."""
+        """Write the waiting turns, unless another thread does or the circuit breaker is open.
+
+        It waits while waiting turns are deleted, so that none is written after its deletion.
+        """
         if not self._waiting or time.monotonic() < self._open_until:
             return
         if not self._flushing.acquire(blocking=False):
             return
         try:
             for key, turn in list(self._waiting.items()):
+                if not self._writing.acquire(timeout=MAX_WAIT):
+                    return
                 try:
-                    with limited_wait(MAX_WAIT):
-                        turn.write()
+                    if self._waiting.get(key) is turn:  # neither deleted nor replaced meanwhile
+                        with limited_wait(MAX_WAIT):
+                            turn.write()
                 except MemoryBankError as error:
                     if not self._record_failure(key, turn, error, on_failure):
                         return
                 else:
                     self._remove(key, turn)
+                finally:
+                    self._writing.release()
         finally:
             self._flushing.release()
+
+    @contextmanager
+    def deletion(
+        self, user_id: str, ids: Collection[str] | None, day: date | None
+    ) -> Iterator[None]:
+        """Delete turns of a user in the block, then discard those that wait to be written.
+
+        If the user has any, nothing that waits is written meanwhile.
+        """
+        with self._writing if self.waiting(user_id) else nullcontext():
+            yield
+            self.discard(user_id, ids, day)
 
     def discard(
         self, user_id: str, ids: Collection[str] | None = None, day: date | None = None
@@ -172,8 +193,12 @@ class TurnBacklog:
 
     def _leave_to_parent(self) -> None:
         """In a forked child: discard the turns that wait, because the parent writes them."""
-        self._lock, self._flushing = threading.RLock(), threading.Lock()
+        self._make_locks()
         self._waiting.clear()
+
+    def _make_locks(self) -> None:
+        self._lock, self._flushing = threading.RLock(), threading.Lock()
+        self._writing = threading.RLock()  # `on_failure` may delete turns
 
     def _record_failure(
         self,

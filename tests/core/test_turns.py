@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import count, product
+from threading import Thread
 
 import pytest
 
@@ -524,3 +525,24 @@ def test_a_replay_in_an_outage_keeps_the_answer_that_waits(bank, outage, toleran
     outage.error = None
     bank.backlog.close()
     assert turns(bank) == [("My name is Bo.", "Hello Bo!"), ("I love jazz.", "")]
+
+
+def test_what_is_deleted_while_it_is_written_after_an_outage_stays_deleted(
+    bank, outage, tolerant, monkeypatch
+):
+    outage.error = StoreUnavailableError("the server is down")
+    ids = [bank.begin_turn(text, now=NOW, **tolerant).id for text in ("One", "Two")]
+    outage.error = None
+    add, deletion = bank.store.add, Thread(target=bank.delete, kwargs={"user_id": ADA, "ids": ids})
+
+    def delete_meanwhile(*args, **options):
+        if deletion.ident is None:
+            deletion.start()
+            deletion.join(0.1)
+        return add(*args, **options)
+
+    monkeypatch.setattr(bank.store, "add", delete_meanwhile)
+    bank.backlog.close()
+    deletion.join()
+    assert turns(bank) == []
+    assert not bank.backlog.waiting(ADA)
