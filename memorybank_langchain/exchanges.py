@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import uuid4
@@ -12,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from memorybank_core import Memory, Turn
 from memorybank_core.context import without_recalled
 from memorybank_core.metadata import Metadata
+from memorybank_core.record_values import plain_value
 from memorybank_core.turns.same_turn import RETRY_WINDOW
 
 from .messages import answer_id, extract_text, id_prefix
@@ -81,6 +84,7 @@ class StoredConversation:
         session: The conversation; None for all turns of a user.
         metadata: Metadata of new turns.
         now: The present.
+        taken: Ids of turns that are not part of it, such as those of another agent in the session.
     """
 
     def __init__(
@@ -89,12 +93,14 @@ class StoredConversation:
         session: str | None,
         metadata: Metadata,
         now: datetime,
+        taken: Collection[str] = (),
     ) -> None:
         self._turns = {memory.id: memory.turn for memory in memories if memory.turn}
         self._texts = {memory.id: memory.text for memory in memories}
         self._recent = [item.id for item in memories if now - item.created_at <= RETRY_WINDOW]
         self._session, self._metadata, self._prefix = session, metadata, id_prefix(session or "")
         self._compared, self._candidates = self._recent, self._recent[::-1]
+        self._taken = frozenset(taken)
 
     def add(self, exchanges: Sequence[Exchange]) -> list[Turn]:
         """Return the turns to write: new ones, and stored ones that the exchanges change."""
@@ -103,7 +109,7 @@ class StoredConversation:
         if is_copy:
             self._compared, self._candidates = list(self._turns), list(self._turns)
         for exchange in exchanges:
-            id = self._find_id(exchange) or f"{self._prefix}{exchange.id or uuid4().hex}"
+            id = self._find_id(exchange) or self._make_id(exchange.id or uuid4().hex)
             if exchange.message and is_copy and id in self._candidates:  # the next ones follow it
                 del self._candidates[: self._candidates.index(id) + 1]
             if id in self._turns:
@@ -124,13 +130,24 @@ class StoredConversation:
         """Return the id of the stored turn that an exchange repeats, edits or continues."""
         if exchange.message is None:
             return self._find_own(exchange) or next(reversed(self._turns), None)
-        ids = (exchange.id, f"{self._prefix}{exchange.id}") if exchange.id else ()
+        ids = (exchange.id, self._make_id(exchange.id)) if exchange.id else ()
         known = next((id for id in ids if id in self._turns), None)
         return known or self._find_other(exchange)
 
+    def _make_id(self, message_id: str) -> str:
+        """Return the id of the turn that a message begins."""
+        id, own = self._list_ids(message_id)
+        return own if id in self._taken or own in self._turns else id
+
+    def _list_ids(self, message_id: str) -> tuple[str, str]:
+        """Return the usual id of a message's turn, and the one that it gets if that is taken."""
+        content = json.dumps(plain_value(self._metadata), sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+        return f"{self._prefix}{message_id}", f"{self._prefix}{message_id}-{digest}"
+
     def _find_own(self, exchange: Exchange) -> str | None:
         """Return the id of the turn that the id of an answer names: of its message, or its own."""
-        id = f"{self._prefix}{exchange.id}" if exchange.id else ""
+        id = self._make_id(exchange.id) if exchange.id else ""
         if id in self._turns and not self._turns[id].query:
             return id
         return next((id for id in self._turns if self._answer_id(id) == exchange.id), None)

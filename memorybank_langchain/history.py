@@ -111,11 +111,21 @@ class MemoryBankChatMessageHistory(BaseChatMessageHistory):
         if not exchanges:
             return
         stored = self.bank.timeline(**self._timeline_options(choose_lookback(exchanges)))
-        conversation = StoredConversation(stored, self.session, self.metadata, require_moment(None))
+        now, taken = require_moment(None), self._find_taken(exchanges, stored)
+        conversation = StoredConversation(stored, self.session, self.metadata, now, taken)
         turns = conversation.add(exchanges)
         expected = conversation.stored_texts(turns)
         options: dict[str, Any] = {"user_id": self.user_id, "expected": expected}
         self.bank.add(turns, replace=True, pending=True, **options)
+
+    def _find_taken(self, exchanges: Sequence[Exchange], stored: Sequence[Memory]) -> set[str]:
+        """Return the ids of messages that turns outside the conversation's `where` have."""
+        if not self.where:
+            return set()
+        prefix = id_prefix(self.session or "")
+        ids = {f"{prefix}{exchange.id}" for exchange in exchanges if exchange.id}
+        ids -= {memory.id for memory in stored}
+        return set(self.bank.get(ids, user_id=self.user_id)) if ids else set()
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async `add_messages`."""

@@ -17,6 +17,7 @@ from memorybank_core.context import Shown
 from memorybank_core.record_values import plain_value
 from memorybank_core.turns.pending_turn import PendingTurn
 from memorybank_core.turns.same_turn import is_recent
+from memorybank_core.turns.waiting_turns import find_waiting
 
 from .failures import attempt, failure_reporter
 
@@ -138,6 +139,7 @@ class OpenTurn(BaseModel):
             metadata=options.metadata,
             on_failure=failure_reporter(options.user_id),
         )
+        turn = find_waiting(turn) or turn
         return cls(pending=turn.store_message().to_dict())
 
     @classmethod

@@ -229,6 +229,21 @@ def test_writers_at_the_same_time_lose_nothing(bank):
     assert parts == [[f"Part {number}" for number in range(6)], list("012345")]
 
 
+def test_agents_of_one_conversation_store_the_same_message_each(bank):
+    scopes = [{"agent": "a"}, {"agent": "b"}]
+    histories = [history_of(bank, metadata=scope, where=scope) for scope in scopes]
+    for _ in range(2):
+        for history, name in zip(histories, "ab", strict=True):
+            messages = [HumanMessage("Hi", id="h"), AIMessage(name, id=name)]
+            history.add_messages(messages)
+            history.add_messages(history.messages)
+    assert words(bank) == [("Hi", "a"), ("Hi", "b")]
+    assert [plain(history.messages)[1] for history in histories] == [("ai", "a"), ("ai", "b")]
+    histories[0].clear()
+    histories[1].add_messages(messages)
+    assert words(bank) == [("Hi", "b")]
+
+
 def test_an_answer_to_nothing_is_said_as_often_as_it_is_said(bank):
     history = history_of(bank)
     for _ in range(3):

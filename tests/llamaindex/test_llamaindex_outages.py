@@ -169,6 +169,21 @@ def test_a_failing_tokenizer_does_not_stop_the_chat(bank, failures):
     assert {action for action, _ in failures} == {"count tokens", "recall"}
 
 
+def test_a_message_that_is_put_again_in_an_outage_is_one_turn(bank, memory, failures):
+    with outage(bank):
+        for _ in range(2):
+            memory.put(user(SAID[0][0]))
+        again = MemoryBankMemory.from_defaults(bank, ALICE, "now")
+        if not isinstance(memory, MemoryBankMemory):
+            again = memory_with_bank(
+                bank, ALICE, "now", async_engine=memory.sql_store._async_engine
+            )
+        again.put(user(SAID[0][0]))
+        again.put(ai(SAID[0][1]))
+    bank.backlog.close()
+    assert stored_turns(bank) == [SAID[0]]
+
+
 def test_clear_removes_what_was_said_in_an_outage(bank, failures):
     memory = MemoryBankMemory.from_defaults(bank, ALICE, "now")
     other = MemoryBankMemory.from_defaults(bank, ALICE, "later")
