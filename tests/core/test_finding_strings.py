@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("gradio", reason="gradio is not installed")
+
 from memorybank_core import MemoryBank
 from memorybank_core.check_reports import Finding
 from memorybank_core.doctor.rows import TERMS_FAULT, VECTOR_FAULTS
