@@ -45,6 +45,7 @@ MONDAY = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 PLENTY = 10**9
 ANY_MARKER = re.compile(r"<[ \t]*/?[ \t]*memorybank_context[ \t]*>", re.IGNORECASE)
+ANY_CLOSING = re.compile(r"<[^<>\w\n]*/[^<>\w\n]*memorybank_context[^<>\w\n]*>", re.IGNORECASE)
 
 
 def recalled(id, query, response="", at=MONDAY, **names):
@@ -546,7 +547,7 @@ def test_a_block_that_was_cut_off_ends_before_the_text_after_it(after, language,
     text = composed(TALK, portrait="Curious.", language=language).text
     length = data.draw(st.integers(text.index("\n\n") + 2, text.index(CLOSING) - 1))
     cut = text[:length].rpartition("\n")[0]
-    is_closed = "/" in "".join(ANY_MARKER.findall(after))
+    is_closed = ANY_CLOSING.search(after) is not None
     assert without_recalled(f"{cut}\n\nI say: {after}") == f"I say: {after}" or is_closed
 
 
