@@ -67,7 +67,7 @@ benchmarks: $(VENV)/.all
 	cd benchmarks && for name in search scale writing deletion chains engines; do ../$(BIN)/python $$name.py || exit 1; done
 
 # Other memories on the same data, each in an environment of its own; DATA=folder of the conversations,
-# QUICK=1: a quarter of an hour instead of two hours; SYSTEMS="bm25 dense": only these; PARTS="recall
+# QUICK=1: about twenty minutes instead of two hours; SYSTEMS="bm25 dense": only these; PARTS="recall
 # losses costs": only these, the other results are kept.
 compare: $(VENV)/.all
 	cd benchmarks && ../$(BIN)/python -m compare $(if $(QUICK),--quick) $(if $(DATA),--data $(abspath $(DATA))) \

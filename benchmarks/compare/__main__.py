@@ -183,7 +183,7 @@ def parse() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m compare", description=__doc__)
     parser.add_argument("systems", nargs="*", help="default: all")
-    parser.add_argument("--quick", action="store_true", help="a quarter of an hour: one embedder")
+    parser.add_argument("--quick", action="store_true", help="about twenty minutes: one embedder")
     parser.add_argument("--data", help="folder of the data; default: MEMORYBANK_DATA")
     parser.add_argument("--parts", nargs="+", default=["recall", "losses", "costs"])
     parser.add_argument(
