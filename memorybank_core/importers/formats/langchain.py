@@ -6,17 +6,15 @@ times, except for those of `langchain_postgres`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterator
 from typing import Any
 
-from memorybank_core.importers.content import as_id, parse_text
+from memorybank_core.importers.content import as_id
 from memorybank_core.importers.conversations import ImportedTurn, Message, session_turns
 from memorybank_core.importers.databases import Database, find_tables, quoted
+from memorybank_core.importers.message_tables import read_sessions
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
-from memorybank_core.importers.times import parse_time
 
 from .langchain_messages import to_message, unwrap
 
@@ -64,19 +62,10 @@ def _read_table(
     has_time = "created_at" in database.tables()[table]
     time = "created_at" if has_time else "NULL"
     query = f"SELECT session_id, id, message, {time} FROM {quoted(table)} ORDER BY session_id, id"
-    for session_id, rows in groupby(database.rows(query), itemgetter(0)):
+    rows = database.rows(query)
+    for session_id, messages in read_sessions(rows, table, source, _to_message, omissions):
         session = as_id(session_id) or str(session_id)
-        messages = _read_rows(rows, table, source, omissions)
         yield from session_turns(messages, session, NAME, omissions)
-
-
-def _read_rows(
-    rows: Iterable[Any], table: str, source: Source, omissions: Omissions
-) -> Iterator[Message | None]:
-    for _, number, text, at in rows:
-        data, fault = parse_text(text)
-        place = f"{table}, message {number}"
-        yield _to_message(data, parse_time(at, source.zone), place, fault, omissions)
 
 
 def _to_message(data: Any, at: Any, place: str, fault: str, omissions: Omissions) -> Message | None:

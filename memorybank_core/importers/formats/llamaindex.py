@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
-from memorybank_core.importers.content import as_list, as_object, as_text, parse_text, placeholder
+from memorybank_core.importers.content import as_list, as_object, as_text, placeholder
 from memorybank_core.importers.conversations import ImportedTurn, Message, join_texts, session_turns
 from memorybank_core.importers.databases import Database, find_tables, quoted
 from memorybank_core.importers.json_stream import JsonValue
+from memorybank_core.importers.message_tables import read_sessions
 from memorybank_core.importers.omissions import Omissions
 from memorybank_core.importers.sources import Source
-from memorybank_core.importers.times import parse_time
 
 FILES = r"(?i).+\.json"
 NAME = "llamaindex"
@@ -79,19 +78,10 @@ def _read_table(
     database: Database, table: str, source: Source, omissions: Omissions
 ) -> Iterator[ImportedTurn]:
     """Yield the turns of a table, those too that `Memory` has moved out of its window."""
-    query = f"SELECT key, id, timestamp, data FROM {quoted(table)} ORDER BY key, timestamp, id"
-    for key, rows in groupby(database.rows(query), itemgetter(0)):
-        messages = _read_rows(rows, table, source, omissions)
+    query = f"SELECT key, id, data, timestamp FROM {quoted(table)} ORDER BY key, timestamp, id"
+    rows = database.rows(query)
+    for key, messages in read_sessions(rows, table, source, _to_message, omissions):
         yield from session_turns(messages, str(key), NAME, omissions)
-
-
-def _read_rows(
-    rows: Iterable[Any], table: str, source: Source, omissions: Omissions
-) -> Iterator[Message | None]:
-    for _, number, time, text in rows:
-        data, fault = parse_text(text)
-        place = f"{table}, message {number}"
-        yield _to_message(data, parse_time(time, source.zone), place, fault, omissions)
 
 
 def _to_message(
